@@ -1,0 +1,217 @@
+//! An event: an immutable fact of 128 bytes, a 64-byte header and 64 bytes of payload.
+//!
+//! - [`kind`] — the event types, each with its lane and with what a full queue does to it;
+//! - [`market`] — the payloads that fit into an event: quote, trade, bar;
+//! - this file — the event itself and the seam for larger payloads.
+
+mod kind;
+mod market;
+
+use std::any::Any;
+use std::sync::Arc;
+
+pub use kind::{EventType, Lane, Policy};
+pub use market::{Aggressor, Bar, Quote, Trade};
+
+use crate::digest::Digest;
+use crate::ids::{self, TraceId};
+use crate::name::Name;
+
+/// A payload too large for the event itself, or one that only a higher crate understands.
+pub trait SharedPayload: Any + Send + Sync {
+    /// What this payload is, for logs and for the codec: a short, stable word such as `order`.
+    fn kind(&self) -> &'static str;
+
+    /// Adds the payload to the digest of a run: every field that a handler can see, in a fixed order.
+    fn digest(&self, digest: &mut Digest);
+
+    /// The payload as `Any`, to get its type back.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What an event carries.
+#[derive(Clone, Default)]
+pub enum Payload {
+    /// Nothing; Python sees `{}`.
+    #[default]
+    Empty,
+    /// Best bid and offer.
+    Quote(Quote),
+    /// A trade of the market.
+    Trade(Trade),
+    /// Open, high, low, close, volume.
+    Bar(Bar),
+    /// Anything larger, shared by every queue that holds the event.
+    Shared(Arc<dyn SharedPayload>),
+}
+
+impl Payload {
+    /// Wraps a larger payload.
+    pub fn shared(payload: impl SharedPayload) -> Self {
+        Payload::Shared(Arc::new(payload))
+    }
+
+    /// The shared payload as a `T`, if it is one.
+    pub fn downcast<T: SharedPayload>(&self) -> Option<&T> {
+        match self {
+            Payload::Shared(shared) => shared.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// An event. It never changes after it was accepted; a queue keeps its own copy with the sequence it gave.
+#[derive(Clone)]
+#[repr(C)]
+pub struct Event {
+    /// What happened.
+    pub event_type: EventType,
+    /// Decimals of the payload's prices.
+    pub price_decimals: u8,
+    /// Decimals of the payload's sizes.
+    pub size_decimals: u8,
+    /// The place in the process's order (`bus_seq`), 0 before acceptance.
+    pub sequence: u64,
+    /// Who says so.
+    pub source: Name,
+    /// The instrument that it is about, or none.
+    pub instrument: Name,
+    /// When this process learned of it, on its clock: nanoseconds since the epoch.
+    pub ts_ns: i64,
+    /// The W3C trace that this event belongs to.
+    pub trace_id: TraceId,
+    /// Its own span.
+    pub span_id: u64,
+    /// The span of what caused it, 0 for a root.
+    pub parent_span_id: u64,
+    /// What it carries.
+    pub payload: Payload,
+}
+
+const _: () = assert!(std::mem::size_of::<Event>() == 128);
+
+impl Event {
+    /// A root event: a new trace and a new span.
+    pub fn new(event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
+        Event {
+            event_type,
+            price_decimals: 0,
+            size_decimals: 0,
+            sequence: 0,
+            source,
+            instrument: Name::NONE,
+            ts_ns,
+            trace_id: ids::trace_id(),
+            span_id: ids::span_id(),
+            parent_span_id: 0,
+            payload,
+        }
+    }
+
+    /// A market data event of an instrument.
+    pub fn market(
+        event_type: EventType,
+        source: Name,
+        instrument: Name,
+        decimals: (u8, u8),
+        ts_ns: i64,
+        payload: Payload,
+    ) -> Self {
+        let mut event = Event::new(event_type, source, ts_ns, payload);
+        event.instrument = instrument;
+        (event.price_decimals, event.size_decimals) = decimals;
+        event
+    }
+
+    /// An event that this one caused: the same trace, a new span under this one's, the same instrument.
+    pub fn child(&self, event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
+        Event {
+            event_type,
+            price_decimals: self.price_decimals,
+            size_decimals: self.size_decimals,
+            sequence: 0,
+            source,
+            instrument: self.instrument,
+            ts_ns,
+            trace_id: self.trace_id,
+            span_id: ids::span_id(),
+            parent_span_id: self.span_id,
+            payload,
+        }
+    }
+
+    /// The lane that it rides.
+    pub fn lane(&self) -> Lane {
+        self.event_type.lane()
+    }
+
+    /// Adds the event to the digest of a run, its sequence included.
+    pub fn digest(&self, digest: &mut Digest) {
+        digest.u64(self.event_type as u64);
+        digest.u64(u64::from(self.price_decimals) << 8 | u64::from(self.size_decimals));
+        digest.u64(self.sequence);
+        digest.name(self.source);
+        digest.name(self.instrument);
+        digest.i64(self.ts_ns);
+        digest.u64(self.trace_id[0]);
+        digest.u64(self.trace_id[1]);
+        digest.u64(self.span_id);
+        digest.u64(self.parent_span_id);
+        match &self.payload {
+            Payload::Empty => digest.u64(0),
+            Payload::Quote(quote) => quote.digest(digest),
+            Payload::Trade(trade) => trade.digest(digest),
+            Payload::Bar(bar) => bar.digest(digest),
+            Payload::Shared(shared) => {
+                digest.blob(shared.kind().as_bytes());
+                shared.digest(digest);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Event")
+            .field("type", &self.event_type)
+            .field("source", &self.source)
+            .field("instrument", &self.instrument)
+            .field("ts_ns", &self.ts_ns)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_keeps_the_trace_and_knows_its_parent() {
+        let source = Name::intern("test");
+        let root = Event::new(EventType::Quote, source, 1, Payload::Empty);
+        let child = root.child(EventType::Signal, source, 2, Payload::Empty);
+        assert_eq!(child.trace_id, root.trace_id);
+        assert_eq!(child.parent_span_id, root.span_id);
+        assert_ne!(child.span_id, root.span_id);
+        assert_eq!(root.parent_span_id, 0);
+    }
+
+    #[test]
+    fn the_digest_sees_one_price() {
+        let quote = |bid| {
+            let mut event = Event::new(
+                EventType::Quote,
+                Name::intern("test"),
+                1,
+                Payload::Quote(Quote { bid, ..Quote::default() }),
+            );
+            (event.trace_id, event.span_id) = ([1, 2], 3);
+            let mut digest = Digest::new();
+            event.digest(&mut digest);
+            digest.hex()
+        };
+        assert_eq!(quote(100), quote(100));
+        assert_ne!(quote(100), quote(101));
+    }
+}
