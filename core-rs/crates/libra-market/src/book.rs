@@ -52,6 +52,10 @@ impl SharedPayload for BookUpdate {
         }
     }
 
+    fn is_snapshot(&self) -> bool {
+        self.snapshot
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
