@@ -1,7 +1,30 @@
-//! The Python module `libra_core._core`.
+//! The Python module `libra_core._core`: bindings, and nothing that decides anything.
+//!
+//! - [`gil`] — state that the GIL guards;
+//! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
+//! - [`handlers`] — subscriptions and the loop that calls Python handlers;
+//! - [`bus`] — the bare message bus;
+//! - [`errors`] — Rust errors as Python exceptions.
+
+#![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
+
+mod bus;
+mod decimal;
+mod enums;
+mod errors;
+mod event;
+mod gil;
+mod handlers;
+mod market_data;
+mod payload;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _core(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    enums::register(module)?;
+    event::register(module)?;
+    market_data::register(module)?;
+    bus::register(module)?;
     Ok(())
 }

@@ -239,10 +239,8 @@ impl Overload {
 
     fn forget(&mut self, position: u64, event: &Event) {
         match event.event_type.policy() {
-            Policy::Conflate => {
-                if self.latest.get(&key(event)) == Some(&position) {
-                    self.latest.remove(&key(event));
-                }
+            Policy::Conflate if self.latest.get(&key(event)) == Some(&position) => {
+                self.latest.remove(&key(event));
             }
             Policy::DropOldest if self.droppable.front() == Some(&position) => {
                 self.droppable.pop_front();
