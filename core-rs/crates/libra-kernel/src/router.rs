@@ -4,7 +4,7 @@
 //! every subscriber's lane, and nothing that it causes can be seen before it. The [`RemoteSink`] is the seam where a
 //! bridge listens.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane};
@@ -48,6 +48,10 @@ struct Interest {
 /// See the module.
 pub struct Router {
     mailboxes: Vec<Mailbox>,
+    /// Mailboxes that may have something waiting, each once, the longest waiting first.
+    ready: VecDeque<MailboxId>,
+    /// Mailboxes that got something in RISK or ORDERS since they were last asked for.
+    urgent: VecDeque<MailboxId>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
     digest: Option<Digest>,
@@ -69,6 +73,8 @@ impl Router {
         let types = EventType::ALL.iter().map(|t| *t as usize).max().unwrap_or(0) + 1;
         Router {
             mailboxes: Vec::new(),
+            ready: VecDeque::new(),
+            urgent: VecDeque::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
             digest: None,
@@ -189,7 +195,7 @@ impl Router {
                 }
                 self.mailboxes[id].last_delivered = event.sequence;
             }
-            if self.mailboxes[id].offer(event.clone()) == Offer::Refused {
+            if !put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event.clone()) {
                 self.stats_refused[lane] += 1;
                 taken = false;
             }
@@ -202,9 +208,39 @@ impl Router {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
         let lane = event.lane() as usize;
-        let taken = self.mailboxes[id].offer(event) != Offer::Refused;
+        let taken = put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event);
         self.stats_refused[lane] += u64::from(!taken);
         taken
+    }
+
+    /// Takes the next mailbox that may have something waiting, and in which only urgent lanes should be looked at
+    /// (`true`) or all. Whoever takes it says by [`Router::list_again`] when something is left.
+    pub fn next_ready(&mut self) -> Option<(MailboxId, bool)> {
+        while let Some(id) = self.urgent.pop_front() {
+            if self.mailboxes[id].has_up_to(Lane::Orders) {
+                return Some((id, true));
+            }
+        }
+        let id = self.ready.pop_front()?;
+        self.mailboxes[id].listed = false;
+        Some((id, false))
+    }
+
+    /// True when something urgent may wait in some mailbox.
+    pub fn has_urgent(&self) -> bool {
+        !self.urgent.is_empty()
+    }
+
+    /// Puts a mailbox back on the list when something is left in it.
+    pub fn list_again(&mut self, id: MailboxId) {
+        let mailbox = &mut self.mailboxes[id];
+        if mailbox.has_up_to(Lane::Orders) {
+            self.urgent.push_back(id);
+        }
+        if !mailbox.is_empty() && !mailbox.listed {
+            mailbox.listed = true;
+            self.ready.push_back(id);
+        }
     }
 
     /// Tells the bridge that the effect of an event is durable.
@@ -246,6 +282,28 @@ impl Router {
             remote.published(event);
         }
     }
+}
+
+/// Offers an event to a mailbox, and lists the mailbox as one with work. False when it was refused.
+fn put(
+    mailbox: &mut Mailbox,
+    ready: &mut VecDeque<MailboxId>,
+    urgent: &mut VecDeque<MailboxId>,
+    id: MailboxId,
+    event: Event,
+) -> bool {
+    let is_urgent = event.lane() <= Lane::Orders;
+    if mailbox.offer(event) == Offer::Refused {
+        return false;
+    }
+    if is_urgent {
+        urgent.push_back(id);
+    }
+    if !mailbox.listed {
+        mailbox.listed = true;
+        ready.push_back(id);
+    }
+    true
 }
 
 /// The lane statistics of all mailboxes together: dispatched, dropped, conflated.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libra_kernel::{Event, Name};
 use libra_kernel::mailbox::{Capacity, Mailbox, Offer};
 use libra_kernel::wake::Waker;
+use libra_kernel::{Event, Name};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

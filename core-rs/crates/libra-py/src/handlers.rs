@@ -30,6 +30,7 @@ pub enum Style {
 const BATCH: usize = 256;
 
 pub struct Handler {
+    event_type: EventType,
     call: Py<PyAny>,
     filter: Option<Py<PyAny>>,
     instruments: Box<[Name]>,
@@ -43,7 +44,7 @@ type HandlerList = Arc<[Arc<Handler>]>;
 /// Handlers by event type.
 pub struct Subscriptions {
     by_type: Vec<HandlerList>,
-    by_id: HashMap<String, (EventType, Arc<Handler>)>,
+    by_id: HashMap<String, Arc<Handler>>,
     batches: Arc<[Arc<Handler>]>,
     max_per_type: usize,
 }
@@ -74,6 +75,7 @@ impl Subscriptions {
             )));
         }
         let handler = Arc::new(Handler {
+            event_type: wanted.event_type,
             call: wanted.call,
             filter: wanted.filter,
             instruments: wanted.instruments.into_boxed_slice(),
@@ -86,23 +88,23 @@ impl Subscriptions {
             self.batches = self.batches.iter().chain([&handler]).cloned().collect();
         }
         let id = uuid4();
-        self.by_id.insert(id.clone(), (wanted.event_type, handler));
+        self.by_id.insert(id.clone(), handler);
         Ok(id)
     }
 
     /// Takes a subscription out. What it gives has to be dropped outside a borrow: the end of a handler may run Python.
     #[must_use]
     pub fn unsubscribe(&mut self, id: &str) -> Option<Arc<Handler>> {
-        let (event_type, handler) = self.by_id.remove(id)?;
-        self.take_out(event_type, &handler);
+        let handler = self.by_id.remove(id)?;
+        self.take_out(&handler);
         Some(handler)
     }
 
     /// Ids of the subscriptions of `call` to `event_type`. Comparing may run Python code, so the lists come out first.
     pub fn ids_of(&self, py: Python<'_>, event_type: EventType) -> Vec<(String, Py<PyAny>)> {
         let mut ids: Vec<(String, Py<PyAny>)> = (self.by_id.iter())
-            .filter(|(_, (of, _))| *of == event_type)
-            .map(|(id, (_, handler))| (id.clone(), handler.call.clone_ref(py)))
+            .filter(|(_, handler)| handler.event_type == event_type)
+            .map(|(id, handler)| (id.clone(), handler.call.clone_ref(py)))
             .collect();
         ids.sort_by(|a, b| a.0.cmp(&b.0));
         ids
@@ -117,8 +119,24 @@ impl Subscriptions {
         self.by_type[event_type as usize].clone()
     }
 
-    pub fn has(&self, event_type: EventType) -> bool {
-        !self.by_type[event_type as usize].is_empty()
+    /// Ids of all subscriptions, in a fixed order.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.by_id.keys().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// What no handler asks for any more, now that `gone` is out.
+    pub fn no_longer_wanted(&self, gone: &Handler) -> Vec<(EventType, Name)> {
+        let rest = &self.by_type[gone.event_type as usize];
+        let wanted = if gone.instruments.is_empty() { &[Name::NONE][..] } else { &gone.instruments };
+        let still = |instrument: &Name| {
+            rest.iter().any(|handler| match instrument.is_none() {
+                true => handler.instruments.is_empty(),
+                false => handler.instruments.contains(instrument),
+            })
+        };
+        wanted.iter().filter(|instrument| !still(instrument)).map(|i| (gone.event_type, *i)).collect()
     }
 
     /// The batch handlers, whose lists have to be handed over when the queue is empty.
@@ -126,10 +144,10 @@ impl Subscriptions {
         self.batches.clone()
     }
 
-    fn take_out(&mut self, event_type: EventType, handler: &Arc<Handler>) {
+    fn take_out(&mut self, handler: &Arc<Handler>) {
         handler.active.store(false, Ordering::Relaxed);
         let without = |list: &HandlerList| list.iter().filter(|other| !Arc::ptr_eq(other, handler)).cloned().collect();
-        let list = &mut self.by_type[event_type as usize];
+        let list = &mut self.by_type[handler.event_type as usize];
         *list = without(list);
         self.batches = without(&self.batches);
     }

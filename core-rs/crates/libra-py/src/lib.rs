@@ -4,6 +4,7 @@
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
 //! - [`bus`] — the bare message bus;
+//! - [`node`] — a node's router, actors, timers and runs;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
@@ -16,6 +17,7 @@ mod event;
 mod gil;
 mod handlers;
 mod market_data;
+mod node;
 mod payload;
 
 use pyo3::prelude::*;
@@ -26,5 +28,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     event::register(module)?;
     market_data::register(module)?;
     bus::register(module)?;
+    node::register(module)?;
     Ok(())
 }

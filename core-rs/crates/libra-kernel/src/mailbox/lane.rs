@@ -32,7 +32,7 @@ pub struct LaneStats {
     pub accepted: u64,
     /// Taken out by `pop`.
     pub dispatched: u64,
-    /// Dropped by policy or thrown away by `clear`.
+    /// Dropped by policy, or thrown away with the actor.
     pub dropped: u64,
     /// Replaced by a later one while waiting.
     pub conflated: u64,
@@ -131,14 +131,6 @@ impl LaneQueue {
             return Some(event);
         }
         None
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.stats.dropped += self.live as u64;
-        self.head += self.slots.len() as u64;
-        self.slots.clear();
-        self.live = 0;
-        self.overload = None;
     }
 
     pub(super) fn take_lost_books(&mut self) -> Vec<Name> {

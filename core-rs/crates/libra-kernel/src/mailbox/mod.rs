@@ -32,12 +32,20 @@ pub struct Mailbox {
     waiting: usize,
     /// The router's mark for a mailbox that is in two of its lists.
     pub(crate) last_delivered: u64,
+    /// The router has this mailbox on its list of those with work.
+    pub(crate) listed: bool,
 }
 
 impl Mailbox {
     /// An empty mailbox. Lanes take memory as they fill.
     pub fn new(capacity: Capacity) -> Self {
-        Mailbox { lanes: std::array::from_fn(|_| LaneQueue::default()), capacity, waiting: 0, last_delivered: 0 }
+        Mailbox {
+            lanes: std::array::from_fn(|_| LaneQueue::default()),
+            capacity,
+            waiting: 0,
+            last_delivered: 0,
+            listed: false,
+        }
     }
 
     /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
@@ -71,6 +79,15 @@ impl Mailbox {
             }
         }
         None
+    }
+
+    /// Takes the next event to throw it away: it counts as dropped.
+    pub fn take_dropped(&mut self) -> Option<Event> {
+        let event = self.pop()?;
+        let stats = &mut self.lanes[event.lane() as usize].stats;
+        stats.dispatched -= 1;
+        stats.dropped += 1;
+        Some(event)
     }
 
     /// Events that wait, in all lanes.
@@ -117,14 +134,6 @@ impl Mailbox {
     /// The instruments whose book was dropped since the last call, for whoever can get a snapshot.
     pub fn take_lost_books(&mut self) -> Vec<Name> {
         self.lanes[Lane::MarketData as usize].take_lost_books()
-    }
-
-    /// Throws away everything that waits; gives the number of events.
-    pub fn clear(&mut self) -> usize {
-        let dropped = self.waiting;
-        self.lanes.iter_mut().for_each(LaneQueue::clear);
-        self.waiting = 0;
-        dropped
     }
 
     /// What became of the events of a lane.
