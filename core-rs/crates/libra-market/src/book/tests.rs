@@ -23,13 +23,7 @@ fn snapshot(id: i64, bids: &[(i64, i64)], asks: &[(i64, i64)]) -> BookUpdate {
 }
 
 fn delta(first: i64, last: i64, previous: i64, bids: &[(i64, i64)], asks: &[(i64, i64)]) -> BookUpdate {
-    BookUpdate {
-        snapshot: false,
-        first_id: first,
-        last_id: last,
-        previous_id: previous,
-        ..snapshot(0, bids, asks)
-    }
+    BookUpdate { snapshot: false, first_id: first, last_id: last, previous_id: previous, ..snapshot(0, bids, asks) }
 }
 
 fn synced(id: i64) -> L2Book {
