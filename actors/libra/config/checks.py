@@ -90,7 +90,7 @@ def _check_strategies(draft: Draft) -> None:
     for index, account in draft.names("strategies", "account"):
         if account not in accounts:
             draft.report(
-                f'there is no account group "{account}"; {_known(account, accounts)}', "strategies", index, "account"
+                f'there is no account group "{account}": {_known(account, accounts)}', "strategies", index, "account"
             )
     for index, strategy in draft.strategies:
         for position, symbol in enumerate(strategy.symbols):
@@ -106,7 +106,7 @@ def _symbol_fault(key: str, instruments: dict[str, list[str]], data_only: set[st
         return ""
     meant = instruments.get(key, [])
     if not meant:
-        return f'"{key}" is no instrument; {_known(key, [*instruments, *data_only])}, or add it to [[instruments]]'
+        return f'"{key}" is no instrument: {_known(key, [*instruments, *data_only])} Or add it to [[instruments]].'
     if len(meant) > 1:
         return f'"{key}" is listed by several venues; write one of {", ".join(meant)}'
     return ""
@@ -117,7 +117,7 @@ def _known(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
-    return f"known are {', '.join(names)}" if names else "none is listed"
+    return f"known are {', '.join(names)}." if names else "none is listed."
 
 
 def _check_accounts(draft: Draft) -> None:

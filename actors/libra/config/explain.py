@@ -28,6 +28,8 @@ def explain(error: ValidationError, tree: Tree, problems: Problems) -> None:
     data = tree.plain()
     for detail in error.errors(include_url=False, include_context=True):
         path = _real_path(detail["loc"], tree)
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, "kind")
         problems.at(tree, path, _message(detail, path, data, tree))
 
 
@@ -48,7 +50,7 @@ def _real_path(location: KeyPath, tree: Tree) -> KeyPath:
 def _message(detail: ErrorDetails, path: KeyPath, data: object, tree: Tree) -> str:
     description, known = describe(path, data)
     kind = detail["type"]
-    about = f" ({description})" if description else ""
+    about = f". {description}" if description else ""
     if kind == "extra_forbidden":
         return _unknown_key(str(path[-1]), known)
     if kind == "missing":

@@ -42,7 +42,7 @@ def _resolve_data_files(tree: Tree, problems: Problems) -> None:
             fault = "is given twice; name each recording once"
         seen[path] = entry.value
         if fault:
-            problems.add(entry.place, f"market.files: {entry.value}", fault)
+            problems.add(entry.place, "market.files", f"{entry.value} {fault}")
         else:
             entry.value = str(path)
 
@@ -51,7 +51,7 @@ def _file_fault(path: Path) -> str:
     if path.is_dir():
         return "is a directory; name the files in it"
     if not path.exists():
-        return "there is no such file; correct the path"
+        return "does not exist; correct the path"
     try:
         with path.open("rb"):
             return ""
