@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(error)
         return exit_codes.FAILED
     except KeyboardInterrupt:
-        print("libra: interrupted before the run had started", file=sys.stderr)
+        print("libra: interrupted", file=sys.stderr)
         return exit_codes.FAILED
     except Exception as error:
         report_fault(error)

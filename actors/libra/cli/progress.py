@@ -64,7 +64,7 @@ def _line(status: Mapping[str, Any]) -> str:
     parts = [
         text.clock(status.get("time_ns")),
         text.rate(status.get("events_per_s")),
-        *(f"{text.count(status.get(name, 0))} {name}" for name in ("signals", "fills", "errors")),
+        *(f"{name} {text.count(status.get(name, 0))}" for name in ("signals", "fills", "errors")),
         f"equity {text.money(status.get('equity'))}",
     ]
     pnl = status.get("pnl")

@@ -98,9 +98,10 @@ def write_results(folder: Path, tables: Mapping[str, Rows]) -> list[Path]:
         for temporary, final in written:
             temporary.replace(final)
     except (OSError, pa.ArrowException) as error:
+        raise StorageError(f"--out {folder}: the results could not be written: {error}") from error
+    finally:
         for temporary, _ in written:
             temporary.unlink(missing_ok=True)
-        raise StorageError(f"--out {folder}: the results could not be written: {error}") from error
     return [final for _, final in written]
 
 

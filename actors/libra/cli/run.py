@@ -108,11 +108,9 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
     if as_json:
         print(json.dumps(_json_ready(result.summary), allow_nan=False, ensure_ascii=False))
         return
-    from rich.console import Console
+    from libra.cli.summary import open_console, print_summary
 
-    from libra.cli.summary import print_summary
-
-    console = Console(highlight=False)
+    console = open_console()
     print_summary(result.summary, result.exit_code, console)
     if out is not None:
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)

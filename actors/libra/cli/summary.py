@@ -17,6 +17,17 @@ Summary = Mapping[str, Any]
 _VERDICTS = {0: ("done", "bold green"), 1: ("failed", "bold red"), 3: ("stopped by a risk limit", "bold yellow")}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the caller, who knows how the run ended; rich itself would leave the process."""
+        raise
+
+
+def open_console() -> Console:
+    """A console on standard output."""
+    return _Console(highlight=False)
+
+
 def print_summary(summary: Summary, exit_code: int, console: Console) -> None:
     """Prints the summary of a run.
 

@@ -19,11 +19,11 @@ def money(value: object) -> str:
         return str(value)
     if not number.is_finite():
         return str(value)
-    return _cut(number)
+    return _short(number)
 
 
-def _cut(number: Decimal) -> str:
-    """Two decimals for what is large, more for what is small; digits are cut from the display only."""
+def _short(number: Decimal) -> str:
+    """Two decimals for what is large, more for what is small: only the display is rounded."""
     decimals = 2 if abs(number) >= 1 or number == 0 else 8
     text = f"{number:,.{decimals}f}"
     return text if decimals == 2 else text.rstrip("0").rstrip(".")

@@ -41,8 +41,8 @@ class Draft:
         return Draft(
             tree=tree,
             problems=problems,
-            node=_valid(TypeAdapter(NodeSettings), tree.get("node") or Tree({})),
-            market=_valid(TypeAdapter[Any](MarketSettings), tree.get("market")),
+            node=_mostly_valid(TypeAdapter(NodeSettings), tree.get("node") or Tree({})),
+            market=_mostly_valid(TypeAdapter[Any](MarketSettings), tree.get("market")),
             instruments=_valid_entries(InstrumentSettings, tree.get("instruments")),
             accounts=_valid_entries(AccountGroupSettings, tree.get("account_groups")),
             strategies=_valid_entries(StrategySettings, tree.get("strategies")),
@@ -82,6 +82,18 @@ def _valid(adapter: TypeAdapter[T], tree: Tree | None) -> T | None:
         return adapter.validate_python(tree.plain())
     except ValidationError:
         return None
+
+
+def _mostly_valid(adapter: TypeAdapter[T], tree: Tree | None) -> T | None:
+    """The section without its wrong keys, where it can do without them."""
+    if tree is None or not isinstance(tree.value, dict):
+        return None
+    try:
+        return adapter.validate_python(tree.plain())
+    except ValidationError as error:
+        # The first part of a location may be the kind of an alternative instead of a key.
+        wrong = {next((part for part in found["loc"] if part in tree.value), None) for found in error.errors()}
+        return _valid(adapter, Tree({key: item for key, item in tree.value.items() if key not in wrong}, tree.place))
 
 
 def _valid_entries(model: type[T], tree: Tree | None) -> list[tuple[int, T]]:

@@ -59,11 +59,13 @@ def _message(detail: ErrorDetails, path: KeyPath, data: object, tree: Tree) -> s
         return f"has no kind; add kind = one of {_KINDS.get(str(path[-1]), 'those of the schema')}"
     if kind == "union_tag_invalid":
         tag = detail.get("ctx", {}).get("tag")
-        return f'has the unknown kind "{tag}"; write one of {_KINDS.get(str(path[-1]), "those of the schema")}'
+        return f'has the unknown kind "{tag}"; write one of {_KINDS.get(str(path[-2]), "those of the schema")}'
     return f"{_wrong(detail)}{_given(tree, path)}{about}"
 
 
 def _unknown_key(key: str, known: tuple[str, ...]) -> str:
+    if key == "include":
+        return "is not a known key; move it to the top of the file, before the first [table]"
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f'is not a known key; did you mean "{close[0]}"?'

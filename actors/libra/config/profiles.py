@@ -38,8 +38,8 @@ def find_profile(name: str) -> Path:
 def profile_folders() -> list[Path]:
     """Folders that profiles are looked for in, the first one first."""
     package = Path(__file__).resolve().parents[1]
-    carried = [package / "profiles", package.parents[1] / "config"]
-    return [Path("config"), *(folder for folder in carried if folder.is_dir())]
+    installed, checkout = package / "profiles", package.parents[1] / "config"
+    return [Path("config"), installed if installed.is_dir() else checkout]
 
 
 def list_profiles() -> dict[str, Path]:

@@ -30,7 +30,9 @@ def test_five_mistakes_are_reported_together_with_their_lines(write):
     assert found[2].startswith("p.toml:32: account_groups.paper.sizing.kind: has to be ")
     assert '"fixed_notionl"' in found[2]
     assert found[3] == 'p.toml:37: strategies.sma.account: there is no account group "papper": did you mean "paper"?'
-    assert found[4].startswith('p.toml:38: strategies.sma.symbols.0: "ETH/USDT:USDT" is no instrument: known are BTC')
+    assert found[4].startswith(
+        'p.toml:38: strategies.sma.symbols.0: "ETH/USDT:USDT" is no instrument: did you mean "BTC'
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_five_mistakes_are_reported_together_with_their_lines(write):
             "neither a module nor a .py file",
         ),
         ("libra.strategies.examples.sma_crossover:SmaCrossover", "mine", "sma.class", "not written as it should be"),
-        ('kind = "synthetic"', 'kind = "syntetic"', "p.toml:6: market", 'the unknown kind "syntetic"'),
+        ('kind = "synthetic"', 'kind = "syntetic"', "p.toml:6: market.kind", 'the unknown kind "syntetic"'),
     ],
 )
 def test_a_mistake_names_its_place_and_what_to_do(write, old, new, place, said):
@@ -117,7 +119,10 @@ def test_names_are_unique(write):
         ("[node\n", "p.toml:1: is not TOML"),
         ('a = "\\ud800', "is not TOML"),
         ('include = "x.toml"', "p.toml:1: include: has to be a list of files"),
-        ('[node]\n[market]\n\ninclude = ["x"]', "market.include: is not a known key"),
+        (
+            '[market]\nkind = "replay"\n[node]\ninclude = ["x"]',
+            "p.toml:4: node.include: is not a known key; move it to the top",
+        ),
         ('\ninclude = ["no.toml"]', "p.toml:2: include: there is no file no.toml"),
         ('include = ["."]', "is a directory"),
         ('include = ["p.toml"]', "include each other: p.toml -> p.toml"),

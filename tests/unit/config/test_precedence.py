@@ -111,12 +111,8 @@ def test_flags_imply_what_they_need(write, tmp_path: Path):
 def test_files_are_found_beside_the_profile_first(write, tmp_path: Path):
     write("sub/rec.gz", "")
     write("other.gz", "")
-    write(
-        "sub/p.toml",
-        swap={
-            'kind = "synthetic"\n\n[[market.symbols]]\nsymbol = "BTC/USDT:USDT"\nstart_price = "60000.0"': 'kind = "replay"\nfiles = ["rec.gz", "other.gz"]',
-            "seed = 1": 'clock = "simulated"',
-        },
-    )
+    market = 'kind = "synthetic"\n\n[[market.symbols]]\nsymbol = "BTC/USDT:USDT"\nstart_price = "60000.0"'
+    replay = 'kind = "replay"\nfiles = ["rec.gz", "other.gz"]'
+    write("sub/p.toml", swap={market: replay, "seed = 1": 'clock = "simulated"'})
     files = load("sub/p.toml", environ={}).market.files
     assert files == (str(tmp_path / "sub/rec.gz"), str(tmp_path / "other.gz"))
