@@ -134,7 +134,10 @@ impl ReplaySource {
                 intake.counters.depth_gaps += 1;
                 intake.problems.note(ProblemKind::DepthGap, || {
                     let (first, previous) = (ids.first, ids.previous);
-                    (place(), format!("{instrument}: depth gap: updates after {seen} are missing (U {first}, pu {previous})"))
+                    (
+                        place(),
+                        format!("{instrument}: depth gap: updates after {seen} are missing (U {first}, pu {previous})"),
+                    )
                 });
             }
             Link::Repeat { seen } => {

@@ -154,8 +154,7 @@ impl Desk {
             code: code.as_str().to_owned(),
             detail: "held back before it left".to_owned(),
         };
-        let report =
-            VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
+        let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
         self.on_report(router, now_ns, &report);
         false
     }
@@ -229,14 +228,12 @@ impl Desk {
                         unrealised: account.unrealised(position.instrument),
                         average_price: instrument.and_then(|instrument| position.average_price(instrument)),
                     };
-                    let mut event =
-                        Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
+                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
                     event.instrument = position.instrument;
                     router.publish(event);
                 }
                 GateEvent::Balance(balance) => {
-                    let mut event =
-                        Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(balance));
+                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(balance));
                     // State is conflated by instrument and source: a currency stands in for the instrument.
                     event.instrument = balance.currency;
                     router.publish(event);

@@ -44,7 +44,7 @@ pub struct DeskConfig {
     pub portfolio: PortfolioConfig,
     /// The strategies that trade on this account.
     pub strategies: Vec<Name>,
-    /// The currency that percent-of-equity sizing counts in where an instrument's own currency has no equity.
+    /// Where its orders go.
     pub link: Link,
 }
 
@@ -72,7 +72,7 @@ pub struct Desk {
     link: Link,
     sources: Sources,
     causes: HashMap<ClientOrderId, Cause>,
-    /// What to cancel once its venue has been told of it: orders that were killed or drained before they were known.
+    /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
     /// When the market event that is being handled came in, on the monotonic clock; 0 outside a simulated step.
@@ -158,6 +158,3 @@ impl Desk {
         event
     }
 }
-
-#[cfg(test)]
-mod tests;
