@@ -2,8 +2,14 @@
 //!
 //! - [`instrument`] — what may be traded and in which steps;
 //! - [`order`] — orders, their requests, their life cycle, fills, and what a venue says about them;
-//! - [`signal`] — strategies' opinions.
+//! - [`signal`] — strategies' opinions;
+//! - [`account`] — positions, balances and P&L, booked fill by fill;
+//! - [`risk`] — the checks of an order, the limits and the reasons for a refusal;
+//! - [`gate`] — the order gate: the only way out for an order, and its log.
 
+pub mod account;
+pub mod gate;
 pub mod instrument;
 pub mod order;
+pub mod risk;
 pub mod signal;
