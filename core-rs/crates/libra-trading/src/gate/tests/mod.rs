@@ -2,14 +2,13 @@
 //!
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte;
-//! - `model` — random runs with restarts against a simple truth; `speed` — what a reservation costs.
+//! - `model` — random runs with restarts against a simple truth.
 
 mod crash;
 mod format;
 mod life;
 mod model;
 mod rules;
-mod speed;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
