@@ -5,7 +5,9 @@
 //! - `filters` — the instrument's steps and limits;
 //! - `record` — what the venue knows of an order;
 //! - `venue` — [`PaperVenue`]: messages in both directions and their latency;
-//! - `matching` — how orders take, rest and fill;
+//! - `arrival` — how an order takes what is shown and rests;
+//! - `resting` — what fills an order that rests;
+//! - `booking` — fills and ends of orders;
 //! - `restore` — orders of the process before.
 //!
 //! Market events go in by [`PaperVenue::on_market`] before anyone else sees them, orders by [`PaperVenue::submit`]; time is
@@ -15,11 +17,13 @@
 //! The fills are a model: a resting order has no place in the venue's queue ([`LimitFill`] says first or last), and what
 //! we take does not move the recorded market; it is only not offered to us a second time.
 
+mod arrival;
+mod booking;
 mod config;
 mod filters;
 mod market;
-mod matching;
 mod record;
+mod resting;
 mod restore;
 #[cfg(test)]
 mod tests;

@@ -18,54 +18,16 @@ use std::collections::{HashMap, VecDeque};
 
 use libra_kernel::Name;
 
+use super::config::{PortfolioConfig, SizingContext};
 use super::ledger::Ledger;
-use super::request::{Leg, SkipReason, Skipped, limit_price, order_size, request_id};
+use super::request::{Decision, Leg, SkipReason, Skipped, limit_price, order_size, request_id};
 use super::sizing::Sizing;
-use crate::instrument::{ContractKind, Instrument, Money};
+use crate::instrument::ContractKind;
 use crate::order::{CancelRequest, Fill, Order, OrderRequest, OrderSide, OrderType, TimeInForce};
 use crate::signal::{Signal, SignalType};
 
 /// Signals whose outcome is remembered. One that comes again later is decided anew, with the same request ids.
 const MAX_REMEMBERED: usize = 8_192;
-
-/// The configuration of a portfolio.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortfolioConfig {
-    /// The account group that it sizes for.
-    pub account: Name,
-    /// How large a position is.
-    pub sizing: Sizing,
-    /// How large it is in single instruments.
-    pub overrides: Vec<(Name, Sizing)>,
-    /// Whether `SHORT` may sell what is not held; never on spot.
-    pub allow_short: bool,
-}
-
-/// What a decision needs to know besides the signal.
-#[derive(Clone, Copy, Debug)]
-pub struct SizingContext<'a> {
-    /// The signal's instrument.
-    pub instrument: &'a Instrument,
-    /// The price that positions are valued at, in price units; 0 for none.
-    pub mark_price: i64,
-    /// The account's equity, in the instrument's settle currency.
-    pub equity: Money,
-    /// What the account holds of the instrument, all strategies together: spot never sells more.
-    pub account_position: i64,
-    /// When the market event behind the signal was received; 0 where unknown.
-    pub ts_origin_ns: i64,
-}
-
-/// What a signal leads to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
-    /// Orders to cancel, before the requests.
-    pub cancels: Vec<CancelRequest>,
-    /// Orders to place, in order.
-    pub requests: Vec<OrderRequest>,
-    /// What led to none.
-    pub skipped: Vec<Skipped>,
-}
 
 /// Sizes the signals of all strategies that trade one account.
 #[derive(Clone, Debug)]
@@ -289,11 +251,5 @@ impl Portfolio {
             deadline_ns: signal.deadline_ns,
             ts_origin_ns: context.ts_origin_ns,
         })
-    }
-}
-
-impl Decision {
-    fn skip(leg: Leg, reason: SkipReason) -> Self {
-        Decision { skipped: vec![Skipped { leg, reason }], ..Decision::default() }
     }
 }

@@ -3,13 +3,14 @@
 //!
 //! - `sizing` — how large a position a signal means;
 //! - `ledger` — what each strategy holds and what is still on its way, from orders and fills;
-//! - `request` — request ids and the instrument's steps;
+//! - `request` — what a decision is made of: request ids, the instrument's steps, reasons for no order;
 //! - `decide` — [`Portfolio`]: signals in, requests out.
 //!
 //! Strategies of one account share its positions at the venue; the ledger keeps them apart, so that a CLOSE of one never
 //! sells what another bought. Feed it every order and fill of the account ([`Portfolio::on_order`],
 //! [`Portfolio::on_fill`], in any order, as often as they come) and every signal ([`Portfolio::on_signal`]).
 
+mod config;
 mod decide;
 mod ledger;
 mod request;
@@ -17,6 +18,7 @@ mod sizing;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Decision, Portfolio, PortfolioConfig, SizingContext};
-pub use request::{Leg, SkipReason, Skipped, request_id};
+pub use config::{PortfolioConfig, SizingContext};
+pub use decide::Portfolio;
+pub use request::{Decision, Leg, SkipReason, Skipped, request_id};
 pub use sizing::Sizing;

@@ -1,9 +1,10 @@
-//! Request ids, and what the instrument's steps and limits leave of a size.
+//! What a decision is made of: its requests' ids and sizes, and the reasons why there is none.
 
 use libra_kernel::Name;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::instrument::{Instrument, MONEY_DECIMALS};
+use crate::order::{CancelRequest, OrderRequest};
 
 /// A signal's orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,6 +104,23 @@ pub struct Skipped {
     pub leg: Leg,
     /// Why.
     pub reason: SkipReason,
+}
+
+/// What a signal leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Orders to cancel, before the requests.
+    pub cancels: Vec<CancelRequest>,
+    /// Orders to place, in order.
+    pub requests: Vec<OrderRequest>,
+    /// What led to none.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Decision {
+    pub(super) fn skip(leg: Leg, reason: SkipReason) -> Self {
+        Decision { skipped: vec![Skipped { leg, reason }], ..Decision::default() }
+    }
 }
 
 /// `size` cut to the instrument's largest order and rounded down to its lot, or why it is too small to send. What is cut

@@ -1,4 +1,4 @@
-//! How orders take, rest and fill.
+//! What happens to an order or a cancel that reaches the venue.
 //!
 //! | order | takes what is shown | the rest |
 //! | --- | --- | --- |
@@ -8,15 +8,14 @@
 //! | limit FOK | all of it up to its price | or nothing: cancelled, `FOK` |
 //! | limit post-only | rejected, `POST_ONLY`, where the top has its price | rests |
 
-use libra_kernel::event::{Aggressor, Trade};
 use libra_market::book::Level;
 
-use super::config::{BeyondTop, LimitFill};
+use super::config::BeyondTop;
 use super::filters::{Refusal, check_instrument, check_order};
 use super::market::{Offer, is_better};
-use super::record::{Record, State, filled};
+use super::record::{Record, State};
 use super::venue::PaperVenue;
-use crate::order::{ClientOrderId, Fill, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome};
+use crate::order::{ClientOrderId, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome};
 
 impl PaperVenue {
     /// An order arrived.
@@ -169,143 +168,5 @@ impl PaperVenue {
                 }
             }
         }
-    }
-
-    /// Fills resting orders that the opposite side of the market has come to, the best first.
-    pub(super) fn match_shown(&mut self, at: usize) {
-        for side in [OrderSide::Buy, OrderSide::Sell] {
-            let mut skip = 0;
-            while let Some((id, price, remaining)) = self.resting(at, side, skip) {
-                let limit = match self.config.limit_fill {
-                    LimitFill::OnTouch => price,
-                    LimitFill::OnTradeThrough => price.saturating_sub(side.sign()),
-                };
-                let lag_ns = self.config.max_book_lag_ns;
-                let offers = self.markets[at].view.available(side, Some(limit), remaining, lag_ns);
-                // Whoever rests behind this one has no better price: it finds nothing either.
-                let Some(last) = offers.last().copied() else { break };
-                let size = offers.iter().map(|offer| offer.size).sum();
-                for offer in &offers {
-                    self.markets[at].view.take(side, offer.price, offer.shown, offer.size);
-                }
-                self.fill(at, id, price, size, Liquidity::Maker);
-                if self.is_working(id) {
-                    skip += 1;
-                }
-                debug_assert!(!is_better(side, price, last.price));
-            }
-        }
-    }
-
-    /// Fills resting orders by a trade of the market: together no more than it traded.
-    pub(super) fn match_trade(&mut self, at: usize, trade: &Trade) {
-        if trade.price <= 0 {
-            return;
-        }
-        let mut left = trade.size;
-        for (side, own_side) in [(OrderSide::Buy, Aggressor::Buyer), (OrderSide::Sell, Aggressor::Seller)] {
-            let mut skip = 0;
-            while left > 0 {
-                let Some((id, price, remaining)) = self.resting(at, side, skip) else { break };
-                let through = is_better(side, trade.price, price);
-                // Who buys takes from the asks: a bid at the same price had no part in it.
-                let touched = trade.price == price && trade.aggressor != own_side;
-                let fills = through || (touched && self.config.limit_fill == LimitFill::OnTouch);
-                if !fills {
-                    break;
-                }
-                let size = remaining.min(left);
-                left -= size;
-                self.fill(at, id, price, size, Liquidity::Maker);
-                if self.is_working(id) {
-                    skip += 1;
-                }
-            }
-        }
-    }
-
-    /// The resting order of a side behind the `skip` best ones: id, price, remaining size.
-    fn resting(&self, at: usize, side: OrderSide, skip: usize) -> Option<(ClientOrderId, i64, i64)> {
-        let id = *self.markets[at].resting[side as usize].values().nth(skip)?;
-        let record = self.records.get(&id)?;
-        Some((id, record.request.price, record.remaining()))
-    }
-
-    /// Takes an offer at `price`; false when the order ended by it and nothing more may be taken.
-    fn take(&mut self, at: usize, id: ClientOrderId, offer: Offer, price: i64, liquidity: Liquidity) -> bool {
-        let Some(side) = self.records.get(&id).map(|record| record.request.side) else { return false };
-        let took = self.fill(at, id, price, offer.size, liquidity);
-        if took {
-            self.markets[at].view.take(side, offer.price, offer.shown, offer.size);
-        }
-        took
-    }
-
-    /// Books a fill and reports it; false when its value does not fit, which ends the order.
-    fn fill(&mut self, at: usize, id: ClientOrderId, price: i64, size: i64, liquidity: Liquidity) -> bool {
-        let market = &mut self.markets[at];
-        let Some(record) = self.records.get_mut(&id) else { return false };
-        let rate = match liquidity {
-            Liquidity::Maker => market.instrument.maker_fee,
-            Liquidity::Taker => market.instrument.taker_fee,
-        };
-        let side = record.request.side;
-        let fee = market.instrument.notional(price, size).and_then(|notional| market.instrument.fee(notional, rate));
-        let position = size.checked_mul(side.sign()).and_then(|signed| market.position.checked_add(signed));
-        let (Some(fee), Some(position)) = (fee, position) else {
-            self.end(id, "OVERFLOW");
-            return false;
-        };
-        market.position = position;
-        let fill = Fill {
-            client_order_id: id,
-            trade_id: self.next_trade_id,
-            instrument: market.instrument.id,
-            strategy: record.request.strategy,
-            side,
-            price,
-            size,
-            fee,
-            fee_currency: market.instrument.settle,
-            liquidity,
-            ts_venue_ns: self.clock_ns,
-        };
-        self.next_trade_id += 1;
-        // `size` is at most what remains, so the sum is at most the order's size.
-        record.filled += size;
-        record.ts_last_ns = self.clock_ns;
-        if record.remaining() == 0 {
-            record.state = State::Filled;
-            let key = (Self::price_key(side, record.request.price), record.arrival);
-            market.resting[side as usize].remove(&key);
-        }
-        let (venue_order_id, outcome) = (record.venue_order_id.clone(), filled(&fill));
-        record.fills.push(fill);
-        self.report(id, venue_order_id, outcome);
-        true
-    }
-
-    fn is_working(&self, id: ClientOrderId) -> bool {
-        self.records.get(&id).is_some_and(|record| record.state == State::Working)
-    }
-
-    fn end_unless_filled(&mut self, id: ClientOrderId, reason: &str) {
-        if self.is_working(id) {
-            self.end(id, reason);
-        }
-    }
-
-    /// Cancels what is left of a working order.
-    fn end(&mut self, id: ClientOrderId, reason: &str) {
-        let Some(record) = self.records.get_mut(&id) else { return };
-        record.state = State::Cancelled { reason: reason.into() };
-        record.ts_last_ns = self.clock_ns;
-        let side = record.request.side;
-        let key = (Self::price_key(side, record.request.price), record.arrival);
-        if let Some(market) = self.markets.get_mut(record.market) {
-            market.resting[side as usize].remove(&key);
-        }
-        let venue_order_id = record.venue_order_id.clone();
-        self.report(id, venue_order_id, VenueOutcome::Cancelled { reason: reason.into() });
     }
 }
