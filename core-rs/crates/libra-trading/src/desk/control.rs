@@ -4,7 +4,7 @@ use libra_kernel::router::Router;
 use libra_kernel::{Event, Name};
 
 use crate::gate::GateError;
-use crate::order::{CancelRequest, ClientOrderId};
+use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 
 use super::Desk;
 
@@ -47,6 +47,29 @@ impl Desk {
     /// From now on new orders are refused; what is open goes on.
     pub fn stop_new_orders(&mut self, reason: &str) {
         self.gate.stop_new_orders(reason);
+    }
+
+    /// Orders whose fate at the venue is not known: sent before a restart and never answered.
+    pub fn unanswered(&self) -> Vec<ClientOrderId> {
+        let open = self.gate.open_orders();
+        open.filter(|order| order.status < OrderStatus::Accepted).map(|order| order.client_order_id).collect()
+    }
+
+    /// Asks a paper venue about every order that is not final, and lets new orders leave once all are answered. True
+    /// when they are. (Of an order that the venue does not know the gate decides when its window is over.)
+    pub fn reconcile_with_paper(&mut self, router: &mut Router, now_ns: i64) -> bool {
+        let open: Vec<ClientOrderId> = self.gate.open_orders().map(|order| order.client_order_id).collect();
+        for id in open {
+            for mut report in self.link.query(id) {
+                report.ts_venue_ns = report.ts_venue_ns.max(now_ns);
+                self.on_report(router, now_ns, &report);
+            }
+        }
+        let done = self.unanswered().is_empty();
+        if done {
+            self.set_reconciled();
+        }
+        done
     }
 
     /// Orders are reconciled with the venue: new ones may leave.

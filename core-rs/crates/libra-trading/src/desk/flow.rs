@@ -8,7 +8,7 @@ use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::gate::GateEvent;
 use crate::instrument::Money;
-use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueReport};
+use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
@@ -150,10 +150,8 @@ impl Desk {
             return true;
         }
         let code = if expired { RiskCode::Expired } else { RiskCode::KillSwitch };
-        let outcome = crate::order::VenueOutcome::Rejected {
-            code: code.as_str().to_owned(),
-            detail: "held back before it left".to_owned(),
-        };
+        let outcome =
+            VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
         self.on_report(router, now_ns, &report);
         false
@@ -170,9 +168,14 @@ impl Desk {
 
     /// What a venue says: append, book, publish. False when it was not taken in and has to be asked for again.
     pub fn on_report(&mut self, router: &mut Router, now_ns: i64, report: &VenueReport) -> bool {
+        if matches!(&report.outcome, VenueOutcome::Rejected { code, .. } if code == "DUPLICATE") {
+            // Only the message was refused; the order that it repeated stands as it is.
+            self.fault(format!("{}: the venue knows this order already", report.client_order_id));
+            return true;
+        }
         match self.gate.on_report(now_ns, report) {
             Ok(events) => {
-                let filled = matches!(report.outcome, crate::order::VenueOutcome::Filled { .. });
+                let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
                 if filled && !events.is_empty() {
                     self.note_equity(now_ns);
                 }
@@ -230,6 +233,10 @@ impl Desk {
                     };
                     let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
                     event.instrument = position.instrument;
+                    if let Some(instrument) = self.gate.account().instrument(position.instrument) {
+                        event.price_decimals = instrument.price_decimals;
+                        event.size_decimals = instrument.size_decimals;
+                    }
                     router.publish(event);
                 }
                 GateEvent::Balance(balance) => {

@@ -111,7 +111,7 @@ impl Desk {
             next_equity_ns: i64::MIN,
             published: 0,
         };
-        desk.rebuild(&recovered);
+        desk.rebuild();
         Ok((desk, recovered))
     }
 
@@ -136,16 +136,14 @@ impl Desk {
     }
 
     /// The portfolio's ledger, and the paper venue's open orders and trade ids, as the log has them.
-    fn rebuild(&mut self, recovered: &Recovered) {
+    fn rebuild(&mut self) {
         for order in self.gate.orders() {
             self.portfolio.on_order(order);
         }
         for fill in self.gate.fills() {
             self.portfolio.on_fill(fill);
         }
-        if self.link.restore(&self.gate, recovered) {
-            self.gate.set_reconciling(false);
-        }
+        self.link.restore(&self.gate);
     }
 
     /// An event that something of this order's way caused.

@@ -5,7 +5,7 @@ use std::thread::Thread;
 
 use libra_kernel::Event;
 
-use crate::gate::{Gate, Recovered};
+use crate::gate::Gate;
 use crate::order::{ClientOrderId, Order, VenueReport};
 use crate::paper::PaperVenue;
 
@@ -70,14 +70,24 @@ impl Link {
         }
     }
 
-    /// Gives a paper venue the orders that the log says are open; true when there is nothing left to reconcile.
-    pub(super) fn restore(&self, gate: &Gate, recovered: &Recovered) -> bool {
-        let (Link::Paper(venue) | Link::Threaded(venue, _)) = self else { return false };
+    /// Gives a paper venue everything that the log knows: it lived in the process that died.
+    pub(super) fn restore(&self, gate: &Gate) {
+        let (Link::Paper(venue) | Link::Threaded(venue, _)) = self else { return };
         let mut venue = Link::lock(venue);
-        for order in recovered.open.iter().chain(&recovered.unanswered) {
-            let known = gate.order(order.client_order_id).unwrap_or(order);
-            venue.adopt(known, known.filled);
+        for order in gate.orders() {
+            venue.adopt(order, order.filled);
         }
-        true
+        // A fill is booked once by its trade id: one that came again would be a fill lost.
+        if let Some(last) = gate.fills().iter().map(|fill| fill.trade_id).max() {
+            venue.continue_trade_ids_after(last);
+        }
+    }
+
+    /// Asks a paper venue about an order; nothing from a gateway outside, which is asked in its own way.
+    pub(super) fn query(&self, id: ClientOrderId) -> Vec<VenueReport> {
+        match self {
+            Link::Paper(venue) | Link::Threaded(venue, _) => Link::lock(venue).query(id),
+            Link::External => Vec::new(),
+        }
     }
 }

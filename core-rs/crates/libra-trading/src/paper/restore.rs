@@ -5,6 +5,11 @@ use super::venue::PaperVenue;
 use crate::order::{Order, OrderStatus, OrderType, TimeInForce};
 
 impl PaperVenue {
+    /// The next trade gets an id beyond `last`: after a restart, beyond every fill in the account's log.
+    pub fn continue_trade_ids_after(&mut self, last: u64) {
+        self.next_trade_id = self.next_trade_id.max(last.saturating_add(1));
+    }
+
     /// Takes over an order from the account's log, `filled` of it executed. Final orders are taken over too, so that
     /// their ids and positions are known; those that the venue never answered are not, since they died with the process.
     /// A limit order works on; what cannot rest was cancelled, says a query. Call it before any
