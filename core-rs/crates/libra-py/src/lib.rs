@@ -2,6 +2,7 @@
 //!
 //! - [`gil`] — state that the GIL guards;
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
+//! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
 //! - [`bus`] — the bare message bus;
 //! - [`node`] — a node's router, actors, timers and runs;
@@ -19,6 +20,7 @@ mod handlers;
 mod market_data;
 mod node;
 mod payload;
+mod trading;
 
 use pyo3::prelude::*;
 
@@ -27,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     enums::register(module)?;
     event::register(module)?;
     market_data::register(module)?;
+    trading::register(module)?;
     bus::register(module)?;
     node::register(module)?;
     Ok(())

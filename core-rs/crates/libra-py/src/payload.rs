@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::market_data;
+use crate::{market_data, trading};
 
 /// Any Python object as a payload. It may be dropped on a native thread: PyO3 then keeps the reference until a Python
 /// thread comes by, and Python is not touched there.
@@ -62,10 +62,10 @@ pub fn to_python(py: Python<'_>, event: &Event) -> PyResult<Py<PyAny>> {
     {
         return Ok(object.0.clone_ref(py));
     }
-    match market_data::to_python(py, event) {
-        Some(object) => object,
-        None => Ok(PyDict::new(py).into_any().unbind()),
+    if let Some(object) = market_data::to_python(py, event).or_else(|| trading::to_python(py, event)) {
+        return object;
     }
+    Ok(PyDict::new(py).into_any().unbind())
 }
 
 static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

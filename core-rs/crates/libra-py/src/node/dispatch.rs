@@ -27,12 +27,15 @@ impl Budget {
         Budget { events, time: Some((Instant::now(), time)), used: 0 }
     }
 
-    fn spent(&self) -> bool {
+    pub fn is_spent(&self) -> bool {
         self.used >= self.events
             || (self.used % LOOK_AT_CLOCK_EVERY == LOOK_AT_CLOCK_EVERY - 1
                 && self.time.is_some_and(|(start, time)| start.elapsed() >= time))
     }
 }
+
+/// The slot of an actor and what its task has to await.
+pub type Suspended = (usize, Py<PyAny>);
 
 /// How one event went.
 enum Outcome {
@@ -44,7 +47,7 @@ enum Outcome {
 impl NodeCore {
     /// Runs handlers until nothing waits or the budget (events, microseconds) is spent. Gives the number of events, and
     /// what the tasks of actors with suspended handlers have to await, as (slot, awaitable).
-    fn drain(&self, py: Python<'_>, events: usize, time_us: u64) -> PyResult<(usize, Vec<(usize, Py<PyAny>)>)> {
+    fn drain(&self, py: Python<'_>, events: usize, time_us: u64) -> PyResult<(usize, Vec<Suspended>)> {
         let mut budget = Budget::new(events, Duration::from_micros(time_us));
         self.drain_ready(py, &mut budget)?;
         Ok((budget.used, std::mem::take(&mut self.state.borrow(py).suspended)))
@@ -104,8 +107,7 @@ impl NodeCore {
 
     /// True while some actor's handler is suspended on anything but the node's clock, or has not begun.
     fn is_suspended(&self, py: Python<'_>) -> bool {
-        let state = self.state.borrow(py);
-        !state.suspended.is_empty() || state.slots.iter().any(|slot| slot.suspended && !slot.asleep && !slot.gone)
+        self.state.borrow(py).is_suspended()
     }
 }
 
@@ -124,7 +126,7 @@ impl NodeCore {
     }
 
     fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
-        while !budget.spent() {
+        while !budget.is_spent() {
             let Some((slot, urgent)) = self.state.borrow(py).router.next_ready() else { return Ok(()) };
             let least = if urgent { Lane::Orders } else { Lane::MarketData };
             let mut turn = 0;
@@ -135,7 +137,7 @@ impl NodeCore {
                         // It is listed again when it may.
                         break;
                     }
-                    if turn >= TURN || budget.spent() || (!urgent && state.router.has_urgent()) {
+                    if turn >= TURN || budget.is_spent() || (!urgent && state.router.has_urgent()) {
                         state.router.list_again(slot);
                         break;
                     }

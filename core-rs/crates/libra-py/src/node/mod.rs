@@ -1,21 +1,31 @@
 //! The native side of a node: its router, the slots of its actors, its timers and its guard.
 //!
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run;
+//! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
+//! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
 //! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first;
 //! - this file — what Python's `libra.core.node` asks of it.
 
+mod account;
 mod dispatch;
+mod inputs;
+mod run;
 mod slot;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use libra_kernel::edge::EdgeReceiver;
 use libra_kernel::guard::Guard;
 use libra_kernel::mailbox::Capacity;
 use libra_kernel::router::{Router, lane_totals};
 use libra_kernel::timers::{Timers, Wakes};
 use libra_kernel::wake::Waker;
 use libra_kernel::{Event, EventType, Lane, Name, clock};
-use pyo3::exceptions::{PyIndexError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use libra_trading::desk::Desk;
+use libra_trading::gate::GateEvent;
+use libra_trading::paper::PaperVenue;
+use libra_trading::session::{Feed, Inputs};
+use pyo3::exceptions::{PyIndexError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -23,6 +33,7 @@ use crate::enums;
 use crate::event::{self, PyEvent};
 use crate::gil::GilCell;
 use crate::handlers::{Style, Wanted};
+use run::Pace;
 use slot::Slot;
 
 /// Events that a lane of an actor's mailbox holds in a live node, unless its configuration says otherwise.
@@ -41,7 +52,25 @@ pub struct State {
     pub on_failure: Option<Py<PyAny>>,
     /// Events to be dropped outside a borrow.
     pub garbage: Vec<Event>,
+    /// Sources of a simulated run; of a live one until its feed takes them.
+    pub inputs: Inputs,
+    pub desks: Vec<Desk>,
+    /// What desks have to publish again, by desk.
+    pub again: Vec<(usize, Vec<GateEvent>)>,
+    /// Paper venues by their accounts.
+    pub venues: Vec<(Name, Arc<Mutex<PaperVenue>>)>,
+    pub feed: Option<Feed>,
+    pub edges: Vec<EdgeReceiver>,
+    pub pace: Pace,
 }
+
+impl State {
+    /// True while some actor's handler is suspended on anything but the node's clock, or has not begun.
+    fn is_suspended(&self) -> bool {
+        !self.suspended.is_empty() || self.slots.iter().any(|slot| slot.suspended && !slot.asleep && !slot.gone)
+    }
+}
+
 
 #[pyclass(frozen, subclass, module = "libra_core")]
 pub struct NodeCore {
@@ -73,6 +102,13 @@ impl NodeCore {
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),
+            inputs: Inputs::default(),
+            desks: Vec::new(),
+            again: Vec::new(),
+            venues: Vec::new(),
+            feed: None,
+            edges: Vec::new(),
+            pace: Pace::default(),
             lane_capacity: if simulated { Capacity::Unbounded } else { Capacity::PerLane(lane_capacity) },
         };
         Ok(NodeCore { state: GilCell::new(state), waker: Arc::new(waker), guard: GilCell::new(None), simulated })
@@ -394,6 +430,7 @@ impl NodeCore {
 
     fn is_idle(&self, state: &mut State) -> bool {
         state.suspended.is_empty()
+            && state.edges.iter().all(EdgeReceiver::is_empty)
             && (0..state.slots.len()).all(|id| !state.slots[id].may_run() || state.router.mailbox(id).is_empty())
     }
 
@@ -415,14 +452,26 @@ impl NodeCore {
         sleepers
     }
 
-    /// Events that native sources offered through edges, by type number.
-    fn offered(&self, _state: &State) -> Vec<u64> {
+    /// Events that native sources offered through edges, by type number: counted there, once, at their source.
+    fn offered(&self, state: &State) -> Vec<u64> {
         let types = EventType::ALL.iter().map(|t| *t as usize).max().unwrap_or(0) + 1;
-        vec![0; types]
+        let mut offered = vec![0; types];
+        for edge in &state.edges {
+            for &event_type in EventType::ALL {
+                if event_type != EventType::VenueReport {
+                    offered[event_type as usize] += edge.counters().offered(event_type);
+                }
+            }
+        }
+        offered
     }
 
-    fn lost(&self, _state: &State) -> [(u64, u64); 4] {
-        [(0, 0); 4]
+    /// Events that were (dropped, conflated) before they came through an edge, by lane.
+    fn lost(&self, state: &State) -> [(u64, u64); 4] {
+        Lane::ALL.map(|lane| {
+            let each = state.edges.iter().map(|edge| edge.counters().lost(lane));
+            each.fold((0, 0), |sum, lost| (sum.0 + lost.0, sum.1 + lost.1))
+        })
     }
 }
 
@@ -430,11 +479,8 @@ fn slot_of(slots: &mut [Slot], slot: usize) -> PyResult<&mut Slot> {
     slots.get_mut(slot).ok_or_else(|| PyIndexError::new_err(format!("no actor has slot {slot}")))
 }
 
-/// A run that is over, or not begun, was asked to go on.
-pub fn not_running() -> PyErr {
-    PyRuntimeError::new_err("the node does not run")
-}
-
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<NodeCore>()
+    module.add_class::<NodeCore>()?;
+    module.add_class::<run::Progress>()?;
+    module.add_class::<account::AccountGroup>()
 }

@@ -4,7 +4,7 @@
 //! order never fills against a market older than what caused it, and a fill never comes after a later price.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
@@ -20,21 +20,18 @@ use crate::paper::PaperVenue;
 /// The thread looks at its sources at least so often, to notice a stop and to flush its edge.
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 
-/// What a feed says about itself.
-#[derive(Clone, Debug, Default)]
-pub struct FeedStatus {
-    /// Of each source.
-    pub counters: Vec<SourceCounters>,
-    /// Problems that nobody has taken yet.
-    pub problems: Vec<Problem>,
-    /// All sources have ended and all is handed over.
-    pub ended: bool,
+/// What the thread says about itself.
+#[derive(Default)]
+struct Status {
+    counters: Vec<SourceCounters>,
+    problems: Vec<Problem>,
+    ended: bool,
 }
 
 /// A running feed. Dropping it stops the thread.
 pub struct Feed {
     stop: Arc<AtomicBool>,
-    status: Arc<Mutex<FeedStatus>>,
+    status: Arc<Mutex<Status>>,
     edge: Arc<EdgeCounters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,7 +44,7 @@ impl Feed {
         edge: EdgeSender,
     ) -> std::io::Result<Feed> {
         let stop = Arc::new(AtomicBool::new(false));
-        let status = Arc::new(Mutex::new(FeedStatus::default()));
+        let status = Arc::new(Mutex::new(Status::default()));
         let counters = edge.counters();
         let mut player =
             Player { sources, venues, edge, stop: stop.clone(), status: status.clone(), reports: Vec::new() };
@@ -60,11 +57,23 @@ impl Feed {
         &self.edge
     }
 
-    /// What it says about itself; problems are taken out.
-    pub fn status(&self) -> FeedStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let problems = std::mem::take(&mut status.problems);
-        FeedStatus { counters: status.counters.clone(), problems, ended: status.ended }
+    /// What its sources have read, in their order.
+    pub fn counters(&self) -> Vec<SourceCounters> {
+        self.status().counters.clone()
+    }
+
+    /// Problems that nobody has taken yet.
+    pub fn take_problems(&self) -> Vec<Problem> {
+        std::mem::take(&mut self.status().problems)
+    }
+
+    /// True when all sources have ended; what they gave may still stand in the edge.
+    pub fn has_ended(&self) -> bool {
+        self.status().ended
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the thread; what it has handed over still stands in the edge.
@@ -93,7 +102,7 @@ struct Player {
     venues: Vec<(Name, Arc<Mutex<PaperVenue>>)>,
     edge: EdgeSender,
     stop: Arc<AtomicBool>,
-    status: Arc<Mutex<FeedStatus>>,
+    status: Arc<Mutex<Status>>,
     reports: Vec<VenueReport>,
 }
 

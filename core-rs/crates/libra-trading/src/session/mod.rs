@@ -7,5 +7,5 @@
 mod feed;
 mod pull;
 
-pub use feed::{Feed, FeedStatus};
+pub use feed::Feed;
 pub use pull::{Inputs, Turn};
