@@ -6,6 +6,7 @@ use std::sync::Arc;
 use libra_kernel::event::{Aggressor, Bar, Quote, Trade};
 use libra_kernel::{Event, Name, Payload, SharedPayload};
 use libra_market::book::{BookUpdate, Level};
+use libra_market::indicator::Sma;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -469,9 +470,44 @@ pub fn to_python(py: Python<'_>, event: &Event) -> Option<PyResult<Py<PyAny>>> {
     })
 }
 
+/// A simple moving average, one value at a time.
+#[pyclass(name = "Sma", module = "libra.strategies.indicators")]
+pub struct PySma {
+    inner: Sma,
+}
+
+#[pymethods]
+impl PySma {
+    #[new]
+    fn new(period: usize) -> PyResult<Self> {
+        let inner = Sma::new(period).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(PySma { inner })
+    }
+
+    /// Takes in a value; gives the average once `period` values are in.
+    fn update(&mut self, value: f64) -> Option<f64> {
+        self.inner.update(value)
+    }
+
+    #[getter]
+    fn value(&self) -> Option<f64> {
+        self.inner.value()
+    }
+
+    #[getter]
+    fn is_ready(&self) -> bool {
+        self.inner.is_ready()
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyQuote>()?;
     module.add_class::<PyTrade>()?;
     module.add_class::<PyBar>()?;
+    module.add_class::<PySma>()?;
     module.add_class::<PyBookDelta>()
 }

@@ -32,9 +32,10 @@ impl StrEnum {
     }
 
     fn index(&self, what: &str, text: &str) -> PyResult<usize> {
-        self.names.iter().position(|name| *name == text).ok_or_else(|| {
-            PyValueError::new_err(format!("{what} is one of {}, not {text:?}", self.names.join(", ")))
-        })
+        self.names
+            .iter()
+            .position(|name| *name == text)
+            .ok_or_else(|| PyValueError::new_err(format!("{what} is one of {}, not {text:?}", self.names.join(", "))))
     }
 }
 
@@ -80,18 +81,13 @@ pub fn side(py: Python<'_>, text: &str) -> PyResult<OrderSide> {
     Ok([OrderSide::Buy, OrderSide::Sell][of(&SIDES, py).index("side", text)?])
 }
 
-pub fn order_type(py: Python<'_>, text: &str) -> PyResult<OrderType> {
-    Ok([OrderType::Market, OrderType::Limit][of(&TYPES, py).index("order type", text)?])
-}
-
 pub fn time_in_force(py: Python<'_>, text: &str) -> PyResult<TimeInForce> {
     let all = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::PostOnly];
     Ok(all[of(&TIMES, py).index("time in force", text)?])
 }
 
 pub fn signal_type(py: Python<'_>, text: &str) -> PyResult<SignalType> {
-    let all =
-        [SignalType::Long, SignalType::Short, SignalType::CloseLong, SignalType::CloseShort, SignalType::Hold];
+    let all = [SignalType::Long, SignalType::Short, SignalType::CloseLong, SignalType::CloseShort, SignalType::Hold];
     Ok(all[of(&SIGNALS, py).index("signal type", text)?])
 }
 
@@ -942,11 +938,8 @@ pub fn to_python(py: Python<'_>, event: &Event) -> Option<PyResult<Py<PyAny>>> {
         return Some(Py::new(py, PyBalance { inner: *balance }).map(Py::into_any));
     }
     if let Some(notice) = any.downcast_ref::<Notice>() {
-        let notice = PyNotice {
-            account: notice.account.as_str(),
-            code: notice.code.clone(),
-            detail: notice.detail.clone(),
-        };
+        let notice =
+            PyNotice { account: notice.account.as_str(), code: notice.code.clone(), detail: notice.detail.clone() };
         return Some(Py::new(py, notice).map(Py::into_any));
     }
     let timer = any.downcast_ref::<TimerFired>()?;

@@ -32,6 +32,9 @@ pub struct AccountGroup {
     recovered: Summary,
 }
 
+/// Instrument, best bid and best ask.
+type TopOfBook = (&'static str, Py<PyAny>, Py<PyAny>);
+
 /// What was found when the account's log was opened.
 struct Summary {
     epoch: u64,
@@ -132,10 +135,8 @@ impl NodeCore {
         let account = Name::intern(account);
         let instruments: Vec<Instrument> = instruments.iter().map(|i| i.get().inner.clone()).collect();
         let amount = |what: &str, value: &Bound<'_, PyAny>| decimal::wide_units_of(what, value, MONEY_DECIMALS);
-        let opening: PyResult<Vec<_>> = balances
-            .iter()
-            .map(|(currency, value)| Ok((Name::intern(currency), amount("balance", value)?)))
-            .collect();
+        let opening: PyResult<Vec<_>> =
+            balances.iter().map(|(currency, value)| Ok((Name::intern(currency), amount("balance", value)?))).collect();
         let rule = |value: &Bound<'_, PyAny>| sizing_rule(&sizing.0, value);
         let overrides: PyResult<Vec<_>> =
             sizing_overrides.iter().map(|(id, value)| Ok((Name::intern(id), rule(value)?))).collect();
@@ -308,11 +309,8 @@ impl NodeCore {
     /// A request to cancel an order: a CANCEL_REQUEST. False when it was refused.
     fn emit_cancel_request(&self, py: Python<'_>, slot: usize, account: &str, order_id: &str) -> PyResult<bool> {
         let (parent, source) = self.origin(py, slot)?;
-        let cancel = CancelRequest {
-            account: Name::intern(account),
-            strategy: source,
-            client_order_id: parse_id(order_id)?,
-        };
+        let cancel =
+            CancelRequest { account: Name::intern(account), strategy: source, client_order_id: parse_id(order_id)? };
         let payload = libra_kernel::Payload::shared(cancel);
         let event_type = libra_kernel::EventType::CancelRequest;
         let event = child_or_root(parent.as_ref(), event_type, source, clock::now_ns(), payload);
@@ -559,7 +557,7 @@ impl AccountGroup {
     }
 
     /// The last quotes of its instruments: (instrument, bid, ask) each, those without a market left out.
-    fn markets(&self, py: Python<'_>) -> PyResult<Vec<(&'static str, Py<PyAny>, Py<PyAny>)>> {
+    fn markets(&self, py: Python<'_>) -> PyResult<Vec<TopOfBook>> {
         let rows = self.with(py, |desk, _, _| {
             let instruments = desk.gate().account().instruments();
             let markets = instruments.filter_map(|i| Some((i.id, i.price_decimals, desk.gate().market(i.id)?)));

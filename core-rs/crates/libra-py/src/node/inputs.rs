@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use libra_kernel::Name;
 use libra_market::listing::{Listing, Listings};
 use libra_market::replay::{ReplayOptions, ReplaySource};
-use libra_market::source::{Problem, Source, SourceCounters};
+use libra_market::source::{Problem, SourceCounters};
 use libra_market::synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
 use libra_market::venue::VenueKind;
 use libra_trading::session::Feed;
@@ -17,6 +17,9 @@ use super::NodeCore;
 use crate::decimal;
 use crate::event::PyEvent;
 use crate::trading::PyInstrument;
+
+/// The median trade is this part of the median level.
+const TRADE_OF_LEVEL: i64 = 20;
 
 /// One symbol of a synthetic market, as its profile words it.
 #[derive(FromPyObject)]
@@ -70,12 +73,8 @@ impl NodeCore {
         source: &str,
     ) -> PyResult<()> {
         let instruments: PyResult<Vec<SyntheticInstrument>> = symbols.iter().map(synthetic_instrument).collect();
-        let config = SyntheticConfig {
-            seed,
-            start_ts_ns: start_ns,
-            source: Name::intern(source),
-            instruments: instruments?,
-        };
+        let config =
+            SyntheticConfig { seed, start_ts_ns: start_ns, source: Name::intern(source), instruments: instruments? };
         let market = SyntheticMarket::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
         self.state.borrow(py).inputs.add(Box::new(market));
         Ok(())
@@ -102,8 +101,7 @@ impl NodeCore {
     fn source_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counters = {
             let mut state = self.state.borrow(py);
-            let own: Vec<SourceCounters> =
-                state.inputs.sources().iter().map(|source| source.counters()).collect();
+            let own: Vec<SourceCounters> = state.inputs.sources().iter().map(|source| source.counters()).collect();
             let fed = state.feed.as_ref().map(Feed::counters).unwrap_or_default();
             own.into_iter().chain(fed).fold(SourceCounters::default(), SourceCounters::plus)
         };
@@ -159,19 +157,21 @@ impl NodeCore {
 
 fn synthetic_instrument(symbol: &SyntheticSymbol<'_>) -> PyResult<SyntheticInstrument> {
     let instrument = &symbol.instrument.get().inner;
+    let (price_decimals, size_decimals) = (instrument.price_decimals, instrument.size_decimals);
+    let name = instrument.symbol.as_str();
+    let venue_symbol = instrument.venue_symbol.as_str();
+    let listing = Listing::new(name, VenueKind::Synthetic, venue_symbol, price_decimals, size_decimals);
+    let start_price = decimal::units_of("start_price", &symbol.start_price, price_decimals)?;
+    let level_lots = decimal::units_of("level_size", &symbol.level_size, size_decimals)? / instrument.lot_size;
     Ok(SyntheticInstrument {
-        instrument: instrument.id,
-        price_decimals: instrument.price_decimals,
-        size_decimals: instrument.size_decimals,
-        start_price: decimal::units_of("start_price", &symbol.start_price, instrument.price_decimals)?,
-        tick_size: instrument.tick_size,
-        lot_size: instrument.lot_size,
-        volatility_bps: symbol.volatility_bps,
+        volatility: symbol.volatility_bps / 10_000.0,
         spread_ticks: symbol.spread_ticks,
         quote_rate_hz: symbol.quote_rate_hz,
         trade_rate_hz: symbol.trade_rate_hz,
         book_rate_hz: symbol.book_rate_hz,
-        book_levels: symbol.book_levels,
-        level_size: decimal::units_of("level_size", &symbol.level_size, instrument.size_decimals)?,
+        levels: symbol.book_levels,
+        level_lots: level_lots.max(1),
+        trade_lots: (level_lots / TRADE_OF_LEVEL).max(1),
+        ..SyntheticInstrument::new(listing, start_price, instrument.tick_size, instrument.lot_size)
     })
 }

@@ -71,7 +71,6 @@ impl State {
     }
 }
 
-
 #[pyclass(frozen, subclass, module = "libra_core")]
 pub struct NodeCore {
     pub state: GilCell<State>,
