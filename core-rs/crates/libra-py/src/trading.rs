@@ -9,7 +9,7 @@ use libra_trading::account::Balance;
 use libra_trading::desk::payload::{Approved, Notice, PositionReport};
 use libra_trading::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money, RATE_DECIMALS};
 use libra_trading::order::{
-    CancelRequest, ClientOrderId, Fill, Liquidity, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce,
+    CancelRequest, ClientOrderId, Fill, Liquidity, Order, OrderRequest, OrderSide, OrderStatus, TimeInForce,
     VenueOutcome, VenueReport,
 };
 use libra_trading::signal::{Signal, SignalType};

@@ -451,6 +451,14 @@ impl AccountGroup {
         self.with(py, |desk, _, _| desk.gate().is_killed())
     }
 
+    /// Loss limits that are passed now, as (code, explanation).
+    fn breaches(&self, py: Python<'_>) -> Vec<(&'static str, String)> {
+        self.with(py, |desk, _, _| {
+            let breaches = desk.gate().breaches().iter();
+            breaches.map(|breach| (breach.code.as_str(), breach.rejection().explanation())).collect()
+        })
+    }
+
     /// Ids of orders that were sent and never answered.
     fn unanswered(&self, py: Python<'_>) -> Vec<String> {
         self.with(py, |desk, _, _| desk.unanswered()).iter().map(ToString::to_string).collect()

@@ -67,7 +67,7 @@ pub struct State {
 impl State {
     /// True while some actor's handler is suspended on anything but the node's clock, or has not begun.
     fn is_suspended(&self) -> bool {
-        !self.suspended.is_empty() || self.slots.iter().any(|slot| slot.suspended && !slot.asleep && !slot.gone)
+        !self.suspended.is_empty() || self.slots.iter().any(|slot| slot.suspended && slot.sleepers == 0 && !slot.gone)
     }
 }
 
@@ -268,7 +268,7 @@ impl NodeCore {
     #[pyo3(signature = (slot, delay_ns, interval_ns=0, sleeper=false))]
     fn set_timer(&self, py: Python<'_>, slot: usize, delay_ns: i64, interval_ns: i64, sleeper: bool) -> PyResult<u64> {
         let mut state = self.state.borrow(py);
-        slot_of(&mut state.slots, slot)?.asleep |= sleeper;
+        slot_of(&mut state.slots, slot)?.sleepers += u32::from(sleeper);
         let wakes = if sleeper { Wakes::Sleeper(slot) } else { Wakes::Mailbox(slot) };
         let due_ns = clock::now_ns().saturating_add(delay_ns.max(0));
         let id = state.timers.set(due_ns, interval_ns.max(0), wakes);
@@ -278,6 +278,37 @@ impl NodeCore {
 
     fn cancel_timer(&self, py: Python<'_>, id: u64) -> bool {
         self.state.borrow(py).timers.cancel(id)
+    }
+
+    /// A sleeping handler was woken by something else than its timer.
+    fn cancel_sleeper(&self, py: Python<'_>, slot: usize, id: u64) -> PyResult<bool> {
+        let mut state = self.state.borrow(py);
+        let cancelled = state.timers.cancel(id);
+        if cancelled {
+            let place = slot_of(&mut state.slots, slot)?;
+            place.sleepers = place.sleepers.saturating_sub(1);
+        }
+        Ok(cancelled)
+    }
+
+    /// An async hook outside the mailbox (a start, a stop) runs in the actor's task: its events wait until
+    /// [`NodeCore::resume`].
+    fn hold(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        slot_of(&mut self.state.borrow(py).slots, slot)?.suspended = true;
+        Ok(())
+    }
+
+    /// Tells the guard whose code runs outside a handler (a start, a stop); None for nobody's.
+    #[pyo3(signature = (slot=None))]
+    fn note_running_slot(&self, py: Python<'_>, slot: Option<usize>) -> PyResult<()> {
+        let name = match slot {
+            Some(slot) => slot_of(&mut self.state.borrow(py).slots, slot)?.name,
+            None => Name::NONE,
+        };
+        if let Some(guard) = &*self.guard.borrow(py) {
+            guard.set_running(name);
+        }
+        Ok(())
     }
 
     fn cancel_timers(&self, py: Python<'_>, slot: usize) {
@@ -443,7 +474,7 @@ impl NodeCore {
                     state.router.send(slot, Event::new(EventType::Timer, source, now_ns, payload));
                 }
                 Wakes::Sleeper(slot) => {
-                    state.slots[slot].asleep = false;
+                    state.slots[slot].sleepers = state.slots[slot].sleepers.saturating_sub(1);
                     sleepers.push(fired.id);
                 }
             }

@@ -18,8 +18,8 @@ pub struct Slot {
     pub current: Option<Py<PyEvent>>,
     /// An async handler of it is suspended.
     pub suspended: bool,
-    /// ...on the node's clock.
-    pub asleep: bool,
+    /// How often it is suspended on the node's clock.
+    pub sleepers: u32,
     /// It is starting, waits to be started again, or has ended.
     pub paused: bool,
     pub gone: bool,
@@ -33,7 +33,7 @@ impl Slot {
             flight: None,
             current: None,
             suspended: false,
-            asleep: false,
+            sleepers: 0,
             paused: false,
             gone: false,
         }
