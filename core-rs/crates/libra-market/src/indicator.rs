@@ -124,7 +124,8 @@ mod tests {
         for i in 0..updates {
             sma.update(sample(i));
         }
-        let exact = 60_000.0 + (updates - n as u64..updates).map(|i| ((i * 7_919) % 1_000) as f64).sum::<f64>() * 0.1 / n as f64;
+        let exact = 60_000.0
+            + (updates - n as u64..updates).map(|i| ((i * 7_919) % 1_000) as f64).sum::<f64>() * 0.1 / n as f64;
         let relative = (sma.value().unwrap() - exact).abs() / exact;
         assert!(relative < 8.0 * f64::EPSILON, "off by {relative:e}");
     }

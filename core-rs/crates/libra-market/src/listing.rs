@@ -202,7 +202,10 @@ mod tests {
     fn what_is_no_symbol_is_refused() {
         let mut listings = Listings::default();
         for bad in ["", "A B", "A/B", "x\n", &"A".repeat(65)] {
-            assert!(matches!(listings.infer(VenueKind::BinanceSpot, bad, (8, 8)), Err(ListingError::Symbol(_))), "{bad:?}");
+            assert!(
+                matches!(listings.infer(VenueKind::BinanceSpot, bad, (8, 8)), Err(ListingError::Symbol(_))),
+                "{bad:?}"
+            );
         }
         assert_eq!(listings.all().len(), 0);
     }

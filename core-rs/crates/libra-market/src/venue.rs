@@ -64,9 +64,9 @@ impl fmt::Display for VenueKind {
 
 /// Quote assets of Binance; the longest that ends a symbol is taken, so `BTCFDUSD` is not quoted in `USD`.
 const QUOTES: &[&str] = &[
-    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "USD1", "USDS", "EURI", "AEUR", "BIDR", "IDRT", "BVND", "DOGE", "USD",
-    "EUR", "GBP", "AUD", "TRY", "BRL", "RUB", "UAH", "ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP", "NGN", "IDR",
-    "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "SOL", "DAI", "PAX", "VAI", "UST",
+    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDP", "USD1", "USDS", "EURI", "AEUR", "BIDR", "IDRT", "BVND", "DOGE",
+    "USD", "EUR", "GBP", "AUD", "TRY", "BRL", "RUB", "UAH", "ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "CZK", "COP",
+    "NGN", "IDR", "BTC", "ETH", "BNB", "XRP", "TRX", "DOT", "SOL", "DAI", "PAX", "VAI", "UST",
 ];
 
 fn split_pair(pair: &str) -> Option<(&str, &str)> {

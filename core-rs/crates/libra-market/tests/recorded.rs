@@ -16,10 +16,8 @@ use libra_market::venue::VenueKind;
 
 /// The recorded files of one folder; `None`, with the reason printed, on a machine without them.
 fn recorded(folder: &str) -> Option<Vec<PathBuf>> {
-    let shared = std::env::var_os("LIBRA_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("LIBRA_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared"), PathBuf::from);
     let folder = shared.join("data").join(folder);
     let mut files: Vec<_> = match folder.read_dir() {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -69,7 +67,9 @@ fn replay(files: &[PathBuf], listings: Listings) -> Replayed {
         *counts.entry(event.event_type).or_insert(0) += 1;
         match &event.payload {
             Payload::Quote(quote) => assert!(0 < quote.bid && quote.bid < quote.ask && quote.bid_size > 0),
-            Payload::Trade(trade) => assert!(trade.price > 0 && trade.size > 0 && trade.aggressor != Aggressor::Unknown),
+            Payload::Trade(trade) => {
+                assert!(trade.price > 0 && trade.size > 0 && trade.aggressor != Aggressor::Unknown)
+            }
             payload => {
                 let book: &BookUpdate = payload.downcast().unwrap();
                 assert!(book.first_id <= book.last_id && !(book.bids.is_empty() && book.asks.is_empty()));

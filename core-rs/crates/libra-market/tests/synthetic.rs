@@ -121,7 +121,8 @@ fn quotes_trades_and_books_agree() {
     let events = run(config(3, vec![btc(), eth()]), 120);
     assert!(events.is_sorted_by_key(|event| event.ts_ns));
     for event in &events {
-        let (name, tick, lot) = (event.instrument, if event.price_decimals == 2 && event.size_decimals == 5 { 10 } else { 1 }, 10);
+        let (name, tick, lot) =
+            (event.instrument, if event.price_decimals == 2 && event.size_decimals == 5 { 10 } else { 1 }, 10);
         if let Some((traded, ts_ns)) = after_trade.take() {
             assert_eq!((event.event_type, name, event.ts_ns), (EventType::Quote, traded, ts_ns));
         }
@@ -196,7 +197,8 @@ fn averages_cross_about_once_or_twice_a_second() {
         let events = run(config(seed, vec![btc(), eth()]), seconds);
         let mut first_of_seed = i64::MAX;
         for name in ["BTC/USDT@synthetic", "ETH/USDT@synthetic"] {
-            let mids: Vec<_> = quotes(&events, name).iter().map(|(ts, q)| (*ts, (q.bid + q.ask) as f64 / 2.0)).collect();
+            let mids: Vec<_> =
+                quotes(&events, name).iter().map(|(ts, q)| (*ts, (q.bid + q.ask) as f64 / 2.0)).collect();
             let (by_quote, first) = crossings(mids.iter().copied(), seconds);
             let mut sampled = Vec::new();
             for (ts_ns, mid) in &mids {
@@ -206,7 +208,10 @@ fn averages_cross_about_once_or_twice_a_second() {
                 }
             }
             let (by_time, _) = crossings(sampled.into_iter(), seconds);
-            println!("seed {seed} {name}: {by_quote:.2}/s over quotes, {by_time:.2}/s over 100 ms, first {} ms", first / 1_000_000);
+            println!(
+                "seed {seed} {name}: {by_quote:.2}/s over quotes, {by_time:.2}/s over 100 ms, first {} ms",
+                first / 1_000_000
+            );
             assert!((1.0..=2.5).contains(&by_quote), "{by_quote} over quotes");
             assert!((0.45..=1.5).contains(&by_time), "{by_time} over 100 ms");
             first_of_seed = first_of_seed.min(first);

@@ -43,8 +43,7 @@ fn parse_short(text: &[u8], decimals: u8) -> Option<i64> {
         }
     }
     // Nineteen characters without a dot might not fit.
-    let (fraction, digits) =
-        if dot == text.len() { (0, text.len()) } else { (text.len() - dot - 1, text.len() - 1) };
+    let (fraction, digits) = if dot == text.len() { (0, text.len()) } else { (text.len() - dot - 1, text.len() - 1) };
     if digits > SHORT_DIGITS || dot == 0 || (dot < text.len() && fraction == 0) {
         return None;
     }

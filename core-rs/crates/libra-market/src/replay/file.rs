@@ -172,7 +172,8 @@ impl RecordedFile {
             intake.problems.note(ProblemKind::Unlisted, || {
                 let found = intake.listings.get(listing);
                 let (symbol, venue) = (found.venue_symbol, found.venue);
-                let what = format!("{symbol} of {venue} is not listed; taken for {}, market data only", found.instrument);
+                let what =
+                    format!("{symbol} of {venue} is not listed; taken for {}, market data only", found.instrument);
                 (self.place(self.lines.line_number()), what)
             });
         }
@@ -193,7 +194,9 @@ impl RecordedFile {
 
     fn malformed(&self, intake: &mut Intake, line: u64, what: &str) {
         intake.counters.malformed += 1;
-        intake.problems.note(ProblemKind::Malformed, || (self.place(line), format!("malformed frame: {what}; left out")));
+        intake
+            .problems
+            .note(ProblemKind::Malformed, || (self.place(line), format!("malformed frame: {what}; left out")));
     }
 
     fn end(&mut self, intake: &mut Intake) {

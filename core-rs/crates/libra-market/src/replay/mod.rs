@@ -67,8 +67,7 @@ impl ReplaySource {
             .zip(inputs)
             .map(|(path, input)| RecordedFile::new(path.display().to_string(), input, options.max_line_bytes))
             .collect();
-        let mut counters = SourceCounters::default();
-        counters.unlisted = listings.inferred() as u64;
+        let counters = SourceCounters { unlisted: listings.inferred() as u64, ..SourceCounters::default() };
         let intake = Intake { listings, counters, problems: ProblemLog::default(), parser: FrameParser::new() };
         Ok(ReplaySource {
             source: options.source,
@@ -134,7 +133,10 @@ impl ReplaySource {
                 intake.counters.depth_gaps += 1;
                 intake.problems.note(ProblemKind::DepthGap, || {
                     let (first, previous) = (ids.first, ids.previous);
-                    (place(), format!("{instrument}: depth gap: updates after {seen} are missing (U {first}, pu {previous})"))
+                    (
+                        place(),
+                        format!("{instrument}: depth gap: updates after {seen} are missing (U {first}, pu {previous})"),
+                    )
                 });
             }
             Link::Repeat { seen } => {

@@ -108,8 +108,7 @@ impl PriceProcess {
         } else if self.slow > high {
             self.slow = (high - (self.slow - high)).max(low);
         }
-        self.deviation +=
-            -self.reversion * self.deviation * seconds + self.deviation_volatility * root * normal(rng);
+        self.deviation += -self.reversion * self.deviation * seconds + self.deviation_volatility * root * normal(rng);
         self.deviation = self.deviation.clamp(-self.start * 0.25, self.start * 0.25);
     }
 }
@@ -146,7 +145,11 @@ mod tests {
     #[test]
     fn the_price_stays_in_range_for_ever() {
         let listing = Listing::new("WILD/USDT", VenueKind::Synthetic, "WILDUSDT", 2, 5);
-        let wild = SyntheticInstrument { volatility: 0.05, trend_per_s: 0.05, ..SyntheticInstrument::new(listing, 10_000, 1, 1) };
+        let wild = SyntheticInstrument {
+            volatility: 0.05,
+            trend_per_s: 0.05,
+            ..SyntheticInstrument::new(listing, 10_000, 1, 1)
+        };
         let mut process = PriceProcess::new(&wild);
         let mut rng = Rng::with_seed(2);
         let (mut low, mut high) = (f64::MAX, f64::MIN);
