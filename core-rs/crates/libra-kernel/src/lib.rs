@@ -4,6 +4,11 @@
 //! - [`name`] — interned names of sources and instruments;
 //! - [`ids`], [`clock`] — trace ids and time, both seedable so that a simulated run repeats exactly;
 //! - [`fixed`] — decimal text to and from fixed-point integers, exact or an error;
+//! - [`mailbox`] — four lanes of waiting events, with what happens when one is full;
+//! - [`router`] — one event to every mailbox that subscribed, and the seam for a bridge;
+//! - [`edge`], [`wake`] — the way in from native threads, and waking the loop;
+//! - [`timers`] — timers on a node's clock; [`guard`] — signals, and the end of a process that hangs;
+//! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
 //! Nothing here does I/O and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
@@ -11,10 +16,17 @@
 
 pub mod clock;
 pub mod digest;
+pub mod edge;
 pub mod event;
 pub mod fixed;
+pub mod guard;
 pub mod ids;
+pub mod latency;
+pub mod mailbox;
 pub mod name;
+pub mod router;
+pub mod timers;
+pub mod wake;
 
 pub use event::{Event, EventType, Lane, Payload, Policy, SharedPayload};
 pub use name::Name;

@@ -68,6 +68,11 @@ impl Name {
         self.0 as usize
     }
 
+    /// The name with this number, if there is one: the inverse of [`Name::index`].
+    pub fn at(index: usize) -> Option<Name> {
+        (index < read().entries.len()).then_some(Name(index as u32))
+    }
+
     /// True for the empty name.
     pub fn is_none(self) -> bool {
         self.0 == 0

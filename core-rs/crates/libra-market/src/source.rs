@@ -57,6 +57,28 @@ pub struct SourceCounters {
     pub unlisted: u64,
 }
 
+impl SourceCounters {
+    /// The counters of two sources together.
+    pub fn plus(self, other: SourceCounters) -> SourceCounters {
+        SourceCounters {
+            frames: self.frames + other.frames,
+            quotes: self.quotes + other.quotes,
+            trades: self.trades + other.trades,
+            books: self.books + other.books,
+            malformed: self.malformed + other.malformed,
+            unknown: self.unknown + other.unknown,
+            crossed: self.crossed + other.crossed,
+            non_trades: self.non_trades + other.non_trades,
+            out_of_order: self.out_of_order + other.out_of_order,
+            depth_gaps: self.depth_gaps + other.depth_gaps,
+            depth_repeats: self.depth_repeats + other.depth_repeats,
+            unsynced_books: self.unsynced_books + other.unsynced_books,
+            truncated_files: self.truncated_files + other.truncated_files,
+            unlisted: self.unlisted + other.unlisted,
+        }
+    }
+}
+
 /// Something wrong with the input, for the user's eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

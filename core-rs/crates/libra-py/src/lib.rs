@@ -1,7 +1,36 @@
-//! The Python module `libra_core._core`.
+//! The Python module `libra_core._core`: bindings, and nothing that decides anything.
+//!
+//! - [`gil`] — state that the GIL guards;
+//! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
+//! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
+//! - [`handlers`] — subscriptions and the loop that calls Python handlers;
+//! - [`bus`] — the bare message bus;
+//! - [`node`] — a node's router, actors, timers and runs;
+//! - [`errors`] — Rust errors as Python exceptions.
+
+#![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
+
+mod bus;
+mod decimal;
+mod enums;
+mod errors;
+mod event;
+mod gil;
+mod handlers;
+mod market_data;
+mod node;
+mod payload;
+mod trading;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _core(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    enums::register(module)?;
+    event::register(module)?;
+    market_data::register(module)?;
+    trading::register(module)?;
+    bus::register(module)?;
+    node::register(module)?;
     Ok(())
 }

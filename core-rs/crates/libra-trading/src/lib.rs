@@ -2,8 +2,22 @@
 //!
 //! - [`instrument`] — what may be traded and in which steps;
 //! - [`order`] — orders, their requests, their life cycle, fills, and what a venue says about them;
-//! - [`signal`] — strategies' opinions.
+//! - [`signal`] — strategies' opinions;
+//! - [`portfolio`] — signals become order requests;
+//! - [`risk`] — the checks of an order, the limits and the reasons for a refusal;
+//! - [`gate`] — the order gate: the only way out for an order, and its log;
+//! - [`account`] — positions, balances and P&L, booked fill by fill;
+//! - [`paper`] — a venue that trades on paper;
+//! - [`desk`] — all of that for one account, joined by events;
+//! - [`session`] — where the events of a run come from: pulled in simulated time, pushed by a thread in a live one.
 
+pub mod account;
+pub mod desk;
+pub mod gate;
 pub mod instrument;
 pub mod order;
+pub mod paper;
+pub mod portfolio;
+pub mod risk;
+pub mod session;
 pub mod signal;

@@ -114,6 +114,10 @@ event_types! {
     OrderExpired = 25, "ORDER_EXPIRED", Orders, Never;
     /// An order was refused, by the gate or by the venue.
     OrderRejected = 26, "ORDER_REJECTED", Orders, Never;
+    /// What a venue said about an order, on its way from a native thread to the account's gate.
+    VenueReport = 27, "VENUE_REPORT", Orders, Never;
+    /// The venue refused to cancel an order.
+    OrderCancelRejected = 28, "ORDER_CANCEL_REJECTED", Orders, Never;
     /// A position came to be.
     PositionOpened = 32, "POSITION_OPENED", Orders, Never;
     /// A position is flat again.

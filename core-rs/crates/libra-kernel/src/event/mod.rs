@@ -25,6 +25,11 @@ pub trait SharedPayload: Any + Send + Sync {
     /// Adds the payload to the digest of a run: every field that a handler can see, in a fixed order.
     fn digest(&self, digest: &mut Digest);
 
+    /// True for a payload that replaces all state before it, such as a whole order book.
+    fn is_snapshot(&self) -> bool {
+        false
+    }
+
     /// The payload as `Any`, to get its type back.
     fn as_any(&self) -> &dyn Any;
 }

@@ -1,4 +1,15 @@
 //! What an `ORDER_BOOK` event carries, and the L2 book that it updates.
+//!
+//! - this file — [`BookUpdate`], one frame of a venue;
+//! - `l2` — [`L2Book`]: when a frame may be applied (snapshots, sequence rules, gaps);
+//! - `side` — one side's levels in order of price; its storage may be changed without reading further.
+//!
+//! Frames go in, best prices and levels come out; nothing here knows a venue's text format.
+
+mod l2;
+mod side;
+
+pub use l2::{BookOutcome, L2Book};
 
 use std::any::Any;
 
@@ -50,6 +61,10 @@ impl SharedPayload for BookUpdate {
                 digest.i64(level.size);
             }
         }
+    }
+
+    fn is_snapshot(&self) -> bool {
+        self.snapshot
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,0 +1,126 @@
+"""`[[account_groups]]` and `[risk]`: an account, what it may hold, and the limits that its order gate enforces."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from libra.config.base import Amount, ClassPath, Currency, Identifier, Percent, PositiveAmount, Real, Section, Whole
+
+InstrumentKey = str
+"""A symbol, or `SYMBOL@VENUE` where two venues list it."""
+
+
+class SymbolRiskSettings(Section):
+    """`[risk.per_symbol."BTC/USDT:USDT"]`: limits of one instrument."""
+
+    max_position: PositiveAmount | None = Field(
+        default=None, description="Largest position either way, in size units of the base."
+    )
+
+
+class RiskSettings(Section):
+    """`[risk]` and `risk` of an account group. A limit that is not set is not enforced.
+
+    `max_position_notional` and `max_order_notional` have to be set for every account group, here or in `[risk]`.
+    """
+
+    max_position_notional: PositiveAmount | None = Field(
+        default=None, description="Largest position value of one instrument."
+    )
+    max_order_notional: PositiveAmount | None = Field(default=None, description="Largest value of one order.")
+    max_order_size: PositiveAmount | None = Field(default=None, description="Largest size of one order, in base units.")
+    max_open_orders: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=100, description="Orders that may work at a time."
+    )
+    max_daily_loss: PositiveAmount | None = Field(
+        default=None, description="Loss since midnight UTC at which trading stops."
+    )
+    max_drawdown_pct: Percent | None = Field(
+        default=None, description="Fall from the highest equity at which trading stops, %."
+    )
+    max_orders_per_second: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=50, description="Orders sent in any one second."
+    )
+    price_collar_pct: Percent | None = Field(
+        default=Decimal(5),
+        description="How far a limit price may lie from the market, %; farther is taken for a mistake.",
+    )
+    max_quote_age_ms: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=5_000, description="A market whose last quote is older is stale, and no order leaves, milliseconds."
+    )
+    per_symbol: dict[InstrumentKey, SymbolRiskSettings] = Field(
+        default_factory=dict, description="Limits of single instruments, by symbol (or SYMBOL@VENUE)."
+    )
+
+
+class PaperGatewaySettings(Section):
+    """Orders are matched here, against the market data of the run."""
+
+    kind: Literal["paper"] = Field(description='"paper": simulated fills.')
+    latency_ms: Annotated[Real, Field(ge=0, le=60_000)] = Field(
+        default=0.0, description="Way of an order to the venue, ms."
+    )
+    slippage_ticks: Annotated[Whole, Field(ge=0, le=1_000)] = Field(
+        default=0, description="Ticks by which a taker's price is made worse."
+    )
+    limit_fill: Literal["touch", "through"] = Field(
+        default="through",
+        description='A resting limit order fills when the market trades at its price ("touch") or beyond it.',
+    )
+
+
+class PythonGatewaySettings(Section):
+    """Orders go to a gateway of your own, written in Python."""
+
+    kind: Literal["python"] = Field(description='"python": a class that follows libra.gateways.protocol.Gateway.')
+    class_path: ClassPath = Field(
+        alias="class", description='The class: "package.module:Class" or "path/file.py:Class".'
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="Handed to the gateway's connect as it stands.")
+
+
+AccountGatewaySettings = Annotated[PaperGatewaySettings | PythonGatewaySettings, Field(discriminator="kind")]
+"""Where orders of the account go, told apart by `kind`."""
+
+
+class AccountLogSettings(Section):
+    """`log` of an account group: the append-only truth of its order gate."""
+
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="The file; without it one of this run."
+    )
+    sync: Literal["none", "every_record"] = Field(
+        default="none", description='"every_record" survives a power cut, "none" a crash of the process.'
+    )
+    resume: bool = Field(default=False, description="Carry on from what the file holds; otherwise it has to be empty.")
+
+
+class SizingSettings(Section):
+    """`sizing` of an account group: how large an order a signal becomes."""
+
+    kind: Literal["fixed_notional", "fixed_size", "percent_equity"] = Field(
+        description='"fixed_notional" (value in the quote currency), "fixed_size" (base units) or "percent_equity" (%).'
+    )
+    value: PositiveAmount = Field(description="How much, in the unit that kind says.")
+    per_symbol: dict[InstrumentKey, PositiveAmount] = Field(
+        default_factory=dict, description="Another value for single instruments, by symbol (or SYMBOL@VENUE)."
+    )
+
+
+class AccountGroupSettings(Section):
+    """One account at one venue: its portfolio, risk, execution and gateway."""
+
+    name: Identifier = Field(description="Name of the account, unique; strategies refer to it.")
+    gateway: AccountGatewaySettings = Field(description="Where its orders go.")
+    balances: dict[Currency, Annotated[Amount, Field(ge=0)]] = Field(
+        default_factory=dict, description='What a paper account starts with: { USDT = "100000" }.'
+    )
+    log: AccountLogSettings = Field(default_factory=AccountLogSettings, description="The log of its order gate.")
+    sizing: SizingSettings = Field(description="How large an order a signal becomes.")
+    allow_short: bool = Field(default=False, description="May positions go below zero? Never for spot.")
+    risk: RiskSettings = Field(
+        default_factory=RiskSettings, description="Its limits; what is not given here comes from the top-level [risk]."
+    )

@@ -1,0 +1,21 @@
+"""`[[strategies]]`: which class runs on which symbols, for which account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from libra.config.base import ClassPath, Identifier, Section
+
+
+class StrategySettings(Section):
+    """One running strategy."""
+
+    name: Identifier = Field(description="Name of the strategy, unique.")
+    class_path: ClassPath = Field(
+        alias="class", description='The class: "strategies/my.py:MyStrategy" or "package.module:Class".'
+    )
+    account: Identifier = Field(description="Name of the account group that it trades for.")
+    symbols: tuple[str, ...] = Field(min_length=1, description="Symbols that it sees and trades (or SYMBOL@VENUE).")
+    params: dict[str, Any] = Field(default_factory=dict, description="Its own parameters, handed over as they stand.")

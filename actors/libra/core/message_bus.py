@@ -1,0 +1,148 @@
+"""A message bus on its own: four strict priorities, first in first out within one, handlers in one asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Self
+
+from libra_core import BusCore
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from libra.core.events import Event
+
+__all__ = ["MessageBus"]
+
+_log = logging.getLogger(__name__)
+
+
+class MessageBus(BusCore):
+    """Publishes events to handlers, the most urgent lane first.
+
+    Args:
+        max_queue_size: An event is refused, in every lane, when so many wait in all lanes together.
+        max_handlers_per_type: ``subscribe`` raises RuntimeError beyond so many handlers of one event type.
+
+    A handler may be sync or async; handlers of one event run in the order of subscription, and the next event waits for
+    them. A handler that raises is counted and logged with the trace id, and the bus goes on. While it runs a handler may
+    publish, subscribe, unsubscribe, or ask the bus to stop.
+
+    Example:
+        >>> import asyncio
+        >>> from libra.core.events import Event, EventType
+        >>> async def main():
+        ...     async with MessageBus() as bus:
+        ...         bus.subscribe(EventType.TICK, lambda event: print(event.payload))
+        ...         await bus.publish(Event.create(EventType.TICK, "example", {"last": 7}))
+        >>> _ = asyncio.run(main())
+        {'last': 7}
+    """
+
+    _runner: asyncio.Task[object] | None = None
+    _background: asyncio.Task[None] | None = None
+    _finished: asyncio.Future[int] | None = None
+    _deadline: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True from `start` until the bus has stopped."""
+        return self._runner is not None
+
+    async def publish(self, event: Event) -> bool:
+        """Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there."""
+        return self.emit(event)
+
+    async def publish_many(self, events: list[Event]) -> int:
+        """Publish several; gives how many were taken."""
+        return sum(map(self.emit, events))
+
+    async def start(self) -> None:
+        """Dispatch until stopped.
+
+        Raises:
+            RuntimeError: When the bus runs already.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the bus is running already")
+        loop = asyncio.get_running_loop()
+        self._runner = asyncio.current_task()
+        self._finished = loop.create_future()
+        self._deadline = None
+        self._accept(True)
+        dropped = 0
+        try:
+            await self._run(loop)
+        finally:
+            self._accept(False)
+            dropped = self._abandon()
+            self._runner = None
+            self._finished.set_result(dropped)
+
+    async def stop(self, drain_timeout: float = 5.0) -> int:
+        """Take in nothing more, dispatch what waits for at most ``drain_timeout`` seconds, and end.
+
+        Called by a handler of this bus it is a request: it returns 0 at once, and the bus ends when it has drained.
+
+        Returns:
+            How many events were dropped because time ran out (or because the bus was never started).
+        """
+        self._accept(False)
+        runner, finished = self._runner, self._finished
+        if runner is None or finished is None:
+            return self._abandon()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + max(drain_timeout, 0.0)
+        self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+        if asyncio.current_task() is runner:
+            return 0
+        done, _ = await asyncio.wait([finished], timeout=drain_timeout)
+        if not done:
+            runner.cancel()  # A handler hangs: what it awaits is given up with the rest.
+            await asyncio.wait([finished])
+        return finished.result()
+
+    async def __aenter__(self) -> Self:
+        self._background = asyncio.create_task(self.start(), name="libra-bus")
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.stop()
+        background, self._background = self._background, None
+        if background is not None:
+            await asyncio.gather(background, return_exceptions=True)
+
+    async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        awake = asyncio.Event()
+        fd = self._fileno()
+        loop.add_reader(fd, awake.set)
+        try:
+            while True:
+                for awaitable in self._drain():
+                    try:
+                        await awaitable
+                    except Exception as error:
+                        self._failed(error, self._current())
+                    if self._is_over(loop):
+                        return
+                if not self._accepts() and (self.queue_size == 0 or self._is_over(loop)):
+                    return
+                awake.clear()
+                if self._park():
+                    await awake.wait()
+                    self._unpark()
+                else:
+                    await asyncio.sleep(0)
+        finally:
+            loop.remove_reader(fd)
+
+    def _is_over(self, loop: asyncio.AbstractEventLoop) -> bool:
+        return self._deadline is not None and loop.time() >= self._deadline
+
+    def _failed(self, error: BaseException, event: Event | None) -> None:
+        """Count and log what a handler raised."""
+        self._count_error()
+        trace_id = event.trace_id if event is not None else "-"
+        _log.error("a handler of the bus raised, trace_id=%s", trace_id, exc_info=error)

@@ -1,0 +1,228 @@
+//! An edge: the way of events from one native thread to the thread that owns the mailboxes.
+//!
+//! Two single-producer rings, one for the urgent lanes and one for market data, so that a fill never waits behind quotes.
+//! When a ring is full the producer keeps what does not fit in a mailbox of its own, under the same policies as any
+//! mailbox, and everything later goes behind it: order within a lane holds, and a consumer that stands still costs its
+//! producer nothing but conflation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ringbuf::HeapRb;
+use ringbuf::traits::{Consumer, Observer, Producer, Split};
+use ringbuf::{HeapCons, HeapProd};
+
+use crate::event::{Event, EventType, Lane};
+use crate::mailbox::{Capacity, LaneStats, Mailbox, Offer};
+use crate::wake::Waker;
+
+/// Counters of an edge, written by its producer and read by anyone.
+#[derive(Default)]
+pub struct EdgeCounters {
+    /// Events offered, by type number: each event once at its source.
+    offered: Vec<AtomicU64>,
+    /// Of each lane: dropped, conflated and refused before the ring.
+    lost: [[AtomicU64; 3]; 4],
+    closed: AtomicBool,
+}
+
+impl EdgeCounters {
+    fn new() -> Self {
+        let types = EventType::ALL.iter().map(|t| *t as usize).max().unwrap_or(0) + 1;
+        EdgeCounters { offered: (0..types).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+    }
+
+    /// Events of a type that the producer offered.
+    pub fn offered(&self, event_type: EventType) -> u64 {
+        self.offered[event_type as usize].load(Ordering::Relaxed)
+    }
+
+    /// Events of a lane that were dropped and conflated before they reached the ring.
+    pub fn lost(&self, lane: Lane) -> (u64, u64) {
+        let [dropped, conflated, refused] = &self.lost[lane as usize];
+        (dropped.load(Ordering::Relaxed) + refused.load(Ordering::Relaxed), conflated.load(Ordering::Relaxed))
+    }
+
+    /// True when the producer is gone.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// The producer's end: owned by one native thread.
+pub struct EdgeSender {
+    urgent: HeapProd<Event>,
+    market: HeapProd<Event>,
+    overflow: Mailbox,
+    counters: Arc<EdgeCounters>,
+    waker: Arc<Waker>,
+}
+
+/// The consumer's end: owned by the thread that owns the mailboxes.
+pub struct EdgeReceiver {
+    urgent: HeapCons<Event>,
+    market: HeapCons<Event>,
+    counters: Arc<EdgeCounters>,
+}
+
+/// An edge whose rings hold `capacity` events each.
+pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
+    let (urgent_in, urgent_out) = HeapRb::new(capacity).split();
+    let (market_in, market_out) = HeapRb::new(capacity).split();
+    let counters = Arc::new(EdgeCounters::new());
+    let sender = EdgeSender {
+        urgent: urgent_in,
+        market: market_in,
+        overflow: Mailbox::new(Capacity::PerLane(capacity)),
+        counters: counters.clone(),
+        waker,
+    };
+    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, counters })
+}
+
+impl EdgeSender {
+    /// Hands an event over, or keeps it until there is room. False when it was refused.
+    pub fn send(&mut self, event: Event) -> bool {
+        self.counters.offered[event.event_type as usize].fetch_add(1, Ordering::Relaxed);
+        let lane = event.lane();
+        if !self.overflow.is_empty() {
+            self.flush();
+        }
+        let event = if self.overflow.lane_len(lane) != 0 {
+            Some(event)
+        } else if lane == Lane::MarketData {
+            self.market.try_push(event).err()
+        } else {
+            self.urgent.try_push(event).err()
+        };
+        let taken = event.is_none_or(|event| self.keep(event));
+        self.waker.notify();
+        taken
+    }
+
+    /// Hands over what waits at this end; true when nothing waits any more. A producer with nothing to send calls it
+    /// from time to time.
+    pub fn flush(&mut self) -> bool {
+        let mut moved = false;
+        while !self.urgent.is_full() {
+            let Some(event) = self.overflow.pop_up_to(Lane::Signals) else { break };
+            moved |= self.urgent.try_push(event).is_ok();
+        }
+        // Urgent events that found no room must not be taken out by the plain pop.
+        while !self.market.is_full() && !self.overflow.has_up_to(Lane::Signals) {
+            let Some(event) = self.overflow.pop() else { break };
+            moved |= self.market.try_push(event).is_ok();
+        }
+        if moved {
+            self.waker.notify();
+        }
+        self.overflow.is_empty()
+    }
+
+    /// The counters, for whoever reports them.
+    pub fn counters(&self) -> Arc<EdgeCounters> {
+        self.counters.clone()
+    }
+
+    fn keep(&mut self, event: Event) -> bool {
+        let lane = event.lane();
+        let taken = self.overflow.offer(event) != Offer::Refused;
+        let LaneStats { dropped, conflated, refused, .. } = self.overflow.stats(lane);
+        for (counter, value) in self.counters.lost[lane as usize].iter().zip([dropped, conflated, refused]) {
+            counter.store(value, Ordering::Relaxed);
+        }
+        taken
+    }
+}
+
+impl Drop for EdgeSender {
+    fn drop(&mut self) {
+        self.counters.closed.store(true, Ordering::Release);
+        self.waker.notify();
+    }
+}
+
+impl EdgeReceiver {
+    /// Takes the next event, urgent ones first.
+    pub fn pop(&mut self) -> Option<Event> {
+        self.pop_urgent().or_else(|| self.market.try_pop())
+    }
+
+    /// Takes the next event of an urgent lane.
+    pub fn pop_urgent(&mut self) -> Option<Event> {
+        self.urgent.try_pop()
+    }
+
+    /// True when both rings are empty.
+    pub fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.market.is_empty()
+    }
+
+    /// The counters, for whoever reports them.
+    pub fn counters(&self) -> &Arc<EdgeCounters> {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Payload;
+    use crate::name::Name;
+
+    fn event(event_type: EventType, tag: i64) -> Event {
+        Event::new(event_type, Name::intern("edge"), tag, Payload::Empty)
+    }
+
+    #[test]
+    fn everything_crosses_in_order() {
+        const COUNT: i64 = 50_000;
+        let waker = Arc::new(Waker::new().unwrap());
+        let (mut sender, mut receiver) = edge(64, waker);
+        let producer = std::thread::spawn(move || {
+            for tag in 0..COUNT {
+                sender.send(event(EventType::OrderFilled, tag));
+            }
+            while !sender.flush() {
+                std::thread::yield_now();
+            }
+        });
+        let mut next = 0;
+        while next < COUNT {
+            match receiver.pop() {
+                Some(event) => {
+                    assert_eq!(event.ts_ns, next);
+                    next += 1;
+                }
+                None => std::thread::yield_now(),
+            }
+        }
+        producer.join().unwrap();
+        assert!(receiver.is_empty() && receiver.counters().is_closed());
+        assert_eq!(receiver.counters().offered(EventType::OrderFilled), COUNT as u64);
+    }
+
+    #[test]
+    fn a_consumer_that_stands_still_costs_market_data_only() {
+        let waker = Arc::new(Waker::new().unwrap());
+        let (mut sender, mut receiver) = edge(4, waker);
+        for tag in 0..100 {
+            assert!(sender.send(event(EventType::Quote, tag)));
+            assert!(sender.send(event(EventType::OrderFilled, tag)));
+        }
+        let mut out = Vec::new();
+        loop {
+            out.extend(std::iter::from_fn(|| receiver.pop()));
+            if sender.flush() && receiver.is_empty() {
+                break;
+            }
+        }
+        let fills: Vec<i64> = out.iter().filter(|e| e.event_type == EventType::OrderFilled).map(|e| e.ts_ns).collect();
+        assert_eq!(fills, (0..100).collect::<Vec<_>>());
+        let quotes: Vec<i64> = out.iter().filter(|e| e.event_type == EventType::Quote).map(|e| e.ts_ns).collect();
+        assert!(quotes.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(quotes.last(), Some(&99), "the latest quote always arrives");
+        let (dropped, conflated) = receiver.counters().lost(Lane::MarketData);
+        assert_eq!(quotes.len() as u64 + dropped + conflated, 100);
+    }
+}

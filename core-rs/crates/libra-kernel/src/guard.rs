@@ -1,0 +1,215 @@
+//! The guard of a process: notices SIGINT and SIGTERM natively, and ends a process whose interpreter cannot be taken back.
+//!
+//! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
+//! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a
+//! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
+//! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one.)
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::clock::monotonic_ns;
+use crate::name::Name;
+use crate::wake::Waker;
+
+const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
+
+/// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
+    if fd >= 0 {
+        let byte = signal as u8;
+        // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
+        unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+    }
+}
+
+struct Shared {
+    waker: Arc<Waker>,
+    stop_signal: AtomicI32,
+    deadline_ns: AtomicI64,
+    drain_ns: i64,
+    running: AtomicU32,
+    finished: AtomicBool,
+    logs: Mutex<Vec<OwnedFd>>,
+}
+
+/// See the module. Dropping it takes the signal handlers out and ends the thread.
+pub struct Guard {
+    shared: Arc<Shared>,
+    previous: Vec<(libc::c_int, libc::sigaction)>,
+    signal_write: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    /// Starts the thread, and takes over SIGINT and SIGTERM where `signals` is true. A drain may take `drain_ns`.
+    pub fn install(waker: Arc<Waker>, drain_ns: i64, signals: bool) -> io::Result<Guard> {
+        let (read, write) = pipe()?;
+        let shared = Arc::new(Shared {
+            waker,
+            stop_signal: AtomicI32::new(0),
+            deadline_ns: AtomicI64::new(i64::MAX),
+            drain_ns,
+            running: AtomicU32::new(0),
+            finished: AtomicBool::new(false),
+            logs: Mutex::new(Vec::new()),
+        });
+        let watched = shared.clone();
+        let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
+        let mut guard = Guard { shared, previous: Vec::new(), signal_write: write, thread: Some(thread) };
+        if signals {
+            SIGNAL_PIPE.store(guard.signal_write.as_raw_fd(), Ordering::SeqCst);
+            for signal in [libc::SIGINT, libc::SIGTERM] {
+                guard.previous.push((signal, take_over(signal)?));
+            }
+        }
+        Ok(guard)
+    }
+
+    /// The signal that asked for a stop, if one did.
+    pub fn stop_signal(&self) -> Option<i32> {
+        Some(self.shared.stop_signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// A drain has begun for another reason than a signal: its deadline counts from now.
+    pub fn begin_drain(&self) {
+        let deadline = monotonic_ns().saturating_add(self.shared.drain_ns);
+        let _ = self.shared.deadline_ns.compare_exchange(i64::MAX, deadline, Ordering::SeqCst, Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// Makes the thread look at its deadline again.
+    fn poke(&self) {
+        // SAFETY: the pipe is open as long as the guard lives, and never blocks; 0 is no signal.
+        unsafe { libc::write(self.signal_write.as_raw_fd(), [0u8].as_ptr().cast(), 1) };
+    }
+
+    /// The handlers of this actor run now (`Name::NONE`: nobody's).
+    #[inline]
+    pub fn set_running(&self, actor: Name) {
+        self.shared.running.store(actor.index() as u32, Ordering::Relaxed);
+    }
+
+    /// A log to be flushed should the process have to end: a descriptor of its own.
+    pub fn watch_log(&self, fd: OwnedFd) {
+        self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).push(fd);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        for (signal, previous) in &self.previous {
+            // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
+            unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+        }
+        if !self.previous.is_empty() {
+            SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+        }
+        self.shared.finished.store(true, Ordering::SeqCst);
+        self.poke();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn watch(&self, signals: &OwnedFd) {
+        let mut first_ns = None;
+        while !self.finished.load(Ordering::SeqCst) {
+            if let Some(signal) = next_signal(signals.as_raw_fd(), self.patience_ms()) {
+                let now_ns = monotonic_ns();
+                match first_ns {
+                    None => {
+                        first_ns = Some(now_ns);
+                        let deadline = now_ns.saturating_add(self.drain_ns);
+                        self.deadline_ns.fetch_min(deadline, Ordering::SeqCst);
+                        self.stop_signal.store(signal, Ordering::SeqCst);
+                        self.waker.signal();
+                    }
+                    Some(first) if now_ns - first >= SECOND_SIGNAL_AFTER_NS => {
+                        self.end("stopped at once by a second signal")
+                    }
+                    Some(_) => {}
+                }
+            }
+            if monotonic_ns() >= self.deadline_ns.load(Ordering::SeqCst) && !self.finished.load(Ordering::SeqCst) {
+                self.end("the drain ran out of time");
+            }
+        }
+    }
+
+    /// How long the thread may sleep before it has to look at the deadline.
+    fn patience_ms(&self) -> i32 {
+        let left_ns = self.deadline_ns.load(Ordering::SeqCst).saturating_sub(monotonic_ns());
+        (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
+    }
+
+    /// Flushes what must not be lost, says what happened and ends the process, without Python.
+    fn end(&self, why: &str) -> ! {
+        for log in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // SAFETY: an open descriptor of our own; where it cannot be flushed there is nothing left to do.
+            unsafe { libc::fsync(log.as_raw_fd()) };
+        }
+        let running = Name::at(self.running.load(Ordering::Relaxed) as usize);
+        let whose = match running {
+            Some(actor) if !actor.is_none() => format!("; {actor} did not return from its handler"),
+            _ => String::new(),
+        };
+        let text = format!("libra: {why}{whose}; the order log is flushed\n");
+        // SAFETY: a plain write of a live buffer, and the end of the process without running anyone's exit code.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+            libc::_exit(1)
+        }
+    }
+}
+
+fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut byte = 0u8;
+    // SAFETY: one valid pollfd and a buffer of one byte; the descriptor is open as long as the guard lives.
+    unsafe {
+        if libc::poll(&mut poll, 1, patience_ms) != 1 || libc::read(fd, (&raw mut byte).cast(), 1) != 1 {
+            return None;
+        }
+    }
+    (byte != 0).then(|| i32::from(byte))
+}
+
+fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    // SAFETY: sigaction structs are plain data; zero is a valid empty one. The handler only does what is
+    // async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(signal, &action, &mut previous) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(previous)
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: the array has room for the two descriptors, which are new and nobody else's.
+    unsafe {
+        if libc::pipe(fds.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for fd in fds {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}

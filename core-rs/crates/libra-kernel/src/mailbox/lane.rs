@@ -1,0 +1,255 @@
+//! One lane of a mailbox.
+//!
+//! A slot has an absolute position that never changes while it waits, so conflation can replace it in place and
+//! dropping one from the middle leaves a hole that `pop` skips. The indices that this needs exist only while the lane is
+//! overloaded: they are built when it is found full and thrown away when it has emptied to a half, so a lane that keeps
+//! up pays nothing for them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::event::{Event, EventType, Payload, Policy};
+use crate::name::Name;
+
+/// What became of an event that was offered to a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It waits.
+    Queued,
+    /// It replaced an older one of its instrument, at that one's place.
+    Conflated,
+    /// It waits, and the oldest of its kind was dropped for it.
+    DroppedOldest,
+    /// It was dropped, with all that waits of its book.
+    DroppedBook,
+    /// It was not taken; the sender has to know.
+    Refused,
+}
+
+/// What became of a lane's events. `accepted = dispatched + conflated + dropped + waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneStats {
+    /// Taken in, or dropped by policy on arrival.
+    pub accepted: u64,
+    /// Taken out by `pop`.
+    pub dispatched: u64,
+    /// Dropped by policy, or thrown away with the actor.
+    pub dropped: u64,
+    /// Replaced by a later one while waiting.
+    pub conflated: u64,
+    /// Not taken.
+    pub refused: u64,
+}
+
+/// Of `limit` slots, one in this many is kept free for cancels.
+const CANCEL_RESERVE: usize = 8;
+
+type Key = (EventType, Name, Name);
+
+struct Overload {
+    /// How many events waited when the lane was found full.
+    size_at_start: usize,
+    latest: HashMap<Key, u64>,
+    droppable: VecDeque<u64>,
+}
+
+/// A queue of events with the policies of a node's mailbox.
+#[derive(Default)]
+pub(super) struct LaneQueue {
+    slots: VecDeque<Option<Event>>,
+    /// Absolute position of `slots[0]`.
+    head: u64,
+    live: usize,
+    overload: Option<Box<Overload>>,
+    broken_books: BTreeSet<Name>,
+    lost_books: BTreeSet<Name>,
+    pub(super) stats: LaneStats,
+    pub(super) stale: bool,
+}
+
+impl LaneQueue {
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn push(&mut self, event: Event) -> Offer {
+        if let Some(overload) = &mut self.overload {
+            overload.note(self.head + self.slots.len() as u64, &event);
+        }
+        self.slots.push_back(Some(event));
+        self.live += 1;
+        self.stats.accepted += 1;
+        Offer::Queued
+    }
+
+    pub(super) fn refuse(&mut self) -> Offer {
+        self.stats.refused += 1;
+        Offer::Refused
+    }
+
+    pub(super) fn offer(&mut self, event: Event, limit: usize) -> Offer {
+        if event.event_type == EventType::OrderBook && !self.broken_books.is_empty() && self.still_broken(&event) {
+            return self.drop_arrival();
+        }
+        if self.live < limit {
+            return self.push(event);
+        }
+        match event.event_type.policy() {
+            Policy::Refuse => {
+                let reserve = (limit / CANCEL_RESERVE).max(1);
+                if event.event_type == EventType::CancelRequest && self.live < limit + reserve {
+                    return self.push(event);
+                }
+                self.refuse()
+            }
+            Policy::Never => {
+                self.stale = true;
+                self.push(event)
+            }
+            Policy::Conflate => self.conflate(event),
+            Policy::DropOldest => {
+                self.drop_oldest();
+                self.push(event);
+                Offer::DroppedOldest
+            }
+            Policy::Resync => self.drop_book(event),
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        while let Some(slot) = self.slots.pop_front() {
+            let position = self.head;
+            self.head += 1;
+            let Some(event) = slot else { continue };
+            self.live -= 1;
+            self.stats.dispatched += 1;
+            if let Some(overload) = &mut self.overload {
+                overload.forget(position, &event);
+                if self.live * 2 <= overload.size_at_start {
+                    self.overload = None;
+                }
+            }
+            return Some(event);
+        }
+        None
+    }
+
+    pub(super) fn take_lost_books(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.lost_books).into_iter().collect()
+    }
+
+    fn conflate(&mut self, event: Event) -> Offer {
+        let key = key(&event);
+        if let Some(&position) = self.overload().latest.get(&key) {
+            let index = (position - self.head) as usize;
+            self.slots[index] = Some(event);
+            self.stats.accepted += 1;
+            self.stats.conflated += 1;
+            return Offer::Conflated;
+        }
+        // A first event of its instrument: it may displace the oldest that may be dropped, never wait in vain.
+        self.drop_oldest();
+        self.push(event)
+    }
+
+    /// Leaves a hole where the oldest droppable event waits. Where none waits the lane grows: by at most one event an
+    /// instrument and source, since later ones are conflated.
+    fn drop_oldest(&mut self) {
+        while let Some(position) = self.overload().droppable.pop_front() {
+            if position >= self.head && self.hole(position) {
+                return;
+            }
+        }
+    }
+
+    fn drop_book(&mut self, event: Event) -> Offer {
+        let head = self.head;
+        let waiting: Vec<u64> = (self.slots.iter().enumerate())
+            .filter(|(_, slot)| slot.as_ref().is_some_and(|waiting| same_book(waiting, &event)))
+            .map(|(index, _)| head + index as u64)
+            .collect();
+        for position in waiting {
+            self.hole(position);
+        }
+        if is_snapshot(&event) {
+            return self.push(event);
+        }
+        self.broken_books.insert(event.instrument);
+        self.lost_books.insert(event.instrument);
+        self.drop_arrival()
+    }
+
+    fn still_broken(&mut self, event: &Event) -> bool {
+        if is_snapshot(event) {
+            self.broken_books.remove(&event.instrument);
+            return false;
+        }
+        self.broken_books.contains(&event.instrument)
+    }
+
+    fn drop_arrival(&mut self) -> Offer {
+        self.stats.accepted += 1;
+        self.stats.dropped += 1;
+        Offer::DroppedBook
+    }
+
+    fn hole(&mut self, position: u64) -> bool {
+        let Some(slot) = self.slots.get_mut((position - self.head) as usize) else { return false };
+        let Some(event) = slot.take() else { return false };
+        self.live -= 1;
+        self.stats.dropped += 1;
+        if let Some(overload) = &mut self.overload {
+            overload.forget(position, &event);
+        }
+        true
+    }
+
+    fn overload(&mut self) -> &mut Overload {
+        let (slots, head, live) = (&self.slots, self.head, self.live);
+        self.overload.get_or_insert_with(|| {
+            let mut overload =
+                Box::new(Overload { size_at_start: live, latest: HashMap::new(), droppable: VecDeque::new() });
+            for (index, slot) in slots.iter().enumerate() {
+                if let Some(event) = slot {
+                    overload.note(head + index as u64, event);
+                }
+            }
+            overload
+        })
+    }
+}
+
+impl Overload {
+    fn note(&mut self, position: u64, event: &Event) {
+        match event.event_type.policy() {
+            Policy::Conflate => {
+                self.latest.insert(key(event), position);
+            }
+            Policy::DropOldest => self.droppable.push_back(position),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, position: u64, event: &Event) {
+        match event.event_type.policy() {
+            Policy::Conflate if self.latest.get(&key(event)) == Some(&position) => {
+                self.latest.remove(&key(event));
+            }
+            Policy::DropOldest if self.droppable.front() == Some(&position) => {
+                self.droppable.pop_front();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn key(event: &Event) -> Key {
+    (event.event_type, event.instrument, event.source)
+}
+
+fn same_book(a: &Event, b: &Event) -> bool {
+    a.event_type == EventType::OrderBook && a.instrument == b.instrument
+}
+
+fn is_snapshot(event: &Event) -> bool {
+    matches!(&event.payload, Payload::Shared(shared) if shared.is_snapshot())
+}

@@ -1,0 +1,146 @@
+//! A mailbox: four lanes of waiting events, owned by the thread that dispatches them.
+//!
+//! - [`lane`] — one lane: a queue that can conflate, drop the oldest or drop a book, by the event type's policy;
+//! - this file — the four lanes together: what a bare bus and every actor of a node has.
+//!
+//! There is no lock here. Events from other threads come through an [`edge`](crate::edge), and are put into mailboxes
+//! by the thread that owns them; so one lane is one linearised queue.
+
+mod lane;
+
+pub use lane::{LaneStats, Offer};
+
+use crate::event::{Event, Lane};
+use crate::name::Name;
+use lane::LaneQueue;
+
+/// How much a mailbox holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// A bare bus: in every lane an event is refused when so many wait in all lanes together.
+    Shared(usize),
+    /// A node's mailbox: so many in each lane, beyond that the policy of the event's type.
+    PerLane(usize),
+    /// A simulated run: nothing is ever refused, conflated or dropped.
+    Unbounded,
+}
+
+/// Four lanes: strict priority between them, first-in-first-out within one.
+pub struct Mailbox {
+    lanes: [LaneQueue; 4],
+    capacity: Capacity,
+    waiting: usize,
+    /// The router's mark for a mailbox that is in two of its lists.
+    pub(crate) last_delivered: u64,
+    /// The router has this mailbox on its list of those with work.
+    pub(crate) listed: bool,
+}
+
+impl Mailbox {
+    /// An empty mailbox. Lanes take memory as they fill.
+    pub fn new(capacity: Capacity) -> Self {
+        Mailbox {
+            lanes: std::array::from_fn(|_| LaneQueue::default()),
+            capacity,
+            waiting: 0,
+            last_delivered: 0,
+            listed: false,
+        }
+    }
+
+    /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
+    pub fn offer(&mut self, event: Event) -> Offer {
+        let lane = &mut self.lanes[event.lane() as usize];
+        let before = lane.len();
+        let offer = match self.capacity {
+            Capacity::Unbounded => lane.push(event),
+            Capacity::Shared(limit) if self.waiting < limit => lane.push(event),
+            Capacity::Shared(_) => lane.refuse(),
+            Capacity::PerLane(limit) => lane.offer(event, limit),
+        };
+        self.waiting = self.waiting + lane.len() - before;
+        offer
+    }
+
+    /// Takes the first event of the most urgent lane that has one.
+    pub fn pop(&mut self) -> Option<Event> {
+        self.pop_up_to(Lane::MarketData)
+    }
+
+    /// Takes the first event of the most urgent lane that has one, but from no lane less urgent than `least`.
+    pub fn pop_up_to(&mut self, least: Lane) -> Option<Event> {
+        if self.waiting == 0 {
+            return None;
+        }
+        for lane in &mut self.lanes[..=least as usize] {
+            if let Some(event) = lane.pop() {
+                self.waiting -= 1;
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// Takes the next event to throw it away: it counts as dropped.
+    pub fn take_dropped(&mut self) -> Option<Event> {
+        let event = self.pop()?;
+        let stats = &mut self.lanes[event.lane() as usize].stats;
+        stats.dispatched -= 1;
+        stats.dropped += 1;
+        Some(event)
+    }
+
+    /// Events that wait, in all lanes.
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// True when something waits in `least` or a more urgent lane.
+    pub fn has_up_to(&self, least: Lane) -> bool {
+        self.waiting != 0 && self.lanes[..=least as usize].iter().any(|lane| lane.len() != 0)
+    }
+
+    /// Events that wait in one lane.
+    pub fn lane_len(&self, lane: Lane) -> usize {
+        self.lanes[lane as usize].len()
+    }
+
+    /// True when a lane of facts is so full (80 %) that no new orders may be made.
+    pub fn is_pressed(&self) -> bool {
+        match self.capacity {
+            Capacity::PerLane(limit) => {
+                [Lane::Risk, Lane::Orders].iter().any(|lane| self.lane_len(*lane) * 5 >= limit * 4)
+            }
+            _ => false,
+        }
+    }
+
+    /// True once a lane of facts has grown beyond its limit: the consumer has to load a snapshot. Cleared by
+    /// [`Mailbox::clear_stale`].
+    pub fn is_stale(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.stale)
+    }
+
+    /// The consumer has loaded its snapshot.
+    pub fn clear_stale(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.stale = false);
+    }
+
+    /// The instruments whose book was dropped since the last call, for whoever can get a snapshot.
+    pub fn take_lost_books(&mut self) -> Vec<Name> {
+        self.lanes[Lane::MarketData as usize].take_lost_books()
+    }
+
+    /// What became of the events of a lane.
+    pub fn stats(&self, lane: Lane) -> LaneStats {
+        self.lanes[lane as usize].stats
+    }
+}
+
+#[cfg(test)]
+mod tests;

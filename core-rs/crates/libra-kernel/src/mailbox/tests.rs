@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{EventType, Payload, SharedPayload};
+
+struct Book {
+    snapshot: bool,
+}
+
+impl SharedPayload for Book {
+    fn kind(&self) -> &'static str {
+        "book"
+    }
+    fn digest(&self, _digest: &mut crate::digest::Digest) {}
+    fn is_snapshot(&self) -> bool {
+        self.snapshot
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn event(event_type: EventType, instrument: &str, tag: i64) -> Event {
+    let mut event = Event::new(event_type, Name::intern("test"), tag, Payload::Empty);
+    event.instrument = Name::intern(instrument);
+    event
+}
+
+fn book(instrument: &str, tag: i64, snapshot: bool) -> Event {
+    let mut event = event(EventType::OrderBook, instrument, tag);
+    event.payload = Payload::shared(Book { snapshot });
+    event
+}
+
+fn tags(mailbox: &mut Mailbox) -> Vec<i64> {
+    std::iter::from_fn(|| mailbox.pop()).map(|event| event.ts_ns).collect()
+}
+
+#[test]
+fn a_full_lane_conflates_quotes_in_place() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(3));
+    for (tag, instrument) in [(1, "a"), (2, "b"), (3, "a")] {
+        assert_eq!(mailbox.offer(event(EventType::Quote, instrument, tag)), Offer::Queued);
+    }
+    assert_eq!(mailbox.offer(event(EventType::Quote, "b", 4)), Offer::Conflated);
+    assert_eq!(mailbox.offer(event(EventType::Quote, "a", 5)), Offer::Conflated);
+    assert_eq!(tags(&mut mailbox), [1, 4, 5]);
+    let stats = mailbox.stats(Lane::MarketData);
+    assert_eq!((stats.accepted, stats.dispatched, stats.conflated, stats.dropped), (5, 3, 2, 0));
+}
+
+#[test]
+fn a_full_lane_drops_the_oldest_trade_and_keeps_quotes() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(3));
+    mailbox.offer(event(EventType::Quote, "a", 1));
+    mailbox.offer(event(EventType::Trade, "a", 2));
+    mailbox.offer(event(EventType::Trade, "a", 3));
+    assert_eq!(mailbox.offer(event(EventType::Trade, "a", 4)), Offer::DroppedOldest);
+    assert_eq!(mailbox.len(), 3);
+    assert_eq!(tags(&mut mailbox), [1, 3, 4]);
+}
+
+#[test]
+fn a_dropped_book_waits_for_its_snapshot() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(2));
+    mailbox.offer(book("a", 1, false));
+    mailbox.offer(book("a", 2, false));
+    assert_eq!(mailbox.offer(book("a", 3, false)), Offer::DroppedBook);
+    assert_eq!(mailbox.take_lost_books(), [Name::intern("a")]);
+    assert_eq!(mailbox.offer(book("a", 4, false)), Offer::DroppedBook, "a delta after a hole is never applied");
+    assert_eq!(mailbox.offer(book("b", 5, false)), Offer::Queued);
+    assert_eq!(mailbox.offer(book("a", 6, true)), Offer::Queued);
+    assert_eq!(mailbox.pop().map(|e| e.ts_ns), Some(5));
+    assert_eq!(mailbox.offer(book("a", 7, false)), Offer::Queued);
+    assert_eq!(tags(&mut mailbox), [6, 7]);
+}
+
+#[test]
+fn facts_are_never_refused_and_commands_are() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(8));
+    for tag in 0..6 {
+        mailbox.offer(event(EventType::OrderFilled, "a", tag));
+    }
+    assert!(!mailbox.is_pressed());
+    mailbox.offer(event(EventType::OrderFilled, "a", 6));
+    assert!(mailbox.is_pressed());
+    mailbox.offer(event(EventType::OrderRequest, "a", 7));
+    assert_eq!(mailbox.offer(event(EventType::OrderRequest, "a", 8)), Offer::Refused);
+    assert_eq!(mailbox.offer(event(EventType::CancelRequest, "a", 9)), Offer::Queued, "a slot is kept for cancels");
+    assert_eq!(mailbox.offer(event(EventType::CancelRequest, "a", 10)), Offer::Refused);
+    assert!(!mailbox.is_stale());
+    assert_eq!(mailbox.offer(event(EventType::OrderFilled, "a", 11)), Offer::Queued);
+    assert!(mailbox.is_stale());
+    assert_eq!(tags(&mut mailbox), [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]);
+}
+
+fn any_type() -> impl Strategy<Value = EventType> {
+    proptest::sample::select(EventType::ALL.to_vec())
+}
+
+proptest! {
+    /// Against a model: strict priority, first in first out in a lane, nothing lost and nothing twice.
+    #[test]
+    fn an_unfilled_mailbox_is_four_queues(steps in proptest::collection::vec(proptest::option::of(any_type()), 0..300)) {
+        let mut mailbox = Mailbox::new(Capacity::Shared(1_000));
+        let mut model: [std::collections::VecDeque<i64>; 4] = Default::default();
+        for (tag, step) in steps.into_iter().enumerate() {
+            match step {
+                Some(event_type) => {
+                    prop_assert_eq!(mailbox.offer(event(event_type, "a", tag as i64)), Offer::Queued);
+                    model[event_type.lane() as usize].push_back(tag as i64);
+                }
+                None => {
+                    let expected = model.iter_mut().find_map(|lane| lane.pop_front());
+                    prop_assert_eq!(mailbox.pop().map(|e| e.ts_ns), expected);
+                }
+            }
+            prop_assert_eq!(mailbox.len(), model.iter().map(|lane| lane.len()).sum::<usize>());
+        }
+        let rest: Vec<i64> = model.into_iter().flatten().collect();
+        prop_assert_eq!(tags(&mut mailbox), rest);
+    }
+
+    #[test]
+    fn a_shared_limit_refuses_in_every_lane(types in proptest::collection::vec(any_type(), 0..40), limit in 1usize..20) {
+        let mut mailbox = Mailbox::new(Capacity::Shared(limit));
+        let taken = types.iter().filter(|t| mailbox.offer(event(**t, "a", 0)) == Offer::Queued).count();
+        prop_assert_eq!(taken, types.len().min(limit));
+        prop_assert_eq!(mailbox.len(), taken);
+    }
+
+    /// Under overload every event is accounted for, facts are never lost, and what comes out of a lane is in order.
+    #[test]
+    fn an_overfull_mailbox_accounts_for_everything(
+        steps in proptest::collection::vec(proptest::option::weighted(0.8, (any_type(), 0u8..3)), 0..400),
+        limit in 1usize..12,
+    ) {
+        let mut mailbox = Mailbox::new(Capacity::PerLane(limit));
+        let (mut facts, mut offered, mut out) = (Vec::new(), 0u64, Vec::new());
+        for (tag, step) in steps.into_iter().enumerate() {
+            match step {
+                Some((event_type, instrument)) => {
+                    offered += 1;
+                    if event_type.policy() == crate::event::Policy::Never {
+                        facts.push(tag as i64);
+                    }
+                    let mut offered = event(event_type, &instrument.to_string(), tag as i64);
+                    if event_type == EventType::OrderBook {
+                        offered.payload = Payload::shared(Book { snapshot: tag % 3 == 0 });
+                    }
+                    mailbox.offer(offered);
+                }
+                None => out.extend(mailbox.pop()),
+            }
+        }
+        let waiting = mailbox.len() as u64;
+        let mut total = LaneStats::default();
+        for lane in Lane::ALL {
+            let stats = mailbox.stats(lane);
+            total.accepted += stats.accepted;
+            total.dispatched += stats.dispatched;
+            total.dropped += stats.dropped;
+            total.conflated += stats.conflated;
+            total.refused += stats.refused;
+        }
+        prop_assert_eq!(total.accepted + total.refused, offered);
+        prop_assert_eq!(total.accepted, total.dispatched + total.dropped + total.conflated + waiting);
+        out.extend(std::iter::from_fn(|| mailbox.pop()));
+        let mut seen: Vec<i64> = out.iter().filter(|e| e.event_type.policy() == crate::event::Policy::Never).map(|e| e.ts_ns).collect();
+        seen.sort_unstable();
+        prop_assert_eq!(seen, facts, "no fact is lost or doubled");
+        prop_assert!(mailbox.is_empty());
+    }
+}

@@ -1,0 +1,153 @@
+//! Timers of a node's actors, on its clock: a heap of due times, taken from in the order of (time, sequence).
+
+use std::any::Any;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::digest::Digest;
+use crate::event::SharedPayload;
+use crate::router::MailboxId;
+
+/// What a timer does when it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// It puts a `TIMER` event into a mailbox.
+    Mailbox(MailboxId),
+    /// It wakes a handler of this actor that is suspended on the clock, beside the mailbox.
+    Sleeper(MailboxId),
+}
+
+/// The payload of a `TIMER` event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerFired {
+    /// The timer's id.
+    pub id: u64,
+    /// When it was due.
+    pub due_ns: i64,
+}
+
+impl SharedPayload for TimerFired {
+    fn kind(&self) -> &'static str {
+        "timer"
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        digest.u64(self.id);
+        digest.i64(self.due_ns);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+struct Timer {
+    wakes: Wakes,
+    due_ns: i64,
+    interval_ns: i64,
+}
+
+/// All timers of a node.
+#[derive(Default)]
+pub struct Timers {
+    heap: BinaryHeap<Reverse<(i64, u64, u64)>>,
+    live: HashMap<u64, Timer>,
+    next_id: u64,
+    next_sequence: u64,
+}
+
+impl Timers {
+    /// A timer due at `due_ns`, and every `interval_ns` after it where that is above zero. Gives its id.
+    pub fn set(&mut self, due_ns: i64, interval_ns: i64, wakes: Wakes) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.live.insert(id, Timer { wakes, due_ns, interval_ns });
+        self.arm(due_ns, id);
+        id
+    }
+
+    /// Takes a timer back; false when it is gone already.
+    pub fn cancel(&mut self, id: u64) -> bool {
+        self.live.remove(&id).is_some()
+    }
+
+    /// Takes back all timers of an actor.
+    pub fn cancel_all_of(&mut self, mailbox: MailboxId) {
+        self.live.retain(|_, timer| timer.wakes != Wakes::Mailbox(mailbox) && timer.wakes != Wakes::Sleeper(mailbox));
+    }
+
+    /// When the next timer is due.
+    pub fn next_due_ns(&mut self) -> Option<i64> {
+        loop {
+            let Reverse((due_ns, _, id)) = *self.heap.peek()?;
+            match self.live.get(&id) {
+                Some(timer) if timer.due_ns == due_ns => return Some(due_ns),
+                _ => self.heap.pop(),
+            };
+        }
+    }
+
+    /// Takes the first timer that is due at `now_ns`; one with an interval is set again, and skips what it missed.
+    pub fn pop_due(&mut self, now_ns: i64) -> Option<(TimerFired, Wakes)> {
+        let due_ns = self.next_due_ns().filter(|due_ns| *due_ns <= now_ns)?;
+        let Reverse((_, _, id)) = self.heap.pop()?;
+        let timer = self.live.get_mut(&id)?;
+        let wakes = timer.wakes;
+        if timer.interval_ns > 0 {
+            let missed = (now_ns - due_ns) / timer.interval_ns;
+            let next_ns = due_ns.saturating_add(timer.interval_ns.saturating_mul(missed + 1));
+            timer.due_ns = next_ns;
+            self.arm(next_ns, id);
+        } else {
+            self.live.remove(&id);
+        }
+        Some((TimerFired { id, due_ns }, wakes))
+    }
+
+    fn arm(&mut self, due_ns: i64, id: u64) {
+        self.next_sequence += 1;
+        self.heap.push(Reverse((due_ns, self.next_sequence, id)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fired(timers: &mut Timers, now_ns: i64) -> Vec<(u64, i64)> {
+        std::iter::from_fn(|| timers.pop_due(now_ns)).map(|(fired, _)| (fired.id, fired.due_ns)).collect()
+    }
+
+    #[test]
+    fn timers_fire_in_the_order_of_time_and_setting() {
+        let mut timers = Timers::default();
+        let wakes = Wakes::Mailbox(0);
+        let (late, a, b) = (timers.set(20, 0, wakes), timers.set(10, 0, wakes), timers.set(10, 0, wakes));
+        assert_eq!(timers.next_due_ns(), Some(10));
+        assert_eq!(fired(&mut timers, 9), []);
+        assert_eq!(fired(&mut timers, 30), [(a, 10), (b, 10), (late, 20)]);
+        assert_eq!(timers.next_due_ns(), None);
+    }
+
+    #[test]
+    fn an_interval_goes_on_and_skips_what_it_missed() {
+        let mut timers = Timers::default();
+        let id = timers.set(10, 10, Wakes::Mailbox(0));
+        assert_eq!(fired(&mut timers, 10), [(id, 10)]);
+        assert_eq!(fired(&mut timers, 55), [(id, 20)]);
+        assert_eq!(timers.next_due_ns(), Some(60));
+        assert!(timers.cancel(id));
+        assert!(!timers.cancel(id));
+        assert_eq!(timers.next_due_ns(), None);
+    }
+
+    #[test]
+    fn an_actor_takes_its_timers_along() {
+        let mut timers = Timers::default();
+        timers.set(1, 0, Wakes::Mailbox(1));
+        timers.set(2, 0, Wakes::Sleeper(1));
+        let other = timers.set(3, 0, Wakes::Mailbox(2));
+        timers.cancel_all_of(1);
+        assert_eq!(fired(&mut timers, 9), [(other, 3)]);
+    }
+}

@@ -1,0 +1,219 @@
+//! The loop that calls the handlers of a node's actors.
+//!
+//! Urgent lanes (RISK, ORDERS) of all actors come first. An actor whose handler suspends is left to its own task, which
+//! goes on with it through [`NodeCore::resume`]; its later events wait, whatever their kind, and the other actors run on.
+
+use std::time::{Duration, Instant};
+
+use libra_kernel::{Lane, Name};
+use pyo3::prelude::*;
+
+use super::{NodeCore, State};
+use crate::handlers::{InFlight, Step, is_plain_exception};
+
+/// An actor with much market data gives way to the next after so many events.
+const TURN: usize = 64;
+const LOOK_AT_CLOCK_EVERY: usize = 16;
+
+/// When a drain gives the loop back.
+pub struct Budget {
+    events: usize,
+    time: Option<(Instant, Duration)>,
+    used: usize,
+}
+
+impl Budget {
+    pub fn new(events: usize, time: Duration) -> Self {
+        Budget { events, time: Some((Instant::now(), time)), used: 0 }
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.used >= self.events
+            || (self.used % LOOK_AT_CLOCK_EVERY == LOOK_AT_CLOCK_EVERY - 1
+                && self.time.is_some_and(|(start, time)| start.elapsed() >= time))
+    }
+}
+
+/// The slot of an actor and what its task has to await.
+pub type Suspended = (usize, Py<PyAny>);
+
+/// How one event went.
+enum Outcome {
+    Done,
+    Suspended(Py<PyAny>),
+}
+
+#[pymethods]
+impl NodeCore {
+    /// Runs handlers until nothing waits or the budget (events, microseconds) is spent. Gives the number of events, and
+    /// what the tasks of actors with suspended handlers have to await, as (slot, awaitable).
+    fn drain(&self, py: Python<'_>, events: usize, time_us: u64) -> PyResult<(usize, Vec<Suspended>)> {
+        let mut budget = Budget::new(events, Duration::from_micros(time_us));
+        self.drain_ready(py, &mut budget)?;
+        Ok((budget.used, std::mem::take(&mut self.state.borrow(py).suspended)))
+    }
+
+    /// The suspended handler of an actor has ended: goes on with the actor alone. Gives what to await next, or None
+    /// when nothing waits for it and the node's own loop has it back.
+    fn resume(&self, py: Python<'_>, slot: usize, events: usize) -> PyResult<Option<Py<PyAny>>> {
+        let mut flight = {
+            let mut state = self.state.borrow(py);
+            state.draining = true;
+            state.slots[slot].flight.take()
+        };
+        let mut used = 0;
+        let result = loop {
+            if let Some(flight) = flight.take() {
+                match self.run_flight(py, slot, flight) {
+                    Ok(Outcome::Done) => {}
+                    Ok(Outcome::Suspended(awaitable)) => break Ok(Some(awaitable)),
+                    Err(error) => break Err(error),
+                }
+            }
+            let mut state = self.state.borrow(py);
+            let place = &state.slots[slot];
+            if used >= events || place.paused || place.gone {
+                break Ok(None);
+            }
+            match next_flight(py, &mut state, slot, Lane::MarketData) {
+                Some(next) => {
+                    drop(state);
+                    flight = Some(next?);
+                    used += 1;
+                }
+                None => break Ok(None),
+            }
+        };
+        let mut state = self.state.borrow(py);
+        state.draining = false;
+        if !matches!(result, Ok(Some(_))) {
+            state.slots[slot].suspended = false;
+            state.router.list_again(slot);
+            self.waker.notify();
+        }
+        result
+    }
+
+    /// A suspended handler raised, and its actor's task reports it as any other failure: the rest of the event's
+    /// handlers do not run.
+    fn drop_flight(&self, py: Python<'_>, slot: usize) {
+        let (flight, current) = {
+            let mut state = self.state.borrow(py);
+            let place = &mut state.slots[slot];
+            (place.flight.take(), place.current.take())
+        };
+        drop((flight, current));
+    }
+
+    /// True while some actor's handler is suspended on anything but the node's clock, or has not begun.
+    fn is_suspended(&self, py: Python<'_>) -> bool {
+        self.state.borrow(py).is_suspended()
+    }
+}
+
+impl NodeCore {
+    /// Runs handlers of all actors that may run, until nothing waits or the budget is spent.
+    pub fn drain_ready(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
+        self.state.borrow(py).draining = true;
+        let result = self.drain_turns(py, budget);
+        let garbage = {
+            let mut state = self.state.borrow(py);
+            state.draining = false;
+            std::mem::take(&mut state.garbage)
+        };
+        drop(garbage);
+        result
+    }
+
+    fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
+        while !budget.is_spent() {
+            let Some((slot, urgent)) = self.state.borrow(py).router.next_ready() else { return Ok(()) };
+            let least = if urgent { Lane::Orders } else { Lane::MarketData };
+            let mut turn = 0;
+            loop {
+                let flight = {
+                    let mut state = self.state.borrow(py);
+                    if !state.slots[slot].may_run() {
+                        // It is listed again when it may.
+                        break;
+                    }
+                    if turn >= TURN || budget.is_spent() || (!urgent && state.router.has_urgent()) {
+                        state.router.list_again(slot);
+                        break;
+                    }
+                    match next_flight(py, &mut state, slot, least) {
+                        Some(flight) => flight?,
+                        None => break,
+                    }
+                };
+                turn += 1;
+                budget.used += 1;
+                if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
+                    let mut state = self.state.borrow(py);
+                    state.slots[slot].suspended = true;
+                    state.suspended.push((slot, awaitable));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the handlers of one event that are left. A failure is the supervisor's, and ends the event.
+    fn run_flight(&self, py: Python<'_>, slot: usize, mut flight: InFlight) -> PyResult<Outcome> {
+        let name = {
+            let mut state = self.state.borrow(py);
+            let place = &mut state.slots[slot];
+            place.current = Some(flight.event.clone_ref(py));
+            place.name
+        };
+        self.note_running(py, name);
+        let step = flight.run(py);
+        self.note_running(py, Name::NONE);
+        match step {
+            Step::Done => {
+                let current = self.state.borrow(py).slots[slot].current.take();
+                drop(current);
+                Ok(Outcome::Done)
+            }
+            Step::Suspended(awaitable) => {
+                self.state.borrow(py).slots[slot].flight = Some(flight);
+                Ok(Outcome::Suspended(awaitable))
+            }
+            Step::Raised(error) => {
+                let current = self.state.borrow(py).slots[slot].current.take();
+                drop(current);
+                if !is_plain_exception(py, &error) {
+                    return Err(error);
+                }
+                let on_failure = self.state.borrow(py).on_failure.as_ref().map(|call| call.clone_ref(py));
+                match on_failure {
+                    Some(call) => {
+                        call.call1(py, (slot, error.into_value(py), &flight.event))?;
+                        Ok(Outcome::Done)
+                    }
+                    None => Err(error),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn note_running(&self, py: Python<'_>, name: Name) {
+        if let Some(guard) = &*self.guard.borrow(py) {
+            guard.set_running(name);
+        }
+    }
+}
+
+/// The next event of a slot that has handlers, on its way; events nobody handles any more are taken out silently.
+fn next_flight(py: Python<'_>, state: &mut State, slot: usize, least: Lane) -> Option<PyResult<InFlight>> {
+    loop {
+        let event = state.router.mailbox(slot).pop_up_to(least)?;
+        let handlers = state.slots[slot].subscriptions.of(event.event_type);
+        if !handlers.is_empty() {
+            return Some(InFlight::new(py, event, handlers));
+        }
+        state.garbage.push(event);
+    }
+}

@@ -1,0 +1,177 @@
+//! Where a node's market data comes from: recorded files, a synthetic market, or Python.
+
+use std::path::PathBuf;
+
+use libra_kernel::Name;
+use libra_market::listing::{Listing, Listings};
+use libra_market::replay::{ReplayOptions, ReplaySource};
+use libra_market::source::{Problem, Source, SourceCounters};
+use libra_market::synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
+use libra_market::venue::VenueKind;
+use libra_trading::session::Feed;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::NodeCore;
+use crate::decimal;
+use crate::event::PyEvent;
+use crate::trading::PyInstrument;
+
+/// One symbol of a synthetic market, as its profile words it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct SyntheticSymbol<'py> {
+    instrument: Bound<'py, PyInstrument>,
+    start_price: Bound<'py, PyAny>,
+    volatility_bps: f64,
+    spread_ticks: i64,
+    quote_rate_hz: f64,
+    trade_rate_hz: f64,
+    book_rate_hz: f64,
+    book_levels: usize,
+    level_size: Bound<'py, PyAny>,
+}
+
+#[pymethods]
+impl NodeCore {
+    /// Adds recorded files as a source. Raises ValueError with a line for each file that cannot be read.
+    #[pyo3(signature = (files, instruments, source="replay"))]
+    fn add_replay(
+        &self,
+        py: Python<'_>,
+        files: Vec<PathBuf>,
+        instruments: Vec<Bound<'_, PyInstrument>>,
+        source: &str,
+    ) -> PyResult<()> {
+        let listings = instruments.iter().filter_map(|instrument| {
+            let instrument = &instrument.get().inner;
+            let venue = VenueKind::from_name(instrument.venue.as_str())?;
+            let (price, size) = (instrument.price_decimals, instrument.size_decimals);
+            Some(Listing::new(instrument.symbol.as_str(), venue, instrument.venue_symbol.as_str(), price, size))
+        });
+        let listings = Listings::new(listings).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let options = ReplayOptions { source: Name::intern(source), ..ReplayOptions::default() };
+        let replay = py
+            .detach(|| ReplaySource::open(&files, listings, options))
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.state.borrow(py).inputs.add(Box::new(replay));
+        Ok(())
+    }
+
+    /// Adds a synthetic market as a source; it begins at `start_ns`.
+    #[pyo3(signature = (seed, start_ns, symbols, source="synthetic"))]
+    fn add_synthetic(
+        &self,
+        py: Python<'_>,
+        seed: u64,
+        start_ns: i64,
+        symbols: Vec<SyntheticSymbol<'_>>,
+        source: &str,
+    ) -> PyResult<()> {
+        let instruments: PyResult<Vec<SyntheticInstrument>> = symbols.iter().map(synthetic_instrument).collect();
+        let config = SyntheticConfig {
+            seed,
+            start_ts_ns: start_ns,
+            source: Name::intern(source),
+            instruments: instruments?,
+        };
+        let market = SyntheticMarket::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.state.borrow(py).inputs.add(Box::new(market));
+        Ok(())
+    }
+
+    /// A market event that came from Python: accounts see it, then it fans out. False when a subscriber refused it.
+    fn publish_market(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(event) = event.cast::<PyEvent>() else {
+            return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
+        };
+        let py = event.py();
+        let event = event.get().event.clone();
+        let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        for desk in &mut state.desks {
+            desk.on_market(&mut state.router, &event);
+        }
+        let taken = state.router.publish(event);
+        self.wake(state);
+        Ok(taken)
+    }
+
+    /// What the sources have read, summed over them.
+    fn source_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counters = {
+            let mut state = self.state.borrow(py);
+            let own: Vec<SourceCounters> =
+                state.inputs.sources().iter().map(|source| source.counters()).collect();
+            let fed = state.feed.as_ref().map(Feed::counters).unwrap_or_default();
+            own.into_iter().chain(fed).fold(SourceCounters::default(), SourceCounters::plus)
+        };
+        let dict = PyDict::new(py);
+        let SourceCounters {
+            frames,
+            quotes,
+            trades,
+            books,
+            malformed,
+            unknown,
+            crossed,
+            non_trades,
+            out_of_order,
+            depth_gaps,
+            depth_repeats,
+            unsynced_books,
+            truncated_files,
+            unlisted,
+        } = counters;
+        for (name, value) in [
+            ("frames", frames),
+            ("quotes", quotes),
+            ("trades", trades),
+            ("books", books),
+            ("malformed", malformed),
+            ("unknown", unknown),
+            ("crossed", crossed),
+            ("non_trades", non_trades),
+            ("out_of_order", out_of_order),
+            ("depth_gaps", depth_gaps),
+            ("depth_repeats", depth_repeats),
+            ("unsynced_books", unsynced_books),
+            ("truncated_files", truncated_files),
+            ("unlisted", unlisted),
+        ] {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+
+    /// Problems of the sources since the last call, as (place, message, fatal).
+    fn source_problems(&self, py: Python<'_>) -> Vec<(String, String, bool)> {
+        let mut state = self.state.borrow(py);
+        let own = state.inputs.sources().iter_mut().flat_map(|source| source.take_problems());
+        let mut problems: Vec<Problem> = own.collect();
+        if let Some(feed) = &state.feed {
+            problems.extend(feed.take_problems());
+        }
+        problems.into_iter().map(|problem| (problem.place, problem.message, problem.fatal)).collect()
+    }
+}
+
+fn synthetic_instrument(symbol: &SyntheticSymbol<'_>) -> PyResult<SyntheticInstrument> {
+    let instrument = &symbol.instrument.get().inner;
+    Ok(SyntheticInstrument {
+        instrument: instrument.id,
+        price_decimals: instrument.price_decimals,
+        size_decimals: instrument.size_decimals,
+        start_price: decimal::units_of("start_price", &symbol.start_price, instrument.price_decimals)?,
+        tick_size: instrument.tick_size,
+        lot_size: instrument.lot_size,
+        volatility_bps: symbol.volatility_bps,
+        spread_ticks: symbol.spread_ticks,
+        quote_rate_hz: symbol.quote_rate_hz,
+        trade_rate_hz: symbol.trade_rate_hz,
+        book_rate_hz: symbol.book_rate_hz,
+        book_levels: symbol.book_levels,
+        level_size: decimal::units_of("level_size", &symbol.level_size, instrument.size_decimals)?,
+    })
+}

@@ -1,0 +1,49 @@
+//! An actor's place in its node.
+
+use libra_kernel::Name;
+use pyo3::prelude::*;
+
+use crate::event::PyEvent;
+use crate::handlers::{InFlight, Subscriptions};
+
+/// No actor has so many handlers of one event type; the limit finds a subscription in a loop.
+const MAX_HANDLERS: usize = 10_000;
+
+pub struct Slot {
+    pub name: Name,
+    pub subscriptions: Subscriptions,
+    /// The event whose handlers are under way while one of them is suspended.
+    pub flight: Option<InFlight>,
+    /// The event that a handler is looking at right now, for what it publishes to be its child.
+    pub current: Option<Py<PyEvent>>,
+    /// An async handler of it is suspended.
+    pub suspended: bool,
+    /// ...on the node's clock.
+    pub asleep: bool,
+    /// It is starting, waits to be started again, or has ended.
+    pub paused: bool,
+    pub gone: bool,
+}
+
+impl Slot {
+    pub fn new(name: Name) -> Self {
+        Slot {
+            name,
+            subscriptions: Subscriptions::new(MAX_HANDLERS),
+            flight: None,
+            current: None,
+            suspended: false,
+            asleep: false,
+            paused: false,
+            gone: false,
+        }
+    }
+
+    pub fn may_run(&self) -> bool {
+        !self.suspended && !self.paused && !self.gone
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+}

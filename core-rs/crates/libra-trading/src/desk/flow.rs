@@ -1,0 +1,316 @@
+//! The way of an order through a desk.
+
+use std::sync::Arc;
+
+use libra_kernel::clock::monotonic_ns;
+use libra_kernel::router::Router;
+use libra_kernel::{Event, EventType, Name, Payload};
+
+use crate::gate::GateEvent;
+use crate::instrument::Money;
+use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
+use crate::portfolio::SizingContext;
+use crate::risk::{Rejection, RiskCode};
+use crate::signal::Signal;
+
+use super::payload::{Approved, Notice, PositionReport};
+use super::{Cause, Desk};
+
+impl Desk {
+    /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees.
+    pub fn on_market(&mut self, router: &mut Router, event: &Event) {
+        self.link.on_market(event);
+        if let Payload::Quote(quote) = &event.payload
+            && let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns)
+        {
+            self.publish_all(router, event.ts_ns, vec![GateEvent::Breach(breach)]);
+        }
+        self.note_equity_at_times(event.ts_ns);
+        self.advance(router, event.ts_ns);
+    }
+
+    /// When the venue has something to say next, in simulated time.
+    pub fn next_due_ns(&self) -> Option<i64> {
+        self.link.next_due_ns()
+    }
+
+    /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
+    pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
+        self.gate.on_time(now_ns);
+        let mut reports = std::mem::take(&mut self.reports);
+        self.link.advance(now_ns, &mut reports);
+        for report in reports.drain(..) {
+            self.on_report(router, now_ns, &report);
+        }
+        self.reports = reports;
+    }
+
+    /// The portfolio's step: an opinion becomes the requests that bring the strategy's position where it wants it.
+    pub fn on_signal(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
+        let Some(signal) = event.payload.downcast::<Signal>() else { return };
+        if !self.strategies.contains(&signal.strategy) {
+            return;
+        }
+        self.tally.signals += 1;
+        let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
+            *self.tally.rejections.entry(RiskCode::UnknownInstrument.as_str().into()).or_default() += 1;
+            return;
+        };
+        let market = self.gate.market(signal.instrument).unwrap_or_default();
+        let context = SizingContext {
+            instrument,
+            mark_price: market.bid.midpoint(market.ask),
+            equity: self.gate.account().equity(instrument.settle).unwrap_or(0),
+            account_position: self.gate.account().position(signal.instrument).map_or(0, |position| position.size),
+            ts_origin_ns: market.ts_ns,
+        };
+        let decision = self.portfolio.on_signal(now_ns, signal, &context);
+        for cancel in decision.cancels {
+            let payload = Payload::shared(cancel);
+            router.publish(event.child(EventType::CancelRequest, self.sources.portfolio, now_ns, payload));
+        }
+        for request in decision.requests {
+            let request_id = request.request_id;
+            let payload = Payload::shared(request);
+            if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
+                self.portfolio.on_refused(request_id);
+                *self.tally.rejections.entry("QUEUE_FULL".into()).or_default() += 1;
+            }
+        }
+    }
+
+    /// The portfolio learns what became of an order.
+    pub fn on_order_event(&mut self, event: &Event) {
+        let Some(order) = event.payload.downcast::<Order>() else { return };
+        if order.request.account != self.name {
+            return;
+        }
+        if let Some(fill) = &order.last_fill {
+            self.portfolio.on_fill(fill);
+        }
+        self.portfolio.on_order(order);
+    }
+
+    /// Risk's step: the gate reserves, or the request is rejected.
+    pub fn on_request(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
+        let Some(request) = event.payload.downcast::<OrderRequest>() else { return };
+        if request.account != self.name {
+            return;
+        }
+        if router.is_pressed() {
+            let rejection = Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up");
+            return self.reject(router, now_ns, event, request, &rejection);
+        }
+        match self.gate.reserve(now_ns, request) {
+            Ok(approval) => {
+                let id = approval.client_order_id();
+                let approved = Approved { request: request.clone(), approval: approval.clone() };
+                let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
+                if !router.publish(child) {
+                    self.gate.release(&approval);
+                    let rejection = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
+                    self.reject(router, now_ns, event, request, &rejection);
+                }
+            }
+            Err(rejection) => {
+                self.reject(router, now_ns, event, request, &rejection);
+                router.acknowledge(event);
+            }
+        }
+    }
+
+    /// Execution's step: the approval is spent, the intent stands in the log, and the order leaves.
+    pub fn on_approved(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
+        let Some(approved) = event.payload.downcast::<Approved>() else { return };
+        if approved.request.account != self.name {
+            return;
+        }
+        let order = match self.gate.spend(now_ns, &approved.approval) {
+            Ok(order) => order,
+            Err(rejection) => return self.reject(router, now_ns, event, &approved.request, &rejection),
+        };
+        let id = order.client_order_id;
+        self.causes.insert(id, Cause { trace_id: event.trace_id, span_id: event.span_id });
+        router.acknowledge(event);
+        self.publish_order(router, now_ns, self.sources.execution, order.clone());
+        if self.link.submit(now_ns, &order) {
+            self.on_submitted(router, now_ns, id);
+        }
+    }
+
+    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch before the
+    /// bytes; an order that may not is rejected here and now.
+    pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
+        let Some(order) = self.gate.order(id) else { return false };
+        if order.status != OrderStatus::New {
+            return false;
+        }
+        let expired = order.request.deadline_ns > 0 && now_ns > order.request.deadline_ns;
+        if !self.gate.is_killed() && !expired {
+            return true;
+        }
+        let code = if expired { RiskCode::Expired } else { RiskCode::KillSwitch };
+        let outcome =
+            VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() };
+        let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
+        self.on_report(router, now_ns, &report);
+        false
+    }
+
+    /// An order's bytes left.
+    pub fn on_submitted(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) {
+        self.note_latency(now_ns, id);
+        match self.gate.mark_submitted(now_ns, id) {
+            Ok(events) => self.publish_all(router, now_ns, events),
+            Err(error) => self.fault(error),
+        }
+    }
+
+    /// What a venue says: append, book, publish. False when it was not taken in and has to be asked for again.
+    pub fn on_report(&mut self, router: &mut Router, now_ns: i64, report: &VenueReport) -> bool {
+        if matches!(&report.outcome, VenueOutcome::Rejected { code, .. } if code == "DUPLICATE") {
+            // Only the message was refused; the order that it repeated stands as it is.
+            self.fault(format!("{}: the venue knows this order already", report.client_order_id));
+            return true;
+        }
+        match self.gate.on_report(now_ns, report) {
+            Ok(events) => {
+                let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
+                if filled && !events.is_empty() {
+                    self.note_equity(now_ns);
+                }
+                self.publish_all(router, now_ns, events);
+                true
+            }
+            Err(error) => {
+                self.fault(error);
+                false
+            }
+        }
+    }
+
+    /// Publishes what consumers of an earlier process have not confirmed.
+    pub fn publish_again(&mut self, router: &mut Router, now_ns: i64, events: Vec<GateEvent>) {
+        self.publish_all(router, now_ns, events);
+    }
+
+    /// Everything published so far was handled by its consumers here: it need not be published again after a restart.
+    pub fn confirm(&mut self) {
+        if self.published > 0 {
+            self.published = 0;
+            if let Err(error) = self.gate.confirm(self.gate.sequence()) {
+                self.fault(error);
+            }
+        }
+    }
+
+    pub(super) fn publish_all(&mut self, router: &mut Router, now_ns: i64, events: Vec<GateEvent>) {
+        self.published += events.len() as u64;
+        for event in events {
+            let event_type = event.event_type();
+            let gateway = self.sources.gateway;
+            match event {
+                GateEvent::Order(order) => self.publish_order(router, now_ns, gateway, order),
+                GateEvent::CancelRejected { client_order_id, detail } => {
+                    let notice = Notice { account: self.name, code: client_order_id.to_string(), detail };
+                    let event = self.child(
+                        client_order_id,
+                        EventType::OrderCancelRejected,
+                        gateway,
+                        now_ns,
+                        Payload::shared(notice),
+                    );
+                    router.publish(event);
+                }
+                GateEvent::Position { position, .. } => {
+                    let account = self.gate.account();
+                    let instrument = account.instrument(position.instrument);
+                    let report = PositionReport {
+                        account: self.name,
+                        position,
+                        unrealised: account.unrealised(position.instrument),
+                        average_price: instrument.and_then(|instrument| position.average_price(instrument)),
+                    };
+                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
+                    event.instrument = position.instrument;
+                    if let Some(instrument) = self.gate.account().instrument(position.instrument) {
+                        event.price_decimals = instrument.price_decimals;
+                        event.size_decimals = instrument.size_decimals;
+                    }
+                    router.publish(event);
+                }
+                GateEvent::Balance(balance) => {
+                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(balance));
+                    // State is conflated by instrument and source: a currency stands in for the instrument.
+                    event.instrument = balance.currency;
+                    router.publish(event);
+                }
+                GateEvent::Breach(breach) => {
+                    let rejection = breach.rejection();
+                    self.notice(router, now_ns, event_type, breach.code.as_str(), rejection.explanation());
+                }
+                GateEvent::Incident(incident) => {
+                    let detail = format!("{}: {}", incident.client_order_id, incident.detail);
+                    self.notice(router, now_ns, event_type, incident.code.as_str(), detail);
+                }
+                GateEvent::Latched { reason } => self.notice(router, now_ns, event_type, "KILL_SWITCH", reason),
+                GateEvent::Resumed => self.notice(router, now_ns, event_type, "RESUMED", String::new()),
+            }
+        }
+    }
+
+    fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
+        let notice = Notice { account: self.name, code: code.to_owned(), detail };
+        router.publish(Event::new(event_type, self.sources.risk, now_ns, Payload::shared(notice)));
+    }
+
+    fn publish_order(&mut self, router: &mut Router, now_ns: i64, source: Name, order: Arc<Order>) {
+        let (id, status, instrument) = (order.client_order_id, order.status, order.request.instrument);
+        let mut event = self.child(id, status.event_type(), source, now_ns, Payload::Shared(order));
+        event.instrument = instrument;
+        if let Some(instrument) = self.gate.account().instrument(instrument) {
+            event.price_decimals = instrument.price_decimals;
+            event.size_decimals = instrument.size_decimals;
+        }
+        if status.is_final() {
+            self.causes.remove(&id);
+        }
+        router.publish(event);
+    }
+
+    /// A request that did not become an order: its rejection is an order event, so whoever asked learns of it.
+    fn reject(&mut self, router: &mut Router, now_ns: i64, cause: &Event, request: &OrderRequest, why: &Rejection) {
+        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
+        let recorded = self.gate.order(crate::gate::client_order_id(self.name, request.request_id));
+        let order = match recorded {
+            // The outcome of a request that came again is told as it stands.
+            Some(order) => order.clone(),
+            None => Arc::new(Order {
+                client_order_id: crate::gate::client_order_id(self.name, request.request_id),
+                venue_order_id: String::new(),
+                request: request.clone(),
+                status: OrderStatus::Rejected,
+                filled: 0,
+                filled_notional: 0 as Money,
+                fees: 0,
+                reason: why.code.as_str().to_owned(),
+                detail: why.explanation(),
+                last_fill: None,
+                ts_ns: now_ns,
+            }),
+        };
+        if order.status == OrderStatus::Rejected {
+            router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
+        }
+    }
+
+    fn note_latency(&mut self, now_ns: i64, id: ClientOrderId) {
+        if self.input_ns != 0 {
+            self.latency.record(monotonic_ns() - self.input_ns);
+        } else if let Some(order) = self.gate.order(id)
+            && order.request.ts_origin_ns > 0
+        {
+            self.latency.record(now_ns - order.request.ts_origin_ns);
+        }
+    }
+}

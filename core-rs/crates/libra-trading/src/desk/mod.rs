@@ -1,0 +1,158 @@
+//! The desk of an account group: the native side of its portfolio, risk, execution and gateway actors.
+//!
+//! The actors themselves are configured, supervised and named in Python, and meet only through events; what they decide
+//! is decided here. The way of an order, each step a method and an event:
+//!
+//! ```text
+//! SIGNAL -> on_signal -> ORDER_REQUEST -> on_request -> ORDER_APPROVED -> on_approved -> ORDER_NEW -> the venue
+//!                                              '-> ORDER_REJECTED                                        |
+//!    ORDER_*, POSITION_*, BALANCE_* <- on_report (append, book, publish) <-------------------------------'
+//! ```
+//!
+//! - [`payload`] — what its events carry beside orders;
+//! - [`venue`] — the link to a paper venue, or to a gateway outside;
+//! - [`flow`] — the steps above;
+//! - [`control`] — the kill switch, cancelling, draining;
+//! - [`books`] — what it has to tell: equity over time, latency, counts.
+//!
+//! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
+
+mod books;
+mod control;
+mod flow;
+pub mod payload;
+mod venue;
+
+use std::collections::{BTreeSet, HashMap};
+
+use libra_kernel::ids::TraceId;
+use libra_kernel::latency::Latency;
+use libra_kernel::{Event, EventType, Name, Payload};
+
+use crate::gate::{Gate, GateConfig, GateError, Recovered};
+use crate::order::{ClientOrderId, VenueReport};
+use crate::portfolio::{Portfolio, PortfolioConfig};
+
+pub use books::{EquityPoint, Tally};
+pub use venue::Link;
+
+/// How a desk is set up.
+pub struct DeskConfig {
+    /// The gate, and with it the account's name.
+    pub gate: GateConfig,
+    /// How signals are sized.
+    pub portfolio: PortfolioConfig,
+    /// The strategies that trade on this account.
+    pub strategies: Vec<Name>,
+    /// Where its orders go.
+    pub link: Link,
+}
+
+/// The trace that an order belongs to, so that what the venue says about it continues the same one.
+#[derive(Clone, Copy)]
+struct Cause {
+    trace_id: TraceId,
+    span_id: u64,
+}
+
+/// Who speaks in a desk's events.
+struct Sources {
+    portfolio: Name,
+    risk: Name,
+    execution: Name,
+    gateway: Name,
+}
+
+/// See the module.
+pub struct Desk {
+    name: Name,
+    gate: Gate,
+    portfolio: Portfolio,
+    strategies: BTreeSet<Name>,
+    link: Link,
+    sources: Sources,
+    causes: HashMap<ClientOrderId, Cause>,
+    /// Kept for its memory.
+    reports: Vec<VenueReport>,
+    latency: Latency,
+    /// When the market event that is being handled came in, on the monotonic clock; 0 outside a simulated step.
+    input_ns: i64,
+    tally: Tally,
+    equity: Vec<EquityPoint>,
+    next_equity_ns: i64,
+    published: u64,
+}
+
+impl Desk {
+    /// Opens the account.
+    pub fn open(config: DeskConfig, now_ns: i64) -> Result<(Desk, Recovered), GateError> {
+        let name = config.gate.account;
+        let source = |role: &str| Name::intern(&format!("{name}.{role}"));
+        let sources = Sources {
+            portfolio: source("portfolio"),
+            risk: source("risk"),
+            execution: source("execution"),
+            gateway: source("gateway"),
+        };
+        let (gate, recovered) = Gate::open(config.gate, now_ns)?;
+        let mut desk = Desk {
+            name,
+            gate,
+            portfolio: Portfolio::new(config.portfolio),
+            strategies: config.strategies.into_iter().collect(),
+            link: config.link,
+            sources,
+            causes: HashMap::new(),
+            reports: Vec::new(),
+            latency: Latency::default(),
+            input_ns: 0,
+            tally: Tally::default(),
+            equity: Vec::new(),
+            next_equity_ns: i64::MIN,
+            published: 0,
+        };
+        desk.rebuild();
+        Ok((desk, recovered))
+    }
+
+    /// The account's name.
+    pub fn name(&self) -> Name {
+        self.name
+    }
+
+    /// The gate, to look at.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The portfolio, to look at.
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.portfolio
+    }
+
+    /// The market event that is being handled came in at `monotonic_ns`: tick-to-order counts from there.
+    pub fn set_input(&mut self, monotonic_ns: i64) {
+        self.input_ns = monotonic_ns;
+    }
+
+    /// The portfolio's ledger, and the paper venue's open orders and trade ids, as the log has them.
+    fn rebuild(&mut self) {
+        for order in self.gate.orders() {
+            self.portfolio.on_order(order);
+        }
+        for fill in self.gate.fills() {
+            self.portfolio.on_fill(fill);
+        }
+        self.link.restore(&self.gate);
+    }
+
+    /// An event that something of this order's way caused.
+    fn child(&self, id: ClientOrderId, event_type: EventType, source: Name, now_ns: i64, payload: Payload) -> Event {
+        let mut event = Event::new(event_type, source, now_ns, payload);
+        if let Some(cause) = self.causes.get(&id) {
+            event.trace_id = cause.trace_id;
+            event.parent_span_id = cause.span_id;
+        }
+        event
+    }
+}

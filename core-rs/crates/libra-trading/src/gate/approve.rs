@@ -1,0 +1,250 @@
+//! From a request to an approval, and from an approval, once, to an intent.
+
+use std::sync::Arc;
+
+use crate::order::{ClientOrderId, Order, OrderRequest};
+use crate::risk::check::{Checked, Exposure, check};
+use crate::risk::{Rejection, RiskCode};
+
+use super::approval::{Approval, Slot, content_hash};
+use super::record::Record;
+use super::{Gate, GateError, GateEvent, ids};
+
+impl Gate {
+    /// Checks a request and sets its worst case aside until the approval is spent, released or out of time. A request
+    /// whose id is known gets its recorded outcome: the approval if it is unspent, the same rejection if it was refused,
+    /// `DUPLICATE_REQUEST` if its order exists. A first refusal is appended to the log.
+    #[inline]
+    pub fn reserve(&mut self, now_ns: i64, request: &OrderRequest) -> Result<Approval, Rejection> {
+        self.stats.requests += 1;
+        if self.approvals.any_due(now_ns) {
+            self.on_time(now_ns);
+        }
+        let id = ids::derive(self.account_hash, request.request_id);
+        let content = content_hash(request);
+        if let Some(slot) = self.approvals.get(id)
+            && self.still_good(slot)
+        {
+            let outcome =
+                if slot.approval.content_hash == content { Ok(slot.approval.clone()) } else { Err(other_content(id)) };
+            self.stats.repeated_requests += 1;
+            return outcome;
+        }
+        if let Some(rejection) = self.recorded(id, request) {
+            self.stats.repeated_requests += 1;
+            return Err(rejection);
+        }
+        match self.admit(now_ns, request) {
+            Ok((instrument, checked)) => {
+                let lapse_ns = now_ns.saturating_add(self.approval_ttl_ns);
+                let deadline_ns = match request.deadline_ns {
+                    0 => lapse_ns,
+                    deadline_ns => lapse_ns.min(deadline_ns),
+                };
+                let approval = Approval {
+                    client_order_id: id,
+                    content_hash: content,
+                    limits_version: self.limits_version,
+                    epoch: self.state.epoch,
+                    deadline_ns,
+                };
+                if self.state.reserve(instrument, request.side, request.size, checked.held).is_none() {
+                    return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
+                }
+                self.rate.record(now_ns);
+                let slot = Slot { approval: approval.clone(), request: request.clone(), checked, instrument };
+                self.approvals.insert(slot);
+                self.stats.approved += 1;
+                Ok(approval)
+            }
+            Err(rejection) => Err(self.refuse(now_ns, request, rejection)),
+        }
+    }
+
+    /// An unspent approval outlives a change of limits only as a reservation to be replaced.
+    fn still_good(&self, slot: &Slot) -> bool {
+        slot.approval.limits_version == self.limits_version
+    }
+
+    fn recorded(&mut self, id: ClientOrderId, request: &OrderRequest) -> Option<Rejection> {
+        if let Some((_, entry)) = self.state.entry(id) {
+            return Some(match &entry.rejection {
+                _ if entry.order.request != *request => other_content(id),
+                Some(rejection) => (**rejection).clone(),
+                None => {
+                    let detail = format!("{id} is {:?}", entry.order.status);
+                    Rejection::new(RiskCode::DuplicateRequest, detail)
+                }
+            });
+        }
+        // Approved under limits that are gone: checked anew, without its own reservation in the way.
+        if let Some(slot) = self.approvals.remove(id) {
+            self.unreserve(&slot);
+            self.stats.released += 1;
+        }
+        None
+    }
+
+    /// Every check. The state of the account comes first, so that its name is what the refusal says.
+    #[inline]
+    fn admit(&self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked), Rejection> {
+        if let Some(rejection) = self.refuses_all() {
+            return Err(rejection);
+        }
+        if request.account != self.account {
+            return Err(Rejection::new(RiskCode::WrongAccount, request.account.as_str()));
+        }
+        if request.deadline_ns != 0 && now_ns > request.deadline_ns {
+            return Err(expired(request.deadline_ns, now_ns));
+        }
+        let Some(slot) = self.state.account.slot(request.instrument) else {
+            return Err(Rejection::new(RiskCode::UnknownInstrument, request.instrument.as_str()));
+        };
+        let account = &self.state.account;
+        let (desk, instrument) = (&self.state.desks[slot], account.instrument_at(slot));
+        let (base, quote, _) = account.currencies_at(slot);
+        let balances = account.balances();
+        let exposure = Exposure {
+            position: account.position_at(slot).size,
+            open_buy: desk.open_buy,
+            open_sell: desk.open_sell,
+            free_base: balances[base].available().unwrap_or(0),
+            free_quote: balances[quote].available().unwrap_or(0),
+            open_orders: self.state.open.len() + self.approvals.len(),
+        };
+        let checked = check(now_ns, request, instrument, desk.market, exposure, &self.limits, &desk.limits)?;
+        if let Some(breach) = self.state.breaches.first() {
+            return Err(breach.rejection());
+        }
+        // Last, so that a request that is refused anyhow uses up nothing.
+        if let Some(limit) = self.rate.exceeded(now_ns) {
+            let value = format!("{} a second", limit + 1);
+            return Err(Rejection::limit(RiskCode::OrderRate, format!("{limit} a second"), value));
+        }
+        Ok((slot, checked))
+    }
+
+    /// Spends an approval: tests the latch, ownership, limits and deadline again and appends the intent. When this
+    /// returns an order, its bytes may leave, and only then; it never returns the same order twice, in no process.
+    pub fn spend(&mut self, now_ns: i64, approval: &Approval) -> Result<Arc<Order>, Rejection> {
+        let id = approval.client_order_id;
+        if self.approvals.get(id).is_none_or(|slot| slot.approval != *approval) {
+            self.stats.invalid_approvals += 1;
+            let known = self.order(id).map(|order| format!("{id} is {:?}", order.status));
+            let detail = known.unwrap_or_else(|| format!("{id} has no such approval in epoch {}", self.state.epoch));
+            return Err(Rejection::new(RiskCode::ApprovalInvalid, detail));
+        }
+        let Some(slot) = self.approvals.remove(id) else {
+            return Err(Rejection::new(RiskCode::ApprovalInvalid, id.to_string()));
+        };
+        // Whichever way it ends, the intent holds what it needs by itself.
+        self.unreserve(&slot);
+        if let Some(rejection) = self.last_moment(now_ns, &slot) {
+            return Err(self.refuse(now_ns, &slot.request, rejection));
+        }
+        let intent = Record::Intent {
+            now_ns,
+            request: slot.request,
+            hold_price: slot.checked.hold_price,
+            window_end_ns: now_ns.saturating_add(self.validity_window_ns),
+        };
+        match self.commit(intent).map(|mut events| events.pop()) {
+            Ok(Some(GateEvent::Order(order))) => {
+                self.stats.spent += 1;
+                Ok(order)
+            }
+            Ok(_) => Err(Rejection::new(RiskCode::LogFailed, "the intent was not booked")),
+            Err(error) => Err(log_failed(&error)),
+        }
+    }
+
+    fn last_moment(&self, now_ns: i64, slot: &Slot) -> Option<Rejection> {
+        if let Some(rejection) = self.refuses_all() {
+            return Some(rejection);
+        }
+        let approval = &slot.approval;
+        if approval.epoch != self.state.epoch || approval.content_hash != content_hash(&slot.request) {
+            return Some(Rejection::new(RiskCode::ApprovalInvalid, "another epoch or other content"));
+        }
+        if approval.limits_version != self.limits_version {
+            let (old, new) = (approval.limits_version, self.limits_version);
+            return Some(Rejection::new(RiskCode::LimitsChanged, format!("approved under {old}, now {new}")));
+        }
+        if now_ns > approval.deadline_ns {
+            return Some(expired(approval.deadline_ns, now_ns));
+        }
+        self.state.breaches.first().map(|breach| breach.rejection())
+    }
+
+    /// Gives an unspent approval back. False when it was spent, released or lapsed before.
+    pub fn release(&mut self, approval: &Approval) -> bool {
+        let id = approval.client_order_id;
+        if self.approvals.get(id).is_none_or(|slot| slot.approval != *approval) {
+            return false;
+        }
+        match self.approvals.remove(id) {
+            Some(slot) => {
+                self.unreserve(&slot);
+                self.stats.released += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Frees the reservations of approvals that are out of time. Their requests were never sent and are not known.
+    pub fn on_time(&mut self, now_ns: i64) {
+        if !self.approvals.any_due(now_ns) {
+            return;
+        }
+        while let Some(slot) = self.approvals.take_due(now_ns) {
+            self.unreserve(&slot);
+            self.stats.lapsed += 1;
+        }
+    }
+
+    fn unreserve(&mut self, slot: &Slot) {
+        let (side, size, held) = (slot.request.side, slot.request.size, slot.checked.held);
+        // Takes back exactly what was added, so it fits.
+        let _fits = self.state.reserve(slot.instrument, side, -size, -held);
+        debug_assert!(_fits.is_some());
+    }
+
+    /// Records a refusal. When the log takes it not, the request stays unknown and is refused all the same.
+    #[cold]
+    fn refuse(&mut self, now_ns: i64, request: &OrderRequest, rejection: Rejection) -> Rejection {
+        self.stats.rejected += 1;
+        let record = Record::Rejected { now_ns, request: request.clone(), rejection: rejection.clone() };
+        match self.commit(record) {
+            Ok(_) => rejection,
+            Err(error) => {
+                let mut failed = log_failed(&error);
+                failed.detail = format!("{}; the refusal was {rejection}", failed.detail);
+                failed
+            }
+        }
+    }
+}
+
+#[cold]
+fn other_content(id: ClientOrderId) -> Rejection {
+    Rejection::new(RiskCode::DuplicateRequest, format!("{id} was requested with other content"))
+}
+
+#[cold]
+fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
+    Rejection::limit(RiskCode::Expired, deadline_ns.to_string(), now_ns.to_string())
+}
+
+#[cold]
+pub(super) fn log_failed(error: &GateError) -> Rejection {
+    Rejection::new(RiskCode::LogFailed, error.to_string())
+}
+
+#[cfg(test)]
+impl Gate {
+    /// True while `approval` is unspent and holds its reservation.
+    pub(super) fn holds(&self, approval: &Approval) -> bool {
+        self.approvals.get(approval.client_order_id).is_some_and(|slot| slot.approval == *approval)
+    }
+}

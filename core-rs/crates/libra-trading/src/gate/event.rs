@@ -1,0 +1,97 @@
+//! What the gate has to tell the world after a record was appended and booked.
+
+use std::sync::Arc;
+
+use libra_kernel::EventType;
+
+use crate::account::{Balance, Position, PositionChange};
+use crate::order::{ClientOrderId, Order};
+use crate::risk::Breach;
+
+/// Something to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateEvent {
+    /// An order came to a new state, or was filled further.
+    Order(Arc<Order>),
+    /// The venue refused a cancel.
+    CancelRejected {
+        /// The order.
+        client_order_id: ClientOrderId,
+        /// The venue's words.
+        detail: String,
+    },
+    /// A position changed.
+    Position {
+        /// How.
+        change: PositionChange,
+        /// How it stands now.
+        position: Position,
+    },
+    /// A balance changed.
+    Balance(Balance),
+    /// A loss limit was passed: no new orders.
+    Breach(Breach),
+    /// The venue and the account disagree.
+    Incident(Incident),
+    /// The kill latch was set: no new orders, open ones are to be cancelled.
+    Latched {
+        /// Why.
+        reason: String,
+    },
+    /// The kill latch was taken back.
+    Resumed,
+}
+
+impl GateEvent {
+    /// The type of the event that carries it.
+    pub fn event_type(&self) -> EventType {
+        match self {
+            GateEvent::Order(order) => order.status.event_type(),
+            GateEvent::CancelRejected { .. } => EventType::Message,
+            GateEvent::Position { change, .. } => change.event_type(),
+            GateEvent::Balance(_) => EventType::BalanceUpdated,
+            GateEvent::Breach(breach) => breach.event_type(),
+            GateEvent::Incident(_) => EventType::RiskLimitBreach,
+            GateEvent::Latched { .. } => EventType::CircuitBreaker,
+            GateEvent::Resumed => EventType::TradingResumed,
+        }
+    }
+}
+
+/// The kinds of disagreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum IncidentCode {
+    /// The venue knows an order with our prefix that the log does not.
+    UnknownOrder = 0,
+    /// More was executed than was asked for.
+    Overfill = 1,
+    /// A rejected order was executed.
+    FillAfterRejection = 2,
+    /// An execution does not fit the account's integers.
+    CannotBook = 3,
+}
+
+impl IncidentCode {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            IncidentCode::UnknownOrder => "UNKNOWN_ORDER",
+            IncidentCode::Overfill => "OVERFILL",
+            IncidentCode::FillAfterRejection => "FILL_AFTER_REJECTION",
+            IncidentCode::CannotBook => "CANNOT_BOOK",
+        }
+    }
+}
+
+/// A disagreement between venue and account. It stops new orders until an explicit resume: what the account could come
+/// to hold is not known any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// What kind.
+    pub code: IncidentCode,
+    /// The order.
+    pub client_order_id: ClientOrderId,
+    /// For people.
+    pub detail: String,
+}

@@ -1,0 +1,183 @@
+//! What stops new orders: the kill latch, incidents, a failing log, stopping, reconciling, and losses over a limit.
+//!
+//! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
+//! only from quotes, which the log does not hold: both are appended as watermarks, a peak in steps of a thousandth, so
+//! that a restart cannot make a loss forgotten.
+
+use crate::account::balance::utc_day;
+use crate::order::ClientOrderId;
+use crate::risk::{Breach, Rejection, RiskCode};
+
+use super::codec::clip;
+use super::record::{Record, Watermark};
+use super::{Gate, GateError, GateEvent};
+
+/// A peak is appended when it rose by one part in so many.
+const PEAK_STEP: i128 = 1_000;
+
+impl Gate {
+    /// The refusal that every new order gets now, if any.
+    #[inline]
+    pub(super) fn refuses_all(&self) -> Option<Rejection> {
+        let clear = self.state.killed.is_none()
+            && self.state.incident.is_none()
+            && !self.log_failed
+            && self.stopping.is_none()
+            && !self.reconciling;
+        if clear { None } else { Some(self.stop_reason()) }
+    }
+
+    #[cold]
+    fn stop_reason(&self) -> Rejection {
+        if let Some(reason) = &self.state.killed {
+            return Rejection::new(RiskCode::KillSwitch, reason.as_str());
+        }
+        if let Some(incident) = &self.state.incident {
+            let detail = format!("{} {}: {}", incident.code.as_str(), incident.client_order_id, incident.detail);
+            return Rejection::new(RiskCode::Incident, detail);
+        }
+        if self.log_failed {
+            return Rejection::new(RiskCode::LogFailed, "an earlier write failed");
+        }
+        match &self.stopping {
+            Some(reason) => Rejection::new(RiskCode::Stopping, reason.as_str()),
+            None => Rejection::new(RiskCode::Reconciling, ""),
+        }
+    }
+
+    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set even
+    /// when the log cannot be written, which the error then tells. The caller cancels what is open.
+    pub fn kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {
+        if self.is_killed() {
+            return Ok(Vec::new());
+        }
+        let reason = clip(reason).to_owned();
+        let latched = self.commit(Record::Kill { now_ns, reason: reason.clone() });
+        self.state.killed = Some(reason);
+        latched
+    }
+
+    /// Takes the kill latch back, and with it incidents, a drawdown (equity's peak begins anew here) and a log that
+    /// failed but can be written again. A daily loss stays until the day is over.
+    pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
+        let events = self.commit(Record::Resume { now_ns })?;
+        self.log_failed = false;
+        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()), true, false)?;
+        Ok(events)
+    }
+
+    /// True while the kill latch is set.
+    pub fn is_killed(&self) -> bool {
+        self.state.killed.is_some()
+    }
+
+    /// Refuses new orders from now on, to drain: cancels and reports go on.
+    pub fn stop_new_orders(&mut self, reason: &str) {
+        self.stopping.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// While true new orders are refused: set it after every (re)connect, take it back when open orders, fills and
+    /// positions are reconciled.
+    pub fn set_reconciling(&mut self, reconciling: bool) {
+        self.reconciling = reconciling;
+    }
+
+    /// True while new orders wait for reconciliation.
+    pub fn is_reconciling(&self) -> bool {
+        self.reconciling
+    }
+
+    /// Loss limits that are passed now.
+    pub fn breaches(&self) -> &[Breach] {
+        &self.state.breaches
+    }
+
+    #[inline]
+    pub(super) fn mark(&mut self, slot: usize, bid: i64, ask: i64, ts_ns: i64) -> Option<Breach> {
+        if utc_day(ts_ns) > self.state.account.day() {
+            // The day begins at the equity before this quote. A log that fails stops new orders by itself.
+            let _ = self.roll_day(ts_ns);
+        }
+        let settle = self.state.account.mark(slot, bid, ask)?;
+        self.watch(ts_ns, settle)
+    }
+
+    /// Begins a new UTC day: losses count from here, the last day's loss limit is free again.
+    pub(super) fn roll_day(&mut self, now_ns: i64) -> Result<(), GateError> {
+        let day = utc_day(now_ns);
+        if day > self.state.account.day() { self.commit_watermark(day, false, true) } else { Ok(()) }
+    }
+
+    fn commit_watermark(&mut self, day: i64, new_peak: bool, new_day: bool) -> Result<(), GateError> {
+        let account = &self.state.account;
+        let mut lines = Vec::new();
+        for (index, balance) in account.balances().iter().enumerate() {
+            if let (true, Some(equity)) = (account.is_settle(index), balance.equity()) {
+                lines.push(Watermark {
+                    currency: balance.currency,
+                    peak: if new_peak { equity } else { balance.peak },
+                    day_start: if new_day { equity } else { balance.day_start },
+                });
+            }
+        }
+        self.commit(Record::Watermark { day, lines })?;
+        self.logged_peaks.clear();
+        self.logged_peaks.extend(self.state.account.balances().iter().map(|balance| balance.peak));
+        Ok(())
+    }
+
+    /// After a fill: its settle currency's equity has moved.
+    pub(super) fn watch_fill(&mut self, now_ns: i64, id: ClientOrderId, events: &mut Vec<GateEvent>) {
+        let _ = self.roll_day(now_ns);
+        let slot = self.state.entry(id).and_then(|(_, entry)| entry.instrument);
+        if let Some(slot) = slot {
+            let (_, _, settle) = self.state.account.currencies_at(slot);
+            events.extend(self.watch(now_ns, settle).map(GateEvent::Breach));
+        }
+    }
+
+    /// Measures one currency's equity against its peak and its day. An equity that does not fit counts as no reading;
+    /// booking refuses such a sum before.
+    #[inline]
+    fn watch(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
+        if self.limits.max_daily_loss.is_none() && self.limits.max_drawdown_bps.is_none() {
+            let balance = self.state.account.balance_mut(index);
+            balance.peak = balance.peak.max(balance.equity()?);
+            return None;
+        }
+        self.measure(now_ns, index)
+    }
+
+    fn measure(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
+        let balance = self.state.account.balance_mut(index);
+        let equity = balance.equity()?;
+        if equity > balance.peak {
+            balance.peak = equity;
+            let logged = self.logged_peaks.get(index).copied().unwrap_or(0);
+            if self.limits.max_drawdown_bps.is_some() && equity - logged > (logged / PEAK_STEP).max(0) {
+                let day = self.state.account.day();
+                let _ = self.commit_watermark(day, false, false);
+            }
+        }
+        let balance = &self.state.account.balances()[index];
+        let loss = balance.day_pnl()?.checked_neg()?;
+        let fall = i128::from(balance.drawdown_bps()?);
+        let currency = balance.currency;
+        let candidates = [
+            (RiskCode::DailyLoss, self.limits.max_daily_loss, loss),
+            (RiskCode::Drawdown, self.limits.max_drawdown_bps.map(i128::from), fall),
+        ];
+        for (code, limit, value) in candidates {
+            let Some(limit) = limit else { continue };
+            let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
+            if value > limit && !told {
+                let breach = Breach { code, currency, limit, value, ts_ns: now_ns };
+                if self.commit(Record::Breach(breach)).is_err() && !self.state.breaches.contains(&breach) {
+                    self.state.breaches.push(breach);
+                }
+                return Some(breach);
+            }
+        }
+        None
+    }
+}

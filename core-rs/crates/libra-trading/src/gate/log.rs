@@ -1,0 +1,381 @@
+//! The gate's log: an append-only file of records, each written whole by one `write`.
+//!
+//! ```text
+//! header   magic "LIBRAGTE", major u16, minor u16, CRC32C of these 12 bytes
+//! record   length u32 of what stands between it and the CRC, type u8, fields, CRC32C of length, type and fields
+//! ```
+//!
+//! A process that dies while it writes leaves a torn last record; opening cuts it off and says so. A record that cannot
+//! be read with a whole one somewhere behind it is damage in the middle: an error that names the offset, and the file
+//! stays as it is. One process owns a log, by `flock`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::codec::Writer;
+use super::record::Record;
+
+const MAGIC: &[u8; 8] = b"LIBRAGTE";
+/// Raised when an older reader would misread the file.
+pub const MAJOR: u16 = 1;
+/// Raised when something was added.
+pub const MINOR: u16 = 0;
+const HEADER: usize = 16;
+/// Larger than any record: a length above it is damage.
+const MAX_RECORD: usize = 1 << 20;
+
+/// Where the log is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogConfig {
+    /// Nowhere: simulated runs, which start anew each time. Records are numbered and forgotten.
+    Memory,
+    /// In a file that survives the process, and with [`SyncPolicy::EveryRecord`] the machine.
+    File {
+        /// The file; its directory has to exist.
+        path: PathBuf,
+        /// When it is forced to the disk.
+        sync: SyncPolicy,
+    },
+}
+
+/// When records are forced to the disk. A record survives the death of the process as soon as it is written; only the
+/// death of the machine asks for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// On [`super::Gate::flush`] only.
+    None,
+    /// Before anything follows from a record.
+    EveryRecord,
+}
+
+/// What is wrong with a log.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// Another process owns it.
+    #[error("{path}: another process owns this log")]
+    Owned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a log.
+    #[error("{path}: not a gate log")]
+    NotALog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer version.
+    #[error("{path}: version {found} of the format is newer than {MAJOR}, which is what this build reads")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its major version.
+        found: u16,
+    },
+    /// Damaged elsewhere than at its end, or not the log of an account.
+    #[error("{path}: damaged at byte {offset}: {what}; the file was left as it is")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged record begins.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A text that does not fit a record; nothing was written.
+    #[error("a text is longer than {} bytes", super::codec::MAX_TEXT)]
+    TooLong,
+    /// An earlier write failed and could not be undone: nothing can be appended any more.
+    #[error("{path}: an earlier write failed half-way and the log is closed")]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system said no.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+/// What a torn tail was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// Where it began; the file ends here now.
+    pub offset: u64,
+    /// How many bytes were cut off.
+    pub bytes: u64,
+}
+
+/// An open log.
+pub(super) struct Log {
+    file: Option<LogFile>,
+    sequence: u64,
+    writer: Writer,
+}
+
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    sync: SyncPolicy,
+    length: u64,
+    closed: bool,
+}
+
+impl Log {
+    /// Opens or creates the log, reads every record into `replay` (sequence, record) and cuts a torn tail.
+    pub fn open(
+        config: &LogConfig,
+        mut replay: impl FnMut(u64, Record) -> Result<(), &'static str>,
+    ) -> Result<(Log, Option<TornTail>), LogError> {
+        let LogConfig::File { path, sync } = config else {
+            return Ok((Log { file: None, sequence: 0, writer: Writer::default() }, None));
+        };
+        let io_error = |error| LogError::Io { path: path.clone(), error };
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io_error)?;
+        lock(&file, path)?;
+        let mut log = LogFile { file, path: path.clone(), sync: *sync, length: 0, closed: false };
+        log.header()?;
+        let (sequence, torn) = log.read(&mut replay)?;
+        Ok((Log { file: Some(log), sequence, writer: Writer::default() }, torn))
+    }
+
+    /// The number of the last record, from 1.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Appends a record. When it fails nothing was appended, or the log takes no more.
+    pub fn append(&mut self, record: &Record) -> Result<u64, LogError> {
+        if let Some(file) = &mut self.file {
+            encode(record, &mut self.writer)?;
+            file.append(&self.writer.bytes)?;
+        }
+        self.sequence += 1;
+        Ok(self.sequence)
+    }
+
+    /// Forces everything to the disk.
+    pub fn flush(&mut self) -> Result<(), LogError> {
+        match &mut self.file {
+            Some(log) => log.sync_now(),
+            None => Ok(()),
+        }
+    }
+
+    /// A descriptor of its own, for a thread that has to force the file to the disk when this one cannot.
+    pub fn descriptor(&self) -> Result<Option<OwnedFd>, LogError> {
+        let Some(log) = &self.file else { return Ok(None) };
+        let copy = log.file.try_clone().map_err(|error| LogError::Io { path: log.path.clone(), error })?;
+        Ok(Some(copy.into()))
+    }
+}
+
+/// The bytes of one record in the file.
+pub(super) fn encode(record: &Record, writer: &mut Writer) -> Result<(), LogError> {
+    writer.bytes.clear();
+    writer.too_long = false;
+    writer.u32(0);
+    writer.u8(record.number());
+    record.encode(writer);
+    if writer.too_long || writer.bytes.len() > MAX_RECORD {
+        return Err(LogError::TooLong);
+    }
+    let length = (writer.bytes.len() - 4) as u32;
+    writer.bytes[..4].copy_from_slice(&length.to_le_bytes());
+    let crc = crc32c::crc32c(&writer.bytes);
+    writer.u32(crc);
+    Ok(())
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), LogError> {
+    loop {
+        // SAFETY: the descriptor is open for as long as `file` is borrowed, and flock touches no memory of ours.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => continue,
+            io::ErrorKind::WouldBlock => return Err(LogError::Owned { path: path.to_owned() }),
+            _ => return Err(LogError::Io { path: path.to_owned(), error }),
+        }
+    }
+}
+
+fn header_bytes() -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..10].copy_from_slice(&MAJOR.to_le_bytes());
+    header[10..12].copy_from_slice(&MINOR.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+impl LogFile {
+    fn io(&self, error: io::Error) -> LogError {
+        LogError::Io { path: self.path.clone(), error }
+    }
+
+    /// Checks the header, or writes it into a file that is new or whose first write was torn.
+    fn header(&mut self) -> Result<(), LogError> {
+        let mut found = Vec::with_capacity(HEADER);
+        (&self.file).take(HEADER as u64).read_to_end(&mut found).map_err(|error| self.io(error))?;
+        let expected = header_bytes();
+        if found.len() < HEADER {
+            if !expected.starts_with(&found) {
+                return Err(LogError::NotALog { path: self.path.clone() });
+            }
+            self.file.set_len(0).map_err(|error| self.io(error))?;
+            self.append(&expected)?;
+            if self.sync == SyncPolicy::EveryRecord {
+                self.sync_directory()?;
+            }
+            return Ok(());
+        }
+        let crc = crc32c::crc32c(&found[..12]).to_le_bytes();
+        if &found[..8] != MAGIC || found[12..] != crc {
+            return Err(LogError::NotALog { path: self.path.clone() });
+        }
+        let major = u16::from_le_bytes([found[8], found[9]]);
+        if major > MAJOR {
+            return Err(LogError::Newer { path: self.path.clone(), found: major });
+        }
+        Ok(())
+    }
+
+    /// A new file is only there for good when its directory is on the disk.
+    fn sync_directory(&self) -> Result<(), LogError> {
+        let parent = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| self.io(error))
+    }
+
+    fn read(
+        &mut self,
+        replay: &mut impl FnMut(u64, Record) -> Result<(), &'static str>,
+    ) -> Result<(u64, Option<TornTail>), LogError> {
+        let end = self.file.metadata().map_err(|error| self.io(error))?.len();
+        let (mut offset, mut sequence) = (HEADER as u64, 0);
+        (&self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
+        let damaged = |offset, what| LogError::Damaged { path: self.path.clone(), offset, what };
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        let mut frame = Vec::new();
+        while offset < end {
+            let whole = read_frame(&mut reader, end - offset, &mut frame).map_err(|error| self.io(error))?;
+            if !whole {
+                break;
+            }
+            let fields = &frame[5..frame.len() - 4];
+            let record = Record::decode(frame[4], fields).ok_or_else(|| damaged(offset, "a record of unknown form"))?;
+            sequence += 1;
+            replay(sequence, record).map_err(|what| damaged(offset, what))?;
+            offset += frame.len() as u64;
+        }
+        drop(reader);
+        self.length = offset;
+        if offset == end {
+            return Ok((sequence, None));
+        }
+        let mut rest = Vec::new();
+        (&self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
+        (&self.file).read_to_end(&mut rest).map_err(|error| self.io(error))?;
+        if (1..rest.len()).any(|at| is_frame(&rest[at..])) {
+            return Err(LogError::Damaged { path: self.path.clone(), offset, what: "length or checksum is wrong" });
+        }
+        self.file.set_len(offset).map_err(|error| self.io(error))?;
+        Ok((sequence, Some(TornTail { offset, bytes: end - offset })))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        if self.closed {
+            return Err(LogError::Closed { path: self.path.clone() });
+        }
+        let written = loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => break other,
+            }
+        };
+        let error = match written {
+            Ok(count) if count == bytes.len() => {
+                self.length += count as u64;
+                return match self.sync {
+                    SyncPolicy::None => Ok(()),
+                    SyncPolicy::EveryRecord => self.sync_now(),
+                };
+            }
+            Ok(_) => io::Error::new(io::ErrorKind::StorageFull, "only a part of a record was written"),
+            Err(error) => error,
+        };
+        // A later record behind half a one would read as damage: take the half back, or take nothing more.
+        if self.file.set_len(self.length).is_err() {
+            self.closed = true;
+        }
+        Err(self.io(error))
+    }
+
+    /// After a failed `fdatasync` nobody knows what is on the disk, and a second one may falsely succeed: no more.
+    fn sync_now(&mut self) -> Result<(), LogError> {
+        self.file.sync_data().map_err(|error| {
+            self.closed = true;
+            self.io(error)
+        })
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        // A duplicate from `descriptor` shares the lock and may outlive this.
+        // SAFETY: the descriptor is open until `file` is dropped, after this; flock touches no memory of ours.
+        unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
+
+/// Reads one frame into `frame`; false when what is there is none.
+fn read_frame(reader: &mut impl Read, available: u64, frame: &mut Vec<u8>) -> io::Result<bool> {
+    frame.clear();
+    if available < 4 {
+        return Ok(false);
+    }
+    frame.resize(4, 0);
+    reader.read_exact(frame)?;
+    let Some(total) = frame_length(frame) else { return Ok(false) };
+    if total as u64 > available {
+        return Ok(false);
+    }
+    frame.resize(total, 0);
+    reader.read_exact(&mut frame[4..])?;
+    Ok(is_frame(frame))
+}
+
+fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    (1..=MAX_RECORD).contains(&length).then_some(length + 8)
+}
+
+fn is_frame(bytes: &[u8]) -> bool {
+    let Some(frame) = frame_length(bytes).and_then(|total| bytes.get(..total)) else { return false };
+    let (body, crc) = frame.split_at(frame.len() - 4);
+    crc32c::crc32c(body).to_le_bytes() == crc
+}
+
+#[cfg(test)]
+impl Log {
+    /// Makes every further write fail, and not to be taken back: it goes to a device that is always full.
+    pub fn break_writes(&mut self) {
+        if let (Some(log), Ok(full)) = (&mut self.file, OpenOptions::new().write(true).open("/dev/full")) {
+            log.file = full;
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! The order gate: the one way out for an account's orders. An order is never lost, never sent twice, never sent
+//! unchecked, because
+//!
+//! 1. [`Gate::reserve`] checks a request against the position and every order that is not final, and sets its worst
+//!    case aside;
+//! 2. [`Gate::spend`] turns that approval, once, into an intent in the log; only then may bytes leave;
+//! 3. [`Gate::on_report`] appends what the venue says, books it, and hands out what is to be published;
+//! 4. what the log holds is the account: a restart replays it and never sends again, it asks.
+//!
+//! Where things are:
+//!
+//! - [`log`], `record`, `codec` — the file, its records, their bytes;
+//! - `state`, `report` — the account as its records make it: the only place where something is booked;
+//! - `approval`, `approve` — reservations and their way to an intent;
+//! - `venue` — what goes to the venue and what comes back;
+//! - `latch` — kill switch, loss limits, everything that stops new orders;
+//! - this file — opening, and what may be asked.
+//!
+//! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
+
+mod approval;
+mod approve;
+mod codec;
+mod event;
+mod ids;
+mod latch;
+pub mod log;
+pub mod record;
+mod report;
+mod state;
+mod venue;
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use libra_kernel::Name;
+use thiserror::Error;
+
+pub use approval::Approval;
+pub use event::{GateEvent, Incident, IncidentCode};
+pub use ids::client_order_id;
+pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
+pub use venue::CancelIntent;
+
+use crate::account::{Account, BookingError};
+use crate::instrument::{Instrument, InstrumentError, Money};
+use crate::order::{ClientOrderId, Fill, Order, OrderStatus};
+use crate::risk::rate::RateWindow;
+use crate::risk::{Breach, LimitsError, Market, RiskLimits};
+use approval::Approvals;
+use log::Log;
+use record::Record;
+use state::State;
+
+/// How a gate is opened.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// The account; a log belongs to one.
+    pub account: Name,
+    /// What it may do.
+    pub limits: RiskLimits,
+    /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
+    pub instruments: Vec<Instrument>,
+    /// What it starts with. Only a new log takes it; after that the log knows better.
+    pub opening: Vec<(Name, Money)>,
+    /// Where the log is kept.
+    pub log: LogConfig,
+    /// How long an approval is good for.
+    pub approval_ttl_ns: i64,
+    /// How long after its intent an order may still be taken by the venue (its receive window, and the skew of clocks).
+    pub validity_window_ns: i64,
+}
+
+impl GateConfig {
+    /// Approvals of one second, a window of ten, no limits, a log in memory.
+    pub fn new(account: Name) -> Self {
+        GateConfig {
+            account,
+            limits: RiskLimits::default(),
+            instruments: Vec::new(),
+            opening: Vec::new(),
+            log: LogConfig::Memory,
+            approval_ttl_ns: 1_000_000_000,
+            validity_window_ns: 10_000_000_000,
+        }
+    }
+}
+
+/// Why the gate could not do something. (A refused order is a [`crate::risk::Rejection`] instead.)
+#[derive(Debug, Error)]
+pub enum GateError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The limits make no sense.
+    #[error("risk limits: {0}")]
+    Limits(#[from] LimitsError),
+    /// An instrument makes no sense.
+    #[error(transparent)]
+    Instrument(#[from] InstrumentError),
+    /// An instrument in use would change its meaning.
+    #[error("{instrument}: {error}")]
+    Definition {
+        /// The instrument.
+        instrument: Name,
+        /// Why.
+        error: BookingError,
+    },
+    /// The log is of another account.
+    #[error("the log belongs to account {found}, not to {wanted}")]
+    WrongAccount {
+        /// Whose it is.
+        found: Name,
+        /// Who asked.
+        wanted: Name,
+    },
+    /// An account without a name, or a time span below zero.
+    #[error("gate configuration: {0}")]
+    Config(&'static str),
+    /// No order of this id.
+    #[error("no order {0}")]
+    UnknownOrder(ClientOrderId),
+    /// An execution without a price or a size.
+    #[error("order {0}: an execution needs a price and a size above zero")]
+    InvalidReport(ClientOrderId),
+    /// The state refused a record that was just made for it: a fault of this code, and nothing may be trusted after it.
+    #[error("the log and the account disagree: {0}")]
+    Inconsistent(&'static str),
+}
+
+/// What was found when the gate was opened.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The epoch of this process.
+    pub epoch: u64,
+    /// Records that were replayed.
+    pub records: u64,
+    /// A last record that was torn, if one was.
+    pub torn: Option<TornTail>,
+    /// Orders whose intent stands in the log and which the venue never answered: to be queried, never sent again.
+    pub unanswered: Vec<Arc<Order>>,
+    /// Orders that the venue had accepted and that are not final.
+    pub open: Vec<Arc<Order>>,
+    /// Orders whose cancel was not answered.
+    pub cancelling: Vec<ClientOrderId>,
+    /// True when the kill latch is set.
+    pub killed: bool,
+    /// What consumers have not confirmed, by record: to be published again.
+    pub unconfirmed: Vec<(u64, GateEvent)>,
+}
+
+/// What the gate counted since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GateStats {
+    /// Requests that asked for a reservation.
+    pub requests: u64,
+    /// Approvals given.
+    pub approved: u64,
+    /// Requests refused for the first time.
+    pub rejected: u64,
+    /// Requests whose outcome was known.
+    pub repeated_requests: u64,
+    /// Approvals spent: orders that could leave.
+    pub spent: u64,
+    /// Approvals given back unspent.
+    pub released: u64,
+    /// Approvals that ran out of time.
+    pub lapsed: u64,
+    /// Attempts to spend what is no approval (any more).
+    pub invalid_approvals: u64,
+    /// Cancels appended.
+    pub cancels: u64,
+    /// Reports booked.
+    pub reports: u64,
+    /// Reports known already.
+    pub duplicates: u64,
+    /// Reports behind what is known.
+    pub late: u64,
+    /// Reports that contradict what is known.
+    pub conflicts: u64,
+    /// Reports of unknown orders.
+    pub unknown_orders: u64,
+    /// "Not found" answers that decided nothing yet.
+    pub undecided: u64,
+    /// Reports that were no executions.
+    pub invalid_reports: u64,
+    /// Incidents raised.
+    pub incidents: u64,
+}
+
+/// The gate of one account.
+pub struct Gate {
+    account: Name,
+    account_hash: u64,
+    limits: RiskLimits,
+    limits_version: u64,
+    approval_ttl_ns: i64,
+    validity_window_ns: i64,
+    state: State,
+    approvals: Approvals,
+    rate: RateWindow,
+    log: Log,
+    log_failed: bool,
+    stopping: Option<String>,
+    reconciling: bool,
+    /// Peaks that the log knows, by the balance's index.
+    logged_peaks: Vec<Money>,
+    stats: GateStats,
+}
+
+impl Gate {
+    /// Opens the account: takes its log, replays it, and begins a new epoch. With orders that are not final it starts
+    /// reconciling: new orders wait for [`Gate::set_reconciling`]`(false)`.
+    pub fn open(config: GateConfig, now_ns: i64) -> Result<(Gate, Recovered), GateError> {
+        config.limits.validate()?;
+        if config.account.is_none() {
+            return Err(GateError::Config("the account needs a name"));
+        }
+        if config.approval_ttl_ns < 0 || config.validity_window_ns < 0 {
+            return Err(GateError::Config("time spans cannot be below zero"));
+        }
+        for instrument in &config.instruments {
+            instrument.validate()?;
+        }
+
+        let mut state = State::default();
+        let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
+        let mut events = Vec::new();
+        let (log, torn) = Log::open(&config.log, |sequence, record| {
+            state.apply(&record, &mut events)?;
+            waiting.extend(events.drain(..).map(|event| (sequence, event)));
+            if let Record::Confirmed { sequence } = record {
+                while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
+                    waiting.pop_front();
+                }
+            }
+            Ok(())
+        })?;
+        if state.epoch > 0 && state.name != config.account {
+            return Err(GateError::WrongAccount { found: state.name, wanted: config.account });
+        }
+
+        let mut gate = Gate {
+            account: config.account,
+            account_hash: config.account.hash(),
+            rate: RateWindow::new(config.limits.max_orders_per_second),
+            limits: config.limits,
+            limits_version: 1,
+            approval_ttl_ns: config.approval_ttl_ns,
+            validity_window_ns: config.validity_window_ns,
+            logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
+            state,
+            approvals: Approvals::default(),
+            log,
+            log_failed: false,
+            stopping: None,
+            reconciling: false,
+            stats: GateStats::default(),
+        };
+        let records = gate.log.sequence();
+        let epoch = gate.state.epoch + 1;
+        gate.commit(Record::Epoch { now_ns, epoch, account: config.account })?;
+        if !gate.state.opened {
+            gate.commit(Record::Opening(config.opening))?;
+        }
+        for instrument in config.instruments {
+            gate.set_instrument(instrument)?;
+        }
+        gate.apply_limits();
+        gate.roll_day(now_ns)?;
+
+        let (unanswered, open): (Vec<_>, Vec<_>) =
+            gate.open_orders().cloned().partition(|order| order.status < OrderStatus::Accepted);
+        gate.reconciling = !unanswered.is_empty() || !open.is_empty();
+        let cancelling = gate.entries_open().filter(|entry| entry.cancel_pending);
+        let recovered = Recovered {
+            epoch,
+            records,
+            torn,
+            cancelling: cancelling.map(|entry| entry.order.client_order_id).collect(),
+            unanswered,
+            open,
+            killed: gate.is_killed(),
+            unconfirmed: waiting.into(),
+        };
+        Ok((gate, recovered))
+    }
+
+    /// Appends a record, then books it, then returns what is to be published.
+    fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
+        if let Err(error) = self.log.append(&record) {
+            // A text that is too long says nothing about the log.
+            self.log_failed |= !matches!(error, LogError::TooLong);
+            return Err(error.into());
+        }
+        let mut events = Vec::new();
+        if let Err(what) = self.state.apply(&record, &mut events) {
+            self.log_failed = true;
+            return Err(GateError::Inconsistent(what));
+        }
+        self.stats.incidents += events.iter().filter(|event| matches!(event, GateEvent::Incident(_))).count() as u64;
+        Ok(events)
+    }
+
+    /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only.
+    pub fn set_instrument(&mut self, instrument: Instrument) -> Result<(), GateError> {
+        instrument.validate()?;
+        let id = instrument.id;
+        if self.state.account.instrument(id) == Some(&instrument) {
+            return Ok(());
+        }
+        if !self.state.may_define(&instrument) {
+            return Err(GateError::Definition { instrument: id, error: BookingError::InUse });
+        }
+        self.commit(Record::Instrument(Box::new(instrument)))?;
+        self.apply_limits();
+        Ok(())
+    }
+
+    /// Sets new limits: approvals given under the old ones cannot be spent any more.
+    pub fn set_limits(&mut self, limits: RiskLimits) -> Result<(), GateError> {
+        limits.validate()?;
+        if limits.max_orders_per_second != self.limits.max_orders_per_second {
+            self.rate = RateWindow::new(limits.max_orders_per_second);
+        }
+        self.limits = limits;
+        self.limits_version += 1;
+        self.apply_limits();
+        Ok(())
+    }
+
+    fn apply_limits(&mut self) {
+        for (slot, desk) in self.state.desks.iter_mut().enumerate() {
+            desk.limits = self.limits.of(self.state.account.instrument_at(slot).id);
+        }
+        let balances = self.state.account.balances();
+        self.logged_peaks.extend(balances[self.logged_peaks.len()..].iter().map(|balance| balance.peak));
+    }
+
+    /// Tells the best bid and offer of an instrument, received at `ts_ns`. Returns a loss limit that it passed, once.
+    #[inline]
+    pub fn on_quote(&mut self, instrument: Name, bid: i64, ask: i64, ts_ns: i64) -> Option<Breach> {
+        let slot = self.state.account.slot(instrument)?;
+        self.state.desks[slot].market = Market { bid, ask, ts_ns };
+        if bid <= 0 || ask <= 0 || bid > ask {
+            return None;
+        }
+        self.mark(slot, bid, ask, ts_ns)
+    }
+
+    /// Consumers hold everything up to the record `sequence` (see [`Gate::sequence`]): not to be published again.
+    pub fn confirm(&mut self, sequence: u64) -> Result<(), GateError> {
+        if sequence > self.state.confirmed && sequence <= self.log.sequence() {
+            self.commit(Record::Confirmed { sequence })?;
+        }
+        Ok(())
+    }
+
+    /// Forces the log to the disk.
+    pub fn flush(&mut self) -> Result<(), GateError> {
+        self.log.flush().inspect_err(|_| self.log_failed = true).map_err(GateError::from)
+    }
+
+    /// A descriptor of the log, of its own, for a thread that forces it to the disk (`fdatasync`) when this one hangs;
+    /// `None` for a log in memory.
+    pub fn log_fd(&self) -> Result<Option<OwnedFd>, GateError> {
+        Ok(self.log.descriptor()?)
+    }
+
+    /// The number of the last record: what events just returned are to be confirmed by.
+    pub fn sequence(&self) -> u64 {
+        self.log.sequence()
+    }
+
+    /// The epoch of this process.
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
+    /// The account's name.
+    pub fn name(&self) -> Name {
+        self.account
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &RiskLimits {
+        &self.limits
+    }
+
+    /// Positions, balances, P&L.
+    pub fn account(&self) -> &Account {
+        &self.state.account
+    }
+
+    /// The last quote of an instrument.
+    pub fn market(&self, instrument: Name) -> Option<Market> {
+        self.state.account.slot(instrument).map(|slot| self.state.desks[slot].market)
+    }
+
+    /// Every order and every refused request, in the order of the log.
+    pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+        self.state.entries.iter().map(|entry| &entry.order)
+    }
+
+    fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
+        self.state.open.iter().map(|index| &self.state.entries[*index as usize])
+    }
+
+    /// Orders that are not final, in the order of their intents.
+    pub fn open_orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+        self.entries_open().map(|entry| &entry.order)
+    }
+
+    /// The same of one strategy.
+    pub fn open_orders_of(&self, strategy: Name) -> impl Iterator<Item = &Arc<Order>> {
+        self.open_orders().filter(move |order| order.request.strategy == strategy)
+    }
+
+    /// An order or a refused request.
+    pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
+        self.state.entry(id).map(|(_, entry)| &entry.order)
+    }
+
+    /// Every fill, in the order of booking.
+    pub fn fills(&self) -> &[Fill] {
+        &self.state.fills
+    }
+
+    /// What was counted since the gate was opened.
+    pub fn stats(&self) -> GateStats {
+        self.stats
+    }
+
+    /// What is set aside of an instrument: sizes of buys and sells that are approved or not final.
+    pub fn reserved(&self, instrument: Name) -> Option<(i64, i64)> {
+        let desk = &self.state.desks[self.state.account.slot(instrument)?];
+        Some((desk.open_buy, desk.open_sell))
+    }
+
+    /// Approvals that are neither spent nor released.
+    pub fn outstanding(&self) -> usize {
+        self.approvals.len()
+    }
+
+    /// A digest of the account's history: equal after a restart.
+    pub fn state_digest(&self) -> String {
+        self.state.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What a venue says, judged and booked: each fact once, never back.
+//!
+//! | report | taken in when |
+//! | --- | --- |
+//! | accepted | the order was not answered yet |
+//! | rejected | the order was not answered yet |
+//! | filled | (order, trade id) is new, whatever the order's status: the venue is the truth |
+//! | cancelled, expired | the order is not final |
+//! | cancel refused | a cancel waits for its answer |
+//! | not found | the order's window is over on the venue's clock; a second one, later, is final |
+
+use std::sync::Arc;
+
+use crate::order::{ClientOrderId, Fill, OrderStatus, VenueOutcome, VenueReport};
+use crate::risk::RiskCode;
+
+use super::event::{GateEvent, Incident, IncidentCode};
+use super::state::State;
+
+/// What becomes of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// New: append and book.
+    Apply,
+    /// Known already.
+    Duplicate,
+    /// Behind what is known.
+    Late,
+    /// Says what cannot be after what is known; not taken in.
+    Conflict,
+    /// A "not found" that decides nothing yet.
+    Undecided,
+    /// Of an order that the log does not know; nothing hangs on it.
+    Unknown,
+    /// No execution: price or size is not above zero.
+    Invalid,
+}
+
+fn fill_key(index: usize, trade_id: u64) -> u128 {
+    (index as u128) << 64 | u128::from(trade_id)
+}
+
+impl State {
+    /// Judges a report without changing anything.
+    pub(super) fn judge(&self, report: &VenueReport) -> Verdict {
+        use OrderStatus::{Accepted, Rejected};
+        if let VenueOutcome::Filled { price, size, .. } = report.outcome
+            && (price <= 0 || size <= 0)
+        {
+            return Verdict::Invalid;
+        }
+        let Some((index, entry)) = self.entry(report.client_order_id) else {
+            let works = matches!(report.outcome, VenueOutcome::Accepted | VenueOutcome::Filled { .. });
+            let told = self.unknown.contains(&report.client_order_id.0) && self.incident.is_some();
+            return if works && !told { Verdict::Apply } else { Verdict::Unknown };
+        };
+        let status = entry.order.status;
+        let ends = |end: OrderStatus| match status {
+            _ if status == end => Verdict::Duplicate,
+            _ if status.is_final() => Verdict::Late,
+            _ => Verdict::Apply,
+        };
+        match &report.outcome {
+            VenueOutcome::Accepted if status < Accepted => Verdict::Apply,
+            VenueOutcome::Accepted if status == Accepted => Verdict::Duplicate,
+            VenueOutcome::Accepted if entry.rejection.is_some() => Verdict::Conflict,
+            VenueOutcome::Accepted => Verdict::Late,
+            VenueOutcome::Rejected { .. } if status >= Accepted && !status.is_final() => Verdict::Conflict,
+            VenueOutcome::Rejected { .. } => ends(Rejected),
+            VenueOutcome::Filled { trade_id, .. } => {
+                let known = self.fill_keys.contains(&fill_key(index, *trade_id));
+                if known { Verdict::Duplicate } else { Verdict::Apply }
+            }
+            VenueOutcome::Cancelled { .. } => ends(OrderStatus::Cancelled),
+            VenueOutcome::Expired => ends(OrderStatus::Expired),
+            VenueOutcome::CancelRejected { .. } if entry.cancel_pending => Verdict::Apply,
+            VenueOutcome::CancelRejected { .. } => Verdict::Duplicate,
+            VenueOutcome::NotFound if status.is_final() => Verdict::Late,
+            VenueOutcome::NotFound => {
+                let over = report.ts_venue_ns > entry.window_end_ns;
+                let agrees = entry.not_found_ns.is_none_or(|first| report.ts_venue_ns > first);
+                if over && agrees { Verdict::Apply } else { Verdict::Undecided }
+            }
+        }
+    }
+
+    /// Takes in a report that was judged [`Verdict::Apply`].
+    pub(super) fn apply_report(
+        &mut self,
+        now_ns: i64,
+        report: &VenueReport,
+        events: &mut Vec<GateEvent>,
+    ) -> Result<(), &'static str> {
+        let id = report.client_order_id;
+        let Ok(index) = self.find(id) else {
+            self.unknown.insert(id.0);
+            self.raise(IncidentCode::UnknownOrder, id, "the venue has an order that the log does not know", events);
+            return Ok(());
+        };
+        if !report.venue_order_id.is_empty() && self.entries[index].order.venue_order_id != report.venue_order_id {
+            Arc::make_mut(&mut self.entries[index].order).venue_order_id.clone_from(&report.venue_order_id);
+        }
+        let not_found_before = self.entries[index].not_found_ns.take();
+        match &report.outcome {
+            VenueOutcome::Accepted => self.enter(index, now_ns, OrderStatus::Accepted, "", ""),
+            VenueOutcome::Rejected { code, detail } => {
+                self.enter(index, now_ns, OrderStatus::Rejected, code, detail);
+            }
+            VenueOutcome::Cancelled { reason } => self.enter(index, now_ns, OrderStatus::Cancelled, reason, ""),
+            VenueOutcome::Expired => {
+                self.enter(index, now_ns, OrderStatus::Expired, RiskCode::Expired.as_str(), "");
+            }
+            VenueOutcome::CancelRejected { detail } => {
+                self.entries[index].cancel_pending = false;
+                events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
+                return Ok(());
+            }
+            VenueOutcome::NotFound if not_found_before.is_none() => {
+                self.entries[index].not_found_ns = Some(report.ts_venue_ns);
+                return Ok(());
+            }
+            VenueOutcome::NotFound => {
+                // An order that the venue had answered is gone from there: cancelled, with what was executed before.
+                let answered = self.entries[index].order.status >= OrderStatus::Accepted;
+                let end = if answered { OrderStatus::Cancelled } else { OrderStatus::Rejected };
+                let code = RiskCode::NotFound;
+                self.enter(index, now_ns, end, code.as_str(), code.description());
+            }
+            VenueOutcome::Filled { .. } => return self.apply_fill(index, now_ns, report, events),
+        }
+        self.rehold(index)?;
+        events.push(GateEvent::Order(self.entries[index].order.clone()));
+        Ok(())
+    }
+
+    fn enter(&mut self, index: usize, now_ns: i64, status: OrderStatus, reason: &str, detail: &str) {
+        let order = self.order_mut(index, now_ns);
+        order.status = status;
+        order.reason = reason.to_owned();
+        order.detail = detail.to_owned();
+        self.settle(index);
+    }
+
+    /// A final order waits for nothing.
+    fn settle(&mut self, index: usize) {
+        if self.entries[index].order.status.is_final() {
+            self.open.remove(&(index as u32));
+            self.entries[index].cancel_pending = false;
+        }
+    }
+
+    fn apply_fill(
+        &mut self,
+        index: usize,
+        now_ns: i64,
+        report: &VenueReport,
+        events: &mut Vec<GateEvent>,
+    ) -> Result<(), &'static str> {
+        let VenueOutcome::Filled { trade_id, price, size, fee, fee_currency, liquidity } = report.outcome else {
+            return Err("not a fill");
+        };
+        if !self.fill_keys.insert(fill_key(index, trade_id)) {
+            return Err("a fill that was booked before");
+        }
+        let before = self.entries[index].order.clone();
+        let id = before.client_order_id;
+        let fill = Fill {
+            client_order_id: id,
+            trade_id,
+            instrument: before.request.instrument,
+            strategy: before.request.strategy,
+            side: before.request.side,
+            price,
+            size,
+            fee,
+            fee_currency,
+            liquidity,
+            ts_venue_ns: report.ts_venue_ns,
+        };
+        let sums = (|| {
+            let instrument = self.account.instrument(fill.instrument)?;
+            let notional = before.filled_notional.checked_add(instrument.notional(price, size)?)?;
+            Some((before.filled.checked_add(size)?, notional, before.fees.checked_add(fee)?))
+        })();
+        let booked = match sums {
+            Some(sums) => self.account.book(&fill).map(|booked| (sums, booked)).map_err(|error| error.to_string()),
+            None => Err("the order's sums do not fit".to_owned()),
+        };
+        let ((filled, notional, fees), booked) = match booked {
+            Ok(booked) => booked,
+            Err(why) => {
+                self.raise(IncidentCode::CannotBook, id, &format!("trade {trade_id}: {why}"), events);
+                return Ok(());
+            }
+        };
+
+        let order = self.order_mut(index, now_ns);
+        (order.filled, order.filled_notional, order.fees) = (filled, notional, fees);
+        order.last_fill = Some(fill.clone());
+        if !order.status.is_final() {
+            let whole = filled >= order.request.size;
+            order.status = if whole { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
+        }
+        self.settle(index);
+        self.rehold(index)?;
+        self.fills.push(fill);
+        events.push(GateEvent::Order(self.entries[index].order.clone()));
+        for (change, position) in booked.changes {
+            events.push(GateEvent::Position { change, position });
+        }
+        for currency in booked.currencies {
+            events.push(GateEvent::Balance(self.account.balances()[currency]));
+        }
+        if filled > before.request.size {
+            let detail = format!("trade {trade_id}: {filled} of {} units", before.request.size);
+            self.raise(IncidentCode::Overfill, id, &detail, events);
+        }
+        if before.status == OrderStatus::Rejected {
+            self.raise(IncidentCode::FillAfterRejection, id, &format!("trade {trade_id}"), events);
+        }
+        Ok(())
+    }
+
+    fn raise(&mut self, code: IncidentCode, id: ClientOrderId, detail: &str, events: &mut Vec<GateEvent>) {
+        let incident = Incident { code, client_order_id: id, detail: detail.to_owned() };
+        events.push(GateEvent::Incident(incident.clone()));
+        self.incident.get_or_insert(incident);
+    }
+}

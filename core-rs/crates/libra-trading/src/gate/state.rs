@@ -1,0 +1,283 @@
+//! The account as its records make it. Nothing gets here but by [`State::apply`], in a running process as in a replay,
+//! so a restarted account cannot differ from the one that died.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use libra_kernel::digest::Digest;
+use libra_kernel::{Name, SharedPayload};
+
+use crate::account::balance::utc_day;
+use crate::account::{Account, is_buy, same_arithmetic};
+use crate::instrument::{Instrument, Money};
+use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
+use crate::risk::check::hold;
+use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
+
+use super::event::{GateEvent, Incident};
+use super::ids::{IdMap, IdSet, client_order_id};
+use super::record::Record;
+
+/// What the gate keeps of an instrument beside its position.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Desk {
+    /// Not from the log: every process learns it anew.
+    pub market: Market,
+    pub limits: InstrumentLimits,
+    pub open_buy: i64,
+    pub open_sell: i64,
+}
+
+/// An order with what only the gate needs to know.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub order: Arc<Order>,
+    /// Of an order that the gate refused.
+    pub rejection: Option<Box<Rejection>>,
+    /// Its place in the account; only a refused order may lack it.
+    pub instrument: Option<usize>,
+    pub hold_price: i64,
+    /// Size and money that the order holds now.
+    pub open_size: i64,
+    pub held: Money,
+    pub window_end_ns: i64,
+    /// The venue's time of a first "not found" behind the window.
+    pub not_found_ns: Option<i64>,
+    pub cancel_pending: bool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub name: Name,
+    pub epoch: u64,
+    pub opened: bool,
+    pub account: Account,
+    pub desks: Vec<Desk>,
+    pub entries: Vec<Entry>,
+    pub index: IdMap<u32>,
+    /// Orders that are not final, in the order of their intents.
+    pub open: BTreeSet<u32>,
+    pub fills: Vec<Fill>,
+    /// (order, trade id): with it the account's and the order's instrument are given.
+    pub fill_keys: IdSet,
+    /// Orders that only the venue knows.
+    pub unknown: IdSet,
+    pub killed: Option<String>,
+    pub incident: Option<Incident>,
+    pub breaches: Vec<Breach>,
+    pub confirmed: u64,
+}
+
+impl State {
+    pub fn entry(&self, id: ClientOrderId) -> Option<(usize, &Entry)> {
+        let index = *self.index.get(&id.0)? as usize;
+        Some((index, &self.entries[index]))
+    }
+
+    /// Takes in a record; `events` gets what is to be published. An error means that the record does not belong to this
+    /// account's history: only a damaged log can cause it.
+    pub fn apply(&mut self, record: &Record, events: &mut Vec<GateEvent>) -> Result<(), &'static str> {
+        match record {
+            Record::Epoch { epoch, account, .. } => {
+                if *epoch != self.epoch + 1 || (self.epoch > 0 && *account != self.name) {
+                    return Err("an epoch or an account out of order");
+                }
+                (self.epoch, self.name) = (*epoch, *account);
+            }
+            Record::Opening(amounts) => {
+                for (currency, amount) in amounts {
+                    self.account.set_opening(*currency, *amount).map_err(|_| "an opening balance does not fit")?;
+                }
+                self.opened = true;
+            }
+            Record::Instrument(instrument) => {
+                if !self.may_define(instrument) {
+                    return Err("an instrument in use was defined anew");
+                }
+                let slot = self.account.set_instrument((**instrument).clone());
+                let slot = slot.map_err(|_| "an instrument in use was defined anew")?;
+                if self.desks.len() <= slot {
+                    self.desks.resize(slot + 1, Desk::default());
+                }
+            }
+            Record::Intent { now_ns, request, hold_price, window_end_ns } => {
+                let instrument = self.account.slot(request.instrument).ok_or("an order of an unknown instrument")?;
+                let index = self.push(*now_ns, request, None, Some(instrument), *hold_price, *window_end_ns)?;
+                self.open.insert(index as u32);
+                self.rehold(index)?;
+                events.push(GateEvent::Order(self.entries[index].order.clone()));
+            }
+            Record::Rejected { now_ns, request, rejection } => {
+                let instrument = self.account.slot(request.instrument);
+                let index = self.push(*now_ns, request, Some(rejection), instrument, 0, 0)?;
+                events.push(GateEvent::Order(self.entries[index].order.clone()));
+            }
+            Record::Submitted { now_ns, client_order_id } => {
+                let index = self.find(*client_order_id)?;
+                if self.entries[index].order.status == OrderStatus::New {
+                    let order = self.order_mut(index, *now_ns);
+                    order.status = OrderStatus::Submitted;
+                    events.push(GateEvent::Order(self.entries[index].order.clone()));
+                }
+            }
+            Record::CancelIntent { client_order_id, .. } => {
+                let index = self.find(*client_order_id)?;
+                self.entries[index].cancel_pending = true;
+            }
+            Record::Report { now_ns, report } => self.apply_report(*now_ns, report, events)?,
+            Record::Kill { reason, .. } => {
+                self.killed = Some(reason.clone());
+                events.push(GateEvent::Latched { reason: reason.clone() });
+            }
+            Record::Resume { .. } => {
+                self.killed = None;
+                self.incident = None;
+                self.breaches.retain(|breach| breach.code != RiskCode::Drawdown);
+                events.push(GateEvent::Resumed);
+            }
+            Record::Watermark { day, lines } => {
+                self.account.set_day(*day);
+                for line in lines {
+                    let balances = self.account.balances();
+                    let index = balances.iter().position(|balance| balance.currency == line.currency);
+                    let balance = self.account.balance_mut(index.ok_or("an unknown currency")?);
+                    (balance.peak, balance.day_start) = (line.peak, line.day_start);
+                }
+                self.breaches.retain(|b| b.code == RiskCode::Drawdown || utc_day(b.ts_ns) >= *day);
+            }
+            Record::Breach(breach) => {
+                self.breaches.push(*breach);
+                events.push(GateEvent::Breach(*breach));
+            }
+            Record::Confirmed { sequence } => self.confirmed = self.confirmed.max(*sequence),
+        }
+        Ok(())
+    }
+
+    /// False when the definition would change what open orders or booked fills mean.
+    pub fn may_define(&self, instrument: &Instrument) -> bool {
+        let Some(slot) = self.account.slot(instrument.id) else { return true };
+        let desk = &self.desks[slot];
+        let in_use = desk.open_buy != 0 || desk.open_sell != 0 || self.account.position_at(slot).trades > 0;
+        !in_use || same_arithmetic(self.account.instrument_at(slot), instrument)
+    }
+
+    pub(super) fn find(&self, id: ClientOrderId) -> Result<usize, &'static str> {
+        self.index.get(&id.0).map(|index| *index as usize).ok_or("a record of an unknown order")
+    }
+
+    /// The order, to be changed at `now_ns`; a copy is made when an event still holds the state before.
+    pub(super) fn order_mut(&mut self, index: usize, now_ns: i64) -> &mut Order {
+        let order = Arc::make_mut(&mut self.entries[index].order);
+        order.ts_ns = now_ns;
+        order.last_fill = None;
+        order
+    }
+
+    fn push(
+        &mut self,
+        now_ns: i64,
+        request: &OrderRequest,
+        rejection: Option<&Rejection>,
+        instrument: Option<usize>,
+        hold_price: i64,
+        window_end_ns: i64,
+    ) -> Result<usize, &'static str> {
+        let id = client_order_id(self.name, request.request_id);
+        let index = self.entries.len();
+        if self.index.insert(id.0, u32::try_from(index).map_err(|_| "too many orders")?).is_some() {
+            return Err("a second outcome of one request");
+        }
+        let order = Arc::new(Order {
+            client_order_id: id,
+            venue_order_id: String::new(),
+            request: request.clone(),
+            status: if rejection.is_some() { OrderStatus::Rejected } else { OrderStatus::New },
+            filled: 0,
+            filled_notional: 0,
+            fees: 0,
+            reason: rejection.map_or_else(String::new, |r| r.code.as_str().to_owned()),
+            detail: rejection.map_or_else(String::new, Rejection::explanation),
+            last_fill: None,
+            ts_ns: now_ns,
+        });
+        self.entries.push(Entry {
+            order,
+            rejection: rejection.map(|r| Box::new(r.clone())),
+            instrument,
+            hold_price,
+            open_size: 0,
+            held: 0,
+            window_end_ns,
+            not_found_ns: None,
+            cancel_pending: false,
+        });
+        Ok(index)
+    }
+
+    /// Brings what an order holds in line with what remains of it; a final one holds nothing.
+    pub(super) fn rehold(&mut self, index: usize) -> Result<(), &'static str> {
+        let entry = &mut self.entries[index];
+        let Some(slot) = entry.instrument else { return Ok(()) };
+        let order = &entry.order;
+        let (side, size) = (order.request.side, order.request.size);
+        let remaining = if order.status.is_final() { 0 } else { size.saturating_sub(order.filled).max(0) };
+        let instrument = self.account.instrument_at(slot);
+        let held = hold(instrument, is_buy(side), entry.hold_price, remaining).ok_or("a reservation does not fit")?;
+        let (more, more_held) = (remaining - entry.open_size, held - entry.held);
+        (entry.open_size, entry.held) = (remaining, held);
+        self.reserve(slot, side, more, more_held).ok_or("a reservation does not fit")
+    }
+
+    /// Adds to what orders and approvals of an instrument hold; takes away when negative.
+    #[inline]
+    pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money) -> Option<()> {
+        let desk = &mut self.desks[slot];
+        let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
+        *open = open.checked_add(size)?;
+        if held != 0 {
+            let (base, quote, _) = self.account.currencies_at(slot);
+            let balance = self.account.balance_mut(if is_buy(side) { quote } else { base });
+            balance.reserved = balance.reserved.checked_add(held)?;
+        }
+        Some(())
+    }
+
+    /// A digest of everything that the log holds but epochs, watermarks and what was confirmed.
+    pub fn digest(&self) -> String {
+        let mut digest = Digest::new();
+        for entry in &self.entries {
+            entry.order.digest(&mut digest);
+            digest.i64(entry.hold_price);
+            digest.i64(entry.window_end_ns);
+            digest.i64(entry.not_found_ns.unwrap_or(i64::MIN));
+            digest.u64(u64::from(entry.cancel_pending));
+            let rejection = entry.rejection.as_ref().map(ToString::to_string).unwrap_or_default();
+            digest.blob(rejection.as_bytes());
+        }
+        for fill in &self.fills {
+            digest.i128(fill.client_order_id.0 as i128);
+            digest.name(fill.instrument);
+            digest.u64(fill.trade_id);
+            digest.i64(fill.price);
+            digest.i64(fill.size);
+            digest.i128(fill.fee);
+        }
+        digest.u64(self.unknown.len() as u64);
+        for position in self.account.positions() {
+            position.digest(&mut digest);
+        }
+        for balance in self.account.balances() {
+            digest.name(balance.currency);
+            for amount in [balance.opening, balance.total, balance.realised, balance.fees] {
+                digest.i128(amount);
+            }
+        }
+        digest.blob(self.killed.as_deref().unwrap_or("-").as_bytes());
+        digest.u64(self.incident.as_ref().map_or(u64::MAX, |incident| incident.code as u64));
+        for breach in &self.breaches {
+            breach.digest(&mut digest);
+        }
+        digest.hex()
+    }
+}

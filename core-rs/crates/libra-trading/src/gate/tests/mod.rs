@@ -1,0 +1,155 @@
+//! Tests of the gate.
+//!
+//! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
+//! - `format` — the file's bytes; `crash` — a file cut at every byte;
+//! - `model` — random runs with restarts against a simple truth.
+
+mod crash;
+mod format;
+mod life;
+mod model;
+mod rules;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libra_kernel::Name;
+use libra_kernel::fixed::pow10;
+
+use crate::instrument::tests::btc;
+use crate::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money};
+use crate::order::{
+    ClientOrderId, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome, VenueReport,
+};
+use crate::risk::{Rejection, RiskLimits};
+
+use super::{Approval, Gate, GateConfig, GateEvent, LogConfig, Recovered, SyncPolicy};
+
+pub const T0: i64 = 1_700_000_000_000_000_000;
+pub const SECOND: i64 = 1_000_000_000;
+pub const PRICE: i64 = 6_000_000;
+
+pub fn money(units: i64) -> Money {
+    Money::from(units) * pow10(MONEY_DECIMALS)
+}
+
+pub fn name(text: &str) -> Name {
+    Name::intern(text)
+}
+
+pub fn linear() -> Instrument {
+    btc()
+}
+
+pub fn spot() -> Instrument {
+    Instrument {
+        id: name("BTC/USDT@binance"),
+        symbol: name("BTC/USDT"),
+        venue: name("binance"),
+        kind: ContractKind::Spot,
+        size_decimals: 5,
+        ..btc()
+    }
+}
+
+pub fn config(limits: RiskLimits) -> GateConfig {
+    GateConfig {
+        limits,
+        instruments: vec![linear(), spot()],
+        opening: vec![(name("USDT"), money(10_000))],
+        ..GateConfig::new(name("main"))
+    }
+}
+
+/// A gate in memory with a quote of 60,000.00 / 60,000.10 on both instruments.
+pub fn gate(limits: RiskLimits) -> Gate {
+    let (mut gate, _) = Gate::open(config(limits), T0).unwrap();
+    quote(&mut gate, T0);
+    gate
+}
+
+pub fn quote(gate: &mut Gate, ts_ns: i64) {
+    for instrument in [linear().id, spot().id] {
+        gate.on_quote(instrument, PRICE, PRICE + 10, ts_ns);
+    }
+}
+
+pub fn limit(request_id: u128, side: OrderSide, size: i64, price: i64) -> OrderRequest {
+    OrderRequest {
+        request_id,
+        signal_id: 0,
+        account: name("main"),
+        strategy: name("sma"),
+        instrument: linear().id,
+        side,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Gtc,
+        size,
+        price,
+        deadline_ns: 0,
+        ts_origin_ns: 0,
+    }
+}
+
+pub fn buy(request_id: u128, size: i64) -> OrderRequest {
+    limit(request_id, OrderSide::Buy, size, PRICE)
+}
+
+pub fn sell(request_id: u128, size: i64) -> OrderRequest {
+    limit(request_id, OrderSide::Sell, size, PRICE)
+}
+
+pub fn on_spot(request: OrderRequest) -> OrderRequest {
+    OrderRequest { instrument: spot().id, ..request }
+}
+
+/// Reserves and spends.
+pub fn place(gate: &mut Gate, now_ns: i64, request: &OrderRequest) -> Result<ClientOrderId, Rejection> {
+    let approval: Approval = gate.reserve(now_ns, request)?;
+    gate.spend(now_ns, &approval).map(|order| order.client_order_id)
+}
+
+pub fn report(id: ClientOrderId, outcome: VenueOutcome) -> VenueReport {
+    VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: T0 }
+}
+
+pub fn filled(id: ClientOrderId, trade_id: u64, price: i64, size: i64) -> VenueReport {
+    let fee_currency = name("USDT");
+    let liquidity = Liquidity::Taker;
+    report(id, VenueOutcome::Filled { trade_id, price, size, fee: money(0), fee_currency, liquidity })
+}
+
+/// Buys or sells at once.
+pub fn trade(gate: &mut Gate, request: &OrderRequest, price: i64) -> Vec<GateEvent> {
+    let id = place(gate, T0, request).unwrap();
+    gate.on_report(T0, &filled(id, 1, price, request.size)).unwrap()
+}
+
+/// A path in the system's directory for temporary files, gone with the value.
+pub struct TempLog(pub PathBuf);
+
+impl TempLog {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("libra-gate-{}-{count}.log", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        TempLog(path)
+    }
+
+    pub fn config(&self, limits: RiskLimits) -> GateConfig {
+        GateConfig { log: LogConfig::File { path: self.0.clone(), sync: SyncPolicy::None }, ..config(limits) }
+    }
+
+    pub fn open(&self, limits: RiskLimits, now_ns: i64) -> (Gate, Recovered) {
+        let (mut gate, recovered) = Gate::open(self.config(limits), now_ns).unwrap();
+        quote(&mut gate, now_ns);
+        (gate, recovered)
+    }
+}
+
+impl Drop for TempLog {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,105 @@
+//! What goes to the venue besides new orders, and what comes back.
+
+use libra_kernel::Name;
+
+use crate::order::{ClientOrderId, OrderStatus, VenueOutcome, VenueReport};
+use crate::risk::{Rejection, RiskCode};
+
+use super::approve::log_failed;
+use super::codec::clip;
+use super::record::Record;
+use super::report::Verdict;
+use super::{Gate, GateError, GateEvent};
+
+/// A cancel that may be sent: its intent stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelIntent {
+    /// The order.
+    pub client_order_id: ClientOrderId,
+    /// The venue's id of it, empty when it never answered.
+    pub venue_order_id: String,
+    /// Its instrument.
+    pub instrument: Name,
+    /// True when an earlier cancel still waits for its answer.
+    pub repeated: bool,
+}
+
+impl Gate {
+    /// The order's bytes left. Returns what is to be published; nothing when it was known or the venue was faster.
+    pub fn mark_submitted(&mut self, now_ns: i64, id: ClientOrderId) -> Result<Vec<GateEvent>, GateError> {
+        let (_, entry) = self.state.entry(id).ok_or(GateError::UnknownOrder(id))?;
+        if entry.order.status != OrderStatus::New {
+            return Ok(Vec::new());
+        }
+        self.commit(Record::Submitted { now_ns, client_order_id: id })
+    }
+
+    /// Appends the intent to cancel an order; only then may the cancel leave. It works with the kill latch set and
+    /// while stopping or reconciling.
+    pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Result<CancelIntent, Rejection> {
+        let Some((_, entry)) = self.state.entry(id) else {
+            return Err(Rejection::new(RiskCode::UnknownOrder, id.to_string()));
+        };
+        if entry.order.status.is_final() {
+            return Err(Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", entry.order.status)));
+        }
+        let intent = CancelIntent {
+            client_order_id: id,
+            venue_order_id: entry.order.venue_order_id.clone(),
+            instrument: entry.order.request.instrument,
+            repeated: entry.cancel_pending,
+        };
+        if !intent.repeated {
+            let record = Record::CancelIntent { now_ns, client_order_id: id };
+            self.commit(record).map_err(|error| log_failed(&error))?;
+            self.stats.cancels += 1;
+        }
+        Ok(intent)
+    }
+
+    /// Takes in what the venue says, answers to queries among it: appends, books, and returns what is to be published.
+    /// What is known, late or of no weight is counted and returns nothing. `Err` means that it was not taken in and has
+    /// to be asked for again.
+    ///
+    /// [`VenueOutcome::NotFound`] is the answer to a query. It ends an order when the order's window was over on the
+    /// venue's clock (`ts_venue_ns`) and a second, later answer agrees; any other report in between starts the count
+    /// anew.
+    pub fn on_report(&mut self, now_ns: i64, report: &VenueReport) -> Result<Vec<GateEvent>, GateError> {
+        let counter = match self.state.judge(report) {
+            Verdict::Apply => {
+                if self.state.entry(report.client_order_id).is_none() {
+                    self.stats.unknown_orders += 1;
+                }
+                let mut events = self.commit(Record::Report { now_ns, report: clipped(report) })?;
+                self.stats.reports += 1;
+                if matches!(report.outcome, VenueOutcome::Filled { .. }) {
+                    self.watch_fill(now_ns, report.client_order_id, &mut events);
+                }
+                return Ok(events);
+            }
+            Verdict::Invalid => {
+                self.stats.invalid_reports += 1;
+                return Err(GateError::InvalidReport(report.client_order_id));
+            }
+            Verdict::Duplicate => &mut self.stats.duplicates,
+            Verdict::Late => &mut self.stats.late,
+            Verdict::Conflict => &mut self.stats.conflicts,
+            Verdict::Undecided => &mut self.stats.undecided,
+            Verdict::Unknown => &mut self.stats.unknown_orders,
+        };
+        *counter += 1;
+        Ok(Vec::new())
+    }
+}
+
+/// A report whose words fit a record: a venue's page of HTML must not keep an answer out of the log.
+fn clipped(report: &VenueReport) -> VenueReport {
+    let short = |text: &String| clip(text).to_owned();
+    let outcome = match &report.outcome {
+        VenueOutcome::Rejected { code, detail } => VenueOutcome::Rejected { code: short(code), detail: short(detail) },
+        VenueOutcome::Cancelled { reason } => VenueOutcome::Cancelled { reason: short(reason) },
+        VenueOutcome::CancelRejected { detail } => VenueOutcome::CancelRejected { detail: short(detail) },
+        other => other.clone(),
+    };
+    VenueReport { venue_order_id: short(&report.venue_order_id), outcome, ..*report }
+}

@@ -1,0 +1,34 @@
+//! How a portfolio sizes, and what it has to be told for it.
+
+use libra_kernel::Name;
+
+use super::sizing::Sizing;
+use crate::instrument::{Instrument, Money};
+
+/// The configuration of a portfolio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortfolioConfig {
+    /// The account group that it sizes for.
+    pub account: Name,
+    /// How large a position is.
+    pub sizing: Sizing,
+    /// How large it is in single instruments.
+    pub overrides: Vec<(Name, Sizing)>,
+    /// Whether `SHORT` may sell what is not held; never on spot.
+    pub allow_short: bool,
+}
+
+/// What a decision needs to know besides the signal.
+#[derive(Clone, Copy, Debug)]
+pub struct SizingContext<'a> {
+    /// The signal's instrument.
+    pub instrument: &'a Instrument,
+    /// The price that positions are valued at, in price units; 0 for none.
+    pub mark_price: i64,
+    /// The account's equity, in the instrument's settle currency.
+    pub equity: Money,
+    /// What the account holds of the instrument, all strategies together: spot never sells more.
+    pub account_position: i64,
+    /// When the market event behind the signal was received; 0 where unknown.
+    pub ts_origin_ns: i64,
+}

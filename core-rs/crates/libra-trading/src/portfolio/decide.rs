@@ -1,0 +1,255 @@
+//! The portfolio: what a signal asks for, given what its strategy holds and what is on its way.
+//!
+//! | signal | the strategy's position goes to | by |
+//! | --- | --- | --- |
+//! | `LONG` | +target | buys only: what is short is closed first, what is beyond the target stays |
+//! | `SHORT` | -target | sells only, likewise; on spot, or without `allow_short`, to flat |
+//! | `CLOSE_LONG` | flat, when it is long | sells no more than it holds |
+//! | `CLOSE_SHORT` | flat, when it is short | buys no more than it is short |
+//! | `HOLD` | stays | - |
+//!
+//! Strength scales the target; a close is always whole. A reversal is two requests, the closing one first: risk may
+//! refuse the opening one and still let the position be closed. Without a price or equity to size by, the closing one
+//! goes alone. Buys count against what is on its way as if every pending buy fills and no pending sell does, sells the other
+//! way round: so neither is a target passed nor a position flipped, whichever of them fill. Orders of the strategy's own
+//! earlier signals that work in the opposite direction are asked to be cancelled.
+
+use std::collections::{HashMap, VecDeque};
+
+use libra_kernel::Name;
+
+use super::config::{PortfolioConfig, SizingContext};
+use super::ledger::Ledger;
+use super::request::{Decision, Leg, SkipReason, Skipped, limit_price, order_size, request_id};
+use super::sizing::Sizing;
+use crate::instrument::ContractKind;
+use crate::order::{CancelRequest, Fill, Order, OrderRequest, OrderSide, OrderType, TimeInForce};
+use crate::signal::{Signal, SignalType};
+
+/// Signals whose outcome is remembered. One that comes again later is decided anew, with the same request ids.
+const MAX_REMEMBERED: usize = 8_192;
+
+/// Sizes the signals of all strategies that trade one account.
+#[derive(Clone, Debug)]
+pub struct Portfolio {
+    config: PortfolioConfig,
+    ledger: Ledger,
+    decided: HashMap<u128, Decision>,
+    decided_order: VecDeque<u128>,
+    skipped: [u64; SkipReason::ALL.len()],
+}
+
+impl Portfolio {
+    /// A portfolio without positions.
+    pub fn new(config: PortfolioConfig) -> Self {
+        Portfolio {
+            config,
+            ledger: Ledger::default(),
+            decided: HashMap::new(),
+            decided_order: VecDeque::new(),
+            skipped: [0; SkipReason::ALL.len()],
+        }
+    }
+
+    /// What a signal leads to. The requests count as on their way from here on: each has to end in an order handed to
+    /// [`on_order`](Self::on_order), a rejected one for example, or in [`on_refused`](Self::on_refused). A signal that
+    /// comes again gets the same decision.
+    pub fn on_signal(&mut self, now_ns: i64, signal: &Signal, context: &SizingContext<'_>) -> Decision {
+        if signal.deadline_ns > 0 && now_ns > signal.deadline_ns {
+            return self.count(Decision::skip(Leg::Open, SkipReason::Expired));
+        }
+        if let Some(decision) = self.decided.get(&signal.id) {
+            return decision.clone();
+        }
+        let decision = self.decide(signal, context);
+        for request in &decision.requests {
+            self.ledger.on_request(request);
+        }
+        self.decided.insert(signal.id, decision.clone());
+        self.decided_order.push_back(signal.id);
+        if self.decided_order.len() > MAX_REMEMBERED {
+            self.decided_order.pop_front().map(|oldest| self.decided.remove(&oldest));
+        }
+        self.count(decision)
+    }
+
+    /// Takes in an order event of the account.
+    pub fn on_order(&mut self, order: &Order) {
+        self.ledger.on_order(order);
+    }
+
+    /// Takes in a fill of the account.
+    pub fn on_fill(&mut self, fill: &Fill) {
+        self.ledger.on_fill(fill);
+    }
+
+    /// A request was refused before it became an order: nothing of it is on its way.
+    pub fn on_refused(&mut self, request_id: u128) {
+        self.ledger.on_refused(request_id);
+    }
+
+    /// What a strategy holds of an instrument, signed.
+    pub fn position(&self, strategy: Name, instrument: Name) -> i128 {
+        self.ledger.position(strategy, instrument)
+    }
+
+    /// All positions that are not flat: strategy, instrument, signed size, in the order of the names' text.
+    pub fn positions(&self) -> Vec<(Name, Name, i128)> {
+        self.ledger.positions()
+    }
+
+    /// What a strategy has on its way in an instrument: sizes of buys and of sells.
+    pub fn pending(&self, strategy: Name, instrument: Name) -> (i64, i64) {
+        let pending = self.ledger.pending(strategy, instrument);
+        (pending.buys, pending.sells)
+    }
+
+    /// How often each reason kept a signal from an order.
+    pub fn skipped(&self) -> impl Iterator<Item = (SkipReason, u64)> + '_ {
+        SkipReason::ALL.into_iter().zip(self.skipped).filter(|(_, times)| *times > 0)
+    }
+
+    fn count(&mut self, decision: Decision) -> Decision {
+        for skipped in &decision.skipped {
+            self.skipped[skipped.reason as usize] += 1;
+        }
+        decision
+    }
+
+    fn decide(&self, signal: &Signal, context: &SizingContext<'_>) -> Decision {
+        let instrument = context.instrument;
+        if signal.signal_type == SignalType::Hold {
+            return Decision::skip(Leg::Open, SkipReason::Hold);
+        }
+        let trades = instrument.tradable && instrument.kind != ContractKind::Inverse;
+        if signal.instrument != instrument.id || !trades || instrument.validate().is_err() {
+            return Decision::skip(Leg::Open, SkipReason::BadInstrument);
+        }
+        let may_short = self.config.allow_short && instrument.kind != ContractKind::Spot;
+        let (side, opens) = match signal.signal_type {
+            SignalType::Long => (OrderSide::Buy, true),
+            SignalType::Short => (OrderSide::Sell, may_short),
+            SignalType::CloseLong => (OrderSide::Sell, false),
+            SignalType::CloseShort | SignalType::Hold => (OrderSide::Buy, false),
+        };
+        let price = if signal.price > 0 { signal.price } else { context.mark_price };
+        let sized = if opens {
+            self.sizing_of(instrument.id).target(instrument, price, context.equity, signal.strength)
+        } else {
+            Ok(0)
+        };
+        if sized == Err(SkipReason::BadStrength) {
+            return Decision::skip(Leg::Open, SkipReason::BadStrength);
+        }
+        let mut decision = Decision { cancels: self.cancels(signal, side), ..Decision::default() };
+        let pending = self.ledger.pending(signal.strategy, instrument.id);
+        let on_its_way = if side == OrderSide::Buy { pending.buys } else { pending.sells };
+        // Seen from the side that trades: negative is what a close works off, positive what is held of the target.
+        let position = self.ledger.position(signal.strategy, instrument.id) * i128::from(side.sign());
+        let reached = position + i128::from(on_its_way);
+        let (target, size_error) = match sized {
+            Ok(target) => (i128::from(target), None),
+            Err(reason) => (0, Some(reason)),
+        };
+        let close = (-reached).max(0);
+        let open = (target - reached.max(0)).max(0);
+        let nothing = match (opens, size_error) {
+            (_, Some(reason)) => reason,
+            (false, _) => SkipReason::Flat,
+            (true, _) if target == 0 => SkipReason::BelowLot,
+            (true, _) => SkipReason::AtTarget,
+        };
+        let close = self.inventory(context, side, close, &mut decision);
+        let cut = |size: i128| {
+            let size = i64::try_from(size).map_err(|_| SkipReason::Overflow)?;
+            order_size(instrument, size, price)
+        };
+        let mut place = |leg: Leg, size: i128| match cut(size) {
+            Ok(size) => match self.request(signal, context, leg, side, size) {
+                Some(request) => decision.requests.push(request),
+                None => decision.skipped.push(Skipped { leg, reason: SkipReason::Overflow }),
+            },
+            Err(reason) => decision.skipped.push(Skipped { leg, reason }),
+        };
+        match (close > 0, open > 0) {
+            // Too little to close by itself goes along with what opens.
+            (true, true) if cut(close).is_err() && cut(close + open).is_ok() => place(Leg::Open, close + open),
+            (true, true) => {
+                place(Leg::Close, close);
+                place(Leg::Open, open);
+            }
+            (true, false) => {
+                place(Leg::Close, close);
+                if let Some(reason) = size_error {
+                    decision.skipped.push(Skipped { leg: Leg::Open, reason });
+                }
+            }
+            (false, true) => place(Leg::Open, open),
+            (false, false) if decision.skipped.is_empty() => {
+                let leg = if opens { Leg::Open } else { Leg::Close };
+                decision.skipped.push(Skipped { leg, reason: nothing });
+            }
+            (false, false) => {}
+        }
+        decision
+    }
+
+    /// What of a closing size spot can sell: no more than the account holds and nobody sells yet.
+    fn inventory(&self, context: &SizingContext<'_>, side: OrderSide, close: i128, decision: &mut Decision) -> i128 {
+        if context.instrument.kind != ContractKind::Spot || side == OrderSide::Buy || close == 0 {
+            return close;
+        }
+        let selling = self.ledger.pending_of_all(context.instrument.id).sells;
+        let free = (i128::from(context.account_position) - i128::from(selling)).max(0);
+        if free == 0 {
+            decision.skipped.push(Skipped { leg: Leg::Close, reason: SkipReason::NoInventory });
+        }
+        close.min(free)
+    }
+
+    fn sizing_of(&self, instrument: Name) -> Sizing {
+        let own = self.config.overrides.iter().find(|(name, _)| *name == instrument);
+        own.map_or(self.config.sizing, |(_, sizing)| *sizing)
+    }
+
+    fn cancels(&self, signal: &Signal, side: OrderSide) -> Vec<CancelRequest> {
+        let opposite = if side == OrderSide::Buy { OrderSide::Sell } else { OrderSide::Buy };
+        let cancel = |client_order_id| CancelRequest {
+            account: self.config.account,
+            strategy: signal.strategy,
+            client_order_id,
+        };
+        let open = self.ledger.open_from_signals(signal.strategy, signal.instrument, opposite);
+        open.into_iter().map(cancel).collect()
+    }
+
+    fn request(
+        &self,
+        signal: &Signal,
+        context: &SizingContext<'_>,
+        leg: Leg,
+        side: OrderSide,
+        size: i64,
+    ) -> Option<OrderRequest> {
+        let (order_type, time_in_force, price) = if signal.price > 0 {
+            let price = limit_price(context.instrument, signal.price, side == OrderSide::Buy)?;
+            (OrderType::Limit, TimeInForce::Gtc, price)
+        } else {
+            (OrderType::Market, TimeInForce::Ioc, 0)
+        };
+        Some(OrderRequest {
+            request_id: request_id(signal.id, signal.instrument, leg),
+            signal_id: signal.id,
+            account: self.config.account,
+            strategy: signal.strategy,
+            instrument: signal.instrument,
+            side,
+            order_type,
+            time_in_force,
+            size,
+            price,
+            deadline_ns: signal.deadline_ns,
+            ts_origin_ns: context.ts_origin_ns,
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! What each strategy holds and what is on its way, from orders and fills.
+//!
+//! Orders and fills arrive as separate events, and after a restart some arrive again. So a fill is what moves a position,
+//! once by its trade id, and an order says only how much more of it may still fill: its whole size while it lives, what
+//! it had executed once it is final. What the order said and no fill has shown yet stays on its way.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use libra_kernel::Name;
+
+use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide};
+
+/// A strategy's holdings of one instrument.
+type Key = (Name, Name);
+
+/// An order that may still move a position.
+#[derive(Clone, Debug)]
+struct Tracked {
+    key: Key,
+    side: OrderSide,
+    /// What it will have executed at most.
+    at_most: i64,
+    final_: bool,
+    /// True when it came from a signal, and not from the strategy itself.
+    from_signal: bool,
+    /// Sum of the fills seen, and their trade ids.
+    filled: i64,
+    trade_ids: Vec<u64>,
+}
+
+/// Sizes still on their way of one strategy and instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) buys: i64,
+    pub(super) sells: i64,
+}
+
+impl Pending {
+    fn add(&mut self, side: OrderSide, size: i64) {
+        let sum = match side {
+            OrderSide::Buy => &mut self.buys,
+            OrderSide::Sell => &mut self.sells,
+        };
+        *sum = sum.saturating_add(size);
+    }
+}
+
+/// Positions and orders of all strategies of one account.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    /// Wider than a size, so that no sum of fills wraps.
+    positions: HashMap<Key, i128>,
+    /// Requests that have no order yet, by request id.
+    asked: BTreeMap<u128, (Key, OrderSide, i64)>,
+    orders: BTreeMap<ClientOrderId, Tracked>,
+    /// Fills that came before their order.
+    early: BTreeMap<ClientOrderId, Vec<Fill>>,
+    /// Orders that are over with all their fills: whatever comes of them again is old.
+    done: HashSet<ClientOrderId>,
+    /// Requests that became orders.
+    answered: HashSet<u128>,
+}
+
+impl Ledger {
+    pub(super) fn position(&self, strategy: Name, instrument: Name) -> i128 {
+        self.positions.get(&(strategy, instrument)).copied().unwrap_or(0)
+    }
+
+    /// Positions that are not flat, by the text of strategy and instrument.
+    pub(super) fn positions(&self) -> Vec<(Name, Name, i128)> {
+        let held = self.positions.iter().filter(|(_, size)| **size != 0);
+        let mut all: Vec<_> = held.map(|(&(strategy, instrument), &size)| (strategy, instrument, size)).collect();
+        all.sort_unstable_by_key(|(strategy, instrument, _)| (strategy.as_str(), instrument.as_str()));
+        all
+    }
+
+    pub(super) fn pending(&self, strategy: Name, instrument: Name) -> Pending {
+        self.sum_pending(|key| *key == (strategy, instrument))
+    }
+
+    /// What is on its way in an instrument, of all strategies.
+    pub(super) fn pending_of_all(&self, instrument: Name) -> Pending {
+        self.sum_pending(|key| key.1 == instrument)
+    }
+
+    fn sum_pending(&self, counts: impl Fn(&Key) -> bool) -> Pending {
+        let mut pending = Pending::default();
+        for (_, side, size) in self.asked.values().filter(|(key, ..)| counts(key)) {
+            pending.add(*side, *size);
+        }
+        for order in self.orders.values().filter(|order| counts(&order.key)) {
+            pending.add(order.side, order.at_most.saturating_sub(order.filled).max(0));
+        }
+        pending
+    }
+
+    /// Orders of a strategy's signals that may still fill on `side`.
+    pub(super) fn open_from_signals(&self, strategy: Name, instrument: Name, side: OrderSide) -> Vec<ClientOrderId> {
+        let counts = |order: &Tracked| {
+            order.key == (strategy, instrument) && order.side == side && order.from_signal && !order.final_
+        };
+        self.orders.iter().filter(|(_, order)| counts(order)).map(|(id, _)| *id).collect()
+    }
+
+    /// A request leaves: what it asks for counts from now on.
+    pub(super) fn on_request(&mut self, request: &OrderRequest) {
+        if !self.answered.contains(&request.request_id) {
+            let key = (request.strategy, request.instrument);
+            self.asked.insert(request.request_id, (key, request.side, request.size));
+        }
+    }
+
+    /// A request was refused before it became an order.
+    pub(super) fn on_refused(&mut self, request_id: u128) {
+        self.asked.remove(&request_id);
+    }
+
+    pub(super) fn on_order(&mut self, order: &Order) {
+        let (id, request) = (order.client_order_id, &order.request);
+        self.asked.remove(&request.request_id);
+        self.answered.insert(request.request_id);
+        if self.done.contains(&id) {
+            return;
+        }
+        let final_ = order.status.is_final();
+        let tracked = self.orders.entry(id).or_insert_with(|| Tracked {
+            key: (request.strategy, request.instrument),
+            side: request.side,
+            at_most: request.size,
+            final_: false,
+            from_signal: request.signal_id != 0,
+            filled: 0,
+            trade_ids: Vec::new(),
+        });
+        if final_ {
+            (tracked.final_, tracked.at_most) = (true, order.filled);
+        }
+        for fill in self.early.remove(&id).unwrap_or_default() {
+            self.count_fill(&fill);
+        }
+        self.forget_if_done(id);
+    }
+
+    pub(super) fn on_fill(&mut self, fill: &Fill) {
+        let id = fill.client_order_id;
+        if self.done.contains(&id) {
+            return;
+        }
+        if !self.orders.contains_key(&id) {
+            let early = self.early.entry(id).or_default();
+            if early.iter().all(|known| known.trade_id != fill.trade_id) {
+                early.push(fill.clone());
+                self.move_position(fill);
+            }
+            return;
+        }
+        let known = self.orders.get(&id).is_some_and(|order| order.trade_ids.contains(&fill.trade_id));
+        if !known {
+            self.move_position(fill);
+            self.count_fill(fill);
+            self.forget_if_done(id);
+        }
+    }
+
+    fn count_fill(&mut self, fill: &Fill) {
+        if let Some(order) = self.orders.get_mut(&fill.client_order_id) {
+            order.filled = order.filled.saturating_add(fill.size);
+            order.trade_ids.push(fill.trade_id);
+        }
+    }
+
+    fn move_position(&mut self, fill: &Fill) {
+        let position = self.positions.entry((fill.strategy, fill.instrument)).or_insert(0);
+        *position += i128::from(fill.side.sign()) * i128::from(fill.size);
+    }
+
+    fn forget_if_done(&mut self, id: ClientOrderId) {
+        if self.orders.get(&id).is_some_and(|order| order.final_ && order.filled >= order.at_most) {
+            self.orders.remove(&id);
+            self.done.insert(id);
+        }
+    }
+}

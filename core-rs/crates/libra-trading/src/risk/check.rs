@@ -1,0 +1,249 @@
+//! The checks of one order against its instrument, the market, the limits and the account's exposure.
+//!
+//! Exposure is the worst case: the position, and every order and approval on the order's side filled whole. The first
+//! rule that an order breaks names the refusal.
+
+use crate::account::{base_amount, is_buy};
+use crate::instrument::{ContractKind, Instrument, Money};
+use crate::order::{OrderRequest, OrderType, TimeInForce};
+
+use super::code::{Rejection, RiskCode};
+use super::limits::{InstrumentLimits, RiskLimits};
+
+/// The market that an order is checked against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Market {
+    /// Best bid in price units, 0 when there is none.
+    pub bid: i64,
+    /// Best ask.
+    pub ask: i64,
+    /// When it was received.
+    pub ts_ns: i64,
+}
+
+/// What the account could come to hold of an instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// The position.
+    pub position: i64,
+    /// Sizes of all buys that are approved or not final.
+    pub open_buy: i64,
+    /// Sizes of all such sells.
+    pub open_sell: i64,
+    /// Base currency that is free.
+    pub free_base: Money,
+    /// Quote currency that is free.
+    pub free_quote: Money,
+    /// Orders of the account that are approved or not final.
+    pub open_orders: usize,
+}
+
+/// What an approved order sets aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The price that a spot buy is held at.
+    pub hold_price: i64,
+    /// What is held: quote currency of a spot buy, base currency of a spot sell, nothing for a contract.
+    pub held: Money,
+}
+
+/// All rules about one order that depend on nothing but these arguments.
+#[inline]
+pub fn check(
+    now_ns: i64,
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    exposure: Exposure,
+    limits: &RiskLimits,
+    own: &InstrumentLimits,
+) -> Result<Checked, Rejection> {
+    check_form(request, instrument, own)?;
+    check_market(now_ns, request, instrument, market, limits)?;
+    check_worth(request, instrument, market, own)?;
+    check_exposure(request, instrument, market, exposure, limits, own)?;
+    check_funds(request, instrument, market, exposure, limits)
+}
+
+fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentLimits) -> Result<(), Rejection> {
+    if !instrument.tradable || instrument.kind == ContractKind::Inverse {
+        return Err(Rejection::new(RiskCode::NotTradable, instrument.symbol.as_str()));
+    }
+    let decimals = instrument.size_decimals;
+    let size = i128::from(request.size);
+    if request.size <= 0 {
+        return Err(Rejection::new(RiskCode::InvalidOrder, "the size has to be above zero"));
+    }
+    match request.order_type {
+        OrderType::Limit if request.price <= 0 => {
+            return Err(Rejection::new(RiskCode::InvalidOrder, "a limit order needs a price above zero"));
+        }
+        OrderType::Market if request.price != 0 => {
+            return Err(Rejection::new(RiskCode::InvalidOrder, "a market order has no price"));
+        }
+        OrderType::Market if request.time_in_force == TimeInForce::PostOnly => {
+            return Err(Rejection::new(RiskCode::InvalidOrder, "a market order cannot rest"));
+        }
+        _ => {}
+    }
+    if request.size < instrument.min_size {
+        return Err(Rejection::units(RiskCode::MinSize, instrument.min_size.into(), size, decimals));
+    }
+    if request.size % instrument.lot_size != 0 {
+        return Err(Rejection::units(RiskCode::LotSize, instrument.lot_size.into(), size, decimals));
+    }
+    let most = own.max_order_size.map_or(instrument.max_size, |limit| limit.min(instrument.max_size));
+    if request.size > most {
+        return Err(Rejection::units(RiskCode::OrderSizeLimit, most.into(), size, decimals));
+    }
+    if request.price % instrument.tick_size != 0 {
+        let (tick, price) = (instrument.tick_size.into(), request.price.into());
+        return Err(Rejection::units(RiskCode::TickSize, tick, price, instrument.price_decimals));
+    }
+    Ok(())
+}
+
+fn check_market(
+    now_ns: i64,
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    limits: &RiskLimits,
+) -> Result<(), Rejection> {
+    if market.bid <= 0 || market.ask <= 0 || market.bid > market.ask {
+        return Err(Rejection::new(RiskCode::NoMarket, instrument.symbol.as_str()));
+    }
+    if let Some(most) = limits.max_quote_age_ns {
+        let age = now_ns.saturating_sub(market.ts_ns);
+        if age > most {
+            return Err(Rejection::units(RiskCode::StaleMarket, most.into(), age.into(), 9));
+        }
+    }
+    if let (Some(collar), OrderType::Limit) = (limits.price_collar_bps, request.order_type) {
+        // Against twice the middle, so that the middle of an odd spread is exact; i64 values leave room in i128.
+        let middle = i128::from(market.bid) + i128::from(market.ask);
+        let distance = (2 * i128::from(request.price) - middle).abs();
+        if distance * 10_000 > i128::from(collar) * middle {
+            let bps = distance * 10_000 / middle;
+            return Err(Rejection::limit(RiskCode::PriceCollar, format!("{collar} bps"), format!("{bps} bps")));
+        }
+    }
+    Ok(())
+}
+
+/// The price that the order is valued at: the worst that it can trade at, as far as the market tells.
+#[inline]
+fn reference_price(request: &OrderRequest, market: Market) -> i64 {
+    match (request.order_type, is_buy(request.side)) {
+        (OrderType::Limit, true) => request.price,
+        (OrderType::Limit, false) => request.price.max(market.bid),
+        (OrderType::Market, true) => market.ask,
+        (OrderType::Market, false) => market.bid,
+    }
+}
+
+fn overflow(what: &str) -> Rejection {
+    Rejection::new(RiskCode::Overflow, what)
+}
+
+fn check_worth(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    own: &InstrumentLimits,
+) -> Result<(), Rejection> {
+    let reference = reference_price(request, market);
+    let notional = instrument.notional(reference, request.size).ok_or_else(|| overflow("the order's notional"))?;
+    let least_price = if request.order_type == OrderType::Limit { request.price } else { reference };
+    let least = instrument.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?;
+    if least < instrument.min_notional {
+        return Err(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least));
+    }
+    match own.max_order_notional {
+        Some(most) if notional > most => Err(Rejection::money(RiskCode::OrderNotionalLimit, most, notional)),
+        _ => Ok(()),
+    }
+}
+
+fn check_exposure(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    exposure: Exposure,
+    limits: &RiskLimits,
+    own: &InstrumentLimits,
+) -> Result<(), Rejection> {
+    if let Some(most) = limits.max_open_orders
+        && exposure.open_orders >= most as usize
+    {
+        let value = exposure.open_orders + 1;
+        return Err(Rejection::limit(RiskCode::OpenOrdersLimit, most.to_string(), value.to_string()));
+    }
+    // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
+    let worst = if is_buy(request.side) {
+        exposure.position.checked_add(exposure.open_buy)
+    } else {
+        exposure.position.checked_neg().and_then(|short| short.checked_add(exposure.open_sell))
+    };
+    let worst = worst.and_then(|open| open.checked_add(request.size)).ok_or_else(|| overflow("the position"))?;
+    if let Some(most) = own.max_position
+        && worst > most
+    {
+        let decimals = instrument.size_decimals;
+        return Err(Rejection::units(RiskCode::PositionLimit, most.into(), worst.into(), decimals));
+    }
+    if let Some(most) = own.max_position_notional
+        && worst > 0
+    {
+        let price = reference_price(request, market);
+        let worth = instrument.notional(price, worst).ok_or_else(|| overflow("the position's notional"))?;
+        if worth > most {
+            return Err(Rejection::money(RiskCode::PositionNotionalLimit, most, worth));
+        }
+    }
+    Ok(())
+}
+
+fn check_funds(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    exposure: Exposure,
+    limits: &RiskLimits,
+) -> Result<Checked, Rejection> {
+    let mut hold_price = reference_price(request, market);
+    if instrument.kind != ContractKind::Spot {
+        return Ok(Checked { hold_price, held: 0 });
+    }
+    if let (OrderType::Market, Some(collar)) = (request.order_type, limits.price_collar_bps) {
+        let slack = i128::from(hold_price) * i128::from(collar) / 10_000;
+        let price = i128::from(hold_price) + slack;
+        hold_price = i64::try_from(price).map_err(|_| overflow("the price"))?;
+    }
+    let buy = is_buy(request.side);
+    let held = hold(instrument, buy, hold_price, request.size).ok_or_else(|| overflow("what the order costs"))?;
+    if limits.spot_inventory {
+        let (free, code) = if buy {
+            (exposure.free_quote, RiskCode::InsufficientBalance)
+        } else {
+            (exposure.free_base, RiskCode::SpotInventory)
+        };
+        if held > free {
+            return Err(Rejection::money(code, free, held));
+        }
+    }
+    Ok(Checked { hold_price, held })
+}
+
+/// What an order with `remaining` to go holds: notional and taker fee in quote currency for a spot buy, the size in base
+/// currency for a spot sell, nothing for a contract.
+pub(crate) fn hold(instrument: &Instrument, buy: bool, price: i64, remaining: i64) -> Option<Money> {
+    match (instrument.kind, buy) {
+        (ContractKind::Spot, true) => {
+            let notional = instrument.notional(price, remaining)?;
+            notional.checked_add(instrument.fee(notional, instrument.taker_fee.max(0))?)
+        }
+        (ContractKind::Spot, false) => base_amount(instrument, remaining),
+        _ => Some(0),
+    }
+}

@@ -1,0 +1,237 @@
+//! Reasons for a refusal. The names are stable: they stand in logs, events and users' code.
+
+use std::any::Any;
+use std::fmt;
+
+use libra_kernel::digest::Digest;
+use libra_kernel::fixed::format_units;
+use libra_kernel::{EventType, Name, SharedPayload};
+use thiserror::Error;
+
+use crate::instrument::{MONEY_DECIMALS, Money};
+
+macro_rules! risk_codes {
+    ($($variant:ident = $name:literal, $text:literal;)+) => {
+        /// Why an order was refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum RiskCode {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl RiskCode {
+            /// Every code with its name and what it means.
+            pub const TABLE: &'static [(RiskCode, &'static str, &'static str)] =
+                &[$((RiskCode::$variant, $name, $text)),+];
+
+            /// The stable name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(RiskCode::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+risk_codes! {
+    KillSwitch = "KILL_SWITCH", "the kill switch is set";
+    Incident = "INCIDENT", "the venue and the account disagree; trading waits for an operator's resume";
+    LogFailed = "LOG_FAILED", "the gate's log cannot be written, so nothing new may leave";
+    Stopping = "STOPPING", "the account is stopping";
+    Reconciling = "RECONCILING", "open orders are not yet reconciled with the venue";
+    Expired = "EXPIRED", "the deadline has passed";
+    WrongAccount = "WRONG_ACCOUNT", "the request is for another account";
+    DuplicateRequest = "DUPLICATE_REQUEST", "a request of this id has its outcome already";
+    ApprovalInvalid = "APPROVAL_INVALID", "the approval is unknown, spent, released or of another epoch";
+    LimitsChanged = "LIMITS_CHANGED", "the limits changed after the approval";
+    UnknownInstrument = "UNKNOWN_INSTRUMENT", "the instrument is not defined";
+    NotTradable = "NOT_TRADABLE", "the instrument is market data only";
+    InvalidOrder = "INVALID_ORDER", "size, price, type and time in force make no order";
+    MinSize = "MIN_SIZE", "smaller than the venue's smallest order";
+    LotSize = "LOT_SIZE", "not a multiple of the lot size";
+    TickSize = "TICK_SIZE", "not a multiple of the tick size";
+    OrderSizeLimit = "ORDER_SIZE_LIMIT", "larger than one order may be";
+    NoMarket = "NO_MARKET", "no valid quote of the instrument is known";
+    StaleMarket = "STALE_MARKET", "the last quote is too old";
+    PriceCollar = "PRICE_COLLAR", "the limit price is too far from the middle of the market";
+    MinNotional = "MIN_NOTIONAL", "worth less than the venue's smallest order";
+    OrderNotionalLimit = "ORDER_NOTIONAL_LIMIT", "worth more than one order may be";
+    DailyLoss = "DAILY_LOSS", "the day's loss is over its limit";
+    Drawdown = "DRAWDOWN", "equity fell too far below its peak";
+    OpenOrdersLimit = "OPEN_ORDERS_LIMIT", "too many orders are open";
+    PositionLimit = "POSITION_LIMIT", "position and open orders together could pass the limit";
+    PositionNotionalLimit = "POSITION_NOTIONAL_LIMIT", "position and open orders together could be worth more than the limit";
+    SpotInventory = "SPOT_INVENTORY", "sells more than the account holds";
+    InsufficientBalance = "INSUFFICIENT_BALANCE", "costs more than the account has free";
+    OrderRate = "ORDER_RATE", "too many orders within a second";
+    Overflow = "OVERFLOW", "an amount does not fit";
+    NotFound = "NOT_FOUND", "the venue does not know the order, twice, after its window";
+    UnknownOrder = "UNKNOWN_ORDER", "no order of this id";
+    OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";
+}
+
+impl RiskCode {
+    /// One line on what it means.
+    pub fn description(self) -> &'static str {
+        Self::TABLE[self as usize].2
+    }
+
+    /// The code of a name.
+    pub fn parse(name: &str) -> Option<RiskCode> {
+        Self::TABLE.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
+    }
+}
+
+impl fmt::Display for RiskCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal: the code, and where there is one the limit and the value that passed it, as text in the limit's unit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Rejection {
+    /// Why.
+    pub code: RiskCode,
+    /// The limit, empty where there is none.
+    pub limit: String,
+    /// The value that passed it.
+    pub value: String,
+    /// More, for people.
+    pub detail: String,
+}
+
+impl Rejection {
+    /// A refusal with words.
+    #[cold]
+    pub fn new(code: RiskCode, detail: impl Into<String>) -> Self {
+        Rejection { code, limit: String::new(), value: String::new(), detail: detail.into() }
+    }
+
+    /// A refusal by a limit.
+    #[cold]
+    pub fn limit(code: RiskCode, limit: impl Into<String>, value: impl Into<String>) -> Self {
+        Rejection { code, limit: limit.into(), value: value.into(), detail: String::new() }
+    }
+
+    /// A refusal by a limit in units of 10^-`decimals`.
+    #[cold]
+    pub(crate) fn units(code: RiskCode, limit: i128, value: i128, decimals: u8) -> Self {
+        Self::limit(code, format_units(limit, decimals), format_units(value, decimals))
+    }
+
+    /// A refusal by a limit in money.
+    #[cold]
+    pub(crate) fn money(code: RiskCode, limit: Money, value: Money) -> Self {
+        Self::limit(code, format_money(limit), format_money(value))
+    }
+
+    /// All but the code, for [`crate::order::Order::detail`].
+    pub fn explanation(&self) -> String {
+        match (self.limit.is_empty(), self.detail.is_empty()) {
+            (true, _) => self.detail.clone(),
+            (false, true) => format!("limit {}, value {}", self.limit, self.value),
+            (false, false) => format!("limit {}, value {}, {}", self.limit, self.value, self.detail),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let explanation = self.explanation();
+        if explanation.is_empty() {
+            write!(f, "{}: {}", self.code, self.code.description())
+        } else {
+            write!(f, "{}: {explanation}", self.code)
+        }
+    }
+}
+
+/// An amount of money without the zeros behind its last digit.
+pub fn format_money(amount: Money) -> String {
+    let text = format_units(amount, MONEY_DECIMALS);
+    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
+    trimmed.to_owned()
+}
+
+/// A loss limit that was passed: no new orders until the next UTC day (`DAILY_LOSS`) or an explicit resume
+/// (`DRAWDOWN`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// `DAILY_LOSS` or `DRAWDOWN`.
+    pub code: RiskCode,
+    /// The currency whose equity fell.
+    pub currency: Name,
+    /// The limit: money, or basis points for a drawdown.
+    pub limit: i128,
+    /// The value that passed it.
+    pub value: i128,
+    /// When.
+    pub ts_ns: i64,
+}
+
+impl Breach {
+    /// The type of the event that tells of it.
+    pub const fn event_type(&self) -> EventType {
+        match self.code {
+            RiskCode::Drawdown => EventType::DrawdownWarning,
+            _ => EventType::RiskLimitBreach,
+        }
+    }
+
+    /// The refusal that new orders get from now on.
+    #[cold]
+    pub fn rejection(&self) -> Rejection {
+        let mut rejection = match self.code {
+            RiskCode::Drawdown => {
+                Rejection::limit(self.code, format!("{} bps", self.limit), format!("{} bps", self.value))
+            }
+            _ => Rejection::money(self.code, self.limit, self.value),
+        };
+        rejection.detail = self.currency.to_string();
+        rejection
+    }
+}
+
+impl SharedPayload for Breach {
+    fn kind(&self) -> &'static str {
+        "risk_breach"
+    }
+
+    fn digest(&self, digest: &mut Digest) {
+        digest.blob(self.code.as_str().as_bytes());
+        digest.name(self.currency);
+        digest.i128(self.limit);
+        digest.i128(self.value);
+        digest.i64(self.ts_ns);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_read_back() {
+        for (index, &(code, name, text)) in RiskCode::TABLE.iter().enumerate() {
+            assert_eq!(code as usize, index);
+            assert_eq!(RiskCode::parse(name), Some(code));
+            assert_eq!(code.as_str(), name);
+            assert_eq!(code.description(), text);
+            assert!(name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+        }
+        assert_eq!(RiskCode::parse("NOPE"), None);
+    }
+
+    #[test]
+    fn a_rejection_names_limit_and_value() {
+        let rejection = Rejection::units(RiskCode::PositionLimit, 1_000, 1_200, 3);
+        assert_eq!(rejection.to_string(), "POSITION_LIMIT: limit 1.000, value 1.200");
+        assert_eq!(Rejection::new(RiskCode::KillSwitch, "").to_string(), "KILL_SWITCH: the kill switch is set");
+        assert_eq!(format_money(1_500_000_000_000), "1.5");
+        assert_eq!(format_money(100_000_000_000_000), "100");
+        assert_eq!(format_money(0), "0");
+    }
+}

@@ -1,0 +1,177 @@
+//! What a reservation costs: no allocation ever, and its time, which is measured by hand:
+//! `cargo test --release -p libra-trading --test gate_speed -- --ignored --nocapture`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Instant;
+
+use libra_kernel::Name;
+use libra_kernel::fixed::pow10;
+use libra_trading::gate::{Gate, GateConfig};
+use libra_trading::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money};
+use libra_trading::order::{OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome, VenueReport};
+use libra_trading::risk::{InstrumentLimits, RiskLimits};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts this thread's allocations.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const T0: i64 = 1_700_000_000_000_000_000;
+const PRICE: i64 = 6_000_000;
+/// Between two requests, so that the limit of orders a second is not reached.
+const STEP_NS: i64 = 200_000;
+
+fn money(units: i64) -> Money {
+    Money::from(units) * pow10(MONEY_DECIMALS)
+}
+
+fn instrument() -> Instrument {
+    let name = Name::intern;
+    Instrument {
+        id: name("BTC/USDT:USDT@binanceusdm"),
+        symbol: name("BTC/USDT:USDT"),
+        venue: name("binanceusdm"),
+        venue_symbol: name("BTCUSDT"),
+        base: name("BTC"),
+        quote: name("USDT"),
+        settle: name("USDT"),
+        kind: ContractKind::Linear,
+        price_decimals: 2,
+        size_decimals: 3,
+        tick_size: 10,
+        lot_size: 1,
+        min_size: 1,
+        max_size: 1_000_000,
+        min_notional: money(100),
+        contract_size: 1,
+        contract_decimals: 0,
+        maker_fee: 20_000,
+        taker_fee: 50_000,
+        fee_decimals: 8,
+        tradable: true,
+    }
+}
+
+fn gate() -> Gate {
+    let limits = RiskLimits {
+        default: InstrumentLimits {
+            max_position: Some(1_000_000),
+            max_position_notional: Some(money(100_000_000)),
+            max_order_size: Some(1_000),
+            max_order_notional: Some(money(1_000_000)),
+        },
+        max_open_orders: Some(1_000),
+        price_collar_bps: Some(500),
+        max_daily_loss: Some(money(1_000)),
+        max_drawdown_bps: Some(1_000),
+        max_orders_per_second: Some(10_000),
+        max_quote_age_ns: Some(1_000_000_000),
+        ..RiskLimits::default()
+    };
+    let config = GateConfig {
+        limits,
+        instruments: vec![instrument()],
+        opening: vec![(Name::intern("USDT"), money(10_000))],
+        ..GateConfig::new(Name::intern("main"))
+    };
+    Gate::open(config, T0).unwrap().0
+}
+
+fn request() -> OrderRequest {
+    OrderRequest {
+        request_id: 0,
+        signal_id: 0,
+        account: Name::intern("main"),
+        strategy: Name::intern("sma"),
+        instrument: instrument().id,
+        side: OrderSide::Buy,
+        order_type: OrderType::Limit,
+        time_in_force: TimeInForce::Gtc,
+        size: 10,
+        price: PRICE,
+        deadline_ns: 0,
+        ts_origin_ns: 0,
+    }
+}
+
+/// Quotes, reserves and releases under ids `ids`.
+fn reserve(gate: &mut Gate, ids: std::ops::Range<u64>) {
+    let mut request = request();
+    for id in ids {
+        request.request_id = id.into();
+        let now_ns = T0 + id as i64 * STEP_NS;
+        gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns);
+        let approval = black_box(gate.reserve(now_ns, black_box(&request))).unwrap();
+        assert!(gate.release(&approval));
+    }
+}
+
+#[test]
+fn an_approval_allocates_nothing() {
+    let mut gate = gate();
+    reserve(&mut gate, 0..100);
+    let before = ALLOCATIONS.with(Cell::get);
+    reserve(&mut gate, 100..2_000);
+    assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn nanoseconds() {
+    const COUNT: u64 = 2_000_000;
+    for orders in [0u64, 100_000] {
+        let mut gate = gate();
+        for id in 0..orders {
+            let now_ns = T0 + id as i64 * STEP_NS;
+            let request = OrderRequest { request_id: id.into(), ..request() };
+            gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns);
+            let approval = gate.reserve(now_ns, &request).unwrap();
+            let order = gate.spend(now_ns, &approval).unwrap();
+            let outcome = VenueOutcome::Cancelled { reason: String::new() };
+            let client_order_id = order.client_order_id;
+            let report = VenueReport { client_order_id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
+            gate.on_report(now_ns, &report).unwrap();
+        }
+        let first = orders + COUNT;
+        reserve(&mut gate, orders..first);
+        let start = Instant::now();
+        reserve(&mut gate, first..first + COUNT);
+        let all = start.elapsed();
+        let start = Instant::now();
+        for id in first..first + COUNT {
+            gate.on_quote(black_box(instrument_id()), PRICE, PRICE + 10, T0 + (COUNT + id) as i64 * STEP_NS);
+        }
+        let quotes = start.elapsed();
+        let each = |time: std::time::Duration| time.as_nanos() as f64 / COUNT as f64;
+        let (all, quotes) = (each(all), each(quotes));
+        println!("{orders} orders known: reserve + release {:.0} ns, a quote before them {quotes:.1} ns", all - quotes);
+    }
+}
+
+fn instrument_id() -> Name {
+    thread_local! {
+        static ID: Name = instrument().id;
+    }
+    ID.with(|id| *id)
+}
