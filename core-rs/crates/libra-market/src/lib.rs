@@ -5,7 +5,7 @@
 //! - [`synthetic`] — a seeded, made-up market as a source;
 //! - [`binance`] — the frames of Binance spot, USD-M and COIN-M;
 //! - [`venue`], [`listing`] — venues, and which instrument a venue's symbol stands for;
-//! - [`book`] — what an `ORDER_BOOK` event carries;
+//! - [`book`] — what an `ORDER_BOOK` event carries, and the L2 book that it updates;
 //! - [`indicator`] — streaming indicators.
 //!
 //! Data flows one way: bytes of a frame, or the synthetic model, become the payload of an event, and a source gives the

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use libra_kernel::digest::Digest;
 use libra_kernel::event::{Aggressor, Quote};
 use libra_kernel::{Event, EventType, Name, Payload, ids};
-use libra_market::book::BookUpdate;
+use libra_market::book::{BookOutcome, BookUpdate, L2Book};
 use libra_market::indicator::Sma;
 use libra_market::listing::Listing;
 use libra_market::source::Source;
@@ -82,10 +82,13 @@ struct Book {
     asks: BTreeMap<i64, i64>,
     last_id: i64,
     updates: u64,
+    /// The book that users of the market keep, beside the plain one.
+    l2: L2Book,
 }
 
 impl Book {
     fn apply(&mut self, update: &BookUpdate) {
+        assert_eq!(self.l2.apply(update), BookOutcome::Applied);
         assert_eq!(update.snapshot, self.updates == 0, "one snapshot, first");
         if self.updates > 0 {
             assert_eq!(update.previous_id, self.last_id);
@@ -107,6 +110,13 @@ impl Book {
     }
 
     fn top(&self) -> (i64, i64, i64, i64) {
+        let (bid, ask) = (self.l2.best_bid().unwrap(), self.l2.best_ask().unwrap());
+        let l2 = (bid.price, bid.size, ask.price, ask.size);
+        assert_eq!(l2, self.plain_top());
+        l2
+    }
+
+    fn plain_top(&self) -> (i64, i64, i64, i64) {
         let (bid, ask) = (self.bids.last_key_value().unwrap(), self.asks.first_key_value().unwrap());
         (*bid.0, *bid.1, *ask.0, *ask.1)
     }
