@@ -119,6 +119,16 @@ impl Subscriptions {
         self.by_type[event_type as usize].clone()
     }
 
+    /// Takes every subscription out, to be dropped outside a borrow.
+    #[must_use]
+    pub fn take_all(&mut self) -> Vec<Arc<Handler>> {
+        let handlers: Vec<Arc<Handler>> = std::mem::take(&mut self.by_id).into_values().collect();
+        for handler in &handlers {
+            self.take_out(handler);
+        }
+        handlers
+    }
+
     /// Ids of all subscriptions, in a fixed order.
     pub fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = self.by_id.keys().cloned().collect();

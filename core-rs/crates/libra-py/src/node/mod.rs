@@ -204,6 +204,14 @@ impl NodeCore {
         Ok(handler.is_some())
     }
 
+    /// Takes all handlers of an actor out, and leaves the router's subscriptions as they are: what comes meanwhile waits
+    /// for the instance that is started next.
+    fn unsubscribe_all_handlers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all();
+        drop(handlers);
+        Ok(())
+    }
+
     /// Takes all subscriptions of an actor back.
     fn unsubscribe_all(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
         let ids = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.ids();
@@ -293,9 +301,14 @@ impl NodeCore {
 
     /// An async hook outside the mailbox (a start, a stop) runs in the actor's task: its events wait until
     /// [`NodeCore::resume`].
-    fn hold(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
-        slot_of(&mut self.state.borrow(py).slots, slot)?.suspended = true;
-        Ok(())
+    ///
+    /// False, and nothing done, when a handler is suspended there already.
+    fn hold(&self, py: Python<'_>, slot: usize) -> PyResult<bool> {
+        let mut state = self.state.borrow(py);
+        let place = slot_of(&mut state.slots, slot)?;
+        let free = !place.suspended;
+        place.suspended = true;
+        Ok(free)
     }
 
     /// Tells the guard whose code runs outside a handler (a start, a stop); None for nobody's.
