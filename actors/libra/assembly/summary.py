@@ -170,22 +170,33 @@ def _positions(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
 def _pnl(accounts: list[AccountGroup]) -> dict[str, dict[str, Decimal]]:
     """By currency: realised, unrealised and fees, and what is left of them together."""
     pnl: dict[str, dict[str, Decimal]] = {}
-    for account in accounts:
-        for balance in account.balances():
-            row = pnl.setdefault(balance["currency"], dict.fromkeys(("realised", "unrealised", "fees"), Decimal(0)))
-            for key in row:
-                row[key] += balance[key]
+    for balance in _balances(accounts):
+        row = pnl.setdefault(balance["currency"], dict.fromkeys(("realised", "unrealised", "fees"), Decimal(0)))
+        for key in row:
+            row[key] += balance[key]
     for row in pnl.values():
         row["total"] = row["realised"] + row["unrealised"] - row["fees"]
     return pnl
 
 
 def _equity(accounts: list[AccountGroup]) -> dict[str, Decimal]:
-    equity: Counter[str] = Counter()
-    for account in accounts:
-        for balance in account.balances():
-            equity[balance["currency"]] += balance["equity"] or Decimal(0)
-    return dict(equity)  # type: ignore[arg-type]
+    """By currency: opening + realised - fees + unrealised."""
+    equity: dict[str, Decimal] = {}
+    for balance in _balances(accounts):
+        currency = balance["currency"]
+        equity[currency] = equity.get(currency, Decimal(0)) + (balance["equity"] or Decimal(0))
+    return equity
+
+
+def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
+    """Balances of the currencies that an account ever held or settled in."""
+    amounts = ("opening", "total", "realised", "unrealised", "fees")
+    return [
+        balance
+        for account in accounts
+        for balance in account.balances()
+        if any(balance[amount] != 0 for amount in amounts)
+    ]
 
 
 def _latency(accounts: list[AccountGroup]) -> dict[str, float | None]:

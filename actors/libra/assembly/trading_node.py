@@ -71,6 +71,7 @@ class TradingNode(Node):
         super().__init__(_options(settings))
         self.settings = settings
         self.instruments = native_instruments(settings)
+        self.core.list_instruments(list(self.instruments.values()))
         self.accounts: dict[str, AccountGroup] = {}
         self.started_at = time.perf_counter()
         self._killed = False
@@ -156,7 +157,7 @@ class TradingNode(Node):
             self.add_actor("market", lambda m=market: self._make_market_actor(gateway_class, m))
 
     def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
-        return MarketActor(gateway_class(), market.symbols, market.options)
+        return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)
 
     def _add_strategy(self, strategy: StrategySettings) -> None:
         strategy_class = load_class(strategy.class_path)

@@ -12,7 +12,7 @@ from libra.gateways.protocol import Tick
 from libra.model import BookDelta, Quote, Trade
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from libra.gateways.protocol import Gateway
 
@@ -27,14 +27,18 @@ class MarketActor(Actor):
     Args:
         gateway: The gateway.
         symbols: What to subscribe to, in CCXT notation.
+        instruments: Those that the profile lists, by ``SYMBOL@VENUE``.
         options: Handed to the gateway's ``connect``.
     """
 
-    def __init__(self, gateway: Gateway, symbols: Sequence[str], options: Mapping[str, Any]) -> None:
+    def __init__(self, gateway: Gateway, symbols: Sequence[str], instruments: Iterable[str], options: Mapping[str, Any]) -> None:
         super().__init__()
         self._gateway = gateway
         self._symbols = tuple(symbols)
         self._options = options
+        self._names = {name.partition("@")[0]: name for name in instruments}
+        self.malformed = 0
+        """Ticks that no instrument's decimals can express."""
         self._reader: asyncio.Task[None] | None = None
 
     async def on_start(self) -> None:
@@ -58,5 +62,10 @@ class MarketActor(Actor):
             event_type = _EVENT_TYPES.get(type(tick))
             if event_type is None:
                 raise GatewayError(f"{self._gateway.name} streams {type(tick).__name__}, which is no market data")
-            core.publish_market(Event.create(event_type, self.name, tick))
+            name = self._names.get(tick.symbol, f"{tick.symbol}@{self._gateway.name}")
+            try:
+                core.publish_market(Event.create(event_type, self.name, tick), name)
+            except (ValueError, OverflowError) as error:
+                self.malformed += 1
+                self.log.warning("left out: %s", error)
         self.log.warning("the gateway's stream of ticks has ended")

@@ -12,6 +12,7 @@ mod inputs;
 mod run;
 mod slot;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use libra_kernel::edge::EdgeReceiver;
@@ -55,6 +56,8 @@ pub struct State {
     /// Sources of a simulated run; of a live one until its feed takes them.
     pub inputs: Inputs,
     pub desks: Vec<Desk>,
+    /// Decimals of the listed instruments.
+    pub listed: HashMap<Name, (u8, u8)>,
     /// What desks have to publish again, by desk.
     pub again: Vec<(usize, Vec<GateEvent>)>,
     /// Paper venues by their accounts.
@@ -103,6 +106,7 @@ impl NodeCore {
             garbage: Vec::new(),
             inputs: Inputs::default(),
             desks: Vec::new(),
+            listed: HashMap::new(),
             again: Vec::new(),
             venues: Vec::new(),
             feed: None,
