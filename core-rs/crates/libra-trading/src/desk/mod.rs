@@ -160,3 +160,6 @@ impl Desk {
         event
     }
 }
+
+#[cfg(test)]
+mod tests;
