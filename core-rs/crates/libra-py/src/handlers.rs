@@ -39,7 +39,8 @@ pub struct Handler {
     batch: GilCell<Vec<Py<PyEvent>>>,
 }
 
-type HandlerList = Arc<[Arc<Handler>]>;
+/// The handlers of one event type, as they were when an event was taken up.
+pub type HandlerList = Arc<[Arc<Handler>]>;
 
 /// Handlers by event type.
 pub struct Subscriptions {
