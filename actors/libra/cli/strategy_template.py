@@ -24,8 +24,8 @@ class @CLASS@(Strategy):
         self.opinion = {}  # symbol -> the last signal, so that each is sent once
 
     def on_quote(self, quote: Quote) -> None:
-        """Called for each change of the best bid and offer. There are also on_trade, on_bar, on_book and on_fill."""
-        mid = float(quote.bid_price + quote.ask_price) / 2
+        """Called for each change of the best bid and offer. There are also on_trade, on_book, on_order and on_fill."""
+        mid = quote.mid  # a float, for indicators; quote.bid and quote.ask are exact decimals
         now_ns = self.clock.now_ns()  # never time.time(): in a backtest, time follows the data
         then_ns, before = self.reference.setdefault(quote.symbol, (now_ns, mid))
         if now_ns - then_ns < self.lookback_ms * 1_000_000:

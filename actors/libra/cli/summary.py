@@ -14,6 +14,14 @@ from libra.cli import text
 
 Summary = Mapping[str, Any]
 
+_WIDTH_OF_A_FILE = 120
+"""Where there is no terminal, nobody can widen it."""
+
+_READ_WELL = frozenset({"frames", "quotes", "trades", "books", "malformed"})
+"""Input counters that are no problem, or stand in a line of their own."""
+
+_POSITION_COLUMNS = ("symbol", "account", "size", "realised", "unrealised", "fees", "trades")
+
 _VERDICTS = {0: ("done", "bold green"), 1: ("failed", "bold red"), 3: ("stopped by a risk limit", "bold yellow")}
 
 
@@ -25,7 +33,10 @@ class _Console(Console):
 
 def open_console() -> Console:
     """A console on standard output."""
-    return _Console(highlight=False)
+    console = _Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    return console
 
 
 def print_summary(summary: Summary, exit_code: int, console: Console) -> None:
@@ -66,6 +77,12 @@ def _facts(summary: Summary) -> Table:
     for name in ("errors", "malformed"):
         value = summary.get(name, 0)
         table.add_row(name, Text(text.count(value), "red" if value else ""))
+    for title, name in (("rejected", "rejections"), ("skipped", "skipped_signals"), ("input", "input")):
+        noted = {key: value for key, value in (summary.get(name) or {}).items() if key not in _READ_WELL}
+        if any(noted.values()):
+            table.add_row(title, Text(_counts(noted), "yellow"))
+    if summary.get("failed"):
+        table.add_row("given up", Text(", ".join(summary["failed"]), "red"))
     table.add_row("tick to order", _latency(summary.get("latency_us")))
     table.add_row("equity", Text(text.money(summary.get("equity")), "bold"))
     return table
@@ -100,11 +117,17 @@ def _latency(latency: object) -> str:
 def _sections(summary: Summary) -> Iterator[RenderableType]:
     positions = [row for row in summary.get("positions", ()) if isinstance(row, Mapping)]
     if positions:
-        columns = list(dict.fromkeys(key for row in positions for key in row))
-        yield _table("positions", columns, [[text.plain(row.get(key)) for key in columns] for row in positions])
+        yield _table("positions", list(_POSITION_COLUMNS), [_position_cells(row) for row in positions])
     pnl = summary.get("pnl")
     if isinstance(pnl, Mapping) and pnl:
         yield _pnl_table(pnl)
+
+
+def _position_cells(row: Mapping[str, Any]) -> list[str]:
+    exact = ("symbol", "account", "size")
+    return [text.plain(row.get(key)) if key in exact else text.money(row.get(key)) for key in _POSITION_COLUMNS[:-1]] + [
+        text.count(row.get("trades", 0))
+    ]
 
 
 def _pnl_table(pnl: Mapping[str, Any]) -> Table:

@@ -24,7 +24,7 @@ def money(value: object) -> str:
 
 def _short(number: Decimal) -> str:
     """Two decimals for what is large, more for what is small: only the display is rounded."""
-    decimals = 2 if abs(number) >= 1 or number == 0 else 8
+    decimals = 2 if abs(number) >= Decimal("0.01") or number == 0 else 8
     text = f"{number:,.{decimals}f}"
     return text if decimals == 2 else text.rstrip("0").rstrip(".")
 

@@ -14,6 +14,7 @@ use ringbuf::{HeapCons, HeapProd};
 
 use crate::event::{Event, EventType, Lane};
 use crate::mailbox::{Capacity, LaneStats, Mailbox, Offer};
+use crate::name::Name;
 use crate::wake::Waker;
 
 /// Counters of an edge, written by its producer and read by anyone.
@@ -119,6 +120,11 @@ impl EdgeSender {
         self.overflow.is_empty()
     }
 
+    /// Instruments whose book was dropped at this end since the last call.
+    pub fn take_lost_books(&mut self) -> Vec<Name> {
+        self.overflow.take_lost_books()
+    }
+
     /// The counters, for whoever reports them.
     pub fn counters(&self) -> Arc<EdgeCounters> {
         self.counters.clone()
@@ -168,7 +174,6 @@ impl EdgeReceiver {
 mod tests {
     use super::*;
     use crate::event::Payload;
-    use crate::name::Name;
 
     fn event(event_type: EventType, tag: i64) -> Event {
         Event::new(event_type, Name::intern("edge"), tag, Payload::Empty)

@@ -103,6 +103,20 @@ pub fn format_units(units: i128, decimals: u8) -> String {
     format!("{sign}{whole}.{fraction:0width$}", width = decimals as usize)
 }
 
+/// Turns units of 10^-`from` into units of 10^-`to`, exactly.
+pub fn rescale(units: &mut i64, from: u8, to: u8) -> Result<(), DecimalError> {
+    let wide = i128::from(*units);
+    let scaled = if to >= from {
+        wide.checked_mul(pow10(to - from)).ok_or(DecimalError::Overflow)?
+    } else if wide % pow10(from - to) == 0 {
+        wide / pow10(from - to)
+    } else {
+        return Err(DecimalError::TooPrecise);
+    };
+    *units = i64::try_from(scaled).map_err(|_| DecimalError::Overflow)?;
+    Ok(())
+}
+
 /// `numerator / denominator` rounded to the nearest integer, ties away from zero. `None` when `denominator` is 0 or the
 /// quotient does not fit.
 pub fn div_round_half_up(numerator: i128, denominator: i128) -> Option<i128> {

@@ -54,6 +54,8 @@ pub struct Router {
     urgent: VecDeque<MailboxId>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
+    /// Some mailbox has dropped a book.
+    books_lost: bool,
     digest: Option<Digest>,
     sequence: u64,
     counts: Vec<u64>,
@@ -77,6 +79,7 @@ impl Router {
             urgent: VecDeque::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
+            books_lost: false,
             digest: None,
             sequence: 0,
             counts: vec![0; types],
@@ -195,9 +198,13 @@ impl Router {
                 }
                 self.mailboxes[id].last_delivered = event.sequence;
             }
-            if !put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event.clone()) {
-                self.stats_refused[lane] += 1;
-                taken = false;
+            match put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event.clone()) {
+                Offer::Refused => {
+                    self.stats_refused[lane] += 1;
+                    taken = false;
+                }
+                Offer::DroppedBook => self.books_lost = true,
+                _ => {}
             }
         }
         taken
@@ -208,7 +215,7 @@ impl Router {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
         let lane = event.lane() as usize;
-        let taken = put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event);
+        let taken = put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event) != Offer::Refused;
         self.stats_refused[lane] += u64::from(!taken);
         taken
     }
@@ -250,6 +257,17 @@ impl Router {
         }
     }
 
+    /// Instruments whose book was dropped from some mailbox since the last call.
+    pub fn take_lost_books(&mut self) -> Vec<Name> {
+        if !std::mem::take(&mut self.books_lost) {
+            return Vec::new();
+        }
+        let mut lost: Vec<Name> = self.mailboxes.iter_mut().flat_map(Mailbox::take_lost_books).collect();
+        lost.sort_unstable();
+        lost.dedup();
+        lost
+    }
+
     /// True when a mailbox is so full of facts that no new orders may be made.
     pub fn is_pressed(&self) -> bool {
         self.mailboxes.iter().any(Mailbox::is_pressed)
@@ -284,17 +302,18 @@ impl Router {
     }
 }
 
-/// Offers an event to a mailbox, and lists the mailbox as one with work. False when it was refused.
+/// Offers an event to a mailbox, and lists the mailbox as one with work.
 fn put(
     mailbox: &mut Mailbox,
     ready: &mut VecDeque<MailboxId>,
     urgent: &mut VecDeque<MailboxId>,
     id: MailboxId,
     event: Event,
-) -> bool {
+) -> Offer {
     let is_urgent = event.lane() <= Lane::Orders;
-    if mailbox.offer(event) == Offer::Refused {
-        return false;
+    let offer = mailbox.offer(event);
+    if offer == Offer::Refused {
+        return offer;
     }
     if is_urgent {
         urgent.push_back(id);
@@ -303,7 +322,7 @@ fn put(
         mailbox.listed = true;
         ready.push_back(id);
     }
-    true
+    offer
 }
 
 /// The lane statistics of all mailboxes together: dispatched, dropped, conflated.
@@ -356,6 +375,18 @@ mod tests {
         assert!(router.publish(event(EventType::Signal, "a")));
         assert!(!router.publish(event(EventType::Signal, "a")));
         assert_eq!(router.stats().refused[Lane::Signals as usize], 1);
+    }
+
+    #[test]
+    fn a_lost_book_is_told_once() {
+        let mut router = Router::new();
+        let id = router.add_mailbox(Capacity::PerLane(1));
+        router.subscribe(id, EventType::OrderBook, Name::NONE);
+        router.publish(event(EventType::OrderBook, "a"));
+        assert!(router.take_lost_books().is_empty());
+        router.publish(event(EventType::OrderBook, "a"));
+        assert_eq!(router.take_lost_books(), [Name::intern("a")]);
+        assert!(router.take_lost_books().is_empty());
     }
 
     #[derive(Clone, Default)]

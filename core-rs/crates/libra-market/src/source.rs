@@ -1,6 +1,6 @@
 //! Where market data comes from: a source is pulled, one event at a time, in the order of its times.
 
-use libra_kernel::Event;
+use libra_kernel::{Event, Name};
 
 /// A stream of market events in time order: recorded files, a synthetic market.
 ///
@@ -12,6 +12,12 @@ pub trait Source: Send {
 
     /// The next event. Its `ts_ns` is the receive time and never goes back.
     fn next(&mut self) -> Option<Event>;
+
+    /// Asks for a snapshot of an instrument's book, for a consumer that lost it: a later `ORDER_BOOK` event will be one.
+    /// False where the source has none to give, as recorded files.
+    fn request_snapshot(&mut self, _instrument: Name) -> bool {
+        false
+    }
 
     /// What has been read, given out and refused so far.
     fn counters(&self) -> SourceCounters;

@@ -242,3 +242,31 @@ fn all_that_is_wrong_is_told_at_once() {
     let huge = SyntheticInstrument { lot_size: i64::MAX, ..btc() };
     assert!(SyntheticMarket::new(config(1, vec![huge])).is_err());
 }
+
+#[test]
+fn a_consumer_that_lost_its_book_gets_a_snapshot() {
+    let mut market = SyntheticMarket::new(config(3, vec![btc(), eth()])).unwrap();
+    let mut book = L2Book::new();
+    let instrument = btc().listing.instrument;
+    let mut updates = 0;
+    while updates < 60 {
+        let event = market.next().unwrap();
+        let Some(update) = event.payload.downcast::<BookUpdate>().filter(|_| event.instrument == instrument) else {
+            continue;
+        };
+        updates += 1;
+        match updates {
+            1..20 => {}
+            20 => {
+                assert!(book.is_synced());
+                book.clear();
+                assert!(market.request_snapshot(instrument));
+                assert!(!market.request_snapshot(Name::intern("nobody's")));
+                continue;
+            }
+            _ => {}
+        }
+        assert_eq!(book.apply(update), BookOutcome::Applied, "update {updates}");
+    }
+    assert!(book.is_synced());
+}

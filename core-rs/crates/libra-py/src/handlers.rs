@@ -39,7 +39,8 @@ pub struct Handler {
     batch: GilCell<Vec<Py<PyEvent>>>,
 }
 
-type HandlerList = Arc<[Arc<Handler>]>;
+/// The handlers of one event type, as they were when an event was taken up.
+pub type HandlerList = Arc<[Arc<Handler>]>;
 
 /// Handlers by event type.
 pub struct Subscriptions {
@@ -117,6 +118,16 @@ impl Subscriptions {
     #[inline]
     pub fn of(&self, event_type: EventType) -> HandlerList {
         self.by_type[event_type as usize].clone()
+    }
+
+    /// Takes every subscription out, to be dropped outside a borrow.
+    #[must_use]
+    pub fn take_all(&mut self) -> Vec<Arc<Handler>> {
+        let handlers: Vec<Arc<Handler>> = std::mem::take(&mut self.by_id).into_values().collect();
+        for handler in &handlers {
+            self.take_out(handler);
+        }
+        handlers
     }
 
     /// Ids of all subscriptions, in a fixed order.

@@ -14,6 +14,7 @@ pub use kind::{EventType, Lane, Policy};
 pub use market::{Aggressor, Bar, Quote, Trade};
 
 use crate::digest::Digest;
+use crate::fixed::{self, DecimalError};
 use crate::ids::{self, TraceId};
 use crate::name::Name;
 
@@ -145,6 +146,35 @@ impl Event {
         }
     }
 
+    /// The event with the prices and sizes of its quote, trade or bar in other decimals: exact, or an error. Larger
+    /// payloads are left to the crate that knows them.
+    pub fn rescaled(mut self, price_decimals: u8, size_decimals: u8) -> Result<Event, DecimalError> {
+        let (from_price, from_size) = (self.price_decimals, self.size_decimals);
+        let price = |units: &mut i64| fixed::rescale(units, from_price, price_decimals);
+        let size = |units: &mut i64| fixed::rescale(units, from_size, size_decimals);
+        match &mut self.payload {
+            Payload::Quote(quote) => {
+                price(&mut quote.bid)?;
+                price(&mut quote.ask)?;
+                size(&mut quote.bid_size)?;
+                size(&mut quote.ask_size)?;
+            }
+            Payload::Trade(trade) => {
+                price(&mut trade.price)?;
+                size(&mut trade.size)?;
+            }
+            Payload::Bar(bar) => {
+                for units in [&mut bar.open, &mut bar.high, &mut bar.low, &mut bar.close] {
+                    price(units)?;
+                }
+                size(&mut bar.volume)?;
+            }
+            Payload::Empty | Payload::Shared(_) => return Ok(self),
+        }
+        (self.price_decimals, self.size_decimals) = (price_decimals, size_decimals);
+        Ok(self)
+    }
+
     /// The lane that it rides.
     pub fn lane(&self) -> Lane {
         self.event_type.lane()
@@ -200,6 +230,18 @@ mod tests {
         assert_eq!(child.parent_span_id, root.span_id);
         assert_ne!(child.span_id, root.span_id);
         assert_eq!(root.parent_span_id, 0);
+    }
+
+    #[test]
+    fn rescaling_is_exact_or_an_error() {
+        let quote = Quote { bid: 1_005, ask: 1_010, bid_size: 2, ask_size: 3, ..Quote::default() };
+        let (source, instrument) = (Name::intern("test"), Name::intern("x"));
+        let event = Event::market(EventType::Quote, source, instrument, (1, 0), 1, Payload::Quote(quote));
+        let finer = event.clone().rescaled(3, 2).unwrap();
+        let Payload::Quote(quote) = finer.payload else { panic!("still a quote") };
+        assert_eq!((quote.bid, quote.ask_size, finer.price_decimals), (100_500, 300, 3));
+        assert_eq!(event.clone().rescaled(0, 0).unwrap_err(), DecimalError::TooPrecise);
+        assert_eq!(event.rescaled(18, 0).unwrap_err(), DecimalError::Overflow);
     }
 
     #[test]

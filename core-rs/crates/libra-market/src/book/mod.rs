@@ -15,6 +15,7 @@ use std::any::Any;
 
 use libra_kernel::SharedPayload;
 use libra_kernel::digest::Digest;
+use libra_kernel::fixed::{DecimalError, rescale};
 
 /// A price level: price and total size there, in units of the event's decimals. Size 0 removes the level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,18 @@ pub struct BookUpdate {
     pub bids: Vec<Level>,
     /// Asks, as the venue lists them.
     pub asks: Vec<Level>,
+}
+
+impl BookUpdate {
+    /// The update with prices and sizes in other decimals, each pair (price, size): exact, or an error.
+    pub fn rescaled(&self, from: (u8, u8), to: (u8, u8)) -> Result<BookUpdate, DecimalError> {
+        let mut update = self.clone();
+        for level in update.bids.iter_mut().chain(&mut update.asks) {
+            rescale(&mut level.price, from.0, to.0)?;
+            rescale(&mut level.size, from.1, to.1)?;
+        }
+        Ok(update)
+    }
 }
 
 impl SharedPayload for BookUpdate {

@@ -90,6 +90,11 @@ impl Ladder {
         }
     }
 
+    /// Nothing was told so far.
+    pub(super) fn forget(&mut self) {
+        self.told.clear();
+    }
+
     /// What changed since the last call, removed levels with size 0, as venue levels by ascending price.
     pub(super) fn tell(&mut self, tick_size: i64, lot_size: i64) -> Vec<Level> {
         let now = self.current();

@@ -160,6 +160,14 @@ impl Maker {
         })
     }
 
+    /// The next book event tells the whole book again.
+    pub(super) fn retell(&mut self) {
+        self.told_id = None;
+        self.joined = false;
+        self.bids.forget();
+        self.asks.forget();
+    }
+
     /// The whole book first, then what changed since the last time, linked by `previous_id` as futures are.
     fn book(&mut self, ts_ns: i64) -> Payload {
         // A deep level moves with every book event, so that there is something to tell.

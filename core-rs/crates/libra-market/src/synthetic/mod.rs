@@ -111,6 +111,11 @@ impl Source for SyntheticMarket {
         Some(Event::market(event_type, self.source, listing.instrument, listing.decimals(), ts_ns, payload))
     }
 
+    fn request_snapshot(&mut self, instrument: Name) -> bool {
+        let maker = self.makers.iter_mut().find(|maker| maker.listing().instrument == instrument);
+        maker.map(Maker::retell).is_some()
+    }
+
     fn counters(&self) -> SourceCounters {
         self.counters
     }

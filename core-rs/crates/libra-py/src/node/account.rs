@@ -319,12 +319,9 @@ impl NodeCore {
 }
 
 impl NodeCore {
-    /// Decimals of an instrument that some account may trade; eight each where none knows it.
+    /// Decimals of a listed instrument; eight each for any other.
     fn decimals_of(&self, py: Python<'_>, instrument: &str) -> (u8, u8) {
-        let id = Name::intern(instrument);
-        let state = self.state.borrow(py);
-        let known = state.desks.iter().find_map(|desk| desk.gate().account().instrument(id));
-        known.map_or((8, 8), |instrument| (instrument.price_decimals, instrument.size_decimals))
+        self.state.borrow(py).listed.get(&Name::intern(instrument)).copied().unwrap_or((8, 8))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use libra_kernel::Name;
+use libra_kernel::{Event, Name, Payload};
+use libra_market::book::BookUpdate;
 use libra_market::listing::{Listing, Listings};
 use libra_market::replay::{ReplayOptions, ReplaySource};
 use libra_market::source::{Problem, SourceCounters};
@@ -15,6 +16,7 @@ use pyo3::types::PyDict;
 
 use super::NodeCore;
 use crate::decimal;
+use crate::errors;
 use crate::event::PyEvent;
 use crate::trading::PyInstrument;
 
@@ -80,15 +82,40 @@ impl NodeCore {
         Ok(())
     }
 
-    /// A market event that came from Python: accounts see it, then it fans out. False when a subscriber refused it.
-    fn publish_market(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// The instruments that the node lists: market data from Python is brought into their decimals.
+    fn list_instruments(&self, py: Python<'_>, instruments: Vec<Bound<'_, PyInstrument>>) {
+        let mut state = self.state.borrow(py);
+        for instrument in instruments {
+            let instrument = &instrument.get().inner;
+            state.listed.insert(instrument.id, (instrument.price_decimals, instrument.size_decimals));
+        }
+    }
+
+    /// A market event that came from Python, about `instrument`: accounts see it, then it fans out. False when a
+    /// subscriber refused it; ValueError for a price or size that the instrument's decimals cannot express.
+    fn publish_market(&self, event: &Bound<'_, PyAny>, instrument: &str) -> PyResult<bool> {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
         let py = event.py();
-        let event = event.get().event.clone();
+        let mut event = event.get().event.clone();
+        event.instrument = Name::intern(instrument);
         let mut state = self.state.borrow(py);
         let state = &mut *state;
+        if let Some(&(price_decimals, size_decimals)) = state.listed.get(&event.instrument) {
+            let update = event.payload.downcast::<BookUpdate>();
+            event = match update {
+                Some(update) => {
+                    let scaled =
+                        update.rescaled((event.price_decimals, event.size_decimals), (price_decimals, size_decimals));
+                    let payload = Payload::shared(scaled.map_err(|error| errors::decimal(instrument, error))?);
+                    Event { payload, price_decimals, size_decimals, ..event }
+                }
+                None => {
+                    event.rescaled(price_decimals, size_decimals).map_err(|error| errors::decimal(instrument, error))?
+                }
+            };
+        }
         for desk in &mut state.desks {
             desk.on_market(&mut state.router, &event);
         }

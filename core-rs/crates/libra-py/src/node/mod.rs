@@ -12,6 +12,7 @@ mod inputs;
 mod run;
 mod slot;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use libra_kernel::edge::EdgeReceiver;
@@ -55,6 +56,8 @@ pub struct State {
     /// Sources of a simulated run; of a live one until its feed takes them.
     pub inputs: Inputs,
     pub desks: Vec<Desk>,
+    /// Decimals of the listed instruments.
+    pub listed: HashMap<Name, (u8, u8)>,
     /// What desks have to publish again, by desk.
     pub again: Vec<(usize, Vec<GateEvent>)>,
     /// Paper venues by their accounts.
@@ -103,6 +106,7 @@ impl NodeCore {
             garbage: Vec::new(),
             inputs: Inputs::default(),
             desks: Vec::new(),
+            listed: HashMap::new(),
             again: Vec::new(),
             venues: Vec::new(),
             feed: None,
@@ -204,6 +208,14 @@ impl NodeCore {
         Ok(handler.is_some())
     }
 
+    /// Takes all handlers of an actor out, and leaves the router's subscriptions as they are: what comes meanwhile waits
+    /// for the instance that is started next.
+    fn unsubscribe_all_handlers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all();
+        drop(handlers);
+        Ok(())
+    }
+
     /// Takes all subscriptions of an actor back.
     fn unsubscribe_all(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
         let ids = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.ids();
@@ -293,9 +305,14 @@ impl NodeCore {
 
     /// An async hook outside the mailbox (a start, a stop) runs in the actor's task: its events wait until
     /// [`NodeCore::resume`].
-    fn hold(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
-        slot_of(&mut self.state.borrow(py).slots, slot)?.suspended = true;
-        Ok(())
+    ///
+    /// False, and nothing done, when a handler is suspended there already.
+    fn hold(&self, py: Python<'_>, slot: usize) -> PyResult<bool> {
+        let mut state = self.state.borrow(py);
+        let place = slot_of(&mut state.slots, slot)?;
+        let free = !place.suspended;
+        place.suspended = true;
+        Ok(free)
     }
 
     /// Tells the guard whose code runs outside a handler (a start, a stop); None for nobody's.

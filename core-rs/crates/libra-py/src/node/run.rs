@@ -158,6 +158,10 @@ impl NodeCore {
                 state.router.deliver(event);
             }
         }
+        let lost = state.router.take_lost_books();
+        if let (Some(feed), false) = (&state.feed, lost.is_empty()) {
+            feed.request_snapshots(lost);
+        }
         taken
     }
 }

@@ -135,12 +135,18 @@ impl Desk {
         self.publish_order(router, now_ns, self.sources.execution, order.clone());
         if self.link.submit(now_ns, &order) {
             self.on_submitted(router, now_ns, id);
+        } else {
+            self.unsent.insert(id);
         }
     }
 
     /// May an order that a gateway outside is about to send still leave? The last look at the kill latch before the
-    /// bytes; an order that may not is rejected here and now.
+    /// bytes; an order that may not is rejected here and now. It says yes once an order, and never to one of an earlier
+    /// process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
+        if !self.unsent.remove(&id) {
+            return false;
+        }
         let Some(order) = self.gate.order(id) else { return false };
         if order.status != OrderStatus::New {
             return false;

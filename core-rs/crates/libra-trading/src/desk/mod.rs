@@ -72,6 +72,9 @@ pub struct Desk {
     link: Link,
     sources: Sources,
     causes: HashMap<ClientOrderId, Cause>,
+    /// Orders whose intent this process appended and that a gateway outside has not begun to send: each leaves the set
+    /// once. An order of an earlier process is never in it.
+    unsent: BTreeSet<ClientOrderId>,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
@@ -103,6 +106,7 @@ impl Desk {
             link: config.link,
             sources,
             causes: HashMap::new(),
+            unsent: BTreeSet::new(),
             reports: Vec::new(),
             latency: Latency::default(),
             input_ns: 0,
@@ -156,3 +160,6 @@ impl Desk {
         event
     }
 }
+
+#[cfg(test)]
+mod tests;

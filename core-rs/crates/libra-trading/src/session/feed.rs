@@ -26,6 +26,8 @@ struct Status {
     counters: Vec<SourceCounters>,
     problems: Vec<Problem>,
     ended: bool,
+    /// Instruments whose book some consumer lost.
+    lost_books: Vec<Name>,
 }
 
 /// A running feed. Dropping it stops the thread.
@@ -65,6 +67,11 @@ impl Feed {
     /// Problems that nobody has taken yet.
     pub fn take_problems(&self) -> Vec<Problem> {
         std::mem::take(&mut self.status().problems)
+    }
+
+    /// Asks the sources for snapshots of books that a consumer lost.
+    pub fn request_snapshots(&self, instruments: Vec<Name>) {
+        self.status().lost_books.extend(instruments);
     }
 
     /// True when all sources have ended; what they gave may still stand in the edge.
@@ -117,6 +124,7 @@ impl Player {
             } else {
                 self.advance_venues(now_ns);
                 self.edge.flush();
+                self.ask_for_snapshots();
                 if now_ns >= next_status_ns {
                     next_status_ns = now_ns + 50_000_000;
                     self.report_status(due_ns.is_none());
@@ -162,6 +170,14 @@ impl Player {
         let left_ns = (wake_ns - wall_ns()).clamp(0, LONGEST_SLEEP.as_nanos() as i64);
         // An order that is submitted meanwhile unparks the thread.
         std::thread::park_timeout(Duration::from_nanos(left_ns as u64));
+    }
+
+    fn ask_for_snapshots(&mut self) {
+        let mut lost = self.edge.take_lost_books();
+        lost.append(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner).lost_books);
+        for instrument in lost {
+            self.sources.iter_mut().any(|source| source.request_snapshot(instrument));
+        }
     }
 
     fn report_status(&mut self, ended: bool) {

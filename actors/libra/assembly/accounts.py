@@ -1,0 +1,159 @@
+"""Opens the account groups of a profile: their gates, their venues, and the four actors of each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from libra.assembly.load_class import load_class
+from libra.errors import ConfigError, StorageError
+from libra.execution import Execution
+from libra.gateways.actor import GatewayActor, check_reporting
+from libra.portfolio import Portfolio
+from libra.risk import Risk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libra.config import Settings
+    from libra.config.accounts import AccountGroupSettings, RiskSettings
+    from libra.core.node import Node
+    from libra.model import Instrument
+    from libra_core import AccountGroup, NodeCore
+
+__all__ = ["add_account_actors", "add_paper_venue", "open_account"]
+
+_MS = 1_000_000
+_STALE_AFTER_NS = 10_000_000_000
+
+
+def add_paper_venue(
+    core: NodeCore, settings: Settings, group: AccountGroupSettings, instruments: dict[str, Instrument]
+) -> None:
+    """Make the account's paper venue, where it trades on one."""
+    gateway = group.gateway
+    if gateway.kind != "paper":
+        return
+    known = [instruments[entry.id] for entry in settings.instruments_of(group.name)]
+    core.add_paper_venue(
+        group.name,
+        known,
+        venue=known[0].venue if known else "paper",
+        latency_ns=round(gateway.latency_ms * _MS),
+        slippage_ticks=gateway.slippage_ticks,
+        fill_on_touch=gateway.limit_fill == "touch",
+        stale_after_ns=_STALE_AFTER_NS,
+        seed=settings.node.seed,
+    )
+
+
+def open_account(
+    core: NodeCore, settings: Settings, group: AccountGroupSettings, instruments: dict[str, Instrument]
+) -> AccountGroup:
+    """Open an account's gate with its log.
+
+    Raises:
+        ConfigError: For limits or instruments that make no sense.
+        StorageError: For a log that cannot be had.
+    """
+    risk = group.risk
+    entries = settings.instruments_of(group.name)
+    try:
+        return core.open_account(
+            group.name,
+            [instruments[entry.id] for entry in entries],
+            [strategy.name for strategy in settings.strategies_of(group.name)],
+            balances=list(group.balances.items()),
+            sizing=(group.sizing.kind, group.sizing.value),
+            sizing_overrides=[(_id_of(settings, key), value) for key, value in group.sizing.per_symbol.items()],
+            allow_short=group.allow_short,
+            limits=_limits(risk),
+            limit_overrides=[
+                (_id_of(settings, key), {**_no_limits(), "max_position": own.max_position})
+                for key, own in risk.per_symbol.items()
+            ],
+            max_open_orders=risk.max_open_orders,
+            price_collar_bps=_bps(risk.price_collar_pct),
+            max_daily_loss=risk.max_daily_loss,
+            max_drawdown_bps=_bps(risk.max_drawdown_pct),
+            max_orders_per_second=risk.max_orders_per_second,
+            max_quote_age_ns=None if risk.max_quote_age_ms is None else risk.max_quote_age_ms * _MS,
+            log_path=_log_path(group),
+            sync_every_record=group.log.sync == "every_record",
+        )
+    except ValueError as error:
+        raise ConfigError(f"account {group.name}: {error}") from error
+    except OSError as error:
+        raise StorageError(f"account {group.name}: the order gate's log cannot be used: {error}") from error
+
+
+def add_account_actors(node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> None:
+    """Add portfolio, risk, execution and, for a venue outside, the gateway.
+
+    Args:
+        node: The node.
+        group: The account's settings.
+        account: Gives the opened account, when the actors start.
+    """
+    outside: list[GatewayActor] = []
+
+    def cancel(order_ids: list[str]) -> None:
+        if order_ids:
+            outside[-1].cancel(order_ids)
+
+    gateway = group.gateway
+    if gateway.kind == "python":
+        gateway_class = load_class(gateway.class_path)
+        options: dict[str, Any] = dict(gateway.options)
+
+        def make_gateway() -> GatewayActor:
+            made = gateway_class()
+            check_reporting(made, gateway.class_path)
+            outside.append(GatewayActor(made, account(), options))
+            return outside[-1]
+
+        node.add_actor(f"{group.name}.gateway", make_gateway)
+    on_paper = gateway.kind == "paper"
+    node.add_actor(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
+    node.add_actor(f"{group.name}.risk", lambda: Risk(account(), cancel))
+    node.add_actor(f"{group.name}.portfolio", lambda: Portfolio(account()))
+
+
+def _log_path(group: AccountGroupSettings) -> Path | None:
+    if group.log.path is None:
+        return None
+    path = Path(group.log.path)
+    if not group.log.resume and path.exists() and path.stat().st_size > 0:
+        raise ConfigError(
+            f"account {group.name}: {path} holds an earlier run; set log.resume = true to carry on, or name another file"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"account {group.name}: the folder of the log cannot be made: {error}") from error
+    return path
+
+
+def _limits(risk: RiskSettings) -> dict[str, Decimal | None]:
+    return {
+        **_no_limits(),
+        "max_position_notional": risk.max_position_notional,
+        "max_order_size": risk.max_order_size,
+        "max_order_notional": risk.max_order_notional,
+    }
+
+
+def _no_limits() -> dict[str, Decimal | None]:
+    return dict.fromkeys(("max_position", "max_position_notional", "max_order_size", "max_order_notional"))
+
+
+def _bps(percent: Decimal | None) -> int | None:
+    return None if percent is None else max(1, int(percent * 100))
+
+
+def _id_of(settings: Settings, key: str) -> str:
+    entry = settings.instrument(key)
+    if entry is None:
+        raise ConfigError(f"{key} is no listed instrument, or more than one venue lists it: write SYMBOL@VENUE")
+    return entry.id

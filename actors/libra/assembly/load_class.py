@@ -1,0 +1,64 @@
+"""A user's class by its path: ``package.module:Class`` or ``path/to/file.py:Class``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from libra.errors import ConfigError
+
+__all__ = ["load_class"]
+
+
+def load_class(class_path: str) -> type[Any]:
+    """Import a class.
+
+    Args:
+        class_path: The module, or the file, and the class's name behind a colon.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigError: When there is no such module, file or class, or its code fails while it is imported.
+    """
+    where, _, name = class_path.rpartition(":")
+    try:
+        module = _load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except Exception as error:
+        raise ConfigError(f"{class_path} cannot be imported: {_explain(error, where)}") from error
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        raise ConfigError(f"{class_path}: {where} has no class {name}")
+    return found
+
+
+def _load_file(path: Path) -> Any:  # noqa: ANN401 - a module
+    # Two files of one name must not take each other's place.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    name = f"_libra_user_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _explain(error: Exception, where: str) -> str:
+    """The error and the user's own line that raised it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(where).name)]
+    place = f"line {frames[-1].lineno}: " if frames and where.endswith(".py") else ""
+    return f"{place}{type(error).__name__}: {error}"

@@ -1,0 +1,259 @@
+"""The node that a profile describes: sources, account groups, strategies."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from libra.assembly import summary
+from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
+from libra.assembly.digest import run_identity
+from libra.assembly.instruments import native_instruments, scope_of
+from libra.assembly.load_class import load_class
+from libra.core.events import EventType
+from libra.core.node import Node, NodeOptions
+from libra.core.supervision import RestartPolicy
+from libra.errors import ConfigError
+from libra.gateways.market import MarketActor
+
+if TYPE_CHECKING:
+    from libra.config import Settings
+    from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
+    from libra.config.strategies import StrategySettings
+    from libra.core.actor import Actor
+    from libra_core import AccountGroup
+
+__all__ = ["RunResult", "TradingNode", "build"]
+
+_log = logging.getLogger(__name__)
+
+SIMULATION_START_NS = 1_704_067_200_000_000_000
+"""Where a simulated synthetic market begins: 2024-01-01, so that every run of a seed is the same."""
+
+EXIT_OK, EXIT_FAILED, EXIT_RISK_STOP = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        summary: What `libra run --json` prints.
+        exit_code: 0 ok, 1 failed, 3 a risk stop.
+        orders: A row for each order and each refused request.
+        fills: A row for each execution.
+        equity: A row for each note of a currency's equity.
+    """
+
+    summary: dict[str, Any]
+    exit_code: int
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    fills: list[dict[str, Any]] = field(default_factory=list)
+    equity: list[dict[str, Any]] = field(default_factory=list)
+
+
+def build(settings: Settings) -> TradingNode:
+    """The node that settings describe, ready to run.
+
+    Raises:
+        ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense.
+    """
+    return TradingNode(settings)
+
+
+class TradingNode(Node):
+    """A node with market data, accounts and strategies. Build one with `build`."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(_options(settings))
+        self.settings = settings
+        self.instruments = native_instruments(settings)
+        self.core.list_instruments(list(self.instruments.values()))
+        self.accounts: dict[str, AccountGroup] = {}
+        self.started_at = time.perf_counter()
+        self._killed = False
+        self._lost_input = False
+        if self.options.simulated:
+            self._add_source(SIMULATION_START_NS)
+            self.core.digest_blob(run_identity(settings))
+        self._add_market_actor()
+        for group in settings.account_groups:
+            add_account_actors(self, group, lambda name=group.name: self.accounts[name])
+        for strategy in settings.strategies:
+            self._add_strategy(strategy)
+
+    def run(
+        self, on_progress: Callable[[dict[str, Any]], None] | None = None, progress_interval_s: float = 0.25
+    ) -> RunResult:
+        """Run to the end.
+
+        Args:
+            on_progress: Called with a status every so often.
+            progress_interval_s: How often, in seconds.
+
+        Returns:
+            The summary, the exit code, and the rows of orders, fills and equity.
+        """
+        tell = None
+        if on_progress is not None:
+            show = on_progress
+
+            def tell() -> None:
+                self._report_problems()
+                show(summary.status(self))
+
+        self.started_at = time.perf_counter()
+        outcome = self.run_blocking(tell, progress_interval_s)
+        self._report_problems()
+        return RunResult(
+            summary=summary.summary(self, outcome),
+            exit_code=self._exit_code(failed=bool(outcome.failed) or not outcome.drained),
+            orders=summary.order_rows(self),
+            fills=summary.fill_rows(self),
+            equity=summary.equity_rows(self),
+        )
+
+    # Building --------------------------------------------------------------------------------------------------------
+
+    def _add_source(self, start_ns: int) -> None:
+        market = self.settings.market
+        try:
+            if market.kind == "synthetic":
+                self._add_synthetic(market, start_ns)
+            elif market.kind == "replay":
+                self._add_replay(market)
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(str(error)) from error
+
+    def _add_synthetic(self, market: SyntheticMarketSettings, start_ns: int) -> None:
+        by_symbol = {instrument.symbol: instrument for instrument in self.instruments.values()}
+        symbols = [
+            {
+                "instrument": by_symbol[symbol.symbol],
+                "start_price": symbol.start_price,
+                "volatility_bps": symbol.volatility_bps_per_sqrt_s,
+                "spread_ticks": symbol.spread_ticks,
+                "quote_rate_hz": symbol.quote_rate_hz,
+                "trade_rate_hz": symbol.trade_rate_hz,
+                "book_rate_hz": symbol.book_rate_hz,
+                "book_levels": symbol.book_levels,
+                "level_size": symbol.level_size,
+            }
+            for symbol in market.symbols
+        ]
+        self.core.add_synthetic(self.settings.node.seed, start_ns, symbols)
+
+    def _add_replay(self, market: ReplayMarketSettings) -> None:
+        self.core.add_replay(list(market.files), list(self.instruments.values()))
+
+    def _add_market_actor(self) -> None:
+        market = self.settings.market
+        if market.kind == "gateway":
+            self.endless = True
+            gateway_class = load_class(market.class_path)
+            self.add_actor("market", lambda m=market: self._make_market_actor(gateway_class, m))
+
+    def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
+        return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)
+
+    def _add_strategy(self, strategy: StrategySettings) -> None:
+        strategy_class = load_class(strategy.class_path)
+        if not all(hasattr(strategy_class, name) for name in ("on_start", "_attach", "_assign")):
+            raise ConfigError(f"{strategy.class_path} is no strategy: derive it from libra.strategies.Strategy")
+        scope = scope_of(strategy, self.instruments)
+
+        def make() -> Actor:
+            made: Any = strategy_class(dict(strategy.params))
+            made._assign(scope)  # noqa: SLF001 - the seam between a node and its strategies
+            return made  # type: ignore[no-any-return]
+
+        self.add_actor(strategy.name, make)
+
+    # Running ---------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        groups = self.settings.account_groups
+        for group in groups:
+            add_paper_venue(self.core, self.settings, group, self.instruments)
+        if not self.options.simulated and self.settings.market.kind != "gateway":
+            self._add_source(time.time_ns())
+            self.core.start_feed()
+        for group in groups:
+            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
+
+    def _opened(self) -> None:
+        self.core.publish_unconfirmed()
+        for strategy in self.settings.strategies:
+            self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
+
+    def _idle(self) -> None:
+        for account in self.accounts.values():
+            account.confirm()
+
+    def _stop_sources(self) -> None:
+        self.core.stop_feed()
+        for account in self.accounts.values():
+            account.stop_new_orders("the node is stopping")
+
+    def _actor_given_up(self, name: str) -> None:
+        if any(strategy.name == name for strategy in self.settings.strategies):
+            self._tell_strategy(EventType.STRATEGY_STOPPED, name)
+            for account in self.accounts.values():
+                self._cancel_outside(account, account.cancel_all(name))
+            return
+        account_name = name.rpartition(".")[0]
+        failed = self.accounts.get(account_name)
+        if failed is not None:
+            _log.error("account %s stops: its actor %s failed", account_name, name)
+            failed.stop_new_orders(f"{name} failed")
+            self._cancel_outside(failed, failed.cancel_all())
+
+    def _cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
+        """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
+        if order_ids:
+            actor: Any = self.actor_named(f"{account.name}.gateway")
+            if actor is not None:
+                actor.cancel(order_ids)
+
+    def _flush(self) -> None:
+        for strategy in self.settings.strategies:
+            if strategy.name not in self._outcome.failed:
+                self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
+        for account in self.accounts.values():
+            account.note_equity()
+            account.confirm()
+            account.flush()
+
+    def _tell_strategy(self, event_type: EventType, name: str) -> None:
+        self.core.emit(self.find_slot(name), event_type, {"strategy": name})
+
+    def _report_problems(self) -> None:
+        for place, message, fatal in self.core.source_problems():
+            self._lost_input |= fatal
+            _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
+
+    def _exit_code(self, *, failed: bool) -> int:
+        if failed or self._lost_input:
+            return EXIT_FAILED
+        stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
+        return EXIT_RISK_STOP if stopped else EXIT_OK
+
+
+def _options(settings: Settings) -> NodeOptions:
+    node = settings.node
+    supervision = node.supervision
+    return NodeOptions(
+        name=node.name,
+        simulated=node.clock == "simulated",
+        seed=node.seed,
+        speed=0.0 if isinstance(node.speed, str) else node.speed,
+        duration_s=node.duration_s,
+        drain_timeout_s=node.drain_timeout_s,
+        spin=node.spin,
+        restarts=RestartPolicy(
+            supervision.max_restarts, supervision.period_s, supervision.backoff_s, supervision.max_backoff_s
+        ),
+    )

@@ -1,0 +1,289 @@
+"""Actors: state and behaviour behind one mailbox, one event at a time.
+
+An actor overrides the hooks that it wants; each typed hook that it overrides subscribes it to that kind of event. Hooks
+may be sync or async; while an async one is suspended, the actor's later events wait. What a hook raises is a supervised
+failure (see ``libra.core.supervision``).
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from libra.core.events import Event, EventType
+from libra.core.mail import ActorRef, Ask, Tell
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from libra.core.clock import Clock
+    from libra.core.context import ActorContext
+    from libra.model import BookDelta, Fill, Order, Position, Quote, Signal, Trade
+
+__all__ = ["Actor", "ActorRef", "ActorState"]
+
+ORDER_EVENTS = (
+    EventType.ORDER_NEW,
+    EventType.ORDER_SUBMITTED,
+    EventType.ORDER_ACCEPTED,
+    EventType.ORDER_PARTIALLY_FILLED,
+    EventType.ORDER_FILLED,
+    EventType.ORDER_CANCELLED,
+    EventType.ORDER_EXPIRED,
+    EventType.ORDER_REJECTED,
+)
+"""The events that carry an order, each state of its life cycle one."""
+
+
+class ActorState(StrEnum):
+    """The life cycle: ``created -> starting -> running <-> degraded -> stopping -> stopped | failed``.
+
+    | from | to |
+    | --- | --- |
+    | created | starting |
+    | starting | running, failed |
+    | running | degraded (it failed and waits to be started anew), stopping, failed |
+    | degraded | starting, stopping, failed |
+    | stopping | stopped, failed |
+    """
+
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Actor:
+    """The base of every actor. Subclasses override hooks; they need no ``__init__``.
+
+    Attributes:
+        params: The actor's own parameters, as the profile has them.
+    """
+
+    _payload_hooks: ClassVar[dict[str, tuple[EventType, ...]]] = {
+        "on_tick": (EventType.TICK,),
+        "on_quote": (EventType.QUOTE,),
+        "on_trade": (EventType.TRADE,),
+        "on_bar": (EventType.BAR,),
+        "on_book": (EventType.ORDER_BOOK,),
+        "on_signal": (EventType.SIGNAL,),
+        "on_position": (EventType.POSITION_OPENED, EventType.POSITION_UPDATED, EventType.POSITION_CLOSED),
+        "on_balance": (EventType.BALANCE_UPDATED,),
+    }
+    """Hooks that are called with the payload alone, natively."""
+
+    params: dict[str, Any]
+    _context: ActorContext
+
+    def __init__(self, params: dict[str, Any] | None = None) -> None:
+        self.params = dict(params or {})
+
+    # What an actor is given ------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The actor's name, unique in its node: the source of its events."""
+        return self._context.name
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from, live or simulated."""
+        return self._context.clock
+
+    @property
+    def random(self) -> random.Random:
+        """A generator of its own, seeded by the run and the actor's name."""
+        return self._context.random
+
+    @property
+    def log(self) -> logging.Logger:
+        """A logger that names the actor."""
+        return self._context.log
+
+    @property
+    def state(self) -> ActorState:
+        """Where the actor stands in its life cycle."""
+        return self._context.state
+
+    @property
+    def ref(self) -> ActorRef:
+        """This actor's own address."""
+        return self._context.ref
+
+    @property
+    def current_event(self) -> Event | None:
+        """The event that is being handled; what the actor publishes is a child of it."""
+        return self._context.core.current(self._context.slot)
+
+    def actor(self, name: str) -> ActorRef:
+        """The address of another actor.
+
+        Raises:
+            KeyError: When the node has none of that name.
+        """
+        return self._context.find(name)
+
+    # What an actor does ----------------------------------------------------------------------------------------------
+
+    def emit(self, event_type: EventType, payload: object = None, *, instrument: str | None = None) -> bool:
+        """Publish an event, as a child of the one being handled; False when a subscriber refused it."""
+        return self._context.core.emit(self._context.slot, event_type, payload, instrument)
+
+    def subscribe(
+        self,
+        event_type: EventType,
+        handler: Callable[[Event], Awaitable[None] | None] | None = None,
+        *,
+        instruments: Iterable[str] = (),
+    ) -> str:
+        """Subscribe to a type of event: of some instruments, or of all. Without a handler `on_event` gets them.
+
+        Returns:
+            An id for `unsubscribe`.
+        """
+        call = self.on_event if handler is None else handler
+        return self._context.core.subscribe(self._context.slot, event_type, call, instruments=list(instruments))
+
+    def unsubscribe(self, subscription_id: str) -> bool:
+        """Take a subscription back; False when there is none of that id."""
+        return self._context.core.unsubscribe(self._context.slot, subscription_id)
+
+    def set_timer(self, name: str, delay_s: float, *, interval_s: float = 0.0) -> None:
+        """Have `on_timer(name)` called after a delay, and every ``interval_s`` after that. A name is set once: again
+        means anew.
+        """
+        self._context.set_timer(name, delay_s, interval_s)
+
+    def cancel_timer(self, name: str) -> bool:
+        """Take a timer back; False when none of that name is set."""
+        return self._context.cancel_timer(name)
+
+    def stop(self) -> None:
+        """Ask to be stopped when the event being handled is done."""
+        self._context.request_stop()
+
+    # Hooks -----------------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> Awaitable[None] | None:
+        """The actor starts: called before its first event, and again on a fresh instance after each restart."""
+
+    def on_stop(self) -> Awaitable[None] | None:
+        """The actor stops, in an orderly way; not called when it failed."""
+
+    def on_event(self, event: Event) -> Awaitable[None] | None:
+        """An event of a type subscribed to without a handler of its own."""
+
+    def on_message(self, message: Any) -> Any:  # noqa: ANN401 - whatever actors send each other
+        """A message of another actor; what it returns is the reply to an ``ask``."""
+
+    def on_timer(self, name: str) -> Awaitable[None] | None:
+        """A timer is due."""
+
+    def on_tick(self, tick: Any) -> Awaitable[None] | None:  # noqa: ANN401 - a gateway's own payload
+        """A price update of a gateway that knows no finer kind."""
+
+    def on_quote(self, quote: Quote) -> Awaitable[None] | None:
+        """The best bid and offer changed."""
+
+    def on_trade(self, trade: Trade) -> Awaitable[None] | None:
+        """The market traded."""
+
+    def on_bar(self, bar: Any) -> Awaitable[None] | None:  # noqa: ANN401 - a Bar
+        """An interval ended."""
+
+    def on_book(self, delta: BookDelta) -> Awaitable[None] | None:
+        """An order book changed."""
+
+    def on_signal(self, signal: Signal) -> Awaitable[None] | None:
+        """A strategy said what it thinks."""
+
+    def on_order(self, order: Order) -> Awaitable[None] | None:
+        """An order came to a new state."""
+
+    def on_fill(self, fill: Fill) -> Awaitable[None] | None:
+        """A part of an order was executed."""
+
+    def on_position(self, position: Position) -> Awaitable[None] | None:
+        """A position changed."""
+
+    def on_balance(self, balance: Any) -> Awaitable[None] | None:  # noqa: ANN401 - a Balance
+        """A balance changed."""
+
+    def on_risk(self, event: Event) -> Awaitable[None] | None:
+        """A limit was hit, equity fell, or the kill switch was set or taken back."""
+
+    def snapshot(self) -> object:
+        """The state to be restored elsewhere or later; None for none."""
+        return None
+
+    def restore(self, state: object) -> None:
+        """Take over a state that `snapshot` gave."""
+
+    # How hooks are wired ---------------------------------------------------------------------------------------------
+
+    def _instruments(self) -> list[str]:
+        """The instruments that typed market data hooks are about; empty for all."""
+        return []
+
+    def _attach(self, context: ActorContext) -> None:
+        self._context = context
+        core, slot = context.core, context.slot
+        core.subscribe(slot, EventType.MESSAGE, self._receive)
+        core.subscribe(slot, EventType.TIMER, self._timer_due)
+        instruments = self._instruments()
+        for hook, event_types in self._payload_hooks.items():
+            if self._overrides(hook):
+                for event_type in event_types:
+                    core.subscribe(slot, event_type, getattr(self, hook), instruments=instruments, payload=True)
+        if self._overrides("on_order") or self._overrides("on_fill"):
+            for event_type in ORDER_EVENTS:
+                core.subscribe(slot, event_type, self._order_changed, instruments=instruments)
+        if self._overrides("on_risk"):
+            for event_type in (
+                EventType.RISK_LIMIT_BREACH,
+                EventType.DRAWDOWN_WARNING,
+                EventType.CIRCUIT_BREAKER,
+                EventType.TRADING_RESUMED,
+            ):
+                core.subscribe(slot, event_type, self.on_risk)
+
+    def _overrides(self, hook: str) -> bool:
+        return getattr(type(self), hook) is not getattr(Actor, hook)
+
+    def _wants_order(self, order: Order) -> bool:  # noqa: ARG002 - subclasses look at it
+        return True
+
+    def _order_changed(self, event: Event) -> Awaitable[None] | None:
+        order = event.payload
+        if not self._wants_order(order):
+            return None
+        first = self.on_order(order)
+        if event.event_type not in (EventType.ORDER_PARTIALLY_FILLED, EventType.ORDER_FILLED):
+            return first
+        fill = order.last_fill
+        second = self.on_fill(fill) if fill is not None else None
+        if first is None or second is None:
+            return first or second
+        return _both(first, second)
+
+    def _receive(self, event: Event) -> Awaitable[None] | None:
+        letter = event.payload
+        if isinstance(letter, Ask):
+            return letter.answer(self.on_message)
+        message = letter.message if isinstance(letter, Tell) else letter
+        result = self.on_message(message)
+        return result if hasattr(result, "__await__") else None
+
+    def _timer_due(self, event: Event) -> Awaitable[None] | None:
+        name = self._context.timer_name(event.payload)
+        return None if name is None else self.on_timer(name)
+
+
+async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
+    await first
+    await second

@@ -1,0 +1,105 @@
+"""What a node gives an actor: its place, its clock, its timers."""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING, Any, Protocol
+
+from libra.core.clock import Clock
+from libra.core.mail import ActorRef
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from libra.core.actor import ActorState
+    from libra_core import NodeCore
+
+__all__ = ["ActorContext", "Switchboard"]
+
+_NS = 1_000_000_000
+
+
+class Switchboard(Protocol):
+    """What actors and addresses need of their node."""
+
+    core: NodeCore
+
+    async def await_reply(self, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
+        """Wait for a reply, on the clock of the actor that waits."""
+
+    async def sleep(self, slot: int, seconds: float) -> None:
+        """Suspend an actor's handler on the node's clock."""
+
+    def find_slot(self, name: str) -> int:
+        """The slot of an actor. KeyError when there is none of that name."""
+
+    def state_of(self, slot: int) -> ActorState:
+        """Where an actor stands."""
+
+    def request_stop(self, slot: int) -> None:
+        """An actor asks to be stopped."""
+
+
+class ActorContext:
+    """An actor's side of its node. One for each instance: a restarted actor gets a fresh one.
+
+    Args:
+        name: The actor's name.
+        slot: Its place in the node's native side.
+        switchboard: The node.
+        seed: The seed of the run.
+    """
+
+    def __init__(self, name: str, slot: int, switchboard: Switchboard, seed: int) -> None:
+        self.name = name
+        self.slot = slot
+        self.core = switchboard.core
+        self.log = logging.getLogger(f"libra.actor.{name}")
+        # Text seeds are hashed with SHA-512, which does not depend on PYTHONHASHSEED.
+        self.random = random.Random(f"{seed}/{name}")  # noqa: S311 - a simulation's randomness, not a secret's
+        self.clock = Clock(self.core, self._sleep)
+        self.ref = ActorRef(name, slot, switchboard, slot)
+        self._switchboard = switchboard
+        self._timers: dict[str, int] = {}
+        self._names: dict[int, tuple[str, bool]] = {}
+
+    @property
+    def state(self) -> ActorState:
+        """Where the actor stands in its life cycle."""
+        return self._switchboard.state_of(self.slot)
+
+    def find(self, name: str) -> ActorRef:
+        """The address of another actor, with this one as the sender."""
+        return ActorRef(name, self._switchboard.find_slot(name), self._switchboard, self.slot)
+
+    def request_stop(self) -> None:
+        """The actor asks to be stopped."""
+        self._switchboard.request_stop(self.slot)
+
+    def set_timer(self, name: str, delay_s: float, interval_s: float) -> None:
+        """Set the timer ``name``, anew where it was set."""
+        self.cancel_timer(name)
+        timer = self.core.set_timer(self.slot, round(delay_s * _NS), round(interval_s * _NS))
+        self._timers[name] = timer
+        self._names[timer] = (name, interval_s > 0)
+
+    def cancel_timer(self, name: str) -> bool:
+        """Take the timer ``name`` back."""
+        timer = self._timers.pop(name, None)
+        if timer is None:
+            return False
+        self._names.pop(timer, None)
+        return self.core.cancel_timer(timer)
+
+    def timer_name(self, timer: int) -> str | None:
+        """The name of a timer that is due; None when it was taken back meanwhile."""
+        name, repeats = self._names.get(timer, (None, False))
+        if name is not None and not repeats:
+            del self._names[timer]
+            if self._timers.get(name) == timer:
+                del self._timers[name]
+        return name
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._switchboard.sleep(self.slot, seconds)

@@ -1,0 +1,115 @@
+"""Messages between actors: addresses, letters and replies.
+
+A message travels as a ``MESSAGE`` event into one mailbox; the reply to an ``ask`` passes beside the mailbox, into the
+future of whoever asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from libra.core.events import EventType
+from libra.errors import LibraError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from libra.core.context import Switchboard
+
+__all__ = ["ActorRef", "Ask", "AskFailed", "Tell"]
+
+
+class AskFailed(LibraError):  # noqa: N818 - what happened to an ask
+    """The asked actor raised, refused the message, or is no more."""
+
+
+class Tell:
+    """A message that nobody waits for."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: object) -> None:
+        self.message = message
+
+
+class Ask:
+    """A message whose sender waits for the reply."""
+
+    __slots__ = ("_reply", "message")
+
+    def __init__(self, message: object, reply: asyncio.Future[Any]) -> None:
+        self.message = message
+        self._reply = reply
+
+    def answer(self, handler: Callable[[Any], Any]) -> Awaitable[None] | None:
+        """Let ``handler`` answer. What it raises reaches the asker as `AskFailed`, and the supervisor as it is."""
+        try:
+            result = handler(self.message)
+        except Exception as error:
+            self._fail(error)
+            raise
+        if hasattr(result, "__await__"):
+            return self._answer_later(result)
+        self._set(result)
+        return None
+
+    async def _answer_later(self, result: Awaitable[Any]) -> None:
+        try:
+            self._set(await result)
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _set(self, result: object) -> None:
+        if not self._reply.done():
+            self._reply.set_result(result)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._reply.done():
+            self._reply.set_exception(AskFailed(f"{type(error).__name__}: {error}"))
+
+
+class ActorRef:
+    """The address of an actor. It stays valid over restarts of the actor.
+
+    Args:
+        name: The actor's name.
+        slot: Its place in the node.
+        switchboard: Who delivers.
+        sender: The slot of the actor that holds this address, if one does.
+    """
+
+    __slots__ = ("_sender", "_slot", "_switchboard", "name")
+
+    def __init__(self, name: str, slot: int, switchboard: Switchboard, sender: int | None = None) -> None:
+        self.name = name
+        self._slot = slot
+        self._switchboard = switchboard
+        self._sender = sender
+
+    def tell(self, message: object) -> bool:
+        """Put a message into the actor's mailbox; False when it was refused, or the actor is no more."""
+        return self._switchboard.core.send(self._slot, EventType.MESSAGE, self._sender, Tell(message))
+
+    async def ask(self, message: object, *, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - the timeout is the actor's clock's
+        """Send a message and wait for the reply.
+
+        Args:
+            message: What is asked.
+            timeout: Seconds on the asking actor's clock.
+
+        Returns:
+            What the other actor's ``on_message`` returned.
+
+        Raises:
+            TimeoutError: When no reply came in time.
+            AskFailed: When the message was refused, or the other actor raised.
+        """
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self._switchboard.core.send(self._slot, EventType.MESSAGE, self._sender, Ask(message, reply)):
+            raise AskFailed(f"{self.name} does not take the message: it is stopped, or its mailbox is full")
+        return await self._switchboard.await_reply(reply, self._sender, timeout)
+
+    def __repr__(self) -> str:
+        return f"ActorRef({self.name!r})"

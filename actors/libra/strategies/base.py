@@ -1,0 +1,137 @@
+"""The base class of strategies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from libra.core.actor import Actor
+from libra.model import OrderSide, TimeInForce
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from libra.model import Fill, Instrument, Order, SignalType
+    from libra.strategies.scope import Scope
+
+__all__ = ["Strategy"]
+
+
+class Strategy(Actor):
+    """An actor that watches instruments and says what it thinks of them.
+
+    Typed hooks (``on_quote``, ``on_trade``, ``on_book``, ``on_bar``) get the market data of its own symbols, ``on_order``
+    and ``on_fill`` what became of its own orders.
+
+    Example:
+        >>> from libra.model import SignalType
+        >>> class BuyOnce(Strategy):
+        ...     def on_start(self):
+        ...         self.done = False
+        ...
+        ...     def on_quote(self, quote):
+        ...         if not self.done:
+        ...             self.done = self.signal(quote.symbol, SignalType.LONG, reason="a first quote")
+    """
+
+    _scope: Scope
+
+    @property
+    def account(self) -> str:
+        """The account group that it trades for."""
+        return self._scope.account
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Its symbols, in CCXT notation."""
+        return tuple(name.partition("@")[0] for name in self._scope.names)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Its listed instruments, by symbol."""
+        return self._scope.instruments
+
+    def signal(
+        self,
+        symbol: str,
+        signal_type: SignalType,
+        *,
+        strength: float = 1.0,
+        price: Decimal | str | None = None,
+        ttl_s: float = 0.0,
+        reason: str = "",
+    ) -> bool:
+        """Say what to do with an instrument.
+
+        Args:
+            symbol: One of its symbols.
+            signal_type: LONG, SHORT, CLOSE_LONG, CLOSE_SHORT or HOLD.
+            strength: 0 to 1, scales the size.
+            price: A limit price; None for a market order.
+            ttl_s: Seconds after which the signal is dropped; 0 for never.
+            reason: For people.
+
+        Returns:
+            False when the queue of signals is full.
+
+        Raises:
+            KeyError: For a symbol that it does not trade.
+        """
+        context = self._context
+        instrument = self._scope.instruments[symbol].id
+        return context.core.emit_signal(
+            context.slot, instrument, signal_type, strength, price, round(ttl_s * 1e9), reason
+        )
+
+    def submit(
+        self,
+        symbol: str,
+        side: OrderSide,
+        size: Decimal | str | int,
+        *,
+        price: Decimal | str | None = None,
+        time_in_force: TimeInForce | None = None,
+        ttl_s: float = 0.0,
+    ) -> str | None:
+        """Ask for an order of its own; it takes the same way through risk as any other.
+
+        Args:
+            symbol: One of its symbols.
+            side: BUY or SELL.
+            size: In size units of the instrument: base currency, or contracts.
+            price: A limit price; None for a market order.
+            time_in_force: GTC for a limit order, IOC for a market order where left out.
+            ttl_s: Seconds after which it must not leave any more; 0 for never.
+
+        Returns:
+            The id that the order will have, or None when the queue of requests is full.
+        """
+        context = self._context
+        default = TimeInForce.IOC if price is None else TimeInForce.GTC
+        return context.core.emit_order_request(
+            context.slot,
+            self.account,
+            self._scope.instruments[symbol].id,
+            side,
+            size,
+            price,
+            time_in_force or default,
+            round(ttl_s * 1e9),
+            None,
+        )
+
+    def cancel(self, order_id: str) -> bool:
+        """Ask to cancel an order; False when the queue of requests is full."""
+        return self._context.core.emit_cancel_request(self._context.slot, self.account, order_id)
+
+    def _assign(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def _instruments(self) -> list[str]:
+        return list(self._scope.names)
+
+    def _wants_order(self, order: Order) -> bool:
+        return order.strategy == self._context.name
+
+    def on_fill(self, fill: Fill) -> None:
+        """A part of one of its orders was executed."""

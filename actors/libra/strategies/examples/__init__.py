@@ -1,0 +1,1 @@
+"""Examples: strategies to read, to run, and to copy from."""

@@ -1,0 +1,5 @@
+"""Streaming indicators, native: a value in, the indicator's value out once enough are in."""
+
+from libra_core import Sma
+
+__all__ = ["Sma"]
