@@ -83,7 +83,7 @@ class StreamGateway(ABC):
             if count % _GIVE_WAY_EVERY == 0:
                 await asyncio.sleep(0)
 
-    async def order(self, order: Order) -> str | None:
+    async def order(self, order: Order) -> str | None:  # noqa: ARG002 - nobody takes it
         """Refused: there is nobody to trade with."""
         raise GatewayError(f"{self._name} gives market data only; wrap it in PaperGateway to trade")
 

@@ -106,7 +106,7 @@ async def test_a_paper_gateway_trades_against_its_market():
     await gateway.disconnect()
     reports = [report async for report in gateway.stream_reports()]
     mine = [report for report in reports if report.order_id == order.order_id]
-    assert [report.status for report in mine][0] == "ACCEPTED"
+    assert mine[0].status == "ACCEPTED"
     fills = [report for report in mine if report.status == "FILLED"]
     assert sum(report.size for report in fills) == Decimal("0.010")
     fees = sum(report.fee for report in fills)
