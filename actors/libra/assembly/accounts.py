@@ -126,7 +126,7 @@ def _log_path(group: AccountGroupSettings) -> Path | None:
     path = Path(group.log.path)
     if not group.log.resume and path.exists() and path.stat().st_size > 0:
         raise ConfigError(
-            f"account {group.name}: {path} holds an earlier run; set log.resume = true to carry on, or name another file"
+            f"account {group.name}: {path} holds an earlier run; set log.resume = true to carry on, or name a new file"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -146,7 +146,9 @@ def _last_order_row(order: Order, node: TradingNode) -> dict[str, Any]:
     row = _order_row(order)
     if order.price is None and order.filled:
         instrument = node.instruments[order.instrument]
-        row["price"] = round(order.filled_notional / (order.filled * instrument.contract_size), instrument.price_decimals)
+        row["price"] = round(
+            order.filled_notional / (order.filled * instrument.contract_size), instrument.price_decimals
+        )
     return row
 
 

@@ -1,7 +1,7 @@
 """What a gateway written in Python has to offer.
 
-`Gateway` is the whole of it for market data and for sending orders. One that also tells what becomes of orders implements
-`ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as reports.
+`Gateway` is the whole of it for market data and for sending orders. One that also tells what becomes of orders
+implements `ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as reports.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class ReportingGateway(Gateway, Protocol):
         """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once."""
 
     async def query_order(self, order_id: str) -> Sequence[OrderReport]:
-        """Everything the venue knows of an order, by our id: its state and its executions; one ``NOT_FOUND`` report
-        for an order that it does not know.
+        """Everything the venue knows of an order, by our id: its state and its executions.
+
+        One ``NOT_FOUND`` report for an order that it does not know.
         """

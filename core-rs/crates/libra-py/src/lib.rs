@@ -6,6 +6,7 @@
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
 //! - [`bus`] — the bare message bus;
 //! - [`node`] — a node's router, actors, timers and runs;
+//! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
@@ -15,6 +16,7 @@ mod decimal;
 mod enums;
 mod errors;
 mod event;
+mod gateways;
 mod gil;
 mod handlers;
 mod market_data;
@@ -32,5 +34,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     trading::register(module)?;
     bus::register(module)?;
     node::register(module)?;
+    gateways::register(module)?;
     Ok(())
 }
