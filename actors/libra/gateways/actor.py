@@ -27,7 +27,10 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
 
 
 class _StreamLost:
-    """To itself: the stream of reports is no more."""
+    """To itself: a stream of reports is no more."""
+
+    def __init__(self, reader: asyncio.Task[None] | None) -> None:
+        self.reader = reader
 
 
 class GatewayActor(Actor):
@@ -104,9 +107,10 @@ class GatewayActor(Actor):
 
     async def on_message(self, message: object) -> None:
         """The stream of reports is no more: without it nothing is known, so the actor fails and is started anew."""
-        if not isinstance(message, _StreamLost) or self._reader is None:
-            return
         reader = self._reader
+        # It may be of the instance before.
+        if not isinstance(message, _StreamLost) or reader is None or message.reader is not reader:
+            return
         self._account.begin_reconciling()
         await self._let_go()
         with suppress(Exception):
@@ -131,7 +135,7 @@ class GatewayActor(Actor):
     def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
         """Look for orders and cancels that were not answered, and ask."""
         if self._reader is not None and self._reader.done():
-            self._context.ref.tell(_StreamLost())
+            self._context.ref.tell(_StreamLost(self._reader))
             return
         if not self._gateway.is_connected:
             self._out_of_sight()
@@ -281,7 +285,7 @@ class GatewayActor(Actor):
                 self._book(report)
         finally:
             self._account.begin_reconciling()
-            self._context.ref.tell(_StreamLost())
+            self._context.ref.tell(_StreamLost(asyncio.current_task()))
 
     def _book(self, report: OrderReport) -> None:
         order = self._account.order(report.order_id) if report.status in _ENDS else None
