@@ -37,7 +37,7 @@ def test_the_modules_names():
 
 
 def test_event_types_and_their_lanes():
-    assert PROMISED <= set(EventType.__members__)
+    assert set(EventType.__members__) >= PROMISED
     assert [lane.name for lane in Priority] == ["RISK", "ORDERS", "SIGNALS", "MARKET_DATA"]
     assert sorted(Priority) == [Priority.RISK, Priority.ORDERS, Priority.SIGNALS, Priority.MARKET_DATA]
     assert set(EVENT_PRIORITY_MAP) == set(EventType)
