@@ -455,4 +455,3 @@ class Node:
         while True:
             await asyncio.sleep(interval_s)
             on_progress()
-
