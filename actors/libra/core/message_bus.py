@@ -108,7 +108,9 @@ class MessageBus(BusCore):
         await asyncio.sleep(0)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
         background, self._background = self._background, None
         if background is not None:

@@ -115,7 +115,6 @@ class Node:
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
         self.core = NodeCore(simulated=options.simulated)
-        self.core.set_on_failure(self._hook_raised)
         self._places: dict[int, _Place] = {}
         self._by_name: dict[str, int] = {}
         self._sleepers: dict[int, _Sleeper] = {}
@@ -132,7 +131,6 @@ class Node:
         self._engine: Engine | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._supervisor = self.core.add_actor(_SUPERVISOR)
-        self.core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
 
     # Building --------------------------------------------------------------------------------------------------------
 
@@ -204,6 +202,9 @@ class Node:
             raise RuntimeError("a node runs once: make another one")
         self._has_run = True
         options = self.options
+        # From here until `release` the node and its native side hold each other.
+        self.core.set_on_failure(self._hook_raised)
+        self.core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
         in_main_thread = threading.current_thread() is threading.main_thread()
         self.core.install_guard(options.drain_timeout_s, options.signals and in_main_thread)
         progress = None
@@ -301,9 +302,7 @@ class Node:
         finally:
             self._get_up(timer)
 
-    async def await_reply(
-        self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float
-    ) -> Any:  # noqa: ANN401
+    async def await_reply(self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
         """Wait for the reply to a letter, on the clock of the actor that waits."""
         if sender is None:
             return await asyncio.wait_for(reply, timeout_s)
@@ -380,11 +379,11 @@ class Node:
         self.core.note_running_slot(place.slot)
         try:
             place.actor = place.factory()
-            place.actor._attach(ActorContext(place.name, place.slot, self, self.options.seed))  # noqa: SLF001
+            place.actor._attach(ActorContext(place.name, place.slot, self, self.options.seed))
             started = place.actor.on_start()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
+        except BaseException as error:
             self._failed(place, error, None)
             return
         finally:
@@ -427,7 +426,7 @@ class Node:
         if self._stopping or place.state not in (ActorState.STARTING, ActorState.RUNNING):
             return
         if place.actor is not None and hasattr(place.actor, "_context"):
-            place.actor._context.retire()  # noqa: SLF001 - a node's own seam
+            place.actor._context.retire()
         place.actor = None
         self._end_timers(place.slot)
         if place.stop_asked:
@@ -501,6 +500,7 @@ class Node:
         if worker is None or not worker.is_busy or place.state is ActorState.FAILED:
             return True
         asleep = any(sleeper.slot == place.slot for sleeper in self._sleepers.values())
+        self.core.set_paused(place.slot, True)  # noqa: FBT003 - what waits behind it is thrown away, and counted
         worker.end_handler()
         ended = await engine.settle(deadline) and not worker.is_busy
         if asleep and ended:
@@ -523,7 +523,7 @@ class Node:
             stopping = actor.on_stop()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
+        except BaseException as error:
             self._failed(place, error, None)
             stopping = None
         finally:
@@ -569,6 +569,7 @@ class Node:
         self.core.stop_feed()
         if self._is_simulating:
             self.core.leave_simulation()
+        self.core.release()
 
     def _changed(self) -> None:
         if self._engine is not None:
@@ -578,4 +579,3 @@ class Node:
         while True:
             await asyncio.sleep(interval_s)
             on_progress()
-
