@@ -8,7 +8,9 @@ flushes what must not be lost.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +38,8 @@ _log = logging.getLogger(__name__)
 _SUPERVISOR = "supervisor"
 _PATIENCE, _DEADLINE = 0.6, 0.75
 """Of a drain's time: when handlers that have not ended are cancelled, and when they must have. The rest is the guard's."""
+_LEAST_S = 0.1
+_SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
 """A slow disk is no actor's fault."""
 
@@ -231,6 +235,8 @@ class Node:
             await self._close()
         if self._time_is_over:
             self._outcome.why = "ended"
+        if self.core.stop_signal() is not None and in_main_thread:
+            atexit.register(_end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
 
     # What a subclass adds --------------------------------------------------------------------------------------------
@@ -492,7 +498,9 @@ class Node:
         self._outcome.drained = drained
         self.core.extend_drain(_FLUSH_S)
         self._flush()
-        self.core.extend_drain(self.options.drain_timeout_s)
+        # Whoever still clings to the loop has what is left of the drain's time.
+        left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
+        self.core.extend_drain(max(left_s, _LEAST_S))
 
     async def _end_handler(self, place: _Place, engine: Engine, deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
@@ -579,3 +587,9 @@ class Node:
         while True:
             await asyncio.sleep(interval_s)
             on_progress()
+
+
+def _end_undisturbed(until: float) -> None:
+    """The interpreter gives SIGINT back while it ends: a Ctrl-C that is delivered twice must not change the exit code."""
+    if time.monotonic() < until and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
