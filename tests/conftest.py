@@ -12,12 +12,10 @@ from libra.core.actor import Actor, ActorRef
 from libra.core.node import Node, NodeOptions, Outcome
 from libra.model import ContractKind, Instrument
 
+pytest_plugins = ("tests.strict_skips",)
+
 T0_NS = 1_723_161_600_000_000_000
 """Where made-up recordings begin."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes seconds; leave out with -m 'not slow'")
 
 
 def quote_frame(number: int, bid: str = "100.00", ask: str = "100.01", symbol: str = "BTCUSDT") -> str:

@@ -66,13 +66,13 @@ def status(node: TradingNode) -> dict[str, Any]:
                     "symbol": instrument.partition("@")[0],
                     "bid": bid,
                     "ask": ask,
-                    "last": None,
                     "position": position["size"] if position else Decimal(0),
                     "unrealised": position["unrealised"] if position else Decimal(0),
-                    "events": None,
+                    "realised": position["realised"] if position else Decimal(0),
+                    "trades": position["trades"] if position else 0,
                 }
             )
-    last_orders = [row for account in accounts for row in map(_order_row, account.last_orders(_LAST_ORDERS))]
+    last_orders = [_last_order_row(order, node) for account in accounts for order in account.last_orders(_LAST_ORDERS)]
     return {
         "time_ns": node.core.now_ns(),
         "elapsed_s": elapsed_s,
@@ -139,6 +139,17 @@ def _order_row(order: Order) -> dict[str, Any]:
         "client_order_id": order.order_id,
         "venue_order_id": order.venue_order_id,
     }
+
+
+def _last_order_row(order: Order, node: TradingNode) -> dict[str, Any]:
+    """As people look at it: a market order's price is what it got, on average."""
+    row = _order_row(order)
+    if order.price is None and order.filled:
+        instrument = node.instruments[order.instrument]
+        row["price"] = round(
+            order.filled_notional / (order.filled * instrument.contract_size), instrument.price_decimals
+        )
+    return row
 
 
 def _fill_row(account: str, fill: Fill, node: TradingNode) -> dict[str, Any]:

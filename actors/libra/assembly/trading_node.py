@@ -13,7 +13,7 @@ from libra.assembly.accounts import add_account_actors, add_paper_venue, open_ac
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.load_class import load_class
-from libra.core.events import EventType
+from libra.core.events import Event, EventType
 from libra.core.node import Node, NodeOptions
 from libra.core.supervision import RestartPolicy
 from libra.errors import ConfigError
@@ -167,7 +167,7 @@ class TradingNode(Node):
 
         def make() -> Actor:
             made: Any = strategy_class(dict(strategy.params))
-            made._assign(scope)  # noqa: SLF001 - the seam between a node and its strategies
+            made._assign(scope)
             return made  # type: ignore[no-any-return]
 
         self.add_actor(strategy.name, make)
@@ -185,6 +185,7 @@ class TradingNode(Node):
             self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
 
     def _opened(self) -> None:
+        self._tell_gateway(EventType.GATEWAY_CONNECTED)
         self.core.publish_unconfirmed()
         for strategy in self.settings.strategies:
             self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
@@ -195,6 +196,7 @@ class TradingNode(Node):
 
     def _stop_sources(self) -> None:
         self.core.stop_feed()
+        self._tell_gateway(EventType.GATEWAY_DISCONNECTED)
         for account in self.accounts.values():
             account.stop_new_orders("the node is stopping")
 
@@ -226,6 +228,12 @@ class TradingNode(Node):
             account.note_equity()
             account.confirm()
             account.flush()
+
+    def _tell_gateway(self, event_type: EventType) -> None:
+        """The native feeds are gateways as well; one in Python speaks for itself."""
+        kind = self.settings.market.kind
+        if kind != "gateway":
+            self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
     def _tell_strategy(self, event_type: EventType, name: str) -> None:
         self.core.emit(self.find_slot(name), event_type, {"strategy": name})

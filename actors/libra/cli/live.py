@@ -98,15 +98,14 @@ def _pnl_rows(pnl: object) -> list[tuple[str, Mapping[str, Any]]]:
 def _symbols(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("symbol", style="cyan")
-    for name in ("bid", "ask", "last", "position", "unrealised", "events"):
+    for name in ("bid", "ask", "position", "unrealised", "realised", "trades"):
         table.add_column(name, justify="right")
     for row in rows:
-        unrealised = row.get("unrealised")
         table.add_row(
             str(row.get("symbol", "-")),
-            *(text.plain(row.get(name)) for name in ("bid", "ask", "last", "position")),
-            Text(text.money(unrealised), text.colour(unrealised)),
-            text.count(row.get("events", 0)),
+            *(text.plain(row.get(name)) for name in ("bid", "ask", "position")),
+            *(Text(text.money(row.get(name)), text.colour(row.get(name))) for name in ("unrealised", "realised")),
+            text.count(row.get("trades", 0)),
         )
     return table
 

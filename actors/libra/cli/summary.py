@@ -125,9 +125,9 @@ def _sections(summary: Summary) -> Iterator[RenderableType]:
 
 def _position_cells(row: Mapping[str, Any]) -> list[str]:
     exact = ("symbol", "account", "size")
-    return [text.plain(row.get(key)) if key in exact else text.money(row.get(key)) for key in _POSITION_COLUMNS[:-1]] + [
-        text.count(row.get("trades", 0))
-    ]
+    return [
+        text.plain(row.get(key)) if key in exact else text.money(row.get(key)) for key in _POSITION_COLUMNS[:-1]
+    ] + [text.count(row.get("trades", 0))]
 
 
 def _pnl_table(pnl: Mapping[str, Any]) -> Table:

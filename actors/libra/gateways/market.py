@@ -31,7 +31,9 @@ class MarketActor(Actor):
         options: Handed to the gateway's ``connect``.
     """
 
-    def __init__(self, gateway: Gateway, symbols: Sequence[str], instruments: Iterable[str], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, gateway: Gateway, symbols: Sequence[str], instruments: Iterable[str], options: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self._gateway = gateway
         self._symbols = tuple(symbols)

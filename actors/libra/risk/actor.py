@@ -39,7 +39,7 @@ class Risk(Actor):
         self._account.on_request(event)
 
     def kill(self, event: Event) -> None:
-        """The kill switch stops every account: no new orders, open ones are cancelled. A second time changes nothing."""
+        """The kill switch stops every account: no new orders, open ones are cancelled. Again changes nothing."""
         if not self._account.is_killed:
             self.log.error("kill switch, set by %s", event.source)
             self._cancel(self._account.kill(f"set by {event.source}"))

@@ -20,8 +20,8 @@ __all__ = ["Strategy"]
 class Strategy(Actor):
     """An actor that watches instruments and says what it thinks of them.
 
-    Typed hooks (``on_quote``, ``on_trade``, ``on_book``, ``on_bar``) get the market data of its own symbols, ``on_order``
-    and ``on_fill`` what became of its own orders.
+    Typed hooks (``on_quote``, ``on_trade``, ``on_book``, ``on_bar``) get the market data of its own symbols,
+    ``on_order`` and ``on_fill`` what became of its own orders.
 
     Example:
         >>> from libra.model import SignalType

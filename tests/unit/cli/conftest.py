@@ -60,10 +60,10 @@ STATUS = {
             "symbol": "BTC/USDT:USDT",
             "bid": Decimal("60000.0"),
             "ask": Decimal("60000.1"),
-            "last": None,
             "position": Decimal("0.083"),
             "unrealised": Decimal("-1.5"),
-            "events": 1200,
+            "realised": Decimal("17.25"),
+            "trades": 1200,
         }
     ],
     "pnl": SUMMARY["pnl"],

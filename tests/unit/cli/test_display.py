@@ -24,6 +24,7 @@ def test_the_live_table_shows_market_money_and_orders():
         "60000.1",
         "0.083",
         "-1.50",
+        "17.25",
         "1,200",
         "617/s",
         "100,013.99 USDT",

@@ -4,17 +4,20 @@
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
-//! - [`bus`] — the bare message bus;
+//! - [`bus`] — the bare message bus; [`drain`] — its dispatch;
 //! - [`node`] — a node's router, actors, timers and runs;
+//! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
 
 mod bus;
 mod decimal;
+mod drain;
 mod enums;
 mod errors;
 mod event;
+mod gateways;
 mod gil;
 mod handlers;
 mod market_data;
@@ -32,5 +35,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     trading::register(module)?;
     bus::register(module)?;
     node::register(module)?;
+    gateways::register(module)?;
     Ok(())
 }

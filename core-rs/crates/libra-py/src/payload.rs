@@ -11,11 +11,30 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::{market_data, trading};
+use crate::{gil, market_data, trading};
 
 /// Any Python object as a payload. It may be dropped on a native thread: PyO3 then keeps the reference until a Python
-/// thread comes by, and Python is not touched there.
-pub struct PyPayload(pub Py<PyAny>);
+/// thread comes by, and Python is not touched there. Dropped inside a borrow of native state, its release waits for the
+/// end of the borrow.
+pub struct PyPayload(Option<Py<PyAny>>);
+
+impl PyPayload {
+    pub fn new(object: Py<PyAny>) -> Self {
+        PyPayload(Some(object))
+    }
+
+    pub fn object(&self) -> &Py<PyAny> {
+        self.0.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl Drop for PyPayload {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            gil::bury(object);
+        }
+    }
+}
 
 impl SharedPayload for PyPayload {
     fn kind(&self) -> &'static str {
@@ -24,11 +43,12 @@ impl SharedPayload for PyPayload {
 
     fn digest(&self, digest: &mut Digest) {
         // Only simulated runs are hashed, and they run on the loop's thread, which holds the GIL already.
-        Python::attach(|py| match encode(py, self.0.bind(py)) {
+        Python::attach(|py| match encode(py, self.object().bind(py)) {
             Ok(bytes) => digest.blob(bytes.as_bytes()),
             // What cannot be encoded is still told apart by its type.
             Err(_) => {
-                let name = self.0.bind(py).get_type().qualname().map_or_else(|_| String::new(), |n| n.to_string());
+                let name =
+                    self.object().bind(py).get_type().qualname().map_or_else(|_| String::new(), |n| n.to_string());
                 digest.blob(name.as_bytes());
             }
         });
@@ -45,7 +65,7 @@ pub fn from_python(value: Option<&Bound<'_, PyAny>>) -> PyResult<(Payload, Optio
     if let Some((payload, header)) = market_data::native_payload(value) {
         return Ok((payload, Some(header)));
     }
-    Ok((Payload::shared(PyPayload(value.clone().unbind())), None))
+    Ok((Payload::shared(PyPayload::new(value.clone().unbind())), None))
 }
 
 /// What a native payload says about the header of the event that carries it.
@@ -60,7 +80,7 @@ pub fn to_python(py: Python<'_>, event: &Event) -> PyResult<Py<PyAny>> {
     if let Payload::Shared(shared) = &event.payload
         && let Some(object) = shared.as_any().downcast_ref::<PyPayload>()
     {
-        return Ok(object.0.clone_ref(py));
+        return Ok(object.object().clone_ref(py));
     }
     if let Some(object) = market_data::to_python(py, event).or_else(|| trading::to_python(py, event)) {
         return object;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use libra_kernel::fixed::{format_units, pow10};
 use libra_kernel::timers::TimerFired;
-use libra_kernel::{Event, Name, Payload, SharedPayload};
+use libra_kernel::{Event, Name, Payload, SharedPayload, clock, ids};
 use libra_trading::account::Balance;
 use libra_trading::desk::payload::{Approved, Notice, PositionReport};
 use libra_trading::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money, RATE_DECIMALS};
 use libra_trading::order::{
-    CancelRequest, ClientOrderId, Fill, Liquidity, Order, OrderRequest, OrderSide, OrderStatus, TimeInForce,
+    CancelRequest, ClientOrderId, Fill, Liquidity, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce,
     VenueOutcome, VenueReport,
 };
 use libra_trading::signal::{Signal, SignalType};
@@ -445,6 +445,60 @@ impl PyOrder {
 
 #[pymethods]
 impl PyOrder {
+    /// An order that nobody has sent yet, for a gateway that is used without a node.
+    #[new]
+    #[pyo3(signature = (instrument, side, size, *, price=None, time_in_force=None, order_id=None))]
+    fn new(
+        py: Python<'_>,
+        instrument: &str,
+        side: &str,
+        size: &Bound<'_, PyAny>,
+        price: Option<Bound<'_, PyAny>>,
+        time_in_force: Option<&str>,
+        order_id: Option<&str>,
+    ) -> PyResult<Self> {
+        let price_decimals = price.as_ref().map_or(Ok(0), |price| decimal::decimals_of("price", &[price]))?;
+        let size_decimals = decimal::decimals_of("size", &[size])?;
+        let client_order_id = match order_id {
+            Some(text) => {
+                ClientOrderId::parse(text).ok_or_else(|| PyValueError::new_err(format!("not an order id: {text:?}")))?
+            }
+            None => ClientOrderId(ids::business_id()),
+        };
+        let default = if price.is_some() { "GTC" } else { "IOC" };
+        let request = OrderRequest {
+            request_id: client_order_id.0,
+            signal_id: 0,
+            account: Name::NONE,
+            strategy: Name::NONE,
+            instrument: Name::intern(instrument),
+            side: self::side(py, side)?,
+            order_type: if price.is_some() { OrderType::Limit } else { OrderType::Market },
+            time_in_force: self::time_in_force(py, time_in_force.unwrap_or(default))?,
+            size: decimal::units_of("size", size, size_decimals)?,
+            price: match &price {
+                Some(price) => decimal::units_of("price", price, price_decimals)?,
+                None => 0,
+            },
+            deadline_ns: 0,
+            ts_origin_ns: 0,
+        };
+        let order = Order {
+            client_order_id,
+            venue_order_id: String::new(),
+            request,
+            status: OrderStatus::New,
+            filled: 0,
+            filled_notional: 0,
+            fees: 0,
+            reason: String::new(),
+            detail: String::new(),
+            last_fill: None,
+            ts_ns: clock::now_ns(),
+        };
+        Ok(PyOrder { inner: Arc::new(order), decimals: (price_decimals, size_decimals) })
+    }
+
     #[getter]
     fn order_id(&self) -> String {
         self.order().client_order_id.to_string()
@@ -860,9 +914,102 @@ impl PyOrderReport {
     fn status(&self) -> &str {
         &self.status
     }
+
+    #[getter]
+    fn venue_order_id(&self) -> &str {
+        &self.venue_order_id
+    }
+
+    #[getter]
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    #[getter]
+    fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    #[getter]
+    fn ts_venue_ns(&self) -> i64 {
+        self.ts_venue_ns
+    }
+
+    #[getter]
+    fn trade_id(&self) -> Option<u64> {
+        self.fill.as_ref().map(|fill| fill.trade_id)
+    }
+
+    #[getter]
+    fn price(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.fill.as_ref().map(|fill| fill.price.clone_ref(py))
+    }
+
+    #[getter]
+    fn size(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.fill.as_ref().map(|fill| fill.size.clone_ref(py))
+    }
+
+    #[getter]
+    fn fee(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.fill.as_ref()?.fee.as_ref().map(|fee| fee.clone_ref(py))
+    }
+
+    #[getter]
+    fn fee_currency(&self) -> Option<&str> {
+        self.fill.as_ref()?.fee_currency.as_deref()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("OrderReport({}, {})", self.order_id, self.status)
+    }
 }
 
 impl PyOrderReport {
+    /// A native report as Python sees it, in the decimals of its instrument.
+    pub fn from_native(py: Python<'_>, report: VenueReport, instrument: Option<&Instrument>) -> PyResult<Self> {
+        let (price_decimals, size_decimals) =
+            instrument.map_or((MONEY_DECIMALS, MONEY_DECIMALS), |i| (i.price_decimals, i.size_decimals));
+        let (mut fill, mut reason, mut detail) = (None, String::new(), String::new());
+        let status = match report.outcome {
+            VenueOutcome::Accepted => "ACCEPTED",
+            VenueOutcome::Rejected { code, detail: words } => {
+                (reason, detail) = (code, words);
+                "REJECTED"
+            }
+            VenueOutcome::Filled { trade_id, price, size, fee, fee_currency, liquidity } => {
+                fill = Some(ReportedFill {
+                    trade_id,
+                    price: decimal::to_python(py, price, price_decimals)?,
+                    size: decimal::to_python(py, size, size_decimals)?,
+                    fee: Some(money(py, fee)?),
+                    fee_currency: Some(fee_currency.as_str().to_owned()),
+                    liquidity,
+                });
+                "FILLED"
+            }
+            VenueOutcome::Cancelled { reason: why } => {
+                reason = why;
+                "CANCELLED"
+            }
+            VenueOutcome::Expired => "EXPIRED",
+            VenueOutcome::CancelRejected { detail: words } => {
+                detail = words;
+                "CANCEL_REJECTED"
+            }
+            VenueOutcome::NotFound => "NOT_FOUND",
+        };
+        Ok(PyOrderReport {
+            order_id: report.client_order_id,
+            venue_order_id: report.venue_order_id,
+            status: status.to_owned(),
+            fill,
+            reason,
+            detail,
+            ts_venue_ns: report.ts_venue_ns,
+        })
+    }
+
     pub fn client_order_id(&self) -> ClientOrderId {
         self.order_id
     }

@@ -5,12 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-use libra_kernel::{Lane, Name};
+use libra_kernel::{Event, Lane, Name};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::{NodeCore, State};
-use crate::handlers::{InFlight, Step};
+use crate::handlers::{HandlerList, InFlight, Step};
 
 /// An actor with much market data gives way to the next after so many events.
 const TURN: usize = 64;
@@ -76,14 +76,10 @@ impl NodeCore {
             if used >= events || place.paused || place.gone || urgent_elsewhere(&mut state, slot) {
                 break Ok(None);
             }
-            match next_flight(py, &mut state, slot, Lane::MarketData) {
-                Some(next) => {
-                    drop(state);
-                    flight = Some(next?);
-                    used += 1;
-                }
-                None => break Ok(None),
-            }
+            let Some((event, handlers)) = next_event(&mut state, slot, Lane::MarketData) else { break Ok(None) };
+            drop(state);
+            flight = Some(InFlight::new(py, event, handlers)?);
+            used += 1;
         };
         let mut state = self.state.borrow(py);
         state.draining = false;
@@ -132,7 +128,7 @@ impl NodeCore {
             let least = if urgent { Lane::Orders } else { Lane::MarketData };
             let mut turn = 0;
             loop {
-                let flight = {
+                let (event, handlers) = {
                     let mut state = self.state.borrow(py);
                     if !state.slots[slot].may_run() {
                         // It is listed again when it may.
@@ -142,11 +138,12 @@ impl NodeCore {
                         state.router.list_again(slot);
                         break;
                     }
-                    match next_flight(py, &mut state, slot, least) {
-                        Some(flight) => flight?,
+                    match next_event(&mut state, slot, least) {
+                        Some(next) => next,
                         None => break,
                     }
                 };
+                let flight = InFlight::new(py, event, handlers)?;
                 turn += 1;
                 budget.used += 1;
                 if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
@@ -213,13 +210,13 @@ fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
     state.router.has_urgent() && !state.router.mailbox(slot).has_up_to(Lane::Orders)
 }
 
-/// The next event of a slot that has handlers, on its way; events nobody handles any more are taken out silently.
-fn next_flight(py: Python<'_>, state: &mut State, slot: usize, least: Lane) -> Option<PyResult<InFlight>> {
+/// The next event of a slot that has handlers; events nobody handles any more are taken out silently.
+fn next_event(state: &mut State, slot: usize, least: Lane) -> Option<(Event, HandlerList)> {
     loop {
         let event = state.router.mailbox(slot).pop_up_to(least)?;
         let handlers = state.slots[slot].subscriptions.of(event.event_type);
         if !handlers.is_empty() {
-            return Some(InFlight::new(py, event, handlers));
+            return Some((event, handlers));
         }
         state.garbage.push(event);
     }

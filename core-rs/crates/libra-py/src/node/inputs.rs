@@ -6,7 +6,7 @@ use libra_kernel::{Event, Name, Payload};
 use libra_market::book::BookUpdate;
 use libra_market::listing::{Listing, Listings};
 use libra_market::replay::{ReplayOptions, ReplaySource};
-use libra_market::source::{Problem, SourceCounters};
+use libra_market::source::{Problem, Source, SourceCounters};
 use libra_market::synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
 use libra_market::venue::VenueKind;
 use libra_trading::session::Feed;
@@ -26,7 +26,7 @@ const TRADE_OF_LEVEL: i64 = 20;
 /// One symbol of a synthetic market, as its profile words it.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct SyntheticSymbol<'py> {
+pub struct SyntheticSymbol<'py> {
     instrument: Bound<'py, PyInstrument>,
     start_price: Bound<'py, PyAny>,
     volatility_bps: f64,
@@ -49,18 +49,8 @@ impl NodeCore {
         instruments: Vec<Bound<'_, PyInstrument>>,
         source: &str,
     ) -> PyResult<()> {
-        let listings = instruments.iter().filter_map(|instrument| {
-            let instrument = &instrument.get().inner;
-            let venue = VenueKind::from_name(instrument.venue.as_str())?;
-            let (price, size) = (instrument.price_decimals, instrument.size_decimals);
-            Some(Listing::new(instrument.symbol.as_str(), venue, instrument.venue_symbol.as_str(), price, size))
-        });
-        let listings = Listings::new(listings).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let options = ReplayOptions { source: Name::intern(source), ..ReplayOptions::default() };
-        let replay = py
-            .detach(|| ReplaySource::open(&files, listings, options))
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        self.state.borrow(py).inputs.add(Box::new(replay));
+        let replay = replay_source(py, files, &instruments, source)?;
+        self.state.borrow(py).inputs.add(replay);
         Ok(())
     }
 
@@ -74,11 +64,8 @@ impl NodeCore {
         symbols: Vec<SyntheticSymbol<'_>>,
         source: &str,
     ) -> PyResult<()> {
-        let instruments: PyResult<Vec<SyntheticInstrument>> = symbols.iter().map(synthetic_instrument).collect();
-        let config =
-            SyntheticConfig { seed, start_ts_ns: start_ns, source: Name::intern(source), instruments: instruments? };
-        let market = SyntheticMarket::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        self.state.borrow(py).inputs.add(Box::new(market));
+        let market = synthetic_source(seed, start_ns, &symbols, source)?;
+        self.state.borrow(py).inputs.add(market);
         Ok(())
     }
 
@@ -132,42 +119,7 @@ impl NodeCore {
             let fed = state.feed.as_ref().map(Feed::counters).unwrap_or_default();
             own.into_iter().chain(fed).fold(SourceCounters::default(), SourceCounters::plus)
         };
-        let dict = PyDict::new(py);
-        let SourceCounters {
-            frames,
-            quotes,
-            trades,
-            books,
-            malformed,
-            unknown,
-            crossed,
-            non_trades,
-            out_of_order,
-            depth_gaps,
-            depth_repeats,
-            unsynced_books,
-            truncated_files,
-            unlisted,
-        } = counters;
-        for (name, value) in [
-            ("frames", frames),
-            ("quotes", quotes),
-            ("trades", trades),
-            ("books", books),
-            ("malformed", malformed),
-            ("unknown", unknown),
-            ("crossed", crossed),
-            ("non_trades", non_trades),
-            ("out_of_order", out_of_order),
-            ("depth_gaps", depth_gaps),
-            ("depth_repeats", depth_repeats),
-            ("unsynced_books", unsynced_books),
-            ("truncated_files", truncated_files),
-            ("unlisted", unlisted),
-        ] {
-            dict.set_item(name, value)?;
-        }
-        Ok(dict)
+        counters_to_python(py, counters)
     }
 
     /// Problems of the sources since the last call, as (place, message, fatal).
@@ -180,6 +132,79 @@ impl NodeCore {
         }
         problems.into_iter().map(|problem| (problem.place, problem.message, problem.fatal)).collect()
     }
+}
+
+/// Source counters as a dict.
+pub fn counters_to_python<'py>(py: Python<'py>, counters: SourceCounters) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let SourceCounters {
+        frames,
+        quotes,
+        trades,
+        books,
+        malformed,
+        unknown,
+        crossed,
+        non_trades,
+        out_of_order,
+        depth_gaps,
+        depth_repeats,
+        unsynced_books,
+        truncated_files,
+        unlisted,
+    } = counters;
+    for (name, value) in [
+        ("frames", frames),
+        ("quotes", quotes),
+        ("trades", trades),
+        ("books", books),
+        ("malformed", malformed),
+        ("unknown", unknown),
+        ("crossed", crossed),
+        ("non_trades", non_trades),
+        ("out_of_order", out_of_order),
+        ("depth_gaps", depth_gaps),
+        ("depth_repeats", depth_repeats),
+        ("unsynced_books", unsynced_books),
+        ("truncated_files", truncated_files),
+        ("unlisted", unlisted),
+    ] {
+        dict.set_item(name, value)?;
+    }
+    Ok(dict)
+}
+
+/// Recorded files as a source.
+pub fn replay_source(
+    py: Python<'_>,
+    files: Vec<PathBuf>,
+    instruments: &[Bound<'_, PyInstrument>],
+    source: &str,
+) -> PyResult<Box<dyn Source>> {
+    let listings = instruments.iter().filter_map(|instrument| {
+        let instrument = &instrument.get().inner;
+        let venue = VenueKind::from_name(instrument.venue.as_str())?;
+        let (price, size) = (instrument.price_decimals, instrument.size_decimals);
+        Some(Listing::new(instrument.symbol.as_str(), venue, instrument.venue_symbol.as_str(), price, size))
+    });
+    let listings = Listings::new(listings).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let options = ReplayOptions { source: Name::intern(source), ..ReplayOptions::default() };
+    let replay = py.detach(|| ReplaySource::open(&files, listings, options));
+    Ok(Box::new(replay.map_err(|error| PyValueError::new_err(error.to_string()))?))
+}
+
+/// A synthetic market as a source.
+pub fn synthetic_source(
+    seed: u64,
+    start_ns: i64,
+    symbols: &[SyntheticSymbol<'_>],
+    source: &str,
+) -> PyResult<Box<dyn Source>> {
+    let instruments: PyResult<Vec<SyntheticInstrument>> = symbols.iter().map(synthetic_instrument).collect();
+    let config =
+        SyntheticConfig { seed, start_ts_ns: start_ns, source: Name::intern(source), instruments: instruments? };
+    let market = SyntheticMarket::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Box::new(market))
 }
 
 fn synthetic_instrument(symbol: &SyntheticSymbol<'_>) -> PyResult<SyntheticInstrument> {

@@ -8,7 +8,7 @@
 
 mod account;
 mod dispatch;
-mod inputs;
+pub mod inputs;
 mod run;
 mod slot;
 mod steps;

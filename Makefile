@@ -1,0 +1,109 @@
+# What a newcomer needs: `make run` trades, `make test` tests. `make` alone lists the rest.
+#
+# The tools that must be there: Python 3.11+ with pip, make, a C compiler and Rust. Everything else is fetched: uv by pip
+# where it is missing or too old, packages by uv and cargo. What is fetched or built stays in .build, .venv and
+# core-rs/target, beside the packages' own caches.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.PHONY: help run test check bench format
+.PHONY: tools sync test-python test-rust test-slow check-locks check-format check-imports check-lint check-types smoke
+
+RUST_MIN := 1.88
+UV_MIN := 0.11
+
+# A toolchain that was installed a minute ago is found before the shell has been opened anew. Old versions of make do not
+# hand an exported PATH to $(shell), so probes set it themselves.
+export PATH := $(PATH):$(HOME)/.cargo/bin:$(HOME)/.local/bin
+probe = PATH="$(PATH)"; export PATH;
+
+BIN := .venv/bin
+CARGO := cargo
+MANIFEST := --manifest-path core-rs/Cargo.toml --locked
+OWN_UV := .build/uv/bin/uv
+# One interpreter for all cargo builds: another one would rebuild PyO3.
+PYO3 := PYO3_PYTHON="$(CURDIR)/$(BIN)/python"
+
+# Each probe runs its tool, since a shim may be there without one, and gives nothing where the tool is missing or too old.
+# $(call at_least,COMMAND,MAJOR.MINOR): COMMAND prints `name 1.2.3 ...`.
+at_least = $(1) 2>/dev/null | awk -v want=$(2) '{ split($$2, has, "."); split(want, min, "."); \
+	ok = has[1] + 0 > min[1] + 0 || (has[1] == min[1] && has[2] + 0 >= min[2] + 0) } END { exit !ok }'
+find_python = $(shell $(probe) for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$name"; break; }; done)
+find_rust = $(shell $(probe) cargo --version >/dev/null 2>&1 && $(call at_least,rustc --version,$(RUST_MIN)) && echo yes)
+find_cc = $(shell $(probe) command -v cc 2>/dev/null)
+find_uv = $(shell $(probe) $(call at_least,uv --version,$(UV_MIN)) && command -v uv)
+
+# Expands to nothing, or stops make with one line and exit code 2.
+need_python = $(if $(find_python),,$(error Libra needs Python 3.11 or newer, and finds none: install python3 with pip and venv))
+need_rust = $(if $(find_rust),,$(error Libra needs Rust $(RUST_MIN) or newer, and finds none: see https://rustup.rs, or run "rustup update"))
+need_cc = $(if $(find_cc),,$(error Libra needs a C compiler to link with, and finds no "cc": install gcc or clang (Debian: build-essential; macOS: xcode-select --install)))
+uv = $(or $(find_uv),$(OWN_UV))
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+# Not by `uv run`: without a terminal it hands a Ctrl-C of the group on a second time.
+run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--duration 10 --json" passes arguments on
+	@exec $(BIN)/libra run $(ARGS)
+
+test: test-python test-rust ## run the tests of both languages, but for the slow ones
+
+check: check-locks check-format check-imports check-lint check-types test test-slow smoke ## all that must hold: format, lint, types, imports, tests, the main job
+
+bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
+	@$(BIN)/python benches/bus.py $(ARGS)
+
+format: sync ## format the code of both languages
+	@$(BIN)/ruff check --quiet --select I --fix
+	@$(BIN)/ruff format
+	@$(CARGO) fmt --manifest-path core-rs/Cargo.toml --all
+
+# --- the parts of the above ---
+
+tools:
+	@:$(need_python)$(need_rust)$(need_cc)
+
+# The lock files are checked before `uv sync` may bring one up to date.
+.SECONDEXPANSION:
+sync: tools $$(if $$(find_uv),,$$(OWN_UV)) $(if $(filter check check-locks,$(MAKECMDGOALS)),check-locks)
+	@$(uv) sync
+
+$(OWN_UV): | tools
+	@echo "fetching uv into .build/uv" >&2
+	@python=$(find_python); log=.build/uv.log; mkdir -p .build; rm -rf .build/uv; \
+	{ $$python -m venv .build/uv && .build/uv/bin/python -m pip install 'uv>=$(UV_MIN)'; } >$$log 2>&1 || \
+	{ rm -rf .build/uv; $$python -m pip install --target .build/uv 'uv>=$(UV_MIN)'; } >>$$log 2>&1 || \
+	{ rm -rf .build/uv; tail -n 3 $$log >&2; echo "pip could not fetch uv: see .build/uv.log, or install uv yourself" >&2; exit 2; }
+
+test-python: sync
+	@$(BIN)/pytest -q -m "not slow"
+
+test-rust: sync
+	@$(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet
+
+test-slow: sync
+	@$(BIN)/pytest -q -m slow
+
+check-locks: tools $$(if $$(find_uv),,$$(OWN_UV))
+	@$(uv) lock --check --quiet
+	@$(CARGO) metadata $(MANIFEST) --format-version 1 >/dev/null
+
+check-format: sync
+	@$(BIN)/ruff format --check
+	@$(CARGO) fmt --manifest-path core-rs/Cargo.toml --all --check
+
+check-imports: sync
+	@$(BIN)/lint-imports
+
+check-lint: sync
+	@$(BIN)/ruff check
+	@$(PYO3) $(CARGO) clippy $(MANIFEST) --workspace --all-targets --quiet -- -D warnings
+
+check-types: sync
+	@$(BIN)/mypy --strict
+	@MYPYPATH=core-rs/python $(BIN)/stubtest libra_core
+
+smoke: sync
+	@$(BIN)/python .ci/smoke.py
