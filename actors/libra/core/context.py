@@ -27,9 +27,7 @@ class Switchboard(Protocol):
 
     core: NodeCore
 
-    async def await_reply(
-        self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float
-    ) -> Any:  # noqa: ANN401
+    async def await_reply(self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
         """Wait for the reply to a letter, on the clock of the actor that waits."""
 
     async def sleep(self, slot: int, seconds: float) -> None:

@@ -107,6 +107,7 @@ class SimulatedEngine:
     async def settle(self, deadline: float) -> bool:
         """See `Engine.settle`."""
         loop = asyncio.get_running_loop()
+        is_quiet = False
         while loop.time() < deadline:
             # Mailboxes are emptied before tasks get their turn: how long handlers take must decide nothing.
             worked, suspended = self._core.drain(_DRAIN_EVENTS, _SIMULATE_US)
@@ -114,12 +115,13 @@ class SimulatedEngine:
             while used and loop.time() < deadline:
                 used, more = self._core.drain(_DRAIN_EVENTS, _SIMULATE_US)
                 suspended += more
+            if is_quiet and worked == 0:
+                return True
             for slot, awaitable in suspended:
                 self._host.await_for(slot, awaitable)
             await _turns(_TURNS)
             await self._quiet(deadline)
-            if worked == 0 and not self._core.is_suspended():
-                return True
+            is_quiet = not self._core.is_suspended()
         return False
 
     async def _quiet(self, deadline: float | None = None) -> None:

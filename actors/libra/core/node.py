@@ -8,7 +8,9 @@ flushes what must not be lost.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +38,8 @@ _log = logging.getLogger(__name__)
 _SUPERVISOR = "supervisor"
 _PATIENCE, _DEADLINE = 0.6, 0.75
 """Of a drain's time: when handlers that have not ended are cancelled, and when they must have. The rest is the guard's."""
+_LEAST_S = 0.1
+_SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
 """A slow disk is no actor's fault."""
 
@@ -115,7 +119,6 @@ class Node:
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
         self.core = NodeCore(simulated=options.simulated)
-        self.core.set_on_failure(self._hook_raised)
         self._places: dict[int, _Place] = {}
         self._by_name: dict[str, int] = {}
         self._sleepers: dict[int, _Sleeper] = {}
@@ -132,7 +135,6 @@ class Node:
         self._engine: Engine | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._supervisor = self.core.add_actor(_SUPERVISOR)
-        self.core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
 
     # Building --------------------------------------------------------------------------------------------------------
 
@@ -207,6 +209,9 @@ class Node:
             raise RuntimeError("a node runs once: make another one")
         self._has_run = True
         options = self.options
+        # From here until `release` the node and its native side hold each other.
+        self.core.set_on_failure(self._hook_raised)
+        self.core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
         in_main_thread = threading.current_thread() is threading.main_thread()
         self.core.install_guard(options.drain_timeout_s, options.signals and in_main_thread)
         progress = None
@@ -233,6 +238,8 @@ class Node:
             await self._close()
         if self._time_is_over:
             self._outcome.why = "ended"
+        if self.core.stop_signal() is not None and in_main_thread:
+            atexit.register(_end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
 
     # What a subclass adds --------------------------------------------------------------------------------------------
@@ -304,9 +311,7 @@ class Node:
         finally:
             self._get_up(timer)
 
-    async def await_reply(
-        self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float
-    ) -> Any:  # noqa: ANN401
+    async def await_reply(self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
         """Wait for the reply to a letter, on the clock of the actor that waits."""
         if sender is None:
             return await asyncio.wait_for(reply, timeout_s)
@@ -383,11 +388,11 @@ class Node:
         self.core.note_running_slot(place.slot)
         try:
             place.actor = place.factory()
-            place.actor._attach(ActorContext(place.name, place.slot, self, self.options.seed))  # noqa: SLF001
+            place.actor._attach(ActorContext(place.name, place.slot, self, self.options.seed))
             started = place.actor.on_start()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
+        except BaseException as error:
             self._failed(place, error, None)
             return
         finally:
@@ -430,7 +435,7 @@ class Node:
         if self._stopping or place.state not in (ActorState.STARTING, ActorState.RUNNING):
             return
         if place.actor is not None and hasattr(place.actor, "_context"):
-            place.actor._context.retire()  # noqa: SLF001 - a node's own seam
+            place.actor._context.retire()
         place.actor = None
         self._end_timers(place.slot)
         if place.stop_asked:
@@ -496,7 +501,9 @@ class Node:
         self._outcome.drained = drained
         self.core.extend_drain(_FLUSH_S)
         self._flush()
-        self.core.extend_drain(self.options.drain_timeout_s)
+        # Whoever still clings to the loop has what is left of the drain's time.
+        left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
+        self.core.extend_drain(max(left_s, _LEAST_S))
 
     async def _end_handler(self, place: _Place, engine: Engine, deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
@@ -504,6 +511,7 @@ class Node:
         if worker is None or not worker.is_busy or place.state is ActorState.FAILED:
             return True
         asleep = any(sleeper.slot == place.slot for sleeper in self._sleepers.values())
+        self.core.set_paused(place.slot, True)  # noqa: FBT003 - what waits behind it is thrown away, and counted
         worker.end_handler()
         ended = await engine.settle(deadline) and not worker.is_busy
         if asleep and ended:
@@ -526,7 +534,7 @@ class Node:
             stopping = actor.on_stop()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
+        except BaseException as error:
             self._failed(place, error, None)
             stopping = None
         finally:
@@ -572,6 +580,7 @@ class Node:
         self.core.stop_feed()
         if self._is_simulating:
             self.core.leave_simulation()
+        self.core.release()
 
     def _changed(self) -> None:
         if self._engine is not None:
@@ -581,3 +590,9 @@ class Node:
         while True:
             await asyncio.sleep(interval_s)
             on_progress()
+
+
+def _end_undisturbed(until: float) -> None:
+    """The interpreter gives SIGINT back while it ends: a Ctrl-C that is delivered twice must not change the exit code."""
+    if time.monotonic() < until and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -107,7 +107,7 @@ class Worker:
                 asyncio.current_task().uncancel()  # type: ignore[union-attr] - this is the actor's task
             else:
                 self._on_failure(self._slot, error)
-        except BaseException as error:  # noqa: BLE001 - a handler that raises SystemExit has failed as any other
+        except BaseException as error:
             self._on_failure(self._slot, error)
         finally:
             self._ending_handler = False

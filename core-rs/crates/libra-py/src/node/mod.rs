@@ -137,6 +137,17 @@ impl NodeCore {
         drop(previous);
     }
 
+    /// The run is over: lets go of every handler, which hold the node that holds this. What was counted stays.
+    fn release(&self, py: Python<'_>) {
+        let mut state = self.state.borrow(py);
+        let on_failure = state.on_failure.take();
+        let suspended = std::mem::take(&mut state.suspended);
+        let slots = state.slots.iter_mut();
+        let held: Vec<_> = slots.map(|slot| (slot.subscriptions.take_all(), slot.flight.take(), slot.current.take())).collect();
+        drop(state);
+        drop((on_failure, suspended, held));
+    }
+
     /// Gives signals back and ends the guard's thread.
     fn remove_guard(&self, py: Python<'_>) {
         let guard = self.guard.borrow(py).take();

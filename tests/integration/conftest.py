@@ -1,0 +1,211 @@
+"""The command line as a user runs it: real processes of `libra`, profiles and strategy files in a folder of the test."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LIBRA = Path(sys.executable).parent / "libra"
+
+HEAD = """
+include = []
+
+[node]
+name = "test"
+clock = "{clock}"
+seed = 1
+{node}
+"""
+
+MARKET = """
+[market]
+kind = "synthetic"
+
+[[market.symbols]]
+symbol = "BTC/USDT:USDT"
+start_price = "60000.0"
+volatility_bps_per_sqrt_s = 3.0
+spread_ticks = 1
+quote_rate_hz = {quotes_hz}
+trade_rate_hz = 20
+book_rate_hz = 10
+level_size = "0.5"
+"""
+
+BODY = """
+[[instruments]]
+symbol = "BTC/USDT:USDT"
+venue = "synthetic"
+kind = "linear"
+price_decimals = 1
+size_decimals = 3
+tick_size = "0.1"
+lot_size = "0.001"
+max_size = "1000"
+min_notional = "5"
+maker_fee = "0.0002"
+taker_fee = "0.0005"
+
+[risk]
+max_position_notional = "50000"
+max_order_notional = "20000"
+{risk}
+
+[[account_groups]]
+name = "paper"
+balances = {{ USDT = "100000" }}
+allow_short = true
+gateway = {{ kind = "paper", latency_ms = 5, slippage_ticks = 0, limit_fill = "through" }}
+sizing = {{ kind = "fixed_notional", value = "5000" }}
+{account}
+
+[[strategies]]
+name = "mine"
+class = "{strategy}"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+{strategy_more}
+"""
+
+STRATEGY = """\
+import asyncio
+import time
+from libra.core.events import EventType
+from libra.model import OrderSide, SignalType
+from libra.strategies import Strategy
+
+
+class Mine(Strategy):
+"""
+
+
+@dataclass
+class Ended:
+    """A process that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+class Running:
+    """A process of `libra run`; what it says on stderr can be waited for."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._said: list[str] = []
+        self._news = threading.Condition()
+        self._out: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(process.stderr, self._said), daemon=True),
+            threading.Thread(target=self._read, args=(process.stdout, self._out), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: Any, lines: list[str]) -> None:
+        with stream:
+            for line in stream:
+                with self._news:
+                    lines.append(line)
+                    self._news.notify_all()
+
+    @property
+    def said(self) -> str:
+        return "".join(self._said)
+
+    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: text in self.said, timeout_s), self.said
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, timeout_s: float = 30.0) -> Ended:
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        for reader in self._readers:
+            reader.join(5)
+        return Ended(code, "".join(self._out), self.said)
+
+
+class Shell:
+    """Runs `libra` in a folder of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[Running] = []
+
+    def strategy(self, body: str, name: str = "mine.py") -> str:
+        """A strategy file with class `Mine`; gives its class path."""
+        indented = "".join(f"    {line}\n" if line else "\n" for line in body.strip("\n").splitlines())
+        (self.folder / name).write_text(STRATEGY + indented, encoding="utf-8")
+        return f"{name}:Mine"
+
+    def profile(
+        self,
+        strategy: str = "libra.strategies.examples.sma_crossover:SmaCrossover",
+        *,
+        clock: str = "live",
+        node: str = "",
+        market: str = "",
+        risk: str = "",
+        account: str = "",
+        strategy_more: str = "",
+        quotes_hz: float = 50,
+        name: str = "test.toml",
+    ) -> str:
+        text = HEAD.format(clock=clock, node=node) + (market or MARKET.format(quotes_hz=quotes_hz))
+        text += BODY.format(risk=risk, account=account, strategy=strategy, strategy_more=strategy_more)
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return f"./{name}"
+
+    def start(self, *arguments: object, env: Mapping[str, str] | None = None) -> Running:
+        process = subprocess.Popen(
+            [str(LIBRA), *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "160", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running = Running(process)
+        self._running.append(running)
+        return running
+
+    def run(self, *arguments: object, env: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> Ended:
+        """Run to the end; whatever happens, no traceback may reach a user."""
+        ended = self.start(*arguments, env=env).end(timeout_s)
+        assert "Traceback" not in ended.err, ended.err
+        assert "unforeseen fault" not in ended.err, ended.err
+        return ended
+
+    def close(self) -> None:
+        for running in self._running:
+            if running.process.poll() is None:
+                running.process.kill()
+            running.end()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    made = Shell(tmp_path)
+    yield made
+    made.close()
+
