@@ -177,6 +177,7 @@ class Node:
         """Ask the node to drain and end; from any thread. From now on the drain's time counts."""
         self._stop_asked = True
         self.core.begin_drain()
+        self.core.interrupt()
         self.core.signal()
 
     async def run_async(
