@@ -1,9 +1,8 @@
-"""Our process is killed by SIGKILL at each step of an order's way, started again, and held against the venue's ledger."""
+"""Our process is killed at each step of an order's way, started again, and held against the venue's ledger."""
 
 import random
 
 import pytest
-
 from tests.integration.crash.compare import SIGKILL, check
 
 STEPS = [
@@ -93,6 +92,22 @@ def test_many_random_kills(make_world):
     assert kills >= 8
     assert world.live() == 0, world.lines()
     check(world)
+
+
+MUTANTS = {
+    "sends again": (("on_approved.after", 3), ["buy", "sell"], "an order of an earlier life left"),
+    "loses fills": (("cancel.sent", 2), ["half lost"], "filled"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_comparison_notices_a_guard_that_is_missing(make_world, mutant):
+    death, ways, complaint = MUTANTS[mutant]
+    world = make_world(ways=ways, orders=6)
+    assert world.live(*death) == SIGKILL, world.lines()
+    assert world.live(mutant=mutant) == 0, world.lines()
+    with pytest.raises(AssertionError, match=complaint):
+        check(world)
 
 
 def test_a_life_without_a_kill(make_world):
