@@ -365,3 +365,17 @@ async def test_a_venue_that_never_comes_back_ends_the_account(running, script):
         await node.until(lambda: node.status(order_id) == "REJECTED")
     assert node.outcome.failed == ["acct.gateway"]
     assert script.ordered == []
+
+
+async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):
+    async with running() as node:
+        first = node.submit(price="99.0")
+        await node.until(lambda: node.status(first) == "SUBMITTED" and node.account.confirm())
+        hold = node.strategy.hold = asyncio.Event()
+        script.report(accepted(first), filled(first))
+        await node.until(lambda: node.status(first) == "FILLED")
+        await asyncio.sleep(0.01)
+        assert not node.account.confirm(), "the strategy still has the fill before it"
+        hold.set()
+        await node.until(node.account.confirm)
+        assert [str(order.status) for order in node.strategy.seen][-2:] == ["ACCEPTED", "FILLED"]
