@@ -1,93 +1,98 @@
-"""For all tests: a skip that nobody allowed fails the run in CI.
+"""What tests of all rooms share: a node on a stage, made-up recordings, and the recorded data beside the repository."""
 
-With `CI=true` or `LIBRA_STRICT_SKIPS=1` each skipped test has to be on the list in `allowed_skips.toml` beside this
-file, under the reason that it gave; a skip for another reason is a failure like any other.
-"""
-
-from __future__ import annotations
-
-import fnmatch
+import json
 import os
-import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.toml")
+from libra.core.actor import Actor, ActorRef
+from libra.core.node import Node, NodeOptions, Outcome
+from libra.model import ContractKind, Instrument
+
+pytest_plugins = ("tests.strict_skips",)
+
+T0_NS = 1_723_161_600_000_000_000
+"""Where made-up recordings begin."""
 
 
-@dataclass(frozen=True)
-class AllowedSkip:
-    """One entry of the list.
-
-    Args:
-        test: The test's id, with `*` and `?` as in a shell.
-        message: Stands in the reason that the test gives for its skip.
-        reason: Why the skip is all right; for whoever reads the list.
-    """
-
-    test: str
-    message: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        for name in ("test", "message", "reason"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip():
-                raise pytest.UsageError(f"{ALLOWED_SKIPS.name}: every [[skip]] needs a {name}")
-
-    def allows(self, node_id: str, message: str) -> bool:
-        """True when this entry is about that test and that reason."""
-        return fnmatch.fnmatchcase(node_id, self.test) and self.message in message
+def quote_frame(number: int, bid: str = "100.00", ask: str = "100.01", symbol: str = "BTCUSDT") -> str:
+    data = {"u": number, "s": symbol, "b": bid, "B": "5.000", "a": ask, "A": "5.000"}
+    return json.dumps({"stream": f"{symbol.lower()}@bookTicker", "data": data}, separators=(",", ":"))
 
 
-@dataclass(eq=False)  # pytest keeps plugins in sets
-class StrictSkips:
-    """Collects the skips that nobody allowed and fails the run for them."""
-
-    allowed: list[AllowedSkip]
-    refused: dict[str, str] = field(default_factory=dict)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test, or its set-up, that was skipped. An expected failure is no skip."""
-        if report.skipped and not hasattr(report, "wasxfail"):
-            self._note(report.nodeid, report.longrepr)
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A whole file that was skipped when it was read."""
-        if report.skipped:
-            self._note(report.nodeid, report.longrepr)
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Green turns red; what is red already stays what it is."""
-        if self.refused and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Names them."""
-        if self.refused:
-            terminalreporter.section(f"skips that {ALLOWED_SKIPS.name} does not list", red=True)
-            for node_id, message in self.refused.items():
-                terminalreporter.write_line(f"{node_id}: {message}", red=True)
-
-    def _note(self, node_id: str, longrepr: object) -> None:
-        message = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
-        if not any(entry.allows(node_id, message) for entry in self.allowed):
-            self.refused[node_id] = message
+def trade_frame(number: int, price: str = "100.00", size: str = "1.000", symbol: str = "BTCUSDT") -> str:
+    ms = T0_NS // 1_000_000
+    data = {"e": "trade", "E": ms, "s": symbol, "t": number, "p": price, "q": size, "T": ms, "m": False, "M": True}
+    return json.dumps({"stream": f"{symbol.lower()}@trade", "data": data}, separators=(",", ":"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Turns the rule on where it holds."""
-    if os.environ.get("CI", "").lower() == "true" or os.environ.get("LIBRA_STRICT_SKIPS") == "1":
-        config.pluginmanager.register(StrictSkips(_read_allowed()), "libra-strict-skips")
+@pytest.fixture
+def record(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recording of (seconds since the start, frame) lines."""
+
+    def record(lines: Iterable[tuple[float, str]], name: str = "recording.txt") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{T0_NS + round(at * 1e9)} {frame}\n" for at, frame in lines), encoding="utf-8")
+        return path
+
+    return record
 
 
-def _read_allowed() -> list[AllowedSkip]:
-    entries = tomllib.loads(ALLOWED_SKIPS.read_text(encoding="utf-8")).get("skip", [])
-    try:
-        return [AllowedSkip(**entry) for entry in entries]
-    except TypeError as error:
-        raise pytest.UsageError(
-            f"{ALLOWED_SKIPS.name}: every [[skip]] has test, message and reason ({error})"
-        ) from error
+class Stage:
+    """A node with nothing in it but the actors of a test, and a market of quotes at stated times."""
+
+    def __init__(self, record: Callable[..., Path], **options: Any) -> None:
+        self._record = record
+        self.node = Node(NodeOptions(**{"simulated": True, **options}))
+        self.instrument = Instrument(
+            "BTC/USDT",
+            "binance",
+            base="BTC",
+            quote="USDT",
+            price_decimals=2,
+            size_decimals=3,
+            tick_size="0.01",
+            lot_size="0.001",
+            kind=ContractKind.SPOT,
+            settle="USDT",
+            venue_symbol="BTCUSDT",
+            min_size="0.001",
+            max_size="1000",
+            min_notional="1",
+            contract_size="1",
+            maker_fee="0",
+            taker_fee="0",
+            fee_decimals=8,
+            tradable=True,
+        )
+
+    def quotes(self, *times_s: float) -> None:
+        """Quotes at these times; the bid of the first is 100.00, of the second 101.00..."""
+        frames = ((at, quote_frame(n + 1, f"{100 + n}.00", f"{100 + n}.50")) for n, at in enumerate(times_s))
+        self.node.core.add_replay([self._record(frames, f"quotes-{id(times_s)}.txt")], [self.instrument])
+
+    def add(self, name: str, factory: Callable[[], Actor]) -> ActorRef:
+        return self.node.add_actor(name, factory)
+
+    def run(self) -> Outcome:
+        return self.node.run_blocking()
+
+
+@pytest.fixture
+def stage(record: Callable[..., Path]) -> Callable[..., Stage]:
+    """Makes a stage; keywords are node options."""
+    return lambda **options: Stage(record, **options)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path | None:
+    """The recorded data beside the repository; None, with the reason printed, where it is missing."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    data = Path(os.environ.get("LIBRA_SHARED", default)) / "data"
+    if data.is_dir():
+        return data
+    print(f"no recorded data: {data} is missing")  # noqa: T201
+    return None

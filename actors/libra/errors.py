@@ -7,6 +7,7 @@ LibraError                 everything that Libra raises on purpose; its message 
 ├── OrderError             an order's way was left: an id used twice, a move that its life cycle has not
 │   └── RiskRejected       the order gate refused an order; carries code, limit and value
 ├── BridgeError            the way between nodes is broken
+├── CodecError             a payload cannot be encoded, or data cannot be decoded
 ├── StrategyError          a user's strategy could not be loaded, or keeps failing
 └── StorageError           a log, a recording or an output file could not be read or written
 ```
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "BridgeError",
+    "CodecError",
     "ConfigError",
     "GatewayError",
     "LibraError",
@@ -72,6 +74,10 @@ class RiskRejected(OrderError):  # noqa: N818 - a verdict, named as the field na
 
 class BridgeError(LibraError):
     """The way between nodes is broken."""
+
+
+class CodecError(LibraError):
+    """A payload cannot be encoded, or data cannot be decoded."""
 
 
 class StrategyError(LibraError):

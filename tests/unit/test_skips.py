@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CONFTEST = Path(__file__).parents[1] / "conftest.py"
+CONFTEST = Path(__file__).parents[1] / "strict_skips.py"
 
 SUITE = """
 import pytest
@@ -43,7 +43,7 @@ def run_suite(tmp_path: Path):
     """Runs a suite under our conftest with a list of allowed skips; gives exit code and output."""
 
     def run(allowed: str = "", suite: str = SUITE, **environment: str) -> tuple[int, str]:
-        shutil.copy(CONFTEST, tmp_path)
+        shutil.copy(CONFTEST, tmp_path / "conftest.py")
         (tmp_path / "allowed_skips.toml").write_text(allowed, encoding="utf-8")
         (tmp_path / "test_suite.py").write_text(suite, encoding="utf-8")
         (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")

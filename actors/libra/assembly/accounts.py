@@ -79,6 +79,7 @@ def open_account(
             max_drawdown_bps=_bps(risk.max_drawdown_pct),
             max_orders_per_second=risk.max_orders_per_second,
             max_quote_age_ns=None if risk.max_quote_age_ms is None else risk.max_quote_age_ms * _MS,
+            validity_window_ns=group.validity_window_ms * _MS,
             log_path=_log_path(group),
             sync_every_record=group.log.sync == "every_record",
         )
@@ -110,7 +111,17 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
         def make_gateway() -> GatewayActor:
             made = gateway_class()
             check_reporting(made, gateway.class_path)
-            outside.append(GatewayActor(made, account(), options))
+            if outside:
+                outside.pop().abandon()
+            outside.append(
+                GatewayActor(
+                    made,
+                    account(),
+                    options,
+                    query_every_s=gateway.query_every_ms / 1_000,
+                    unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+                )
+            )
             return outside[-1]
 
         node.add_actor(f"{group.name}.gateway", make_gateway)

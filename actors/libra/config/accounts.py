@@ -80,6 +80,12 @@ class PythonGatewaySettings(Section):
         alias="class", description='The class: "package.module:Class" or "path/file.py:Class".'
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Handed to the gateway's connect as it stands.")
+    query_every_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=1_000, description="How often orders without an answer are looked for and asked about, milliseconds."
+    )
+    unanswered_after_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=5_000, description="Silence after which the venue is asked what became of an order, milliseconds."
+    )
 
 
 AccountGatewaySettings = Annotated[PaperGatewaySettings | PythonGatewaySettings, Field(discriminator="kind")]
@@ -120,6 +126,11 @@ class AccountGroupSettings(Section):
     )
     log: AccountLogSettings = Field(default_factory=AccountLogSettings, description="The log of its order gate.")
     sizing: SizingSettings = Field(description="How large an order a signal becomes.")
+    validity_window_ms: Annotated[Whole, Field(ge=100, le=600_000)] = Field(
+        default=10_000,
+        description="How long after its intent an order may reach the venue, milliseconds: it leaves in the first half "
+        "or never, and what the venue does not know behind the window is taken for lost.",
+    )
     allow_short: bool = Field(default=False, description="May positions go below zero? Never for spot.")
     risk: RiskSettings = Field(
         default_factory=RiskSettings, description="Its limits; what is not given here comes from the top-level [risk]."

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from libra.core.clock import Clock
 from libra.core.mail import ActorRef
+from libra.errors import LibraError
 
 if TYPE_CHECKING:
     import asyncio
 
     from libra.core.actor import ActorState
+    from libra.core.mail import Ask
     from libra_core import NodeCore
 
 __all__ = ["ActorContext", "Switchboard"]
@@ -25,8 +27,10 @@ class Switchboard(Protocol):
 
     core: NodeCore
 
-    async def await_reply(self, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
-        """Wait for a reply, on the clock of the actor that waits."""
+    async def await_reply(
+        self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float
+    ) -> Any:  # noqa: ANN401
+        """Wait for the reply to a letter, on the clock of the actor that waits."""
 
     async def sleep(self, slot: int, seconds: float) -> None:
         """Suspend an actor's handler on the node's clock."""
@@ -69,6 +73,10 @@ class ActorContext:
         """Where the actor stands in its life cycle."""
         return self._switchboard.state_of(self.slot)
 
+    def retire(self) -> None:
+        """The instance has failed: a task that it left behind must not act any more beside its successor."""
+        self.core = cast("NodeCore", _Retired(self.name))
+
     def find(self, name: str) -> ActorRef:
         """The address of another actor, with this one as the sender."""
         return ActorRef(name, self._switchboard.find_slot(name), self._switchboard, self.slot)
@@ -103,3 +111,13 @@ class ActorContext:
 
     async def _sleep(self, seconds: float) -> None:
         await self._switchboard.sleep(self.slot, seconds)
+
+
+class _Retired:
+    """In the place of the node, for an instance that has failed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        raise LibraError(f"this instance of {self._name} has failed: only the one that is started next may act")

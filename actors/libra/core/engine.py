@@ -16,6 +16,8 @@ _DRAIN_EVENTS = 256
 _DRAIN_US = 250
 _SIMULATE_US = 5_000
 _LONGEST_NAP_S = 0.05
+_TURNS = 8
+"""Turns of the loop that what was woken gets, with the tasks that wait for it, before simulated time goes on."""
 
 
 class Host(Protocol):
@@ -37,6 +39,9 @@ class Host(Protocol):
 
     def idle(self) -> None:
         """Nothing waits for any actor."""
+
+    def has_sleepers(self) -> bool:
+        """True while something is suspended on the clock."""
 
 
 class Engine(Protocol):
@@ -79,6 +84,8 @@ class SimulatedEngine:
         try:
             while not self._host.should_stop():
                 progress = self._core.simulate(_SIMULATE_US, self._until_ns, self._speed)
+                if progress.why == "busy":
+                    continue
                 for slot, awaitable in progress.suspended:
                     self._host.await_for(slot, awaitable)
                 self._host.wake_sleepers(progress.woken)
@@ -87,6 +94,7 @@ class SimulatedEngine:
                         self._core.set_simulated_time(self._until_ns)
                     return "ended"
                 if progress.why == "suspended":
+                    await _turns(_TURNS if progress.woken or self._host.has_sleepers() else 2)
                     await self._quiet()
                 elif progress.why == "paced":
                     await self._nap(progress.wait_s)
@@ -100,23 +108,23 @@ class SimulatedEngine:
         """See `Engine.settle`."""
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
-            used, suspended = self._core.drain(_DRAIN_EVENTS, _SIMULATE_US)
+            # Mailboxes are emptied before tasks get their turn: how long handlers take must decide nothing.
+            worked, suspended = self._core.drain(_DRAIN_EVENTS, _SIMULATE_US)
+            used = worked
+            while used and loop.time() < deadline:
+                used, more = self._core.drain(_DRAIN_EVENTS, _SIMULATE_US)
+                suspended += more
             for slot, awaitable in suspended:
                 self._host.await_for(slot, awaitable)
-            if self._core.is_suspended():
-                await self._quiet(deadline)
-            elif used == 0:
+            await _turns(_TURNS)
+            await self._quiet(deadline)
+            if worked == 0 and not self._core.is_suspended():
                 return True
-            else:
-                await asyncio.sleep(0)
         return False
 
     async def _quiet(self, deadline: float | None = None) -> None:
         """Wait until no handler is suspended on anything but the clock, or a stop is asked for."""
         loop = asyncio.get_running_loop()
-        # A handler that was just woken first needs its turn of the loop.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
         while self._core.is_suspended() and not (deadline is None and self._host.should_stop()):
             left = _LONGEST_NAP_S if deadline is None else min(_LONGEST_NAP_S, deadline - loop.time())
             if left <= 0:
@@ -166,9 +174,12 @@ class LiveEngine:
                     raise self._failure
                 if self._host.should_stop():
                     return "stop"
-                if self._host.inputs_ended() and self._core.park():
-                    self._core.signal()
-                    return "ended"
+                if self._host.inputs_ended():
+                    if self._core.park():
+                        self._core.signal()
+                        return "ended"
+                    # Looking for an end may have taken a wake-up away.
+                    self._wake()
         finally:
             loop.remove_reader(self._core.fileno)
             self._draining = True
@@ -179,9 +190,12 @@ class LiveEngine:
         """See `Engine.settle`."""
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
-            if self._step() == 0 and not self._core.is_suspended():
+            worked = self._step()
+            await _turns(_TURNS)
+            if worked == 0 and self._step() == 0 and not self._core.is_suspended():
                 return True
-            await asyncio.sleep(0 if not self._core.is_suspended() else 0.001)
+            if self._core.is_suspended():
+                await asyncio.sleep(0.001)
         return False
 
     def _wake(self) -> None:
@@ -230,3 +244,8 @@ class LiveEngine:
             self._timer = None
         if left_ns is not None:
             self._timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._wake)
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)

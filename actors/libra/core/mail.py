@@ -34,40 +34,56 @@ class Tell:
 
 
 class Ask:
-    """A message whose sender waits for the reply."""
+    """A message whose sender waits for the reply.
 
-    __slots__ = ("_reply", "message")
+    Attributes:
+        message: What is asked.
+        settled: Called when the reply is there, before whoever waits for it runs: in simulated time nothing new may come
+            in meanwhile.
+    """
+
+    __slots__ = ("_reply", "message", "settled")
 
     def __init__(self, message: object, reply: asyncio.Future[Any]) -> None:
         self.message = message
+        self.settled: Callable[[], None] | None = None
         self._reply = reply
 
     def answer(self, handler: Callable[[Any], Any]) -> Awaitable[None] | None:
         """Let ``handler`` answer. What it raises reaches the asker as `AskFailed`, and the supervisor as it is."""
         try:
             result = handler(self.message)
-        except Exception as error:
-            self._fail(error)
+        except BaseException as error:
+            self.refuse(f"{type(error).__name__}: {error}")
             raise
         if hasattr(result, "__await__"):
             return self._answer_later(result)
-        self._set(result)
+        self._reply_with(result)
         return None
+
+    def refuse(self, why: str) -> None:
+        """Nobody will answer: the asker gets an `AskFailed`."""
+        if not self._reply.done():
+            self._settle()
+            self._reply.set_exception(AskFailed(why))
+            self._reply.exception()  # an asker that is no more by now is no fault
 
     async def _answer_later(self, result: Awaitable[Any]) -> None:
         try:
-            self._set(await result)
-        except Exception as error:
-            self._fail(error)
+            answer = await result
+        except BaseException as error:
+            self.refuse(f"{type(error).__name__}: {error}")
             raise
+        self._reply_with(answer)
 
-    def _set(self, result: object) -> None:
+    def _reply_with(self, answer: object) -> None:
         if not self._reply.done():
-            self._reply.set_result(result)
+            self._settle()
+            self._reply.set_result(answer)
 
-    def _fail(self, error: Exception) -> None:
-        if not self._reply.done():
-            self._reply.set_exception(AskFailed(f"{type(error).__name__}: {error}"))
+    def _settle(self) -> None:
+        if self.settled is not None:
+            self.settled()
 
 
 class ActorRef:
@@ -107,9 +123,10 @@ class ActorRef:
             AskFailed: When the message was refused, or the other actor raised.
         """
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self._switchboard.core.send(self._slot, EventType.MESSAGE, self._sender, Ask(message, reply)):
+        letter = Ask(message, reply)
+        if not self._switchboard.core.send(self._slot, EventType.MESSAGE, self._sender, letter):
             raise AskFailed(f"{self.name} does not take the message: it is stopped, or its mailbox is full")
-        return await self._switchboard.await_reply(reply, self._sender, timeout)
+        return await self._switchboard.await_reply(letter, reply, self._sender, timeout)
 
     def __repr__(self) -> str:
         return f"ActorRef({self.name!r})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from libra_core import BusCore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from libra.core.events import Event
@@ -25,9 +26,9 @@ class MessageBus(BusCore):
         max_queue_size: An event is refused, in every lane, when so many wait in all lanes together.
         max_handlers_per_type: ``subscribe`` raises RuntimeError beyond so many handlers of one event type.
 
-    A handler may be sync or async; handlers of one event run in the order of subscription, and the next event waits for
-    them. A handler that raises is counted and logged with the trace id, and the bus goes on. While it runs a handler may
-    publish, subscribe, unsubscribe, or ask the bus to stop.
+    A handler may be sync or async; handlers of one event run in the order of subscription, and the next event waits
+    for them. A handler that raises is counted and logged with the trace id, and the bus goes on. While it runs a
+    handler may publish, subscribe, unsubscribe, or ask the bus to stop.
 
     Example:
         >>> import asyncio
@@ -44,6 +45,8 @@ class MessageBus(BusCore):
     _background: asyncio.Task[None] | None = None
     _finished: asyncio.Future[int] | None = None
     _deadline: float | None = None
+    _alarm: asyncio.TimerHandle | None = None
+    _cancels_at_cut: int | None = None
 
     @property
     def is_running(self) -> bool:
@@ -54,7 +57,7 @@ class MessageBus(BusCore):
         """Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there."""
         return self.emit(event)
 
-    async def publish_many(self, events: list[Event]) -> int:
+    async def publish_many(self, events: Iterable[Event]) -> int:
         """Publish several; gives how many were taken."""
         return sum(map(self.emit, events))
 
@@ -67,15 +70,26 @@ class MessageBus(BusCore):
         if self._runner is not None:
             raise RuntimeError("the bus is running already")
         loop = asyncio.get_running_loop()
-        self._runner = asyncio.current_task()
+        runner = asyncio.current_task()
+        if runner is None:
+            raise RuntimeError("a bus is started by a task")
+        self._runner = runner
         self._finished = loop.create_future()
-        self._deadline = None
-        self._accept(True)
+        self._deadline, self._alarm, self._cancels_at_cut = None, None, None
+        self._accept(accepting=True)
         dropped = 0
         try:
-            await self._run(loop)
+            await self._run(loop, runner)
+        except asyncio.CancelledError:
+            # The bus cut its own task short: that is how `stop` ends, not a cancellation of the caller.
+            if self._cancels_at_cut is None or runner.cancelling() > self._cancels_at_cut + 1:
+                raise
         finally:
-            self._accept(False)
+            if self._alarm is not None:
+                self._alarm.cancel()
+            if self._cancels_at_cut is not None:
+                runner.uncancel()
+            self._accept(accepting=False)
             dropped = self._abandon()
             self._runner = None
             self._finished.set_result(dropped)
@@ -83,46 +97,58 @@ class MessageBus(BusCore):
     async def stop(self, drain_timeout: float = 5.0) -> int:
         """Take in nothing more, dispatch what waits for at most ``drain_timeout`` seconds, and end.
 
-        Called by a handler of this bus it is a request: it returns 0 at once, and the bus ends when it has drained.
+        A handler that is suspended when the time is over is cancelled. Called by a handler of this bus, `stop` is a
+        request: it returns 0 at once, and the bus ends when it has drained or the time is over.
 
         Returns:
             How many events were dropped because time ran out (or because the bus was never started).
         """
-        self._accept(False)
+        self._accept(accepting=False)
         runner, finished = self._runner, self._finished
         if runner is None or finished is None:
             return self._abandon()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max(drain_timeout, 0.0)
-        self._deadline = deadline if self._deadline is None else min(self._deadline, deadline)
+        if self._deadline is None or deadline < self._deadline:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._deadline, self._alarm = deadline, loop.call_at(deadline, self._cut_short)
         if asyncio.current_task() is runner:
             return 0
-        done, _ = await asyncio.wait([finished], timeout=drain_timeout)
-        if not done:
-            runner.cancel()  # A handler hangs: what it awaits is given up with the rest.
-            await asyncio.wait([finished])
+        await asyncio.wait([finished])
         return finished.result()
 
     async def __aenter__(self) -> Self:
+        if self._runner is not None:
+            raise RuntimeError("the bus is running already")
         self._background = asyncio.create_task(self.start(), name="libra-bus")
         await asyncio.sleep(0)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
         background, self._background = self._background, None
         if background is not None:
-            await asyncio.gather(background, return_exceptions=True)
+            await asyncio.wait([background])
+            if not background.cancelled():
+                background.result()
 
-    async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _run(self, loop: asyncio.AbstractEventLoop, runner: asyncio.Task[object]) -> None:
         awake = asyncio.Event()
         fd = self._fileno()
         loop.add_reader(fd, awake.set)
         try:
             while True:
                 for awaitable in self._drain():
+                    cancels = runner.cancelling()
                     try:
                         await awaitable
+                    except asyncio.CancelledError as error:
+                        if runner.cancelling() > cancels:
+                            raise
+                        self._failed(error, self._current())  # It awaited something that was cancelled; we were not.
                     except Exception as error:
                         self._failed(error, self._current())
                     if self._is_over(loop):
@@ -140,6 +166,12 @@ class MessageBus(BusCore):
 
     def _is_over(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._deadline is not None and loop.time() >= self._deadline
+
+    def _cut_short(self) -> None:
+        """The time of `stop` is over: whatever a handler awaits is given up with the rest."""
+        if self._runner is not None and self._cancels_at_cut is None:
+            self._cancels_at_cut = self._runner.cancelling()
+            self._runner.cancel()
 
     def _failed(self, error: BaseException, event: Event | None) -> None:
         """Count and log what a handler raised."""

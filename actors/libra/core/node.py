@@ -19,7 +19,7 @@ from libra.core.actor import Actor, ActorState
 from libra.core.context import ActorContext
 from libra.core.engine import LiveEngine, SimulatedEngine
 from libra.core.events import EventType
-from libra.core.mail import ActorRef
+from libra.core.mail import ActorRef, Ask
 from libra.core.supervision import RestartPolicy, Restarts
 from libra.core.worker import Worker
 from libra_core import NodeCore
@@ -34,6 +34,10 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 
 _log = logging.getLogger(__name__)
 _SUPERVISOR = "supervisor"
+_PATIENCE, _DEADLINE = 0.6, 0.75
+"""Of a drain's time: when handlers that have not ended are cancelled, and when they must have. The rest is the guard's."""
+_FLUSH_S = 30.0
+"""A slow disk is no actor's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,14 @@ class _Place:
     actor: Actor | None = None
     state: ActorState = ActorState.CREATED
     worker: Worker | None = None
+    stop_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Sleeper:
+    slot: int
+    future: asyncio.Future[Any]
+    when_due: BaseException | None = None
 
 
 class Node:
@@ -106,15 +118,19 @@ class Node:
         self.core.set_on_failure(self._hook_raised)
         self._places: dict[int, _Place] = {}
         self._by_name: dict[str, int] = {}
-        self._sleepers: dict[int, asyncio.Future[None]] = {}
+        self._sleepers: dict[int, _Sleeper] = {}
         self._restart_timers: dict[int, int] = {}
         self._stops: list[int] = []
         self._stop_asked = False
+        self._time_is_over = False
+        self._has_run = False
+        self._is_simulating = False
         self._stopping = False
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
         self._engine: Engine | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._supervisor = self.core.add_actor(_SUPERVISOR)
         self.core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
 
@@ -153,37 +169,19 @@ class Node:
     # Running ---------------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Ask the node to drain and end; from any thread."""
+        """Ask the node to drain and end; from any thread. From now on the drain's time counts."""
         self._stop_asked = True
+        self.core.begin_drain()
         self.core.signal()
 
     async def run_async(
         self, on_progress: Callable[[], None] | None = None, progress_interval_s: float = 0.25
     ) -> Outcome:
-        """Run to the end. See the module for how it ends."""
-        options = self.options
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self.core.install_guard(options.drain_timeout_s, options.signals and in_main_thread)
-        if options.simulated:
-            self.core.enter_simulation(options.seed, self.core.first_input_ns() or 0)
-        progress = None
-        started = time.perf_counter()
+        """Run to the end, once. See the module for how it ends."""
         try:
-            self._open()
-            self._engine = self._make_engine()
-            await self._start_actors()
-            self._opened()
-            if on_progress is not None:
-                progress = asyncio.create_task(self._tell_progress(on_progress, progress_interval_s))
-            self._outcome.why = await self._engine.run()
-            await self._drain()
+            return await self._run(on_progress, progress_interval_s)
         finally:
-            self._outcome.duration_s = time.perf_counter() - started
-            if progress is not None:
-                progress.cancel()
-                await asyncio.gather(progress, return_exceptions=True)
-            await self._close()
-        return self._outcome
+            self.core.remove_guard()
 
     def run_blocking(self, on_progress: Callable[[], None] | None = None, progress_interval_s: float = 0.25) -> Outcome:
         """Run to the end on an event loop of its own: uvloop where it is to be had."""
@@ -193,8 +191,46 @@ class Node:
             loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
         except ImportError:  # pragma: no cover - uvloop is a dependency wherever it exists
             loop_factory = None
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(self.run_async(on_progress, progress_interval_s))
+        try:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                # Not by `runner.run`, which takes SIGINT for itself.
+                return runner.get_loop().run_until_complete(self._run(on_progress, progress_interval_s))
+        finally:
+            # Tasks that a user's code has left behind are ended by now, or the guard has ended the process.
+            self.core.remove_guard()
+
+    async def _run(self, on_progress: Callable[[], None] | None, progress_interval_s: float) -> Outcome:
+        if self._has_run:
+            raise RuntimeError("a node runs once: make another one")
+        self._has_run = True
+        options = self.options
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self.core.install_guard(options.drain_timeout_s, options.signals and in_main_thread)
+        progress = None
+        started = time.perf_counter()
+        try:
+            if options.simulated:
+                self.core.enter_simulation(options.seed, self.core.first_input_ns() or 0)
+                self._is_simulating = True
+            self._open()
+            self._engine = self._make_engine()
+            await self._start_actors()
+            self._opened()
+            if on_progress is not None:
+                progress = asyncio.create_task(self._tell_progress(on_progress, progress_interval_s))
+            try:
+                self._outcome.why = await self._engine.run()
+            finally:
+                await self._drain()
+        finally:
+            self._outcome.duration_s = time.perf_counter() - started
+            if progress is not None:
+                progress.cancel()
+                await asyncio.gather(progress, return_exceptions=True)
+            await self._close()
+        if self._time_is_over:
+            self._outcome.why = "ended"
+        return self._outcome
 
     # What a subclass adds --------------------------------------------------------------------------------------------
 
@@ -228,9 +264,13 @@ class Node:
     def wake_sleepers(self, timers: list[int]) -> None:
         """Wake handlers that are suspended on the clock."""
         for timer in timers:
-            future = self._sleepers.pop(timer, None)
-            if future is not None and not future.done():
-                future.set_result(None)
+            sleeper = self._sleepers.pop(timer, None)
+            if sleeper is None or sleeper.future.done():
+                continue
+            if sleeper.when_due is None:
+                sleeper.future.set_result(None)
+            else:
+                sleeper.future.set_exception(sleeper.when_due)
 
     def should_stop(self) -> bool:
         """True when a signal or `stop` asked for the end."""
@@ -246,34 +286,54 @@ class Node:
         """Nothing waits for any actor."""
         self._idle()
 
+    def has_sleepers(self) -> bool:
+        """True while something is suspended on the clock."""
+        return bool(self._sleepers)
+
     # The actors' switchboard -----------------------------------------------------------------------------------------
 
     async def sleep(self, slot: int, seconds: float) -> None:
         """Suspend an actor's handler on the node's clock."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.core.set_timer(slot, round(seconds * 1e9), 0, True)  # noqa: FBT003
-        self._sleepers[timer] = future
-        self._changed()
+        timer = self._lie_down(_Sleeper(slot, future), seconds)
         try:
             await future
         finally:
-            if self._sleepers.pop(timer, None) is not None:
-                self.core.cancel_sleeper(slot, timer)
+            self._get_up(timer)
 
-    async def await_reply(self, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
-        """Wait for a reply, on the clock of the actor that waits."""
+    async def await_reply(
+        self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float
+    ) -> Any:  # noqa: ANN401
+        """Wait for the reply to a letter, on the clock of the actor that waits."""
         if sender is None:
             return await asyncio.wait_for(reply, timeout_s)
-        sleeper = asyncio.ensure_future(self.sleep(sender, timeout_s))
+        late = TimeoutError(f"no reply within {timeout_s} s")
+        timer = self._lie_down(_Sleeper(sender, reply, late), timeout_s)
+        letter.settled = lambda: self._get_up(timer)
         try:
-            await asyncio.wait([reply, sleeper], return_when=asyncio.FIRST_COMPLETED)
-            if reply.done():
-                return reply.result()
-            raise TimeoutError(f"no reply within {timeout_s} s")
+            return await reply
         finally:
-            reply.cancel()
-            sleeper.cancel()
-            await asyncio.gather(sleeper, return_exceptions=True)
+            self._get_up(timer)
+
+    def _lie_down(self, sleeper: _Sleeper, seconds: float) -> int:
+        timer = self.core.set_timer(sleeper.slot, round(seconds * 1e9), 0, True)  # noqa: FBT003
+        self._sleepers[timer] = sleeper
+        self._changed()
+        return timer
+
+    def _get_up(self, timer: int) -> None:
+        """What a sleeper waited for is there before its time: it counts as awake at once."""
+        sleeper = self._sleepers.pop(timer, None)
+        if sleeper is not None:
+            self.core.cancel_sleeper(sleeper.slot, timer)
+
+    def _end_timers(self, slot: int) -> None:
+        """An instance is no more: its timers end, and tasks that it left sleeping on the clock are cancelled."""
+        self.core.cancel_timers(slot)
+        for timer, sleeper in list(self._sleepers.items()):
+            if sleeper.slot == slot:
+                del self._sleepers[timer]
+                sleeper.future.cancel()
 
     def find_slot(self, name: str) -> int:
         """The slot of an actor. KeyError when there is none of that name."""
@@ -285,8 +345,14 @@ class Node:
 
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped, when the event that it handles is done."""
+        place = self._places[slot]
+        if place.stop_asked:
+            return
+        place.stop_asked = True
         self._stops.append(slot)
-        self.core.signal()
+        self.core.set_paused(slot, True)  # noqa: FBT003
+        self.core.interrupt()
+        self._changed()
 
     # Life cycle ------------------------------------------------------------------------------------------------------
 
@@ -294,12 +360,16 @@ class Node:
         options = self.options
         if not options.simulated:
             if options.duration_s is not None:
-                asyncio.get_running_loop().call_later(options.duration_s, self.stop)
+                self._alarm = asyncio.get_running_loop().call_later(options.duration_s, self._end_of_time)
             return LiveEngine(self, spin=options.spin)
         until_ns = None
         if options.duration_s is not None:
             until_ns = self.core.now_ns() + round(options.duration_s * 1e9)
         return SimulatedEngine(self, until_ns, options.speed)
+
+    def _end_of_time(self) -> None:
+        self._time_is_over = not self.should_stop()
+        self.stop()
 
     async def _start_actors(self) -> None:
         for place in self._places.values():
@@ -312,7 +382,9 @@ class Node:
             place.actor = place.factory()
             place.actor._attach(ActorContext(place.name, place.slot, self, self.options.seed))  # noqa: SLF001
             started = place.actor.on_start()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
             self._failed(place, error, None)
             return
         finally:
@@ -325,11 +397,12 @@ class Node:
 
     async def _start_later(self, place: _Place, started: Awaitable[None]) -> None:
         await started
-        self._started(place)
+        if place.state is ActorState.STARTING:
+            self._started(place)
 
     def _started(self, place: _Place) -> None:
         self._move(place, ActorState.RUNNING)
-        self.core.set_paused(place.slot, False)  # noqa: FBT003
+        self.core.set_paused(place.slot, place.stop_asked)
 
     def _move(self, place: _Place, state: ActorState) -> None:
         place.state = state
@@ -337,21 +410,29 @@ class Node:
 
     # Failures --------------------------------------------------------------------------------------------------------
 
-    def _hook_raised(self, slot: int, error: Exception, event: Event) -> None:
+    def _hook_raised(self, slot: int, error: BaseException, event: Event) -> None:
         """A handler raised: called natively. Its event counts as handled and is not delivered again."""
         if slot in self._places:
             self._failed(self._places[slot], error, event)
         else:
             raise error
 
-    def _awaited_raised(self, slot: int, error: Exception) -> None:
+    def _awaited_raised(self, slot: int, error: BaseException) -> None:
         self._failed(self._places[slot], error, self.core.current(slot))
 
-    def _failed(self, place: _Place, error: Exception, event: Event | None) -> None:
+    def _failed(self, place: _Place, error: BaseException, event: Event | None) -> None:
         self._outcome.errors += 1
-        where = f"handling {event.event_type.name}, trace_id={event.trace_id}" if event is not None else "starting"
+        where = f"handling {event.event_type.name}, trace_id={event.trace_id}" if event is not None else place.state
         _log.error("actor %s raised while %s", place.name, where, exc_info=error)
-        if self._stopping or place.state is ActorState.FAILED:
+        if self._stopping or place.state not in (ActorState.STARTING, ActorState.RUNNING):
+            return
+        if place.actor is not None and hasattr(place.actor, "_context"):
+            place.actor._context.retire()  # noqa: SLF001 - a node's own seam
+        place.actor = None
+        self._end_timers(place.slot)
+        if place.stop_asked:
+            self._move(place, ActorState.STOPPING)
+            self._stopped(place)
             return
         wait_s = place.restarts.next_wait_s(self.core.now_ns())
         if wait_s is None:
@@ -368,7 +449,6 @@ class Node:
         if slot is None or self._stopping or self._places[slot].state is not ActorState.DEGRADED:
             return
         place = self._places[slot]
-        self.core.cancel_timers(slot)
         _log.warning("actor %s is started again", place.name)
         self._start(place)
 
@@ -379,73 +459,116 @@ class Node:
         )
         self._move(place, ActorState.FAILED)
         self._outcome.failed.append(place.name)
-        self.core.remove_actor(place.slot)
+        self._remove(place)
         self._actor_given_up(place.name)
+
+    def _remove(self, place: _Place) -> None:
+        """The actor is no more; whoever waits for an answer of it learns that."""
+        for letter in self.core.remove_actor(place.slot):
+            if isinstance(letter, Ask):
+                letter.refuse(f"{place.name} is no more")
+        self._end_timers(place.slot)
 
     # The end ---------------------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        """Stop sources, handle what waits, stop actors in reverse order, handle what they left, flush."""
+        """Stop sources, handle what waits, stop actors in reverse order, each after what it left is handled, flush."""
         self.core.begin_drain()
-        deadline = asyncio.get_running_loop().time() + self.options.drain_timeout_s
         self._stop_sources()
         engine = self._engine
         if engine is None:
             return
-        drained = await engine.settle(deadline)
+        now = asyncio.get_running_loop().time()
+        deadline = now + self.options.drain_timeout_s * _DEADLINE
+        drained = await engine.settle(now + self.options.drain_timeout_s * _PATIENCE)
         self._stopping = True
         for place in reversed(self._places.values()):
-            if place.state in (ActorState.RUNNING, ActorState.DEGRADED, ActorState.STARTING):
+            drained &= await self._end_handler(place, engine, deadline)
+            if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
                 self._stop_actor(place)
-        drained &= await engine.settle(deadline)
-        for place in self._places.values():
+            drained &= await engine.settle(deadline)
+            drained &= await self._end_handler(place, engine, deadline)
             if place.state is ActorState.STOPPING:
-                self._move(place, ActorState.STOPPED)
-        drained &= await engine.settle(deadline)
+                self._stopped(place)
         self._outcome.drained = drained
+        self.core.extend_drain(_FLUSH_S)
         self._flush()
+        self.core.extend_drain(self.options.drain_timeout_s)
+
+    async def _end_handler(self, place: _Place, engine: Engine, deadline: float) -> bool:
+        """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
+        worker = place.worker
+        if worker is None or not worker.is_busy or place.state is ActorState.FAILED:
+            return True
+        asleep = any(sleeper.slot == place.slot for sleeper in self._sleepers.values())
+        worker.end_handler()
+        ended = await engine.settle(deadline) and not worker.is_busy
+        if asleep and ended:
+            return True
+        _log.error("actor %s: its handler did not end within the drain's time", place.name)
+        if place.name not in self._outcome.failed:
+            self._outcome.failed.append(place.name)
+        self._move(place, ActorState.FAILED)
+        self._remove(place)
+        return False
 
     def _stop_actor(self, place: _Place) -> None:
-        running = place.state is ActorState.RUNNING
+        actor = place.actor if place.state is ActorState.RUNNING else None
         self._move(place, ActorState.STOPPING)
-        if place.actor is None or not running:
+        if actor is None:
+            self._stopped(place)
             return
         self.core.note_running_slot(place.slot)
         try:
-            stopping = place.actor.on_stop()
-        except Exception as error:
+            stopping = actor.on_stop()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a hook raises is its actor's failure
             self._failed(place, error, None)
-            return
+            stopping = None
         finally:
             self.core.note_running_slot(None)
         if stopping is not None:
-            self._when_free(place, stopping)
+            self.core.hold(place.slot)
+            self.await_for(place.slot, self._stop_later(place, stopping))
+        elif not self._stopping:
+            self._stopped(place)
 
-    def _when_free(self, place: _Place, stopping: Awaitable[None]) -> None:
-        """An async hook runs in the actor's own task, after a handler that is still suspended there."""
-        if self.core.hold(place.slot):
-            self.await_for(place.slot, stopping)
-        else:
-            _log.warning("actor %s: on_stop is not awaited, a handler is still suspended", place.name)
-            if asyncio.iscoroutine(stopping):
-                stopping.close()
+    async def _stop_later(self, place: _Place, stopping: Awaitable[None]) -> None:
+        try:
+            await stopping
+        finally:
+            if not self._stopping:
+                self._stopped(place)
+
+    def _stopped(self, place: _Place) -> None:
+        self._move(place, ActorState.STOPPED)
+        self._remove(place)
 
     def _stop_some(self) -> None:
+        """Stop the actors that asked for it, each when the handler that is under way has ended."""
+        later = []
         for slot in self._stops:
             place = self._places[slot]
-            if place.state is ActorState.RUNNING:
+            is_busy = place.worker is not None and place.worker.is_busy
+            if is_busy or place.state is ActorState.STARTING:
+                later.append(slot)
+            elif place.state is ActorState.RUNNING:
                 self._stop_actor(place)
-                self._move(place, ActorState.STOPPED)
-                self.core.remove_actor(slot)
-        self._stops.clear()
+        self._stops = later
 
     async def _close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         for place in self._places.values():
             if place.worker is not None:
+                # A handler that will not be cancelled is the guard's to name.
+                self.core.note_running_slot(place.slot)
                 await place.worker.close()
-        if self.options.simulated:
+                self.core.note_running_slot(None)
+        self.core.stop_feed()
+        if self._is_simulating:
             self.core.leave_simulation()
-        self.core.remove_guard()
 
     def _changed(self) -> None:
         if self._engine is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _RESUME_EVENTS = 256
 class Worker:
     """The task of one actor.
 
-    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker lets the native side go
-    on with the actor until the next handler suspends or nothing waits.
+    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker goes on with the actor
+    for a bounded number of events, then the node's own loop has it back.
 
     Args:
         core: The node's native side.
@@ -32,7 +33,7 @@ class Worker:
         self,
         core: NodeCore,
         slot: int,
-        on_failure: Callable[[int, Exception], None],
+        on_failure: Callable[[int, BaseException], None],
         on_idle: Callable[[], None],
     ) -> None:
         self._core = core
@@ -41,34 +42,73 @@ class Worker:
         self._on_idle = on_idle
         self._task: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[Awaitable[object]] | None = None
+        self._current: Awaitable[object] | None = None
+        self._ending_handler = False
+        self._closing = False
 
     def feed(self, awaitable: Awaitable[object]) -> None:
         """Await what a handler gave, in the actor's task."""
         if self._task is None:
+            self._current = awaitable
             self._task = asyncio.get_running_loop().create_task(self._run(awaitable), name=f"libra-actor-{self._slot}")
         elif self._wake is not None:
+            self._current = awaitable
             self._wake.set_result(awaitable)
         else:
             raise AssertionError("an actor's handlers are awaited one at a time")
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a handler is awaited."""
+        return self._current is not None
+
+    def end_handler(self) -> None:
+        """Cancel the handler that is suspended; its actor goes on. The handler gets its turn to clean up."""
+        if self._task is not None and self._current is not None:
+            self._ending_handler = True
+            self._task.cancel()
+
     async def close(self) -> None:
         """End the task, and with it a handler that is suspended."""
         task, self._task = self._task, None
+        self._closing = True
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if inspect.iscoroutine(self._current):
+            self._current.close()
 
     async def _run(self, first: Awaitable[object]) -> None:
         awaitable: Awaitable[object] | None = first
         while True:
+            budget = _RESUME_EVENTS
             while awaitable is not None:
-                try:
-                    await awaitable
-                except Exception as error:
-                    self._on_failure(self._slot, error)
-                    self._core.drop_flight(self._slot)
-                awaitable = self._core.resume(self._slot, _RESUME_EVENTS)
+                self._current = awaitable
+                await self._await(awaitable)
+                self._current = None
+                budget -= 1
+                awaitable = self._core.resume(self._slot, budget)
             self._wake = asyncio.get_running_loop().create_future()
             self._on_idle()
             awaitable = await self._wake
             self._wake = None
+
+    async def _await(self, awaitable: Awaitable[object]) -> None:
+        """Await one handler. Whatever it raises is its actor's failure, but for a cancellation that was asked for."""
+        try:
+            await self._core.steps(self._slot, awaitable)
+            return
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except asyncio.CancelledError as error:
+            if self._closing:
+                raise
+            if self._ending_handler:
+                asyncio.current_task().uncancel()  # type: ignore[union-attr] - this is the actor's task
+            else:
+                self._on_failure(self._slot, error)
+        except BaseException as error:  # noqa: BLE001 - a handler that raises SystemExit has failed as any other
+            self._on_failure(self._slot, error)
+        finally:
+            self._ending_handler = False
+        self._core.drop_flight(self._slot)

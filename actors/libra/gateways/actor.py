@@ -3,63 +3,122 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
+from libra.model import OrderReport
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
 
     from libra.core.events import Event
     from libra.gateways.protocol import ReportingGateway
+    from libra.model import Order
     from libra_core import AccountGroup
 
-__all__ = ["GatewayActor"]
+__all__ = ["GatewayActor", "check_reporting"]
 
-_QUERY_EVERY_S = 1.0
-_UNANSWERED_AFTER_S = 5.0
+_UNANSWERED = ("NEW", "SUBMITTED")
+_ENDS = ("CANCELLED", "EXPIRED")
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.1, 5.0
+
+
+class _StreamLost:
+    """To itself: a stream of reports is no more."""
+
+    def __init__(self, reader: asyncio.Task[None] | None) -> None:
+        self.reader = reader
 
 
 class GatewayActor(Actor):
     """Sends what the order gate lets out, and brings back what the venue says.
 
     No handler waits for the venue: each request runs in a task of its own, and its outcome comes back as a report. An
-    order whose fate is not known is queried, never sent again.
+    order whose fate is not known is queried, never sent again; a cancel is repeated, after a query that finds the order
+    still working. When the venue was out of sight, everything open is asked about before new orders leave.
 
     Args:
         gateway: The gateway.
         account: The native side of the account group.
         options: Handed to the gateway's ``connect``.
+        query_every_s: How often orders without an answer are looked for.
+        unanswered_after_s: Silence after which an order or a cancel is asked about, and an answer to a query or a cancel
+            is given up.
+        connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
     """
 
-    def __init__(self, gateway: ReportingGateway, account: AccountGroup, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        gateway: ReportingGateway,
+        account: AccountGroup,
+        options: Mapping[str, Any],
+        *,
+        query_every_s: float = 1.0,
+        unanswered_after_s: float = 5.0,
+        connect_within_s: float = 30.0,
+    ) -> None:
         super().__init__()
         self._gateway = gateway
         self._account = account
         self._options = options
+        self._query_every_s = query_every_s
+        self._unanswered_after_s = unanswered_after_s
+        self._connect_within_s = connect_within_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
+        self._in_sight = False
+        # What the venue has to be asked about, and what is being asked now.
+        self._to_ask: set[str] = set()
+        self._asking: set[str] = set()
+        # Orders that the stream said are over, until an answer has said so too.
+        self._ended: set[str] = set()
+        # Cancels whose fate is not known: repeated when a query has found the order. When the last one left.
+        self._to_cancel: set[str] = set()
+        self._cancelled_ns: dict[str, int] = {}
 
     async def on_start(self) -> None:
-        """Connect, reconcile what an earlier process left open, and only then let new orders leave."""
-        await self._gateway.connect(self._options)
-        self._reader = asyncio.create_task(self._read_reports(), name=f"libra-reports-{self.name}")
+        """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
+        self._account.begin_reconciling()
+        # What is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)
-        self.emit(EventType.GATEWAY_CONNECTED, {"gateway": self._gateway.name, "account": self._account.name})
-        await self._query_open()
-        for order_id in self._account.recovered["cancelling"]:
-            self.cancel([order_id])
-        self.set_timer("query", _QUERY_EVERY_S, interval_s=_QUERY_EVERY_S)
+        await self._connect()
+        self._reader = asyncio.create_task(self._read_reports(), name=f"libra-reports-{self.name}")
+        self.set_timer("look", self._query_every_s, interval_s=self._query_every_s)
+        self._to_cancel.update(self._account.cancelling())
+        if self._account.is_killed:
+            # The process that set the latch may have died before its cancels.
+            self._to_cancel.update(self._account.cancel_all())
+        self._reconcile()
 
     async def on_stop(self) -> None:
         """Disconnect; requests under way are given up, and queried by the next process."""
-        for task in [*self._tasks, *([self._reader] if self._reader else [])]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._let_go()
         await self._gateway.disconnect()
-        self.emit(EventType.GATEWAY_DISCONNECTED, {"gateway": self._gateway.name, "account": self._account.name})
+        self._tell(EventType.GATEWAY_DISCONNECTED)
+
+    def abandon(self) -> None:
+        """Another instance takes over: nothing that this one began may still book or send."""
+        for task in [*self._tasks, *([self._reader] if self._reader is not None else [])]:
+            task.cancel()
+        self._reader = None
+
+    async def on_message(self, message: object) -> None:
+        """The stream of reports is no more: without it nothing is known, so the actor fails and is started anew."""
+        reader = self._reader
+        # It may be of the instance before.
+        if not isinstance(message, _StreamLost) or reader is None or message.reader is not reader:
+            return
+        self._account.begin_reconciling()
+        await self._let_go()
+        with suppress(Exception):
+            async with asyncio.timeout(self._unanswered_after_s):
+                await self._gateway.disconnect()
+        self._tell(EventType.GATEWAY_DISCONNECTED)
+        cause = None if reader.cancelled() else reader.exception()
+        raise GatewayError(f"{self._gateway.name}: the stream of reports {'failed' if cause else 'ended'}") from cause
 
     def send(self, event: Event) -> None:
         """An order whose intent stands in the log: it leaves, if it still may."""
@@ -67,63 +126,192 @@ class GatewayActor(Actor):
         if order.account == self._account.name:
             self._spawn(self._send(order))
 
-    def cancel(self, order_ids: list[str]) -> None:
+    def cancel(self, order_ids: Iterable[str]) -> None:
         """Cancel orders whose cancel stands in the log."""
         for order_id in order_ids:
+            self._cancelled_ns[order_id] = self.clock.now_ns()
             self._spawn(self._cancel(order_id))
 
-    async def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
-        """Ask about orders whose answer is missing for too long."""
-        await self._query_open(older_than_s=_UNANSWERED_AFTER_S)
-
-    async def _send(self, order: Any) -> None:  # noqa: ANN401 - an Order
-        # The last look at the kill latch, right before the bytes leave.
-        if not self._account.may_send(order.order_id):
+    def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
+        """Look for orders and cancels that were not answered, and ask."""
+        if self._reader is not None and self._reader.done():
+            self._context.ref.tell(_StreamLost(self._reader))
             return
-        sending = self._gateway.order(order)
-        self._account.on_submitted(order.order_id)
+        if not self._gateway.is_connected:
+            self._out_of_sight()
+            return
+        if not self._in_sight:
+            self._reconcile()
+        silent_since_ns = self.clock.now_ns() - round(self._unanswered_after_s * 1e9)
+        reconciling = self._account.is_reconciling
+        for order in self._account.open_orders():
+            if order.status in _UNANSWERED and (reconciling or order.ts_ns <= silent_since_ns):
+                self._to_ask.add(order.order_id)
+        cancelling = set(self._account.cancelling())
+        for order_id in cancelling:
+            if self._cancelled_ns.setdefault(order_id, self.clock.now_ns()) <= silent_since_ns:
+                self._to_cancel.add(order_id)
+        self._to_ask |= self._to_cancel & cancelling
+        self._to_cancel &= cancelling
+        self._cancelled_ns = {key: at for key, at in self._cancelled_ns.items() if key in cancelling}
+        self._ask()
+        self._settle()
+
+    # The connection --------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        wait_s = _FIRST_RETRY_S
+        async with asyncio.timeout(self._connect_within_s) as limit:
+            while True:
+                try:
+                    await self._gateway.connect(self._options)
+                except (GatewayError, OSError) as error:
+                    left_s = (limit.when() or 0.0) - asyncio.get_running_loop().time()
+                    if limit.expired() or left_s <= wait_s:
+                        raise
+                    self.log.warning("%s cannot be reached, it is tried again: %s", self._gateway.name, error)
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+                else:
+                    return
+
+    def _out_of_sight(self) -> None:
+        if self._in_sight:
+            self._in_sight = False
+            self._account.begin_reconciling()
+            self.log.warning("%s is out of reach: no new orders", self._gateway.name)
+            self._tell(EventType.GATEWAY_DISCONNECTED)
+
+    def _reconcile(self) -> None:
+        """The venue is in sight again: everything open is asked about."""
+        self._in_sight = True
+        self._account.begin_reconciling()
+        self._tell(EventType.GATEWAY_CONNECTED)
+        self._to_ask.update(order.order_id for order in self._account.open_orders())
+        self._ask()
+        self._settle()
+
+    def _settle(self) -> None:
+        """New orders may leave once everything that was open is answered."""
+        done = self._in_sight and not self._to_ask and not self._account.unanswered()
+        if done and self._account.is_reconciling:
+            self._account.set_reconciled()
+
+    async def _let_go(self) -> None:
+        tasks = [*self._tasks, *([self._reader] if self._reader is not None else [])]
+        self._reader = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _tell(self, event_type: EventType) -> None:
+        self.emit(event_type, {"gateway": self._gateway.name, "account": self._account.name})
+
+    # Requests --------------------------------------------------------------------------------------------------------
+
+    async def _send(self, order: Order) -> None:
+        order_id = order.order_id
+        send_by_ns = self._account.send_by_ns(order_id)
+        # The last look at the kill latch, right before the bytes leave.
+        if send_by_ns is None or not self._account.may_send(order_id):
+            return
+        self._account.on_submitted(order_id)
         try:
-            await sending
-        except Exception as error:  # noqa: BLE001 - whatever a user's gateway raises, the order's fate is not known
-            self.log.warning("order %s: no answer (%s), it will be queried", order.order_id, error)
+            # Bytes that left later could arrive when the order is long taken for lost.
+            async with asyncio.timeout(max(0.0, (send_by_ns - self.clock.now_ns()) / 1e9)):
+                await self._gateway.order(order)
+        except Exception as error:  # whatever a user's gateway raises, the order's fate is not known
+            self.log.warning("order %s: no answer (%r), it will be queried", order_id, error)
 
     async def _cancel(self, order_id: str) -> None:
+        order = self._account.order(order_id)
+        answered = order is not None and order.status not in _UNANSWERED
         try:
-            await self._gateway.cancel(order_id)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.log.warning("cancel of %s: no answer (%s), it will be queried", order_id, error)
+            async with asyncio.timeout(self._unanswered_after_s):
+                taken = await self._gateway.cancel(order_id)
+        except Exception as error:
+            self.log.warning("cancel of %s: no answer (%r), the order will be queried", order_id, error)
+            return
+        if taken:
+            return
+        if answered:
+            self._account.on_report(OrderReport(order_id, "CANCEL_REJECTED", detail="the venue refused the cancel"))
+        else:
+            # It may have overtaken the order.
+            self._to_cancel.add(order_id)
+        self._to_ask.add(order_id)
+        self._ask()
 
-    async def _read_reports(self) -> None:
-        async for report in self._gateway.stream_reports():
-            if not self._account.on_report(report):
-                self.log.error("a report of order %s could not be booked", report.order_id)
-        self.log.warning("the gateway's stream of reports has ended")
-
-    async def _query_open(self, *, older_than_s: float = 0.0) -> None:
-        """Ask the venue about every order that is not final and silent for so long; when all that were unanswered are
-        answered, new orders may leave.
-        """
-        before_ns = self.clock.now_ns() - round(older_than_s * 1e9)
-        for order in self._account.open_orders():
-            silent = order.status in ("NEW", "SUBMITTED") or self._account.is_reconciling
-            if silent and order.ts_ns <= before_ns:
-                await self._query(order.order_id)
-        if self._account.is_reconciling and not self._account.unanswered():
-            self._account.set_reconciled()
+    def _ask(self) -> None:
+        for order_id in self._to_ask - self._asking:
+            # What has not left yet, the venue cannot know.
+            if self._account.send_by_ns(order_id) is None:
+                self._asking.add(order_id)
+                self._spawn(self._query(order_id))
+            else:
+                self._to_ask.discard(order_id)
 
     async def _query(self, order_id: str) -> None:
         try:
-            reports = await self._gateway.query_order(order_id)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.log.warning("query of %s: no answer (%s)", order_id, error)
+            async with asyncio.timeout(self._unanswered_after_s):
+                reports = await self._gateway.query_order(order_id)
+            # Executions first: an end is booked with all of them.
+            booked = [self._account.on_report(report) for report in sorted(reports, key=_is_end)]
+        except Exception as error:
+            self.log.warning("query of %s: no answer (%r), it is asked again", order_id, error)
             return
-        for report in reports:
-            self._account.on_report(report)
+        finally:
+            self._asking.discard(order_id)
+        if not booked or not all(booked):
+            self.log.error("order %s: an answer that could not be booked, it is asked again", order_id)
+            return
+        known = any(report.status != "NOT_FOUND" for report in reports)
+        order = self._account.order(order_id)
+        if order is None or order.is_final:
+            self._ended.discard(order_id)
+            self._to_ask.discard(order_id)
+        elif known and order_id not in self._ended:
+            self._to_ask.discard(order_id)
+        if known and order_id in self._to_cancel:
+            self._to_cancel.discard(order_id)
+            self.cancel({order_id}.intersection(self._account.cancelling()))
+        self._settle()
+
+    # Reports ---------------------------------------------------------------------------------------------------------
+
+    async def _read_reports(self) -> None:
+        try:
+            async for report in self._gateway.stream_reports():
+                self._book(report)
+        finally:
+            self._account.begin_reconciling()
+            self._context.ref.tell(_StreamLost(asyncio.current_task()))
+
+    def _book(self, report: OrderReport) -> None:
+        order = self._account.order(report.order_id) if report.status in _ENDS else None
+        if order is not None and not order.is_final:
+            # Its last executions may still be on their way, and behind an end nobody would ask for them: a query gives
+            # both at once.
+            self._ended.add(report.order_id)
+            self._to_ask.add(report.order_id)
+        elif not self._account.on_report(report):
+            self.log.error("a report of order %s could not be booked, the order is queried", report.order_id)
+            self._to_ask.add(report.order_id)
+        self._ask()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error("a request failed in a way that it must not", exc_info=error)
+
+
+def _is_end(report: OrderReport) -> bool:
+    return report.status in _ENDS
 
 
 def check_reporting(gateway: object, class_path: str) -> None:
@@ -139,5 +327,3 @@ def check_reporting(gateway: object, class_path: str) -> None:
             f"{class_path} is no gateway for an account: it lacks {', '.join(missing)}"
             " (see libra.gateways.protocol.ReportingGateway)"
         )
-
-

@@ -73,7 +73,8 @@ class Gateway(Protocol):
     async def order(self, order: Order) -> str | None:
         """Place an order under ``order.order_id``, our id of it; gives the venue's id where it answers with one.
 
-        An exception leaves it open whether the order arrived: it will be queried, never sent again.
+        An exception leaves it open whether the order arrived: it will be queried, never sent again. The call is
+        cancelled half-way through the account's ``validity_window_ms``: no byte may leave behind that.
         """
 
     async def cancel(self, order_id: str) -> bool:
@@ -91,10 +92,16 @@ class ReportingGateway(Gateway, Protocol):
     """A gateway that tells what becomes of orders."""
 
     def stream_reports(self) -> AsyncIterator[OrderReport]:
-        """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once."""
+        """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once.
+
+        A stream that may have lost a report has to end or raise: the gateway is then made and connected anew, and
+        everything open is queried before new orders leave.
+        """
 
     async def query_order(self, order_id: str) -> Sequence[OrderReport]:
-        """Everything the venue knows of an order, by our id: its state and its executions.
+        """Everything the venue knows of an order, by our id.
 
-        One ``NOT_FOUND`` report for an order that it does not know.
+        Returns:
+            Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That one
+            needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost.
         """

@@ -3,11 +3,12 @@
 //! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
 //! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a
 //! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
-//! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one.)
+//! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one. That holds
+//! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -20,18 +21,42 @@ const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
+static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
+/// Handler and flags that SIGINT and SIGTERM had before a guard that a signal has ended.
+static BEFORE: [(AtomicUsize, AtomicI32); 2] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 2];
+
 extern "C" fn on_signal(signal: libc::c_int) {
     let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
     if fd >= 0 {
         let byte = signal as u8;
         // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
         unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+    } else if monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+        // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
+        // whom it is given back when this returns.
+        unsafe {
+            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::raise(signal);
+        }
     }
+}
+
+/// What a signal did before the guard that a signal has ended.
+fn before(signal: libc::c_int) -> libc::sigaction {
+    let (handler, flags) = &BEFORE[usize::from(signal == libc::SIGTERM)];
+    // SAFETY: sigaction structs are plain data; zero is a valid one, with an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler.load(Ordering::Relaxed);
+    action.sa_flags = flags.load(Ordering::Relaxed);
+    action
 }
 
 struct Shared {
     waker: Arc<Waker>,
     stop_signal: AtomicI32,
+    /// When the first signal came; `i64::MIN` before.
+    first_signal_ns: AtomicI64,
     deadline_ns: AtomicI64,
     drain_ns: i64,
     running: AtomicU32,
@@ -54,6 +79,7 @@ impl Guard {
         let shared = Arc::new(Shared {
             waker,
             stop_signal: AtomicI32::new(0),
+            first_signal_ns: AtomicI64::new(i64::MIN),
             deadline_ns: AtomicI64::new(i64::MAX),
             drain_ns,
             running: AtomicU32::new(0),
@@ -84,6 +110,12 @@ impl Guard {
         self.poke();
     }
 
+    /// The drain is past what actors can hold up (a disk may be slow): it may take `ns` from now on.
+    pub fn extend_drain(&self, ns: i64) {
+        self.shared.deadline_ns.store(monotonic_ns().saturating_add(ns), Ordering::SeqCst);
+        self.poke();
+    }
+
     /// Makes the thread look at its deadline again.
     fn poke(&self) {
         // SAFETY: the pipe is open as long as the guard lives, and never blocks; 0 is no signal.
@@ -104,11 +136,21 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        let first_ns = self.shared.first_signal_ns.load(Ordering::SeqCst);
+        let same_stop_until_ns = first_ns.saturating_add(SECOND_SIGNAL_AFTER_NS);
+        let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
         for (signal, previous) in &self.previous {
-            // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
-            unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+            if stopped_just_now {
+                let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
+                handler.store(previous.sa_sigaction, Ordering::SeqCst);
+                flags.store(previous.sa_flags, Ordering::SeqCst);
+            } else {
+                // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
+                unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+            }
         }
         if !self.previous.is_empty() {
+            SAME_STOP_UNTIL_NS.store(same_stop_until_ns, Ordering::SeqCst);
             SIGNAL_PIPE.store(-1, Ordering::SeqCst);
         }
         self.shared.finished.store(true, Ordering::SeqCst);
@@ -128,6 +170,7 @@ impl Shared {
                 match first_ns {
                     None => {
                         first_ns = Some(now_ns);
+                        self.first_signal_ns.store(now_ns, Ordering::SeqCst);
                         let deadline = now_ns.saturating_add(self.drain_ns);
                         self.deadline_ns.fetch_min(deadline, Ordering::SeqCst);
                         self.stop_signal.store(signal, Ordering::SeqCst);
@@ -194,6 +237,10 @@ fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
         let mut previous: libc::sigaction = std::mem::zeroed();
         if libc::sigaction(signal, &action, &mut previous) != 0 {
             return Err(io::Error::last_os_error());
+        }
+        // The guard before this one was stopped by a signal and has left its handler.
+        if previous.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t {
+            return Ok(before(signal));
         }
         Ok(previous)
     }

@@ -1,43 +1,43 @@
 //! The bare message bus: four lanes, subscriptions and dispatch. Its asyncio side is `libra.core.message_bus`.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 use libra_kernel::mailbox::{Capacity, Mailbox, Offer};
 use libra_kernel::wake::Waker;
 use libra_kernel::{Event, Name};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::drain::Drain;
 use crate::enums;
 use crate::event::PyEvent;
 use crate::gil::GilCell;
-use crate::handlers::{InFlight, Step, Style, Subscriptions, Wanted, is_plain_exception};
+use crate::handlers::{InFlight, Style, Subscriptions, Wanted};
 
-/// A drain gives the loop back after so many events...
-const DRAIN_EVENTS: usize = 256;
-/// ...or after so long, looked at every few events.
-const DRAIN_TIME: Duration = Duration::from_micros(250);
-const LOOK_AT_CLOCK_EVERY: usize = 32;
-
-struct State {
-    mailbox: Mailbox,
-    subscriptions: Subscriptions,
-    flight: Option<InFlight>,
-    /// Handlers are running: an event that is published now needs no wake-up.
-    draining: bool,
-    accepting: bool,
+pub struct State {
+    pub mailbox: Mailbox,
+    pub subscriptions: Subscriptions,
+    /// The event whose handlers are suspended.
+    pub flight: Option<InFlight>,
+    /// The last event of a batch whose handler is suspended.
+    pub batch: Option<Py<PyEvent>>,
+    /// An event object that nobody holds any more, to be used again.
+    pub spare: Option<Py<PyEvent>>,
+    /// The loop sleeps: whoever publishes next wakes it. Every producer of a bare bus holds the GIL, so a plain flag does.
+    parked: bool,
+    pub accepting: bool,
     sequence: u64,
     published: u64,
-    dispatched: u64,
+    pub dispatched: u64,
     errors: u64,
 }
 
 #[pyclass(frozen, subclass, module = "libra_core")]
 pub struct BusCore {
-    state: GilCell<State>,
-    waker: Arc<Waker>,
+    pub state: GilCell<State>,
+    waker: Waker,
 }
 
 #[pymethods]
@@ -53,14 +53,16 @@ impl BusCore {
             mailbox: Mailbox::new(Capacity::Shared(max_queue_size)),
             subscriptions: Subscriptions::new(max_handlers_per_type),
             flight: None,
-            draining: false,
+            batch: None,
+            spare: None,
+            parked: false,
             accepting: true,
             sequence: 0,
             published: 0,
             dispatched: 0,
             errors: 0,
         };
-        Ok(BusCore { state: GilCell::new(state), waker: Arc::new(waker) })
+        Ok(BusCore { state: GilCell::new(state), waker })
     }
 
     /// Publishes without awaiting: False when the queue is full or the bus is stopping.
@@ -68,21 +70,19 @@ impl BusCore {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        let mut event = event.get().event.clone();
         let mut state = self.state.borrow(py);
         if !state.accepting {
             return Ok(false);
         }
+        let mut event = event.get().event.clone();
         event.sequence = state.sequence + 1;
         if state.mailbox.offer(event) == Offer::Refused {
             return Ok(false);
         }
         state.sequence += 1;
         state.published += 1;
-        let awake = state.draining;
-        drop(state);
-        if !awake {
-            self.waker.notify();
+        if std::mem::take(&mut state.parked) {
+            self.waker.signal();
         }
         Ok(true)
     }
@@ -167,10 +167,13 @@ impl BusCore {
 
     /// True when the loop may sleep: nothing waits, and whoever publishes next wakes it.
     fn _park(&self, py: Python<'_>) -> bool {
-        self.waker.park(|| self.state.borrow(py).mailbox.is_empty())
+        let mut state = self.state.borrow(py);
+        state.parked = self.waker.park(|| state.mailbox.is_empty());
+        state.parked
     }
 
-    fn _unpark(&self) {
+    fn _unpark(&self, py: Python<'_>) {
+        self.state.borrow(py).parked = false;
         self.waker.unpark();
     }
 
@@ -178,116 +181,40 @@ impl BusCore {
         self.state.borrow(py).errors += 1;
     }
 
-    /// Throws away what waits; gives the number of events.
+    /// Throws away what waits and what batch handlers have gathered; gives the number of events.
     fn _abandon(&self, py: Python<'_>) -> usize {
-        let (flight, events) = {
+        // What is taken out is dropped outside the borrow: the end of a payload may run Python.
+        let (waiting, gathered, _handlers) = {
             let mut state = self.state.borrow(py);
-            let events: Vec<Event> = std::iter::from_fn(|| state.mailbox.pop()).collect();
-            (state.flight.take(), events)
+            let waiting: Vec<Event> = std::iter::from_fn(|| state.mailbox.pop()).collect();
+            (waiting, state.subscriptions.take_gathered(py), (state.flight.take(), state.batch.take()))
         };
-        drop(flight);
-        events.len()
+        let cut: BTreeSet<u64> = gathered.iter().map(|event| event.get().event.sequence).collect();
+        waiting.len() + cut.len()
     }
 
     /// An iterator that runs sync handlers and yields what async ones want awaited, for at most one budget of events.
-    fn _drain(slf: Py<Self>) -> Drain {
-        Drain { bus: slf, started: Instant::now(), events: GilCell::new(0) }
+    fn _drain(slf: Bound<'_, Self>) -> Drain {
+        Drain::new(slf.py(), slf.unbind())
     }
 
     /// The event whose handlers are running.
     fn _current(&self, py: Python<'_>) -> Option<Py<PyEvent>> {
-        self.state.borrow(py).flight.as_ref().map(|flight| flight.event.clone_ref(py))
-    }
-}
-
-#[pyclass(frozen)]
-pub struct Drain {
-    bus: Py<BusCore>,
-    started: Instant,
-    events: GilCell<usize>,
-}
-
-#[pymethods]
-impl Drain {
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
+        let state = self.state.borrow(py);
+        state.flight.as_ref().map(|flight| &flight.event).or(state.batch.as_ref()).map(|event| event.clone_ref(py))
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let bus = self.bus.get();
-        let interrupted = bus.state.borrow(py).flight.take();
-        let result = self.run(py, interrupted);
-        bus.state.borrow(py).draining = false;
-        result
-    }
-}
-
-impl Drain {
-    fn run(&self, py: Python<'_>, mut interrupted: Option<InFlight>) -> PyResult<Option<Py<PyAny>>> {
-        let state = &self.bus.get().state;
-        loop {
-            let mut flight = match interrupted.take() {
-                Some(flight) => flight,
-                None => {
-                    let mut state = state.borrow(py);
-                    state.draining = true;
-                    let mut events = self.events.borrow(py);
-                    if *events >= DRAIN_EVENTS
-                        || (*events % LOOK_AT_CLOCK_EVERY == LOOK_AT_CLOCK_EVERY - 1
-                            && self.started.elapsed() >= DRAIN_TIME)
-                    {
-                        drop((state, events));
-                        return self.finish_batches(py);
-                    }
-                    let Some(event) = state.mailbox.pop() else {
-                        drop((state, events));
-                        return self.finish_batches(py);
-                    };
-                    *events += 1;
-                    state.dispatched += 1;
-                    let handlers = state.subscriptions.of(event.event_type);
-                    drop((state, events));
-                    if handlers.is_empty() {
-                        // A payload may be a Python object, whose finaliser may come back here: dropped outside a borrow.
-                        drop(event);
-                        continue;
-                    }
-                    InFlight::new(py, event, handlers)?
-                }
-            };
-            match flight.run(py) {
-                Step::Done => {}
-                Step::Suspended(awaitable) => {
-                    state.borrow(py).flight = Some(flight);
-                    return Ok(Some(awaitable));
-                }
-                Step::Raised(error) => {
-                    self.failed(py, error, Some(&flight.event))?;
-                    interrupted = Some(flight);
-                }
-            }
+    /// Handlers often belong to what owns the bus: the garbage collector has to see that cycle.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.state.peek() {
+            Some(state) => state.subscriptions.traverse(&visit),
+            None => Ok(()),
         }
     }
 
-    /// Hands the batch handlers what has gathered; the end of a drain.
-    fn finish_batches(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let batches = self.bus.get().state.borrow(py).subscriptions.batch_handlers();
-        for handler in batches.iter() {
-            match handler.hand_over(py) {
-                Ok(None) => {}
-                Ok(Some(awaitable)) => return Ok(Some(awaitable)),
-                Err(error) => self.failed(py, error, None)?,
-            }
-        }
-        Ok(None)
-    }
-
-    fn failed(&self, py: Python<'_>, error: PyErr, event: Option<&Py<PyEvent>>) -> PyResult<()> {
-        if !is_plain_exception(py, &error) {
-            return Err(error);
-        }
-        let event = event.map(|event| event.clone_ref(py));
-        self.bus.bind(py).call_method1("_failed", (error.into_value(py), event)).map(|_| ())
+    fn __clear__(&self) {
+        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.clear());
+        drop(handlers);
     }
 }
 

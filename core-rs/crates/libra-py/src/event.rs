@@ -2,6 +2,7 @@
 
 use libra_kernel::{Event, Name, clock, ids};
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
 use pyo3::sync::PyOnceLock;
@@ -32,9 +33,45 @@ impl PyEvent {
         PyEvent { event, payload }
     }
 
+    /// An object for `event`: `spare`, where there is one and nobody else holds it, else a new one.
+    #[inline]
+    pub fn renew(py: Python<'_>, spare: Option<Py<PyEvent>>, event: Event) -> PyResult<Py<PyEvent>> {
+        if let Some(mut spare) = spare
+            && let Some(inside) = exclusive(py, &mut spare)
+        {
+            *inside = PyEvent::from(event);
+            return Ok(spare);
+        }
+        Py::new(py, PyEvent::from(event))
+    }
+
+    /// Lets go of the payload and gives the object back, if nobody else holds it. It may run Python: a payload may end.
+    #[inline]
+    pub fn retire(py: Python<'_>, mut object: Py<PyEvent>) -> Option<Py<PyEvent>> {
+        let inside = exclusive(py, &mut object)?;
+        let gone = (std::mem::take(&mut inside.event.payload), inside.payload.take());
+        drop(gone);
+        Some(object)
+    }
+
     pub fn payload_object(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(self.payload.get_or_try_init(py, || payload::to_python(py, &self.event))?.clone_ref(py))
     }
+}
+
+/// The inside of an object that only the caller holds: a bus uses the memory of an event again that nobody kept, and it
+/// is frozen for everyone who sees it. `None` where somebody else holds it.
+#[inline]
+fn exclusive<'a>(_py: Python<'_>, object: &'a mut Py<PyEvent>) -> Option<&'a mut PyEvent> {
+    // SAFETY: the object is live. The GIL is held, so nobody takes a reference meanwhile.
+    if unsafe { ffi::Py_REFCNT(object.as_ptr()) } != 1 {
+        return None;
+    }
+    let address = std::ptr::from_ref(object.get()).addr();
+    // SAFETY: `get` says where in the object the value lies, and PyO3 keeps it in an `UnsafeCell`. The only reference is
+    // borrowed for as long as the result lives, and there is no way around it: the class has no weak references and is
+    // unknown to the garbage collector.
+    Some(unsafe { &mut *object.as_ptr().cast::<PyEvent>().with_addr(address) })
 }
 
 /// A new event from a Python caller's words; a child of `parent` where there is one.

@@ -4,7 +4,7 @@
 //! that borrows calls nothing of Python; and a Python object whose last reference is dropped inside a borrow (an event that
 //! a full lane displaces) is buried, and released when the last borrow of the thread has ended: see [`bury`].
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 
 use pyo3::{Py, PyAny, Python};
@@ -33,6 +33,11 @@ impl<T> GilCell<T> {
     pub fn borrow<'a>(&'a self, _py: Python<'a>) -> Borrow<'a, T> {
         BORROWS.with(|borrows| borrows.set(borrows.get() + 1));
         Borrow { state: Some(self.0.borrow_mut()) }
+    }
+
+    /// A look at the state for the garbage collector, which holds the GIL but may not say so; `None` while it is borrowed.
+    pub fn peek(&self) -> Option<Ref<'_, T>> {
+        self.0.try_borrow().ok()
     }
 }
 

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libra_kernel::{Event, EventType, Name};
 use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyList, PyType};
 
 use crate::event::PyEvent;
 use crate::gil::GilCell;
@@ -41,6 +43,9 @@ pub struct Handler {
 
 /// The handlers of one event type, as they were when an event was taken up.
 pub type HandlerList = Arc<[Arc<Handler>]>;
+
+/// The last event of a batch, and what came of handing the batch over.
+pub type Handed = (Py<PyEvent>, PyResult<Option<Py<PyAny>>>);
 
 /// Handlers by event type.
 pub struct Subscriptions {
@@ -150,6 +155,28 @@ impl Subscriptions {
         wanted.iter().filter(|instrument| !still(instrument)).map(|i| (gone.event_type, *i)).collect()
     }
 
+    /// Takes what batch handlers have gathered and not been given.
+    #[must_use]
+    pub fn take_gathered(&self, py: Python<'_>) -> Vec<Py<PyEvent>> {
+        self.batches.iter().flat_map(|handler| std::mem::take(&mut *handler.batch.borrow(py))).collect()
+    }
+
+    /// Shows the garbage collector every handler and filter.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for handler in self.by_id.values() {
+            visit.call(&handler.call)?;
+            visit.call(&handler.filter)?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything out. What it gives has to be dropped outside a borrow.
+    #[must_use]
+    pub fn clear(&mut self) -> Vec<Arc<Handler>> {
+        let ids: Vec<String> = self.by_id.keys().cloned().collect();
+        ids.iter().filter_map(|id| self.unsubscribe(id)).collect()
+    }
+
     /// The batch handlers, whose lists have to be handed over when the queue is empty.
     pub fn batch_handlers(&self) -> Arc<[Arc<Handler>]> {
         self.batches.clone()
@@ -184,7 +211,13 @@ pub enum Step {
 impl InFlight {
     #[inline]
     pub fn new(py: Python<'_>, event: Event, handlers: HandlerList) -> PyResult<Self> {
-        Ok(InFlight { event: Py::new(py, PyEvent::from(event))?, handlers, next: 0 })
+        Ok(InFlight::with_object(Py::new(py, PyEvent::from(event))?, handlers))
+    }
+
+    /// As `new`, for an event that has its object already.
+    #[inline]
+    pub fn with_object(event: Py<PyEvent>, handlers: HandlerList) -> Self {
+        InFlight { event, handlers, next: 0 }
     }
 
     /// Runs the handlers that are left, up to the first that suspends or raises. It may be called again after either.
@@ -229,32 +262,38 @@ impl Handler {
                     batch.push(event.clone_ref(py));
                     batch.len() >= BATCH
                 };
-                if full { self.hand_over(py) } else { Ok(None) }
+                let handed = if full { self.hand_over(py) } else { None };
+                handed.map_or(Ok(None), |(_, result)| result)
             }
         }
     }
 
-    /// Gives a batch handler what has gathered.
-    pub fn hand_over(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// Gives a batch handler what has gathered, if something has: the last event, and what came of it.
+    pub fn hand_over(&self, py: Python<'_>) -> Option<Handed> {
         let batch = std::mem::take(&mut *self.batch.borrow(py));
-        if batch.is_empty() || !self.active.load(Ordering::Relaxed) {
-            return Ok(None);
+        let last = batch.last()?.clone_ref(py);
+        if !self.active.load(Ordering::Relaxed) {
+            return None;
         }
-        let list = PyList::new(py, batch)?;
-        awaitable(py, call_one(py, &self.call, list.as_any().as_unbound())?)
+        let list = PyList::new(py, batch).map(|list| list.into_any().unbind());
+        let result = list.and_then(|list| call_one(py, &self.call, &list)).and_then(|result| awaitable(py, result));
+        Some((last, result))
     }
 }
 
 /// What a handler returned, if it has to be awaited.
 #[inline]
 fn awaitable(py: Python<'_>, result: Py<PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    let result = result.into_bound(py);
-    if result.is_none() {
+    if result.is_none(py) {
         return Ok(None);
     }
-    // SAFETY: both calls take a borrowed, live object.
-    let is_coroutine = unsafe { ffi::Py_TYPE(result.as_ptr()) == &raw mut ffi::PyCoro_Type };
-    if is_coroutine || result.hasattr("__await__")? { Ok(Some(result.unbind())) } else { Ok(None) }
+    // As `await` itself does, it looks at the type and not into the object.
+    // SAFETY: the object is live, so its type and the type's tables are.
+    let can_be_awaited = unsafe {
+        let methods = (*ffi::Py_TYPE(result.as_ptr())).tp_as_async;
+        !methods.is_null() && (*methods).am_await.is_some()
+    };
+    Ok(can_be_awaited.then_some(result))
 }
 
 /// `call(argument)` by vectorcall.
@@ -266,8 +305,13 @@ fn call_one(py: Python<'_>, call: &Py<PyAny>, argument: &Py<PyAny>) -> PyResult<
 }
 
 /// True for what a bus or a supervisor deals with; false for what must end the program, such as `KeyboardInterrupt`.
+/// A handler that raises `CancelledError` while it is called, not while it is awaited, met something else's cancellation.
 pub fn is_plain_exception(py: Python<'_>, error: &PyErr) -> bool {
+    static CANCELLED: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     error.is_instance_of::<PyException>(py)
+        || CANCELLED
+            .import(py, "asyncio", "CancelledError")
+            .is_ok_and(|cancelled| error.matches(py, cancelled).unwrap_or(false))
 }
 
 fn uuid4() -> String {

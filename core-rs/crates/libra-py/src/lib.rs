@@ -4,7 +4,7 @@
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
-//! - [`bus`] — the bare message bus;
+//! - [`bus`] — the bare message bus; [`drain`] — its dispatch;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
@@ -13,6 +13,7 @@
 
 mod bus;
 mod decimal;
+mod drain;
 mod enums;
 mod errors;
 mod event;

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use libra_kernel::event::{Aggressor, Bar, Quote, Trade};
+use libra_kernel::fixed::MAX_DECIMALS;
 use libra_kernel::{Event, Name, Payload, SharedPayload};
 use libra_market::book::{BookUpdate, Level};
 use libra_market::indicator::Sma;
@@ -12,6 +13,9 @@ use pyo3::prelude::*;
 
 use crate::decimal;
 use crate::payload::Header;
+
+/// Instrument, decimals of price and size, and receive time: how the numbers of `to_units` begin.
+type Head = (&'static str, u8, u8, i64);
 
 /// What all market data has beside its numbers.
 #[derive(Clone, Copy)]
@@ -32,8 +36,20 @@ impl Meta {
         }
     }
 
+    /// What came from outside: decimals within what fixed-point numbers can have.
+    fn checked(instrument: &str, price_decimals: u8, size_decimals: u8, ts_ns: i64) -> PyResult<Self> {
+        if price_decimals.max(size_decimals) > MAX_DECIMALS {
+            return Err(PyValueError::new_err(format!("a number has at most {MAX_DECIMALS} decimals")));
+        }
+        Ok(Meta { instrument: Name::intern(instrument), price_decimals, size_decimals, ts_ns })
+    }
+
     fn header(&self) -> Header {
         Header { instrument: self.instrument, price_decimals: self.price_decimals, size_decimals: self.size_decimals }
+    }
+
+    fn head(&self) -> Head {
+        (self.instrument.as_str(), self.price_decimals, self.size_decimals, self.ts_ns)
     }
 
     fn symbol(&self) -> &'static str {
@@ -117,6 +133,20 @@ market_class!(PyQuote, "Quote", Quote, {
         Ok(PyQuote { meta, inner })
     }
 
+    /// The quote that `to_units` was asked of.
+    #[staticmethod]
+    fn from_units(head: (String, u8, u8, i64), units: [i64; 6]) -> PyResult<Self> {
+        let meta = Meta::checked(&head.0, head.1, head.2, head.3)?;
+        let [bid, ask, bid_size, ask_size, ts_venue_ns, venue_seq] = units;
+        Ok(PyQuote { meta, inner: Quote { bid, ask, bid_size, ask_size, ts_venue_ns, venue_seq } })
+    }
+
+    /// All of it as text and integers, exactly.
+    fn to_units(&self) -> (Head, [i64; 6]) {
+        let q = &self.inner;
+        (self.meta.head(), [q.bid, q.ask, q.bid_size, q.ask_size, q.ts_venue_ns, q.venue_seq])
+    }
+
     #[getter]
     fn bid(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         decimal::to_python(py, self.inner.bid, self.meta.price_decimals)
@@ -198,14 +228,7 @@ market_class!(PyTrade, "Trade", Trade, {
         let price_decimals = decimal::decimals_of("price", &[price])?;
         let size_decimals = decimal::decimals_of("size", &[size])?;
         let meta = Meta { instrument: Name::intern(instrument), price_decimals, size_decimals, ts_ns: 0 };
-        let aggressor = match aggressor {
-            None => Aggressor::Unknown,
-            Some("buyer") => Aggressor::Buyer,
-            Some("seller") => Aggressor::Seller,
-            Some(other) => {
-                return Err(PyValueError::new_err(format!("aggressor is buyer, seller or None, not {other:?}")));
-            }
-        };
+        let aggressor = aggressor_of(aggressor)?;
         let inner = Trade {
             price: decimal::units_of("price", price, price_decimals)?,
             size: decimal::units_of("size", size, size_decimals)?,
@@ -214,6 +237,22 @@ market_class!(PyTrade, "Trade", Trade, {
             aggressor,
         };
         Ok(PyTrade { meta, inner })
+    }
+
+    /// The trade that `to_units` was asked of.
+    #[staticmethod]
+    #[pyo3(signature = (head, units, aggressor))]
+    fn from_units(head: (String, u8, u8, i64), units: [i64; 4], aggressor: Option<&str>) -> PyResult<Self> {
+        let meta = Meta::checked(&head.0, head.1, head.2, head.3)?;
+        let [price, size, trade_id, ts_venue_ns] = units;
+        let aggressor = aggressor_of(aggressor)?;
+        Ok(PyTrade { meta, inner: Trade { price, size, trade_id, ts_venue_ns, aggressor } })
+    }
+
+    /// All of it as text and integers, exactly.
+    fn to_units(&self) -> (Head, [i64; 4], Option<&'static str>) {
+        let t = &self.inner;
+        (self.meta.head(), [t.price, t.size, t.trade_id, t.ts_venue_ns], self.aggressor())
     }
 
     #[getter]
@@ -294,10 +333,21 @@ market_class!(PyBar, "Bar", TimedBar, {
             ts_open_ns,
             interval_ms,
         };
-        if bar.low > bar.open.min(bar.close) || bar.high < bar.open.max(bar.close) {
-            return Err(PyValueError::new_err("a bar's open and close lie between its low and its high"));
-        }
-        Ok(PyBar { meta, inner: TimedBar { bar, ts_venue_ns: ts_open_ns } })
+        PyBar::checked(meta, bar)
+    }
+
+    /// The bar that `to_units` was asked of.
+    #[staticmethod]
+    fn from_units(head: (String, u8, u8, i64), units: [i64; 6], interval_ms: u32) -> PyResult<Self> {
+        let meta = Meta::checked(&head.0, head.1, head.2, head.3)?;
+        let [open, high, low, close, volume, ts_open_ns] = units;
+        PyBar::checked(meta, Bar { open, high, low, close, volume, ts_open_ns, interval_ms })
+    }
+
+    /// All of it as text and integers, exactly.
+    fn to_units(&self) -> (Head, [i64; 6], u32) {
+        let b = &self.inner.bar;
+        (self.meta.head(), [b.open, b.high, b.low, b.close, b.volume, b.ts_open_ns], b.interval_ms)
     }
 
     #[getter]
@@ -340,6 +390,27 @@ market_class!(PyBar, "Bar", TimedBar, {
         self.inner.bar.interval_ms
     }
 });
+
+impl PyBar {
+    fn checked(meta: Meta, bar: Bar) -> PyResult<Self> {
+        if bar.low > bar.open.min(bar.close) || bar.high < bar.open.max(bar.close) {
+            return Err(PyValueError::new_err("a bar's open and close lie between its low and its high"));
+        }
+        Ok(PyBar { meta, inner: TimedBar { bar, ts_venue_ns: bar.ts_open_ns } })
+    }
+}
+
+fn aggressor_of(text: Option<&str>) -> PyResult<Aggressor> {
+    match text {
+        None => Ok(Aggressor::Unknown),
+        Some("buyer") => Ok(Aggressor::Buyer),
+        Some("seller") => Ok(Aggressor::Seller),
+        Some(other) => Err(PyValueError::new_err(format!("aggressor is buyer, seller or None, not {other:?}"))),
+    }
+}
+
+/// Head, whether it is a snapshot, ids and the venue's time, bids, asks.
+type BookUnits = (Head, bool, [i64; 4], Vec<(i64, i64)>, Vec<(i64, i64)>);
 
 /// A book update shared with the queues that hold its event.
 struct SharedBook(Arc<dyn SharedPayload>);
@@ -384,6 +455,30 @@ market_class!(PyBookDelta, "BookDelta", SharedBook, {
         let update = BookUpdate { snapshot, first_id, last_id, previous_id, ts_venue_ns, bids, asks };
         let meta = Meta { instrument: Name::intern(instrument), price_decimals, size_decimals, ts_ns: 0 };
         Ok(PyBookDelta { meta, inner: SharedBook(Arc::new(update)) })
+    }
+
+    /// The update that `to_units` was asked of.
+    #[staticmethod]
+    fn from_units(
+        head: (String, u8, u8, i64),
+        snapshot: bool,
+        ids: [i64; 4],
+        bids: Vec<(i64, i64)>,
+        asks: Vec<(i64, i64)>,
+    ) -> PyResult<Self> {
+        let meta = Meta::checked(&head.0, head.1, head.2, head.3)?;
+        let [first_id, last_id, previous_id, ts_venue_ns] = ids;
+        let levels = |side: Vec<(i64, i64)>| side.into_iter().map(|(price, size)| Level { price, size }).collect();
+        let (bids, asks) = (levels(bids), levels(asks));
+        let update = BookUpdate { snapshot, first_id, last_id, previous_id, ts_venue_ns, bids, asks };
+        Ok(PyBookDelta { meta, inner: SharedBook(Arc::new(update)) })
+    }
+
+    /// All of it as text and integers, exactly.
+    fn to_units(&self) -> BookUnits {
+        let b = &*self.inner;
+        let ids = [b.first_id, b.last_id, b.previous_id, b.ts_venue_ns];
+        (self.meta.head(), b.snapshot, ids, self.bid_units(), self.ask_units())
     }
 
     #[getter]

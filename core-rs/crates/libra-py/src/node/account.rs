@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use libra_kernel::fixed::pow10;
-use libra_kernel::{Name, clock, ids};
+use libra_kernel::{Lane, Name, clock, ids};
 use libra_trading::account::Balance;
 use libra_trading::desk::{Desk, DeskConfig, Link};
 use libra_trading::gate::{GateConfig, LogConfig, Recovered, SyncPolicy};
@@ -21,6 +21,7 @@ use pyo3::types::{PyDict, PyList};
 use super::{NodeCore, State};
 use crate::decimal;
 use crate::event::PyEvent;
+use crate::handlers::InFlight;
 use crate::trading::{self, PyFill, PyInstrument, PyOrder, PyOrderReport, money};
 
 /// The handle that an account's actors hold.
@@ -108,7 +109,8 @@ impl NodeCore {
     #[pyo3(signature = (
         account, instruments, strategies, *, balances, sizing, sizing_overrides, allow_short, limits, limit_overrides,
         max_open_orders=None, price_collar_bps=None, max_daily_loss=None, max_drawdown_bps=None,
-        max_orders_per_second=None, max_quote_age_ns=None, log_path=None, sync_every_record=false,
+        max_orders_per_second=None, max_quote_age_ns=None, validity_window_ns=None, log_path=None,
+        sync_every_record=false,
     ))]
     #[allow(clippy::too_many_arguments, reason = "an account has that many terms, all given by keyword")]
     fn open_account(
@@ -128,6 +130,7 @@ impl NodeCore {
         max_drawdown_bps: Option<u32>,
         max_orders_per_second: Option<u32>,
         max_quote_age_ns: Option<i64>,
+        validity_window_ns: Option<i64>,
         log_path: Option<PathBuf>,
         sync_every_record: bool,
     ) -> PyResult<AccountGroup> {
@@ -156,6 +159,7 @@ impl NodeCore {
                 None => all_limits.push((instrument.id, base)),
             }
         }
+        let defaults = GateConfig::new(account);
         let gate = GateConfig {
             limits: RiskLimits {
                 instruments: all_limits,
@@ -176,7 +180,8 @@ impl NodeCore {
                 }
                 None => LogConfig::Memory,
             },
-            ..GateConfig::new(account)
+            validity_window_ns: validity_window_ns.unwrap_or(defaults.validity_window_ns),
+            ..defaults
         };
         let portfolio = PortfolioConfig { account, sizing: rule(&sizing.1)?, overrides: overrides?, allow_short };
         let core = slf.get();
@@ -386,6 +391,13 @@ impl AccountGroup {
         Ok(self.with(py, |desk, state, now_ns| desk.may_send(&mut state.router, now_ns, id)))
     }
 
+    /// The last moment at which an order's bytes may leave for a gateway outside, nanoseconds since the epoch; None for
+    /// one that may not leave any more.
+    fn send_by_ns(&self, py: Python<'_>, order_id: &str) -> PyResult<Option<i64>> {
+        let id = parse_id(order_id)?;
+        Ok(self.with(py, |desk, _, _| desk.send_by_ns(id)))
+    }
+
     /// An order's bytes left for a gateway outside.
     fn on_submitted(&self, py: Python<'_>, order_id: &str) -> PyResult<()> {
         let id = parse_id(order_id)?;
@@ -420,12 +432,22 @@ impl AccountGroup {
     #[pyo3(signature = (strategy=None))]
     fn cancel_all(&self, py: Python<'_>, strategy: Option<&str>) -> Vec<String> {
         let strategy = strategy.map(Name::intern);
-        let ids = self.with(py, |desk, _, now_ns| desk.cancel_all(now_ns, strategy));
+        let ids = self.with(py, |desk, state, now_ns| desk.cancel_all(&mut state.router, now_ns, strategy));
         ids.iter().map(ToString::to_string).collect()
     }
 
     fn stop_new_orders(&self, py: Python<'_>, reason: &str) {
         self.with(py, |desk, _, _| desk.stop_new_orders(reason));
+    }
+
+    /// Ids of orders that a gateway outside was asked to cancel, here or by an earlier process, and that are not final.
+    fn cancelling(&self, py: Python<'_>) -> Vec<String> {
+        self.with(py, |desk, _, _| desk.cancelling()).iter().map(ToString::to_string).collect()
+    }
+
+    /// The venue is out of sight: new orders are refused until `set_reconciled`.
+    fn begin_reconciling(&self, py: Python<'_>) {
+        self.with(py, |desk, _, _| desk.begin_reconciling());
     }
 
     /// Orders are reconciled with the venue: new ones may leave.
@@ -461,9 +483,16 @@ impl AccountGroup {
         self.with(py, |desk, _, _| desk.unanswered()).iter().map(ToString::to_string).collect()
     }
 
-    /// Consumers have handled everything published so far.
-    fn confirm(&self, py: Python<'_>) {
-        self.with(py, |desk, _, _| desk.confirm());
+    /// Tells the log what its consumers hold: everything published so far, unless some of it still waits for an actor
+    /// that is suspended or about to be started again. Then nothing is confirmed yet, and False is given.
+    fn confirm(&self, py: Python<'_>) -> bool {
+        self.with(py, |desk, state, _| {
+            let handled = facts_are_handled(state);
+            if handled {
+                desk.confirm();
+            }
+            handled
+        })
     }
 
     /// Lets go of approvals out of time.
@@ -644,6 +673,15 @@ impl AccountGroup {
         core.wake(&state);
         result
     }
+}
+
+/// True when no actor has an event of the urgent lanes, in which facts travel, before it or under way.
+fn facts_are_handled(state: &mut State) -> bool {
+    (0..state.slots.len()).all(|id| {
+        let slot = &state.slots[id];
+        let under_way = |flight: &InFlight| flight.event.get().event.lane() <= Lane::Orders;
+        slot.gone || (!slot.flight.as_ref().is_some_and(under_way) && !state.router.mailbox(id).has_up_to(Lane::Orders))
+    })
 }
 
 fn view(desk: &Desk, order: &Arc<Order>) -> PyOrder {

@@ -6,10 +6,11 @@
 use std::time::{Duration, Instant};
 
 use libra_kernel::{Event, Lane, Name};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::{NodeCore, State};
-use crate::handlers::{HandlerList, InFlight, Step, is_plain_exception};
+use crate::handlers::{HandlerList, InFlight, Step};
 
 /// An actor with much market data gives way to the next after so many events.
 const TURN: usize = 64;
@@ -53,8 +54,8 @@ impl NodeCore {
         Ok((budget.used, std::mem::take(&mut self.state.borrow(py).suspended)))
     }
 
-    /// The suspended handler of an actor has ended: goes on with the actor alone. Gives what to await next, or None
-    /// when nothing waits for it and the node's own loop has it back.
+    /// The suspended handler of an actor has ended: goes on with the actor alone, for so many events and while nothing
+    /// urgent waits for others. Gives what to await next, or None when the node's own loop has the actor back.
     fn resume(&self, py: Python<'_>, slot: usize, events: usize) -> PyResult<Option<Py<PyAny>>> {
         let mut flight = {
             let mut state = self.state.borrow(py);
@@ -72,7 +73,7 @@ impl NodeCore {
             }
             let mut state = self.state.borrow(py);
             let place = &state.slots[slot];
-            if used >= events || place.paused || place.gone {
+            if used >= events || place.paused || place.gone || urgent_elsewhere(&mut state, slot) {
                 break Ok(None);
             }
             let Some((event, handlers)) = next_event(&mut state, slot, Lane::MarketData) else { break Ok(None) };
@@ -180,7 +181,8 @@ impl NodeCore {
             Step::Raised(error) => {
                 let current = self.state.borrow(py).slots[slot].current.take();
                 drop(current);
-                if !is_plain_exception(py, &error) {
+                // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed.
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
                     return Err(error);
                 }
                 let on_failure = self.state.borrow(py).on_failure.as_ref().map(|call| call.clone_ref(py));
@@ -196,11 +198,16 @@ impl NodeCore {
     }
 
     #[inline]
-    fn note_running(&self, py: Python<'_>, name: Name) {
+    pub fn note_running(&self, py: Python<'_>, name: Name) {
         if let Some(guard) = &*self.guard.borrow(py) {
             guard.set_running(name);
         }
     }
+}
+
+/// True when some other actor may have something urgent, and this one has not.
+fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
+    state.router.has_urgent() && !state.router.mailbox(slot).has_up_to(Lane::Orders)
 }
 
 /// The next event of a slot that has handlers; events nobody handles any more are taken out silently.

@@ -3,7 +3,7 @@
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run;
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
-//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first;
+//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`steps`] — those that are awaited;
 //! - this file — what Python's `libra.core.node` asks of it.
 
 mod account;
@@ -11,6 +11,7 @@ mod dispatch;
 pub mod inputs;
 mod run;
 mod slot;
+mod steps;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,8 @@ pub struct State {
     pub slots: Vec<Slot>,
     pub timers: Timers,
     pub draining: bool,
+    /// An actor asked its node for something that has to be done before the next input.
+    pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
     pub suspended: Vec<(usize, Py<PyAny>)>,
     pub lane_capacity: Capacity,
@@ -101,6 +104,7 @@ impl NodeCore {
             slots: Vec::new(),
             timers: Timers::default(),
             draining: false,
+            interrupted: false,
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),
@@ -148,6 +152,18 @@ impl NodeCore {
         if let Some(guard) = &*self.guard.borrow(py) {
             guard.begin_drain();
         }
+    }
+
+    /// All actors have stopped: what is left of the drain is the disk's, which may take this long.
+    fn extend_drain(&self, py: Python<'_>, seconds: f64) {
+        if let Some(guard) = &*self.guard.borrow(py) {
+            guard.extend_drain((seconds.clamp(0.0, 86_400.0) * 1e9) as i64);
+        }
+    }
+
+    /// Makes a simulated run come back before its next input: an actor asked for something.
+    fn interrupt(&self, py: Python<'_>) {
+        self.state.borrow(py).interrupted = true;
     }
 
     /// Adds an actor; gives the number of its slot.
@@ -328,8 +344,12 @@ impl NodeCore {
         Ok(())
     }
 
-    fn cancel_timers(&self, py: Python<'_>, slot: usize) {
-        self.state.borrow(py).timers.cancel_all_of(slot);
+    /// Takes back all timers of an actor; its sleepers are woken by whoever put them to sleep.
+    fn cancel_timers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let mut state = self.state.borrow(py);
+        state.timers.cancel_all_of(slot);
+        slot_of(&mut state.slots, slot)?.sleepers = 0;
+        Ok(())
     }
 
     /// Nanoseconds until the next timer is due, or None.
@@ -354,12 +374,12 @@ impl NodeCore {
         Ok(())
     }
 
-    /// The actor is no more: its timers end, what waits for it is thrown away; gives how many events.
-    fn remove_actor(&self, py: Python<'_>, slot: usize) -> PyResult<usize> {
+    /// The actor is no more: its timers end, what waits for it is thrown away; gives the messages among that.
+    fn remove_actor(&self, py: Python<'_>, slot: usize) -> PyResult<Vec<Py<PyAny>>> {
         self.unsubscribe_all(py, slot)?;
+        self.cancel_timers(py, slot)?;
         let (events, flight) = {
             let mut state = self.state.borrow(py);
-            state.timers.cancel_all_of(slot);
             let place = slot_of(&mut state.slots, slot)?;
             place.gone = true;
             let flight = place.flight.take();
@@ -367,7 +387,8 @@ impl NodeCore {
             (events, flight)
         };
         drop(flight);
-        Ok(events.len())
+        let messages = events.iter().filter(|event| event.event_type == EventType::Message);
+        messages.map(|event| crate::payload::to_python(py, event)).collect()
     }
 
     /// The event that an actor is handling.
@@ -486,6 +507,9 @@ impl NodeCore {
         while let Some((fired, wakes)) = state.timers.pop_due(now_ns) {
             match wakes {
                 Wakes::Mailbox(slot) => {
+                    if state.slots[slot].gone {
+                        continue;
+                    }
                     let source = state.slots[slot].name;
                     let payload = libra_kernel::Payload::shared(fired);
                     state.router.send(slot, Event::new(EventType::Timer, source, now_ns, payload));
@@ -529,5 +553,6 @@ fn slot_of(slots: &mut [Slot], slot: usize) -> PyResult<&mut Slot> {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NodeCore>()?;
     module.add_class::<run::Progress>()?;
+    module.add_class::<steps::Steps>()?;
     module.add_class::<account::AccountGroup>()
 }

@@ -22,7 +22,7 @@ const INGEST: usize = 256;
 /// How far a simulated run got, and why it gave the loop back.
 #[pyclass(frozen, get_all, module = "libra_core")]
 pub struct Progress {
-    /// `ended`, `budget`, `suspended`, `paced` or `until`.
+    /// `ended`, `busy` (in the middle of a drain), `budget`, `suspended`, `paced` or `until`.
     why: &'static str,
     /// With `paced`: seconds until the next input is due on the wall clock.
     wait_s: f64,
@@ -63,17 +63,22 @@ impl NodeCore {
     fn simulate(&self, py: Python<'_>, time_us: u64, until_ns: Option<i64>, speed: f64) -> PyResult<Progress> {
         let started = Instant::now();
         let limit = Duration::from_micros(time_us);
-        let mut inputs = 0u32;
         loop {
-            let mut budget = Budget::new(usize::MAX, limit.saturating_sub(started.elapsed()));
+            let elapsed = started.elapsed();
+            let mut budget = Budget::new(usize::MAX, limit.saturating_sub(elapsed));
             self.drain_ready(py, &mut budget)?;
             if budget.is_spent() {
-                return Ok(self.progress(py, "budget", 0.0, Vec::new()));
+                // Nobody else may run before all mailboxes are empty: how long handlers take must decide nothing. So what
+                // is suspended is not handed out yet.
+                return Ok(Progress { why: "busy", wait_s: 0.0, suspended: Vec::new(), woken: Vec::new() });
             }
             let mut state = self.state.borrow(py);
             let state = &mut *state;
-            if state.is_suspended() {
+            if std::mem::take(&mut state.interrupted) || state.is_suspended() {
                 return Ok(self.progress_of(state, "suspended", 0.0, Vec::new()));
+            }
+            if elapsed >= limit {
+                return Ok(self.progress_of(state, "budget", 0.0, Vec::new()));
             }
             let timer_ns = state.timers.next_due_ns();
             let next = state.inputs.next(&state.desks, timer_ns);
@@ -94,10 +99,6 @@ impl NodeCore {
                 }
             } else {
                 state.inputs.take_turn(turn, ts_ns, &mut state.desks, &mut state.router);
-            }
-            inputs += 1;
-            if inputs.is_multiple_of(64) && started.elapsed() >= limit {
-                return Ok(self.progress_of(state, "budget", 0.0, Vec::new()));
             }
         }
     }
@@ -167,10 +168,6 @@ impl NodeCore {
 }
 
 impl NodeCore {
-    fn progress(&self, py: Python<'_>, why: &'static str, wait_s: f64, woken: Vec<u64>) -> Progress {
-        self.progress_of(&mut self.state.borrow(py), why, wait_s, woken)
-    }
-
     fn progress_of(&self, state: &mut State, why: &'static str, wait_s: f64, woken: Vec<u64>) -> Progress {
         Progress { why, wait_s, suspended: std::mem::take(&mut state.suspended), woken }
     }

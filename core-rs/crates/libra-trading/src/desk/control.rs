@@ -5,6 +5,7 @@ use libra_kernel::{Event, Name};
 
 use crate::gate::GateError;
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
+use crate::risk::RiskCode;
 
 use super::Desk;
 
@@ -15,24 +16,24 @@ impl Desk {
         if request.account != self.name {
             return None;
         }
-        let outside = self.cancel(now_ns, request.client_order_id);
+        let outside = self.cancel(router, now_ns, request.client_order_id);
         router.acknowledge(event);
         outside
     }
 
     /// Cancels every open order, or those of one strategy. Gives those that a gateway outside has to cancel.
-    pub fn cancel_all(&mut self, now_ns: i64, strategy: Option<Name>) -> Vec<ClientOrderId> {
+    pub fn cancel_all(&mut self, router: &mut Router, now_ns: i64, strategy: Option<Name>) -> Vec<ClientOrderId> {
         let open: Vec<ClientOrderId> = (self.gate.open_orders())
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
             .collect();
-        open.into_iter().filter_map(|id| self.cancel(now_ns, id)).collect()
+        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id)).collect()
     }
 
     /// Sets the kill latch and cancels what is open. Gives the orders that a gateway outside has to cancel.
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
         let latched = self.gate.kill(now_ns, reason);
-        let outside = self.cancel_all(now_ns, None);
+        let outside = self.cancel_all(router, now_ns, None);
         self.publish_all(router, now_ns, latched?);
         Ok(outside)
     }
@@ -72,6 +73,18 @@ impl Desk {
         done
     }
 
+    /// Orders that a gateway outside was asked to cancel, here or by an earlier process, and that are not final.
+    pub fn cancelling(&mut self) -> Vec<ClientOrderId> {
+        let gate = &self.gate;
+        self.cancelling.retain(|id| gate.order(*id).is_some_and(|order| !order.status.is_final()));
+        self.cancelling.iter().copied().collect()
+    }
+
+    /// The venue was out of sight: new orders are refused until [`Desk::set_reconciled`].
+    pub fn begin_reconciling(&mut self) {
+        self.gate.set_reconciling(true);
+    }
+
     /// Orders are reconciled with the venue: new ones may leave.
     pub fn set_reconciled(&mut self) {
         self.gate.set_reconciling(false);
@@ -82,10 +95,19 @@ impl Desk {
         self.gate.flush()
     }
 
-    fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Option<ClientOrderId> {
+    fn cancel(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> Option<ClientOrderId> {
         match self.gate.cancel(now_ns, id) {
             Ok(_) if self.link.cancel(now_ns, id) => None,
-            Ok(_) => Some(id),
+            Ok(_) if self.unsent.remove(&id).is_some() => {
+                // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
+                let code = self.gate.is_killed().then_some(RiskCode::KillSwitch);
+                self.hold_back(router, now_ns, id, code);
+                None
+            }
+            Ok(_) => {
+                self.cancelling.insert(id);
+                Some(id)
+            }
             // The order is final or unknown: what was asked for is so already.
             Err(rejection) => {
                 *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;

@@ -136,31 +136,50 @@ impl Desk {
         if self.link.submit(now_ns, &order) {
             self.on_submitted(router, now_ns, id);
         } else {
-            self.unsent.insert(id);
+            self.unsent.insert(id, now_ns.saturating_add(self.send_within_ns));
         }
     }
 
-    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch before the
+    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch and the clock before the
     /// bytes; an order that may not is rejected here and now. It says yes once an order, and never to one of an earlier
     /// process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
-        if !self.unsent.remove(&id) {
-            return false;
-        }
+        let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
         let Some(order) = self.gate.order(id) else { return false };
         if order.status != OrderStatus::New {
             return false;
         }
-        let expired = order.request.deadline_ns > 0 && now_ns > order.request.deadline_ns;
-        if !self.gate.is_killed() && !expired {
+        let deadline_ns = order.request.deadline_ns;
+        if self.gate.is_killed() {
+            self.hold_back(router, now_ns, id, Some(RiskCode::KillSwitch));
+        } else if now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns) {
+            self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
+        } else if self.gate.is_reconciling() {
+            // The venue went out of sight behind the intent.
+            self.hold_back(router, now_ns, id, Some(RiskCode::Reconciling));
+        } else {
             return true;
         }
-        let code = if expired { RiskCode::Expired } else { RiskCode::KillSwitch };
-        let outcome =
-            VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() };
+        false
+    }
+
+    /// The last moment at which the bytes of an order of this process may leave; `None` for one that may not any more.
+    pub fn send_by_ns(&self, id: ClientOrderId) -> Option<i64> {
+        let send_by_ns = *self.unsent.get(&id)?;
+        let deadline_ns = self.gate.order(id)?.request.deadline_ns;
+        Some(if deadline_ns > 0 { send_by_ns.min(deadline_ns) } else { send_by_ns })
+    }
+
+    /// Ends an order that has not left and never will: rejected with a code, or cancelled as was asked for.
+    pub(super) fn hold_back(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, code: Option<RiskCode>) {
+        let outcome = match code {
+            Some(code) => {
+                VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() }
+            }
+            None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
+        };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
         self.on_report(router, now_ns, &report);
-        false
     }
 
     /// An order's bytes left.
@@ -181,6 +200,9 @@ impl Desk {
         }
         match self.gate.on_report(now_ns, report) {
             Ok(events) => {
+                if matches!(report.outcome, VenueOutcome::CancelRejected { .. }) {
+                    self.cancelling.remove(&report.client_order_id);
+                }
                 let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
                 if filled && !events.is_empty() {
                     self.note_equity(now_ns);

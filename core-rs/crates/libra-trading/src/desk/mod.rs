@@ -23,7 +23,7 @@ mod flow;
 pub mod payload;
 mod venue;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libra_kernel::ids::TraceId;
 use libra_kernel::latency::Latency;
@@ -72,9 +72,14 @@ pub struct Desk {
     link: Link,
     sources: Sources,
     causes: HashMap<ClientOrderId, Cause>,
-    /// Orders whose intent this process appended and that a gateway outside has not begun to send: each leaves the set
-    /// once. An order of an earlier process is never in it.
-    unsent: BTreeSet<ClientOrderId>,
+    /// Orders whose intent this process appended and that a gateway outside has not begun to send, with the last moment
+    /// at which their bytes may leave: each leaves the map once. An order of an earlier process is never in it.
+    unsent: BTreeMap<ClientOrderId, i64>,
+    /// Orders that a gateway outside was asked to cancel and whose cancel no report has answered; some are final by now.
+    cancelling: BTreeSet<ClientOrderId>,
+    /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
+    /// and for the skew of clocks, so that what is not at the venue when the window is over never comes there.
+    send_within_ns: i64,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
@@ -97,7 +102,12 @@ impl Desk {
             execution: source("execution"),
             gateway: source("gateway"),
         };
-        let (gate, recovered) = Gate::open(config.gate, now_ns)?;
+        let send_within_ns = config.gate.validity_window_ns / 2;
+        let (mut gate, recovered) = Gate::open(config.gate, now_ns)?;
+        if matches!(config.link, Link::External) {
+            // Nothing leaves before the gateway is connected and has asked about what an earlier process left.
+            gate.set_reconciling(true);
+        }
         let mut desk = Desk {
             name,
             gate,
@@ -106,7 +116,9 @@ impl Desk {
             link: config.link,
             sources,
             causes: HashMap::new(),
-            unsent: BTreeSet::new(),
+            unsent: BTreeMap::new(),
+            cancelling: recovered.cancelling.iter().copied().collect(),
+            send_within_ns,
             reports: Vec::new(),
             latency: Latency::default(),
             input_ns: 0,
