@@ -38,7 +38,7 @@ def run_suite(tmp_path: Path):
     """Runs a suite under our conftest with a list of allowed skips; gives exit code and output."""
 
     def run(allowed: str = "", suite: str = SUITE, **environment: str) -> tuple[int, str]:
-        shutil.copy(CONFTEST, tmp_path)
+        shutil.copy(CONFTEST, tmp_path / "conftest.py")
         (tmp_path / "allowed_skips.toml").write_text(allowed, encoding="utf-8")
         (tmp_path / "test_suite.py").write_text(suite, encoding="utf-8")
         (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")

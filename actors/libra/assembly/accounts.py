@@ -101,7 +101,7 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
 
     def cancel(order_ids: list[str]) -> None:
         if order_ids:
-            outside[-1].cancel(order_ids)
+            outside[-1].cancel_new(order_ids)
 
     gateway = group.gateway
     if gateway.kind == "python":
@@ -126,13 +126,19 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
 
         node.add_actor(f"{group.name}.gateway", make_gateway)
     on_paper = gateway.kind == "paper"
-    node.add_actor(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
-    node.add_actor(f"{group.name}.risk", lambda: Risk(account(), cancel))
-    node.add_actor(f"{group.name}.portfolio", lambda: Portfolio(account()))
+    # What these three have room for decides whether a signal or a request is taken.
+    node.add_actor(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper), decisive=True)
+    node.add_actor(f"{group.name}.risk", lambda: Risk(account(), cancel), decisive=True)
+    node.add_actor(f"{group.name}.portfolio", lambda: Portfolio(account()), decisive=True)
 
 
 def _log_path(group: AccountGroupSettings) -> Path | None:
     if group.log.path is None:
+        if group.gateway.kind != "paper":
+            raise ConfigError(
+                f"account {group.name} trades at a venue: name the file that its order gate keeps its log in,"
+                ' log = { path = "...", resume = true }; without it a crash would forget what was sent'
+            )
         return None
     path = Path(group.log.path)
     if not group.log.resume and path.exists() and path.stat().st_size > 0:

@@ -204,7 +204,7 @@ class TradingNode(Node):
         if any(strategy.name == name for strategy in self.settings.strategies):
             self._tell_strategy(EventType.STRATEGY_STOPPED, name)
             for account in self.accounts.values():
-                self._cancel_outside(account, account.cancel_all(name))
+                self._cancel_outside(account, account.stop_strategy(name))
             return
         account_name = name.rpartition(".")[0]
         failed = self.accounts.get(account_name)
@@ -236,7 +236,8 @@ class TradingNode(Node):
             self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
     def _tell_strategy(self, event_type: EventType, name: str) -> None:
-        self.core.emit(self.find_slot(name), event_type, {"strategy": name})
+        # Not through its slot: a strategy that was given up has none any more.
+        self.core.publish(Event.create(event_type, name, {"strategy": name}))
 
     def _report_problems(self) -> None:
         for place, message, fatal in self.core.source_problems():

@@ -138,15 +138,18 @@ class Node:
 
     # Building --------------------------------------------------------------------------------------------------------
 
-    def add_actor(self, name: str, factory: Callable[[], Actor]) -> ActorRef:
+    def add_actor(self, name: str, factory: Callable[[], Actor], *, decisive: bool = False) -> ActorRef:
         """Add an actor, to be made by ``factory`` at the start and again after each failure.
+
+        A ``decisive`` one decides whether a command (a signal, a request) is taken: it is refused where such a subscriber
+        has no room. Any other only misses it.
 
         Raises:
             ValueError: When there is an actor of that name.
         """
         if name in self._by_name or name == _SUPERVISOR:
             raise ValueError(f"there is an actor named {name!r} already")
-        slot = self.core.add_actor(name)
+        slot = self.core.add_actor(name, decisive=decisive)
         self._places[slot] = _Place(name, slot, factory, Restarts(self.options.restarts))
         self._by_name[name] = slot
         return ActorRef(name, slot, self)

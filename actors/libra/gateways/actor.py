@@ -132,6 +132,10 @@ class GatewayActor(Actor):
             self._cancelled_ns[order_id] = self.clock.now_ns()
             self._spawn(self._cancel(order_id))
 
+    def cancel_new(self, order_ids: Iterable[str]) -> None:
+        """The same, but for cancels that left already: those are looked after."""
+        self.cancel(order_id for order_id in order_ids if order_id not in self._cancelled_ns)
+
     def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
         """Look for orders and cancels that were not answered, and ask."""
         if self._reader is not None and self._reader.done():

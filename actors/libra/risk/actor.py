@@ -40,6 +40,8 @@ class Risk(Actor):
 
     def kill(self, event: Event) -> None:
         """The kill switch stops every account: no new orders, open ones are cancelled. Again changes nothing."""
-        if not self._account.is_killed:
+        # The latch itself was set natively, before this event reached anyone.
+        if event.source != self.name:
             self.log.error("kill switch, set by %s", event.source)
-            self._cancel(self._account.kill(f"set by {event.source}"))
+        self._account.kill(f"set by {event.source}")
+        self._cancel(self._account.cancelling())

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::digest::Digest;
-use crate::event::{Event, EventType, Lane};
+use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
 
@@ -35,8 +35,10 @@ pub struct RouterStats {
     pub events: BTreeMap<EventType, u64>,
     /// Events published, each once, by lane.
     pub published: [u64; 4],
-    /// Events that a mailbox refused, by lane.
+    /// Events that were refused as a whole, by lane: the publisher was told.
     pub refused: [u64; 4],
+    /// Deliveries that an observer without room missed, by lane.
+    pub missed: [u64; 4],
 }
 
 #[derive(Default)]
@@ -45,13 +47,29 @@ struct Interest {
     by_instrument: HashMap<Name, Vec<MailboxId>>,
 }
 
+impl Interest {
+    /// The mailboxes that asked for an event, each once: those of all instruments first.
+    fn of<'a>(&'a self, event: &Event) -> impl Iterator<Item = MailboxId> + Clone + 'a {
+        let of_instrument = match self.by_instrument.is_empty() || event.instrument.is_none() {
+            true => &[][..],
+            false => self.by_instrument.get(&event.instrument).map_or(&[][..], Vec::as_slice),
+        };
+        let both = of_instrument.iter().filter(|id| !self.everything.contains(id));
+        self.everything.iter().chain(both).copied()
+    }
+}
+
 /// See the module.
 pub struct Router {
     mailboxes: Vec<Mailbox>,
     /// Mailboxes that may have something waiting, each once, the longest waiting first.
     ready: VecDeque<MailboxId>,
-    /// Mailboxes that got something in RISK or ORDERS since they were last asked for.
+    /// Mailboxes that got something in RISK since they were last asked for.
+    risk: VecDeque<MailboxId>,
+    /// Mailboxes that got something in ORDERS since they were last asked for.
     urgent: VecDeque<MailboxId>,
+    /// Mailboxes whose room decides whether a command is taken: see [`Router::set_decisive`].
+    decisive: Vec<bool>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
     /// Some mailbox has dropped a book.
@@ -61,6 +79,7 @@ pub struct Router {
     counts: Vec<u64>,
     stats_published: [u64; 4],
     stats_refused: [u64; 4],
+    stats_missed: [u64; 4],
 }
 
 impl Default for Router {
@@ -76,7 +95,9 @@ impl Router {
         Router {
             mailboxes: Vec::new(),
             ready: VecDeque::new(),
+            risk: VecDeque::new(),
             urgent: VecDeque::new(),
+            decisive: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
             books_lost: false,
@@ -85,18 +106,27 @@ impl Router {
             counts: vec![0; types],
             stats_published: [0; 4],
             stats_refused: [0; 4],
+            stats_missed: [0; 4],
         }
     }
 
     /// Adds a mailbox.
     pub fn add_mailbox(&mut self, capacity: Capacity) -> MailboxId {
         self.mailboxes.push(Mailbox::new(capacity));
+        self.decisive.push(false);
         self.mailboxes.len() - 1
     }
 
     /// A mailbox.
     pub fn mailbox(&mut self, id: MailboxId) -> &mut Mailbox {
         &mut self.mailboxes[id]
+    }
+
+    /// From now on this mailbox decides: a command (an event that may be refused) is taken when every decisive subscriber
+    /// has room for it, and reaches all subscribers then, or none. An observer without room only misses it, counted.
+    /// Where no subscriber is decisive, all of them are.
+    pub fn set_decisive(&mut self, id: MailboxId) {
+        self.decisive[id] = true;
     }
 
     /// All mailboxes, in the order of their ids.
@@ -173,41 +203,47 @@ impl Router {
     }
 
     /// Publishes an event that was made on this thread: counts it, numbers it and puts it into every subscriber's lane.
-    /// False when a subscriber refused it (commands and signals only: the sender has to know).
+    /// False when it was refused: then it was not published at all, and the sender has to know.
     pub fn publish(&mut self, event: Event) -> bool {
-        self.counts[event.event_type as usize] += 1;
-        self.deliver(event)
+        let event_type = event.event_type as usize;
+        let taken = self.deliver(event);
+        self.counts[event_type] += u64::from(taken);
+        taken
     }
 
     /// Publishes an event that came through an edge, where it was counted.
     pub fn deliver(&mut self, mut event: Event) -> bool {
-        self.number(&mut event);
+        // Taken out while mailboxes are filled, which asks for the whole router; no call below comes back here.
+        let interest = std::mem::take(&mut self.interest[event.event_type as usize]);
+        let taken = self.may_take(&event, &interest);
+        if taken {
+            self.number(&mut event);
+            self.fan_out(&event, &interest);
+        } else {
+            self.stats_refused[event.lane() as usize] += 1;
+        }
+        self.interest[event.event_type as usize] = interest;
+        taken
+    }
+
+    fn may_take(&self, event: &Event, interest: &Interest) -> bool {
+        if event.event_type.policy() != Policy::Refuse {
+            return true;
+        }
+        let any_decides = interest.of(event).any(|id| self.decisive[id]);
+        let mut deciders = interest.of(event).filter(|id| !any_decides || self.decisive[*id]);
+        deciders.all(|id| self.mailboxes[id].has_room_for(event))
+    }
+
+    fn fan_out(&mut self, event: &Event, interest: &Interest) {
         let lane = event.lane() as usize;
-        let interest = &self.interest[event.event_type as usize];
-        let of_instrument = match interest.by_instrument.is_empty() || event.instrument.is_none() {
-            true => None,
-            false => interest.by_instrument.get(&event.instrument),
-        };
-        let mut taken = true;
-        let targets = interest.everything.iter().chain(of_instrument.into_iter().flatten());
-        for &id in targets {
-            // A mailbox that asked for everything and for the instrument too is in both lists and gets it once.
-            if of_instrument.is_some_and(|list| list.contains(&id)) && interest.everything.contains(&id) {
-                if self.mailboxes[id].last_delivered == event.sequence {
-                    continue;
-                }
-                self.mailboxes[id].last_delivered = event.sequence;
-            }
-            match put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event.clone()) {
-                Offer::Refused => {
-                    self.stats_refused[lane] += 1;
-                    taken = false;
-                }
+        for id in interest.of(event) {
+            match self.put(id, event.clone()) {
+                Offer::Refused => self.stats_missed[lane] += 1,
                 Offer::DroppedBook => self.books_lost = true,
                 _ => {}
             }
         }
-        taken
     }
 
     /// Puts an event into one mailbox, whatever it subscribed to: a message, a timer. False when it was refused.
@@ -215,33 +251,46 @@ impl Router {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
         let lane = event.lane() as usize;
-        let taken = put(&mut self.mailboxes[id], &mut self.ready, &mut self.urgent, id, event) != Offer::Refused;
+        let taken = self.put(id, event) != Offer::Refused;
         self.stats_refused[lane] += u64::from(!taken);
         taken
     }
 
-    /// Takes the next mailbox that may have something waiting, and in which only urgent lanes should be looked at
-    /// (`true`) or all. Whoever takes it says by [`Router::list_again`] when something is left.
-    pub fn next_ready(&mut self) -> Option<(MailboxId, bool)> {
+    /// Takes the next mailbox that may have something waiting, and the least urgent lane to look into: RISK of all
+    /// mailboxes comes first, then ORDERS of all, then the rest. Whoever takes it says by [`Router::list_again`] when
+    /// something is left.
+    pub fn next_ready(&mut self) -> Option<(MailboxId, Lane)> {
+        while let Some(id) = self.risk.pop_front() {
+            if self.mailboxes[id].has_up_to(Lane::Risk) {
+                return Some((id, Lane::Risk));
+            }
+        }
         while let Some(id) = self.urgent.pop_front() {
             if self.mailboxes[id].has_up_to(Lane::Orders) {
-                return Some((id, true));
+                return Some((id, Lane::Orders));
             }
         }
         let id = self.ready.pop_front()?;
         self.mailboxes[id].listed = false;
-        Some((id, false))
+        Some((id, Lane::MarketData))
     }
 
-    /// True when something urgent may wait in some mailbox.
-    pub fn has_urgent(&self) -> bool {
-        !self.urgent.is_empty()
+    /// True when something more urgent than `lane` may wait in some mailbox.
+    pub fn has_more_urgent_than(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Risk => false,
+            Lane::Orders => !self.risk.is_empty(),
+            _ => !self.risk.is_empty() || !self.urgent.is_empty(),
+        }
     }
 
     /// Puts a mailbox back on the list when something is left in it.
     pub fn list_again(&mut self, id: MailboxId) {
         let mailbox = &mut self.mailboxes[id];
-        if mailbox.has_up_to(Lane::Orders) {
+        if mailbox.has_up_to(Lane::Risk) {
+            self.risk.push_back(id);
+        }
+        if mailbox.lane_len(Lane::Orders) != 0 {
             self.urgent.push_back(id);
         }
         if !mailbox.is_empty() && !mailbox.listed {
@@ -281,12 +330,32 @@ impl Router {
     /// What was counted.
     pub fn stats(&self) -> RouterStats {
         let events = EventType::ALL.iter().map(|t| (*t, self.counts[*t as usize])).filter(|(_, n)| *n != 0).collect();
-        RouterStats { events, published: self.stats_published, refused: self.stats_refused }
+        RouterStats { events, published: self.stats_published, refused: self.stats_refused, missed: self.stats_missed }
     }
 
     /// The number of the last event.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Offers an event to a mailbox, and lists the mailbox as one with work.
+    fn put(&mut self, id: MailboxId, event: Event) -> Offer {
+        let lane = event.lane();
+        let mailbox = &mut self.mailboxes[id];
+        let offer = mailbox.offer(event);
+        if offer == Offer::Refused {
+            return offer;
+        }
+        match lane {
+            Lane::Risk => self.risk.push_back(id),
+            Lane::Orders => self.urgent.push_back(id),
+            Lane::Signals | Lane::MarketData => {}
+        }
+        if !mailbox.listed {
+            mailbox.listed = true;
+            self.ready.push_back(id);
+        }
+        offer
     }
 
     fn number(&mut self, event: &mut Event) {
@@ -302,36 +371,34 @@ impl Router {
     }
 }
 
-/// Offers an event to a mailbox, and lists the mailbox as one with work.
-fn put(
-    mailbox: &mut Mailbox,
-    ready: &mut VecDeque<MailboxId>,
-    urgent: &mut VecDeque<MailboxId>,
-    id: MailboxId,
-    event: Event,
-) -> Offer {
-    let is_urgent = event.lane() <= Lane::Orders;
-    let offer = mailbox.offer(event);
-    if offer == Offer::Refused {
-        return offer;
-    }
-    if is_urgent {
-        urgent.push_back(id);
-    }
-    if !mailbox.listed {
-        mailbox.listed = true;
-        ready.push_back(id);
-    }
-    offer
+/// What became of the deliveries of a lane, all mailboxes together: `delivered = dispatched + dropped + conflated +
+/// waiting`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneTotals {
+    /// Put into a mailbox, or dropped by its policy on arrival.
+    pub delivered: u64,
+    /// Taken out by a handler's turn.
+    pub dispatched: u64,
+    /// Dropped by policy, or thrown away with their actor.
+    pub dropped: u64,
+    /// Replaced by a later one while waiting.
+    pub conflated: u64,
+    /// Still there.
+    pub waiting: u64,
 }
 
-/// The lane statistics of all mailboxes together: dispatched, dropped, conflated.
-pub fn lane_totals(router: &Router, lane: Lane) -> (u64, u64, u64) {
-    router
-        .mailboxes()
-        .iter()
-        .map(|mailbox| mailbox.stats(lane))
-        .fold((0, 0, 0), |sum, stats| (sum.0 + stats.dispatched, sum.1 + stats.dropped, sum.2 + stats.conflated))
+/// The totals of a lane.
+pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
+    router.mailboxes().iter().fold(LaneTotals::default(), |sum, mailbox| {
+        let stats = mailbox.stats(lane);
+        LaneTotals {
+            delivered: sum.delivered + stats.accepted,
+            dispatched: sum.dispatched + stats.dispatched,
+            dropped: sum.dropped + stats.dropped,
+            conflated: sum.conflated + stats.conflated,
+            waiting: sum.waiting + mailbox.lane_len(lane) as u64,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -365,6 +432,38 @@ mod tests {
         router.unsubscribe(ids[1], EventType::Quote, btc);
         router.publish(event(EventType::Quote, "btc"));
         assert_eq!(router.mailbox(ids[1]).len(), 1);
+    }
+
+    #[test]
+    fn a_command_reaches_all_or_none_and_observers_do_not_decide() {
+        let mut router = Router::new();
+        let ids: Vec<MailboxId> = (0..3).map(|n| router.add_mailbox(Capacity::PerLane([3, 2, 1][n]))).collect();
+        ids.iter().for_each(|id| router.subscribe(*id, EventType::Signal, Name::NONE));
+        let lens = |router: &mut Router| ids.iter().map(|id| router.mailbox(*id).len()).collect::<Vec<_>>();
+        assert!(router.publish(event(EventType::Signal, "a")));
+        assert!(!router.publish(event(EventType::Signal, "a")), "where nobody decides, all do");
+        assert_eq!(lens(&mut router), [1, 1, 1]);
+        router.set_decisive(ids[1]);
+        assert!(router.publish(event(EventType::Signal, "a")), "an observer without room is no reason to refuse");
+        assert_eq!(lens(&mut router), [2, 2, 1]);
+        assert!(!router.publish(event(EventType::Signal, "a")));
+        assert_eq!(lens(&mut router), [2, 2, 1], "refused as a whole");
+        let stats = router.stats();
+        assert_eq!((stats.refused[Lane::Signals as usize], stats.missed[Lane::Signals as usize]), (2, 1));
+    }
+
+    #[test]
+    fn risk_of_all_comes_before_orders_of_any() {
+        let mut router = Router::new();
+        let (a, b) = (router.add_mailbox(Capacity::Unbounded), router.add_mailbox(Capacity::Unbounded));
+        router.subscribe(a, EventType::OrderApproved, Name::NONE);
+        router.subscribe(b, EventType::CircuitBreaker, Name::NONE);
+        router.publish(event(EventType::OrderApproved, "x"));
+        router.publish(event(EventType::CircuitBreaker, "x"));
+        assert_eq!(router.next_ready(), Some((b, Lane::Risk)));
+        router.mailbox(b).pop();
+        assert!(router.has_more_urgent_than(Lane::Signals));
+        assert_eq!(router.next_ready(), Some((a, Lane::Orders)));
     }
 
     #[test]

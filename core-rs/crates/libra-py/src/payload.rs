@@ -4,6 +4,7 @@
 //! only where it leaves the process, or where a run is hashed: as msgpack by msgspec, in a deterministic order of keys.
 
 use std::any::Any;
+use std::sync::OnceLock;
 
 use libra_kernel::digest::Digest;
 use libra_kernel::{Event, Payload, SharedPayload};
@@ -16,21 +17,25 @@ use crate::{gil, market_data, trading};
 /// Any Python object as a payload. It may be dropped on a native thread: PyO3 then keeps the reference until a Python
 /// thread comes by, and Python is not touched there. Dropped inside a borrow of native state, its release waits for the
 /// end of the borrow.
-pub struct PyPayload(Option<Py<PyAny>>);
+pub struct PyPayload {
+    object: Option<Py<PyAny>>,
+    /// What a digest takes in: made by [`prepare`] before a borrow, since encoding runs Python.
+    encoded: OnceLock<Vec<u8>>,
+}
 
 impl PyPayload {
     pub fn new(object: Py<PyAny>) -> Self {
-        PyPayload(Some(object))
+        PyPayload { object: Some(object), encoded: OnceLock::new() }
     }
 
     pub fn object(&self) -> &Py<PyAny> {
-        self.0.as_ref().expect("there until it is dropped")
+        self.object.as_ref().expect("there until it is dropped")
     }
 }
 
 impl Drop for PyPayload {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
+        if let Some(object) = self.object.take() {
             gil::bury(object);
         }
     }
@@ -42,21 +47,28 @@ impl SharedPayload for PyPayload {
     }
 
     fn digest(&self, digest: &mut Digest) {
-        // Only simulated runs are hashed, and they run on the loop's thread, which holds the GIL already.
-        Python::attach(|py| match encode(py, self.object().bind(py)) {
-            Ok(bytes) => digest.blob(bytes.as_bytes()),
-            // What cannot be encoded is still told apart by its type.
-            Err(_) => {
-                let name =
-                    self.object().bind(py).get_type().qualname().map_or_else(|_| String::new(), |n| n.to_string());
-                digest.blob(name.as_bytes());
-            }
-        });
+        digest.blob(self.encoded.get().map_or(&[], Vec::as_slice));
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// Makes an event fit for a digest: encodes a Python payload, outside of any borrow.
+pub fn prepare(py: Python<'_>, event: &Event) {
+    let Payload::Shared(shared) = &event.payload else { return };
+    let Some(payload) = shared.as_any().downcast_ref::<PyPayload>() else { return };
+    if payload.encoded.get().is_some() {
+        return;
+    }
+    let object = payload.object().bind(py);
+    let encoded = match encode(py, object) {
+        Ok(bytes) => bytes.as_bytes().to_vec(),
+        // What cannot be encoded is still told apart by its type.
+        Err(_) => object.get_type().qualname().map_or_else(|_| Vec::new(), |name| name.to_string().into_bytes()),
+    };
+    let _ = payload.encoded.set(encoded);
 }
 
 /// The kernel's payload for a Python object.

@@ -86,6 +86,15 @@ impl LaneQueue {
         Offer::Refused
     }
 
+    /// False when an event would be refused: some slots beyond the limit are kept for cancels.
+    pub(super) fn has_room_for(&self, event: &Event, limit: usize) -> bool {
+        let reserve = match event.event_type {
+            EventType::CancelRequest => (limit / CANCEL_RESERVE).max(1),
+            _ => 0,
+        };
+        event.event_type.policy() != Policy::Refuse || self.live < limit + reserve
+    }
+
     pub(super) fn offer(&mut self, event: Event, limit: usize) -> Offer {
         if event.event_type == EventType::OrderBook && !self.broken_books.is_empty() && self.still_broken(&event) {
             return self.drop_arrival();
@@ -94,13 +103,8 @@ impl LaneQueue {
             return self.push(event);
         }
         match event.event_type.policy() {
-            Policy::Refuse => {
-                let reserve = (limit / CANCEL_RESERVE).max(1);
-                if event.event_type == EventType::CancelRequest && self.live < limit + reserve {
-                    return self.push(event);
-                }
-                self.refuse()
-            }
+            Policy::Refuse if self.has_room_for(&event, limit) => self.push(event),
+            Policy::Refuse => self.refuse(),
             Policy::Never => {
                 self.stale = true;
                 self.push(event)

@@ -30,8 +30,6 @@ pub struct Mailbox {
     lanes: [LaneQueue; 4],
     capacity: Capacity,
     waiting: usize,
-    /// The router's mark for a mailbox that is in two of its lists.
-    pub(crate) last_delivered: u64,
     /// The router has this mailbox on its list of those with work.
     pub(crate) listed: bool,
 }
@@ -39,13 +37,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// An empty mailbox. Lanes take memory as they fill.
     pub fn new(capacity: Capacity) -> Self {
-        Mailbox {
-            lanes: std::array::from_fn(|_| LaneQueue::default()),
-            capacity,
-            waiting: 0,
-            last_delivered: 0,
-            listed: false,
-        }
+        Mailbox { lanes: std::array::from_fn(|_| LaneQueue::default()), capacity, waiting: 0, listed: false }
     }
 
     /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
@@ -103,6 +95,15 @@ impl Mailbox {
     /// True when something waits in `least` or a more urgent lane.
     pub fn has_up_to(&self, least: Lane) -> bool {
         self.waiting != 0 && self.lanes[..=least as usize].iter().any(|lane| lane.len() != 0)
+    }
+
+    /// False when [`Mailbox::offer`] would refuse the event.
+    pub fn has_room_for(&self, event: &Event) -> bool {
+        match self.capacity {
+            Capacity::Unbounded => true,
+            Capacity::Shared(limit) => self.waiting < limit,
+            Capacity::PerLane(limit) => self.lanes[event.lane() as usize].has_room_for(event, limit),
+        }
     }
 
     /// Events that wait in one lane.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use libra_kernel::fixed::pow10;
+use libra_kernel::router::Router;
 use libra_kernel::{Lane, Name, clock, ids};
 use libra_trading::account::Balance;
 use libra_trading::desk::{Desk, DeskConfig, Link};
@@ -246,7 +247,7 @@ impl NodeCore {
             Some(price) => decimal::units_of("price", &price, decimals.0)?,
             None => 0,
         };
-        let (parent, source) = self.origin(py, slot)?;
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let now_ns = clock::now_ns();
         let signal = Signal {
             id: ids::business_id(),
@@ -282,7 +283,7 @@ impl NodeCore {
         request_id: Option<u128>,
     ) -> PyResult<Option<String>> {
         let decimals = self.decimals_of(py, instrument);
-        let (parent, source) = self.origin(py, slot)?;
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(None) };
         let now_ns = clock::now_ns();
         let account = Name::intern(account);
         let request = OrderRequest {
@@ -313,7 +314,7 @@ impl NodeCore {
 
     /// A request to cancel an order: a CANCEL_REQUEST. False when it was refused.
     fn emit_cancel_request(&self, py: Python<'_>, slot: usize, account: &str, order_id: &str) -> PyResult<bool> {
-        let (parent, source) = self.origin(py, slot)?;
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let cancel =
             CancelRequest { account: Name::intern(account), strategy: source, client_order_id: parse_id(order_id)? };
         let payload = libra_kernel::Payload::shared(cancel);
@@ -359,7 +360,7 @@ impl AccountGroup {
 
     /// The portfolio's step for a SIGNAL.
     fn on_signal(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, state, now_ns| desk.on_signal(&mut state.router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_signal(router, now_ns, &event.get().event));
     }
 
     /// The portfolio learns what became of an order.
@@ -369,26 +370,25 @@ impl AccountGroup {
 
     /// Risk's step for an ORDER_REQUEST.
     fn on_request(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, state, now_ns| desk.on_request(&mut state.router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_request(router, now_ns, &event.get().event));
     }
 
     /// Execution's step for an ORDER_APPROVED.
     fn on_approved(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, state, now_ns| desk.on_approved(&mut state.router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_approved(router, now_ns, &event.get().event));
     }
 
     /// Execution's step for a CANCEL_REQUEST: the id of an order that a gateway outside has to cancel, or None.
     fn on_cancel(&self, event: &Bound<'_, PyEvent>) -> Option<String> {
-        let cancel = |desk: &mut Desk, state: &mut State, now_ns| {
-            desk.on_cancel_request(&mut state.router, now_ns, &event.get().event)
-        };
+        let cancel =
+            |desk: &mut Desk, router: &mut Router, now_ns| desk.on_cancel_request(router, now_ns, &event.get().event);
         self.with(event.py(), cancel).map(|id| id.to_string())
     }
 
     /// The last look before an order's bytes leave for a gateway outside.
     fn may_send(&self, py: Python<'_>, order_id: &str) -> PyResult<bool> {
         let id = parse_id(order_id)?;
-        Ok(self.with(py, |desk, state, now_ns| desk.may_send(&mut state.router, now_ns, id)))
+        Ok(self.with(py, |desk, router, now_ns| desk.may_send(router, now_ns, id)))
     }
 
     /// The last moment at which an order's bytes may leave for a gateway outside, nanoseconds since the epoch; None for
@@ -401,7 +401,7 @@ impl AccountGroup {
     /// An order's bytes left for a gateway outside.
     fn on_submitted(&self, py: Python<'_>, order_id: &str) -> PyResult<()> {
         let id = parse_id(order_id)?;
-        self.with(py, |desk, state, now_ns| desk.on_submitted(&mut state.router, now_ns, id));
+        self.with(py, |desk, router, now_ns| desk.on_submitted(router, now_ns, id));
         Ok(())
     }
 
@@ -414,25 +414,33 @@ impl AccountGroup {
             desk.gate().account().instrument(order.request.instrument).cloned()
         });
         let report = report.get().report(py, instrument.as_ref())?;
-        Ok(self.with(py, |desk, state, now_ns| desk.on_report(&mut state.router, now_ns, &report)))
+        Ok(self.with(py, |desk, router, now_ns| desk.on_report(router, now_ns, &report)))
     }
 
     /// Sets the kill latch and cancels what is open: ids of orders that a gateway outside has to cancel.
     fn kill(&self, py: Python<'_>, reason: &str) -> PyResult<Vec<String>> {
-        let ids = self.with(py, |desk, state, now_ns| desk.kill(&mut state.router, now_ns, reason));
+        let ids = self.with(py, |desk, router, now_ns| desk.kill(router, now_ns, reason));
         Ok(ids.map_err(gate_error)?.iter().map(ToString::to_string).collect())
     }
 
     /// Takes the kill latch back.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |desk, state, now_ns| desk.resume(&mut state.router, now_ns)).map_err(gate_error)
+        self.with(py, |desk, router, now_ns| desk.resume(router, now_ns)).map_err(gate_error)
+    }
+
+    /// A strategy was given up: nothing of it leaves any more, what is open is cancelled. Ids of orders that a gateway
+    /// outside has to cancel.
+    fn stop_strategy(&self, py: Python<'_>, strategy: &str) -> Vec<String> {
+        let strategy = Name::intern(strategy);
+        let ids = self.with(py, |desk, router, now_ns| desk.stop_strategy(router, now_ns, strategy));
+        ids.iter().map(ToString::to_string).collect()
     }
 
     /// Cancels what is open, of one strategy or of all: ids of orders that a gateway outside has to cancel.
     #[pyo3(signature = (strategy=None))]
     fn cancel_all(&self, py: Python<'_>, strategy: Option<&str>) -> Vec<String> {
         let strategy = strategy.map(Name::intern);
-        let ids = self.with(py, |desk, state, now_ns| desk.cancel_all(&mut state.router, now_ns, strategy));
+        let ids = self.with(py, |desk, router, now_ns| desk.cancel_all(router, now_ns, strategy));
         ids.iter().map(ToString::to_string).collect()
     }
 
@@ -457,7 +465,7 @@ impl AccountGroup {
 
     /// Reconciles with a paper venue; True when new orders may leave.
     fn reconcile_with_paper(&self, py: Python<'_>) -> bool {
-        self.with(py, |desk, state, now_ns| desk.reconcile_with_paper(&mut state.router, now_ns))
+        self.with(py, |desk, router, now_ns| desk.reconcile_with_paper(router, now_ns))
     }
 
     #[getter]
@@ -486,18 +494,17 @@ impl AccountGroup {
     /// Tells the log what its consumers hold: everything published so far, unless some of it still waits for an actor
     /// that is suspended or about to be started again. Then nothing is confirmed yet, and False is given.
     fn confirm(&self, py: Python<'_>) -> bool {
-        self.with(py, |desk, state, _| {
-            let handled = facts_are_handled(state);
-            if handled {
-                desk.confirm();
-            }
-            handled
-        })
+        let mut state = self.core.get().state.borrow(py);
+        let handled = facts_are_handled(&mut state);
+        if handled {
+            state.desks[self.desk].confirm();
+        }
+        handled
     }
 
     /// Lets go of approvals out of time.
     fn on_time(&self, py: Python<'_>) {
-        self.with(py, |desk, state, now_ns| desk.advance(&mut state.router, now_ns));
+        self.with(py, |desk, router, now_ns| desk.advance(router, now_ns));
     }
 
     /// Forces the log to the disk.
@@ -663,14 +670,13 @@ impl AccountGroup {
 }
 
 impl AccountGroup {
-    /// Borrows the desk and the rest of the node's state, and wakes the loop afterwards: something may be published.
-    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut State, i64) -> R) -> R {
+    /// Borrows the desk and the router, and wakes the loop afterwards: something may be published.
+    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut Router, i64) -> R) -> R {
         let core = self.core.get();
         let mut state = core.state.borrow(py);
-        let mut desks = std::mem::take(&mut state.desks);
-        let result = f(&mut desks[self.desk], &mut state, clock::now_ns());
-        state.desks = desks;
-        core.wake(&state);
+        let state = &mut *state;
+        let result = f(&mut state.desks[self.desk], &mut state.router, clock::now_ns());
+        core.wake(state);
         result
     }
 }

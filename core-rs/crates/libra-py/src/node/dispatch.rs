@@ -124,8 +124,7 @@ impl NodeCore {
 
     fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
         while !budget.is_spent() {
-            let Some((slot, urgent)) = self.state.borrow(py).router.next_ready() else { return Ok(()) };
-            let least = if urgent { Lane::Orders } else { Lane::MarketData };
+            let Some((slot, least)) = self.state.borrow(py).router.next_ready() else { return Ok(()) };
             let mut turn = 0;
             loop {
                 let (event, handlers) = {
@@ -134,7 +133,10 @@ impl NodeCore {
                         // It is listed again when it may.
                         break;
                     }
-                    if turn >= TURN || budget.is_spent() || (!urgent && state.router.has_urgent()) {
+                    if turn >= TURN
+                        || (!self.simulated && budget.is_spent())
+                        || state.router.has_more_urgent_than(least)
+                    {
                         state.router.list_again(slot);
                         break;
                     }
@@ -207,7 +209,7 @@ impl NodeCore {
 
 /// True when some other actor may have something urgent, and this one has not.
 fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
-    state.router.has_urgent() && !state.router.mailbox(slot).has_up_to(Lane::Orders)
+    state.router.has_more_urgent_than(Lane::Signals) && !state.router.mailbox(slot).has_up_to(Lane::Orders)
 }
 
 /// The next event of a slot that has handlers; events nobody handles any more are taken out silently.

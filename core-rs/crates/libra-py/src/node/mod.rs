@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use libra_kernel::edge::EdgeReceiver;
 use libra_kernel::guard::Guard;
 use libra_kernel::mailbox::Capacity;
-use libra_kernel::router::{Router, lane_totals};
+use libra_kernel::router::{LaneTotals, Router, lane_totals};
 use libra_kernel::timers::{Timers, Wakes};
 use libra_kernel::wake::Waker;
 use libra_kernel::{Event, EventType, Lane, Name, clock};
@@ -35,6 +35,7 @@ use crate::enums;
 use crate::event::{self, PyEvent};
 use crate::gil::GilCell;
 use crate::handlers::{Style, Wanted};
+use crate::payload;
 use run::Pace;
 use slot::Slot;
 
@@ -177,11 +178,16 @@ impl NodeCore {
         self.state.borrow(py).interrupted = true;
     }
 
-    /// Adds an actor; gives the number of its slot.
-    fn add_actor(&self, py: Python<'_>, name: &str) -> usize {
+    /// Adds an actor; gives the number of its slot. One that is `decisive` decides whether a command (a signal, a request)
+    /// is taken; an observer without room only misses it.
+    #[pyo3(signature = (name, *, decisive=false))]
+    fn add_actor(&self, py: Python<'_>, name: &str, decisive: bool) -> usize {
         let mut state = self.state.borrow(py);
         let capacity = state.lane_capacity;
         let id = state.router.add_mailbox(capacity);
+        if decisive {
+            state.router.set_decisive(id);
+        }
         state.slots.push(Slot::new(Name::intern(name)));
         id
     }
@@ -263,7 +269,7 @@ impl NodeCore {
         instrument: Option<&str>,
     ) -> PyResult<bool> {
         let py = event_type.py();
-        let (parent, source) = self.origin(py, slot)?;
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
@@ -290,10 +296,16 @@ impl NodeCore {
     ) -> PyResult<bool> {
         let py = event_type.py();
         let (parent, source) = match source_slot {
-            Some(source) => self.origin(py, source)?,
+            Some(source) => match self.origin(py, source)? {
+                Some(origin) => origin,
+                None => return Ok(false),
+            },
             None => (None, Name::intern("outside")),
         };
         let event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        if self.simulated {
+            payload::prepare(py, &event);
+        }
         let mut state = self.state.borrow(py);
         if slot_of(&mut state.slots, slot)?.is_gone() {
             return Ok(false);
@@ -307,7 +319,11 @@ impl NodeCore {
     #[pyo3(signature = (slot, delay_ns, interval_ns=0, sleeper=false))]
     fn set_timer(&self, py: Python<'_>, slot: usize, delay_ns: i64, interval_ns: i64, sleeper: bool) -> PyResult<u64> {
         let mut state = self.state.borrow(py);
-        slot_of(&mut state.slots, slot)?.sleepers += u32::from(sleeper);
+        let place = slot_of(&mut state.slots, slot)?;
+        if place.is_gone() {
+            return Ok(0);
+        }
+        place.sleepers += u32::from(sleeper);
         let wakes = if sleeper { Wakes::Sleeper(slot) } else { Wakes::Mailbox(slot) };
         let due_ns = clock::now_ns().saturating_add(delay_ns.max(0));
         let id = state.timers.set(due_ns, interval_ns.max(0), wakes);
@@ -365,13 +381,23 @@ impl NodeCore {
 
     /// Nanoseconds until the next timer is due, or None.
     fn until_timer_ns(&self, py: Python<'_>) -> Option<i64> {
-        let due_ns = self.state.borrow(py).timers.next_due_ns()?;
+        let mut state = self.state.borrow(py);
+        let venues = state.desks.iter().filter_map(Desk::next_due_ns).min();
+        let due_ns = state.timers.next_due_ns().into_iter().chain(venues).min()?;
         Some((due_ns - clock::now_ns()).max(0))
     }
 
-    /// Puts due timers into mailboxes; gives the ids of those that wake a sleeper.
+    /// Puts due timers into mailboxes, and lets paper venues that this loop drives act; gives the ids of timers that wake
+    /// a sleeper.
     fn fire_timers(&self, py: Python<'_>) -> Vec<u64> {
-        self.fire_due(&mut self.state.borrow(py), clock::now_ns())
+        let mut state = self.state.borrow(py);
+        let (state, now_ns) = (&mut *state, clock::now_ns());
+        for desk in &mut state.desks {
+            if desk.next_due_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+                desk.advance(&mut state.router, now_ns);
+            }
+        }
+        self.fire_due(state, now_ns)
     }
 
     /// Lets an actor run, or not: while it is paused, its mailbox only takes in.
@@ -457,7 +483,7 @@ impl NodeCore {
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (stats, totals, offered, lost) = {
             let state = self.state.borrow(py);
-            let totals: Vec<(u64, u64, u64)> = Lane::ALL.iter().map(|lane| lane_totals(&state.router, *lane)).collect();
+            let totals: Vec<LaneTotals> = Lane::ALL.iter().map(|lane| lane_totals(&state.router, *lane)).collect();
             (state.router.stats(), totals, self.offered(&state), self.lost(&state))
         };
         let events = PyDict::new(py);
@@ -470,12 +496,17 @@ impl NodeCore {
         let lanes = PyDict::new(py);
         for lane in Lane::ALL {
             let i = lane as usize;
-            let (dispatched, dropped, conflated) = totals[i];
+            let LaneTotals { delivered, dispatched, dropped, conflated, waiting } = totals[i];
+            let (lost, replaced) = lost[i];
             let row = PyDict::new(py);
-            row.set_item("published", stats.published[i])?;
+            // What an edge lost was published as well: each event counts once, at its source.
+            row.set_item("published", stats.published[i] + lost + replaced)?;
+            row.set_item("delivered", delivered + lost + replaced)?;
             row.set_item("dispatched", dispatched)?;
-            row.set_item("dropped", dropped + lost[i].0 + stats.refused[i])?;
-            row.set_item("conflated", conflated + lost[i].1)?;
+            row.set_item("dropped", dropped + lost + stats.missed[i])?;
+            row.set_item("conflated", conflated + replaced)?;
+            row.set_item("waiting", waiting)?;
+            row.set_item("refused", stats.refused[i])?;
             lanes.set_item(lane.name(), row)?;
         }
         let counts = PyDict::new(py);
@@ -486,17 +517,31 @@ impl NodeCore {
 }
 
 impl NodeCore {
-    /// The event that an actor is handling, and its name: where what it makes comes from.
-    fn origin(&self, py: Python<'_>, slot: usize) -> PyResult<(Option<Event>, Name)> {
+    /// The event that an actor is handling, and its name: where what it makes comes from. None for an actor that is no
+    /// more, whose tasks may still run: it has no say.
+    fn origin(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
         let mut state = self.state.borrow(py);
         let slot = slot_of(&mut state.slots, slot)?;
-        Ok((slot.current.as_ref().map(|event| event.get().event.clone()), slot.name))
+        if slot.is_gone() {
+            return Ok(None);
+        }
+        Ok(Some((slot.current.as_ref().map(|event| event.get().event.clone()), slot.name)))
     }
 
     pub fn publish_native(&self, py: Python<'_>, event: Event) -> bool {
+        if self.simulated {
+            payload::prepare(py, &event);
+        }
         let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        if event.event_type == EventType::CircuitBreaker {
+            // Every account is latched before the event fans out: what waits in a mailbox comes too late to leave.
+            for desk in &mut state.desks {
+                desk.kill_for(&mut state.router, clock::now_ns(), event.source);
+            }
+        }
         let taken = state.router.publish(event);
-        self.wake(&state);
+        self.wake(state);
         taken
     }
 

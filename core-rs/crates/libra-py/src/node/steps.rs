@@ -53,7 +53,9 @@ impl Steps {
             // SAFETY: the iterator and None are live; the result is a new reference, or null with an exception set.
             unsafe {
                 match ffi::PyIter_Send(self.inner.as_ptr(), ffi::Py_None(), &mut result) {
-                    ffi::PySendResult::PYGEN_NEXT => Bound::from_owned_ptr_or_err(py, result).map(|it| Some(it.unbind())),
+                    ffi::PySendResult::PYGEN_NEXT => {
+                        Bound::from_owned_ptr_or_err(py, result).map(|it| Some(it.unbind()))
+                    }
                     ffi::PySendResult::PYGEN_RETURN => Bound::from_owned_ptr_or_err(py, result).map(|_| None),
                     ffi::PySendResult::PYGEN_ERROR => Err(PyErr::fetch(py)),
                 }

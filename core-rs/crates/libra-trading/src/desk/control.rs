@@ -3,11 +3,14 @@
 use libra_kernel::router::Router;
 use libra_kernel::{Event, Name};
 
-use crate::gate::GateError;
+use crate::gate::{GateError, GateEvent};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::RiskCode;
 
 use super::Desk;
+
+/// How long a cancel waits for its order: longer than a request lives between strategy and gate.
+const EARLY_CANCEL_NS: i64 = 60_000_000_000;
 
 impl Desk {
     /// Execution's step for a `CANCEL_REQUEST`. Gives the order that a gateway outside has to cancel at its venue.
@@ -36,6 +39,23 @@ impl Desk {
         let outside = self.cancel_all(router, now_ns, None);
         self.publish_all(router, now_ns, latched?);
         Ok(outside)
+    }
+
+    /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
+    /// then stands in [`Desk::cancelling`].
+    pub fn kill_for(&mut self, router: &mut Router, now_ns: i64, source: Name) {
+        if !self.gate.is_killed()
+            && let Err(error) = self.kill(router, now_ns, &format!("set by {source}"))
+        {
+            self.fault(error);
+        }
+    }
+
+    /// A strategy was given up: its signals, requests and approvals under way end here, and what it has open is
+    /// cancelled. Gives the orders that a gateway outside has to cancel.
+    pub fn stop_strategy(&mut self, router: &mut Router, now_ns: i64, strategy: Name) -> Vec<ClientOrderId> {
+        self.stopped.insert(strategy);
+        self.cancel_all(router, now_ns, Some(strategy))
     }
 
     /// Takes the kill latch back.
@@ -70,7 +90,7 @@ impl Desk {
         if done {
             self.set_reconciled();
         }
-        done
+        done && !self.gate.is_reconciling()
     }
 
     /// Orders that a gateway outside was asked to cancel, here or by an earlier process, and that are not final.
@@ -87,7 +107,7 @@ impl Desk {
 
     /// Orders are reconciled with the venue: new ones may leave.
     pub fn set_reconciled(&mut self) {
-        self.gate.set_reconciling(false);
+        self.gate.set_reconciling(!self.unbooked.is_empty());
     }
 
     /// Forces the log to the disk.
@@ -108,9 +128,16 @@ impl Desk {
                 self.cancelling.insert(id);
                 Some(id)
             }
-            // The order is final or unknown: what was asked for is so already.
+            Err(rejection) if rejection.code == RiskCode::UnknownOrder => {
+                // It may be on its way through risk: it ends there, before it leaves.
+                self.early_cancels.retain(|_, until_ns| *until_ns >= now_ns);
+                self.early_cancels.insert(id, now_ns.saturating_add(EARLY_CANCEL_NS));
+                None
+            }
             Err(rejection) => {
                 *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;
+                let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };
+                self.publish_all(router, now_ns, vec![event]);
                 None
             }
         }

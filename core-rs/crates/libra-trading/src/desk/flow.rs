@@ -6,7 +6,7 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::GateEvent;
+use crate::gate::{Approval, GateError, GateEvent};
 use crate::instrument::Money;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
@@ -14,7 +14,7 @@ use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
 
 use super::payload::{Approved, Notice, PositionReport};
-use super::{Cause, Desk};
+use super::{Cause, Desk, Link};
 
 impl Desk {
     /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees.
@@ -37,6 +37,7 @@ impl Desk {
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
         self.gate.on_time(now_ns);
+        self.book_again(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
         for report in reports.drain(..) {
@@ -52,6 +53,10 @@ impl Desk {
             return;
         }
         self.tally.signals += 1;
+        if self.stopped.contains(&signal.strategy) {
+            *self.tally.rejections.entry(RiskCode::StrategyStopped.as_str().into()).or_default() += 1;
+            return;
+        }
         let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
             *self.tally.rejections.entry(RiskCode::UnknownInstrument.as_str().into()).or_default() += 1;
             return;
@@ -103,6 +108,11 @@ impl Desk {
         }
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
+                if let Some(why) = self.ended_early(&approval, request) {
+                    self.gate.release(&approval);
+                    self.reject(router, now_ns, event, request, &why);
+                    return router.acknowledge(event);
+                }
                 let id = approval.client_order_id();
                 let approved = Approved { request: request.clone(), approval: approval.clone() };
                 let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
@@ -124,6 +134,10 @@ impl Desk {
         let Some(approved) = event.payload.downcast::<Approved>() else { return };
         if approved.request.account != self.name {
             return;
+        }
+        if let Some(why) = self.ended_early(&approved.approval, &approved.request) {
+            self.gate.release(&approved.approval);
+            return self.reject(router, now_ns, event, &approved.request, &why);
         }
         let order = match self.gate.spend(now_ns, &approved.approval) {
             Ok(order) => order,
@@ -211,10 +225,38 @@ impl Desk {
                 true
             }
             Err(error) => {
+                if matches!(error, GateError::Log(_)) && !matches!(self.link, Link::External) {
+                    // The venue will not say it again. What the account holds is not known until it is booked.
+                    self.unbooked.push(report.clone());
+                    self.gate.set_reconciling(true);
+                }
                 self.fault(error);
                 false
             }
         }
+    }
+
+    /// Tries what the log could not take; once all of it is booked, new orders may leave again.
+    fn book_again(&mut self, router: &mut Router, now_ns: i64) {
+        if self.unbooked.is_empty() {
+            return;
+        }
+        for report in std::mem::take(&mut self.unbooked) {
+            // One that fails again is kept again, in its order.
+            self.on_report(router, now_ns, &report);
+        }
+        if self.unbooked.is_empty() && self.unanswered().is_empty() {
+            self.set_reconciled();
+        }
+    }
+
+    /// Why an approved order ends before it leaves: its strategy was given up, or a cancel was faster.
+    fn ended_early(&mut self, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
+        if self.stopped.contains(&request.strategy) {
+            return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
+        }
+        let id = approval.client_order_id();
+        self.early_cancels.remove(&id).map(|_| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
     }
 
     /// Publishes what consumers of an earlier process have not confirmed.

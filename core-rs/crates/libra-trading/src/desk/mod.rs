@@ -80,6 +80,12 @@ pub struct Desk {
     /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
     /// and for the skew of clocks, so that what is not at the venue when the window is over never comes there.
     send_within_ns: i64,
+    /// Strategies that were given up: nothing of them leaves any more.
+    stopped: BTreeSet<Name>,
+    /// Cancels that came before their order was known here, and when they are forgotten: the order ends before it leaves.
+    early_cancels: BTreeMap<ClientOrderId, i64>,
+    /// What a venue said and the log could not take: tried again before anything else, and no new order leaves before.
+    unbooked: Vec<VenueReport>,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
@@ -119,6 +125,9 @@ impl Desk {
             unsent: BTreeMap::new(),
             cancelling: recovered.cancelling.iter().copied().collect(),
             send_within_ns,
+            stopped: BTreeSet::new(),
+            early_cancels: BTreeMap::new(),
+            unbooked: Vec::new(),
             reports: Vec::new(),
             latency: Latency::default(),
             input_ns: 0,

@@ -63,6 +63,8 @@ risk_codes! {
     InsufficientBalance = "INSUFFICIENT_BALANCE", "costs more than the account has free";
     OrderRate = "ORDER_RATE", "too many orders within a second";
     Overflow = "OVERFLOW", "an amount does not fit";
+    CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
+    StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";
     NotFound = "NOT_FOUND", "the venue does not know the order, twice, after its window";
     UnknownOrder = "UNKNOWN_ORDER", "no order of this id";
     OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";
