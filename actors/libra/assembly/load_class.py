@@ -30,7 +30,7 @@ def load_class(class_path: str) -> type[Any]:
     where, _, name = class_path.rpartition(":")
     try:
         module = _load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{class_path} cannot be imported: {_explain(error, where)}") from error
     found = getattr(module, name, None)
     if not isinstance(found, type):
@@ -57,7 +57,7 @@ def _load_file(path: Path) -> Any:  # noqa: ANN401 - a module
     return module
 
 
-def _explain(error: Exception, where: str) -> str:
+def _explain(error: BaseException, where: str) -> str:
     """The error and the user's own line that raised it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(Path(where).name)]
     place = f"line {frames[-1].lineno}: " if frames and where.endswith(".py") else ""
