@@ -90,8 +90,9 @@ def test_there_are_fills_on_both_sides_and_partial_ones(shared, runs, venue):
     sizes = dict(zip(orders["client_order_id"].to_pylist(), orders["size"].to_pylist(), strict=True))
     of_order = Counter(fills["client_order_id"].to_pylist())
     partial = [
-        id for id, size in zip(fills["client_order_id"].to_pylist(), fills["size"].to_pylist(), strict=True)
-        if size < sizes[id]
+        order_id
+        for order_id, size in zip(fills["client_order_id"].to_pylist(), fills["size"].to_pylist(), strict=True)
+        if size < sizes[order_id]
     ]
     assert len(partial) > 10
     assert max(of_order.values()) > 1

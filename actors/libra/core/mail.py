@@ -38,7 +38,7 @@ class Ask:
 
     Attributes:
         message: What is asked.
-        settled: Called when the reply is there, before whoever waits for it runs: in simulated time nothing new may come
+        settled: Called when the reply is there, before whoever waits for it runs: in simulated time nothing may come
             in meanwhile.
     """
 

@@ -1,8 +1,8 @@
 """A node: one process with its actors, their supervision, and an orderly end.
 
-A node is started by `Node.run`, which returns when its inputs have ended, its time is over, or a signal asked for a stop:
-it stops the sources, lets the actors handle what waits, lane by lane, stops them in the reverse order of their start, and
-flushes what must not be lost.
+A node is started by `Node.run`, which returns when its inputs have ended, its time is over, or a signal asked for a
+stop: it stops the sources, lets the actors handle what waits, lane by lane, stops them in the reverse order of their
+start, and flushes what must not be lost.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 _SUPERVISOR = "supervisor"
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled, and when they must have. The rest is the guard's."""
+"""Of a drain's time: when handlers still under way are cancelled, and when they must have ended. The rest is the guard's."""
 _LEAST_S = 0.1
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
@@ -141,7 +141,7 @@ class Node:
     def add_actor(self, name: str, factory: Callable[[], Actor], *, decisive: bool = False) -> ActorRef:
         """Add an actor, to be made by ``factory`` at the start and again after each failure.
 
-        A ``decisive`` one decides whether a command (a signal, a request) is taken: it is refused where such a subscriber
+        A ``decisive`` one decides whether a command (a signal, a request) is taken: it is refused where such an actor
         has no room. Any other only misses it.
 
         Raises:
@@ -594,6 +594,6 @@ class Node:
 
 
 def _end_undisturbed(until: float) -> None:
-    """The interpreter gives SIGINT back while it ends: a Ctrl-C that is delivered twice must not change the exit code."""
+    """The interpreter gives SIGINT back while it ends: a Ctrl-C delivered twice must not change the exit code."""
     if time.monotonic() < until and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)

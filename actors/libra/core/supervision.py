@@ -1,6 +1,6 @@
 """Supervision: what happens to an actor whose hook raised.
 
-One for one: only the actor that failed is started anew, as a fresh instance, after a wait that doubles with each failure.
+One for one: only the actor that failed is started anew, as a fresh instance, after a wait that doubles each time.
 When it fails more often than its intensity allows within the period, it is given up: it ends as ``failed``.
 """
 

@@ -19,7 +19,7 @@ _RESUME_EVENTS = 256
 class Worker:
     """The task of one actor.
 
-    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker goes on with the actor
+    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker goes on with it
     for a bounded number of events, then the node's own loop has it back.
 
     Args:
@@ -104,7 +104,9 @@ class Worker:
             if self._closing:
                 raise
             if self._ending_handler:
-                asyncio.current_task().uncancel()  # type: ignore[union-attr] - this is the actor's task
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
             else:
                 self._on_failure(self._slot, error)
         except BaseException as error:
