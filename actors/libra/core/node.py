@@ -37,7 +37,7 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 _SUPERVISOR = "supervisor"
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers still under way are cancelled, and when they must have ended. The rest is the guard's."""
+"""Parts of a drain's time: when handlers still under way are cancelled, and when they must have ended."""
 _LEAST_S = 0.1
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
