@@ -12,6 +12,7 @@ thread_local! {
 }
 
 /// The time of this thread's current clock, in nanoseconds since the epoch.
+#[inline]
 pub fn now_ns() -> i64 {
     match SIMULATED_NS.with(Cell::get) {
         i64::MIN => wall_ns(),
@@ -35,6 +36,7 @@ pub fn set_live() {
 }
 
 /// The wall clock, whatever the thread's current clock is.
+#[inline]
 pub fn wall_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)

@@ -84,11 +84,11 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
 impl EdgeSender {
     /// Hands an event over, or keeps it until there is room. False when it was refused.
     pub fn send(&mut self, event: Event) -> bool {
-        self.counters.offered[event.event_type as usize].fetch_add(1, Ordering::Relaxed);
+        let offered = &self.counters.offered[event.event_type as usize];
+        // This is the only writer, so adding needs no locked instruction.
+        offered.store(offered.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let lane = event.lane();
-        if !self.overflow.is_empty() {
-            self.flush();
-        }
+        self.flush();
         let event = if self.overflow.lane_len(lane) != 0 {
             Some(event)
         } else if lane == Lane::MarketData {
@@ -104,6 +104,9 @@ impl EdgeSender {
     /// Hands over what waits at this end; true when nothing waits any more. A producer with nothing to send calls it
     /// from time to time.
     pub fn flush(&mut self) -> bool {
+        if self.overflow.is_empty() {
+            return true;
+        }
         let mut moved = false;
         while !self.urgent.is_full() {
             let Some(event) = self.overflow.pop_up_to(Lane::Signals) else { break };

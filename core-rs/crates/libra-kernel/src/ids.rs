@@ -24,6 +24,7 @@ pub fn unseed() {
 }
 
 /// A new trace id, never all zero.
+#[inline]
 pub fn trace_id() -> TraceId {
     GENERATOR.with(|generator| {
         let rng = &mut *generator.borrow_mut();
@@ -32,6 +33,7 @@ pub fn trace_id() -> TraceId {
 }
 
 /// A new span id, never zero.
+#[inline]
 pub fn span_id() -> u64 {
     GENERATOR.with(|generator| generator.borrow_mut().u64(1..))
 }

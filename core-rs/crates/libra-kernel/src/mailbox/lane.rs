@@ -67,10 +67,12 @@ pub(super) struct LaneQueue {
 }
 
 impl LaneQueue {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.live
     }
 
+    #[inline]
     pub(super) fn push(&mut self, event: Event) -> Offer {
         if let Some(overload) = &mut self.overload {
             overload.note(self.head + self.slots.len() as u64, &event);
@@ -81,6 +83,7 @@ impl LaneQueue {
         Offer::Queued
     }
 
+    #[inline]
     pub(super) fn refuse(&mut self) -> Offer {
         self.stats.refused += 1;
         Offer::Refused
@@ -119,6 +122,7 @@ impl LaneQueue {
         }
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
         while let Some(slot) = self.slots.pop_front() {
             let position = self.head;
