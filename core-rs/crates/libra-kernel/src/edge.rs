@@ -4,9 +4,13 @@
 //! When a ring is full the producer keeps what does not fit in a mailbox of its own, under the same policies as any
 //! mailbox, and everything later goes behind it: order within a lane holds, and a consumer that stands still costs its
 //! producer nothing but conflation.
+//!
+//! A producer that ends hands over what still waits at its end, past the rings: the consumer finds it behind them. So a
+//! fill outlives the thread that brought it, even where the consumer stands still and waits for that thread.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -50,11 +54,22 @@ impl EdgeCounters {
     }
 }
 
+/// What the producer left when it ended, the urgent lanes first. Filled before `closed` is set, and never after.
+#[derive(Clone, Default)]
+struct Left(Arc<Mutex<VecDeque<Event>>>);
+
+impl Left {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The producer's end: owned by one native thread.
 pub struct EdgeSender {
     urgent: HeapProd<Event>,
     market: HeapProd<Event>,
     overflow: Mailbox,
+    left: Left,
     counters: Arc<EdgeCounters>,
     waker: Arc<Waker>,
 }
@@ -63,6 +78,7 @@ pub struct EdgeSender {
 pub struct EdgeReceiver {
     urgent: HeapCons<Event>,
     market: HeapCons<Event>,
+    left: Left,
     counters: Arc<EdgeCounters>,
 }
 
@@ -71,14 +87,16 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
     let (urgent_in, urgent_out) = HeapRb::new(capacity).split();
     let (market_in, market_out) = HeapRb::new(capacity).split();
     let counters = Arc::new(EdgeCounters::new());
+    let left = Left::default();
     let sender = EdgeSender {
         urgent: urgent_in,
         market: market_in,
         overflow: Mailbox::new(Capacity::PerLane(capacity)),
+        left: left.clone(),
         counters: counters.clone(),
         waker,
     };
-    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, counters })
+    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, left, counters })
 }
 
 impl EdgeSender {
@@ -136,16 +154,29 @@ impl EdgeSender {
     fn keep(&mut self, event: Event) -> bool {
         let lane = event.lane();
         let taken = self.overflow.offer(event) != Offer::Refused;
+        self.count_lost(lane);
+        taken
+    }
+
+    fn count_lost(&self, lane: Lane) {
         let LaneStats { dropped, conflated, refused, .. } = self.overflow.stats(lane);
         for (counter, value) in self.counters.lost[lane as usize].iter().zip([dropped, conflated, refused]) {
             counter.store(value, Ordering::Relaxed);
         }
-        taken
     }
 }
 
 impl Drop for EdgeSender {
+    /// Hands over all that waits; where the consumer is gone it counts as dropped.
     fn drop(&mut self) {
+        if !self.flush() {
+            if self.urgent.read_is_held() {
+                self.left.lock().extend(std::iter::from_fn(|| self.overflow.pop()));
+            } else {
+                while self.overflow.take_dropped().is_some() {}
+                Lane::ALL.iter().for_each(|lane| self.count_lost(*lane));
+            }
+        }
         self.counters.closed.store(true, Ordering::Release);
         self.waker.notify();
     }
@@ -154,17 +185,34 @@ impl Drop for EdgeSender {
 impl EdgeReceiver {
     /// Takes the next event, urgent ones first.
     pub fn pop(&mut self) -> Option<Event> {
-        self.pop_urgent().or_else(|| self.market.try_pop())
+        if let Some(event) = self.pop_urgent().or_else(|| self.market.try_pop()) {
+            return Some(event);
+        }
+        // What was left comes behind the ring, so one more look into it once it is known that nothing more comes.
+        if !self.counters.is_closed() {
+            return None;
+        }
+        self.pop_urgent().or_else(|| self.market.try_pop()).or_else(|| self.left.lock().pop_front())
     }
 
     /// Takes the next event of an urgent lane.
     pub fn pop_urgent(&mut self) -> Option<Event> {
-        self.urgent.try_pop()
+        if let Some(event) = self.urgent.try_pop() {
+            return Some(event);
+        }
+        if !self.counters.is_closed() {
+            return None;
+        }
+        self.urgent.try_pop().or_else(|| {
+            let mut left = self.left.lock();
+            left.front().is_some_and(|event| event.lane() != Lane::MarketData).then(|| left.pop_front()).flatten()
+        })
     }
 
-    /// True when both rings are empty.
+    /// True when nothing stands in the rings, nor was left behind them.
     pub fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.market.is_empty()
+        let closed = self.counters.is_closed();
+        self.urgent.is_empty() && self.market.is_empty() && (!closed || self.left.lock().is_empty())
     }
 
     /// The counters, for whoever reports them.
@@ -232,5 +280,67 @@ mod tests {
         assert_eq!(quotes.last(), Some(&99), "the latest quote always arrives");
         let (dropped, conflated) = receiver.counters().lost(Lane::MarketData);
         assert_eq!(quotes.len() as u64 + dropped + conflated, 100);
+    }
+
+    fn crowded(waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
+        let (mut sender, receiver) = edge(4, waker);
+        for tag in 0..50 {
+            sender.send(event(EventType::Trade, tag));
+            sender.send(event(EventType::OrderFilled, tag));
+        }
+        (sender, receiver)
+    }
+
+    fn tags_of(events: &[Event], event_type: EventType) -> Vec<i64> {
+        events.iter().filter(|event| event.event_type == event_type).map(|event| event.ts_ns).collect()
+    }
+
+    #[test]
+    fn what_waits_at_the_end_of_a_producer_is_handed_over() {
+        let (sender, mut receiver) = crowded(Arc::new(Waker::new().unwrap()));
+        drop(sender);
+        assert!(!receiver.is_empty());
+        let out: Vec<Event> = std::iter::from_fn(|| receiver.pop()).collect();
+        assert_eq!(tags_of(&out, EventType::OrderFilled), (0..50).collect::<Vec<_>>());
+        assert_eq!(tags_of(&out, EventType::Trade), [0, 1, 2, 3, 46, 47, 48, 49]);
+        assert!(out[..50].iter().all(|event| event.event_type == EventType::OrderFilled), "urgent ones first");
+        assert_eq!(receiver.counters().lost(Lane::MarketData), (42, 0));
+        assert!(receiver.is_empty());
+    }
+
+    #[test]
+    fn urgent_events_alone_can_be_taken_of_what_was_left() {
+        let (sender, mut receiver) = crowded(Arc::new(Waker::new().unwrap()));
+        drop(sender);
+        let out: Vec<Event> = std::iter::from_fn(|| receiver.pop_urgent()).collect();
+        assert_eq!((out.len(), tags_of(&out, EventType::OrderFilled).len()), (50, 50));
+        assert_eq!(std::iter::from_fn(|| receiver.pop()).count(), 8);
+    }
+
+    #[test]
+    fn what_waits_for_a_consumer_that_is_gone_counts_as_dropped() {
+        let (sender, receiver) = crowded(Arc::new(Waker::new().unwrap()));
+        let counters = sender.counters();
+        drop(receiver);
+        assert_eq!(counters.lost(Lane::Orders), (0, 0));
+        drop(sender);
+        assert_eq!(counters.lost(Lane::Orders), (46, 0));
+        assert_eq!(counters.lost(Lane::MarketData), (46, 0));
+    }
+
+    #[test]
+    fn a_consumer_that_races_the_end_loses_nothing() {
+        for _ in 0..200 {
+            let (mut sender, mut receiver) = edge(2, Arc::new(Waker::new().unwrap()));
+            let producer = std::thread::spawn(move || {
+                (0..20).for_each(|tag| assert!(sender.send(event(EventType::OrderFilled, tag))));
+            });
+            let mut out = Vec::new();
+            while !(receiver.counters().is_closed() && receiver.is_empty()) {
+                out.extend(receiver.pop().map(|event| event.ts_ns));
+            }
+            producer.join().unwrap();
+            assert_eq!(out, (0..20).collect::<Vec<_>>());
+        }
     }
 }
