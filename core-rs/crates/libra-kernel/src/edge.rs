@@ -64,6 +64,8 @@ pub struct EdgeReceiver {
     urgent: HeapCons<Event>,
     market: HeapCons<Event>,
     counters: Arc<EdgeCounters>,
+    /// Events taken out, by type number.
+    popped: Vec<u64>,
 }
 
 /// An edge whose rings hold `capacity` events each.
@@ -78,7 +80,8 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
         counters: counters.clone(),
         waker,
     };
-    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, counters })
+    let popped = vec![0; counters.offered.len()];
+    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, counters, popped })
 }
 
 impl EdgeSender {
@@ -143,6 +146,12 @@ impl EdgeSender {
 
 impl Drop for EdgeSender {
     fn drop(&mut self) {
+        self.flush();
+        // What still waits at this end goes with it.
+        for lane in Lane::ALL {
+            let [dropped, _, _] = &self.counters.lost[lane as usize];
+            dropped.fetch_add(self.overflow.lane_len(lane) as u64, Ordering::Relaxed);
+        }
         self.counters.closed.store(true, Ordering::Release);
         self.waker.notify();
     }
@@ -151,12 +160,17 @@ impl Drop for EdgeSender {
 impl EdgeReceiver {
     /// Takes the next event, urgent ones first.
     pub fn pop(&mut self) -> Option<Event> {
-        self.pop_urgent().or_else(|| self.market.try_pop())
+        let event = self.urgent.try_pop().or_else(|| self.market.try_pop())?;
+        self.popped[event.event_type as usize] += 1;
+        Some(event)
     }
 
-    /// Takes the next event of an urgent lane.
-    pub fn pop_urgent(&mut self) -> Option<Event> {
-        self.urgent.try_pop()
+    /// Events of a lane, but for venue reports, that wait in the edge, at either end.
+    pub fn waiting(&self, lane: Lane) -> u64 {
+        let types = EventType::ALL.iter().filter(|t| t.lane() == lane && **t != EventType::VenueReport);
+        let (dropped, conflated) = self.counters.lost(lane);
+        let left = types.map(|t| self.counters.offered(*t).saturating_sub(self.popped[*t as usize]));
+        left.sum::<u64>().saturating_sub(dropped + conflated)
     }
 
     /// True when both rings are empty.
@@ -229,5 +243,26 @@ mod tests {
         assert_eq!(quotes.last(), Some(&99), "the latest quote always arrives");
         let (dropped, conflated) = receiver.counters().lost(Lane::MarketData);
         assert_eq!(quotes.len() as u64 + dropped + conflated, 100);
+    }
+
+    #[test]
+    fn every_event_is_accounted_for_when_a_producer_leaves() {
+        let (mut sender, mut receiver) = edge(4, Arc::new(Waker::new().unwrap()));
+        for tag in 0..100 {
+            sender.send(event(EventType::Trade, tag));
+        }
+        let accounted = |receiver: &EdgeReceiver, taken: u64| {
+            let (dropped, conflated) = receiver.counters().lost(Lane::MarketData);
+            taken + dropped + conflated + receiver.waiting(Lane::MarketData)
+        };
+        assert_eq!(receiver.waiting(Lane::MarketData), 8, "four in the ring, four at the producer's end");
+        assert_eq!(accounted(&receiver, 0), 100);
+        receiver.pop().unwrap();
+        drop(sender);
+        assert_eq!(receiver.waiting(Lane::MarketData), 4);
+        assert_eq!(accounted(&receiver, 1), 100);
+        let rest = std::iter::from_fn(|| receiver.pop()).count() as u64;
+        assert_eq!(accounted(&receiver, 1 + rest), 100);
+        assert_eq!(receiver.waiting(Lane::MarketData), 0);
     }
 }
