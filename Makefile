@@ -8,7 +8,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .PHONY: help run test check bench format
-.PHONY: tools sync test-python test-rust test-slow check-locks check-format check-imports check-lint check-types smoke
+.PHONY: tools sync test-python test-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
 UV_MIN := 0.11
@@ -21,6 +21,8 @@ probe = PATH="$(PATH)"; export PATH;
 BIN := .venv/bin
 CARGO := cargo
 MANIFEST := --manifest-path core-rs/Cargo.toml --locked
+# make check leaves none out.
+SELECT := -m "not slow"
 OWN_UV := .build/uv/bin/uv
 # One interpreter for all cargo builds: another one would rebuild PyO3.
 PYO3 := PYO3_PYTHON="$(CURDIR)/$(BIN)/python"
@@ -50,7 +52,8 @@ run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--durati
 
 test: test-python test-rust ## run the tests of both languages, but for the slow ones
 
-check: check-locks check-format check-imports check-lint check-types test test-slow smoke ## all that must hold: format, lint, types, imports, tests, the main job
+check: SELECT :=
+check: check-locks check-format check-imports check-lint check-types test smoke ## all that must hold: format, lint, types, imports, tests, the main job
 
 bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
 	@$(BIN)/python benches/bus.py $(ARGS)
@@ -78,13 +81,10 @@ $(OWN_UV): | tools
 	{ rm -rf .build/uv; tail -n 3 $$log >&2; echo "pip could not fetch uv: see .build/uv.log, or install uv yourself" >&2; exit 2; }
 
 test-python: sync
-	@$(BIN)/pytest -q -m "not slow"
+	@$(BIN)/pytest -q $(SELECT)
 
 test-rust: sync
 	@$(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet
-
-test-slow: sync
-	@$(BIN)/pytest -q -m slow
 
 check-locks: tools $$(if $$(find_uv),,$$(OWN_UV))
 	@$(uv) lock --check --quiet
@@ -95,7 +95,7 @@ check-format: sync
 	@$(CARGO) fmt --manifest-path core-rs/Cargo.toml --all --check
 
 check-imports: sync
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check-lint: sync
 	@$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""The main job as a user runs it: `libra run paper`, live, at full speed, and stopped by Ctrl-C under `make run`.
+"""The main job as a user runs it: live, at full speed, with the README's strategy, and under `make run` until Ctrl-C.
 
 Each run has to trade, to leave nothing but its JSON object on standard output, and to end with exit code 0.
 """
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,7 +24,7 @@ class SmokeError(Exception):
 
 
 def main() -> int:
-    """Runs all three; prints a line for each."""
+    """Runs all; prints a line for each."""
     try:
         live = run_paper("--duration", "3")
         require(live["digest"] is None, "a live run has no digest")
@@ -33,6 +34,7 @@ def main() -> int:
         require(bool(fast["digest"]), "a simulated run has a digest")
         require(fast["digest"] == again["digest"], "a run done twice gives the same digest")
         report("simulated, 30 s, twice the same digest", fast)
+        report("the README's strategy, 30 s", run_readme())
         print(f"smoke: stopped by Ctrl-C: {interrupt_make_run()}")
     except SmokeError as error:
         print(f"smoke: {error}", file=sys.stderr)
@@ -40,10 +42,21 @@ def main() -> int:
     return 0
 
 
-def run_paper(*arguments: str) -> dict[str, object]:
-    """Runs the paper profile in an empty folder, where only what Libra carries is found, and gives its summary."""
+def run_readme() -> dict[str, object]:
+    """Runs the strategy that the README shows in the place of the profile's own."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    code = readme.partition("```python\n")[2].partition("```")[0]
+    name = code.partition("class ")[2].partition("(")[0]
+    where = f"strategies.sma_crossover.class=readme.py:{name}"
+    return run_paper("--speed", "max", "--duration", "30", "--set", where, files={"readme.py": code})
+
+
+def run_paper(*arguments: str, files: Mapping[str, str] | None = None) -> dict[str, object]:
+    """Runs the paper profile in a folder where only ``files`` and what Libra carries is found; gives its summary."""
     command = [LIBRA, "run", "paper", *arguments, "--json"]
     with tempfile.TemporaryDirectory() as folder:
+        for name, text in (files or {}).items():
+            Path(folder, name).write_text(text, encoding="utf-8")
         done = subprocess.run(
             command,
             cwd=folder,

@@ -25,6 +25,11 @@ def test_expected_to_fail():
     raise AssertionError("as expected")
 """
 
+INI = """
+[pytest]
+asyncio_default_fixture_loop_scope = function
+"""
+
 ALLOWED = """
 [[skip]]
 test = "test_suite.py::test_*"
@@ -41,10 +46,10 @@ def run_suite(tmp_path: Path):
         shutil.copy(CONFTEST, tmp_path / "conftest.py")
         (tmp_path / "allowed_skips.toml").write_text(allowed, encoding="utf-8")
         (tmp_path / "test_suite.py").write_text(suite, encoding="utf-8")
-        (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
         clean = {name: value for name, value in os.environ.items() if name not in ("CI", "LIBRA_STRICT_SKIPS")}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+            [sys.executable, "-m", "pytest", "-q", "-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider", "."],
             cwd=tmp_path,
             env=clean | environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,

@@ -181,6 +181,7 @@ class Node:
         self._stop_asked = True
         self.core.interrupt()
         self.core.begin_drain()
+        self.core.interrupt()
         self.core.signal()
 
     async def run_async(

@@ -43,6 +43,6 @@ class Restarts:
             self._times_ns.popleft()
         if len(self._times_ns) >= self.policy.max_restarts:
             return None
-        wait_s = self.policy.backoff_s * 2 ** len(self._times_ns)
+        wait_s = self.policy.backoff_s * 2.0 ** len(self._times_ns)
         self._times_ns.append(now_ns)
         return min(wait_s, self.policy.max_backoff_s)

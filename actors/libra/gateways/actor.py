@@ -45,7 +45,7 @@ class GatewayActor(Actor):
         account: The native side of the account group.
         options: Handed to the gateway's ``connect``.
         query_every_s: How often orders without an answer are looked for.
-        unanswered_after_s: Silence after which an order or a cancel is asked about, and an answer to a query or a cancel
+        unanswered_after_s: Silence after which an order or a cancel is asked about, and an answer to a query or cancel
             is given up.
         connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
     """
@@ -79,11 +79,14 @@ class GatewayActor(Actor):
         self._to_cancel: set[str] = set()
         self._cancelled_ns: dict[str, int] = {}
 
-    async def on_start(self) -> None:
+    def on_start(self) -> Coroutine[Any, Any, None]:
         """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
         self._account.begin_reconciling()
-        # What is published while the connection is made waits in the mailbox.
+        # At once: what is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)
+        return self._begin()
+
+    async def _begin(self) -> None:
         await self._connect()
         self._reader = asyncio.create_task(self._read_reports(), name=f"libra-reports-{self.name}")
         self.set_timer("look", self._query_every_s, interval_s=self._query_every_s)

@@ -102,6 +102,6 @@ class ReportingGateway(Gateway, Protocol):
         """Everything the venue knows of an order, by our id.
 
         Returns:
-            Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That one
-            needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost.
+            Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That
+            one needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost.
         """

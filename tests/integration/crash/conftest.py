@@ -83,7 +83,7 @@ class World:
         command = [sys.executable, str(HERE / "venue.py"), str(self.socket), str(self.ledger_path), str(seed)]
         self._venue = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._venue.stdout.readline() == "ready\n"
-        given = {"orders": 10, "kill_switch": 0, "open_at_most": 3, "ways": list(WAYS), **params}
+        given = {"orders": 12, "kill_switch": 0, "open_at_most": 3, "ways": list(WAYS), **params}
         text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
         self.profile = folder / "profile.toml"
         self.profile.write_text(
@@ -93,7 +93,7 @@ class World:
         self.found = []
         self.told = None
 
-    def live(self, point="", nth=1):
+    def live(self, point="", nth=1, *, mutant=""):
         """One life: to its end, or to the n-th passage of a point. Gives the exit code."""
         self.session += 1
         found, report = self.folder / f"found-{self.session}", self.folder / f"report-{self.session}"
@@ -102,6 +102,7 @@ class World:
             "session": self.session,
             "point": point,
             "nth": nth,
+            "mutant": mutant,
             "found": str(found),
             "report": str(report),
             "log": str(self.folder / "life.log"),
@@ -136,7 +137,7 @@ class World:
         assert self._venue.wait(timeout=30) == 0
 
 
-WAYS = ("buy", "signal", "cancelled", "sell", "touched", "half", "signal", "resting")
+WAYS = ("buy", "signal", "cancelled", "sell", "touched", "half", "signal", "resting", "lost", "half lost")
 
 
 @pytest.fixture(scope="module")

@@ -9,28 +9,64 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+
+from tests.integration.crash.points import POINTS
 
 from libra.assembly import build, trading_node
 from libra.config import load
 
-from tests.integration.crash.points import POINTS
-
 LONGEST_LIFE_S = 25
 WATCHED = frozenset(
-    "on_signal on_request on_approved on_cancel may_send on_submitted on_report kill cancel_all set_reconciled on_order"
-    " confirm".split()
+    [
+        "on_signal",
+        "on_request",
+        "on_approved",
+        "on_cancel",
+        "may_send",
+        "on_submitted",
+        "on_report",
+        "kill",
+        "cancel_all",
+        "set_reconciled",
+        "on_order",
+        "confirm",
+    ]
 )
+
+_seen = set()
+
+
+def _still_in_time(order_id):
+    # The first look asks whether the venue may be queried, and may go on doing so.
+    if order_id in _seen:
+        return time.time_ns() + 1_000_000_000
+    return _seen.add(order_id)
+
+
+MUTANTS = {
+    # What a query is for, done the wrong way: whatever is not answered leaves again.
+    "sends again": {
+        "may_send": lambda real: lambda order_id: real(order_id) or True,
+        "send_by_ns": lambda real: lambda order_id: real(order_id) or _still_in_time(order_id),
+    },
+    "loses fills": {"on_report": lambda real: lambda report: report.status == "FILLED" or real(report)},
+}
+"""Guards taken out: by name, which method becomes what."""
 
 
 class WatchedAccount:
     """An account group whose steps are points."""
 
-    def __init__(self, account):
+    def __init__(self, account, mutant):
         self._account = account
+        self._mutant = mutant
 
     def __getattr__(self, name):
         found = getattr(self._account, name)
+        if self._mutant:
+            found = MUTANTS[self._mutant].get(name, lambda real: real)(found)
         if name not in WATCHED:
             return found
 
@@ -56,7 +92,7 @@ def live(life):
     known_before = []
 
     def open_watched(*args):
-        account = WatchedAccount(trading_node_open(*args))
+        account = WatchedAccount(trading_node_open(*args), life["mutant"])
         known_before.extend(order.order_id for order in account.orders() if order.reason != "RECONCILING")
         found = {"known": known_before, **account.recovered}
         Path(life["found"]).write_text(json.dumps(found), encoding="utf-8")
@@ -69,7 +105,7 @@ def live(life):
     gateway.session = life["session"]
     walker = load_class(node.settings.strategies[0].class_path)
     walker.account_group = staticmethod(lambda: node.accounts["acct"])
-    walker.touch = staticmethod(lambda order_id, *, whole: gateway.latest.touch(order_id, whole=whole))
+    walker.touch = staticmethod(lambda *order, **how: gateway.latest.touch(*order, **how))
 
     def look(_status):
         strategy = node.actor_named("walker")

@@ -1,10 +1,10 @@
 """A strategy that walks every way an order can take, until the account's log holds as many as its plan asks for."""
 
+from tests.integration.crash.points import POINTS
+
 from libra.core.events import EventType
 from libra.model import OrderSide, SignalType
 from libra.strategies import Strategy
-
-from tests.integration.crash.points import POINTS
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -63,7 +63,10 @@ class Walker(Strategy):
         if order.status == "ACCEPTED" and way == "cancelled":
             self.cancel(order.order_id)
         elif order.status == "ACCEPTED" and way in ("touched", "half"):
-            type(self).touch(order.order_id, whole=way == "touched")
+            type(self).touch(order.order_id, whole=way == "touched", lost=False)
+        elif order.status == "ACCEPTED" and way in ("lost", "half lost"):
+            type(self).touch(order.order_id, whole=way == "lost", lost=True)
+            self.cancel(order.order_id)
         elif order.status == "PARTIALLY_FILLED" and way == "half":
             self.cancel(order.order_id)
 

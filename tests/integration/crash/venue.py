@@ -2,8 +2,8 @@
 
 Run as ``python venue.py SOCKET LEDGER SEED``; it ends when its standard input does. Plain Python, nothing of Libra.
 
-It speaks JSON, a line a message. Requests carry ``n`` and are answered with it; connections that said hello get reports.
-Reports come late, doubled and out of order, and those of a connection that is gone are lost: only a query tells then.
+It speaks JSON, a line a message. Requests carry ``n`` and are answered with it; who said hello gets reports. Those
+come late, doubled and out of order, and those of a connection that is gone are lost: only a query tells then.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Venue:
         order = self.orders.get(request["order_id"])
         if order is None or order.status in FINAL:
             return False
-        self.execute(order, whole=request["whole"])
+        self.execute(order, whole=request["whole"], told=not request["lost"])
         return True
 
     def do_query(self, request: dict) -> list[dict]:
@@ -130,7 +130,7 @@ class Venue:
 
     # What becomes of orders ------------------------------------------------------------------------------------------
 
-    def execute(self, order: VenueOrder, *, whole: bool) -> None:
+    def execute(self, order: VenueOrder, *, whole: bool, told: bool = True) -> None:
         left = order.size - order.filled
         half = (left / 2).quantize(Decimal("0.001"))
         size = left if whole or not half else half
@@ -148,7 +148,8 @@ class Venue:
         order.fills.append(stamped(fill))
         if order.filled == order.size:
             order.status = "FILLED"
-        self.report(fill)
+        if told:
+            self.report(fill)
 
     def state_of(self, order: VenueOrder) -> dict:
         return stamped({"order_id": order.order_id, "status": order.status, "venue_order_id": order.venue_id})

@@ -3,10 +3,10 @@
 import asyncio
 import json
 
+from tests.integration.crash.points import POINTS
+
 from libra.errors import GatewayError
 from libra.model import OrderReport, Quote
-
-from tests.integration.crash.points import POINTS
 
 INSTRUMENT = "BTC/USDT:USDT@crash"
 
@@ -73,9 +73,9 @@ class VenueGateway:
         POINTS.reach("cancel.answered")
         return taken
 
-    def touch(self, order_id, *, whole):
-        """Has the venue execute a resting order."""
-        self._send(op="touch", order_id=order_id, whole=whole)
+    def touch(self, order_id, *, whole, lost):
+        """Has the venue execute a resting order; its report may get lost."""
+        self._send(op="touch", order_id=order_id, whole=whole, lost=lost)
 
     async def query_order(self, order_id):
         POINTS.reach("query.unsent")

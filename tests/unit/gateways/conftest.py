@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import shutil
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,6 +82,9 @@ class Running:
         order = self.account.order(order_id)
         return None if order is None else str(order.status)
 
+    def outcome_errors(self):
+        return self.node.errors
+
     async def until(self, condition, *, within_s=5.0):
         """Wait until a condition holds; the test fails when it does not."""
         end = time.monotonic() + within_s
@@ -109,10 +113,17 @@ def script(fake):
 def running(tmp_path, script):
     """Starts nodes, one after the other, on one log."""
 
+    logs = []
+
     @asynccontextmanager
     async def run(*, window_ms=300, ready=True):
         profile = tmp_path / "profile.toml"
-        profile.write_text(PROFILE.format(here=HERE, log=tmp_path / "gate.log", window_ms=window_ms))
+        log = tmp_path / f"gate-{len(logs)}.log"
+        if logs:
+            # A process owns its log to its end: the next one, played here by this one, takes a copy.
+            shutil.copy(logs[-1], log)
+        logs.append(log)
+        profile.write_text(PROFILE.format(here=HERE, log=log, window_ms=window_ms))
         node = build(load(str(profile), environ={}))
         node.options = dataclasses.replace(node.options, signals=False, drain_timeout_s=5.0)
         task = asyncio.create_task(node.run_async())
@@ -124,6 +135,5 @@ def running(tmp_path, script):
         finally:
             node.stop()
             running.outcome = await asyncio.wait_for(task, 10)
-            node.accounts.clear()
 
     return run

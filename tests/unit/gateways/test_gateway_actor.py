@@ -1,5 +1,11 @@
 """The gateway actor against a gateway that misbehaves in every way that the protocol leaves open."""
 
+import asyncio
+
+import pytest
+
+from libra.core.events import EventType
+from libra.gateways.protocol import Gateway, ReportingGateway
 from libra.model import OrderReport
 
 
@@ -7,14 +13,369 @@ def accepted(order_id):
     return OrderReport(order_id, "ACCEPTED", venue_order_id="v1")
 
 
-def filled(order_id, trade_id=1, size="0.020", **terms):
-    return OrderReport(order_id, "FILLED", trade_id=trade_id, price="100.1", size=size, fee="0.001", **terms)
+def cancelled(order_id):
+    return OrderReport(order_id, "CANCELLED", reason="REQUESTED")
 
 
-async def test_a_stream_of_reports_that_raises_restarts_the_actor(running, script):
+def filled(order_id, trade_id=1, size="0.020"):
+    return OrderReport(order_id, "FILLED", trade_id=trade_id, price="100.1", size=size, fee="0.001")
+
+
+def test_the_protocols_can_be_asked_at_run_time(fake, script):
+    class OrdersOnly:
+        name = "half"
+
+        async def order(self, order):
+            raise NotImplementedError
+
+    assert isinstance(fake(), Gateway)
+    assert isinstance(fake(), ReportingGateway)
+    assert not isinstance(OrdersOnly(), Gateway)
+
+
+async def test_an_order_goes_out_and_its_answers_are_booked_once(running, script):
     async with running() as node:
-        first = node.gateway_actor
-        script.report(RuntimeError("torn"))
+        order_id = node.submit()
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(
+            accepted(order_id), accepted(order_id), filled(order_id, 1, "0.005"), filled(order_id, 1, "0.005")
+        )
+        await node.until(lambda: node.status(order_id) == "PARTIALLY_FILLED")
+        script.report(filled(order_id, 2, "0.015"), filled(order_id, 2, "0.015"), filled(order_id, 1, "0.005"))
+        await node.until(lambda: node.status(order_id) == "FILLED")
+        await asyncio.sleep(0)
+        assert [fill.trade_id for fill in node.account.fills()] == [1, 2]
+        assert script.sessions == [{"key": "value"}]
+    assert script.ordered == [order_id]
+    assert node.outcome.errors == 0
+
+
+async def test_nothing_leaves_before_the_venue_is_connected(running, script):
+    script.connect_errors = [ConnectionRefusedError("not yet")]
+    async with running(ready=False) as node:
+        await node.until(lambda: node.strategy is not None and node.account.markets())
+        early = node.submit()
+        await node.ready()
+        late = node.submit()
+        await node.until(lambda: script.ordered)
+        assert node.account.order(early).reason == "RECONCILING"
+        assert script.ordered == [late]
+
+
+@pytest.mark.parametrize("found", [True, False])
+async def test_an_order_call_that_raises_is_queried_and_never_sent_again(running, script, found):
+    def no_answer(order):
+        raise TimeoutError("no answer")
+
+    script.on_order = no_answer
+    if found:
+        script.on_query = lambda order_id: [filled(order_id), accepted(order_id)]
+    async with running() as node:
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == ("FILLED" if found else "REJECTED"))
+        assert node.account.order(order_id).reason == ("" if found else "NOT_FOUND")
+    assert script.ordered == [order_id]
+
+
+async def test_not_found_is_final_only_behind_the_window_and_twice(running, script):
+    script.on_order = lambda order: asyncio.sleep(60)
+    async with running(window_ms=300) as node:
+        order_id = node.submit()
+        intent_ns = None
+        await node.until(lambda: script.queried)
+        intent_ns = node.account.order(order_id).ts_ns
+        assert node.status(order_id) == "SUBMITTED"
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+        assert node.account.order(order_id).ts_ns - intent_ns > 200_000_000
+        assert len(script.queried) >= 2
+    assert script.ordered == [order_id]
+
+
+async def test_an_order_call_that_hangs_is_cancelled_within_the_window(running, script):
+    given_up = []
+
+    async def hang(order):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            given_up.append(order.order_id)
+            raise
+
+    script.on_order = hang
+    async with running(window_ms=300) as node:
+        hangs = node.submit()
+        await node.until(lambda: given_up == [hangs])
+        assert node.status(hangs) == "SUBMITTED", "what may still arrive is not over yet"
+        script.on_order = lambda order: None
+        other = node.submit()
+        await node.until(lambda: other in script.ordered)
+
+
+async def test_a_query_that_hangs_holds_up_nothing(running, script):
+    script.on_order = lambda order: asyncio.sleep(60)
+    script.on_query = lambda order_id: asyncio.sleep(60)
+    async with running() as node:
+        first = node.submit()
+        await node.until(lambda: script.queried)
+        second = node.submit()
+        await node.until(lambda: script.ordered == [first, second])
+        # The answer is given up, and asked for again.
+        await node.until(lambda: script.queried.count(first) >= 2)
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id)]
+        await node.until(lambda: node.status(first) == "FILLED")
+
+
+async def test_a_cancel_brings_the_end_with_its_executions(running, script):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        # The stream says that it is over; its execution was never told.
+        script.on_query = lambda order_id: [cancelled(order_id), filled(order_id, 7, "0.005"), accepted(order_id)]
+        node.strategy.cancel(order_id)
+        await node.until(lambda: script.cancelled == [order_id])
+        script.report(cancelled(order_id))
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        assert [fill.trade_id for fill in node.account.fills()] == [7]
+        assert node.account.cancelling() == []
+
+
+async def test_a_refused_cancel_is_told_and_the_order_asked_about(running, script):
+    script.on_cancel = lambda order_id: False
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        script.on_query = lambda order_id: [filled(order_id), accepted(order_id)]
+        node.strategy.cancel(order_id)
+        await node.until(lambda: node.status(order_id) == "FILLED")
+        assert script.cancelled == [order_id]
+
+
+@pytest.mark.parametrize("lost", ["raises", "hangs"])
+async def test_a_cancel_without_an_answer_is_repeated_behind_a_query(running, script, lost):
+    def no_answer(order_id):
+        if lost == "hangs":
+            return asyncio.sleep(60)
+        raise ConnectionError("gone")
+
+    script.on_cancel = no_answer
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        script.on_query = lambda order_id: [accepted(order_id)]
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        node.strategy.cancel(order_id)
+        await node.until(lambda: len(script.cancelled) == 1)
+        asked_before = len(script.queried)
+        await node.until(lambda: len(script.cancelled) == 2)
+        assert len(script.queried) > asked_before
+        script.on_query = lambda order_id: [cancelled(order_id)]
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        assert script.ordered == [order_id]
+
+
+async def test_a_cancel_that_overtakes_its_order_is_repeated(running, script):
+    known = set()
+    script.on_cancel = lambda order_id: order_id in known
+    async with running(window_ms=2_000) as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        node.strategy.cancel(order_id)
+        await node.until(lambda: script.cancelled)
+        assert order_id in node.account.cancelling()
+        known.add(order_id)
+        script.on_query = lambda order_id: [accepted(order_id)]
+        await node.until(lambda: len(script.cancelled) == 2)
+
+
+async def test_a_cancel_before_its_order_has_left_keeps_it_here(running, script):
+    async with running() as node:
+        account = node.account
+        actor = node.gateway_actor
+        held = []
+        actor._spawn = held.append
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: held)
+        assert account.cancel_all() == []
+        assert node.status(order_id) == "CANCELLED"
+        await held[0]
+        assert script.ordered == []
+
+
+async def test_the_kill_switch_between_the_intent_and_the_send(running, script):
+    async with running() as node:
+        actor = node.gateway_actor
+        held = []
+        actor._spawn = held.append
+        order_id = node.submit()
+        await node.until(lambda: held)
+        assert node.status(order_id) == "NEW"
+        node.strategy.emit(EventType.CIRCUIT_BREAKER, {"why": "the test"})
+        await node.until(lambda: node.account.is_killed)
+        await held[0]
+        assert script.ordered == []
+        order = node.account.order(order_id)
+        assert (order.status, order.reason) == ("REJECTED", "KILL_SWITCH")
+
+
+async def test_an_order_that_waited_too_long_is_not_sent(running, script):
+    async with running(window_ms=100) as node:
+        held = []
+        node.gateway_actor._spawn = held.append
+        order_id = node.submit()
+        await node.until(lambda: held)
+        await asyncio.sleep(0.06)
+        await held[0]
+        assert script.ordered == []
+        assert node.account.order(order_id).reason == "EXPIRED"
+
+
+async def test_an_order_behind_its_own_deadline_is_not_sent(running, script):
+    async with running(window_ms=60_000) as node:
+        held = []
+        node.gateway_actor._spawn = held.append
+        order_id = node.submit(ttl_s=0.03)
+        await node.until(lambda: held)
+        await asyncio.sleep(0.04)
+        await held[0]
+        assert script.ordered == []
+        assert node.account.order(order_id).reason == "EXPIRED"
+
+
+async def test_an_order_is_sent_once_however_often_it_is_published(running, script):
+    async with running() as node:
+        order_id = node.submit()
+        await node.until(lambda: script.ordered)
+        (order,) = node.account.orders()
+        for _ in range(3):
+            node.strategy.emit(EventType.ORDER_NEW, order)
+        await node.until(lambda: node.node.core.waiting(node.node.find_slot("acct.gateway")) == 0)
+        await asyncio.sleep(0.02)
+        assert script.ordered == [order_id]
+
+
+async def test_an_order_of_an_earlier_process_is_queried_and_not_sent(running, script):
+    async with running(window_ms=60_000) as node:
+        node.gateway_actor._spawn = lambda coroutine: coroutine.close()
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == "NEW")
+    async with running(window_ms=60_000, ready=False) as node:
+        await node.until(lambda: script.queried.count(order_id) >= 2)
+        assert node.account.is_reconciling, "the venue may still take it: nothing new leaves"
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id)]
+        await node.ready()
+        assert node.status(order_id) == "FILLED"
+    assert script.ordered == []
+
+
+async def test_new_orders_wait_for_a_query_that_fails(running, script):
+    async with running() as node:
+        resting = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(resting))
+        await node.until(lambda: node.status(resting) == "ACCEPTED")
+
+    def no_answer(order_id):
+        raise ConnectionError("not now")
+
+    script.on_query = no_answer
+    async with running(ready=False) as node:
+        await node.until(lambda: script.queried.count(resting) >= 3)
+        assert node.account.is_reconciling
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id, 1, "0.005")]
+        await node.ready()
+        assert node.status(resting) == "PARTIALLY_FILLED"
+
+
+async def test_a_report_of_an_unknown_order_stops_new_orders(running, script):
+    async with running() as node:
+        script.report(accepted("L" + "0" * 31 + "7"))
+        await asyncio.sleep(0.02)
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+        assert node.account.order(order_id).reason == "INCIDENT"
+        assert script.ordered == []
+
+
+@pytest.mark.parametrize("end", [None, RuntimeError("torn")])
+async def test_a_stream_of_reports_that_ends_or_raises_starts_the_actor_anew(running, script, end):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        first, before = node.gateway_actor, script.made[-1]
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id, 3, "0.005")]
+        script.report(end)
         await node.until(lambda: node.gateway_actor is not first)
         await node.until(lambda: len(script.sessions) == 2)
         await node.ready()
+        assert before.disconnected
+        assert [fill.trade_id for fill in node.account.fills()] == [3], "what the stream lost was asked for"
+        script.report(filled(order_id, 4, "0.015"))
+        await node.until(lambda: node.status(order_id) == "FILLED")
+        assert node.outcome_errors() == 1
+
+
+async def test_a_report_that_cannot_be_read_is_not_passed_over(running, script):
+    async with running() as node:
+        order_id = node.submit()
+        await node.until(lambda: script.ordered)
+        first = node.gateway_actor
+        bad = OrderReport(order_id, "FILLED", trade_id=1, price="100.123456", size="0.020")
+        script.on_query = lambda order_id: [bad]
+        script.report(bad)
+        await node.until(lambda: node.gateway_actor is not first and script.queried)
+        await asyncio.sleep(0.03)
+        assert node.account.is_reconciling
+        assert node.account.fill_count == 0
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id)]
+        await node.ready()
+        assert node.status(order_id) == "FILLED"
+
+
+async def test_a_venue_out_of_reach_stops_new_orders_until_all_is_asked(running, script):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        script.connected = False
+        await node.until(lambda: node.account.is_reconciling)
+        refused = node.submit()
+        await node.until(lambda: node.status(refused) == "REJECTED")
+        assert node.account.order(refused).reason == "RECONCILING"
+        script.on_query = lambda order_id: [accepted(order_id), filled(order_id)]
+        script.connected = True
+        await node.ready()
+        assert node.status(order_id) == "FILLED"
+        assert script.ordered == [order_id]
+
+
+async def test_a_venue_that_never_comes_back_ends_the_account(running, script):
+    async with running() as node:
+        script.connect_errors = [ValueError("the key was revoked")] * 99
+        script.report(None)
+        await node.until(lambda: "failed" in node.node.actor_states().values())
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+    assert node.outcome.failed == ["acct.gateway"]
+    assert script.ordered == []
+
+
+async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):
+    async with running() as node:
+        first = node.submit(price="99.0")
+        await node.until(lambda: node.status(first) == "SUBMITTED" and node.account.confirm())
+        hold = node.strategy.hold = asyncio.Event()
+        script.report(accepted(first), filled(first))
+        await node.until(lambda: node.status(first) == "FILLED")
+        await asyncio.sleep(0.01)
+        assert not node.account.confirm(), "the strategy still has the fill before it"
+        hold.set()
+        await node.until(node.account.confirm)
+        assert [str(order.status) for order in node.strategy.seen][-2:] == ["ACCEPTED", "FILLED"]

@@ -154,9 +154,9 @@ impl Desk {
         }
     }
 
-    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch and the clock before the
-    /// bytes; an order that may not is rejected here and now. It says yes once an order, and never to one of an earlier
-    /// process: that one is queried.
+    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, the clock and
+    /// the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
+    /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
         let Some(order) = self.gate.order(id) else { return false };
