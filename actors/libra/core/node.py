@@ -58,6 +58,8 @@ class NodeOptions:
         spin: A live node never sleeps.
         restarts: How often a failing actor is started again.
         signals: Take over SIGINT and SIGTERM while running; only possible in the main thread.
+        lane_capacity: Events that a lane of an actor's mailbox holds before its type's policy applies; a simulated run
+            has no limit.
     """
 
     name: str = "libra"
@@ -69,6 +71,7 @@ class NodeOptions:
     spin: bool = False
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     signals: bool = True
+    lane_capacity: int = 65_536
 
 
 @dataclass(slots=True)
@@ -118,7 +121,7 @@ class Node:
 
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
-        self.core = NodeCore(simulated=options.simulated)
+        self.core = NodeCore(simulated=options.simulated, lane_capacity=options.lane_capacity)
         self._places: dict[int, _Place] = {}
         self._by_name: dict[str, int] = {}
         self._sleepers: dict[int, _Sleeper] = {}
@@ -176,6 +179,7 @@ class Node:
     def stop(self) -> None:
         """Ask the node to drain and end; from any thread. From now on the drain's time counts."""
         self._stop_asked = True
+        self.core.interrupt()
         self.core.begin_drain()
         self.core.interrupt()
         self.core.signal()

@@ -80,6 +80,8 @@ pub struct EdgeReceiver {
     market: HeapCons<Event>,
     left: Left,
     counters: Arc<EdgeCounters>,
+    /// Events taken out, by type number.
+    popped: Vec<u64>,
 }
 
 /// An edge whose rings hold `capacity` events each.
@@ -96,7 +98,8 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
         counters: counters.clone(),
         waker,
     };
-    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, left, counters })
+    let popped = vec![0; counters.offered.len()];
+    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, left, counters, popped })
 }
 
 impl EdgeSender {
@@ -185,18 +188,32 @@ impl Drop for EdgeSender {
 impl EdgeReceiver {
     /// Takes the next event, urgent ones first.
     pub fn pop(&mut self) -> Option<Event> {
-        if let Some(event) = self.pop_urgent().or_else(|| self.market.try_pop()) {
+        let event = self.next()?;
+        self.popped[event.event_type as usize] += 1;
+        Some(event)
+    }
+
+    /// Events of a lane, but for venue reports, that wait in the edge, at either end.
+    pub fn waiting(&self, lane: Lane) -> u64 {
+        let types = EventType::ALL.iter().filter(|t| t.lane() == lane && **t != EventType::VenueReport);
+        let (dropped, conflated) = self.counters.lost(lane);
+        let left = types.map(|t| self.counters.offered(*t).saturating_sub(self.popped[*t as usize]));
+        left.sum::<u64>().saturating_sub(dropped + conflated)
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.next_urgent().or_else(|| self.market.try_pop()) {
             return Some(event);
         }
         // What was left comes behind the ring, so one more look into it once it is known that nothing more comes.
         if !self.counters.is_closed() {
             return None;
         }
-        self.pop_urgent().or_else(|| self.market.try_pop()).or_else(|| self.left.lock().pop_front())
+        self.next_urgent().or_else(|| self.market.try_pop()).or_else(|| self.left.lock().pop_front())
     }
 
-    /// Takes the next event of an urgent lane.
-    pub fn pop_urgent(&mut self) -> Option<Event> {
+    /// The next event of an urgent lane.
+    fn next_urgent(&mut self) -> Option<Event> {
         if let Some(event) = self.urgent.try_pop() {
             return Some(event);
         }
@@ -309,15 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn urgent_events_alone_can_be_taken_of_what_was_left() {
-        let (sender, mut receiver) = crowded(Arc::new(Waker::new().unwrap()));
-        drop(sender);
-        let out: Vec<Event> = std::iter::from_fn(|| receiver.pop_urgent()).collect();
-        assert_eq!((out.len(), tags_of(&out, EventType::OrderFilled).len()), (50, 50));
-        assert_eq!(std::iter::from_fn(|| receiver.pop()).count(), 8);
-    }
-
-    #[test]
     fn what_waits_for_a_consumer_that_is_gone_counts_as_dropped() {
         let (sender, receiver) = crowded(Arc::new(Waker::new().unwrap()));
         let counters = sender.counters();
@@ -342,5 +350,26 @@ mod tests {
             producer.join().unwrap();
             assert_eq!(out, (0..20).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn every_event_is_accounted_for_when_a_producer_leaves() {
+        let (mut sender, mut receiver) = edge(4, Arc::new(Waker::new().unwrap()));
+        for tag in 0..100 {
+            sender.send(event(EventType::Trade, tag));
+        }
+        let accounted = |receiver: &EdgeReceiver, taken: u64| {
+            let (dropped, conflated) = receiver.counters().lost(Lane::MarketData);
+            taken + dropped + conflated + receiver.waiting(Lane::MarketData)
+        };
+        assert_eq!(receiver.waiting(Lane::MarketData), 8, "four in the ring, four at the producer's end");
+        assert_eq!(accounted(&receiver, 0), 100);
+        receiver.pop().unwrap();
+        drop(sender);
+        assert_eq!(receiver.waiting(Lane::MarketData), 7, "what was left comes along");
+        assert_eq!(accounted(&receiver, 1), 100);
+        let rest = std::iter::from_fn(|| receiver.pop()).count() as u64;
+        assert_eq!(accounted(&receiver, 1 + rest), 100);
+        assert_eq!(receiver.waiting(Lane::MarketData), 0);
     }
 }

@@ -498,15 +498,15 @@ impl NodeCore {
         for lane in Lane::ALL {
             let i = lane as usize;
             let LaneTotals { delivered, dispatched, dropped, conflated, waiting } = totals[i];
-            let (lost, replaced) = lost[i];
+            let (lost, replaced, coming) = lost[i];
             let row = PyDict::new(py);
-            // What an edge lost was published as well: each event counts once, at its source.
-            row.set_item("published", stats.published[i] + lost + replaced)?;
-            row.set_item("delivered", delivered + lost + replaced)?;
+            // What an edge lost or still holds was published as well: each event counts once, at its source.
+            row.set_item("published", stats.published[i] + lost + replaced + coming)?;
+            row.set_item("delivered", delivered + lost + replaced + coming + stats.missed[i])?;
             row.set_item("dispatched", dispatched)?;
             row.set_item("dropped", dropped + lost + stats.missed[i])?;
             row.set_item("conflated", conflated + replaced)?;
-            row.set_item("waiting", waiting)?;
+            row.set_item("waiting", waiting + coming)?;
             row.set_item("refused", stats.refused[i])?;
             lanes.set_item(lane.name(), row)?;
         }
@@ -595,10 +595,12 @@ impl NodeCore {
     }
 
     /// Events that were (dropped, conflated) before they came through an edge, by lane.
-    fn lost(&self, state: &State) -> [(u64, u64); 4] {
+    fn lost(&self, state: &State) -> [(u64, u64, u64); 4] {
         Lane::ALL.map(|lane| {
-            let each = state.edges.iter().map(|edge| edge.counters().lost(lane));
-            each.fold((0, 0), |sum, lost| (sum.0 + lost.0, sum.1 + lost.1))
+            state.edges.iter().fold((0, 0, 0), |sum, edge| {
+                let (dropped, conflated) = edge.counters().lost(lane);
+                (sum.0 + dropped, sum.1 + conflated, sum.2 + edge.waiting(lane))
+            })
         })
     }
 }

@@ -241,6 +241,7 @@ fn the_kill_switch_cancels_what_is_open_and_refuses_what_comes() {
 #[test]
 fn an_order_for_a_gateway_outside_may_be_sent_once() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let events = bench.submit(request);
@@ -256,6 +257,7 @@ fn an_order_for_a_gateway_outside_may_be_sent_once() {
 #[test]
 fn the_kill_switch_holds_back_an_order_that_has_not_left() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let id = order_of(&bench.submit(request)[1]).client_order_id;
@@ -269,6 +271,7 @@ fn the_kill_switch_holds_back_an_order_that_has_not_left() {
 #[test]
 fn a_duplicate_at_the_venue_does_not_end_the_order() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let id = order_of(&bench.submit(request)[1]).client_order_id;
