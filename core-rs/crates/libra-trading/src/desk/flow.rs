@@ -36,7 +36,11 @@ impl Desk {
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
-        self.gate.on_time(now_ns);
+        for order in self.gate.on_time(now_ns) {
+            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
+            self.published += 1;
+            self.publish_order(router, now_ns, self.sources.risk, order);
+        }
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
         for report in reports.drain(..) {
@@ -106,10 +110,13 @@ impl Desk {
                 let id = approval.client_order_id();
                 let approved = Approved { request: request.clone(), approval: approval.clone() };
                 let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
+                self.causes.insert(id, Cause { trace_id: child.trace_id, span_id: child.span_id });
                 if !router.publish(child) {
-                    self.gate.release(&approval);
-                    let rejection = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
-                    self.reject(router, now_ns, event, request, &rejection);
+                    let why = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
+                    if let Some(rejection) = self.gate.release(now_ns, &approval, why) {
+                        self.reject(router, now_ns, event, request, &rejection);
+                        router.acknowledge(event);
+                    }
                 }
             }
             Err(rejection) => {
@@ -125,11 +132,17 @@ impl Desk {
         if approved.request.account != self.name {
             return;
         }
+        let (id, held) = (approved.approval.client_order_id(), self.gate.holds(&approved.approval));
         let order = match self.gate.spend(now_ns, &approved.approval) {
             Ok(order) => order,
-            Err(rejection) => return self.reject(router, now_ns, event, &approved.request, &rejection),
+            Err(rejection) => {
+                // What became of a request is told once: when its approval lapsed, or by the one that replaced this one.
+                if held || !self.gate.knows(id) {
+                    self.reject(router, now_ns, event, &approved.request, &rejection);
+                }
+                return;
+            }
         };
-        let id = order.client_order_id;
         self.causes.insert(id, Cause { trace_id: event.trace_id, span_id: event.span_id });
         router.acknowledge(event);
         self.publish_order(router, now_ns, self.sources.execution, order.clone());
@@ -328,6 +341,7 @@ impl Desk {
             }),
         };
         if order.status == OrderStatus::Rejected {
+            self.causes.remove(&order.client_order_id);
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

@@ -5,7 +5,8 @@
 //!    case aside;
 //! 2. [`Gate::spend`] turns that approval, once, into an intent in the log; only then may bytes leave;
 //! 3. [`Gate::on_report`] appends what the venue says, books it, and hands out what is to be published;
-//! 4. what the log holds is the account: a restart replays it and never sends again, it asks.
+//! 4. an approval that ends otherwise, released or out of time, ends in a refusal in the log: no request has two outcomes;
+//! 5. what the log holds is the account: a restart replays it and never sends again, it asks.
 //!
 //! Where things are:
 //!
@@ -199,6 +200,8 @@ pub struct Gate {
     validity_window_ns: i64,
     state: State,
     approvals: Approvals,
+    /// Refused because their approvals lapsed, and not handed out yet.
+    lapsed: Vec<Arc<Order>>,
     rate: RateWindow,
     log: Log,
     log_failed: bool,
@@ -252,6 +255,7 @@ impl Gate {
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
             state,
             approvals: Approvals::default(),
+            lapsed: Vec::new(),
             log,
             log_failed: false,
             stopping: None,

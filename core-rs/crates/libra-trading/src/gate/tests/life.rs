@@ -124,8 +124,43 @@ fn an_approval_is_tested_again_when_it_is_spent() {
     gate.reserve(T0, &buy(5, 10)).unwrap();
     gate.stop_new_orders("drain");
     assert_eq!(gate.reserve(T0, &buy(6, 10)).unwrap_err().to_string(), "STOPPING: drain");
-    gate.on_time(T0 + SECOND + 1);
+    assert_eq!(gate.on_time(T0 + SECOND + 1).len(), 1);
     assert_eq!((gate.outstanding(), gate.reserved(linear().id)), (0, Some((10, 0))));
+}
+
+#[test]
+fn a_lapsed_approval_is_a_refusal_for_good() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let (lapsed, spent) = (gate.reserve(T0, &buy(1, 10)).unwrap(), gate.reserve(T0, &buy(2, 10)).unwrap());
+    let late = T0 + SECOND + 1;
+    assert_eq!(gate.spend(late, &spent).unwrap_err().code, RiskCode::Expired);
+    // Another request is the first to notice; whoever asked still learns of it, once.
+    assert!(gate.reserve(late, &buy(3, 1)).is_err());
+    let told = gate.on_time(late);
+    assert_eq!(told.iter().map(|order| order.client_order_id).collect::<Vec<_>>(), [lapsed.client_order_id()]);
+    assert_eq!((told[0].status, told[0].reason.as_str()), (OrderStatus::Rejected, "EXPIRED"));
+    assert!(gate.on_time(late).is_empty());
+    assert_eq!(gate.spend(late, &lapsed).unwrap_err().code, RiskCode::ApprovalInvalid);
+    assert_eq!((gate.outstanding(), gate.reserved(linear().id), gate.stats().lapsed), (0, Some((0, 0)), 1));
+    let digest = gate.state_digest();
+    let refused = gate.reserve(late, &buy(1, 10)).unwrap_err();
+    assert_eq!(refused.code, RiskCode::Expired);
+    drop(gate);
+    let (mut gate, _) = file.open(RiskLimits::default(), late);
+    assert_eq!(gate.state_digest(), digest);
+    assert_eq!(gate.reserve(late, &buy(1, 10)).unwrap_err(), refused, "in another process too");
+}
+
+#[test]
+fn an_approval_does_not_lapse_unrecorded() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let approval = gate.reserve(T0, &buy(1, 10)).unwrap();
+    gate.log.break_writes();
+    assert!(gate.on_time(T0 + SECOND + 1).is_empty());
+    assert!(gate.holds(&approval), "it waits for a log that can be written");
+    assert_eq!(gate.spend(T0 + SECOND + 1, &approval).unwrap_err().code, RiskCode::LogFailed);
 }
 
 #[test]
