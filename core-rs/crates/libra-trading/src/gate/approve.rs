@@ -78,6 +78,13 @@ impl Gate {
                 }
             });
         }
+        if let Some(known) = self.state.refusals.get(id) {
+            return Some(match self.state.refusals.full(id) {
+                _ if known.content_hash != content_hash(request) => other_content(id),
+                Some(refusal) => (*refusal.rejection).clone(),
+                None => Rejection::new(known.code, "refused before"),
+            });
+        }
         // Approved under limits that are gone: checked anew, without its own reservation in the way.
         if let Some(slot) = self.approvals.remove(id) {
             self.unreserve(&slot);
@@ -184,7 +191,9 @@ impl Gate {
 
     /// True when the request of this id has an outcome in the log, or an approval that may still become one.
     pub fn knows(&self, id: ClientOrderId) -> bool {
-        self.order(id).is_some() || self.approvals.get(id).is_some()
+        self.state.index.contains_key(&id.0)
+            || self.state.refusals.get(id).is_some()
+            || self.approvals.get(id).is_some()
     }
 
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval

@@ -12,6 +12,7 @@
 //!
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
+//! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `latch` — kill switch, loss limits, everything that stops new orders;
@@ -27,11 +28,12 @@ mod ids;
 mod latch;
 pub mod log;
 pub mod record;
+mod refusals;
 mod report;
 mod state;
 mod venue;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -402,9 +404,31 @@ impl Gate {
         self.state.account.slot(instrument).map(|slot| self.state.desks[slot].market)
     }
 
-    /// Every order and every refused request, in the order of the log.
+    /// Every order, and the last 1,000 refused requests among them, in the order of the log.
     pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
-        self.state.entries.iter().map(|entry| &entry.order)
+        self.state.orders()
+    }
+
+    /// How many orders are in which state, every refused request of the log among the rejected.
+    pub fn order_counts(&self) -> BTreeMap<OrderStatus, u64> {
+        let mut counts = BTreeMap::new();
+        for entry in self.state.entries.iter().filter(|entry| entry.rejection.is_none()) {
+            *counts.entry(entry.order.status).or_default() += 1;
+        }
+        if self.rejected_requests() > 0 {
+            *counts.entry(OrderStatus::Rejected).or_default() += self.rejected_requests();
+        }
+        counts
+    }
+
+    /// How many requests the gate refused, over the whole log.
+    pub fn rejected_requests(&self) -> u64 {
+        self.state.refusals.total()
+    }
+
+    /// The same by the names of their codes.
+    pub fn refusals_by_code(&self) -> &BTreeMap<&'static str, u64> {
+        self.state.refusals.by_code()
     }
 
     fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
@@ -421,9 +445,9 @@ impl Gate {
         self.open_orders().filter(move |order| order.request.strategy == strategy)
     }
 
-    /// An order or a refused request.
+    /// An order, or a refused request that is among the last 1,000.
     pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
-        self.state.entry(id).map(|(_, entry)| &entry.order)
+        self.state.order(id)
     }
 
     /// Every fill, in the order of booking.

@@ -164,6 +164,81 @@ fn an_approval_does_not_lapse_unrecorded() {
 }
 
 #[test]
+fn refusals_are_counted_for_ever_and_kept_for_a_while() {
+    use crate::gate::refusals::{KEEP_NS, MAX_KNOWN, MAX_RECENT};
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let order = place(&mut gate, T0, &buy(1_000_000, 10)).unwrap();
+    let many = MAX_RECENT as u128 + 500;
+    let deadline_ns = T0 + 2 * KEEP_NS;
+    gate.reserve(T0, &OrderRequest { deadline_ns, ..buy(many, 1) }).unwrap_err();
+    for id in 0..many {
+        assert_eq!(gate.reserve(T0, &buy(id, 1)).unwrap_err().code, RiskCode::MinNotional);
+    }
+    assert_eq!(gate.orders().count(), MAX_RECENT + 1, "an order is kept whatever its age");
+    assert_eq!(gate.orders().next().unwrap().client_order_id, order);
+    assert_eq!(gate.orders().last().unwrap().request.request_id, many - 1);
+    assert_eq!((gate.rejected_requests(), gate.refusals_by_code()["MIN_NOTIONAL"]), (many as u64 + 1, many as u64 + 1));
+    let counts = [(OrderStatus::New, 1), (OrderStatus::Rejected, many as u64 + 1)];
+    assert_eq!(gate.order_counts().into_iter().collect::<Vec<_>>(), counts);
+    // Known by its code, and by what it asked for.
+    assert_eq!(gate.reserve(T0, &buy(0, 1)).unwrap_err().to_string(), "MIN_NOTIONAL: refused before");
+    assert_eq!(gate.reserve(T0, &buy(0, 10)).unwrap_err().code, RiskCode::DuplicateRequest);
+    assert_eq!(gate.cancel(T0, client_order_id(name("main"), 0)).unwrap_err().code, RiskCode::OrderFinal);
+
+    // An hour later one with a later deadline still is, and what came behind it.
+    let late = T0 + KEEP_NS + 1;
+    quote(&mut gate, late);
+    gate.reserve(late, &buy(many + 1, 1)).unwrap_err();
+    assert!(gate.knows(client_order_id(name("main"), 0)));
+    let digest = gate.state_digest();
+    drop(gate);
+    let (mut gate, _) = file.open(RiskLimits::default(), late);
+    assert_eq!((gate.state_digest(), gate.rejected_requests()), (digest, many as u64 + 2));
+    assert_eq!(gate.reserve(late, &buy(0, 1)).unwrap_err().to_string(), "MIN_NOTIONAL: refused before");
+
+    // Behind the deadline it is forgotten, and refused by its deadline.
+    gate.set_reconciling(false);
+    let later = deadline_ns + 1;
+    quote(&mut gate, later);
+    gate.reserve(later, &buy(many + 2, 1)).unwrap_err();
+    assert!(!gate.knows(client_order_id(name("main"), many)) && !gate.knows(client_order_id(name("main"), 0)));
+    let again = OrderRequest { deadline_ns, ..buy(many, 1) };
+    assert_eq!(gate.reserve(later, &again).unwrap_err().code, RiskCode::Expired);
+    let digest = gate.state_digest();
+    drop(gate);
+    assert_eq!(file.open(RiskLimits::default(), later).0.state_digest(), digest);
+
+    let mut gate = self::gate(RiskLimits::default());
+    for id in 0..MAX_KNOWN as u128 + 1 {
+        gate.reserve(T0, &buy(id, 1)).unwrap_err();
+    }
+    let known = |id| gate.knows(client_order_id(name("main"), id));
+    assert!(!known(0) && known(1) && known(MAX_KNOWN as u128));
+}
+
+#[test]
+fn an_execution_of_a_refused_request_is_booked_and_stops_new_orders() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    gate.reserve(T0, &buy(1, 1)).unwrap_err();
+    let id = client_order_id(name("main"), 1);
+    for outcome in [VenueOutcome::Accepted, cancelled(), VenueOutcome::NotFound] {
+        assert!(gate.on_report(T0, &report(id, outcome)).unwrap().is_empty());
+    }
+    let events = gate.on_report(T0, &filled(id, 1, PRICE, 1)).unwrap();
+    let incident = events.last().unwrap();
+    assert!(matches!(incident, GateEvent::Incident(incident) if incident.code == IncidentCode::FillAfterRejection));
+    assert!(gate.on_report(T0, &filled(id, 1, PRICE, 1)).unwrap().is_empty(), "once");
+    assert_eq!(gate.account().position(linear().id).unwrap().size, 1);
+    assert_eq!(gate.reserve(T0, &buy(1, 1)).unwrap_err().code, RiskCode::MinNotional, "its outcome stays");
+    assert_eq!((gate.orders().count(), gate.order_counts()[&OrderStatus::Rejected]), (1, 1));
+    let digest = gate.state_digest();
+    drop(gate);
+    assert_eq!(file.open(RiskLimits::default(), T0).0.state_digest(), digest);
+}
+
+#[test]
 fn the_latch_holds_through_a_restart_and_cancels_pass() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
