@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from libra.core.actor import Actor, ActorState
 from libra.core.context import ActorContext
 from libra.core.engine import LiveEngine, SimulatedEngine
-from libra.core.events import EventType
+from libra.core.events import EventType, Priority
 from libra.core.mail import ActorRef, Ask
 from libra.core.supervision import RestartPolicy, Restarts
 from libra.core.worker import Worker
@@ -493,13 +493,13 @@ class Node:
             return
         now = asyncio.get_running_loop().time()
         deadline = now + self.options.drain_timeout_s * _DEADLINE
-        drained = await engine.settle(now + self.options.drain_timeout_s * _PATIENCE)
+        drained = await self._settle(engine, now + self.options.drain_timeout_s * _PATIENCE)
         self._stopping = True
         for place in reversed(self._places.values()):
             drained &= await self._end_handler(place, engine, deadline)
             if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
                 self._stop_actor(place)
-            drained &= await engine.settle(deadline)
+            drained &= await self._settle(engine, deadline)
             drained &= await self._end_handler(place, engine, deadline)
             if place.state is ActorState.STOPPING:
                 self._stopped(place)
@@ -510,6 +510,14 @@ class Node:
         left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
         self.core.extend_drain(max(left_s, _LEAST_S))
 
+    async def _settle(self, engine: Engine, deadline: float) -> bool:
+        """Let actors handle what waits. Market data that is left over is no failure: it is best effort, and counted."""
+        if await engine.settle(deadline):
+            return True
+        lanes = self.core.counts()["lanes"]
+        urgent = (row["waiting"] for lane, row in lanes.items() if lane != Priority.MARKET_DATA.name)
+        return not any(urgent) and not self.core.is_suspended()
+
     async def _end_handler(self, place: _Place, engine: Engine, deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
         worker = place.worker
@@ -518,7 +526,8 @@ class Node:
         asleep = any(sleeper.slot == place.slot for sleeper in self._sleepers.values())
         self.core.set_paused(place.slot, True)  # noqa: FBT003 - what waits behind it is thrown away, and counted
         worker.end_handler()
-        ended = await engine.settle(deadline) and not worker.is_busy
+        await engine.settle(deadline)
+        ended = not worker.is_busy
         if asleep and ended:
             return True
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
