@@ -1,4 +1,4 @@
-"""The command line as a user runs it: real processes of `libra`, profiles and strategy files in a folder of the test."""
+"""The command line as a user runs it: real processes of `libra`, profiles and strategies in a folder of the test."""
 
 import json
 import os
@@ -208,4 +208,3 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     made = Shell(tmp_path)
     yield made
     made.close()
-

@@ -1,4 +1,4 @@
-"""What users and recordings get wrong, through the command line: a message that names the place, the right exit code."""
+"""What users and recordings get wrong, by the command line: a message that names the place, the right exit code."""
 
 import fcntl
 import gzip
@@ -79,7 +79,9 @@ def test_a_truncated_gzip_is_read_as_far_as_it_goes_and_the_run_failed(shell):
 
 
 def test_garbage_in_the_middle_of_a_gzip_fails_the_run_and_names_the_file(shell):
-    whole = bytearray(gzip.compress(lines(*(quote(n, f"{61000 + n * 7 % 900}.10", "62000.00") for n in range(5_000))).encode()))
+    whole = bytearray(
+        gzip.compress(lines(*(quote(n, f"{61000 + n * 7 % 900}.10", "62000.00") for n in range(5_000))).encode())
+    )
     whole[len(whole) // 2 : len(whole) // 2 + 50] = b"\xff" * 50
     ended, path = replay(shell, bytes(whole), "bad.gz")
     assert ended.code == 1
@@ -165,7 +167,7 @@ def test_a_crossed_quote_is_counted_and_named(shell):
 
 def test_an_unlisted_symbol_gives_market_data_with_a_warning(shell):
     frame = quote(1, bid="0.12345", ask="0.12346", symbol="DOGEUSDT")
-    ended, path = replay(shell, lines(quote(1), frame, frame, quote(2)))
+    ended, _ = replay(shell, lines(quote(1), frame, frame, quote(2)))
     assert ended.code == 0
     assert ended.summary["events"]["QUOTE"] == 4
     assert ended.summary["input"]["unlisted"] >= 1
@@ -292,7 +294,9 @@ def test_a_strategy_file_that_is_missing_is_named(shell):
 
 def test_a_strategy_that_cannot_start_is_given_up_and_the_run_goes_on(shell):
     path = shell.strategy("def on_start(self):\n    raise ValueError('bad parameters')")
-    ended = shell.start("run", shell.profile(path, clock="simulated"), "--speed", "max", "--duration", "20", "--json").end()
+    ended = shell.start(
+        "run", shell.profile(path, clock="simulated"), "--speed", "max", "--duration", "20", "--json"
+    ).end()
     assert ended.code == 1
     summary = ended.summary
     assert summary["failed"] == ["mine"]
@@ -363,8 +367,9 @@ def on_quote(self, quote):
         )
 """
     )
-    profile = shell.profile(path, clock="simulated", risk="max_open_orders = 500",
-                            node="[node.supervision]\nmax_restarts = 0")
+    profile = shell.profile(
+        path, clock="simulated", risk="max_open_orders = 500", node="[node.supervision]\nmax_restarts = 0"
+    )
     sabotage = shell.folder / "sitecustomize.py"
     sabotage.write_text(
         "import libra.portfolio.actor as module\n"
@@ -433,9 +438,7 @@ def on_quote(self, quote):
 
 
 def test_a_rejection_is_no_error(shell):
-    path = shell.strategy(
-        "def on_quote(self, quote):\n    self.submit(quote.symbol, OrderSide.BUY, '900')"
-    )
+    path = shell.strategy("def on_quote(self, quote):\n    self.submit(quote.symbol, OrderSide.BUY, '900')")
     ended = shell.run("run", shell.profile(path, clock="simulated"), "--speed", "max", "--duration", "1", "--json")
     assert ended.code == 0
     assert (ended.summary["errors"], set(ended.summary["orders"])) == (0, {"REJECTED"})

@@ -113,7 +113,9 @@ async def on_fill(self, fill):
     assert ended.code == 0, ended.err
     summary = ended.summary
     assert summary["fills"] >= 3
-    assert summary["fills"] - 1 <= summary["events"]["BAR"] <= summary["fills"], "the last one may still sleep at the end"
+    assert summary["fills"] - 1 <= summary["events"]["BAR"] <= summary["fills"], (
+        "the last one may still sleep at the end"
+    )
     assert summary["errors"] == 0
 
 

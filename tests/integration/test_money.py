@@ -4,6 +4,7 @@ import gzip
 import json
 from collections import defaultdict
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from pyarrow import parquet
@@ -32,7 +33,7 @@ def last_quotes(files):
 
 
 class Book:
-    """One position, by average cost: a partial close takes its share of the cost, rounded toward zero at 12 decimals."""
+    """A position by average cost: a partial close takes its share of the cost, rounded toward zero at 12 decimals."""
 
     def __init__(self):
         self.size = self.cost = self.realised = self.fees = Fraction(0)
@@ -89,7 +90,7 @@ def test_every_fill_carries_its_exact_notional_and_fee(run):
 def test_fills_give_positions_pnl_and_equity_to_the_last_unit(run):
     if run is None:
         return
-    venue, files, summary, out = run
+    _, files, summary, out = run
     books = defaultdict(Book)
     cash = Fraction(0)
     for fill in rows(out, "fills"):
@@ -136,7 +137,7 @@ def test_the_last_row_of_the_equity_curve_is_the_summary(run):
         assert Fraction(mine[key]) == pnl[key]
     curve = [row for row in rows(out, "equity") if (row["account"], row["currency"]) == (venue, "USDT")]
     assert len(curve) > 100
-    assert all(a["time_ns"] <= b["time_ns"] for a, b in zip(curve, curve[1:], strict=False))
+    assert all(a["time_ns"] <= b["time_ns"] for a, b in pairwise(curve))
     for row in curve:
         opening = Fraction(100_000)
         assert Fraction(row["equity"]) == opening + Fraction(row["realised"]) + Fraction(row["unrealised"]) - Fraction(

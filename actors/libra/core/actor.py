@@ -154,8 +154,9 @@ class Actor:
         return self._context.core.unsubscribe(self._context.slot, subscription_id)
 
     def set_timer(self, name: str, delay_s: float, *, interval_s: float = 0.0) -> None:
-        """Have `on_timer(name)` called after a delay, and every ``interval_s`` after that. A name is set once: again
-        means anew.
+        """Have `on_timer(name)` called after a delay, and every ``interval_s`` after that.
+
+        A name is set once: again means anew.
         """
         self._context.set_timer(name, delay_s, interval_s)
 
