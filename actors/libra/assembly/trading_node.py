@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from libra.assembly import summary
@@ -81,7 +82,7 @@ class TradingNode(Node):
             self.core.digest_blob(run_identity(settings))
         self._add_market_actor()
         for group in settings.account_groups:
-            add_account_actors(self, group, lambda name=group.name: self.accounts[name])
+            add_account_actors(self, group, partial(self.accounts.__getitem__, group.name))
         for strategy in settings.strategies:
             self._add_strategy(strategy)
 
@@ -154,7 +155,7 @@ class TradingNode(Node):
         if market.kind == "gateway":
             self.endless = True
             gateway_class = load_class(market.class_path)
-            self.add_actor("market", lambda m=market: self._make_market_actor(gateway_class, m))
+            self.add_actor("market", partial(self._make_market_actor, gateway_class, market))
 
     def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
         return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)

@@ -104,7 +104,9 @@ class Worker:
             if self._closing:
                 raise
             if self._ending_handler:
-                asyncio.current_task().uncancel()  # type: ignore[union-attr] - this is the actor's task
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
             else:
                 self._on_failure(self._slot, error)
         except BaseException as error:

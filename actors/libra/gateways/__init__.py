@@ -1,7 +1,7 @@
 """Gateways: the way to a venue, for market data and for orders.
 
-`protocol` is what anyone may implement in Python; `actor` runs such a gateway inside an account group, `market` one that
-gives market data. `synthetic`, `replay` and `paper` are gateways to use without a node; inside one the same parts
+`protocol` is what anyone may implement in Python; `actor` runs such a gateway inside an account group, `market` one
+that gives market data. `synthetic`, `replay` and `paper` are gateways to use without a node; inside one the same parts
 run natively, where a profile names them (``[market]``, ``gateway = { kind = "paper" }``).
 """
 

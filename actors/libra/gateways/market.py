@@ -43,18 +43,29 @@ class MarketActor(Actor):
         """Ticks that no instrument's decimals can express."""
         self._reader: asyncio.Task[None] | None = None
 
+    def on_message(self, message: object) -> None:
+        """The stream of ticks is no more: without it nobody sees a market, so the actor fails and is started anew."""
+        reader = self._reader
+        # It may be of the instance before.
+        if reader is None or message is not reader or reader.cancelled():
+            return
+        cause = reader.exception()
+        raise GatewayError(f"{self._gateway.name}: the stream of ticks {'failed' if cause else 'ended'}") from cause
+
     async def on_start(self) -> None:
         """Connect and subscribe."""
         await self._gateway.connect(self._options)
         await self._gateway.subscribe(self._symbols)
         self.emit(EventType.GATEWAY_CONNECTED, {"gateway": self._gateway.name})
         self._reader = asyncio.create_task(self._read(), name=f"libra-ticks-{self.name}")
+        self._reader.add_done_callback(self.ref.tell)
 
     async def on_stop(self) -> None:
         """Disconnect."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
         await self._gateway.disconnect()
         self.emit(EventType.GATEWAY_DISCONNECTED, {"gateway": self._gateway.name})
 
@@ -70,4 +81,3 @@ class MarketActor(Actor):
             except (ValueError, OverflowError) as error:
                 self.malformed += 1
                 self.log.warning("left out: %s", error)
-        self.log.warning("the gateway's stream of ticks has ended")

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from libra.errors import GatewayError
+from libra.gateways.protocol import Tick
 from libra_core import PaperCore
 
 if TYPE_CHECKING:
@@ -84,12 +85,13 @@ class PaperGateway:
         """Subscribe to market data."""
         await self._market.subscribe(symbols)
 
-    async def stream_ticks(self) -> AsyncIterator[Quote | Trade | BookDelta]:
-        """The market's data; the venue has seen each item before it is given out."""
+    async def stream_ticks(self) -> AsyncIterator[Tick | Quote | Trade | BookDelta]:
+        """The market's data; the venue has seen each item before it is given out (a bare `Tick` tells it nothing)."""
         async for item in self._market.stream_ticks():
-            self._now_ns = max(self._now_ns, item.ts_ns or time.time_ns())
-            self._core.on_market(item, self._now_ns)
-            self._tell()
+            if not isinstance(item, Tick):
+                self._now_ns = max(self._now_ns, item.ts_ns or time.time_ns())
+                self._core.on_market(item, self._now_ns)
+                self._tell()
             yield item
 
     async def order(self, order: Order) -> str | None:

@@ -1,7 +1,8 @@
 """What a gateway written in Python has to offer.
 
 `Gateway` is the whole of it for market data and for sending orders. One that also tells what becomes of orders
-implements `ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as reports.
+implements `ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as
+reports.
 """
 
 from __future__ import annotations

@@ -4,9 +4,13 @@
 //! When a ring is full the producer keeps what does not fit in a mailbox of its own, under the same policies as any
 //! mailbox, and everything later goes behind it: order within a lane holds, and a consumer that stands still costs its
 //! producer nothing but conflation.
+//!
+//! A producer that ends hands over what still waits at its end, past the rings: the consumer finds it behind them. So a
+//! fill outlives the thread that brought it, even where the consumer stands still and waits for that thread.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringbuf::HeapRb;
 use ringbuf::traits::{Consumer, Observer, Producer, Split};
@@ -50,11 +54,22 @@ impl EdgeCounters {
     }
 }
 
+/// What the producer left when it ended, the urgent lanes first. Filled before `closed` is set, and never after.
+#[derive(Clone, Default)]
+struct Left(Arc<Mutex<VecDeque<Event>>>);
+
+impl Left {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The producer's end: owned by one native thread.
 pub struct EdgeSender {
     urgent: HeapProd<Event>,
     market: HeapProd<Event>,
     overflow: Mailbox,
+    left: Left,
     counters: Arc<EdgeCounters>,
     waker: Arc<Waker>,
 }
@@ -63,6 +78,7 @@ pub struct EdgeSender {
 pub struct EdgeReceiver {
     urgent: HeapCons<Event>,
     market: HeapCons<Event>,
+    left: Left,
     counters: Arc<EdgeCounters>,
     /// Events taken out, by type number.
     popped: Vec<u64>,
@@ -73,25 +89,27 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
     let (urgent_in, urgent_out) = HeapRb::new(capacity).split();
     let (market_in, market_out) = HeapRb::new(capacity).split();
     let counters = Arc::new(EdgeCounters::new());
+    let left = Left::default();
     let sender = EdgeSender {
         urgent: urgent_in,
         market: market_in,
         overflow: Mailbox::new(Capacity::PerLane(capacity)),
+        left: left.clone(),
         counters: counters.clone(),
         waker,
     };
     let popped = vec![0; counters.offered.len()];
-    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, counters, popped })
+    (sender, EdgeReceiver { urgent: urgent_out, market: market_out, left, counters, popped })
 }
 
 impl EdgeSender {
     /// Hands an event over, or keeps it until there is room. False when it was refused.
     pub fn send(&mut self, event: Event) -> bool {
-        self.counters.offered[event.event_type as usize].fetch_add(1, Ordering::Relaxed);
+        let offered = &self.counters.offered[event.event_type as usize];
+        // This is the only writer, so adding needs no locked instruction.
+        offered.store(offered.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let lane = event.lane();
-        if !self.overflow.is_empty() {
-            self.flush();
-        }
+        self.flush();
         let event = if self.overflow.lane_len(lane) != 0 {
             Some(event)
         } else if lane == Lane::MarketData {
@@ -107,6 +125,9 @@ impl EdgeSender {
     /// Hands over what waits at this end; true when nothing waits any more. A producer with nothing to send calls it
     /// from time to time.
     pub fn flush(&mut self) -> bool {
+        if self.overflow.is_empty() {
+            return true;
+        }
         let mut moved = false;
         while !self.urgent.is_full() {
             let Some(event) = self.overflow.pop_up_to(Lane::Signals) else { break };
@@ -136,21 +157,28 @@ impl EdgeSender {
     fn keep(&mut self, event: Event) -> bool {
         let lane = event.lane();
         let taken = self.overflow.offer(event) != Offer::Refused;
+        self.count_lost(lane);
+        taken
+    }
+
+    fn count_lost(&self, lane: Lane) {
         let LaneStats { dropped, conflated, refused, .. } = self.overflow.stats(lane);
         for (counter, value) in self.counters.lost[lane as usize].iter().zip([dropped, conflated, refused]) {
             counter.store(value, Ordering::Relaxed);
         }
-        taken
     }
 }
 
 impl Drop for EdgeSender {
+    /// Hands over all that waits; where the consumer is gone it counts as dropped.
     fn drop(&mut self) {
-        self.flush();
-        // What still waits at this end goes with it.
-        for lane in Lane::ALL {
-            let [dropped, _, _] = &self.counters.lost[lane as usize];
-            dropped.fetch_add(self.overflow.lane_len(lane) as u64, Ordering::Relaxed);
+        if !self.flush() {
+            if self.urgent.read_is_held() {
+                self.left.lock().extend(std::iter::from_fn(|| self.overflow.pop()));
+            } else {
+                while self.overflow.take_dropped().is_some() {}
+                Lane::ALL.iter().for_each(|lane| self.count_lost(*lane));
+            }
         }
         self.counters.closed.store(true, Ordering::Release);
         self.waker.notify();
@@ -160,7 +188,7 @@ impl Drop for EdgeSender {
 impl EdgeReceiver {
     /// Takes the next event, urgent ones first.
     pub fn pop(&mut self) -> Option<Event> {
-        let event = self.urgent.try_pop().or_else(|| self.market.try_pop())?;
+        let event = self.next()?;
         self.popped[event.event_type as usize] += 1;
         Some(event)
     }
@@ -173,9 +201,35 @@ impl EdgeReceiver {
         left.sum::<u64>().saturating_sub(dropped + conflated)
     }
 
-    /// True when both rings are empty.
+    fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.next_urgent().or_else(|| self.market.try_pop()) {
+            return Some(event);
+        }
+        // What was left comes behind the ring, so one more look into it once it is known that nothing more comes.
+        if !self.counters.is_closed() {
+            return None;
+        }
+        self.next_urgent().or_else(|| self.market.try_pop()).or_else(|| self.left.lock().pop_front())
+    }
+
+    /// The next event of an urgent lane.
+    fn next_urgent(&mut self) -> Option<Event> {
+        if let Some(event) = self.urgent.try_pop() {
+            return Some(event);
+        }
+        if !self.counters.is_closed() {
+            return None;
+        }
+        self.urgent.try_pop().or_else(|| {
+            let mut left = self.left.lock();
+            left.front().is_some_and(|event| event.lane() != Lane::MarketData).then(|| left.pop_front()).flatten()
+        })
+    }
+
+    /// True when nothing stands in the rings, nor was left behind them.
     pub fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.market.is_empty()
+        let closed = self.counters.is_closed();
+        self.urgent.is_empty() && self.market.is_empty() && (!closed || self.left.lock().is_empty())
     }
 
     /// The counters, for whoever reports them.
@@ -245,6 +299,59 @@ mod tests {
         assert_eq!(quotes.len() as u64 + dropped + conflated, 100);
     }
 
+    fn crowded(waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
+        let (mut sender, receiver) = edge(4, waker);
+        for tag in 0..50 {
+            sender.send(event(EventType::Trade, tag));
+            sender.send(event(EventType::OrderFilled, tag));
+        }
+        (sender, receiver)
+    }
+
+    fn tags_of(events: &[Event], event_type: EventType) -> Vec<i64> {
+        events.iter().filter(|event| event.event_type == event_type).map(|event| event.ts_ns).collect()
+    }
+
+    #[test]
+    fn what_waits_at_the_end_of_a_producer_is_handed_over() {
+        let (sender, mut receiver) = crowded(Arc::new(Waker::new().unwrap()));
+        drop(sender);
+        assert!(!receiver.is_empty());
+        let out: Vec<Event> = std::iter::from_fn(|| receiver.pop()).collect();
+        assert_eq!(tags_of(&out, EventType::OrderFilled), (0..50).collect::<Vec<_>>());
+        assert_eq!(tags_of(&out, EventType::Trade), [0, 1, 2, 3, 46, 47, 48, 49]);
+        assert!(out[..50].iter().all(|event| event.event_type == EventType::OrderFilled), "urgent ones first");
+        assert_eq!(receiver.counters().lost(Lane::MarketData), (42, 0));
+        assert!(receiver.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_consumer_that_is_gone_counts_as_dropped() {
+        let (sender, receiver) = crowded(Arc::new(Waker::new().unwrap()));
+        let counters = sender.counters();
+        drop(receiver);
+        assert_eq!(counters.lost(Lane::Orders), (0, 0));
+        drop(sender);
+        assert_eq!(counters.lost(Lane::Orders), (46, 0));
+        assert_eq!(counters.lost(Lane::MarketData), (46, 0));
+    }
+
+    #[test]
+    fn a_consumer_that_races_the_end_loses_nothing() {
+        for _ in 0..200 {
+            let (mut sender, mut receiver) = edge(2, Arc::new(Waker::new().unwrap()));
+            let producer = std::thread::spawn(move || {
+                (0..20).for_each(|tag| assert!(sender.send(event(EventType::OrderFilled, tag))));
+            });
+            let mut out = Vec::new();
+            while !(receiver.counters().is_closed() && receiver.is_empty()) {
+                out.extend(receiver.pop().map(|event| event.ts_ns));
+            }
+            producer.join().unwrap();
+            assert_eq!(out, (0..20).collect::<Vec<_>>());
+        }
+    }
+
     #[test]
     fn every_event_is_accounted_for_when_a_producer_leaves() {
         let (mut sender, mut receiver) = edge(4, Arc::new(Waker::new().unwrap()));
@@ -259,7 +366,7 @@ mod tests {
         assert_eq!(accounted(&receiver, 0), 100);
         receiver.pop().unwrap();
         drop(sender);
-        assert_eq!(receiver.waiting(Lane::MarketData), 4);
+        assert_eq!(receiver.waiting(Lane::MarketData), 7, "what was left comes along");
         assert_eq!(accounted(&receiver, 1), 100);
         let rest = std::iter::from_fn(|| receiver.pop()).count() as u64;
         assert_eq!(accounted(&receiver, 1 + rest), 100);

@@ -213,7 +213,7 @@ impl BusCore {
     }
 
     fn __clear__(&self) {
-        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.clear());
+        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.take_all());
         drop(handlers);
     }
 }

@@ -14,7 +14,7 @@ use pyo3::types::PyTuple;
 use crate::bus::BusCore;
 use crate::event::PyEvent;
 use crate::gil::GilCell;
-use crate::handlers::{InFlight, Step, is_plain_exception};
+use crate::handlers::{InFlight, Known, Step, is_plain_exception};
 
 /// A drain gives the loop back after so many events...
 const DRAIN_EVENTS: usize = 256;
@@ -76,16 +76,19 @@ impl Drain {
 
     fn run(&self, py: Python<'_>, mut interrupted: Option<InFlight>) -> PyResult<Option<Py<PyAny>>> {
         let state = &self.bus.get().state;
+        // The handlers of the event before: mostly those of the next one too.
+        let mut known = None;
         loop {
             let mut flight = match interrupted.take() {
                 Some(flight) => flight,
-                None => match self.next(py)? {
+                None => match self.next(py, &mut known)? {
                     Some(flight) => flight,
                     None => return self.finish_batches(py),
                 },
             };
             let result = match flight.run(py) {
                 Step::Done => {
+                    known = Some(flight.handlers);
                     let spare = PyEvent::retire(py, flight.event);
                     if spare.is_some() {
                         state.borrow(py).spare = spare;
@@ -109,10 +112,11 @@ impl Drain {
 
     /// The next event that somebody handles; `None` when nothing waits or the budget is spent.
     #[inline]
-    fn next(&self, py: Python<'_>) -> PyResult<Option<InFlight>> {
+    fn next(&self, py: Python<'_>, known: &mut Option<Known>) -> PyResult<Option<InFlight>> {
         let bus = self.bus.get();
         loop {
-            let (event, handlers, spare) = {
+            // What is not used any more is dropped outside the borrow: the end of a payload or a handler may run Python.
+            let (event, handlers, spare, _outdated) = {
                 let (mut state, mut budget) = (bus.state.borrow(py), self.budget.borrow(py));
                 let is_told_to_stop = budget.was_accepting && !state.accepting;
                 if is_told_to_stop || budget.is_spent() {
@@ -121,14 +125,17 @@ impl Drain {
                 let Some(event) = state.mailbox.pop() else { return Ok(None) };
                 budget.events += 1;
                 state.dispatched += 1;
-                let handlers = state.subscriptions.of(event.event_type);
-                (event, handlers, state.spare.take())
+                let (handlers, outdated) = match known.take() {
+                    Some(known) if known.is_current(event.event_type, &state.subscriptions) => (known, None),
+                    outdated => (state.subscriptions.known(event.event_type), outdated),
+                };
+                (event, handlers, state.spare.take(), outdated)
             };
-            if !handlers.is_empty() {
+            if !handlers.handlers.is_empty() {
                 let object = PyEvent::renew(py, spare, event)?;
                 return Ok(Some(InFlight::with_object(object, handlers)));
             }
-            // A payload may be a Python object, whose finaliser may come back here: dropped outside a borrow.
+            *known = Some(handlers);
             drop(event);
             bus.state.borrow(py).spare = spare;
         }

@@ -2,6 +2,7 @@
 
 use libra_kernel::{EventType, Lane};
 use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
@@ -47,9 +48,12 @@ pub fn lane_member(py: Python<'_>, lane: Lane) -> Py<PyAny> {
 /// An event type given by a Python caller.
 pub fn event_type_of(value: &Bound<'_, PyAny>) -> PyResult<EventType> {
     let py = value.py();
-    if value.get_type().is(event_types(py).class.bind(py))
-        && let Some(event_type) = value.extract::<u16>().ok().and_then(EventType::from_number)
-    {
+    // SAFETY: the object is live; a member of an IntEnum is an int, and small enough for a C long.
+    let number = unsafe {
+        let is_member = ffi::Py_TYPE(value.as_ptr()).cast() == event_types(py).class.as_ptr();
+        if is_member { ffi::PyLong_AsLong(value.as_ptr()) } else { 0 }
+    };
+    if let Some(event_type) = u16::try_from(number).ok().and_then(EventType::from_number) {
         return Ok(event_type);
     }
     Err(PyTypeError::new_err(format!("event_type must be an EventType, not {}", value.repr()?)))

@@ -5,31 +5,32 @@ use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDateTime, PyString, PyTzInfo};
 
 use crate::enums;
+use crate::gil::GilOnce;
+use crate::names;
 use crate::payload;
 
 #[pyclass(frozen, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
     pub event: Event,
-    payload: PyOnceLock<Py<PyAny>>,
+    payload: GilOnce<Py<PyAny>>,
 }
 
 impl From<Event> for PyEvent {
     fn from(event: Event) -> Self {
-        PyEvent { event, payload: PyOnceLock::new() }
+        PyEvent { event, payload: GilOnce::new() }
     }
 }
 
 impl PyEvent {
     /// An event that was made from a Python payload keeps the object, so that it need not be made again.
     fn with_payload(event: Event, object: Option<&Bound<'_, PyAny>>) -> Self {
-        let payload = PyOnceLock::new();
-        if let Some(object) = object.filter(|object| !object.is_none()) {
-            let _ = payload.set(object.py(), object.clone().unbind());
-        }
+        let payload = match object.filter(|object| !object.is_none()) {
+            Some(object) => GilOnce::with(object.clone().unbind()),
+            None => GilOnce::new(),
+        };
         PyEvent { event, payload }
     }
 
@@ -81,9 +82,18 @@ pub fn make(
     source: &str,
     object: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Event> {
+    make_from(parent, event_type, Name::intern(source), object)
+}
+
+#[inline]
+fn make_from(
+    parent: Option<&Event>,
+    event_type: &Bound<'_, PyAny>,
+    source: Name,
+    object: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Event> {
     let event_type = enums::event_type_of(event_type)?;
     let (payload, header) = payload::from_python(object)?;
-    let source = Name::intern(source);
     let mut event = match parent {
         Some(parent) => parent.child(event_type, source, clock::now_ns(), payload),
         None => Event::new(event_type, source, clock::now_ns(), payload),
@@ -102,11 +112,11 @@ impl PyEvent {
     #[pyo3(signature = (event_type, source, payload=None, parent_trace_id=None))]
     fn create(
         event_type: &Bound<'_, PyAny>,
-        source: &str,
+        source: &Bound<'_, PyString>,
         payload: Option<&Bound<'_, PyAny>>,
         parent_trace_id: Option<&str>,
     ) -> PyResult<Self> {
-        let mut event = make(None, event_type, source, payload)?;
+        let mut event = make_from(None, event_type, names::intern(source)?, payload)?;
         if let Some(text) = parent_trace_id {
             event.trace_id = ids::parse_trace_hex(text).ok_or_else(|| {
                 PyValueError::new_err(format!("parent_trace_id must be 32 hexadecimal digits, not all zero: {text:?}"))
@@ -119,19 +129,19 @@ impl PyEvent {
     fn child_event(
         &self,
         event_type: &Bound<'_, PyAny>,
-        source: &str,
+        source: &Bound<'_, PyString>,
         payload: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Ok(PyEvent::with_payload(make(Some(&self.event), event_type, source, payload)?, payload))
+        Ok(PyEvent::with_payload(make_from(Some(&self.event), event_type, names::intern(source)?, payload)?, payload))
     }
 
     fn with_sequence(&self, py: Python<'_>, sequence: u64) -> Self {
         let mut event = self.event.clone();
         event.sequence = sequence;
-        let payload = PyOnceLock::new();
-        if let Some(object) = self.payload.get(py) {
-            let _ = payload.set(py, object.clone_ref(py));
-        }
+        let payload = match self.payload.get(py) {
+            Some(object) => GilOnce::with(object.clone_ref(py)),
+            None => GilOnce::new(),
+        };
         PyEvent { event, payload }
     }
 

@@ -4,14 +4,14 @@
 //! that borrows calls nothing of Python; and a Python object whose last reference is dropped inside a borrow (an event that
 //! a full lane displaces) is buried, and released when the last borrow of the thread has ended: see [`bury`].
 
-use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 
 use pyo3::{Py, PyAny, Python};
 
 thread_local! {
-    /// Borrows of this thread that have not ended.
-    static BORROWS: Cell<u32> = const { Cell::new(0) };
+    /// Borrows of this thread that have not ended, and whether something was buried meanwhile.
+    static BORROWS: Cell<(u32, bool)> = const { Cell::new((0, false)) };
     static GRAVES: RefCell<Vec<Py<PyAny>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,7 +31,10 @@ impl<T> GilCell<T> {
     /// stays sound.
     #[inline]
     pub fn borrow<'a>(&'a self, _py: Python<'a>) -> Borrow<'a, T> {
-        BORROWS.with(|borrows| borrows.set(borrows.get() + 1));
+        BORROWS.with(|borrows| {
+            let (count, buried) = borrows.get();
+            borrows.set((count + 1, buried));
+        });
         Borrow { state: Some(self.0.borrow_mut()) }
     }
 
@@ -66,12 +69,13 @@ impl<T> Drop for Borrow<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.state = None;
-        let left = BORROWS.with(|borrows| {
-            let left = borrows.get() - 1;
-            borrows.set(left);
-            left
+        let is_time = BORROWS.with(|borrows| {
+            let (count, buried) = borrows.get();
+            let is_last = count == 1;
+            borrows.set((count - 1, buried && !is_last));
+            is_last && buried
         });
-        if left == 0 {
+        if is_time {
             release();
         }
     }
@@ -80,14 +84,16 @@ impl<T> Drop for Borrow<'_, T> {
 /// Drops a reference to a Python object: at once where that is safe, after the last borrow otherwise.
 #[inline]
 pub fn bury(object: Py<PyAny>) {
-    if BORROWS.with(Cell::get) == 0 {
+    let (count, _) = BORROWS.with(Cell::get);
+    if count == 0 {
         drop(object);
     } else {
         GRAVES.with(|graves| graves.borrow_mut().push(object));
+        BORROWS.with(|borrows| borrows.set((count, true)));
     }
 }
 
-#[inline]
+#[cold]
 fn release() {
     // A finaliser may publish, borrow and come back here: the list is taken out before anything is dropped.
     while let Some(objects) = GRAVES.with(|graves| {
@@ -95,5 +101,41 @@ fn release() {
         (!graves.is_empty()).then(|| std::mem::take(&mut *graves))
     }) {
         drop(objects);
+    }
+}
+
+/// A value that is made once, when it is first asked for, by whoever holds the GIL.
+pub struct GilOnce<T>(OnceCell<T>);
+
+// SAFETY: as for `GilCell`: every access demands a `Python` token, so only the thread that holds the GIL gets in.
+unsafe impl<T: Send + Sync> Sync for GilOnce<T> {}
+
+impl<T> GilOnce<T> {
+    pub const fn new() -> Self {
+        GilOnce(OnceCell::new())
+    }
+
+    pub fn with(value: T) -> Self {
+        GilOnce(OnceCell::from(value))
+    }
+
+    #[inline]
+    pub fn get(&self, _py: Python<'_>) -> Option<&T> {
+        self.0.get()
+    }
+
+    /// The value, made by `make` where there is none. Should `make` come back here, the value made first is kept.
+    #[inline]
+    pub fn get_or_try_init<E>(&self, py: Python<'_>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+        if self.get(py).is_none() {
+            let value = make()?;
+            let _ = self.0.set(value);
+        }
+        Ok(self.0.get().expect("set above"))
+    }
+
+    #[inline]
+    pub fn take(&mut self) -> Option<T> {
+        self.0.take()
     }
 }

@@ -47,12 +47,29 @@ pub type HandlerList = Arc<[Arc<Handler>]>;
 /// The last event of a batch, and what came of handing the batch over.
 pub type Handed = (Py<PyEvent>, PyResult<Option<Py<PyAny>>>);
 
+/// A list of handlers, with what tells whether it is still the right one: so that a run of events of one type does not
+/// count references up and down for each.
+pub struct Known {
+    event_type: EventType,
+    version: u64,
+    pub handlers: HandlerList,
+}
+
+impl Known {
+    #[inline]
+    pub fn is_current(&self, event_type: EventType, subscriptions: &Subscriptions) -> bool {
+        self.event_type == event_type && self.version == subscriptions.version
+    }
+}
+
 /// Handlers by event type.
 pub struct Subscriptions {
     by_type: Vec<HandlerList>,
     by_id: HashMap<String, Arc<Handler>>,
     batches: Arc<[Arc<Handler>]>,
     max_per_type: usize,
+    /// Counts changes of the lists.
+    version: u64,
 }
 
 /// What a subscriber asks for.
@@ -68,7 +85,13 @@ impl Subscriptions {
     pub fn new(max_per_type: usize) -> Self {
         let types = EventType::ALL.iter().map(|t| *t as usize).max().unwrap_or(0) + 1;
         let empty: HandlerList = Arc::new([]);
-        Subscriptions { by_type: vec![empty.clone(); types], by_id: HashMap::new(), batches: empty, max_per_type }
+        Subscriptions {
+            by_type: vec![empty.clone(); types],
+            by_id: HashMap::new(),
+            batches: empty,
+            max_per_type,
+            version: 0,
+        }
     }
 
     pub fn subscribe(&mut self, wanted: Wanted) -> PyResult<String> {
@@ -90,6 +113,7 @@ impl Subscriptions {
             batch: GilCell::new(Vec::new()),
         });
         *list = list.iter().chain([&handler]).cloned().collect();
+        self.version += 1;
         if handler.style == Style::Batch {
             self.batches = self.batches.iter().chain([&handler]).cloned().collect();
         }
@@ -118,6 +142,12 @@ impl Subscriptions {
 
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// The handlers of a type, with what tells later whether they are still the right ones.
+    #[inline]
+    pub fn known(&self, event_type: EventType) -> Known {
+        Known { event_type, version: self.version, handlers: self.of(event_type) }
     }
 
     #[inline]
@@ -170,13 +200,6 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Takes everything out. What it gives has to be dropped outside a borrow.
-    #[must_use]
-    pub fn clear(&mut self) -> Vec<Arc<Handler>> {
-        let ids: Vec<String> = self.by_id.keys().cloned().collect();
-        ids.iter().filter_map(|id| self.unsubscribe(id)).collect()
-    }
-
     /// The batch handlers, whose lists have to be handed over when the queue is empty.
     pub fn batch_handlers(&self) -> Arc<[Arc<Handler>]> {
         self.batches.clone()
@@ -184,6 +207,7 @@ impl Subscriptions {
 
     fn take_out(&mut self, handler: &Arc<Handler>) {
         handler.active.store(false, Ordering::Relaxed);
+        self.version += 1;
         let without = |list: &HandlerList| list.iter().filter(|other| !Arc::ptr_eq(other, handler)).cloned().collect();
         let list = &mut self.by_type[handler.event_type as usize];
         *list = without(list);
@@ -194,7 +218,7 @@ impl Subscriptions {
 /// An event on its way through its handlers.
 pub struct InFlight {
     pub event: Py<PyEvent>,
-    handlers: HandlerList,
+    pub handlers: Known,
     next: usize,
 }
 
@@ -211,19 +235,20 @@ pub enum Step {
 impl InFlight {
     #[inline]
     pub fn new(py: Python<'_>, event: Event, handlers: HandlerList) -> PyResult<Self> {
+        let handlers = Known { event_type: event.event_type, version: 0, handlers };
         Ok(InFlight::with_object(Py::new(py, PyEvent::from(event))?, handlers))
     }
 
     /// As `new`, for an event that has its object already.
     #[inline]
-    pub fn with_object(event: Py<PyEvent>, handlers: HandlerList) -> Self {
+    pub fn with_object(event: Py<PyEvent>, handlers: Known) -> Self {
         InFlight { event, handlers, next: 0 }
     }
 
     /// Runs the handlers that are left, up to the first that suspends or raises. It may be called again after either.
     #[inline]
     pub fn run(&mut self, py: Python<'_>) -> Step {
-        while let Some(handler) = self.handlers.get(self.next) {
+        while let Some(handler) = self.handlers.handlers.get(self.next) {
             self.next += 1;
             match handler.call(py, &self.event) {
                 Ok(None) => {}

@@ -1,6 +1,6 @@
 //! The Python module `libra_core._core`: bindings, and nothing that decides anything.
 //!
-//! - [`gil`] — state that the GIL guards;
+//! - [`gil`] — state that the GIL guards; [`names`] — Python's strings as interned names;
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
@@ -21,6 +21,7 @@ mod gateways;
 mod gil;
 mod handlers;
 mod market_data;
+mod names;
 mod node;
 mod payload;
 mod trading;

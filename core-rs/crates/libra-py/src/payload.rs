@@ -74,7 +74,10 @@ pub fn prepare(py: Python<'_>, event: &Event) {
 /// The kernel's payload for a Python object.
 pub fn from_python(value: Option<&Bound<'_, PyAny>>) -> PyResult<(Payload, Option<Header>)> {
     let Some(value) = value.filter(|value| !value.is_none()) else { return Ok((Payload::Empty, None)) };
-    if let Some((payload, header)) = market_data::native_payload(value) {
+    // Most Python payloads are dicts: those need no look at the native classes.
+    if !value.is_exact_instance_of::<PyDict>()
+        && let Some((payload, header)) = market_data::native_payload(value)
+    {
         return Ok((payload, Some(header)));
     }
     Ok((Payload::shared(PyPayload::new(value.clone().unbind())), None))

@@ -63,6 +63,7 @@ macro_rules! event_types {
             }
 
             /// The lane that events of this type ride.
+            #[inline]
             pub const fn lane(self) -> Lane {
                 match self { $(EventType::$variant => Lane::$lane,)+ }
             }
@@ -73,6 +74,7 @@ macro_rules! event_types {
             }
 
             /// The type with this number.
+            #[inline]
             pub const fn from_number(number: u16) -> Option<EventType> {
                 match number { $($value => Some(EventType::$variant),)+ _ => None }
             }

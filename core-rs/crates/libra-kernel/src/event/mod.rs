@@ -98,6 +98,7 @@ const _: () = assert!(std::mem::size_of::<Event>() == 128);
 
 impl Event {
     /// A root event: a new trace and a new span.
+    #[inline]
     pub fn new(event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
         Event {
             event_type,
@@ -130,6 +131,7 @@ impl Event {
     }
 
     /// An event that this one caused: the same trace, a new span under this one's, the same instrument.
+    #[inline]
     pub fn child(&self, event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
         Event {
             event_type,
@@ -176,6 +178,7 @@ impl Event {
     }
 
     /// The lane that it rides.
+    #[inline]
     pub fn lane(&self) -> Lane {
         self.event_type.lane()
     }

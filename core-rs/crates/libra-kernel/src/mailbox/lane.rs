@@ -1,9 +1,11 @@
 //! One lane of a mailbox.
 //!
-//! A slot has an absolute position that never changes while it waits, so conflation can replace it in place and
-//! dropping one from the middle leaves a hole that `pop` skips. The indices that this needs exist only while the lane is
-//! overloaded: they are built when it is found full and thrown away when it has emptied to a half, so a lane that keeps
-//! up pays nothing for them.
+//! A slot has an absolute position, so conflation can replace it in place and dropping one from the middle leaves a hole
+//! that `pop` skips. The indices of positions that this needs exist only while the lane is overloaded: they are built when
+//! it is found full and thrown away when it has emptied to a half, so a lane that keeps up pays nothing for them.
+//!
+//! Holes are bounded: when they outnumber the events that wait, the lane is closed up, and the indices with their positions
+//! are thrown away. So a lane whose consumer stands still takes no more memory however much is dropped from it.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -43,6 +45,10 @@ pub struct LaneStats {
 /// Of `limit` slots, one in this many is kept free for cancels.
 const CANCEL_RESERVE: usize = 8;
 
+/// A lane is closed up when its slots are more than twice the events that wait, and this many. So each closing up is paid
+/// for by as many drops as it moves events.
+const FEW_SLOTS: usize = 64;
+
 type Key = (EventType, Name, Name);
 
 struct Overload {
@@ -67,10 +73,18 @@ pub(super) struct LaneQueue {
 }
 
 impl LaneQueue {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.live
     }
 
+    /// Events that wait, and holes between them.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline]
     pub(super) fn push(&mut self, event: Event) -> Offer {
         if let Some(overload) = &mut self.overload {
             overload.note(self.head + self.slots.len() as u64, &event);
@@ -81,6 +95,7 @@ impl LaneQueue {
         Offer::Queued
     }
 
+    #[inline]
     pub(super) fn refuse(&mut self) -> Offer {
         self.stats.refused += 1;
         Offer::Refused
@@ -119,6 +134,7 @@ impl LaneQueue {
         }
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
         while let Some(slot) = self.slots.pop_front() {
             let position = self.head;
@@ -160,9 +176,10 @@ impl LaneQueue {
     fn drop_oldest(&mut self) {
         while let Some(position) = self.overload().droppable.pop_front() {
             if position >= self.head && self.hole(position) {
-                return;
+                break;
             }
         }
+        self.close_up();
     }
 
     fn drop_book(&mut self, event: Event) -> Offer {
@@ -174,6 +191,7 @@ impl LaneQueue {
         for position in waiting {
             self.hole(position);
         }
+        self.close_up();
         if is_snapshot(&event) {
             return self.push(event);
         }
@@ -205,6 +223,19 @@ impl LaneQueue {
             overload.forget(position, &event);
         }
         true
+    }
+
+    /// Takes out the holes in front, and all of them when there are too many. Positions change then: none may be held over
+    /// this call.
+    fn close_up(&mut self) {
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
+            self.head += 1;
+        }
+        if self.slots.len() > 2 * self.live + FEW_SLOTS {
+            self.slots.retain(Option::is_some);
+            self.overload = None;
+        }
     }
 
     fn overload(&mut self) -> &mut Overload {

@@ -41,6 +41,7 @@ impl Mailbox {
     }
 
     /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
+    #[inline]
     pub fn offer(&mut self, event: Event) -> Offer {
         let lane = &mut self.lanes[event.lane() as usize];
         let before = lane.len();
@@ -55,11 +56,13 @@ impl Mailbox {
     }
 
     /// Takes the first event of the most urgent lane that has one.
+    #[inline]
     pub fn pop(&mut self) -> Option<Event> {
         self.pop_up_to(Lane::MarketData)
     }
 
     /// Takes the first event of the most urgent lane that has one, but from no lane less urgent than `least`.
+    #[inline]
     pub fn pop_up_to(&mut self, least: Lane) -> Option<Event> {
         if self.waiting == 0 {
             return None;
@@ -83,11 +86,13 @@ impl Mailbox {
     }
 
     /// Events that wait, in all lanes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.waiting
     }
 
     /// True when nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.waiting == 0
     }

@@ -75,6 +75,49 @@ fn a_dropped_book_waits_for_its_snapshot() {
     assert_eq!(tags(&mut mailbox), [6, 7]);
 }
 
+/// The most slots that the market-data lane may have: twice what waits, and a few.
+fn slots_are_bounded(mailbox: &Mailbox) -> bool {
+    mailbox.lanes[Lane::MarketData as usize].slots() <= 2 * mailbox.lane_len(Lane::MarketData) + 65
+}
+
+#[test]
+fn a_lane_that_nobody_empties_takes_no_more_memory() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(1_000));
+    for tag in 0..100_000 {
+        mailbox.offer(event(EventType::Trade, "a", tag));
+        assert!(slots_are_bounded(&mailbox));
+    }
+    assert_eq!(mailbox.stats(Lane::MarketData).dropped, 99_000);
+    assert_eq!(tags(&mut mailbox), (99_000..100_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_quote_in_front_does_not_keep_holes() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(100));
+    mailbox.offer(event(EventType::Quote, "a", -3));
+    for tag in 0..20_000 {
+        mailbox.offer(event(EventType::Trade, "a", tag));
+        assert!(slots_are_bounded(&mailbox));
+    }
+    assert_eq!(mailbox.offer(event(EventType::Quote, "a", -2)), Offer::Conflated, "found again after a closing up");
+    let expected: Vec<i64> = std::iter::once(-2).chain(19_901..20_000).collect();
+    assert_eq!(tags(&mut mailbox), expected);
+}
+
+#[test]
+fn dropped_books_leave_no_holes() {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(50));
+    mailbox.offer(event(EventType::Quote, "a", -1));
+    for tag in 0..20_000 {
+        // Every book is a snapshot: each overflow throws the waiting ones away and takes this one.
+        mailbox.offer(book("a", tag, true));
+        assert!(slots_are_bounded(&mailbox));
+    }
+    let out = tags(&mut mailbox);
+    assert_eq!((out.first(), out.last()), (Some(&-1), Some(&19_999)));
+    assert!(out.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
 #[test]
 fn facts_are_never_refused_and_commands_are() {
     let mut mailbox = Mailbox::new(Capacity::PerLane(8));
@@ -170,5 +213,38 @@ proptest! {
         seen.sort_unstable();
         prop_assert_eq!(seen, facts, "no fact is lost or doubled");
         prop_assert!(mailbox.is_empty());
+    }
+
+    /// Against a model without positions: what a long overload leaves, and in which order, whenever it is closed up.
+    #[test]
+    fn closing_up_changes_nothing(
+        steps in proptest::collection::vec(proptest::option::weighted(0.95, (any::<bool>(), 0u8..3)), 0..2_000),
+        limit in 1usize..20,
+    ) {
+        let mut mailbox = Mailbox::new(Capacity::PerLane(limit));
+        let mut model: Vec<(bool, u8, i64)> = Vec::new();
+        for (tag, step) in steps.into_iter().enumerate() {
+            let tag = tag as i64;
+            let Some((is_quote, instrument)) = step else {
+                let expected = if model.is_empty() { None } else { Some(model.remove(0).2) };
+                prop_assert_eq!(mailbox.pop().map(|e| e.ts_ns), expected);
+                continue;
+            };
+            let kind = if is_quote { EventType::Quote } else { EventType::Trade };
+            mailbox.offer(event(kind, &instrument.to_string(), tag));
+            if model.len() >= limit {
+                let same = model.iter().rposition(|(quote, of, _)| is_quote && *quote && *of == instrument);
+                if let Some(at) = same {
+                    model[at].2 = tag;
+                    continue;
+                }
+                if let Some(at) = model.iter().position(|(quote, ..)| !quote) {
+                    model.remove(at);
+                }
+            }
+            model.push((is_quote, instrument, tag));
+            prop_assert!(mailbox.lanes[Lane::MarketData as usize].slots() <= 2 * (limit + 3) + 65);
+        }
+        prop_assert_eq!(tags(&mut mailbox), model.into_iter().map(|(.., tag)| tag).collect::<Vec<_>>());
     }
 }

@@ -143,7 +143,8 @@ impl NodeCore {
         let on_failure = state.on_failure.take();
         let suspended = std::mem::take(&mut state.suspended);
         let slots = state.slots.iter_mut();
-        let held: Vec<_> = slots.map(|slot| (slot.subscriptions.take_all(), slot.flight.take(), slot.current.take())).collect();
+        let held: Vec<_> =
+            slots.map(|slot| (slot.subscriptions.take_all(), slot.flight.take(), slot.current.take())).collect();
         drop(state);
         drop((on_failure, suspended, held));
     }

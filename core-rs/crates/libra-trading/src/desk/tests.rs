@@ -241,6 +241,7 @@ fn the_kill_switch_cancels_what_is_open_and_refuses_what_comes() {
 #[test]
 fn an_order_for_a_gateway_outside_may_be_sent_once() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let events = bench.submit(request);
@@ -256,6 +257,7 @@ fn an_order_for_a_gateway_outside_may_be_sent_once() {
 #[test]
 fn the_kill_switch_holds_back_an_order_that_has_not_left() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let id = order_of(&bench.submit(request)[1]).client_order_id;
@@ -269,6 +271,7 @@ fn the_kill_switch_holds_back_an_order_that_has_not_left() {
 #[test]
 fn a_duplicate_at_the_venue_does_not_end_the_order() {
     let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
     let id = order_of(&bench.submit(request)[1]).client_order_id;
@@ -368,4 +371,101 @@ fn equity_adds_up_at_every_note() {
     for point in curve.iter().filter(|point| point.currency == Name::intern("USDT")) {
         assert_eq!(point.equity, opening + point.realised + point.unrealised - point.fees);
     }
+}
+
+#[test]
+fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let source = request.strategy;
+    let event = Event::new(EventType::OrderRequest, source, bench.now_ns, Payload::shared(request));
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    bench.desk.kill_for(&mut bench.router, bench.now_ns, source);
+    let nothing = Event::new(EventType::Signal, source, bench.now_ns, Payload::Empty);
+    let events = bench.settle(nothing);
+    assert!(!types(&events).contains(&EventType::OrderNew), "{:?}", types(&events));
+    let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
+    assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
+}
+
+#[test]
+fn nothing_of_a_strategy_that_was_given_up_leaves() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let open = order_of(&bench.submit(request)[1]).client_order_id;
+    let (asked, approved) = (bench.request(10), bench.request(10));
+    let strategy = asked.strategy;
+    let event = Event::new(EventType::OrderRequest, strategy, bench.now_ns, Payload::shared(approved));
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    bench.desk.stop_strategy(&mut bench.router, bench.now_ns, strategy);
+    let mut events = bench.submit(asked);
+    let signal = bench.signal(SignalType::Long);
+    events.extend(bench.settle(signal));
+    assert!(!types(&events).contains(&EventType::OrderNew), "{:?}", types(&events));
+    let rejected = events.iter().filter(|event| event.event_type == EventType::OrderRejected);
+    assert!(rejected.clone().all(|event| order_of(event).reason == "STRATEGY_STOPPED"));
+    assert_eq!(rejected.count(), 2);
+    assert_eq!(bench.desk.gate().order(open).unwrap().status, OrderStatus::Cancelled);
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+}
+
+#[test]
+fn a_cancel_that_overtakes_its_order_ends_it_before_it_leaves() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    let cancel = CancelRequest { account: Name::intern(ACCOUNT), strategy: request.strategy, client_order_id: id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    let events = bench.submit(request);
+    assert_eq!(types(&events), [EventType::OrderRejected]);
+    assert_eq!(order_of(&events[0]).reason, "CANCELLED_EARLY");
+    let request = bench.request(10);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted), "others are not held back");
+}
+
+#[test]
+fn a_cancel_that_cannot_be_taken_is_answered() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let signal = bench.signal(SignalType::Long);
+    let id = order_of(&bench.settle(signal)[2]).client_order_id;
+    let cancel =
+        CancelRequest { account: Name::intern(ACCOUNT), strategy: Name::intern(STRATEGY), client_order_id: id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    let answer = bench.router.mailbox(bench.all).pop().unwrap();
+    assert_eq!(answer.event_type, EventType::OrderCancelRejected);
+    assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("ORDER_FINAL"));
+}
+
+#[test]
+fn a_fill_that_the_log_cannot_take_is_booked_before_anything_new_leaves() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let open = order_of(&bench.submit(request)[1]).client_order_id;
+    let outcome = VenueOutcome::Filled {
+        trade_id: 77,
+        price: 5_990_000,
+        size: 10,
+        fee: 0,
+        fee_currency: Name::intern("USDT"),
+        liquidity: crate::order::Liquidity::Maker,
+    };
+    let report = VenueReport { client_order_id: open, venue_order_id: String::new(), outcome, ts_venue_ns: 5 };
+    // As `on_report` keeps it when an append fails.
+    bench.desk.unbooked.push(report);
+    bench.desk.begin_reconciling();
+    let request = bench.request(10);
+    assert!(!bench.desk.reconcile_with_paper(&mut bench.router, bench.now_ns), "not while a fill waits");
+    assert_eq!(order_of(&bench.submit(request)[0]).reason, "RECONCILING");
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.gate().order(open).unwrap().status, OrderStatus::Filled);
+    assert_eq!(bench.desk.gate().fills().len(), 1);
+    let request = bench.request(10);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
 }

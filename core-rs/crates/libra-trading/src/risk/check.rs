@@ -10,6 +10,9 @@ use crate::order::{OrderRequest, OrderType, TimeInForce};
 use super::code::{Rejection, RiskCode};
 use super::limits::{InstrumentLimits, RiskLimits};
 
+/// A quote's time may be ahead of the clock by so much, not more.
+const CLOCK_SKEW_NS: i64 = 1_000_000_000;
+
 /// The market that an order is checked against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Market {
@@ -115,7 +118,8 @@ fn check_market(
     }
     if let Some(most) = limits.max_quote_age_ns {
         let age = now_ns.saturating_sub(market.ts_ns);
-        if age > most {
+        // A quote of the future tells nothing about its age: its source's clock, or ours, is wrong.
+        if age > most || age < -CLOCK_SKEW_NS {
             return Err(Rejection::units(RiskCode::StaleMarket, most.into(), age.into(), 9));
         }
     }
@@ -245,5 +249,44 @@ pub(crate) fn hold(instrument: &Instrument, buy: bool, price: i64, remaining: i6
         }
         (ContractKind::Spot, false) => base_amount(instrument, remaining),
         _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libra_kernel::Name;
+
+    use super::*;
+    use crate::instrument::tests::btc;
+    use crate::order::OrderSide;
+
+    #[test]
+    fn a_quote_of_the_future_is_stale() {
+        const NOW_NS: i64 = 1_700_000_000_000_000_000;
+        let name = Name::intern("test");
+        let request = OrderRequest {
+            request_id: 1,
+            signal_id: 0,
+            account: name,
+            strategy: name,
+            instrument: btc().id,
+            side: OrderSide::Buy,
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Ioc,
+            size: 10,
+            price: 0,
+            deadline_ns: 0,
+            ts_origin_ns: 0,
+        };
+        let limits = RiskLimits { max_quote_age_ns: Some(5 * CLOCK_SKEW_NS), ..RiskLimits::default() };
+        let outcome = |ahead_ns: i64| {
+            let market = Market { bid: 100, ask: 110, ts_ns: NOW_NS.saturating_add(ahead_ns) };
+            check_market(NOW_NS, &request, &btc(), market, &limits).map_err(|refused| refused.code)
+        };
+        assert_eq!(outcome(CLOCK_SKEW_NS), Ok(()));
+        for ahead_ns in [CLOCK_SKEW_NS + 1, 1_800 * CLOCK_SKEW_NS, i64::MAX, -5 * CLOCK_SKEW_NS - 1] {
+            assert_eq!(outcome(ahead_ns), Err(RiskCode::StaleMarket), "{ahead_ns}");
+        }
+        assert_eq!(outcome(-5 * CLOCK_SKEW_NS), Ok(()));
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! For each event it first shows the market to the paper venues, then hands their reports over, then the event: so an
 //! order never fills against a market older than what caused it, and a fill never comes after a later price.
+//!
+//! What keeps the feed itself going (snapshots of lost books, counters, its edge's overflow) is looked after by time, so
+//! it is not forgotten where the sources lag. A panic in a source ends the feed, and is told as a fatal problem.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -19,6 +24,8 @@ use crate::paper::PaperVenue;
 
 /// The thread looks at its sources at least so often, to notice a stop and to flush its edge.
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
+/// It looks after itself so often, also where a source is always due.
+const UPKEEP_EVERY_NS: i64 = 50_000_000;
 
 /// What the thread says about itself.
 #[derive(Default)]
@@ -26,6 +33,7 @@ struct Status {
     counters: Vec<SourceCounters>,
     problems: Vec<Problem>,
     ended: bool,
+    failed: bool,
     /// Instruments whose book some consumer lost.
     lost_books: Vec<Name>,
 }
@@ -48,9 +56,21 @@ impl Feed {
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Mutex::new(Status::default()));
         let counters = edge.counters();
-        let mut player =
-            Player { sources, venues, edge, stop: stop.clone(), status: status.clone(), reports: Vec::new() };
-        let thread = std::thread::Builder::new().name("libra-feed".into()).spawn(move || player.play())?;
+        let mut player = Player {
+            sources,
+            venues,
+            edge,
+            stop: stop.clone(),
+            status: status.clone(),
+            reports: Vec::new(),
+            asked: None,
+        };
+        let thread = std::thread::Builder::new().name("libra-feed".into()).spawn(move || {
+            // What the player leaves is only told about and taken down after a panic, never played on.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| player.play())) {
+                player.fail(&*panic);
+            }
+        })?;
         Ok(Feed { stop, status, edge: counters, thread: Some(thread) })
     }
 
@@ -74,16 +94,22 @@ impl Feed {
         self.status().lost_books.extend(instruments);
     }
 
-    /// True when all sources have ended; what they gave may still stand in the edge.
+    /// True when all sources have ended, or the feed has failed; what they gave may still stand in the edge.
     pub fn has_ended(&self) -> bool {
         self.status().ended
+    }
+
+    /// True when a panic ended the thread: nothing more comes from its sources, and no venue's time goes on. A fatal
+    /// problem tells why.
+    pub fn has_failed(&self) -> bool {
+        self.status().failed
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the thread; what it has handed over still stands in the edge.
+    /// Ends the thread; what it has sent, all of it, still stands in the edge.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
@@ -111,38 +137,76 @@ struct Player {
     stop: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
     reports: Vec<VenueReport>,
+    /// The rank of the source that is being asked for something.
+    asked: Option<usize>,
 }
 
 impl Player {
     fn play(&mut self) {
-        let mut next_status_ns = 0;
+        let mut next_upkeep_ns = 0;
         while !self.stop.load(Ordering::Acquire) {
             let now_ns = wall_ns();
             let due_ns = self.next_source_ns();
+            if now_ns >= next_upkeep_ns {
+                next_upkeep_ns = now_ns.saturating_add(UPKEEP_EVERY_NS);
+                self.look_after(due_ns.is_none());
+            }
             if let Some((ts_ns, rank)) = due_ns.filter(|(ts_ns, _)| *ts_ns <= now_ns) {
                 self.play_one(rank, now_ns.max(ts_ns));
             } else {
                 self.advance_venues(now_ns);
                 self.edge.flush();
-                self.ask_for_snapshots();
-                if now_ns >= next_status_ns {
-                    next_status_ns = now_ns + 50_000_000;
-                    self.report_status(due_ns.is_none());
-                }
                 self.sleep_until(due_ns.map(|(ts_ns, _)| ts_ns));
             }
         }
         let ended = self.next_source_ns().is_none();
-        self.report_status(ended);
+        self.look_after(ended);
+    }
+
+    fn look_after(&mut self, sources_ended: bool) {
+        // The consumer sees what stands in the edge, not what still waits in front of it.
+        let all_sent = self.edge.flush();
+        self.ask_for_snapshots();
+        self.report_status(sources_ended && all_sent);
+    }
+
+    /// The end after a panic.
+    fn fail(mut self, panic: &(dyn Any + Send)) {
+        let what = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (None, Some(text)) => text.as_str(),
+            (None, None) => "no text",
+        };
+        let place = self.asked.map_or("feed".to_owned(), |rank| format!("feed, source {}", rank + 1));
+        let message = format!("panicked, so the feed has ended with all its sources: {what}");
+        // The other sources still have their counters to tell; a source that panics again has nothing to add.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.report_status(false)));
+        let Player { status, edge, .. } = self;
+        // Hands over what waits before the end is told.
+        drop(edge);
+        let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.problems.push(Problem { place, message, fatal: true });
+        status.failed = true;
+        status.ended = true;
     }
 
     fn next_source_ns(&mut self) -> Option<(i64, usize)> {
-        let sources = self.sources.iter_mut().enumerate();
-        sources.filter_map(|(rank, source)| Some((source.peek_ts_ns()?, rank))).min()
+        let mut first = None;
+        for (rank, source) in self.sources.iter_mut().enumerate() {
+            self.asked = Some(rank);
+            if let Some(ts_ns) = source.peek_ts_ns() {
+                first = Some(first.map_or((ts_ns, rank), |first| (ts_ns, rank).min(first)));
+            }
+        }
+        self.asked = None;
+        first
     }
 
     fn play_one(&mut self, rank: usize, now_ns: i64) {
-        let Some(mut event) = self.sources[rank].next() else { return };
+        self.asked = Some(rank);
+        let event = self.sources[rank].next();
+        self.asked = None;
+        let Some(mut event) = event else { return };
         event.ts_ns = now_ns;
         for (_, venue) in &self.venues {
             venue.lock().unwrap_or_else(PoisonError::into_inner).on_market(&event);
@@ -189,3 +253,6 @@ impl Player {
         status.ended = ended;
     }
 }
+
+#[cfg(test)]
+mod tests;
