@@ -437,7 +437,7 @@ def test_how_long_handlers_take_changes_nothing(stage):
     def one(work_s):
         class Slow(Actor):
             async def on_quote(self, quote):
-                time.sleep(work_s)  # noqa: ASYNC251 - the loop is to be held up
+                time.sleep(work_s)
                 self.emit(EventType.BAR, {"of": self.name})
 
         class Fan(Actor):
@@ -445,7 +445,7 @@ def test_how_long_handlers_take_changes_nothing(stage):
                 self.subscribe(EventType.BAR)
 
             async def on_event(self, event):
-                time.sleep(work_s)  # noqa: ASYNC251 - the loop is to be held up
+                time.sleep(work_s)
                 for n in range(20):
                     self.emit(EventType.SIGNAL, {"n": n})
 
