@@ -1,4 +1,4 @@
-"""The command line as a user runs it: real processes of `libra`, profiles and strategy files in a test's folder."""
+"""The command line as a user runs it: real processes of `libra`, profiles and strategies in a folder of the test."""
 
 import json
 import os

@@ -7,6 +7,16 @@ import time
 import pytest
 
 READY = 'def on_start(self):\n    self.log.warning("ready")\n\n'
+TRADES = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    self.submit(quote.symbol, OrderSide.BUY if self.n % 2 else OrderSide.SELL, "0.010")
+    if self.n == 25:
+        self.log.warning("ready")
+"""
 
 
 def start(shell, body, *, account="", clock="live", arguments=()):
@@ -19,8 +29,7 @@ def start(shell, body, *, account="", clock="live", arguments=()):
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_prints_the_summary_and_exits_0(shell, which):
-    running = shell.start("run", "paper", "--json")
-    time.sleep(1.5)
+    running = start(shell, TRADES, arguments=["--json"])
     began = time.monotonic()
     running.signal(which)
     ended = running.end()
@@ -32,8 +41,7 @@ def test_a_signal_drains_prints_the_summary_and_exits_0(shell, which):
 
 
 def test_without_json_the_summary_is_for_people(shell):
-    running = shell.start("run", "paper")
-    time.sleep(1.0)
+    running = start(shell, TRADES)
     running.signal(signal.SIGINT)
     ended = running.end()
     assert ended.code == 0
@@ -44,8 +52,7 @@ def test_without_json_the_summary_is_for_people(shell):
 
 @pytest.mark.parametrize("gap_s", [0.0, 0.002, 0.02, 0.1, 0.25])
 def test_one_ctrl_c_that_is_delivered_twice_counts_once(shell, gap_s):
-    running = shell.start("run", "paper", "--json")
-    time.sleep(1.0)
+    running = start(shell, TRADES, arguments=["--json"])
     running.signal(signal.SIGINT)
     time.sleep(gap_s)
     if running.process.poll() is None:
@@ -135,9 +142,7 @@ def test_a_second_ctrl_c_half_a_second_later_ends_at_once(shell):
 
 
 def test_a_simulated_run_is_drained_by_a_signal_too(shell):
-    profile = shell.profile(clock="simulated")
-    running = shell.start("run", profile, "--speed", "1", "--json")
-    time.sleep(1.2)
+    running = start(shell, TRADES, clock="simulated", arguments=["--speed", "1", "--json"])
     running.signal(signal.SIGINT)
     ended = running.end()
     assert ended.code == 0, ended.err

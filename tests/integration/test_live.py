@@ -75,7 +75,7 @@ level_size = "0.5"
     ended = shell.run("run", shell.profile(path, market=market), "--duration", "3", "--json")
     summary = ended.summary
     assert summary["errors"] == 0, ended.err
-    assert ended.code in (0, 1)
+    assert ended.code == 0, "a backlog of market data is no failure"
     market_data = summary["lanes"]["MARKET_DATA"]
     events = summary["events"]
     assert events["QUOTE"] > 20_000

@@ -33,7 +33,7 @@ def last_quotes(files):
 
 
 class Book:
-    """One position, by average cost: a partial close takes its share of the cost, rounded to zero at 12 decimals."""
+    """A position by average cost: a partial close takes its share of the cost, rounded toward zero at 12 decimals."""
 
     def __init__(self):
         self.size = self.cost = self.realised = self.fees = Fraction(0)

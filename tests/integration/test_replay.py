@@ -89,11 +89,8 @@ def test_there_are_fills_on_both_sides_and_partial_ones(shared, runs, venue):
     assert {"BUY", "SELL"} <= set(fills["side"].to_pylist())
     sizes = dict(zip(orders["client_order_id"].to_pylist(), orders["size"].to_pylist(), strict=True))
     of_order = Counter(fills["client_order_id"].to_pylist())
-    partial = [
-        order_id
-        for order_id, size in zip(fills["client_order_id"].to_pylist(), fills["size"].to_pylist(), strict=True)
-        if size < sizes[order_id]
-    ]
+    filled = zip(fills["client_order_id"].to_pylist(), fills["size"].to_pylist(), strict=True)
+    partial = [order_id for order_id, size in filled if size < sizes[order_id]]
     assert len(partial) > 10
     assert max(of_order.values()) > 1
     assert summary["events"]["ORDER_PARTIALLY_FILLED"] > 10

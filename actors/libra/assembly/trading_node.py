@@ -223,7 +223,7 @@ class TradingNode(Node):
 
     def _flush(self) -> None:
         for strategy in self.settings.strategies:
-            if strategy.name not in self._outcome.failed:
+            if strategy.name not in self.failed:
                 self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
         for account in self.accounts.values():
             account.note_equity()

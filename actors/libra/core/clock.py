@@ -5,15 +5,17 @@ In a live node it shows the wall clock; in a simulated one the time of the run, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from libra_core import NodeCore
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "Sleepers"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,3 +50,61 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Suspend the calling handler for so long on this clock; events for its actor wait meanwhile."""
         await self._sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sleeper:
+    slot: int
+    future: asyncio.Future[Any]
+    when_due: BaseException | None
+
+
+class Sleepers:
+    """What a node's actors have suspended on its clock: handlers that sleep, and those that wait for a reply.
+
+    Args:
+        core: The node's native side, which keeps the times.
+    """
+
+    def __init__(self, core: NodeCore) -> None:
+        self._core = core
+        self._by_timer: dict[int, _Sleeper] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_timer)
+
+    def has(self, slot: int) -> bool:
+        """True while something of this actor sleeps."""
+        return any(sleeper.slot == slot for sleeper in self._by_timer.values())
+
+    def lie_down(
+        self, slot: int, future: asyncio.Future[Any], seconds: float, when_due: BaseException | None = None
+    ) -> int:
+        """Wake ``future`` after so many seconds on the clock, by ``when_due`` where that is given. Gives a timer."""
+        timer: int = self._core.set_timer(slot, round(seconds * 1e9), 0, True)  # noqa: FBT003
+        self._by_timer[timer] = _Sleeper(slot, future, when_due)
+        return timer
+
+    def get_up(self, timer: int) -> None:
+        """What a sleeper waited for is there before its time: from now on it counts as awake."""
+        sleeper = self._by_timer.pop(timer, None)
+        if sleeper is not None:
+            self._core.cancel_sleeper(sleeper.slot, timer)
+
+    def wake(self, timers: list[int]) -> None:
+        """The time of these has come."""
+        for timer in timers:
+            sleeper = self._by_timer.pop(timer, None)
+            if sleeper is None or sleeper.future.done():
+                continue
+            if sleeper.when_due is None:
+                sleeper.future.set_result(None)
+            else:
+                sleeper.future.set_exception(sleeper.when_due)
+
+    def cancel(self, slot: int) -> None:
+        """Cancel what an instance that is no more left sleeping; its timers have ended."""
+        for timer, sleeper in list(self._by_timer.items()):
+            if sleeper.slot == slot:
+                del self._by_timer[timer]
+                sleeper.future.cancel()

@@ -38,8 +38,8 @@ class Ask:
 
     Attributes:
         message: What is asked.
-        settled: Called when the reply is there, before whoever waits for it runs: in simulated time nothing may come
-            in meanwhile.
+        settled: Called when the reply is there, before whoever waits for it runs: in simulated time nothing new may
+            come in meanwhile.
     """
 
     __slots__ = ("_reply", "message", "settled")

@@ -1,7 +1,7 @@
 """Supervision: what happens to an actor whose hook raised.
 
-One for one: only the actor that failed is started anew, as a fresh instance, after a wait that doubles each time.
-When it fails more often than its intensity allows within the period, it is given up: it ends as ``failed``.
+One for one: only the actor that failed is started anew, as a fresh instance, after a wait that doubles with each
+failure. When it fails more often than its intensity allows within the period, it is given up: it ends as ``failed``.
 """
 
 from __future__ import annotations

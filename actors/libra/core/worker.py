@@ -19,8 +19,8 @@ _RESUME_EVENTS = 256
 class Worker:
     """The task of one actor.
 
-    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker goes on with it
-    for a bounded number of events, then the node's own loop has it back.
+    While a handler is suspended, the native side leaves the actor alone; when it ends, the worker goes on with the
+    actor for a bounded number of events, then the node's own loop has it back.
 
     Args:
         core: The node's native side.

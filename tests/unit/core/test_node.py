@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,14 @@ class Counter(Actor):
         self.record.append(quote)
 
 
-def fds():
-    return len(os.listdir("/proc/self/fd"))
+def count(kind):
+    """Descriptors (``fd``) or threads (``task``) of this process."""
+    return len(list(Path(f"/proc/self/{kind}").iterdir()))
+
+
+def interrupt_myself():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
 
 
 def ended(predicate, within_s=3.0):
@@ -51,15 +58,15 @@ def test_many_nodes_in_one_process_leave_no_thread_and_no_descriptor(stage):
     assert one(True) == 2
     assert one(False) == 0
     gc.collect()
-    threads, open_fds = threading.active_count(), fds()
-    native = len(os.listdir("/proc/self/task"))
+    threads, open_fds = threading.active_count(), count("fd")
+    native = count("task")
     for _ in range(10):
         one(True)
         one(False)
     gc.collect()
     assert threading.active_count() == threads
-    assert ended(lambda: len(os.listdir("/proc/self/task")) <= native)
-    assert fds() <= open_fds
+    assert ended(lambda: count("task") <= native)
+    assert count("fd") <= open_fds
 
 
 def test_a_node_runs_once(stage):
@@ -226,8 +233,7 @@ def test_signals_are_given_back_half_a_second_after_the_one_that_stopped_the_nod
         assert set_up.run().why == "stop"
     time.sleep(0.6)
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        interrupt_myself()
 
 
 def test_a_node_that_no_signal_stopped_gives_them_back_at_once(stage):
@@ -236,8 +242,7 @@ def test_a_node_that_no_signal_stopped_gives_them_back_at_once(stage):
     set_up.add("actor", Actor)
     set_up.run()
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        interrupt_myself()
 
 
 def test_a_handler_that_never_ends_is_cancelled_and_named_when_the_node_stops(stage, caplog):
@@ -419,8 +424,7 @@ def test_a_node_in_a_thread_takes_no_signals(stage):
     thread.start()
     time.sleep(0.1)
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(1)
+        interrupt_myself()
     set_up.node.stop()
     thread.join(5)
     assert outcomes[0].why == "stop"
