@@ -522,7 +522,7 @@ impl AccountGroup {
         Ok(self.with(py, |desk, _, _| desk.gate().order(id).map(|order| view(desk, order))))
     }
 
-    /// All orders and refused requests, in the order of the log.
+    /// All orders, and the last 1,000 refused requests, in the order of the log.
     fn orders(&self, py: Python<'_>) -> Vec<PyOrder> {
         self.with(py, |desk, _, _| desk.gate().orders().map(|order| view(desk, order)).collect())
     }
@@ -655,11 +655,8 @@ impl AccountGroup {
     /// The state of orders: name to count, refused requests among them.
     fn order_states(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, u64> {
         self.with(py, |desk, _, _| {
-            let mut states = std::collections::BTreeMap::new();
-            for order in desk.gate().orders() {
-                *states.entry(trading::status_name(order.status)).or_default() += 1;
-            }
-            states
+            let counts = desk.gate().order_counts().into_iter();
+            counts.map(|(status, count)| (trading::status_name(status), count)).collect()
         })
     }
 

@@ -36,7 +36,11 @@ impl Desk {
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
-        self.gate.on_time(now_ns);
+        for order in self.gate.on_time(now_ns) {
+            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
+            self.published += 1;
+            self.publish_order(router, now_ns, self.sources.risk, order);
+        }
         self.book_again(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
@@ -109,17 +113,21 @@ impl Desk {
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 if let Some(why) = self.ended_early(&approval, request) {
-                    self.gate.release(&approval);
-                    self.reject(router, now_ns, event, request, &why);
+                    if let Some(why) = self.gate.release(now_ns, &approval, why) {
+                        self.reject(router, now_ns, event, request, &why);
+                    }
                     return router.acknowledge(event);
                 }
                 let id = approval.client_order_id();
                 let approved = Approved { request: request.clone(), approval: approval.clone() };
                 let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
+                self.causes.insert(id, Cause { trace_id: child.trace_id, span_id: child.span_id });
                 if !router.publish(child) {
-                    self.gate.release(&approval);
-                    let rejection = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
-                    self.reject(router, now_ns, event, request, &rejection);
+                    let why = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
+                    if let Some(rejection) = self.gate.release(now_ns, &approval, why) {
+                        self.reject(router, now_ns, event, request, &rejection);
+                        router.acknowledge(event);
+                    }
                 }
             }
             Err(rejection) => {
@@ -136,14 +144,23 @@ impl Desk {
             return;
         }
         if let Some(why) = self.ended_early(&approved.approval, &approved.request) {
-            self.gate.release(&approved.approval);
-            return self.reject(router, now_ns, event, &approved.request, &why);
+            // Where it holds nothing any more, its outcome was told.
+            if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
+                self.reject(router, now_ns, event, &approved.request, &why);
+            }
+            return;
         }
+        let (id, held) = (approved.approval.client_order_id(), self.gate.holds(&approved.approval));
         let order = match self.gate.spend(now_ns, &approved.approval) {
             Ok(order) => order,
-            Err(rejection) => return self.reject(router, now_ns, event, &approved.request, &rejection),
+            Err(rejection) => {
+                // What became of a request is told once: when its approval lapsed, or by the one that replaced this one.
+                if held || !self.gate.knows(id) {
+                    self.reject(router, now_ns, event, &approved.request, &rejection);
+                }
+                return;
+            }
         };
-        let id = order.client_order_id;
         self.causes.insert(id, Cause { trace_id: event.trace_id, span_id: event.span_id });
         router.acknowledge(event);
         self.publish_order(router, now_ns, self.sources.execution, order.clone());
@@ -370,6 +387,7 @@ impl Desk {
             }),
         };
         if order.status == OrderStatus::Rejected {
+            self.causes.remove(&order.client_order_id);
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

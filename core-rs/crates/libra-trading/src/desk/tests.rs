@@ -68,7 +68,10 @@ impl Bench {
     }
 
     fn new(link: Link) -> Bench {
-        Bench::open(config(link, LogConfig::Memory, RiskLimits::default()), 1).0
+        let (mut bench, _) = Bench::open(config(link, LogConfig::Memory, RiskLimits::default()), 1);
+        // As a gateway outside says when it is connected.
+        bench.desk.gate.set_reconciling(false);
+        bench
     }
 
     fn quote(&mut self, bid: i64, ask: i64) {
@@ -216,6 +219,62 @@ fn a_refusal_is_an_order_event_with_its_code() {
     assert_eq!(types(&again), [EventType::OrderRejected]);
     assert_eq!(order_of(&again[0]).reason, "ORDER_RATE");
     assert_eq!(bench.desk.gate().fills().len(), 0);
+}
+
+#[test]
+fn a_lapsed_approval_is_told_once_and_never_sent() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let source = request.strategy;
+    let asked = Event::new(EventType::OrderRequest, source, bench.now_ns, Payload::shared(request.clone()));
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &asked);
+    let approved = bench.router.mailbox(bench.all).pop().unwrap();
+    assert_eq!(approved.event_type, EventType::OrderApproved);
+    // Execution is late: the approval lapses before it comes to it.
+    bench.now_ns += 1_100_000_000;
+    bench.desk.advance(&mut bench.router, bench.now_ns);
+    bench.desk.on_approved(&mut bench.router, bench.now_ns, &approved);
+    let told: Vec<_> = std::iter::from_fn(|| bench.router.mailbox(bench.all).pop()).collect();
+    assert_eq!(types(&told), [EventType::OrderRejected]);
+    assert_eq!((order_of(&told[0]).reason.as_str(), told[0].trace_id), ("EXPIRED", asked.trace_id));
+    assert_eq!(bench.desk.tally().rejections["EXPIRED"], 1);
+    assert!(bench.desk.causes.is_empty());
+    assert_eq!(bench.desk.gate().orders().count(), 1);
+
+    bench.quote(6_000_000, 6_000_010);
+    let again = bench.submit(request);
+    assert_eq!(types(&again), [EventType::OrderRejected]);
+    assert_eq!(order_of(&again[0]).reason, "EXPIRED");
+    assert_eq!(bench.desk.gate().open_orders().count(), 0);
+}
+
+#[test]
+fn a_request_that_execution_cannot_take_is_refused_for_good() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let full = bench.router.add_mailbox(Capacity::Shared(1));
+    bench.router.subscribe(full, EventType::OrderApproved, Name::NONE);
+    let second = bench.request(10);
+    let filler = Event::new(EventType::OrderApproved, second.strategy, bench.now_ns, Payload::Empty);
+    while bench.router.publish(filler.clone()) {}
+    while bench.router.mailbox(bench.all).pop().is_some() {}
+    let ask = |bench: &mut Bench| {
+        let event = Event::new(EventType::OrderRequest, second.strategy, bench.now_ns, Payload::shared(second.clone()));
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+        let events = std::iter::from_fn(|| bench.router.mailbox(bench.all).pop());
+        events
+            .filter(|event| event.event_type == EventType::OrderRejected)
+            .map(|e| order_of(&e).reason.clone())
+            .collect()
+    };
+    let reasons: Vec<String> = ask(&mut bench);
+    assert_eq!(reasons, ["STOPPING"]);
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+    while bench.router.mailbox(full).pop().is_some() {}
+    assert_eq!(ask(&mut bench), ["STOPPING"]);
+    assert_eq!(bench.desk.gate().stats().approved, 1);
+    assert_eq!(bench.desk.gate().orders().count(), 1);
 }
 
 #[test]

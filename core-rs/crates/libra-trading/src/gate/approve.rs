@@ -12,13 +12,14 @@ use super::{Gate, GateError, GateEvent, ids};
 
 impl Gate {
     /// Checks a request and sets its worst case aside until the approval is spent, released or out of time. A request
-    /// whose id is known gets its recorded outcome: the approval if it is unspent, the same rejection if it was refused,
-    /// `DUPLICATE_REQUEST` if its order exists. A first refusal is appended to the log.
+    /// whose id is known gets its recorded outcome: the approval if it is unspent, the same rejection if it was refused
+    /// (here, or when its approval was released or lapsed), `DUPLICATE_REQUEST` if its order exists. A first refusal is
+    /// appended to the log.
     #[inline]
     pub fn reserve(&mut self, now_ns: i64, request: &OrderRequest) -> Result<Approval, Rejection> {
         self.stats.requests += 1;
         if self.approvals.any_due(now_ns) {
-            self.on_time(now_ns);
+            self.lapse(now_ns);
         }
         let id = ids::derive(self.account_hash, request.request_id);
         let content = content_hash(request);
@@ -75,6 +76,13 @@ impl Gate {
                     let detail = format!("{id} is {:?}", entry.order.status);
                     Rejection::new(RiskCode::DuplicateRequest, detail)
                 }
+            });
+        }
+        if let Some(known) = self.state.refusals.get(id) {
+            return Some(match self.state.refusals.full(id) {
+                _ if known.content_hash != content_hash(request) => other_content(id),
+                Some(refusal) => (*refusal.rejection).clone(),
+                None => Rejection::new(known.code, "refused before"),
             });
         }
         // Approved under limits that are gone: checked anew, without its own reservation in the way.
@@ -176,29 +184,54 @@ impl Gate {
         self.state.breaches.first().map(|breach| breach.rejection())
     }
 
-    /// Gives an unspent approval back. False when it was spent, released or lapsed before.
-    pub fn release(&mut self, approval: &Approval) -> bool {
-        let id = approval.client_order_id;
-        if self.approvals.get(id).is_none_or(|slot| slot.approval != *approval) {
-            return false;
-        }
-        match self.approvals.remove(id) {
-            Some(slot) => {
-                self.unreserve(&slot);
-                self.stats.released += 1;
-                true
-            }
-            None => false,
-        }
+    /// True while `approval` is unspent and holds its reservation.
+    pub fn holds(&self, approval: &Approval) -> bool {
+        self.approvals.get(approval.client_order_id).is_some_and(|slot| slot.approval == *approval)
     }
 
-    /// Frees the reservations of approvals that are out of time. Their requests were never sent and are not known.
-    pub fn on_time(&mut self, now_ns: i64) {
-        if !self.approvals.any_due(now_ns) {
-            return;
+    /// True when the request of this id has an outcome in the log, or an approval that may still become one.
+    pub fn knows(&self, id: ClientOrderId) -> bool {
+        self.state.index.contains_key(&id.0)
+            || self.state.refusals.get(id).is_some()
+            || self.approvals.get(id).is_some()
+    }
+
+    /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval
+    /// was spent, released or lapsed before.
+    pub fn release(&mut self, now_ns: i64, approval: &Approval, why: Rejection) -> Option<Rejection> {
+        if !self.holds(approval) {
+            return None;
         }
-        while let Some(slot) = self.approvals.take_due(now_ns) {
+        let slot = self.approvals.remove(approval.client_order_id)?;
+        self.unreserve(&slot);
+        self.stats.released += 1;
+        Some(self.refuse(now_ns, &slot.request, why))
+    }
+
+    /// Ends approvals that are out of time: what they held is free, their requests are refused (`EXPIRED`) in the log.
+    /// Returns the refused orders that lapsed since the last call, each once, to be published.
+    #[must_use = "whoever asked has to learn that the request was refused"]
+    pub fn on_time(&mut self, now_ns: i64) -> Vec<Arc<Order>> {
+        if self.approvals.any_due(now_ns) {
+            self.lapse(now_ns);
+        }
+        std::mem::take(&mut self.lapsed)
+    }
+
+    #[cold]
+    fn lapse(&mut self, now_ns: i64) {
+        // With a log that fails nothing can be spent either: what cannot be recorded waits until it can.
+        while !self.log_failed
+            && let Some(slot) = self.approvals.take_due(now_ns)
+        {
+            match self.record_refusal(now_ns, &slot.request, expired(slot.approval.deadline_ns, now_ns)) {
+                Ok(order) => self.lapsed.push(order),
+                Err(_) if self.log_failed => return self.approvals.insert(slot),
+                // A text that no record holds: the intent would not have been taken either.
+                Err(_) => {}
+            }
             self.unreserve(&slot);
+            self.stats.rejected += 1;
             self.stats.lapsed += 1;
         }
     }
@@ -214,14 +247,26 @@ impl Gate {
     #[cold]
     fn refuse(&mut self, now_ns: i64, request: &OrderRequest, rejection: Rejection) -> Rejection {
         self.stats.rejected += 1;
-        let record = Record::Rejected { now_ns, request: request.clone(), rejection: rejection.clone() };
-        match self.commit(record) {
+        match self.record_refusal(now_ns, request, rejection.clone()) {
             Ok(_) => rejection,
-            Err(error) => {
-                let mut failed = log_failed(&error);
+            Err(mut failed) => {
                 failed.detail = format!("{}; the refusal was {rejection}", failed.detail);
                 failed
             }
+        }
+    }
+
+    fn record_refusal(
+        &mut self,
+        now_ns: i64,
+        request: &OrderRequest,
+        rejection: Rejection,
+    ) -> Result<Arc<Order>, Rejection> {
+        let record = Record::Rejected { now_ns, request: request.clone(), rejection };
+        match self.commit(record).map(|mut events| events.pop()) {
+            Ok(Some(GateEvent::Order(order))) => Ok(order),
+            Ok(_) => Err(Rejection::new(RiskCode::LogFailed, "the refusal was not booked")),
+            Err(error) => Err(log_failed(&error)),
         }
     }
 }
@@ -239,12 +284,4 @@ fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
 #[cold]
 pub(super) fn log_failed(error: &GateError) -> Rejection {
     Rejection::new(RiskCode::LogFailed, error.to_string())
-}
-
-#[cfg(test)]
-impl Gate {
-    /// True while `approval` is unspent and holds its reservation.
-    pub(super) fn holds(&self, approval: &Approval) -> bool {
-        self.approvals.get(approval.client_order_id).is_some_and(|slot| slot.approval == *approval)
-    }
 }

@@ -5,12 +5,14 @@
 //!    case aside;
 //! 2. [`Gate::spend`] turns that approval, once, into an intent in the log; only then may bytes leave;
 //! 3. [`Gate::on_report`] appends what the venue says, books it, and hands out what is to be published;
-//! 4. what the log holds is the account: a restart replays it and never sends again, it asks.
+//! 4. an approval that ends otherwise, released or out of time, ends in a refusal in the log: no request has two outcomes;
+//! 5. what the log holds is the account: a restart replays it and never sends again, it asks.
 //!
 //! Where things are:
 //!
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
+//! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `latch` — kill switch, loss limits, everything that stops new orders;
@@ -26,11 +28,12 @@ mod ids;
 mod latch;
 pub mod log;
 pub mod record;
+mod refusals;
 mod report;
 mod state;
 mod venue;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -199,6 +202,8 @@ pub struct Gate {
     validity_window_ns: i64,
     state: State,
     approvals: Approvals,
+    /// Refused because their approvals lapsed, and not handed out yet.
+    lapsed: Vec<Arc<Order>>,
     rate: RateWindow,
     log: Log,
     log_failed: bool,
@@ -252,6 +257,7 @@ impl Gate {
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
             state,
             approvals: Approvals::default(),
+            lapsed: Vec::new(),
             log,
             log_failed: false,
             stopping: None,
@@ -398,9 +404,31 @@ impl Gate {
         self.state.account.slot(instrument).map(|slot| self.state.desks[slot].market)
     }
 
-    /// Every order and every refused request, in the order of the log.
+    /// Every order, and the last 1,000 refused requests among them, in the order of the log.
     pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
-        self.state.entries.iter().map(|entry| &entry.order)
+        self.state.orders()
+    }
+
+    /// How many orders are in which state, every refused request of the log among the rejected.
+    pub fn order_counts(&self) -> BTreeMap<OrderStatus, u64> {
+        let mut counts = BTreeMap::new();
+        for entry in self.state.entries.iter().filter(|entry| entry.rejection.is_none()) {
+            *counts.entry(entry.order.status).or_default() += 1;
+        }
+        if self.rejected_requests() > 0 {
+            *counts.entry(OrderStatus::Rejected).or_default() += self.rejected_requests();
+        }
+        counts
+    }
+
+    /// How many requests the gate refused, over the whole log.
+    pub fn rejected_requests(&self) -> u64 {
+        self.state.refusals.total()
+    }
+
+    /// The same by the names of their codes.
+    pub fn refusals_by_code(&self) -> &BTreeMap<&'static str, u64> {
+        self.state.refusals.by_code()
     }
 
     fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
@@ -417,9 +445,9 @@ impl Gate {
         self.open_orders().filter(move |order| order.request.strategy == strategy)
     }
 
-    /// An order or a refused request.
+    /// An order, or a refused request that is among the last 1,000.
     pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
-        self.state.entry(id).map(|(_, entry)| &entry.order)
+        self.state.order(id)
     }
 
     /// Every fill, in the order of booking.

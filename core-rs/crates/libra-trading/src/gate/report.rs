@@ -50,9 +50,15 @@ impl State {
             return Verdict::Invalid;
         }
         let Some((index, entry)) = self.entry(report.client_order_id) else {
-            let works = matches!(report.outcome, VenueOutcome::Accepted | VenueOutcome::Filled { .. });
-            let told = self.unknown.contains(&report.client_order_id.0) && self.incident.is_some();
-            return if works && !told { Verdict::Apply } else { Verdict::Unknown };
+            if self.refusals.get(report.client_order_id).is_some() {
+                return match report.outcome {
+                    VenueOutcome::Filled { .. } => self.judge_stranger(report),
+                    VenueOutcome::Accepted => Verdict::Conflict,
+                    VenueOutcome::Rejected { .. } | VenueOutcome::CancelRejected { .. } => Verdict::Duplicate,
+                    _ => Verdict::Late,
+                };
+            }
+            return self.judge_stranger(report);
         };
         let status = entry.order.status;
         let ends = |end: OrderStatus| match status {
@@ -84,6 +90,17 @@ impl State {
         }
     }
 
+    /// A report of an order that the log does not know, or of a refused one.
+    fn judge_stranger(&self, report: &VenueReport) -> Verdict {
+        let id = report.client_order_id;
+        if self.refusals.full(id).is_some() {
+            return Verdict::Apply;
+        }
+        let works = matches!(report.outcome, VenueOutcome::Accepted | VenueOutcome::Filled { .. });
+        let told = self.unknown.contains(&id.0) && self.incident.is_some();
+        if works && !told { Verdict::Apply } else { Verdict::Unknown }
+    }
+
     /// Takes in a report that was judged [`Verdict::Apply`].
     pub(super) fn apply_report(
         &mut self,
@@ -92,7 +109,12 @@ impl State {
         events: &mut Vec<GateEvent>,
     ) -> Result<(), &'static str> {
         let id = report.client_order_id;
-        let Ok(index) = self.find(id) else {
+        let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
+        let known = match self.find(id) {
+            Err(_) if filled => self.adopt_refused(id)?,
+            found => found.ok(),
+        };
+        let Some(index) = known else {
             self.unknown.insert(id.0);
             self.raise(IncidentCode::UnknownOrder, id, "the venue has an order that the log does not know", events);
             return Ok(());

@@ -17,6 +17,7 @@ use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 use super::event::{GateEvent, Incident};
 use super::ids::{IdMap, IdSet, client_order_id};
 use super::record::Record;
+use super::refusals::{Refusal, Refusals};
 
 /// What the gate keeps of an instrument beside its position.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,7 +33,9 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub order: Arc<Order>,
-    /// Of an order that the gate refused.
+    /// Its place among all outcomes of the log.
+    pub ordinal: u64,
+    /// Of an order that the gate refused and that was executed nonetheless.
     pub rejection: Option<Box<Rejection>>,
     /// Its place in the account; only a refused order may lack it.
     pub instrument: Option<usize>,
@@ -53,7 +56,11 @@ pub(super) struct State {
     pub opened: bool,
     pub account: Account,
     pub desks: Vec<Desk>,
+    /// Every order that had an intent.
     pub entries: Vec<Entry>,
+    /// Every request that had none.
+    pub refusals: Refusals,
+    outcomes: u64,
     pub index: IdMap<u32>,
     /// Orders that are not final, in the order of their intents.
     pub open: BTreeSet<u32>,
@@ -72,6 +79,27 @@ impl State {
     pub fn entry(&self, id: ClientOrderId) -> Option<(usize, &Entry)> {
         let index = *self.index.get(&id.0)? as usize;
         Some((index, &self.entries[index]))
+    }
+
+    /// An order, or a refused request that is kept in full.
+    pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
+        match self.entry(id) {
+            Some((_, entry)) => Some(&entry.order),
+            None => self.refusals.full(id).map(|refusal| &refusal.order),
+        }
+    }
+
+    /// All of them, in the order of the log.
+    pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+        let (mut entries, mut refusals) = (self.entries.iter().peekable(), self.refusals.recent().peekable());
+        std::iter::from_fn(move || {
+            let entry = entries.peek().map_or(u64::MAX, |entry| entry.ordinal);
+            if refusals.peek().is_some_and(|refusal| refusal.ordinal < entry) {
+                refusals.next().map(|refusal| &refusal.order)
+            } else {
+                entries.next().map(|entry| &entry.order)
+            }
+        })
     }
 
     /// Takes in a record; `events` gets what is to be published. An error means that the record does not belong to this
@@ -102,15 +130,17 @@ impl State {
             }
             Record::Intent { now_ns, request, hold_price, window_end_ns } => {
                 let instrument = self.account.slot(request.instrument).ok_or("an order of an unknown instrument")?;
-                let index = self.push(*now_ns, request, None, Some(instrument), *hold_price, *window_end_ns)?;
+                let order = self.outcome(*now_ns, request, None)?;
+                let index = self.push(order, None, Some(instrument), *hold_price, *window_end_ns)?;
                 self.open.insert(index as u32);
                 self.rehold(index)?;
                 events.push(GateEvent::Order(self.entries[index].order.clone()));
             }
             Record::Rejected { now_ns, request, rejection } => {
-                let instrument = self.account.slot(request.instrument);
-                let index = self.push(*now_ns, request, Some(rejection), instrument, 0, 0)?;
-                events.push(GateEvent::Order(self.entries[index].order.clone()));
+                let order = self.outcome(*now_ns, request, Some(rejection))?;
+                events.push(GateEvent::Order(order.clone()));
+                let rejection = Box::new(rejection.clone());
+                self.refusals.insert(*now_ns, Refusal { order, rejection, ordinal: self.outcomes });
             }
             Record::Submitted { now_ns, client_order_id } => {
                 let index = self.find(*client_order_id)?;
@@ -174,21 +204,19 @@ impl State {
         order
     }
 
-    fn push(
+    /// The order that a request comes to: a new one, or a refused one.
+    fn outcome(
         &mut self,
         now_ns: i64,
         request: &OrderRequest,
         rejection: Option<&Rejection>,
-        instrument: Option<usize>,
-        hold_price: i64,
-        window_end_ns: i64,
-    ) -> Result<usize, &'static str> {
+    ) -> Result<Arc<Order>, &'static str> {
         let id = client_order_id(self.name, request.request_id);
-        let index = self.entries.len();
-        if self.index.insert(id.0, u32::try_from(index).map_err(|_| "too many orders")?).is_some() {
+        if self.index.contains_key(&id.0) || self.refusals.get(id).is_some() {
             return Err("a second outcome of one request");
         }
-        let order = Arc::new(Order {
+        self.outcomes += 1;
+        Ok(Arc::new(Order {
             client_order_id: id,
             venue_order_id: String::new(),
             request: request.clone(),
@@ -200,10 +228,31 @@ impl State {
             detail: rejection.map_or_else(String::new, Rejection::explanation),
             last_fill: None,
             ts_ns: now_ns,
-        });
+        }))
+    }
+
+    /// Makes an order of a refused request that the venue executed, to be booked. `None` when it is not kept in full.
+    pub(super) fn adopt_refused(&mut self, id: ClientOrderId) -> Result<Option<usize>, &'static str> {
+        let Some(Refusal { order, rejection, .. }) = self.refusals.take(id) else { return Ok(None) };
+        let instrument = self.account.slot(order.request.instrument);
+        self.outcomes += 1;
+        self.push(order, Some(rejection), instrument, 0, 0).map(Some)
+    }
+
+    fn push(
+        &mut self,
+        order: Arc<Order>,
+        rejection: Option<Box<Rejection>>,
+        instrument: Option<usize>,
+        hold_price: i64,
+        window_end_ns: i64,
+    ) -> Result<usize, &'static str> {
+        let index = self.entries.len();
+        self.index.insert(order.client_order_id.0, u32::try_from(index).map_err(|_| "too many orders")?);
         self.entries.push(Entry {
             order,
-            rejection: rejection.map(|r| Box::new(r.clone())),
+            ordinal: self.outcomes,
+            rejection,
             instrument,
             hold_price,
             open_size: 0,
@@ -255,6 +304,7 @@ impl State {
             let rejection = entry.rejection.as_ref().map(ToString::to_string).unwrap_or_default();
             digest.blob(rejection.as_bytes());
         }
+        self.refusals.digest(&mut digest);
         for fill in &self.fills {
             digest.i128(fill.client_order_id.0 as i128);
             digest.name(fill.instrument);

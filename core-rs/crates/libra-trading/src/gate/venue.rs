@@ -27,7 +27,10 @@ pub struct CancelIntent {
 impl Gate {
     /// The order's bytes left. Returns what is to be published; nothing when it was known or the venue was faster.
     pub fn mark_submitted(&mut self, now_ns: i64, id: ClientOrderId) -> Result<Vec<GateEvent>, GateError> {
-        let (_, entry) = self.state.entry(id).ok_or(GateError::UnknownOrder(id))?;
+        let Some((_, entry)) = self.state.entry(id) else {
+            let refused = self.state.refusals.get(id).is_some();
+            return if refused { Ok(Vec::new()) } else { Err(GateError::UnknownOrder(id)) };
+        };
         if entry.order.status != OrderStatus::New {
             return Ok(Vec::new());
         }
@@ -38,7 +41,10 @@ impl Gate {
     /// while stopping or reconciling.
     pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Result<CancelIntent, Rejection> {
         let Some((_, entry)) = self.state.entry(id) else {
-            return Err(Rejection::new(RiskCode::UnknownOrder, id.to_string()));
+            return Err(match self.state.refusals.get(id) {
+                Some(_) => Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", OrderStatus::Rejected)),
+                None => Rejection::new(RiskCode::UnknownOrder, id.to_string()),
+            });
         };
         if entry.order.status.is_final() {
             return Err(Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", entry.order.status)));
@@ -67,7 +73,7 @@ impl Gate {
     pub fn on_report(&mut self, now_ns: i64, report: &VenueReport) -> Result<Vec<GateEvent>, GateError> {
         let counter = match self.state.judge(report) {
             Verdict::Apply => {
-                if self.state.entry(report.client_order_id).is_none() {
+                if self.state.order(report.client_order_id).is_none() {
                     self.stats.unknown_orders += 1;
                 }
                 let mut events = self.commit(Record::Report { now_ns, report: clipped(report) })?;

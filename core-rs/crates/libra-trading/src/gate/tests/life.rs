@@ -124,8 +124,118 @@ fn an_approval_is_tested_again_when_it_is_spent() {
     gate.reserve(T0, &buy(5, 10)).unwrap();
     gate.stop_new_orders("drain");
     assert_eq!(gate.reserve(T0, &buy(6, 10)).unwrap_err().to_string(), "STOPPING: drain");
-    gate.on_time(T0 + SECOND + 1);
+    assert_eq!(gate.on_time(T0 + SECOND + 1).len(), 1);
     assert_eq!((gate.outstanding(), gate.reserved(linear().id)), (0, Some((10, 0))));
+}
+
+#[test]
+fn a_lapsed_approval_is_a_refusal_for_good() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let (lapsed, spent) = (gate.reserve(T0, &buy(1, 10)).unwrap(), gate.reserve(T0, &buy(2, 10)).unwrap());
+    let late = T0 + SECOND + 1;
+    assert_eq!(gate.spend(late, &spent).unwrap_err().code, RiskCode::Expired);
+    // Another request is the first to notice; whoever asked still learns of it, once.
+    assert!(gate.reserve(late, &buy(3, 1)).is_err());
+    let told = gate.on_time(late);
+    assert_eq!(told.iter().map(|order| order.client_order_id).collect::<Vec<_>>(), [lapsed.client_order_id()]);
+    assert_eq!((told[0].status, told[0].reason.as_str()), (OrderStatus::Rejected, "EXPIRED"));
+    assert!(gate.on_time(late).is_empty());
+    assert_eq!(gate.spend(late, &lapsed).unwrap_err().code, RiskCode::ApprovalInvalid);
+    assert_eq!((gate.outstanding(), gate.reserved(linear().id), gate.stats().lapsed), (0, Some((0, 0)), 1));
+    let digest = gate.state_digest();
+    let refused = gate.reserve(late, &buy(1, 10)).unwrap_err();
+    assert_eq!(refused.code, RiskCode::Expired);
+    drop(gate);
+    let (mut gate, _) = file.open(RiskLimits::default(), late);
+    assert_eq!(gate.state_digest(), digest);
+    assert_eq!(gate.reserve(late, &buy(1, 10)).unwrap_err(), refused, "in another process too");
+}
+
+#[test]
+fn an_approval_does_not_lapse_unrecorded() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let approval = gate.reserve(T0, &buy(1, 10)).unwrap();
+    gate.log.break_writes();
+    assert!(gate.on_time(T0 + SECOND + 1).is_empty());
+    assert!(gate.holds(&approval), "it waits for a log that can be written");
+    assert_eq!(gate.spend(T0 + SECOND + 1, &approval).unwrap_err().code, RiskCode::LogFailed);
+}
+
+#[test]
+fn refusals_are_counted_for_ever_and_kept_for_a_while() {
+    use crate::gate::refusals::{KEEP_NS, MAX_KNOWN, MAX_RECENT};
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let order = place(&mut gate, T0, &buy(1_000_000, 10)).unwrap();
+    let many = MAX_RECENT as u128 + 500;
+    let deadline_ns = T0 + 2 * KEEP_NS;
+    gate.reserve(T0, &OrderRequest { deadline_ns, ..buy(many, 1) }).unwrap_err();
+    for id in 0..many {
+        assert_eq!(gate.reserve(T0, &buy(id, 1)).unwrap_err().code, RiskCode::MinNotional);
+    }
+    assert_eq!(gate.orders().count(), MAX_RECENT + 1, "an order is kept whatever its age");
+    assert_eq!(gate.orders().next().unwrap().client_order_id, order);
+    assert_eq!(gate.orders().last().unwrap().request.request_id, many - 1);
+    assert_eq!((gate.rejected_requests(), gate.refusals_by_code()["MIN_NOTIONAL"]), (many as u64 + 1, many as u64 + 1));
+    let counts = [(OrderStatus::New, 1), (OrderStatus::Rejected, many as u64 + 1)];
+    assert_eq!(gate.order_counts().into_iter().collect::<Vec<_>>(), counts);
+    // Known by its code, and by what it asked for.
+    assert_eq!(gate.reserve(T0, &buy(0, 1)).unwrap_err().to_string(), "MIN_NOTIONAL: refused before");
+    assert_eq!(gate.reserve(T0, &buy(0, 10)).unwrap_err().code, RiskCode::DuplicateRequest);
+    assert_eq!(gate.cancel(T0, client_order_id(name("main"), 0)).unwrap_err().code, RiskCode::OrderFinal);
+
+    // An hour later one with a later deadline still is, and what came behind it.
+    let late = T0 + KEEP_NS + 1;
+    quote(&mut gate, late);
+    gate.reserve(late, &buy(many + 1, 1)).unwrap_err();
+    assert!(gate.knows(client_order_id(name("main"), 0)));
+    let digest = gate.state_digest();
+    drop(gate);
+    let (mut gate, _) = file.open(RiskLimits::default(), late);
+    assert_eq!((gate.state_digest(), gate.rejected_requests()), (digest, many as u64 + 2));
+    assert_eq!(gate.reserve(late, &buy(0, 1)).unwrap_err().to_string(), "MIN_NOTIONAL: refused before");
+
+    // Behind the deadline it is forgotten, and refused by its deadline.
+    gate.set_reconciling(false);
+    let later = deadline_ns + 1;
+    quote(&mut gate, later);
+    gate.reserve(later, &buy(many + 2, 1)).unwrap_err();
+    assert!(!gate.knows(client_order_id(name("main"), many)) && !gate.knows(client_order_id(name("main"), 0)));
+    let again = OrderRequest { deadline_ns, ..buy(many, 1) };
+    assert_eq!(gate.reserve(later, &again).unwrap_err().code, RiskCode::Expired);
+    let digest = gate.state_digest();
+    drop(gate);
+    assert_eq!(file.open(RiskLimits::default(), later).0.state_digest(), digest);
+
+    let mut gate = self::gate(RiskLimits::default());
+    for id in 0..MAX_KNOWN as u128 + 1 {
+        gate.reserve(T0, &buy(id, 1)).unwrap_err();
+    }
+    let known = |id| gate.knows(client_order_id(name("main"), id));
+    assert!(!known(0) && known(1) && known(MAX_KNOWN as u128));
+}
+
+#[test]
+fn an_execution_of_a_refused_request_is_booked_and_stops_new_orders() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    gate.reserve(T0, &buy(1, 1)).unwrap_err();
+    let id = client_order_id(name("main"), 1);
+    for outcome in [VenueOutcome::Accepted, cancelled(), VenueOutcome::NotFound] {
+        assert!(gate.on_report(T0, &report(id, outcome)).unwrap().is_empty());
+    }
+    let events = gate.on_report(T0, &filled(id, 1, PRICE, 1)).unwrap();
+    let incident = events.last().unwrap();
+    assert!(matches!(incident, GateEvent::Incident(incident) if incident.code == IncidentCode::FillAfterRejection));
+    assert!(gate.on_report(T0, &filled(id, 1, PRICE, 1)).unwrap().is_empty(), "once");
+    assert_eq!(gate.account().position(linear().id).unwrap().size, 1);
+    assert_eq!(gate.reserve(T0, &buy(1, 1)).unwrap_err().code, RiskCode::MinNotional, "its outcome stays");
+    assert_eq!((gate.orders().count(), gate.order_counts()[&OrderStatus::Rejected]), (1, 1));
+    let digest = gate.state_digest();
+    drop(gate);
+    assert_eq!(file.open(RiskLimits::default(), T0).0.state_digest(), digest);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::order::OrderStatus;
-use crate::risk::InstrumentLimits;
+use crate::risk::{InstrumentLimits, RiskCode};
 
 const MAX_POSITION: i64 = 60;
 
@@ -89,6 +89,10 @@ struct Model {
     approvals: Vec<(Approval, i64, i64)>,
     /// Every order that `spend` ever gave out, over all restarts.
     sent: BTreeMap<ClientOrderId, Sent>,
+    /// Every request that was ever refused, at once, by its approval's end or when it was to be sent.
+    refused: BTreeSet<ClientOrderId>,
+    /// Lapsed ones that were handed out.
+    told: BTreeSet<ClientOrderId>,
     next_trade: u64,
 }
 
@@ -122,6 +126,16 @@ impl Model {
                 if self.sent.contains_key(&id) {
                     prop_assert!(outcome.is_err(), "approved after it was sent");
                 }
+                if self.refused.contains(&id) {
+                    prop_assert!(outcome.is_err(), "approved after it was refused");
+                }
+                if outcome.is_err() {
+                    prop_assert!(self.gate().knows(id), "refused and not in the log");
+                    // Other content under the id of an unspent approval refuses that content, not the approval.
+                    if self.gate().order(id).is_some_and(|order| order.status == OrderStatus::Rejected) {
+                        self.refused.insert(id);
+                    }
+                }
                 if let Ok(approval) = outcome {
                     self.approvals.retain(|(other, ..)| other.client_order_id() != id);
                     self.approvals.push((approval, request.side.sign(), request.size));
@@ -133,8 +147,14 @@ impl Model {
                 }
                 // Kept, so that it is tried again.
                 let (approval, sign, size) = self.approvals[which % self.approvals.len()].clone();
-                if let Ok(order) = self.gate().spend(now, &approval) {
+                let held = self.gate().holds(&approval);
+                let spent = self.gate().spend(now, &approval);
+                if held && spent.is_err() {
+                    self.refused.insert(approval.client_order_id());
+                }
+                if let Ok(order) = spent {
                     let id = order.client_order_id;
+                    prop_assert!(!self.refused.contains(&id), "sent after it was refused");
                     let before = self.sent.insert(id, Sent { sign, size, fills: Vec::new() });
                     prop_assert!(before.is_none(), "sent twice: {id}");
                     prop_assert_eq!((order.request.size, order.request.side.sign()), (size, sign));
@@ -145,7 +165,10 @@ impl Model {
                 if !self.approvals.is_empty() {
                     let index = which % self.approvals.len();
                     let (approval, ..) = self.approvals.swap_remove(index);
-                    self.gate().release(&approval);
+                    let why = Rejection::new(RiskCode::Stopping, "model");
+                    if self.gate().release(now, &approval, why).is_some() {
+                        self.refused.insert(approval.client_order_id());
+                    }
                 }
             }
             Step::Submitted { which } => {
@@ -203,7 +226,10 @@ impl Model {
             Step::Wait { seconds } => {
                 self.now_ns += seconds * 7 * SECOND;
                 let now = self.now_ns;
-                self.gate().on_time(now);
+                for order in self.gate().on_time(now) {
+                    self.refused.insert(order.client_order_id);
+                    prop_assert!(self.told.insert(order.client_order_id), "told twice");
+                }
                 quote(self.gate(), now);
             }
             Step::Crash { torn } => self.crash(torn)?,
@@ -292,8 +318,16 @@ fn fill_size(report: &VenueReport) -> i64 {
 fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let file = TempLog::new();
     let (gate, _) = file.open(limits(), T0);
-    let mut model =
-        Model { file, gate: Some(gate), now_ns: T0, approvals: Vec::new(), sent: BTreeMap::new(), next_trade: 1 };
+    let mut model = Model {
+        file,
+        gate: Some(gate),
+        now_ns: T0,
+        approvals: Vec::new(),
+        sent: BTreeMap::new(),
+        refused: BTreeSet::new(),
+        told: BTreeSet::new(),
+        next_trade: 1,
+    };
     let mut late = false;
     for step in steps {
         if let Step::Fill { which, .. } = step

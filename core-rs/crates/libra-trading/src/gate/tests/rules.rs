@@ -82,8 +82,10 @@ fn positions_count_open_orders_and_approvals_as_filled() {
     assert_eq!(gate.reserved(linear().id), Some((60, 0)));
     assert_eq!(refused(&mut gate, &sell(5, 141)), "POSITION_LIMIT: limit 0.100, value 0.101");
     gate.reserve(T0, &sell(6, 140)).unwrap();
-    assert!(gate.release(&approval));
-    assert!(!gate.release(&approval));
+    let why = || Rejection::new(RiskCode::Stopping, "queue");
+    assert_eq!(gate.release(T0, &approval, why()), Some(why()));
+    assert_eq!(gate.release(T0, &approval, why()), None);
+    assert_eq!(refused(&mut gate, &buy(3, 30)), "STOPPING: queue", "for good");
     gate.reserve(T0, &buy(7, 30)).unwrap();
 }
 
