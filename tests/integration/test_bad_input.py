@@ -335,7 +335,7 @@ def on_quote(self, quote):
     summary = ended.summary
     assert summary["failed"] == ["mine"]
     assert summary["errors"] == 4
-    assert summary["orders"] == {"CANCELLED": 11}
+    assert summary["orders"] == {"CANCELLED": 11, "REJECTED": 1}
     assert summary["rejections"] == {"STRATEGY_STOPPED": 1}, "the last one was on its way: it never leaves"
     assert (summary["events"]["ORDER_NEW"], summary["events"]["ORDER_REJECTED"]) == (11, 1)
     assert summary["events"]["STRATEGY_STOPPED"] == 1
@@ -360,7 +360,7 @@ def test_one_failing_strategy_leaves_the_other_its_orders(shell):
     ended = shell.start("run", profile, "--speed", "max", "--duration", "10", "--json").end()
     assert ended.code == 1
     assert ended.summary["failed"] == ["mine"]
-    assert ended.summary["orders"] == {"ACCEPTED": 1, "CANCELLED": 3}
+    assert ended.summary["orders"] == {"ACCEPTED": 1, "CANCELLED": 3, "REJECTED": 1}
 
 
 def test_an_actor_of_an_account_that_fails_stops_that_account(shell):
