@@ -94,27 +94,40 @@ def test_a_file_that_is_no_recording_is_counted_and_the_run_goes_on(shell):
     assert str(path) in ended.err
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        "{",
-        "",
-        "null",
-        "[]",
-        '{"stream":"btcusdt@bookTicker"}',
-        '{"stream":"btcusdt@bookTicker","data":{}}',
-        quote(1).replace("61800.10", "NaN"),
-        quote(1).replace("61800.10", "-5"),
-        quote(1).replace('"61800.10"', "61800.1e400"),
-        quote(1, bid="61800.101"),
-        quote(1, bid="99999999999999999999999"),
-        trade(1, price="x"),
-        '{"stream":"btcusdt@bookTicker","data":' + "[" * 10_000,
-        "\x00\x01\x02",
-    ],
-    ids=range(14),
-)
-def test_a_malformed_frame_is_left_out_counted_and_named(shell, frame):
+MALFORMED = [
+    "{",
+    "",
+    "null",
+    "[]",
+    '{"stream":"btcusdt@bookTicker"}',
+    '{"stream":"btcusdt@bookTicker","data":{}}',
+    quote(1).replace("61800.10", "NaN"),
+    quote(1).replace("61800.10", "-5"),
+    quote(1).replace('"61800.10"', "61800.1e400"),
+    quote(1, bid="61800.101"),
+    quote(1, bid="99999999999999999999999"),
+    trade(1, price="x"),
+    '{"stream":"btcusdt@bookTicker","data":' + "[" * 10_000,
+    "\x00\x01\x02",
+]
+
+
+def test_malformed_frames_are_left_out_counted_and_named(shell):
+    good = [quote(n + 1) for n in range(len(MALFORMED) + 1)]
+    frames = [frame for pair in zip(good, MALFORMED, strict=False) for frame in pair] + good[-1:]
+    ended, path = replay(shell, lines(*frames))
+    assert ended.code == 0, ended.err
+    summary = ended.summary
+    assert summary["events"]["QUOTE"] == len(good)
+    assert summary["malformed"] + summary["input"]["unknown"] == len(MALFORMED)
+    named = set(map(int, re.findall(re.escape(str(path)) + r":(\d+)\b", ended.err)))
+    assert named <= {2 * n + 2 for n in range(len(MALFORMED))}, "only bad lines are named"
+    assert len(named) >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frame", MALFORMED, ids=range(len(MALFORMED)))
+def test_each_malformed_frame_is_named_by_its_line(shell, frame):
     ended, path = replay(shell, lines(quote(1), frame, quote(2)))
     assert ended.code == 0, ended.err
     summary = ended.summary
@@ -219,13 +232,13 @@ def test_five_mistakes_in_a_profile_are_told_at_once_with_their_places(shell):
         ["run", "replay", "--data", "nowhere.gz"],
         ["run", "replay"],
         ["run", "paper", "--speed", "fast"],
-        ["run", "paper", "--duration", "-3"],
         ["run", "paper", "--set", "node.nothing=1"],
-        ["run", "paper", "--set", "nonsense"],
-        ["run", "paper", "--unknown"],
-        ["walk"],
+        pytest.param(["run", "paper", "--duration", "-3"], marks=pytest.mark.slow),
+        pytest.param(["run", "paper", "--set", "nonsense"], marks=pytest.mark.slow),
+        pytest.param(["run", "paper", "--unknown"], marks=pytest.mark.slow),
+        pytest.param(["walk"], marks=pytest.mark.slow),
     ],
-    ids=" ".join,
+    ids=lambda arguments: " ".join(arguments),
 )
 def test_usage_and_missing_files_are_exit_code_2_and_named(shell, arguments):
     ended = shell.run(*arguments)
@@ -271,11 +284,11 @@ EMPTY = "class Mine:\n    pass\n"
         ("x = 1\nraise RuntimeError('no luck')\n" + EMPTY, "line 2: RuntimeError: no luck"),
         ("import no_such_module\n" + EMPTY, "no_such_module"),
         ("class Other:\n    pass\n", "has no class Mine"),
-        ("Mine = 5\n", "has no class Mine"),
+        pytest.param("Mine = 5\n", "has no class Mine", marks=pytest.mark.slow),
         ("class Mine:\n    pass\n", "is no strategy"),
         ("raise SystemExit(0)\n" + EMPTY, "SystemExit"),
         ("from libra.core.actor import Actor\n\n\nclass Mine(Actor):\n    pass\n", "is no strategy"),
-        ("\x00", "null"),
+        pytest.param("\x00", "null", marks=pytest.mark.slow),
     ],
 )
 def test_a_strategy_file_that_cannot_be_used_is_named(shell, text, named):
@@ -447,6 +460,7 @@ def test_a_rejection_is_no_error(shell):
     assert ended.summary["malformed"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -50,7 +50,9 @@ def test_without_json_the_summary_is_for_people(shell):
     assert "USDT" in ended.out
 
 
-@pytest.mark.parametrize("gap_s", [0.0, 0.002, 0.02, 0.1, 0.25])
+@pytest.mark.parametrize(
+    "gap_s", [0.0, 0.02, *(pytest.param(gap, marks=pytest.mark.slow) for gap in (0.002, 0.1, 0.25))]
+)
 def test_one_ctrl_c_that_is_delivered_twice_counts_once(shell, gap_s):
     running = start(shell, TRADES, arguments=["--json"])
     running.signal(signal.SIGINT)
@@ -79,7 +81,10 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("how", LOOPS)
+QUICK = ("in on_quote", "in an async handler")
+
+
+@pytest.mark.parametrize("how", [how if how in QUICK else pytest.param(how, marks=pytest.mark.slow) for how in LOOPS])
 def test_a_strategy_that_loops_for_ever_is_named_and_the_log_is_there(shell, how):
     log = shell.folder / "gate.log"
     orders = "\n\ndef on_trade(self, trade):\n    self.submit(trade.symbol, OrderSide.BUY, '0.001')"

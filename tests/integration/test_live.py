@@ -32,6 +32,7 @@ def test_the_demo_trades_within_seconds_and_ends_at_its_duration(shell):
     assert summary["orders"].get("FILLED", 0) >= 1
 
 
+@pytest.mark.slow
 def test_a_strategy_that_is_too_slow_costs_quotes_and_nothing_else(shell):
     """One subscriber: what was published is what was dispatched, dropped or conflated."""
     path = shell.strategy(
@@ -161,7 +162,7 @@ class Follower(Actor):
         time.sleep(self.nap_s)
 
 
-@pytest.mark.parametrize("capacity", [1, 8, 1_000])
+@pytest.mark.parametrize("capacity", [8, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 1_000))])
 def test_an_overload_is_conflated_and_dropped_and_every_event_is_accounted_for(capacity):
     node = Fed(20_000, lane_capacity=capacity)
     node.add_actor("follower", Follower)

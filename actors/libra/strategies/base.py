@@ -11,7 +11,7 @@ from libra.model import OrderSide, TimeInForce
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from libra.model import Fill, Instrument, Order, SignalType
+    from libra.model import Instrument, Order, SignalType
     from libra.strategies.scope import Scope
 
 __all__ = ["Strategy"]
@@ -132,6 +132,3 @@ class Strategy(Actor):
 
     def _wants_order(self, order: Order) -> bool:
         return order.strategy == self._context.name
-
-    def on_fill(self, fill: Fill) -> None:
-        """A part of one of its orders was executed."""

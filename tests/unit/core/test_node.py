@@ -286,6 +286,20 @@ def test_an_on_stop_that_never_ends_is_cancelled_and_named(stage, caplog):
     assert (outcome.drained, outcome.failed) == (False, ["stuck"])
 
 
+def test_an_on_stop_may_sleep_on_a_live_clock(stage):
+    log = []
+
+    class Slow(Actor):
+        async def on_stop(self):
+            await self.clock.sleep(0.05)
+            log.append("slept")
+
+    set_up = stage(simulated=False)
+    set_up.add("slow", Slow)
+    outcome = set_up.run()
+    assert (log, outcome.drained, outcome.failed) == (["slept"], True, [])
+
+
 def test_actors_stop_in_the_reverse_order_of_their_start_and_what_they_leave_is_handled(stage):
     log = []
 
