@@ -106,13 +106,14 @@ impl Desk {
         if request.account != self.name {
             return;
         }
-        if router.is_pressed() {
-            let rejection = Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up");
-            return self.reject(router, now_ns, event, request, &rejection);
-        }
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
-                if let Some(why) = self.ended_early(&approval, request) {
+                // A refusal here is as final as any: it goes into the log with the reservation.
+                let why = match router.is_pressed() {
+                    true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
+                    false => self.ended_early(&approval, request),
+                };
+                if let Some(why) = why {
                     if let Some(why) = self.gate.release(now_ns, &approval, why) {
                         self.reject(router, now_ns, event, request, &why);
                     }
