@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from libra import exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
 from libra.assembly.digest import run_identity
@@ -33,8 +34,6 @@ _log = logging.getLogger(__name__)
 
 SIMULATION_START_NS = 1_704_067_200_000_000_000
 """Where a simulated synthetic market begins: 2024-01-01, so that every run of a seed is the same."""
-
-EXIT_OK, EXIT_FAILED, EXIT_RISK_STOP = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +246,9 @@ class TradingNode(Node):
 
     def _exit_code(self, *, failed: bool) -> int:
         if failed or self._lost_input:
-            return EXIT_FAILED
+            return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
-        return EXIT_RISK_STOP if stopped else EXIT_OK
+        return exit_codes.RISK_STOP if stopped else exit_codes.OK
 
 
 def _options(settings: Settings) -> NodeOptions:

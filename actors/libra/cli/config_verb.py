@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from libra.cli import exit_codes
+from libra import exit_codes
 from libra.cli.arguments import add_profile_arguments, flags_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 
-from libra.cli import exit_codes
+from libra import exit_codes
 from libra.cli.faults import report_fault, silence_stdout
 from libra.errors import ConfigError, LibraError
 

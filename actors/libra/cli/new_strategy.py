@@ -7,7 +7,7 @@ import keyword
 import re
 from pathlib import Path
 
-from libra.cli import exit_codes
+from libra import exit_codes
 from libra.cli.strategy_template import PROFILE, STRATEGY
 from libra.errors import ConfigError, StorageError
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from libra.cli import exit_codes
+from libra import exit_codes
 from libra.cli.arguments import add_profile_arguments, flags_of
 from libra.cli.display import SafeDisplay, open_display
 from libra.cli.faults import silence_stdout

@@ -322,11 +322,6 @@ impl Router {
         self.mailboxes.iter().any(Mailbox::is_pressed)
     }
 
-    /// True when nothing waits in any mailbox.
-    pub fn is_empty(&self) -> bool {
-        self.mailboxes.iter().all(Mailbox::is_empty)
-    }
-
     /// What was counted.
     pub fn stats(&self) -> RouterStats {
         let events = EventType::ALL.iter().map(|t| (*t, self.counts[*t as usize])).filter(|(_, n)| *n != 0).collect();

@@ -502,11 +502,6 @@ impl AccountGroup {
         handled
     }
 
-    /// Lets go of approvals out of time.
-    fn on_time(&self, py: Python<'_>) {
-        self.with(py, |desk, router, now_ns| desk.advance(router, now_ns));
-    }
-
     /// Forces the log to the disk.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |desk, _, _| desk.flush()).map_err(gate_error)

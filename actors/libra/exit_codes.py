@@ -1,4 +1,4 @@
-"""Exit codes of the command line."""
+"""How a run ends, as the exit code of the command line says it. Imports nothing, so anyone may import it."""
 
 OK = 0
 FAILED = 1
