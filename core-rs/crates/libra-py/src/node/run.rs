@@ -82,7 +82,9 @@ impl NodeCore {
             }
             let timer_ns = state.timers.next_due_ns();
             let next = state.inputs.next(&state.desks, timer_ns);
-            let Some((ts_ns, turn)) = next.filter(|_| state.inputs.has_market(&state.desks)) else {
+            // Timers alone keep no run going. (A source's or a venue's turn says by itself that there is a market.)
+            let goes_on = |(_, turn): &(i64, Turn)| *turn != Turn::Timers || state.inputs.has_market(&state.desks);
+            let Some((ts_ns, turn)) = next.filter(goes_on) else {
                 return Ok(self.progress_of(state, "ended", 0.0, Vec::new()));
             };
             if until_ns.is_some_and(|until_ns| ts_ns > until_ns) {
