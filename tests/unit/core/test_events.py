@@ -47,7 +47,7 @@ def test_event_types_and_their_lanes():
             assert lane is Priority.RISK
         elif name.startswith(("ORDER_", "POSITION_", "CANCEL_", "BALANCE_", "VENUE_")) and name != "ORDER_BOOK":
             assert lane is Priority.ORDERS
-        elif name in {"SIGNAL", "MESSAGE", "TIMER"}:
+        elif name in {"SIGNAL", "MESSAGE", "TIMER", "ACTOR_TERMINATED"}:
             assert lane is Priority.SIGNALS
         else:
             assert lane is Priority.MARKET_DATA

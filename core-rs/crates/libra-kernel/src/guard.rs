@@ -5,16 +5,29 @@
 //! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
 //! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one. That holds
 //! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
+//!
+//! It also watches what only somebody outside the loop can see: a handler that holds the loop for too long
+//! ([`turns`](crate::turns)), a native thread that hangs ([`heartbeat`](crate::heartbeat)), memory over its limit, and the
+//! end of a run's time where the loop's own alarm cannot ring.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::clock::monotonic_ns;
+use crate::heartbeat::{Heartbeat, Listener};
+use crate::memory;
 use crate::name::Name;
+use crate::turns::{BlockWatch, Blocked, Turn, Turns};
 use crate::wake::Waker;
+
+/// How often memory is looked at.
+const MEMORY_EVERY_NS: i64 = 250_000_000;
+/// What ends the process waits so long to learn the line where the interpreter stands.
+const LINE_PATIENCE: Duration = Duration::from_millis(150);
 
 const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
 
@@ -52,6 +65,27 @@ fn before(signal: libc::c_int) -> libc::sigaction {
     action
 }
 
+/// Limits that the guard watches; 0 stands for none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// A handler that holds the loop for so long is reported.
+    pub block_ns: i64,
+    /// A native thread that is silent for so long ends the process.
+    pub heartbeat_ns: i64,
+    /// Memory in use over which the node is stopped.
+    pub resident_bytes: u64,
+}
+
+/// Who can say more about a handler than its actor's name: the interpreter's side.
+pub trait Witness: Send + Sync {
+    /// The handler whose turn `turn` is holds the loop for too long; `turns` says whether it still does. Called by the
+    /// guard's thread: it must not block.
+    fn blocked(&self, blocked: Blocked, turn: Turn, turns: &Arc<Turns>);
+
+    /// Where the loop's thread stands, if that can be learned within `patience`.
+    fn line(&self, patience: Duration) -> Option<String>;
+}
+
 struct Shared {
     waker: Arc<Waker>,
     stop_signal: AtomicI32,
@@ -59,7 +93,14 @@ struct Shared {
     first_signal_ns: AtomicI64,
     deadline_ns: AtomicI64,
     drain_ns: i64,
-    running: AtomicU32,
+    /// When the run's time is over: the drain's time counts from then, whether or not the loop knows.
+    end_of_run_ns: AtomicI64,
+    limits: Limits,
+    /// Bytes that were in use when that was over the limit; 0 before.
+    too_much_memory: AtomicU64,
+    turns: Arc<Turns>,
+    witness: Option<Arc<dyn Witness>>,
+    listeners: Mutex<Vec<Listener>>,
     finished: AtomicBool,
     logs: Mutex<Vec<OwnedFd>>,
 }
@@ -74,7 +115,13 @@ pub struct Guard {
 
 impl Guard {
     /// Starts the thread, and takes over SIGINT and SIGTERM where `signals` is true. A drain may take `drain_ns`.
-    pub fn install(waker: Arc<Waker>, drain_ns: i64, signals: bool) -> io::Result<Guard> {
+    pub fn install(
+        waker: Arc<Waker>,
+        drain_ns: i64,
+        signals: bool,
+        limits: Limits,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> io::Result<Guard> {
         let (read, write) = pipe()?;
         let shared = Arc::new(Shared {
             waker,
@@ -82,7 +129,12 @@ impl Guard {
             first_signal_ns: AtomicI64::new(i64::MIN),
             deadline_ns: AtomicI64::new(i64::MAX),
             drain_ns,
-            running: AtomicU32::new(0),
+            end_of_run_ns: AtomicI64::new(i64::MAX),
+            limits,
+            too_much_memory: AtomicU64::new(0),
+            turns: Arc::default(),
+            witness,
+            listeners: Mutex::new(Vec::new()),
             finished: AtomicBool::new(false),
             logs: Mutex::new(Vec::new()),
         });
@@ -103,11 +155,32 @@ impl Guard {
         Some(self.shared.stop_signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
     }
 
+    /// Bytes that were in use when that was over the limit.
+    pub fn too_much_memory(&self) -> Option<u64> {
+        Some(self.shared.too_much_memory.load(Ordering::SeqCst)).filter(|bytes| *bytes != 0)
+    }
+
     /// A drain has begun for another reason than a signal: its deadline counts from now.
     pub fn begin_drain(&self) {
-        let deadline = monotonic_ns().saturating_add(self.shared.drain_ns);
-        let _ = self.shared.deadline_ns.compare_exchange(i64::MAX, deadline, Ordering::SeqCst, Ordering::SeqCst);
+        self.shared.drain_from(monotonic_ns());
         self.poke();
+    }
+
+    /// The run's time is over in `ns`: should the loop not drain by itself then, the drain's time counts all the same.
+    pub fn end_run_in(&self, ns: i64) {
+        self.shared.end_of_run_ns.store(monotonic_ns().saturating_add(ns), Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// From now on this heartbeat is listened to.
+    pub fn listen_to(&self, heart: &Arc<Heartbeat>) {
+        lock(&self.shared.listeners).push(Listener::new(heart));
+        self.poke();
+    }
+
+    /// Flushes the logs that are watched.
+    pub fn flush_logs(&self) {
+        self.shared.flush_logs();
     }
 
     /// The drain is past what actors can hold up (a disk may be slow): it may take `ns` from now on.
@@ -125,12 +198,12 @@ impl Guard {
     /// The handlers of this actor run now (`Name::NONE`: nobody's).
     #[inline]
     pub fn set_running(&self, actor: Name) {
-        self.shared.running.store(actor.index() as u32, Ordering::Relaxed);
+        self.shared.turns.enter(actor);
     }
 
     /// A log to be flushed should the process have to end: a descriptor of its own.
     pub fn watch_log(&self, fd: OwnedFd) {
-        self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).push(fd);
+        lock(&self.shared.logs).push(fd);
     }
 }
 
@@ -164,8 +237,9 @@ impl Drop for Guard {
 impl Shared {
     fn watch(&self, signals: &OwnedFd) {
         let mut first_ns = None;
+        let mut rounds = Rounds::new(&self.limits);
         while !self.finished.load(Ordering::SeqCst) {
-            if let Some(signal) = next_signal(signals.as_raw_fd(), self.patience_ms()) {
+            if let Some(signal) = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds)) {
                 let now_ns = monotonic_ns();
                 match first_ns {
                     None => {
@@ -177,34 +251,92 @@ impl Shared {
                         self.waker.signal();
                     }
                     Some(first) if now_ns - first >= SECOND_SIGNAL_AFTER_NS => {
-                        self.end("stopped at once by a second signal")
+                        self.end("stopped at once by a second signal", None)
                     }
                     Some(_) => {}
                 }
             }
-            if monotonic_ns() >= self.deadline_ns.load(Ordering::SeqCst) && !self.finished.load(Ordering::SeqCst) {
-                self.end("the drain ran out of time");
+            if self.finished.load(Ordering::SeqCst) {
+                return;
+            }
+            self.look_around(&mut rounds, monotonic_ns());
+        }
+    }
+
+    /// Looks at everything that is watched by time.
+    fn look_around(&self, rounds: &mut Rounds, now_ns: i64) {
+        let end_of_run_ns = self.end_of_run_ns.load(Ordering::SeqCst);
+        if now_ns >= end_of_run_ns {
+            self.drain_from(end_of_run_ns);
+        }
+        if now_ns >= self.deadline_ns.load(Ordering::SeqCst) {
+            self.end("the drain ran out of time", None);
+        }
+        if let (Some(watch), Some(witness)) = (&mut rounds.block, &self.witness) {
+            let turn = self.turns.now();
+            if let Some(blocked) = watch.look(turn, now_ns) {
+                witness.blocked(blocked, turn, &self.turns);
+            }
+        }
+        let awake_ns = rounds.awake_ns(now_ns);
+        if self.limits.heartbeat_ns > 0 {
+            let mut listeners = lock(&self.listeners);
+            listeners.retain(Listener::is_needed);
+            let silent = listeners.iter_mut().find_map(|one| one.listen(awake_ns, self.limits.heartbeat_ns));
+            drop(listeners);
+            if let Some(thread) = silent {
+                let seconds = self.limits.heartbeat_ns as f64 / 1e9;
+                let whose = format!("; {thread} has given no sign of life for {seconds} s");
+                self.end("a native thread hangs", Some(whose));
+            }
+        }
+        if self.limits.resident_bytes > 0 && now_ns >= rounds.memory_due_ns {
+            rounds.memory_due_ns = now_ns + MEMORY_EVERY_NS;
+            let bytes = memory::resident_bytes().unwrap_or(0);
+            if bytes > self.limits.resident_bytes && self.too_much_memory.swap(bytes, Ordering::SeqCst) == 0 {
+                self.drain_from(now_ns);
+                self.waker.signal();
             }
         }
     }
 
-    /// How long the thread may sleep before it has to look at the deadline.
-    fn patience_ms(&self) -> i32 {
-        let left_ns = self.deadline_ns.load(Ordering::SeqCst).saturating_sub(monotonic_ns());
+    /// The drain's time counts from `start_ns`, unless it counts already.
+    fn drain_from(&self, start_ns: i64) {
+        let deadline = start_ns.saturating_add(self.drain_ns);
+        let _ = self.deadline_ns.compare_exchange(i64::MAX, deadline, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// How long the thread may sleep before it has to look at something again.
+    fn patience_ms(&self, rounds: &Rounds) -> i32 {
+        let deadline_ns = self.deadline_ns.load(Ordering::SeqCst);
+        let due_ns = match deadline_ns {
+            i64::MAX => self.end_of_run_ns.load(Ordering::SeqCst),
+            _ => deadline_ns,
+        };
+        let left_ns = due_ns.saturating_sub(monotonic_ns()).min(rounds.interval_ns);
         (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
     }
 
-    /// Flushes what must not be lost, says what happened and ends the process, without Python.
-    fn end(&self, why: &str) -> ! {
-        for log in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    /// Whose handler runs, as far as that can be known.
+    fn whose(&self) -> String {
+        let Some(actor) = self.turns.now().actor() else { return String::new() };
+        let line = self.witness.as_ref().and_then(|witness| witness.line(LINE_PATIENCE));
+        let place = line.map_or_else(String::new, |line| format!(" at {line}"));
+        format!("; {actor} did not return from its handler{place}")
+    }
+
+    fn flush_logs(&self) {
+        for log in lock(&self.logs).iter() {
             // SAFETY: an open descriptor of our own; where it cannot be flushed there is nothing left to do.
             unsafe { libc::fsync(log.as_raw_fd()) };
         }
-        let running = Name::at(self.running.load(Ordering::Relaxed) as usize);
-        let whose = match running {
-            Some(actor) if !actor.is_none() => format!("; {actor} did not return from its handler"),
-            _ => String::new(),
-        };
+    }
+
+    /// Flushes what must not be lost, says what happened and whose fault it is (the running handler's, unless `whose`
+    /// knows better), and ends the process, without Python.
+    fn end(&self, why: &str, whose: Option<String>) -> ! {
+        self.flush_logs();
+        let whose = whose.unwrap_or_else(|| self.whose());
         let text = format!("libra: {why}{whose}; the order log is flushed\n");
         // SAFETY: a plain write of a live buffer, and the end of the process without running anyone's exit code.
         unsafe {
@@ -212,6 +344,38 @@ impl Shared {
             libc::_exit(1)
         }
     }
+}
+
+/// What the thread remembers from one look to the next.
+struct Rounds {
+    block: Option<BlockWatch>,
+    interval_ns: i64,
+    last_ns: i64,
+    memory_due_ns: i64,
+}
+
+impl Rounds {
+    fn new(limits: &Limits) -> Self {
+        let block = (limits.block_ns > 0).then(|| BlockWatch::new(limits.block_ns));
+        let interval_ns = [
+            block.as_ref().map(BlockWatch::interval_ns),
+            (limits.heartbeat_ns > 0).then_some(limits.heartbeat_ns / 8),
+            (limits.resident_bytes > 0).then_some(MEMORY_EVERY_NS),
+        ];
+        let interval_ns = interval_ns.into_iter().flatten().min().unwrap_or(i64::MAX).max(1_000_000);
+        Rounds { block, interval_ns, last_ns: monotonic_ns(), memory_due_ns: i64::MIN }
+    }
+
+    /// Since the last look, as far as this thread was awake: a process that was stopped meanwhile has missed nothing.
+    fn awake_ns(&mut self, now_ns: i64) -> i64 {
+        let passed_ns = now_ns.saturating_sub(self.last_ns);
+        self.last_ns = now_ns;
+        passed_ns.min(self.interval_ns.saturating_mul(2))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {

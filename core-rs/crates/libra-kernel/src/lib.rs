@@ -7,25 +7,33 @@
 //! - [`mailbox`] — four lanes of waiting events, with what happens when one is full;
 //! - [`router`] — one event to every mailbox that subscribed, and the seam for a bridge;
 //! - [`edge`], [`wake`] — the way in from native threads, and waking the loop;
-//! - [`timers`] — timers on a node's clock; [`guard`] — signals, and the end of a process that hangs;
+//! - [`allowance`] — how much an actor may publish; [`timers`] — timers on a node's clock; [`letters`] — what could not be delivered;
+//! - [`native`] — supervised threads; [`guard`] — signals, and the end of a process that hangs, by what it sees in
+//!   [`turns`] (whose handler runs), [`heartbeat`] and [`memory`];
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
 //! Nothing here does I/O and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
 //! the router (which numbers it), waits in lanes, and is taken out by whoever dispatches.
 
+pub mod allowance;
 pub mod clock;
 pub mod digest;
 pub mod edge;
 pub mod event;
 pub mod fixed;
 pub mod guard;
+pub mod heartbeat;
 pub mod ids;
 pub mod latency;
+pub mod letters;
 pub mod mailbox;
+pub mod memory;
 pub mod name;
+pub mod native;
 pub mod router;
 pub mod timers;
+pub mod turns;
 pub mod wake;
 
 pub use event::{Event, EventType, Lane, Payload, Policy, SharedPayload};

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::node::letters;
 use crate::{gil, market_data, trading};
 
 /// Any Python object as a payload. It may be dropped on a native thread: PyO3 then keeps the reference until a Python
@@ -97,7 +98,9 @@ pub fn to_python(py: Python<'_>, event: &Event) -> PyResult<Py<PyAny>> {
     {
         return Ok(object.object().clone_ref(py));
     }
-    if let Some(object) = market_data::to_python(py, event).or_else(|| trading::to_python(py, event)) {
+    if let Some(object) = (market_data::to_python(py, event).or_else(|| trading::to_python(py, event)))
+        .or_else(|| letters::to_python(py, event))
+    {
         return object;
     }
     Ok(PyDict::new(py).into_any().unbind())

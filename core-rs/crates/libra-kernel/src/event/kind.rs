@@ -144,6 +144,8 @@ event_types! {
     Message = 65, "MESSAGE", Signals, Refuse;
     /// A timer of one actor is due.
     Timer = 66, "TIMER", Signals, Never;
+    /// An actor that is watched has stopped or failed: sent to its watcher.
+    ActorTerminated = 67, "ACTOR_TERMINATED", Signals, Never;
 
     /// A venue is connected.
     GatewayConnected = 80, "GATEWAY_CONNECTED", MarketData, Never;
@@ -155,6 +157,8 @@ event_types! {
     StrategyStopped = 83, "STRATEGY_STOPPED", MarketData, Never;
     /// An actor's life cycle moved on.
     ActorState = 84, "ACTOR_STATE", MarketData, Never;
+    /// An event could not be delivered, or was not handled to its end.
+    DeadLetter = 85, "DEAD_LETTER", MarketData, DropOldest;
 }
 
 #[cfg(test)]

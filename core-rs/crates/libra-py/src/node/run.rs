@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use libra_kernel::clock::{self, monotonic_ns};
 use libra_kernel::edge::edge;
+use libra_kernel::native::NativePolicy;
 use libra_kernel::{EventType, ids};
 use libra_trading::desk::payload::ReportFor;
 use libra_trading::session::{Feed, Turn};
@@ -67,6 +68,7 @@ impl NodeCore {
             let elapsed = started.elapsed();
             let mut budget = Budget::new(usize::MAX, limit.saturating_sub(elapsed));
             self.drain_ready(py, &mut budget)?;
+            self.state.borrow(py).mid_drain = budget.is_spent();
             if budget.is_spent() {
                 // Nobody else may run before all mailboxes are empty: how long handlers take must decide nothing. So what
                 // is suspended is not handed out yet.
@@ -116,10 +118,38 @@ impl NodeCore {
         let (sender, receiver) = edge(EDGE_CAPACITY, self.waker.clone());
         let sources = state.inputs.take();
         let venues = state.venues.iter().map(|(account, venue)| (*account, Arc::clone(venue))).collect();
-        let feed = Feed::spawn(sources, venues, sender).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let feed = Feed::spawn(sources, venues, sender, state.native_policy)
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        if let (Some(guard), Some(heartbeat)) = (&*self.guard.borrow(py), feed.heartbeat()) {
+            guard.listen_to(heartbeat);
+        }
         state.feed = Some(feed);
         state.edges.push(receiver);
         Ok(())
+    }
+
+    /// How often a panic may restart a native thread: so often within `period_s`, after waits that double.
+    fn set_native_restarts(
+        &self,
+        py: Python<'_>,
+        max_restarts: usize,
+        period_s: f64,
+        backoff_s: f64,
+        max_backoff_s: f64,
+    ) {
+        let span = |seconds: f64| Duration::from_secs_f64(seconds.clamp(0.0, 1e9));
+        self.state.borrow(py).native_policy = NativePolicy {
+            max_restarts,
+            period: span(period_s),
+            backoff: span(backoff_s),
+            max_backoff: span(max_backoff_s),
+        };
+    }
+
+    /// How often a panic has restarted a native thread.
+    #[getter]
+    fn native_restarts(&self, py: Python<'_>) -> u64 {
+        self.state.borrow(py).feed.as_ref().map_or(0, Feed::restarts)
     }
 
     /// Stops the feed; what it has handed over is still taken in.

@@ -1,6 +1,7 @@
 //! An actor's place in its node.
 
 use libra_kernel::Name;
+use libra_kernel::allowance::Allowance;
 use pyo3::prelude::*;
 
 use crate::event::PyEvent;
@@ -23,12 +24,15 @@ pub struct Slot {
     /// It is starting, waits to be started again, or has ended.
     pub paused: bool,
     pub gone: bool,
+    /// How much it may publish.
+    pub allowance: Allowance,
 }
 
 impl Slot {
-    pub fn new(name: Name) -> Self {
+    pub fn new(name: Name, publish_limit: u32) -> Self {
         Slot {
             name,
+            allowance: Allowance::new(publish_limit),
             subscriptions: Subscriptions::new(MAX_HANDLERS),
             flight: None,
             current: None,

@@ -4,17 +4,22 @@
 //! order never fills against a market older than what caused it, and a fill never comes after a later price.
 //!
 //! What keeps the feed itself going (snapshots of lost books, counters, its edge's overflow) is looked after by time, so
-//! it is not forgotten where the sources lag. A panic in a source ends the feed, and is told as a fatal problem.
+//! it is not forgotten where the sources lag.
+//!
+//! The feed is a native actor. A panic in a source is told as a problem and the feed goes on after a wait: its sources
+//! stand where they stood, and so do the venues and what waits at the edge. A source that panics too often ends the feed,
+//! as a fatal problem. So does, at once, a panic anywhere else: a venue that was left half way through a fill must not
+//! trade on.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{JoinHandle, Thread};
+use std::thread::Thread;
 use std::time::Duration;
 
 use libra_kernel::clock::wall_ns;
 use libra_kernel::edge::{EdgeCounters, EdgeSender};
+use libra_kernel::heartbeat::Heartbeat;
+use libra_kernel::native::{Life, NativeActor, NativePolicy, NativeThread};
 use libra_kernel::{Event, EventType, Name, Payload};
 use libra_market::source::{Problem, Source, SourceCounters};
 
@@ -40,10 +45,9 @@ struct Status {
 
 /// A running feed. Dropping it stops the thread.
 pub struct Feed {
-    stop: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
     edge: Arc<EdgeCounters>,
-    thread: Option<JoinHandle<()>>,
+    thread: NativeThread,
 }
 
 impl Feed {
@@ -52,26 +56,12 @@ impl Feed {
         sources: Vec<Box<dyn Source>>,
         venues: Vec<(Name, Arc<Mutex<PaperVenue>>)>,
         edge: EdgeSender,
+        policy: NativePolicy,
     ) -> std::io::Result<Feed> {
-        let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Mutex::new(Status::default()));
         let counters = edge.counters();
-        let mut player = Player {
-            sources,
-            venues,
-            edge,
-            stop: stop.clone(),
-            status: status.clone(),
-            reports: Vec::new(),
-            asked: None,
-        };
-        let thread = std::thread::Builder::new().name("libra-feed".into()).spawn(move || {
-            // What the player leaves is only told about and taken down after a panic, never played on.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| player.play())) {
-                player.fail(&*panic);
-            }
-        })?;
-        Ok(Feed { stop, status, edge: counters, thread: Some(thread) })
+        let player = Player { sources, venues, edge, status: status.clone(), reports: Vec::new(), asked: None };
+        Ok(Feed { status, edge: counters, thread: NativeThread::spawn("libra-feed", policy, player)? })
     }
 
     /// Counters of the edge that it hands over through.
@@ -109,24 +99,24 @@ impl Feed {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How often a panic has restarted it.
+    pub fn restarts(&self) -> u64 {
+        self.thread.restarts()
+    }
+
+    /// Its heartbeat, for the guard; `None` when it was stopped.
+    pub fn heartbeat(&self) -> Option<&Arc<Heartbeat>> {
+        self.thread.heartbeat()
+    }
+
     /// Ends the thread; what it has sent, all of it, still stands in the edge.
     pub fn stop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
+        self.thread.stop();
     }
 
     /// The thread, for whoever has to wake it.
     pub fn thread(&self) -> Option<&Thread> {
-        self.thread.as_ref().map(JoinHandle::thread)
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.stop();
+        self.thread.thread()
     }
 }
 
@@ -134,17 +124,17 @@ struct Player {
     sources: Vec<Box<dyn Source>>,
     venues: Vec<(Name, Arc<Mutex<PaperVenue>>)>,
     edge: EdgeSender,
-    stop: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
     reports: Vec<VenueReport>,
     /// The rank of the source that is being asked for something.
     asked: Option<usize>,
 }
 
-impl Player {
-    fn play(&mut self) {
+impl NativeActor for Player {
+    fn run(&mut self, life: &Life) {
         let mut next_upkeep_ns = 0;
-        while !self.stop.load(Ordering::Acquire) {
+        while !life.is_stopping() {
+            life.beat();
             let now_ns = wall_ns();
             let due_ns = self.next_source_ns();
             if now_ns >= next_upkeep_ns {
@@ -156,29 +146,31 @@ impl Player {
             } else {
                 self.advance_venues(now_ns);
                 self.edge.flush();
-                self.sleep_until(due_ns.map(|(ts_ns, _)| ts_ns));
+                self.sleep_until(life, due_ns.map(|(ts_ns, _)| ts_ns));
             }
         }
         let ended = self.next_source_ns().is_none();
         self.look_after(ended);
     }
 
-    fn look_after(&mut self, sources_ended: bool) {
-        // The consumer sees what stands in the edge, not what still waits in front of it.
-        let all_sent = self.edge.flush();
-        self.ask_for_snapshots();
-        self.report_status(sources_ended && all_sent);
+    /// A source may be asked again; a venue, an edge or the feed itself may be half way through something.
+    fn recover(&mut self, _panic: &str) -> bool {
+        self.asked.is_some()
     }
 
-    /// The end after a panic.
-    fn fail(mut self, panic: &(dyn Any + Send)) {
-        let what = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-            (Some(text), _) => text,
-            (None, Some(text)) => text.as_str(),
-            (None, None) => "no text",
-        };
-        let place = self.asked.map_or("feed".to_owned(), |rank| format!("feed, source {}", rank + 1));
-        let message = format!("panicked, so the feed has ended with all its sources: {what}");
+    fn restarting(&mut self, panic: &str, restart: u64, wait: Duration) {
+        let message =
+            format!("panicked, and is asked again after {} ms (restart {restart}): {panic}", wait.as_millis());
+        let place = self.place();
+        // What it has sent and could not be handed over must not wait for the restart.
+        self.edge.flush();
+        self.asked = None;
+        self.lock_status().problems.push(Problem { place, message, fatal: false });
+    }
+
+    fn give_up(mut self, panic: &str) {
+        let place = self.place();
+        let message = format!("panicked, so the feed has ended with all its sources: {panic}");
         // The other sources still have their counters to tell; a source that panics again has nothing to add.
         let _ = catch_unwind(AssertUnwindSafe(|| self.report_status(false)));
         let Player { status, edge, .. } = self;
@@ -188,6 +180,24 @@ impl Player {
         status.problems.push(Problem { place, message, fatal: true });
         status.failed = true;
         status.ended = true;
+    }
+}
+
+impl Player {
+    /// Where it was when it panicked.
+    fn place(&self) -> String {
+        self.asked.map_or("feed".to_owned(), |rank| format!("feed, source {}", rank + 1))
+    }
+
+    fn lock_status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_after(&mut self, sources_ended: bool) {
+        // The consumer sees what stands in the edge, not what still waits in front of it.
+        let all_sent = self.edge.flush();
+        self.ask_for_snapshots();
+        self.report_status(sources_ended && all_sent);
     }
 
     fn next_source_ns(&mut self) -> Option<(i64, usize)> {
@@ -225,29 +235,41 @@ impl Player {
         }
     }
 
-    fn sleep_until(&self, source_ns: Option<i64>) {
+    fn sleep_until(&self, life: &Life, source_ns: Option<i64>) {
         let venues = self.venues.iter();
         let due = venues.filter_map(|(_, venue)| venue.lock().unwrap_or_else(PoisonError::into_inner).next_due_ns());
         let Some(wake_ns) = due.chain(source_ns).min() else {
-            return std::thread::park_timeout(LONGEST_SLEEP);
+            return life.sleep(LONGEST_SLEEP);
         };
         let left_ns = (wake_ns - wall_ns()).clamp(0, LONGEST_SLEEP.as_nanos() as i64);
         // An order that is submitted meanwhile unparks the thread.
-        std::thread::park_timeout(Duration::from_nanos(left_ns as u64));
+        life.sleep(Duration::from_nanos(left_ns as u64));
     }
 
     fn ask_for_snapshots(&mut self) {
         let mut lost = self.edge.take_lost_books();
-        lost.append(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner).lost_books);
+        lost.append(&mut self.lock_status().lost_books);
         for instrument in lost {
-            self.sources.iter_mut().any(|source| source.request_snapshot(instrument));
+            for (rank, source) in self.sources.iter_mut().enumerate() {
+                self.asked = Some(rank);
+                if source.request_snapshot(instrument) {
+                    break;
+                }
+            }
         }
+        self.asked = None;
     }
 
     fn report_status(&mut self, ended: bool) {
-        let counters = self.sources.iter().map(|source| source.counters()).collect();
-        let problems: Vec<Problem> = self.sources.iter_mut().flat_map(|source| source.take_problems()).collect();
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counters = Vec::with_capacity(self.sources.len());
+        let mut problems = Vec::new();
+        for (rank, source) in self.sources.iter_mut().enumerate() {
+            self.asked = Some(rank);
+            counters.push(source.counters());
+            problems.append(&mut source.take_problems());
+        }
+        self.asked = None;
+        let mut status = self.lock_status();
         status.counters = counters;
         status.problems.extend(problems);
         status.ended = ended;

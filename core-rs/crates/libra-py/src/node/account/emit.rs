@@ -102,7 +102,7 @@ impl NodeCore {
 
     /// A request to cancel an order: a CANCEL_REQUEST. False when it was refused.
     fn emit_cancel_request(&self, py: Python<'_>, slot: usize, account: &str, order_id: &str) -> PyResult<bool> {
-        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
+        let Some((parent, source)) = self.origin_of_cancel(py, slot)? else { return Ok(false) };
         let cancel =
             CancelRequest { account: Name::intern(account), strategy: source, client_order_id: parse_id(order_id)? };
         let payload = libra_kernel::Payload::shared(cancel);

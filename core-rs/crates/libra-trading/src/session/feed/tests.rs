@@ -1,10 +1,11 @@
 //! A feed whose sources lag, panic or never stop, and one that is stopped with a consumer that stands still.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use libra_kernel::Lane;
 use libra_kernel::edge::{EdgeReceiver, edge};
+use libra_kernel::heartbeat::Listener;
 use libra_kernel::wake::Waker;
 
 use super::*;
@@ -16,6 +17,10 @@ struct Script {
     left: u64,
     event_type: Option<EventType>,
     panics_at: Option<u64>,
+    /// So often it panics there, then it is well again.
+    panics_left: u64,
+    /// It hangs where it would panic, until it is let go.
+    hangs: Option<Arc<AtomicBool>>,
     given: u64,
     snapshots: Arc<AtomicU64>,
 }
@@ -26,7 +31,16 @@ impl Source for Script {
     }
 
     fn next(&mut self) -> Option<Event> {
-        assert_ne!(Some(self.given), self.panics_at, "the {}th event is bad", self.given);
+        if self.panics_at == Some(self.given) {
+            if let Some(let_go) = &self.hangs {
+                while !let_go.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            } else if self.panics_left > 0 {
+                self.panics_left -= 1;
+                panic!("the {}th event is bad", self.given);
+            }
+        }
         self.given += 1;
         let event_type = self.event_type.unwrap_or(EventType::Trade);
         Some(Event::new(event_type, Name::intern("script"), self.given as i64, Payload::Empty))
@@ -49,7 +63,8 @@ impl Source for Script {
 fn spawn(scripts: Vec<Script>, capacity: usize) -> (Feed, EdgeReceiver) {
     let (sender, receiver) = edge(capacity, Arc::new(Waker::new().unwrap()));
     let sources = scripts.into_iter().map(|script| Box::new(script) as Box<dyn Source>).collect();
-    (Feed::spawn(sources, Vec::new(), sender).unwrap(), receiver)
+    let policy = NativePolicy { backoff: Duration::from_millis(1), ..NativePolicy::default() };
+    (Feed::spawn(sources, Vec::new(), sender, policy).unwrap(), receiver)
 }
 
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -75,22 +90,86 @@ fn a_source_that_lags_still_gets_its_requests_and_tells_its_counters() {
     assert!(!feed.has_ended() && !feed.has_failed(), "a stop is neither");
 }
 
+fn bad(panics_left: u64) -> Script {
+    Script { left: 10, panics_at: Some(7), panics_left, event_type: Some(EventType::OrderFilled), ..Script::default() }
+}
+
 #[test]
-fn a_panic_in_a_source_ends_the_feed_and_is_told() {
-    let quiet = Script::default();
-    let bad = Script { left: 10, panics_at: Some(7), event_type: Some(EventType::OrderFilled), ..Script::default() };
-    let (mut feed, mut receiver) = spawn(vec![quiet, bad], 4);
+fn a_source_that_panics_once_is_asked_again_where_it_stood_and_nothing_is_lost() {
+    let quiet = Script { left: 5, event_type: Some(EventType::OrderFilled), ..Script::default() };
+    let (mut feed, mut receiver) = spawn(vec![quiet, bad(2)], 4);
+    let mut fills = Vec::new();
+    wait_for("the end", || {
+        let ended = feed.has_ended();
+        fills.extend(std::iter::from_fn(|| receiver.pop()));
+        ended && receiver.is_empty()
+    });
+    assert!(!feed.has_failed());
+    assert_eq!((fills.len(), feed.restarts()), (15, 2));
+    let problems = feed.take_problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.iter().all(|problem| !problem.fatal && problem.place == "feed, source 2"), "{problems:?}");
+    assert!(problems[1].message.contains("after 2 ms (restart 2): the 7th event is bad"), "{problems:?}");
+    assert!(feed.heartbeat().is_some());
+    feed.stop();
+    assert!(feed.heartbeat().is_none());
+}
+
+#[test]
+fn a_source_that_always_panics_ends_the_feed_and_is_told() {
+    let (mut feed, mut receiver) = spawn(vec![Script::default(), bad(u64::MAX)], 4);
     wait_for("the end", || feed.has_ended());
     assert!(feed.has_failed());
     let problems = feed.take_problems();
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].fatal && problems[0].place == "feed, source 2", "{problems:?}");
-    assert!(problems[0].message.contains("the 7th event is bad"), "{problems:?}");
+    let fatal: Vec<&Problem> = problems.iter().filter(|problem| problem.fatal).collect();
+    assert_eq!((problems.len(), fatal.len(), feed.restarts()), (4, 1, 3), "{problems:?}");
+    assert_eq!(fatal[0].place, "feed, source 2");
+    assert!(fatal[0].message.contains("the 7th event is bad"), "{problems:?}");
     assert_eq!(feed.counters()[1].frames, 7);
     assert_eq!(std::iter::from_fn(|| receiver.pop()).count(), 7, "what it gave before is there");
     assert!(receiver.is_empty());
     feed.stop();
     assert!(feed.has_failed() && feed.take_problems().is_empty());
+}
+
+#[test]
+fn a_panic_outside_a_source_ends_the_feed_at_once() {
+    let (sender, _receiver) = edge(4, Arc::new(Waker::new().unwrap()));
+    let status = Arc::new(Mutex::new(Status::default()));
+    let mut player = Player {
+        sources: vec![Box::new(Script::default())],
+        venues: Vec::new(),
+        edge: sender,
+        status: status.clone(),
+        reports: Vec::new(),
+        asked: None,
+    };
+    assert!(!player.recover("in a venue"));
+    player.asked = Some(0);
+    assert!(player.recover("in a source"));
+    player.asked = None;
+    player.give_up("in a venue");
+    let status = status.lock().unwrap();
+    assert!(status.failed && status.ended && status.problems[0].fatal && status.problems[0].place == "feed");
+}
+
+#[test]
+fn a_source_that_hangs_misses_its_heartbeat() {
+    let let_go = Arc::new(AtomicBool::new(false));
+    let hanging = Script { hangs: Some(let_go.clone()), ..bad(0) };
+    let (mut feed, _receiver) = spawn(vec![hanging], 64);
+    let mut listener = Listener::new(feed.heartbeat().unwrap());
+    // The listener's time is made up: a look counts for a second, and the limit is a thousand of them.
+    let mut silent = None;
+    wait_for("silence", || {
+        silent = listener.listen(1_000_000_000, 1_000_000_000_000);
+        silent.is_some()
+    });
+    assert_eq!(silent.as_deref(), Some("libra-feed"));
+    let_go.store(true, Ordering::SeqCst);
+    wait_for("the end", || feed.has_ended());
+    assert_eq!(listener.listen(1_000_000_000, 1_000_000_000_000), None, "it lives again");
+    feed.stop();
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! What actors say: events that are published, messages that are sent, and whose they are.
+
+use libra_kernel::letters::Reason;
+use libra_kernel::{Event, EventType, Name, Policy, clock};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use super::{NodeCore, State, slot_of};
+use crate::event::{self, PyEvent};
+use crate::payload;
+
+#[pymethods]
+impl NodeCore {
+    /// Publishes an event of an actor: a child of the event that it is handling, or a root. False when a subscriber
+    /// refused it.
+    #[pyo3(signature = (slot, event_type, payload=None, instrument=None))]
+    fn emit(
+        &self,
+        slot: usize,
+        event_type: &Bound<'_, PyAny>,
+        payload: Option<&Bound<'_, PyAny>>,
+        instrument: Option<&str>,
+    ) -> PyResult<bool> {
+        let py = event_type.py();
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
+        let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        if let Some(instrument) = instrument {
+            event.instrument = Name::intern(instrument);
+        }
+        Ok(self.publish_native(py, event))
+    }
+
+    /// Publishes an event as it is.
+    fn publish(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(event) = event.cast::<PyEvent>() else {
+            return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
+        };
+        Ok(self.publish_native(event.py(), event.get().event.clone()))
+    }
+
+    /// Puts an event into one actor's mailbox: a message. False when it was refused, or the actor is no more.
+    #[pyo3(signature = (slot, event_type, source_slot, payload=None))]
+    fn send(
+        &self,
+        slot: usize,
+        event_type: &Bound<'_, PyAny>,
+        source_slot: Option<usize>,
+        payload: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = event_type.py();
+        let (parent, source) = match source_slot {
+            Some(source) => match self.origin(py, source)? {
+                Some(origin) => origin,
+                None => return Ok(false),
+            },
+            None => (None, Name::intern("outside")),
+        };
+        let event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        if self.simulated {
+            payload::prepare(py, &event);
+        }
+        let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        let target = slot_of(&mut state.slots, slot)?;
+        if target.is_gone() {
+            let name = target.name;
+            state.note_letter(Reason::Gone, name, Some(&event));
+            self.wake(state);
+            return Ok(false);
+        }
+        let kept = event.clone();
+        let taken = state.router.send(slot, event);
+        if !taken {
+            state.note_letter(Reason::Refused, kept.source, Some(&kept));
+        }
+        self.wake(state);
+        Ok(taken)
+    }
+}
+
+impl NodeCore {
+    /// The event that an actor is handling, and its name: where what it makes comes from. None for an actor that is no
+    /// more, whose tasks may still run, and for one that publishes in a storm: it has no say.
+    pub fn origin(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
+        self.origin_of(py, slot, false)
+    }
+
+    /// As [`NodeCore::origin`], for a cancel: it may use a reserve.
+    pub fn origin_of_cancel(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
+        self.origin_of(py, slot, true)
+    }
+
+    fn origin_of(&self, py: Python<'_>, slot: usize, is_cancel: bool) -> PyResult<Option<(Option<Event>, Name)>> {
+        let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        let place = slot_of(&mut state.slots, slot)?;
+        if place.is_gone() {
+            return Ok(None);
+        }
+        let (current, name) = (place.current.as_ref().map(|event| event.get().event.clone()), place.name);
+        if !place.allowance.take(is_cancel, clock::now_ns) {
+            state.note_storm(name, current.as_ref());
+            self.wake(state);
+            return Ok(None);
+        }
+        Ok(Some((current, name)))
+    }
+
+    pub fn publish_native(&self, py: Python<'_>, event: Event) -> bool {
+        if self.simulated {
+            payload::prepare(py, &event);
+        }
+        let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        if event.event_type == EventType::CircuitBreaker {
+            // Every account is latched before the event fans out: what waits in a mailbox comes too late to leave.
+            for desk in &mut state.desks {
+                desk.kill_for(&mut state.router, clock::now_ns(), event.source);
+            }
+        }
+        let kept = (event.event_type.policy() == Policy::Refuse).then(|| event.clone());
+        let taken = state.router.publish(event);
+        if let (false, Some(refused)) = (taken, &kept) {
+            state.note_letter(Reason::Refused, refused.source, Some(refused));
+        }
+        self.wake(state);
+        taken
+    }
+
+    /// Wakes the loop, unless it is the one that is publishing.
+    pub fn wake(&self, state: &State) {
+        if !state.draining {
+            self.waker.notify();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What an actor listens to: its handlers, and the router's subscriptions that go with them.
+
+use libra_kernel::Name;
+use pyo3::prelude::*;
+
+use super::{NodeCore, slot_of};
+use crate::enums;
+use crate::handlers::{Style, Wanted};
+
+#[pymethods]
+impl NodeCore {
+    /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone.
+    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false))]
+    fn subscribe(
+        &self,
+        py: Python<'_>,
+        slot: usize,
+        event_type: &Bound<'_, PyAny>,
+        handler: Py<PyAny>,
+        instruments: Vec<String>,
+        payload: bool,
+    ) -> PyResult<String> {
+        let event_type = enums::event_type_of(event_type)?;
+        let instruments: Vec<Name> = instruments.iter().map(|name| Name::intern(name)).collect();
+        let mut state = self.state.borrow(py);
+        let state = &mut *state;
+        let wanted = Wanted {
+            event_type,
+            call: handler,
+            filter: None,
+            instruments: instruments.clone(),
+            style: if payload { Style::Payload } else { Style::Event },
+        };
+        let id = slot_of(&mut state.slots, slot)?.subscriptions.subscribe(wanted)?;
+        if instruments.is_empty() {
+            state.router.subscribe(slot, event_type, Name::NONE);
+        }
+        for instrument in instruments {
+            state.router.subscribe(slot, event_type, instrument);
+        }
+        Ok(id)
+    }
+
+    /// Takes a subscription of an actor back.
+    fn unsubscribe(&self, py: Python<'_>, slot: usize, subscription_id: &str) -> PyResult<bool> {
+        let handler = {
+            let mut state = self.state.borrow(py);
+            let state = &mut *state;
+            let subscriptions = &mut slot_of(&mut state.slots, slot)?.subscriptions;
+            let handler = subscriptions.unsubscribe(subscription_id);
+            if let Some(handler) = &handler {
+                for (event_type, instrument) in subscriptions.no_longer_wanted(handler) {
+                    state.router.unsubscribe(slot, event_type, instrument);
+                }
+            }
+            handler
+        };
+        Ok(handler.is_some())
+    }
+
+    /// Takes all handlers of an actor out, and leaves the router's subscriptions as they are: what comes meanwhile waits
+    /// for the instance that is started next.
+    fn unsubscribe_all_handlers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all();
+        drop(handlers);
+        Ok(())
+    }
+
+    /// Takes all subscriptions of an actor back.
+    pub fn unsubscribe_all(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let ids = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.ids();
+        for id in ids {
+            self.unsubscribe(py, slot, &id)?;
+        }
+        Ok(())
+    }
+}
