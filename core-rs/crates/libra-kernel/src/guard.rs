@@ -1,10 +1,15 @@
-//! The guard of a process: notices SIGINT and SIGTERM natively, and ends a process whose interpreter cannot be taken back.
+//! The guard of a process: notices SIGINT, SIGTERM and SIGUSR1 natively, and ends a process whose interpreter cannot be
+//! taken back.
 //!
 //! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
 //! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a
 //! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
 //! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one. That holds
 //! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
+//!
+//! SIGUSR1 is the kill switch: the thread raises every account's [`Alarm`], so nothing new leaves from that instant, even
+//! while a strategy holds the interpreter. The loop does the rest when it runs; when it does not come back, the thread says
+//! so on stderr, since nobody else can.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -12,11 +17,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
 use crate::name::Name;
 use crate::wake::Waker;
 
 const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
+/// How long the loop has to answer an alarm before the thread says that it did not.
+const ALARM_PATIENCE_NS: i64 = 1_000_000_000;
 
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -32,7 +40,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
         let byte = signal as u8;
         // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
         unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
-    } else if monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+    } else if signal != libc::SIGUSR1 && monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
         // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
         // whom it is given back when this returns.
         unsafe {
@@ -62,6 +70,7 @@ struct Shared {
     running: AtomicU32,
     finished: AtomicBool,
     logs: Mutex<Vec<OwnedFd>>,
+    alarms: Mutex<Vec<Arc<Alarm>>>,
 }
 
 /// See the module. Dropping it takes the signal handlers out and ends the thread.
@@ -73,7 +82,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the thread, and takes over SIGINT and SIGTERM where `signals` is true. A drain may take `drain_ns`.
+    /// Starts the thread, and takes over its signals where `signals` is true. A drain may take `drain_ns`.
     pub fn install(waker: Arc<Waker>, drain_ns: i64, signals: bool) -> io::Result<Guard> {
         let (read, write) = pipe()?;
         let shared = Arc::new(Shared {
@@ -85,13 +94,14 @@ impl Guard {
             running: AtomicU32::new(0),
             finished: AtomicBool::new(false),
             logs: Mutex::new(Vec::new()),
+            alarms: Mutex::new(Vec::new()),
         });
         let watched = shared.clone();
         let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
         let mut guard = Guard { shared, previous: Vec::new(), signal_write: write, thread: Some(thread) };
         if signals {
             SIGNAL_PIPE.store(guard.signal_write.as_raw_fd(), Ordering::SeqCst);
-            for signal in [libc::SIGINT, libc::SIGTERM] {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
                 guard.previous.push((signal, take_over(signal)?));
             }
         }
@@ -132,6 +142,11 @@ impl Guard {
     pub fn watch_log(&self, fd: OwnedFd) {
         self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).push(fd);
     }
+
+    /// An account's alarm, to be raised by SIGUSR1.
+    pub fn watch_alarm(&self, alarm: Arc<Alarm>) {
+        self.shared.alarms.lock().unwrap_or_else(PoisonError::into_inner).push(alarm);
+    }
 }
 
 impl Drop for Guard {
@@ -140,7 +155,9 @@ impl Drop for Guard {
         let same_stop_until_ns = first_ns.saturating_add(SECOND_SIGNAL_AFTER_NS);
         let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
         for (signal, previous) in &self.previous {
-            if stopped_just_now {
+            if *signal == libc::SIGUSR1 {
+                restore_kill_signal(previous);
+            } else if stopped_just_now {
                 let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
                 handler.store(previous.sa_sigaction, Ordering::SeqCst);
                 flags.store(previous.sa_flags, Ordering::SeqCst);
@@ -164,9 +181,14 @@ impl Drop for Guard {
 impl Shared {
     fn watch(&self, signals: &OwnedFd) {
         let mut first_ns = None;
+        let mut answer_by_ns = i64::MAX;
         while !self.finished.load(Ordering::SeqCst) {
-            if let Some(signal) = next_signal(signals.as_raw_fd(), self.patience_ms()) {
-                let now_ns = monotonic_ns();
+            let signal = next_signal(signals.as_raw_fd(), self.patience_ms(answer_by_ns));
+            let now_ns = monotonic_ns();
+            if signal == Some(libc::SIGUSR1) {
+                self.raise_alarms();
+                answer_by_ns = now_ns.saturating_add(ALARM_PATIENCE_NS);
+            } else if let Some(signal) = signal {
                 match first_ns {
                     None => {
                         first_ns = Some(now_ns);
@@ -182,16 +204,52 @@ impl Shared {
                     Some(_) => {}
                 }
             }
+            if now_ns >= answer_by_ns {
+                answer_by_ns = i64::MAX;
+                self.tell_of_alarms();
+            }
             if monotonic_ns() >= self.deadline_ns.load(Ordering::SeqCst) && !self.finished.load(Ordering::SeqCst) {
                 self.end("the drain ran out of time");
             }
         }
     }
 
-    /// How long the thread may sleep before it has to look at the deadline.
-    fn patience_ms(&self) -> i32 {
-        let left_ns = self.deadline_ns.load(Ordering::SeqCst).saturating_sub(monotonic_ns());
+    /// How long the thread may sleep before it has to look at a deadline.
+    fn patience_ms(&self, answer_by_ns: i64) -> i32 {
+        let next_ns = self.deadline_ns.load(Ordering::SeqCst).min(answer_by_ns);
+        let left_ns = next_ns.saturating_sub(monotonic_ns());
         (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
+    }
+
+    /// The kill switch: first all flags, then the loop, then what a later process has to find.
+    fn raise_alarms(&self) {
+        let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        alarms.iter().for_each(|alarm| alarm.raise());
+        self.waker.signal();
+        for alarm in alarms.iter() {
+            if let Err(error) = alarm.mark() {
+                say(&format!("libra: kill switch: its marker beside the order log cannot be written: {error}\n"));
+            }
+        }
+    }
+
+    /// The loop had its time: whoever pulled the switch has to know what is not done.
+    fn tell_of_alarms(&self) {
+        let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        if alarms.iter().any(|alarm| alarm.is_raised()) {
+            let whose = self.whose();
+            say(&format!(
+                "libra: kill switch: no new order leaves any more{whose}; open orders could not be cancelled yet\n"
+            ));
+        }
+    }
+
+    /// Whose handler holds the loop up, as the end of a sentence.
+    fn whose(&self) -> String {
+        match Name::at(self.running.load(Ordering::Relaxed) as usize) {
+            Some(actor) if !actor.is_none() => format!("; {actor} did not return from its handler"),
+            _ => String::new(),
+        }
     }
 
     /// Flushes what must not be lost, says what happened and ends the process, without Python.
@@ -200,18 +258,26 @@ impl Shared {
             // SAFETY: an open descriptor of our own; where it cannot be flushed there is nothing left to do.
             unsafe { libc::fsync(log.as_raw_fd()) };
         }
-        let running = Name::at(self.running.load(Ordering::Relaxed) as usize);
-        let whose = match running {
-            Some(actor) if !actor.is_none() => format!("; {actor} did not return from its handler"),
-            _ => String::new(),
-        };
-        let text = format!("libra: {why}{whose}; the order log is flushed\n");
-        // SAFETY: a plain write of a live buffer, and the end of the process without running anyone's exit code.
-        unsafe {
-            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
-            libc::_exit(1)
-        }
+        say(&format!("libra: {why}{}; the order log is flushed\n", self.whose()));
+        // SAFETY: the end of the process without running anyone's exit code.
+        unsafe { libc::_exit(1) }
     }
+}
+
+fn say(text: &str) {
+    // SAFETY: a plain write of a live buffer; where nobody reads stderr there is nothing left to do.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+/// Gives SIGUSR1 back. Where nobody had it, it is ignored from now on: a kill switch that comes to a node that has just
+/// ended must not end the process in the middle of its summary.
+fn restore_kill_signal(previous: &libc::sigaction) {
+    let mut action = *previous;
+    if action.sa_sigaction == libc::SIG_DFL {
+        action.sa_sigaction = libc::SIG_IGN;
+    }
+    // SAFETY: an action that sigaction itself wrote, but for who is called, which may be nobody.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
 }
 
 fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {

@@ -8,12 +8,14 @@
 //! - [`router`] — one event to every mailbox that subscribed, and the seam for a bridge;
 //! - [`edge`], [`wake`] — the way in from native threads, and waking the loop;
 //! - [`timers`] — timers on a node's clock; [`guard`] — signals, and the end of a process that hangs;
+//! - [`alarm`] — the kill switch that needs no loop;
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
-//! Nothing here does I/O and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
+//! Nothing here does I/O (but a descriptor to wake, signals and an alarm's marker) and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
 //! the router (which numbers it), waits in lanes, and is taken out by whoever dispatches.
 
+pub mod alarm;
 pub mod clock;
 pub mod digest;
 pub mod edge;

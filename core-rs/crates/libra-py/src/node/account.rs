@@ -199,6 +199,9 @@ impl NodeCore {
         if let (Some(fd), Some(guard)) = (desk.gate().log_fd().map_err(gate_error)?, &*core.guard.borrow(py)) {
             guard.watch_log(fd);
         }
+        if let Some(guard) = &*core.guard.borrow(py) {
+            guard.watch_alarm(Arc::clone(desk.alarm()));
+        }
         state.desks.push(desk);
         let group = AccountGroup {
             desk: state.desks.len() - 1,
@@ -421,19 +424,6 @@ impl AccountGroup {
     fn kill(&self, py: Python<'_>, reason: &str) -> PyResult<Vec<String>> {
         let ids = self.with(py, |desk, router, now_ns| desk.kill(router, now_ns, reason));
         Ok(ids.map_err(gate_error)?.iter().map(ToString::to_string).collect())
-    }
-
-    /// Takes the kill latch back.
-    fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |desk, router, now_ns| desk.resume(router, now_ns)).map_err(gate_error)
-    }
-
-    /// A strategy was given up: nothing of it leaves any more, what is open is cancelled. Ids of orders that a gateway
-    /// outside has to cancel.
-    fn stop_strategy(&self, py: Python<'_>, strategy: &str) -> Vec<String> {
-        let strategy = Name::intern(strategy);
-        let ids = self.with(py, |desk, router, now_ns| desk.stop_strategy(router, now_ns, strategy));
-        ids.iter().map(ToString::to_string).collect()
     }
 
     /// Cancels what is open, of one strategy or of all: ids of orders that a gateway outside has to cancel.
@@ -663,7 +653,7 @@ impl AccountGroup {
 
 impl AccountGroup {
     /// Borrows the desk and the router, and wakes the loop afterwards: something may be published.
-    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut Router, i64) -> R) -> R {
+    pub(super) fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut Router, i64) -> R) -> R {
         let core = self.core.get();
         let mut state = core.state.borrow(py);
         let state = &mut *state;
@@ -743,7 +733,7 @@ fn instrument_limits(limits: &Limits<'_>, instrument: Option<&Instrument>) -> Py
     })
 }
 
-fn gate_error(error: libra_trading::gate::GateError) -> PyErr {
+pub(super) fn gate_error(error: libra_trading::gate::GateError) -> PyErr {
     use libra_trading::gate::GateError;
     match error {
         GateError::Log(error) => PyOSError::new_err(error.to_string()),

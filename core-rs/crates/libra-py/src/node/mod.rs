@@ -2,6 +2,7 @@
 //!
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run;
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
+//! - [`operate`] — what an operator asks of a desk;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
 //! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`steps`] — those that are awaited;
 //! - this file — what Python's `libra.core.node` asks of it.
@@ -9,6 +10,7 @@
 mod account;
 mod dispatch;
 pub mod inputs;
+mod operate;
 mod run;
 mod slot;
 mod steps;
