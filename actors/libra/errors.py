@@ -7,6 +7,7 @@ LibraError                 everything that Libra raises on purpose; its message 
 ├── OrderError             an order's way was left: an id used twice, a move that its life cycle has not
 │   └── RiskRejected       the order gate refused an order; carries code, limit and value
 ├── BridgeError            the way between nodes is broken
+├── ControlError           a running node could not be asked, or refused what an operator wanted
 ├── CodecError             a payload cannot be encoded, or data cannot be decoded
 ├── StrategyError          a user's strategy could not be loaded, or keeps failing
 └── StorageError           a log, a recording or an output file could not be read or written
@@ -21,6 +22,7 @@ __all__ = [
     "BridgeError",
     "CodecError",
     "ConfigError",
+    "ControlError",
     "GatewayError",
     "LibraError",
     "OrderError",
@@ -74,6 +76,20 @@ class RiskRejected(OrderError):  # noqa: N818 - a verdict, named as the field na
 
 class BridgeError(LibraError):
     """The way between nodes is broken."""
+
+
+class ControlError(LibraError):
+    """A running node could not be asked, or refused what an operator wanted.
+
+    Args:
+        code: A stable code, as in docs/operating.md.
+        text: What was wrong, and what to do.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
 
 
 class CodecError(LibraError):

@@ -5,4 +5,4 @@ FAILED = 1
 USAGE = 2
 """A wrong argument or a wrong configuration: nothing was started."""
 RISK_STOP = 3
-"""The run was ended by a risk limit."""
+"""The run ended with the kill switch set or a loss limit passed: someone has to look before trading goes on."""

@@ -46,6 +46,8 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "skipped_signals": _sum_counts(tally["skipped"] for tally in tallies),
         "input": source,
         "failed": outcome.failed,
+        "stopped": _stopped(accounts),
+        "vanished": node.vanished_rows(),
         "ended": outcome.why,
     }
 
@@ -208,6 +210,18 @@ def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
         for balance in account.balances()
         if any(balance[amount] != 0 for amount in amounts)
     ]
+
+
+def _stopped(accounts: list[AccountGroup]) -> dict[str, str]:
+    """Why the kill switch is set or a loss limit is passed, by account."""
+    stopped = {}
+    for account in accounts:
+        reasons = [f"{code}: {detail}" for code, detail in account.breaches()]
+        if (why := account.standing()["killed"]) is not None:
+            reasons.insert(0, f"KILL_SWITCH: {why}")
+        if reasons:
+            stopped[account.name] = "; ".join(reasons)
+    return stopped
 
 
 def _latency(accounts: list[AccountGroup]) -> dict[str, float | None]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import libra
 from libra import exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.load_class import load_class
+from libra.assembly.operator import Operator
+from libra.control.folder import RunFile, run_folder
+from libra.control.peer import Peer
+from libra.control.server import ControlServer
 from libra.core.events import Event, EventType
 from libra.core.node import Node, NodeOptions
 from libra.core.supervision import RestartPolicy
-from libra.errors import ConfigError
+from libra.errors import ConfigError, ControlError
 from libra.gateways.market import MarketActor
 
 if TYPE_CHECKING:
@@ -55,26 +62,38 @@ class RunResult:
     equity: list[dict[str, Any]] = field(default_factory=list)
 
 
-def build(settings: Settings) -> TradingNode:
+def build(settings: Settings, *, profile: str = "", resume: Collection[str] = ()) -> TradingNode:
     """The node that settings describe, ready to run.
+
+    Args:
+        settings: What it runs.
+        profile: Where they came from, for operators.
+        resume: Accounts whose kill latch, should an earlier run have left it set, is taken back at the start.
 
     Raises:
         ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense.
     """
-    return TradingNode(settings)
+    return TradingNode(settings, profile=profile, resume=resume)
 
 
 class TradingNode(Node):
     """A node with market data, accounts and strategies. Build one with `build`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, profile: str = "", resume: Collection[str] = ()) -> None:
         super().__init__(_options(settings))
         self.settings = settings
         self.instruments = native_instruments(settings)
         self.core.list_instruments(list(self.instruments.values()))
         self.accounts: dict[str, AccountGroup] = {}
         self.started_at = time.perf_counter()
-        self._killed = False
+        self._profile = profile
+        self._resume = frozenset(resume)
+        unknown = sorted(self._resume - {group.name for group in settings.account_groups})
+        if unknown:
+            raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
+        self._control: ControlServer | None = None
+        self._told_of: set[tuple[str, ...]] = set()
+        self._has_vanished = False
         self._lost_input = False
         if self.options.simulated:
             self._add_source(SIMULATION_START_NS)
@@ -183,6 +202,8 @@ class TradingNode(Node):
             self.core.start_feed()
         for group in groups:
             self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
+        self._look_at_latches()
+        self._listen()
 
     def _opened(self) -> None:
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
@@ -193,6 +214,8 @@ class TradingNode(Node):
     def _idle(self) -> None:
         for account in self.accounts.values():
             account.confirm()
+        if self._has_vanished:
+            self._report_vanished()
 
     def _stop_sources(self) -> None:
         self.core.stop_feed()
@@ -203,17 +226,16 @@ class TradingNode(Node):
     def _actor_given_up(self, name: str) -> None:
         if any(strategy.name == name for strategy in self.settings.strategies):
             self._tell_strategy(EventType.STRATEGY_STOPPED, name)
-            for account in self.accounts.values():
-                self._cancel_outside(account, account.stop_strategy(name))
+            self._vanish(name)
             return
         account_name = name.rpartition(".")[0]
         failed = self.accounts.get(account_name)
         if failed is not None:
             _log.error("account %s stops: its actor %s failed", account_name, name)
             failed.stop_new_orders(f"{name} failed")
-            self._cancel_outside(failed, failed.cancel_all())
+            self.cancel_outside(failed, failed.cancel_all())
 
-    def _cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
+    def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
         """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
         if order_ids:
             actor: Any = self.actor_named(f"{account.name}.gateway")
@@ -221,6 +243,7 @@ class TradingNode(Node):
                 actor.cancel(order_ids)
 
     def _flush(self) -> None:
+        self._report_vanished()
         for strategy in self.settings.strategies:
             if strategy.name not in self.failed:
                 self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
@@ -228,6 +251,94 @@ class TradingNode(Node):
             account.note_equity()
             account.confirm()
             account.flush()
+
+    async def _close(self) -> None:
+        if self._control is not None:
+            await self._control.close()
+        await super()._close()
+
+    # Operators -------------------------------------------------------------------------------------------------------
+
+    def stop_strategy(self, name: str) -> None:
+        """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders."""
+        self._vanish(name)
+        self.request_stop(self.find_slot(name))
+
+    def vanished_rows(self) -> list[dict[str, Any]]:
+        """A row for each strategy that is no more, with how far the flattening of each of its instruments is."""
+        return [
+            {
+                "strategy": strategy,
+                "account": account.name,
+                "on_vanish": policy,
+                "flattening": [
+                    {"instrument": instrument, "state": state, "code": code, "detail": detail}
+                    for instrument, state, code, detail in instruments
+                ],
+            }
+            for account in self.accounts.values()
+            for strategy, policy, instruments in account.vanished()
+        ]
+
+    def _vanish(self, name: str) -> None:
+        self._has_vanished = True
+        for strategy in self.settings.strategies:
+            if strategy.name == name:
+                account = self.accounts[strategy.account]
+                self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
+
+    def _report_vanished(self) -> None:
+        for row in self.vanished_rows():
+            for closing in row["flattening"]:
+                told = (row["account"], row["strategy"], *closing.values())
+                if closing["state"] == "working" or told in self._told_of:
+                    continue
+                self._told_of.add(told)
+                what = (row["account"], row["strategy"], closing["instrument"])
+                if closing["state"] == "flat":
+                    _log.warning("account %s: strategy %s is gone, its %s is flat", *what)
+                else:
+                    why = (closing["code"], closing["detail"])
+                    _log.error("account %s: strategy %s is gone, its %s could not be flattened: %s: %s", *what, *why)
+
+    def _look_at_latches(self) -> None:
+        for account in self.accounts.values():
+            why = account.standing()["killed"]
+            if why is None:
+                continue
+            if account.name in self._resume:
+                peer = Peer(os.getuid(), os.getpid())
+                account.resume(f"libra run --resume by {peer}")
+                _log.warning("account %s is resumed; it was stopped: %s", account.name, why)
+            else:
+                # The process that was stopped may have died before its cancels.
+                account.cancel_all()
+                _log.error(
+                    "account %s: the kill switch is set, no new order leaves: %s."
+                    " To trade again: libra resume --account %s, or start with --resume %s",
+                    *(account.name, why, account.name, account.name),
+                )
+
+    def _listen(self) -> None:
+        node = self.settings.node
+        wanted = node.control
+        if wanted is None:
+            wanted = node.clock == "live" or node.speed != "max"
+        if not wanted:
+            return
+        started_ns = time.time_ns()
+        operator = Operator(self, started_ns, self._profile, libra.__version__)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        takes_signal = self.options.signals and in_main_thread
+        run_file = RunFile(node.name, os.getpid(), started_ns, self._profile, libra.__version__, takes_signal)
+        server = ControlServer(run_file, run_folder(), operator.verbs)
+        try:
+            server.open()
+        except (ControlError, OSError) as error:
+            # No reason not to trade: signals still work.
+            _log.error("operators cannot reach this node but by signals: %s", error)
+        else:
+            self._control = server
 
     def _tell_gateway(self, event_type: EventType) -> None:
         """The native feeds are gateways as well; one in Python speaks for itself."""

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     elif options.json:
         print(json.dumps({"ok": True, **_counts(settings)}))
     else:
-        print("ok: " + ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in _counts(settings).items()))
+        print("ok: " + ", ".join(_counted(count, what) for what, count in _counts(settings).items()))
     return exit_codes.OK
 
 
@@ -56,6 +56,14 @@ def _counts(settings: Settings) -> dict[str, int]:
         "account_groups": len(settings.account_groups),
         "strategies": len(settings.strategies),
     }
+
+
+def _counted(count: int, what: str) -> str:
+    """A number of things in words: their names end in "s" or "ies"."""
+    words = what.replace("_", " ")
+    if count == 1:
+        words = words[:-3] + "y" if words.endswith("ies") else words[:-1]
+    return f"{count} {words}"
 
 
 def _parser() -> argparse.ArgumentParser:

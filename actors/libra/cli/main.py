@@ -23,6 +23,11 @@ Verb = Callable[[list[str]], int]
 
 _VERBS = {
     "run": ("libra.cli.run:main", "run strategies on a synthetic market, recordings or a gateway"),
+    "status": ("libra.cli.status:main", "show the nodes that run here, their accounts, orders and positions"),
+    "kill-switch": ("libra.cli.kill_switch:main", "stop new orders at once and cancel open ones"),
+    "resume": ("libra.cli.resume:main", "let orders leave again after the kill switch"),
+    "limits": ("libra.cli.limits:main", "show or change the risk limits of a running account"),
+    "stop": ("libra.cli.stop:main", "end a running node, or one of its strategies, in an orderly way"),
     "config": ("libra.cli.config_verb:main", "check a profile, show what holds, print the schema"),
     "new-strategy": ("libra.cli.new_strategy:main", "write a strategy to start from, with a profile that runs"),
 }

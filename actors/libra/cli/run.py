@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     if options.out is not None:
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
-    result = _run(settings, as_json=options.json)
+    result = _run(settings, options)
     try:
         if options.out is not None:
             write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})
@@ -76,8 +76,9 @@ def _require_data(settings: Settings) -> None:
         raise ConfigError("there is nothing to replay: name recordings with --data FILE..., or in market.files")
 
 
-def _run(settings: Settings, *, as_json: bool) -> RunResult:
-    node = _build(settings)
+def _run(settings: Settings, options: argparse.Namespace) -> RunResult:
+    as_json: bool = options.json
+    node = _build(settings, profile=options.profile or settings.node.name, resume=options.resume)
     with ExitStack() as stack:
         display = stack.enter_context(open_display(settings.node.name, as_json=as_json))
         if as_json:  # what a strategy prints must not get into the object's way
@@ -85,14 +86,14 @@ def _run(settings: Settings, *, as_json: bool) -> RunResult:
         return node.run(on_progress=SafeDisplay(display).show, progress_interval_s=PROGRESS_INTERVAL_S)
 
 
-def _build(settings: Settings) -> RunningNode:
+def _build(settings: Settings, *, profile: str, resume: list[str]) -> RunningNode:
     try:
         assembly = import_module("libra.assembly")
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] == "libra_core":
             raise LibraError(f"the native core cannot be loaded ({error}); build it with: uv sync") from error
         raise
-    node: RunningNode = assembly.build(settings)
+    node: RunningNode = assembly.build(settings, profile=profile, resume=resume)
     return node
 
 
@@ -115,7 +116,9 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
     if out is not None:
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
-        console.print("The kill switch is set; look at the limits in [risk] before trading goes on.")
+        for account, why in result.summary.get("stopped", {}).items():
+            told = f"account {account} ended stopped: {why}. With a log it stays so: start with --resume {account}."
+            console.print(told, soft_wrap=True, markup=False)
 
 
 def _json_ready(value: Any) -> Any:  # noqa: ANN401 - a JSON tree
@@ -131,10 +134,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra run",
         description="Runs the strategies of a profile. Ctrl-C drains and ends with a summary.",
-        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 a risk stop",
+        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 a risk stop (kill switch or loss limit)",
         allow_abbrev=False,
     )
     add_profile_arguments(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="write orders, fills and equity there, as Parquet")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end, and nothing else")
+    parser.add_argument(
+        "--resume",
+        action="append",
+        default=[],
+        metavar="ACCOUNT",
+        help="take back the kill latch that an earlier run left in the account's log; may be repeated",
+    )
     return parser

@@ -22,7 +22,11 @@ _READ_WELL = frozenset({"frames", "quotes", "trades", "books", "malformed"})
 
 _POSITION_COLUMNS = ("symbol", "account", "size", "realised", "unrealised", "fees", "trades")
 
-_VERDICTS = {0: ("done", "bold green"), 1: ("failed", "bold red"), 3: ("stopped by a risk limit", "bold yellow")}
+_VERDICTS = {
+    0: ("done", "bold green"),
+    1: ("failed", "bold red"),
+    3: ("ended stopped: kill switch or loss limit", "bold yellow"),
+}
 
 
 class _Console(Console):

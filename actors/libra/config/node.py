@@ -73,6 +73,11 @@ class NodeSettings(Section):
     spin: bool = Field(
         default=False, description="Spin instead of sleeping: less latency at the price of a whole core."
     )
+    control: bool | None = Field(
+        default=None,
+        description="Listen for operators (libra status, kill-switch...) on a Unix-domain socket; where it is not set, "
+        "all runs do but simulated ones at full speed.",
+    )
     supervision: SupervisionSettings = Field(
         default_factory=SupervisionSettings, description="How often a failing actor is started again."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -18,4 +18,9 @@ class StrategySettings(Section):
     )
     account: Identifier = Field(description="Name of the account group that it trades for.")
     symbols: tuple[str, ...] = Field(min_length=1, description="Symbols that it sees and trades (or SYMBOL@VENUE).")
+    on_vanish: Literal["keep", "cancel", "flatten"] = Field(
+        default="cancel",
+        description='Its open orders when it fails for good or is stopped: "keep" or "cancel" them, or "flatten": '
+        "cancel them and close what its own fills built.",
+    )
     params: dict[str, Any] = Field(default_factory=dict, description="Its own parameters, handed over as they stand.")

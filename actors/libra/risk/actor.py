@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from libra.core.actor import Actor
 from libra.core.events import EventType
+from libra.model import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +41,14 @@ class Risk(Actor):
 
     def kill(self, event: Event) -> None:
         """The kill switch stops every account: no new orders, open ones are cancelled. Again changes nothing."""
+        told = event.payload
+        if isinstance(told, Notice):
+            # An account's own word that it is latched. The latch was set natively, and may have been taken back since;
+            # another account's is none of ours, since what is meant for all was set for all.
+            if told.account == self._account.name:
+                self.log.error("kill switch: %s", told.detail)
+                self._cancel(self._account.cancelling())
+            return
         # The latch itself was set natively, before this event reached anyone.
-        if event.source != self.name:
-            self.log.error("kill switch, set by %s", event.source)
         self._account.kill(f"set by {event.source}")
         self._cancel(self._account.cancelling())

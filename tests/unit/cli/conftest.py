@@ -89,9 +89,13 @@ class FakeEngine:
     error: BaseException | None = None
     said: str = ""
     settings: Any = None
+    profile: str = ""
+    resume: list[str] = field(default_factory=list)
 
-    def build(self, settings):
+    def build(self, settings, *, profile="", resume=()):
         self.settings = settings
+        self.profile = profile
+        self.resume = list(resume)
         return self
 
     def run(self, on_progress=None, progress_interval_s=0.25):

@@ -17,7 +17,7 @@ ACTORS = Path(__file__).resolve().parents[3] / "actors"
 
 def test_config_check_and_show(capsys):
     assert main(["config", "check"]) == 0
-    assert capsys.readouterr().out == "ok: 3 instruments, 1 account groups, 1 strategies\n"
+    assert capsys.readouterr().out == "ok: 3 instruments, 1 account group, 1 strategy\n"
     assert main(["config", "check", "replay", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"ok": True, "instruments": 5, "account_groups": 2, "strategies": 2}
     assert main(["config", "show", "replay", "--set", "node.seed=42"]) == 0

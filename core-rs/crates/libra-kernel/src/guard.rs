@@ -1,10 +1,15 @@
-//! The guard of a process: notices SIGINT and SIGTERM natively, and ends a process whose interpreter cannot be taken back.
+//! The guard of a process: notices SIGINT, SIGTERM and SIGUSR1 natively, and ends a process whose interpreter cannot be
+//! taken back.
 //!
 //! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
 //! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a
 //! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
 //! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one. That holds
 //! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
+//!
+//! SIGUSR1 is the kill switch: the thread raises every account's [`Alarm`], so nothing new leaves from that instant, even
+//! while a strategy holds the interpreter. The loop does the rest when it runs; when it does not come back, the thread says
+//! so on stderr, since nobody else can.
 //!
 //! It also watches what only somebody outside the loop can see: a handler that holds the loop for too long
 //! ([`turns`](crate::turns)), a native thread that hangs ([`heartbeat`](crate::heartbeat)), memory over its limit, and the
@@ -17,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
 use crate::heartbeat::{Heartbeat, Listener};
 use crate::memory;
@@ -30,6 +36,8 @@ const MEMORY_EVERY_NS: i64 = 250_000_000;
 const LINE_PATIENCE: Duration = Duration::from_millis(150);
 
 const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
+/// How long the loop has to answer an alarm before the thread says that it did not.
+const ALARM_PATIENCE_NS: i64 = 1_000_000_000;
 
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -45,7 +53,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
         let byte = signal as u8;
         // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
         unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
-    } else if monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+    } else if signal != libc::SIGUSR1 && monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
         // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
         // whom it is given back when this returns.
         unsafe {
@@ -103,6 +111,7 @@ struct Shared {
     listeners: Mutex<Vec<Listener>>,
     finished: AtomicBool,
     logs: Mutex<Vec<OwnedFd>>,
+    alarms: Mutex<Vec<Arc<Alarm>>>,
 }
 
 /// See the module. Dropping it takes the signal handlers out and ends the thread.
@@ -114,7 +123,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the thread, and takes over SIGINT and SIGTERM where `signals` is true. A drain may take `drain_ns`.
+    /// Starts the thread, and takes over its signals where `signals` is true. A drain may take `drain_ns`.
     pub fn install(
         waker: Arc<Waker>,
         drain_ns: i64,
@@ -137,13 +146,14 @@ impl Guard {
             listeners: Mutex::new(Vec::new()),
             finished: AtomicBool::new(false),
             logs: Mutex::new(Vec::new()),
+            alarms: Mutex::new(Vec::new()),
         });
         let watched = shared.clone();
         let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
         let mut guard = Guard { shared, previous: Vec::new(), signal_write: write, thread: Some(thread) };
         if signals {
             SIGNAL_PIPE.store(guard.signal_write.as_raw_fd(), Ordering::SeqCst);
-            for signal in [libc::SIGINT, libc::SIGTERM] {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
                 guard.previous.push((signal, take_over(signal)?));
             }
         }
@@ -205,6 +215,11 @@ impl Guard {
     pub fn watch_log(&self, fd: OwnedFd) {
         lock(&self.shared.logs).push(fd);
     }
+
+    /// An account's alarm, to be raised by SIGUSR1.
+    pub fn watch_alarm(&self, alarm: Arc<Alarm>) {
+        self.shared.alarms.lock().unwrap_or_else(PoisonError::into_inner).push(alarm);
+    }
 }
 
 impl Drop for Guard {
@@ -213,7 +228,9 @@ impl Drop for Guard {
         let same_stop_until_ns = first_ns.saturating_add(SECOND_SIGNAL_AFTER_NS);
         let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
         for (signal, previous) in &self.previous {
-            if stopped_just_now {
+            if *signal == libc::SIGUSR1 {
+                restore_kill_signal(previous);
+            } else if stopped_just_now {
                 let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
                 handler.store(previous.sa_sigaction, Ordering::SeqCst);
                 flags.store(previous.sa_flags, Ordering::SeqCst);
@@ -239,8 +256,12 @@ impl Shared {
         let mut first_ns = None;
         let mut rounds = Rounds::new(&self.limits);
         while !self.finished.load(Ordering::SeqCst) {
-            if let Some(signal) = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds)) {
-                let now_ns = monotonic_ns();
+            let signal = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds));
+            let now_ns = monotonic_ns();
+            if signal == Some(libc::SIGUSR1) {
+                self.raise_alarms();
+                rounds.answer_by_ns = now_ns.saturating_add(ALARM_PATIENCE_NS);
+            } else if let Some(signal) = signal {
                 match first_ns {
                     None => {
                         first_ns = Some(now_ns);
@@ -265,6 +286,10 @@ impl Shared {
 
     /// Looks at everything that is watched by time.
     fn look_around(&self, rounds: &mut Rounds, now_ns: i64) {
+        if now_ns >= rounds.answer_by_ns {
+            rounds.answer_by_ns = i64::MAX;
+            self.tell_of_alarms();
+        }
         let end_of_run_ns = self.end_of_run_ns.load(Ordering::SeqCst);
         if now_ns >= end_of_run_ns {
             self.drain_from(end_of_run_ns);
@@ -313,8 +338,32 @@ impl Shared {
             i64::MAX => self.end_of_run_ns.load(Ordering::SeqCst),
             _ => deadline_ns,
         };
+        let due_ns = due_ns.min(rounds.answer_by_ns);
         let left_ns = due_ns.saturating_sub(monotonic_ns()).min(rounds.interval_ns);
         (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
+    }
+
+    /// The kill switch: first all flags, then the loop, then what a later process has to find.
+    fn raise_alarms(&self) {
+        let alarms = lock(&self.alarms);
+        alarms.iter().for_each(|alarm| alarm.raise());
+        self.waker.signal();
+        for alarm in alarms.iter() {
+            if let Err(error) = alarm.mark() {
+                say(&format!("libra: kill switch: its marker beside the order log cannot be written: {error}\n"));
+            }
+        }
+    }
+
+    /// The loop had its time: whoever pulled the switch has to know what is not done.
+    fn tell_of_alarms(&self) {
+        let alarms = lock(&self.alarms);
+        if alarms.iter().any(|alarm| alarm.is_raised()) {
+            let whose = self.whose();
+            say(&format!(
+                "libra: kill switch: no new order leaves any more{whose}; open orders could not be cancelled yet\n"
+            ));
+        }
     }
 
     /// Whose handler runs, as far as that can be known.
@@ -337,12 +386,9 @@ impl Shared {
     fn end(&self, why: &str, whose: Option<String>) -> ! {
         self.flush_logs();
         let whose = whose.unwrap_or_else(|| self.whose());
-        let text = format!("libra: {why}{whose}; the order log is flushed\n");
-        // SAFETY: a plain write of a live buffer, and the end of the process without running anyone's exit code.
-        unsafe {
-            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
-            libc::_exit(1)
-        }
+        say(&format!("libra: {why}{whose}; the order log is flushed\n"));
+        // SAFETY: the end of the process without running anyone's exit code.
+        unsafe { libc::_exit(1) }
     }
 }
 
@@ -352,6 +398,8 @@ struct Rounds {
     interval_ns: i64,
     last_ns: i64,
     memory_due_ns: i64,
+    /// When the loop has to have answered an alarm; `i64::MAX` where none is raised.
+    answer_by_ns: i64,
 }
 
 impl Rounds {
@@ -363,7 +411,7 @@ impl Rounds {
             (limits.resident_bytes > 0).then_some(MEMORY_EVERY_NS),
         ];
         let interval_ns = interval_ns.into_iter().flatten().min().unwrap_or(i64::MAX).max(1_000_000);
-        Rounds { block, interval_ns, last_ns: monotonic_ns(), memory_due_ns: i64::MIN }
+        Rounds { block, interval_ns, last_ns: monotonic_ns(), memory_due_ns: i64::MIN, answer_by_ns: i64::MAX }
     }
 
     /// Since the last look, as far as this thread was awake: a process that was stopped meanwhile has missed nothing.
@@ -376,6 +424,22 @@ impl Rounds {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn say(text: &str) {
+    // SAFETY: a plain write of a live buffer; where nobody reads stderr there is nothing left to do.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+/// Gives SIGUSR1 back. Where nobody had it, it is ignored from now on: a kill switch that comes to a node that has just
+/// ended must not end the process in the middle of its summary.
+fn restore_kill_signal(previous: &libc::sigaction) {
+    let mut action = *previous;
+    if action.sa_sigaction == libc::SIG_DFL {
+        action.sa_sigaction = libc::SIG_IGN;
+    }
+    // SAFETY: an action that sigaction itself wrote, but for who is called, which may be nobody.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
 }
 
 fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {

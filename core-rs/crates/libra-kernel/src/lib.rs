@@ -10,12 +10,14 @@
 //! - [`allowance`] — how much an actor may publish; [`timers`] — timers on a node's clock; [`letters`] — what could not be delivered;
 //! - [`native`] — supervised threads; [`guard`] — signals, and the end of a process that hangs, by what it sees in
 //!   [`turns`] (whose handler runs), [`heartbeat`] and [`memory`];
+//! - [`alarm`] — the kill switch that needs no loop;
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
-//! Nothing here does I/O and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
+//! Nothing here does I/O (but a descriptor to wake, signals and an alarm's marker) and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
 //! the router (which numbers it), waits in lanes, and is taken out by whoever dispatches.
 
+pub mod alarm;
 pub mod allowance;
 pub mod clock;
 pub mod digest;

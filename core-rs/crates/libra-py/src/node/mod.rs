@@ -3,6 +3,7 @@
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run; [`places`] — how it comes and goes;
 //! - [`subscribing`], [`publishing`], [`timing`] — what actors ask of the node; [`letters`] — what could not be delivered;
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
+//! - [`operate`] — what an operator asks of a desk;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
 //! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`steps`] — those that are awaited;
 //! - [`guarding`] — the guard, and [`witness`], its eyes inside the interpreter; [`counting`] — what is reported;
@@ -14,6 +15,7 @@ mod dispatch;
 mod guarding;
 pub mod inputs;
 pub mod letters;
+mod operate;
 mod places;
 mod publishing;
 mod run;

@@ -65,6 +65,7 @@ impl NodeCore {
         let started = Instant::now();
         let limit = Duration::from_micros(time_us);
         loop {
+            self.heed_alarms(&mut self.state.borrow(py));
             let elapsed = started.elapsed();
             let mut budget = Budget::new(usize::MAX, limit.saturating_sub(elapsed));
             self.drain_ready(py, &mut budget)?;
@@ -173,6 +174,7 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
         let mut taken = 0;
+        self.heed_alarms(state);
         for edge in &mut state.edges {
             while taken < INGEST {
                 let Some(event) = edge.pop() else { break };

@@ -33,9 +33,13 @@ impl Desk {
         open.into_iter().filter_map(|id| self.cancel(router, now_ns, id)).collect()
     }
 
-    /// Sets the kill latch and cancels what is open. Gives the orders that a gateway outside has to cancel.
+    /// Sets the kill latch, takes back what is on its way to a paper venue and cancels what is open. Gives the orders that
+    /// a gateway outside has to cancel.
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
         let latched = self.gate.kill(now_ns, reason);
+        for report in self.link.recall(now_ns) {
+            self.on_report(router, now_ns, &report);
+        }
         let outside = self.cancel_all(router, now_ns, None);
         self.publish_all(router, now_ns, latched?);
         Ok(outside)
@@ -51,16 +55,54 @@ impl Desk {
         }
     }
 
-    /// A strategy was given up: its signals, requests and approvals under way end here, and what it has open is
-    /// cancelled. Gives the orders that a gateway outside has to cancel.
-    pub fn stop_strategy(&mut self, router: &mut Router, now_ns: i64, strategy: Name) -> Vec<ClientOrderId> {
-        self.stopped.insert(strategy);
-        self.cancel_all(router, now_ns, Some(strategy))
+    /// Tells more about a latch that is set: who, and why.
+    pub fn explain_kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
+        let events = self.gate.explain_kill(now_ns, reason)?;
+        self.publish_all(router, now_ns, events);
+        Ok(())
     }
 
-    /// Takes the kill latch back.
-    pub fn resume(&mut self, router: &mut Router, now_ns: i64) -> Result<(), GateError> {
+    /// Does what an alarm asks for, as soon as the loop is here: latches the account in its log and cancels what is open.
+    /// What a gateway outside has to cancel then stands in [`Desk::cancelling`].
+    #[inline]
+    pub fn heed_alarm(&mut self, router: &mut Router, now_ns: i64) {
+        if self.alarm.is_raised() {
+            self.answer_alarm(router, now_ns);
+        }
+    }
+
+    #[cold]
+    fn answer_alarm(&mut self, router: &mut Router, now_ns: i64) {
+        let count = self.alarm.count();
+        if count == self.unlogged_alarm {
+            return;
+        }
+        match self.kill(router, now_ns, "set by a signal to the process") {
+            Ok(_) => self.settle_alarm(count),
+            Err(error) => {
+                // Latched in this process; for the next one the marker stays.
+                self.unlogged_alarm = count;
+                self.fault(error);
+            }
+        }
+    }
+
+    fn settle_alarm(&mut self, count: u64) {
+        if let Err(error) = self.alarm.settle(count) {
+            self.unlogged_alarm = count;
+            self.fault(format!("the kill switch's marker beside the log cannot be removed: {error}"));
+        }
+    }
+
+    /// Takes the kill latch back; `reason` says who does it and why, for the log.
+    pub fn resume(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
+        self.heed_alarm(router, now_ns);
+        self.gate.note(now_ns, reason)?;
         let events = self.gate.resume(now_ns)?;
+        if self.alarm.is_raised() && self.unlogged_alarm != 0 {
+            // What it asked for was done, and is now taken back in the log.
+            self.settle_alarm(self.unlogged_alarm);
+        }
         self.publish_all(router, now_ns, events);
         Ok(())
     }

@@ -19,6 +19,7 @@ use super::{Cause, Desk, Link};
 impl Desk {
     /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees.
     pub fn on_market(&mut self, router: &mut Router, event: &Event) {
+        self.heed_alarm(router, event.ts_ns);
         self.link.on_market(event);
         if let Payload::Quote(quote) = &event.payload
             && let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns)
@@ -36,6 +37,7 @@ impl Desk {
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
+        self.heed_alarm(router, now_ns);
         for order in self.gate.on_time(now_ns) {
             *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
             self.published += 1;
@@ -48,6 +50,7 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+        self.pursue_flattening(router, now_ns);
     }
 
     /// The portfolio's step: an opinion becomes the requests that bring the strategy's position where it wants it.
@@ -57,7 +60,7 @@ impl Desk {
             return;
         }
         self.tally.signals += 1;
-        if self.stopped.contains(&signal.strategy) {
+        if self.vanished.contains_key(&signal.strategy) {
             *self.tally.rejections.entry(RiskCode::StrategyStopped.as_str().into()).or_default() += 1;
             return;
         }
@@ -106,6 +109,7 @@ impl Desk {
         if request.account != self.name {
             return;
         }
+        self.heed_alarm(router, now_ns);
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
@@ -144,6 +148,7 @@ impl Desk {
         if approved.request.account != self.name {
             return;
         }
+        self.heed_alarm(router, now_ns);
         if let Some(why) = self.ended_early(&approved.approval, &approved.request) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
@@ -176,6 +181,7 @@ impl Desk {
     /// the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
     /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
+        self.heed_alarm(router, now_ns);
         let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
         let Some(order) = self.gate.order(id) else { return false };
         if order.status != OrderStatus::New {
@@ -240,6 +246,7 @@ impl Desk {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);
+                self.pursue_flattening(router, now_ns);
                 true
             }
             Err(error) => {
@@ -268,9 +275,9 @@ impl Desk {
         }
     }
 
-    /// Why an approved order ends before it leaves: its strategy was given up, or a cancel was faster.
+    /// Why an approved order ends before it leaves: its strategy is no more, or a cancel was faster.
     fn ended_early(&mut self, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
-        if self.stopped.contains(&request.strategy) {
+        if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
         }
         let id = approval.client_order_id();

@@ -13,6 +13,7 @@
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above;
 //! - [`control`] — the kill switch, cancelling, draining;
+//! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`books`] — what it has to tell: equity over time, latency, counts.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -21,19 +22,23 @@ mod books;
 mod control;
 mod flow;
 pub mod payload;
+mod vanish;
 mod venue;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
+use libra_kernel::alarm::Alarm;
 use libra_kernel::ids::TraceId;
 use libra_kernel::latency::Latency;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Gate, GateConfig, GateError, Recovered};
+use crate::gate::{Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
 
 pub use books::{EquityPoint, Tally};
+pub use vanish::{Flattening, OnVanish, Vanished};
 pub use venue::Link;
 
 /// How a desk is set up.
@@ -80,8 +85,12 @@ pub struct Desk {
     /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
     /// and for the skew of clocks, so that what is not at the venue when the window is over never comes there.
     send_within_ns: i64,
-    /// Strategies that were given up: nothing of them leaves any more.
-    stopped: BTreeSet<Name>,
+    /// Strategies that are no more: nothing of their own leaves.
+    vanished: BTreeMap<Name, Vanished>,
+    /// The kill switch of a thread that cannot wait for this one.
+    alarm: Arc<Alarm>,
+    /// Raises of the alarm that latched the account, but could not be written into its log.
+    unlogged_alarm: u64,
     /// Cancels that came before their order was known here, and when they are forgotten: the order ends before it leaves.
     early_cancels: BTreeMap<ClientOrderId, i64>,
     /// What a venue said and the log could not take: tried again before anything else, and no new order leaves before.
@@ -109,7 +118,23 @@ impl Desk {
             gateway: source("gateway"),
         };
         let send_within_ns = config.gate.validity_window_ns / 2;
-        let (mut gate, recovered) = Gate::open(config.gate, now_ns)?;
+        let log = match &config.gate.log {
+            LogConfig::File { path, .. } => Some(path.clone()),
+            LogConfig::Memory => None,
+        };
+        let alarm = Arc::new(Alarm::new(log.as_deref()));
+        let marker_error = |error| GateError::Log(LogError::Io { path: log.clone().unwrap_or_default(), error });
+        let (mut gate, mut recovered) = Gate::open(config.gate, now_ns)?;
+        if alarm.is_marked().map_err(marker_error)? {
+            // An earlier process was stopped while it could not write: the latch is as good as one in its log.
+            let latched = gate.kill(now_ns, "set by a signal to an earlier process")?;
+            let sequence = gate.sequence();
+            recovered.unconfirmed.extend(latched.into_iter().map(|event| (sequence, event)));
+            recovered.killed = true;
+            alarm.settle(alarm.count()).map_err(marker_error)?;
+        }
+        gate.set_alarm(Arc::clone(&alarm));
+        config.link.set_alarm(&alarm);
         if matches!(config.link, Link::External) {
             // Nothing leaves before the gateway is connected and has asked about what an earlier process left.
             gate.set_reconciling(true);
@@ -125,7 +150,9 @@ impl Desk {
             unsent: BTreeMap::new(),
             cancelling: recovered.cancelling.iter().copied().collect(),
             send_within_ns,
-            stopped: BTreeSet::new(),
+            vanished: BTreeMap::new(),
+            alarm,
+            unlogged_alarm: 0,
             early_cancels: BTreeMap::new(),
             unbooked: Vec::new(),
             reports: Vec::new(),
@@ -148,6 +175,11 @@ impl Desk {
     /// The gate, to look at.
     pub fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The kill switch of threads that cannot wait for this one.
+    pub fn alarm(&self) -> &Arc<Alarm> {
+        &self.alarm
     }
 
     /// The portfolio, to look at.

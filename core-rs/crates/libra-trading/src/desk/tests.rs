@@ -17,6 +17,9 @@ use crate::risk::RiskLimits;
 use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
+mod kill;
+mod vanish;
+
 const ACCOUNT: &str = "desk-test";
 const STRATEGY: &str = "desk-strategy";
 
@@ -292,7 +295,7 @@ fn the_kill_switch_cancels_what_is_open_and_refuses_what_comes() {
     assert!(types(&events).contains(&EventType::OrderCancelled));
     let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
     assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
-    bench.desk.resume(&mut bench.router, bench.now_ns).unwrap();
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
     let request = bench.request(10);
     assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
 }
@@ -458,7 +461,7 @@ fn nothing_of_a_strategy_that_was_given_up_leaves() {
     let strategy = asked.strategy;
     let event = Event::new(EventType::OrderRequest, strategy, bench.now_ns, Payload::shared(approved));
     bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
-    bench.desk.stop_strategy(&mut bench.router, bench.now_ns, strategy);
+    bench.desk.vanish(&mut bench.router, bench.now_ns, strategy, OnVanish::Cancel);
     let mut events = bench.submit(asked);
     let signal = bench.signal(SignalType::Long);
     events.extend(bench.settle(signal));

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use libra_kernel::Event;
+use libra_kernel::alarm::Alarm;
 
 use crate::gate::Gate;
 use crate::order::{ClientOrderId, Order, VenueReport};
@@ -49,6 +50,21 @@ impl Link {
             Link::External => return false,
         }
         true
+    }
+
+    /// Tells a paper venue what stops it without a word of the loop.
+    pub(super) fn set_alarm(&self, alarm: &Arc<Alarm>) {
+        if let Link::Paper(venue) | Link::Threaded(venue, _) = self {
+            Link::lock(venue).set_alarm(Arc::clone(alarm));
+        }
+    }
+
+    /// Takes back from a paper venue what has not arrived there.
+    pub(super) fn recall(&self, now_ns: i64) -> Vec<VenueReport> {
+        match self {
+            Link::Paper(venue) | Link::Threaded(venue, _) => Link::lock(venue).recall(now_ns),
+            Link::External => Vec::new(),
+        }
     }
 
     pub(super) fn on_market(&self, event: &Event) {

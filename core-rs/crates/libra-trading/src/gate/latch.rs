@@ -1,8 +1,13 @@
-//! What stops new orders: the kill latch, incidents, a failing log, stopping, reconciling, and losses over a limit.
+//! What stops new orders: the kill latch, an alarm, incidents, a failing log, stopping, reconciling, and losses over a
+//! limit.
 //!
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
 //! only from quotes, which the log does not hold: both are appended as watermarks, a peak in steps of a thousandth, so
 //! that a restart cannot make a loss forgotten.
+
+use std::sync::Arc;
+
+use libra_kernel::alarm::Alarm;
 
 use crate::account::balance::utc_day;
 use crate::order::ClientOrderId;
@@ -10,7 +15,7 @@ use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
 use super::record::{Record, Watermark};
-use super::{Gate, GateError, GateEvent};
+use super::{Gate, GateError, GateEvent, Incident};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
@@ -23,7 +28,8 @@ impl Gate {
             && self.state.incident.is_none()
             && !self.log_failed
             && self.stopping.is_none()
-            && !self.reconciling;
+            && !self.reconciling
+            && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_raised());
         if clear { None } else { Some(self.stop_reason()) }
     }
 
@@ -31,6 +37,9 @@ impl Gate {
     fn stop_reason(&self) -> Rejection {
         if let Some(reason) = &self.state.killed {
             return Rejection::new(RiskCode::KillSwitch, reason.as_str());
+        }
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.is_raised()) {
+            return Rejection::new(RiskCode::KillSwitch, "a signal to the process");
         }
         if let Some(incident) = &self.state.incident {
             let detail = format!("{} {}: {}", incident.code.as_str(), incident.client_order_id, incident.detail);
@@ -57,6 +66,24 @@ impl Gate {
         latched
     }
 
+    /// Tells more about a latch that is set: who pulled the switch, and why. It goes into the log as the latch did.
+    pub fn explain_kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {
+        if self.state.killed.as_deref() == Some(clip(reason)) {
+            return Ok(Vec::new());
+        }
+        self.commit(Record::Kill { now_ns, reason: clip(reason).to_owned() })
+    }
+
+    /// Writes down what an operator does, and why: for whoever reads the log.
+    pub fn note(&mut self, now_ns: i64, text: &str) -> Result<(), GateError> {
+        self.commit(Record::Note { now_ns, text: clip(text).to_owned() }).map(drop)
+    }
+
+    /// Who else may stop new orders, from a thread of its own.
+    pub fn set_alarm(&mut self, alarm: Arc<Alarm>) {
+        self.alarm = Some(alarm);
+    }
+
     /// Takes the kill latch back, and with it incidents, a drawdown (equity's peak begins anew here) and a log that
     /// failed but can be written again. A daily loss stays until the day is over.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
@@ -64,6 +91,21 @@ impl Gate {
         self.log_failed = false;
         self.commit_watermark(utc_day(now_ns).max(self.state.account.day()), true, false)?;
         Ok(events)
+    }
+
+    /// Why the kill latch is set, while it is.
+    pub fn kill_reason(&self) -> Option<&str> {
+        self.state.killed.as_deref()
+    }
+
+    /// The disagreement with the venue that stops new orders, if there is one.
+    pub fn incident(&self) -> Option<&Incident> {
+        self.state.incident.as_ref()
+    }
+
+    /// Why a new order would be refused now whatever it was, if it would.
+    pub fn standstill(&self) -> Option<Rejection> {
+        self.refuses_all().or_else(|| self.state.breaches.first().map(|breach| breach.rejection()))
     }
 
     /// True while the kill latch is set.
@@ -179,5 +221,13 @@ impl Gate {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// Makes every further write to the log fail.
+    pub fn break_log(&mut self) {
+        self.log.break_writes();
     }
 }

@@ -38,6 +38,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libra_kernel::Name;
+use libra_kernel::alarm::Alarm;
 use thiserror::Error;
 
 pub use approval::Approval;
@@ -209,6 +210,8 @@ pub struct Gate {
     log_failed: bool,
     stopping: Option<String>,
     reconciling: bool,
+    /// Raised by a thread that cannot wait for this one.
+    alarm: Option<Arc<Alarm>>,
     /// Peaks that the log knows, by the balance's index.
     logged_peaks: Vec<Money>,
     stats: GateStats,
@@ -262,6 +265,7 @@ impl Gate {
             log_failed: false,
             stopping: None,
             reconciling: false,
+            alarm: None,
             stats: GateStats::default(),
         };
         let records = gate.log.sequence();

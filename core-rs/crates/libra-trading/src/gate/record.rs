@@ -111,6 +111,13 @@ pub enum Record {
         /// The record's sequence.
         sequence: u64,
     },
+    /// An operator did something, and said why: it changes nothing by itself.
+    Note {
+        /// When.
+        now_ns: i64,
+        /// Who, what and why.
+        text: String,
+    },
 }
 
 impl Record {
@@ -130,6 +137,7 @@ impl Record {
             Record::Watermark { .. } => 11,
             Record::Breach(_) => 12,
             Record::Confirmed { .. } => 13,
+            Record::Note { .. } => 20,
         }
     }
 
@@ -193,6 +201,10 @@ impl Record {
                 w.i64(breach.ts_ns);
             }
             Record::Confirmed { sequence } => w.u64(*sequence),
+            Record::Note { now_ns, text } => {
+                w.i64(*now_ns);
+                w.text(text);
+            }
         }
     }
 
@@ -238,6 +250,7 @@ impl Record {
                 ts_ns: r.i64()?,
             }),
             13 => Record::Confirmed { sequence: r.u64()? },
+            20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             _ => return None,
         };
         r.is_done().then_some(record)

@@ -180,6 +180,7 @@ impl State {
                 events.push(GateEvent::Breach(*breach));
             }
             Record::Confirmed { sequence } => self.confirmed = self.confirmed.max(*sequence),
+            Record::Note { .. } => {}
         }
         Ok(())
     }

@@ -76,6 +76,9 @@ impl PaperVenue {
 
     /// The venue's checks, in the order that it does them; the index of the market when all hold.
     fn check(&self, request: &OrderRequest) -> Result<usize, Refusal> {
+        if self.is_alarmed() {
+            return Err(Refusal::new("KILL_SWITCH", "stopped on its way to the venue"));
+        }
         if request.account != self.config.account {
             let (asked, own) = (request.account, self.config.account);
             return Err(Refusal::new("WRONG_ACCOUNT", format!("for account {asked}, this is {own}")));

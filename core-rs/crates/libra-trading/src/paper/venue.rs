@@ -1,8 +1,10 @@
 //! The paper venue's face: messages to it and from it, each with its latency, and what it answers when asked.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use libra_kernel::Name;
+use libra_kernel::alarm::Alarm;
 use libra_kernel::event::{Event, Payload};
 use libra_market::book::{BookOutcome, BookUpdate};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -66,6 +68,8 @@ pub struct PaperVenue {
     pub(super) next_arrival: u64,
     jitter_draws: u64,
     stats: PaperStats,
+    /// While it is raised no order is taken.
+    alarm: Option<Arc<Alarm>>,
 }
 
 impl PaperVenue {
@@ -90,6 +94,7 @@ impl PaperVenue {
             next_arrival: 1,
             jitter_draws: 0,
             stats: PaperStats::default(),
+            alarm: None,
         }
     }
 
@@ -150,6 +155,31 @@ impl PaperVenue {
     /// Sends a cancel to the venue.
     pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) {
         self.send(now_ns, Action::Cancel(id));
+    }
+
+    /// The account's alarm: while it is raised, no order that arrives is taken.
+    pub fn set_alarm(&mut self, alarm: Arc<Alarm>) {
+        self.alarm = Some(alarm);
+    }
+
+    pub(super) fn is_alarmed(&self) -> bool {
+        self.alarm.as_ref().is_some_and(|alarm| alarm.is_raised())
+    }
+
+    /// Takes orders back that are still on their way to the venue; gives what became of them.
+    pub fn recall(&mut self, now_ns: i64) -> Vec<VenueReport> {
+        let mut recalled = Vec::new();
+        self.outbound.retain(|(_, action)| match action {
+            Action::Submit(id, _) => {
+                let (code, detail) = ("KILL_SWITCH".to_owned(), "recalled on its way to the venue".to_owned());
+                let outcome = VenueOutcome::Rejected { code, detail };
+                let (client_order_id, venue_order_id) = (*id, String::new());
+                recalled.push(VenueReport { client_order_id, venue_order_id, outcome, ts_venue_ns: now_ns });
+                false
+            }
+            Action::Cancel(_) => true,
+        });
+        recalled
     }
 
     /// When the next message arrives, there or here.

@@ -59,7 +59,7 @@ impl From<&Recovered> for Summary {
 
 impl AccountGroup {
     /// Borrows the desk and the router, and wakes the loop afterwards: something may be published.
-    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut Router, i64) -> R) -> R {
+    pub(super) fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Desk, &mut Router, i64) -> R) -> R {
         let core = self.core.get();
         let mut state = core.state.borrow(py);
         let state = &mut *state;
@@ -74,7 +74,7 @@ fn parse_id(order_id: &str) -> PyResult<ClientOrderId> {
         .ok_or_else(|| PyValueError::new_err(format!("not one of our order ids: {order_id:?}")))
 }
 
-fn gate_error(error: GateError) -> PyErr {
+pub(super) fn gate_error(error: GateError) -> PyErr {
     match error {
         GateError::Log(error) => PyOSError::new_err(error.to_string()),
         GateError::Limits(_) | GateError::Instrument(_) | GateError::Definition { .. } | GateError::Config(_) => {

@@ -155,6 +155,9 @@ impl NodeCore {
         if let (Some(fd), Some(guard)) = (desk.gate().log_fd().map_err(gate_error)?, &*core.guard.borrow(py)) {
             guard.watch_log(fd);
         }
+        if let Some(guard) = &*core.guard.borrow(py) {
+            guard.watch_alarm(Arc::clone(desk.alarm()));
+        }
         state.desks.push(desk);
         let group = AccountGroup {
             desk: state.desks.len() - 1,

@@ -79,19 +79,6 @@ impl AccountGroup {
         Ok(ids.map_err(gate_error)?.iter().map(ToString::to_string).collect())
     }
 
-    /// Takes the kill latch back.
-    fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |desk, router, now_ns| desk.resume(router, now_ns)).map_err(gate_error)
-    }
-
-    /// A strategy was given up: nothing of it leaves any more, what is open is cancelled. Ids of orders that a gateway
-    /// outside has to cancel.
-    fn stop_strategy(&self, py: Python<'_>, strategy: &str) -> Vec<String> {
-        let strategy = Name::intern(strategy);
-        let ids = self.with(py, |desk, router, now_ns| desk.stop_strategy(router, now_ns, strategy));
-        ids.iter().map(ToString::to_string).collect()
-    }
-
     /// Cancels what is open, of one strategy or of all: ids of orders that a gateway outside has to cancel.
     #[pyo3(signature = (strategy=None))]
     fn cancel_all(&self, py: Python<'_>, strategy: Option<&str>) -> Vec<String> {

@@ -1,0 +1,203 @@
+"""What an operator may ask of a running node: the verbs behind its control socket.
+
+Each looks at its arguments first and refuses what it does not know, then acts at once, between two events of the node.
+What changes trading is logged with who asked for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from libra.core.actor import ActorState
+from libra.errors import ControlError
+
+if TYPE_CHECKING:
+    from libra.assembly.trading_node import TradingNode
+    from libra.control.peer import Peer
+    from libra.control.server import Verb
+    from libra_core import AccountGroup
+
+__all__ = ["Operator"]
+
+_log = logging.getLogger(__name__)
+
+
+class _LimitsDesk(Protocol):
+    """A node whose limits can be changed while it runs."""
+
+    def change_limits(self, account: str, changes: dict[str, str], *, confirmed: bool, who: str) -> object:
+        """Change limits of an account; looser ones only when confirmed."""
+
+    def limits(self, account: str) -> dict[str, Any]:
+        """The limits of an account that hold now, by name."""
+
+
+class Operator:
+    """The verbs of one node.
+
+    Args:
+        node: The node.
+        started_ns: When it started, nanoseconds since the epoch.
+        profile: The profile that it runs.
+        version: The version of Libra.
+    """
+
+    def __init__(self, node: TradingNode, started_ns: int, profile: str, version: str) -> None:
+        self._node = node
+        self._started_ns = started_ns
+        self._profile = profile
+        self._version = version
+
+    @property
+    def verbs(self) -> dict[str, Verb]:
+        """The verbs by name."""
+        return {
+            "status": self.status,
+            "kill": self.kill,
+            "resume": self.resume,
+            "limits": self.limits,
+            "set_limits": self.set_limits,
+            "stop_strategy": self.stop_strategy,
+        }
+
+    def status(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
+        """Where the node stands."""
+        _only(arguments)
+        node = self._node
+        states = node.actor_states()
+        return {
+            "name": node.options.name,
+            "pid": os.getpid(),
+            "profile": self._profile,
+            "version": self._version,
+            "started_ns": self._started_ns,
+            "uptime_s": round((time.time_ns() - self._started_ns) / 1e9, 3),
+            "accounts": [_account_row(account) for account in node.accounts.values()],
+            "strategies": [
+                {
+                    "name": strategy.name,
+                    "account": strategy.account,
+                    "state": str(states[strategy.name]),
+                    "on_vanish": strategy.on_vanish,
+                }
+                for strategy in node.settings.strategies
+            ],
+            "vanished": node.vanished_rows(),
+            "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
+            "failed": node.failed,
+        }
+
+    def kill(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Set the kill latch of an account, or of all, and cancel what is open."""
+        _only(arguments, "account", "reason")
+        reason = _reason(arguments, peer, "libra kill-switch")
+        accounts = self._accounts(arguments)
+        for account in accounts:
+            was_killed = account.is_killed
+            self._node.cancel_outside(account, account.kill(reason))
+            if was_killed:
+                # The signal came first; now it is known whose it was.
+                account.explain_kill(reason)
+            _log.error("account %s: kill switch: %s", account.name, reason)
+        return {"accounts": [_account_row(account) for account in accounts]}
+
+    def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Take the kill latch of an account, or of all, back."""
+        _only(arguments, "account", "reason")
+        reason = _reason(arguments, peer, "libra resume")
+        accounts = self._accounts(arguments)
+        for account in accounts:
+            try:
+                account.resume(reason)
+            except OSError as error:
+                raise ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}") from error
+            _log.warning("account %s is resumed: %s", account.name, reason)
+        return {"accounts": [_account_row(account) for account in accounts]}
+
+    def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
+        """The limits of an account, or of all, that hold now."""
+        _only(arguments, "account")
+        desk = self._limits_desk()
+        return {"limits": {account.name: desk.limits(account.name) for account in self._accounts(arguments)}}
+
+    def set_limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Change limits of an account; looser ones only when it is confirmed."""
+        _only(arguments, "account", "changes", "confirmed")
+        changes, confirmed = arguments.get("changes"), arguments.get("confirmed", False)
+        well_formed = (
+            isinstance(changes, dict) and changes and all(isinstance(value, str) for value in changes.values())
+        )
+        if not well_formed:
+            raise ControlError("BAD_REQUEST", "changes: names of limits with their values as text")
+        if not isinstance(confirmed, bool):
+            raise ControlError("BAD_REQUEST", "confirmed: true or false")
+        accounts = self._accounts(arguments)
+        if len(accounts) != 1:
+            raise ControlError("WHICH_ACCOUNT", f"name one account: {', '.join(self._node.accounts)}")
+        account = accounts[0].name
+        change = self._limits_desk().change_limits(
+            account, cast("dict[str, str]", changes), confirmed=confirmed, who=str(peer)
+        )
+        return {"account": account, "change": _plain(change)}
+
+    def stop_strategy(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Stop one strategy for good; its policy says what happens to its orders."""
+        _only(arguments, "strategy")
+        name = arguments.get("strategy")
+        strategies = {strategy.name: strategy for strategy in self._node.settings.strategies}
+        if not isinstance(name, str) or name not in strategies:
+            raise ControlError("UNKNOWN_STRATEGY", f"strategies are {', '.join(strategies) or 'none'}")
+        state = self._node.actor_states()[name]
+        if state in (ActorState.STOPPED, ActorState.FAILED):
+            raise ControlError("UNKNOWN_STRATEGY", f"strategy {name} has {state} already")
+        _log.warning("strategy %s is stopped by %s", name, peer)
+        self._node.stop_strategy(name)
+        return {"strategy": name, "on_vanish": strategies[name].on_vanish}
+
+    def _accounts(self, arguments: dict[str, Any]) -> list[AccountGroup]:
+        name = arguments.get("account")
+        if name is None:
+            return list(self._node.accounts.values())
+        if name not in self._node.accounts:
+            raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {', '.join(self._node.accounts) or 'none'}")
+        return [self._node.accounts[name]]
+
+    def _limits_desk(self) -> _LimitsDesk:
+        if not hasattr(self._node, "change_limits"):
+            raise ControlError("UNSUPPORTED", "this version of Libra cannot change limits while it runs")
+        return cast("_LimitsDesk", self._node)
+
+
+def _account_row(account: AccountGroup) -> dict[str, Any]:
+    positions = [
+        {"instrument": row["instrument"], "size": row["size"], "unrealised": row["unrealised"]}
+        for row in account.positions()
+        if row["size"]
+    ]
+    return {"name": account.name, **account.standing(), "positions": positions}
+
+
+def _only(arguments: dict[str, Any], *known: str) -> None:
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise ControlError("BAD_REQUEST", f"unknown: {', '.join(unknown)}; known: {', '.join(known) or 'nothing'}")
+
+
+def _reason(arguments: dict[str, Any], peer: Peer, verb: str) -> str:
+    """Who, by what, and why: as it goes into the log."""
+    reason = arguments.get("reason", "")
+    if not isinstance(reason, str):
+        raise ControlError("BAD_REQUEST", "reason: a text")
+    said = f": {' '.join(reason.split())}" if reason.strip() else ""
+    return f"{verb} by {peer}{said}"
+
+
+def _plain(value: object) -> object:
+    """A dataclass as a dict; anything else as its text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

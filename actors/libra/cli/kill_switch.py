@@ -1,0 +1,125 @@
+"""`libra kill-switch`: stops new orders at once and has open ones cancelled.
+
+The signal goes first: from that instant nothing new leaves, whatever the node is busy with. Then the node is asked to
+confirm, and to write down who did it and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from typing import Any
+
+from libra import exit_codes
+from libra.cli.nodes import add_node_arguments, chosen_nodes, no_node_text
+from libra.cli.status import account_lines
+from libra.control.client import ANSWER_S, NodeClient
+from libra.errors import ControlError
+
+_CANCELS_S = 2.0
+_LOOK_EVERY_S = 0.05
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the verb.
+
+    Args:
+        arguments: What stands behind `libra kill-switch`.
+
+    Returns:
+        0 when every account is latched and nothing is open, 1 when that is not known.
+    """
+    options = _parser().parse_args(arguments)
+    # No node named: all are meant. Whoever pulls this has no time to choose.
+    clients = chosen_nodes(options)
+    if not clients:
+        if options.json:
+            print(json.dumps({"nodes": []}))
+        else:
+            print(no_node_text())
+        return exit_codes.FAILED
+    by_signal = options.account is None
+    failures = [_signal(client) if by_signal else "" for client in clients]
+    rows = [_confirm(client, options, failed) for client, failed in zip(clients, failures, strict=True)]
+    if options.json:
+        print(json.dumps({"nodes": rows}, ensure_ascii=False))
+    else:
+        print("\n".join(line for row in rows for line in _lines(row)))
+    return exit_codes.OK if all(row["done"] for row in rows) else exit_codes.FAILED
+
+
+def _signal(client: NodeClient) -> str:
+    """Pulls the switch; gives what went wrong."""
+    try:
+        client.pull_switch()
+    except ControlError as error:
+        return error.text
+    return ""
+
+
+def _confirm(client: NodeClient, options: argparse.Namespace, signal_failed: str) -> dict[str, Any]:
+    node = client.node
+    row: dict[str, Any] = {"name": node.name, "pid": node.pid, "done": False, "accounts": []}
+    row["signalled"] = options.account is None and not signal_failed
+    try:
+        row["accounts"] = client.ask("kill", account=options.account, reason=options.reason)["accounts"]
+    except ControlError as error:
+        if error.code != "SILENT":
+            row["error"] = error.text
+            return row
+        if options.account is not None:
+            # One account cannot be stopped from outside of a loop that hangs; all of them can.
+            failed = _signal(client)
+            row["signalled"] = not failed
+            signal_failed = failed
+        row["error"] = _held_up(client, signal_failed)
+        return row
+    names = {account["name"] for account in row["accounts"]}
+    row["accounts"] = _watch_cancels(client, names, row["accounts"])
+    row["done"] = all(account["killed"] is not None and not account["open_orders"] for account in row["accounts"])
+    return row
+
+
+def _held_up(client: NodeClient, signal_failed: str) -> str:
+    held = f"it did not answer within {ANSWER_S:g} s"
+    if signal_failed:
+        return f"{held}, and could not be signalled: {signal_failed}"
+    return (
+        f"{held}; it was signalled: no new order of any of its accounts leaves, but open orders could not be cancelled"
+        f" yet. When it does not come back: kill -9 {client.node.pid}, then cancel at the venue"
+    )
+
+
+def _watch_cancels(client: NodeClient, names: set[str], accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Looks until nothing is open, for a while."""
+    until = time.monotonic() + _CANCELS_S
+    while any(account["open_orders"] for account in accounts) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+        with contextlib.suppress(ControlError):
+            accounts = [row for row in client.ask("status")["accounts"] if row["name"] in names]
+    return accounts
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    head = f"{row['name']} (pid {row['pid']})"
+    if "error" in row:
+        return [f"{head}: NOT CONFIRMED: {row['error']}"]
+    lines = [f"{head}: no new orders leave" + ("" if row["done"] else "; some orders are still open:")]
+    lines += [line for account in row["accounts"] for line in account_lines(account)]
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="libra kill-switch",
+        description="Stops new orders at once and cancels open ones: of the node named, or of all that run on this "
+        "host. It stays so until libra resume, over restarts too.",
+        epilog="exit codes: 0 stopped and nothing open, 1 not confirmed or orders still open, 2 usage",
+        allow_abbrev=False,
+    )
+    add_node_arguments(parser)
+    parser.add_argument("--account", metavar="NAME", help="only this account (without it: all of the node)")
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the log")
+    return parser

@@ -1,0 +1,77 @@
+"""`libra limits show|set`: the limits of a running account; looser ones only when confirmed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from libra import exit_codes
+from libra.cli.nodes import add_node_arguments, chosen_node
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the verb.
+
+    Args:
+        arguments: What stands behind `libra limits`.
+
+    Returns:
+        The exit code.
+    """
+    parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
+    if options.action == "show" and options.changes:
+        parser.error("show takes no KEY=VALUE")
+    if options.action == "set" and not options.changes:
+        parser.error("set needs KEY=VALUE")
+    changes = dict(_pair(parser, text) for text in options.changes)
+    if len(changes) < len(options.changes):
+        parser.error("a limit is given twice")
+    client = chosen_node(options)
+    if options.action == "show":
+        result = client.ask("limits", account=options.account)
+    else:
+        result = client.ask("set_limits", account=options.account, changes=changes, confirmed=options.confirm)
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif options.action == "show":
+        print("\n".join(line for name, limits in result["limits"].items() for line in [name, *_lines(limits)]))
+    else:
+        change = result["change"]
+        print("\n".join([result["account"], *(_lines(change) if isinstance(change, Mapping) else [f"  {change}"])]))
+    return exit_codes.OK
+
+
+def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals and value.strip()):
+        parser.error(f'"{text}" is no KEY=VALUE')
+    return key.strip(), value.strip()
+
+
+def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key} = {'-' if value is None else value}")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="libra limits",
+        description="show: the limits of a running account. set KEY=VALUE...: change them until the node ends; what "
+        "would loosen one needs --confirm.",
+        epilog="exit codes: 0 ok, 1 refused, 2 usage",
+        allow_abbrev=False,
+    )
+    parser.add_argument("action", choices=("show", "set"), metavar="show|set")
+    parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="a limit as in [risk], with its new value")
+    add_node_arguments(parser)
+    parser.add_argument("--account", metavar="NAME", help="the account (where the node has only one, it is meant)")
+    parser.add_argument("--confirm", action="store_true", help="loosen limits, too")
+    return parser

@@ -1,0 +1,66 @@
+"""`libra resume`: takes the kill latch back, after a look at what set it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from libra import exit_codes
+from libra.cli.nodes import add_node_arguments, chosen_node
+from libra.cli.status import account_lines
+from libra.errors import ConfigError, LibraError
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the verb.
+
+    Args:
+        arguments: What stands behind `libra resume`.
+
+    Returns:
+        0 when orders may leave again, 1 when something else still stops them or nobody agreed.
+    """
+    options = _parser().parse_args(arguments)
+    client = chosen_node(options)
+    accounts = client.ask("status")["accounts"]
+    chosen = [account for account in accounts if options.account in (None, account["name"])]
+    if not chosen:
+        raise LibraError(f"it has no account {options.account}; accounts are {', '.join(a['name'] for a in accounts)}")
+    if not options.yes:
+        _agree("\n".join(line for account in chosen for line in account_lines(account)))
+    after = client.ask("resume", account=options.account, reason=options.reason)["accounts"]
+    if options.json:
+        print(json.dumps({"name": client.node.name, "pid": client.node.pid, "accounts": after}, ensure_ascii=False))
+    else:
+        print("\n".join(line for account in after for line in account_lines(account)))
+    return exit_codes.FAILED if any(account["stopped"] is not None for account in after) else exit_codes.OK
+
+
+def _agree(shown: str) -> None:
+    """Asks on the terminal.
+
+    Raises:
+        ConfigError: Where nobody can be asked.
+        LibraError: When the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError("there is nobody to ask whether orders may leave again: say so by --yes")
+    print(shown, file=sys.stderr)
+    print("May orders leave again? Type yes: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise LibraError("nothing was changed")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="libra resume",
+        description="Takes the kill latch of an account back, and with it a drawdown or an incident. It asks first.",
+        epilog="exit codes: 0 orders may leave again, 1 something still stops them, 2 usage",
+        allow_abbrev=False,
+    )
+    add_node_arguments(parser)
+    parser.add_argument("--account", metavar="NAME", help="only this account (without it: all of the node)")
+    parser.add_argument("--reason", metavar="TEXT", help="why, for the log")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser

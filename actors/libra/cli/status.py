@@ -1,0 +1,101 @@
+"""`libra status`: the nodes that run on this host, their accounts and strategies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from libra import exit_codes
+from libra.cli import text
+from libra.cli.nodes import add_node_arguments, chosen_nodes, no_node_text
+from libra.control.client import NodeClient
+from libra.errors import ControlError
+
+WATCH_EVERY_S = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the verb.
+
+    Args:
+        arguments: What stands behind `libra status`.
+
+    Returns:
+        The exit code: 0 also where no node runs, 1 where one does not answer.
+    """
+    options = _parser().parse_args(arguments)
+    while True:
+        rows = [_ask(client) for client in chosen_nodes(options)]
+        if options.json:
+            print(json.dumps({"nodes": rows}, ensure_ascii=False), flush=True)
+        else:
+            print("\n\n".join(map(describe, rows)) if rows else no_node_text(), flush=True)
+        if not options.watch:
+            return exit_codes.FAILED if any("silent" in row for row in rows) else exit_codes.OK
+        time.sleep(WATCH_EVERY_S)
+        if not options.json:
+            print()
+
+
+def _ask(client: NodeClient) -> dict[str, Any]:
+    try:
+        return client.ask("status")
+    except ControlError as error:
+        node = client.node
+        return {"name": node.name, "pid": node.pid, "profile": node.profile, "silent": error.text}
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """A node in a few lines."""
+    head = f"{row['name']}  pid {row['pid']}  profile {row['profile'] or '-'}"
+    if "silent" in row:
+        return f"{head}\n  {row['silent']}"
+    errors = row["errors"]
+    lines = [f"{head}  up {_duration(row['uptime_s'])}" + (f"  {errors} errors" if errors else "")]
+    lines += [line for account in row["accounts"] for line in account_lines(account)]
+    for strategy in row["strategies"]:
+        lines.append(f"  strategy {strategy['name']}  {strategy['state']}  on {strategy['account']}")
+    for gone in row["vanished"]:
+        for closing in gone["flattening"]:
+            why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
+            lines.append(f"  flattening {gone['strategy']} {closing['instrument']}  {closing['state']}{why}")
+    return "\n".join(lines)
+
+
+def account_lines(account: Mapping[str, Any]) -> list[str]:
+    """An account: whether it trades, what is open, what it holds."""
+    stopped = account["stopped"]
+    if account["killed"] is not None:
+        state = f"KILLED ({account['killed']})"
+    elif stopped is not None:
+        state = "stopped: " + " ".join(part for part in stopped if part)
+    else:
+        state = "trading"
+    waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""
+    lines = [f"  account {account['name']}  {state}  {account['open_orders']} open orders{waiting}"]
+    for position in account["positions"]:
+        lines.append(
+            f"    {position['instrument']}  {position['size']}  unrealised {text.money(position['unrealised'])}"
+        )
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole:02}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="libra status",
+        description="Shows the nodes that run on this host: accounts with what stops them, open orders and positions.",
+        epilog="exit codes: 0 ok (also where no node runs), 1 a node does not answer, 2 usage",
+        allow_abbrev=False,
+    )
+    add_node_arguments(parser)
+    parser.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    return parser

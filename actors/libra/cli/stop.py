@@ -1,0 +1,84 @@
+"""`libra stop`: ends a node in an orderly way, or one of its strategies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+from libra import exit_codes
+from libra.cli.nodes import add_node_arguments, chosen_node
+from libra.control.client import NodeClient
+from libra.control.folder import find_nodes, run_folder
+
+_LOOK_EVERY_S = 0.05
+_TELL_EVERY_S = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the verb.
+
+    Args:
+        arguments: What stands behind `libra stop`.
+
+    Returns:
+        0 when it has ended, 1 when it had not after --timeout.
+    """
+    options = _parser().parse_args(arguments)
+    client = chosen_node(options)
+    if options.strategy is not None:
+        result = client.ask("stop_strategy", strategy=options.strategy)
+        told = f"strategy {result['strategy']} is stopped; its orders: {result['on_vanish']}"
+        print(json.dumps(result) if options.json else told)
+        return exit_codes.OK
+    ended = _stop_node(client, options.timeout)
+    node = client.node
+    if options.json:
+        print(json.dumps({"name": node.name, "pid": node.pid, "ended": ended}))
+    elif ended:
+        print(f"{node.name} (pid {node.pid}) has ended")
+    else:
+        print(f"{node.name} (pid {node.pid}) still runs after {options.timeout:g} s", file=sys.stderr)
+    return exit_codes.OK if ended else exit_codes.FAILED
+
+
+def _stop_node(client: NodeClient, timeout_s: float) -> bool:
+    node = client.node
+    os.kill(node.pid, signal.SIGTERM)
+    began = told = time.monotonic()
+    while node in find_nodes(run_folder()):
+        now = time.monotonic()
+        if now - began >= timeout_s:
+            return False
+        if now - told >= _TELL_EVERY_S:
+            told = now
+            print(f"{node.name} (pid {node.pid}) is draining, {now - began:.0f} s", file=sys.stderr)
+        time.sleep(_LOOK_EVERY_S)
+    return True
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f'has to be a number of seconds above zero, not "{text}"')
+    return seconds
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="libra stop",
+        description="Ends a node: it handles what is queued, stops its actors and flushes its logs. Open orders stay "
+        "at the venue. With --strategy only that strategy ends: its on_vanish says what happens to its orders.",
+        epilog="exit codes: 0 ended, 1 it still runs, 2 usage",
+        allow_abbrev=False,
+    )
+    add_node_arguments(parser)
+    parser.add_argument("--strategy", metavar="NAME", help="stop only this strategy, for good")
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="S", help="wait so long (default: 30)")
+    return parser

@@ -1,0 +1,168 @@
+"""The node's side of its control socket: takes requests on the node's own loop, one after the other a connection.
+
+What comes in is bounded and may be anything: it is answered by an error and does no harm. A request is carried out
+between two events of the node, so a verb sees its accounts as whole as a handler does. Nothing here waits for a client
+in the node's time: a slow one is left alone, and closed when it takes too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from libra.control.folder import RunFile, make_folder
+from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error, encode_reply
+from libra.control.peer import Peer, peer_of
+from libra.errors import ControlError, LibraError
+
+__all__ = ["ControlServer", "Verb"]
+
+Verb = Callable[[Peer, dict[str, Any]], dict[str, Any]]
+"""Carries a request out at once; raises LibraError where it cannot."""
+
+_log = logging.getLogger(__name__)
+
+_MOST_CONNECTIONS = 16
+_IDLE_S = 30.0
+_WRITE_S = 5.0
+
+
+class ControlServer:
+    """Listens for operators.
+
+    Args:
+        node: What the node says about itself.
+        folder: Where its socket goes.
+        verbs: What it can be asked, by name.
+        who: Tells who connected.
+    """
+
+    def __init__(
+        self,
+        node: RunFile,
+        folder: Path,
+        verbs: Mapping[str, Verb],
+        who: Callable[[socket.socket], Peer] = peer_of,
+    ) -> None:
+        self._verbs = verbs
+        self._who = who
+        self._connections: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
+        self._node = node
+        self._folder = folder
+
+    def open(self) -> None:
+        """Listen, be found, and begin to answer on the running loop.
+
+        Raises:
+            ControlError: When there is no fit folder.
+            OSError: When the socket cannot be made.
+        """
+        make_folder(self._folder)
+        path, run_path = self._node.paths(self._folder)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)  # noqa: FBT003
+            # Under its name only once it listens: before, it would be taken for one that a dead process left.
+            early = path.with_name(f".{self._node.pid}.s")
+            early.unlink(missing_ok=True)
+            listener.bind(str(early))
+            early.chmod(0o600)
+            listener.listen(_MOST_CONNECTIONS)
+            early.rename(path)
+            early_run = run_path.with_name(f".{self._node.pid}.r")
+            early_run.write_text(self._node.to_json(), encoding="utf-8")
+            early_run.rename(run_path)
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
+        self._accepting = asyncio.get_running_loop().create_task(self._accept(listener), name="libra-control")
+
+    async def close(self) -> None:
+        """Be found no more, and let go of whoever is connected."""
+        if self._listener is None:
+            return
+        for path in self._node.paths(self._folder):
+            path.unlink(missing_ok=True)
+        tasks = [*self._connections, *([self._accepting] if self._accepting is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.close()
+        self._listener = None
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                # Out of descriptors, most likely: trading goes on, and so does this, later.
+                _log.warning("control socket: %s", error)
+                await asyncio.sleep(1.0)
+                continue
+            connection.setblocking(False)  # noqa: FBT003
+            task = loop.create_task(self._serve(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, TimeoutError):
+            if len(self._connections) > _MOST_CONNECTIONS:
+                await _say(connection, encode_error("BUSY", "too many connections"))
+                return
+            peer = self._who(connection)
+            if not peer.may_operate:
+                _log.warning("control socket: %s was refused", peer)
+                await _say(connection, encode_error("FORBIDDEN", f"{peer} may not operate this node"))
+                return
+            await self._converse(connection, peer)
+
+    async def _converse(self, connection: socket.socket, peer: Peer) -> None:
+        loop = asyncio.get_running_loop()
+        waiting = b""
+        while True:
+            line, newline, rest = waiting.partition(b"\n")
+            if newline:
+                waiting = rest
+                await _say(connection, self.answer(peer, line))
+                continue
+            if len(waiting) >= LONGEST_REQUEST:
+                await _say(connection, encode_error("TOO_LONG", f"a request has at most {LONGEST_REQUEST} bytes"))
+                return
+            async with asyncio.timeout(_IDLE_S):
+                more = await loop.sock_recv(connection, LONGEST_REQUEST)
+            if not more:
+                return
+            waiting += more
+
+    def answer(self, peer: Peer, line: bytes) -> bytes:
+        """Carry one request out, whatever it is; gives the reply."""
+        try:
+            if len(line) >= LONGEST_REQUEST:
+                raise ControlError("TOO_LONG", f"a request has at most {LONGEST_REQUEST} bytes")
+            op, arguments = decode_request(line)
+            verb = self._verbs.get(op)
+            if verb is None:
+                raise ControlError("UNKNOWN_OP", f"there is no verb {op!r}; there are {', '.join(sorted(self._verbs))}")
+            return encode_reply(verb(peer, arguments))
+        except ControlError as error:
+            return encode_error(error.code, error.text)
+        except LibraError as error:
+            return encode_error("REFUSED", str(error))
+        except Exception as error:
+            # A fault of ours must not take the connection, nor the node, with it.
+            _log.exception("control socket: a request failed")
+            return encode_error("FAULT", f"{type(error).__name__}: {error}")
+
+
+async def _say(connection: socket.socket, line: bytes) -> None:
+    async with asyncio.timeout(_WRITE_S):
+        await asyncio.get_running_loop().sock_sendall(connection, line)

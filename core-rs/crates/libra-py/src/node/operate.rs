@@ -1,0 +1,94 @@
+//! What an operator asks of an account group: where it stands, taking the kill latch back, the end of a strategy.
+
+use libra_kernel::Name;
+use libra_kernel::clock;
+use libra_trading::desk::{Flattening, OnVanish};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::account::{AccountGroup, gate_error};
+use super::{NodeCore, State};
+
+#[pymethods]
+impl AccountGroup {
+    /// Tells more about a kill latch that is set: who pulled the switch, and why.
+    fn explain_kill(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        self.with(py, |desk, router, now_ns| desk.explain_kill(router, now_ns, reason)).map_err(gate_error)
+    }
+
+    /// Takes the kill latch back; who does it and why goes into the log.
+    fn resume(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        self.with(py, |desk, router, now_ns| desk.resume(router, now_ns, reason)).map_err(gate_error)
+    }
+
+    /// A strategy is no more: nothing of it leaves, and what it left is kept, cancelled or flattened. Ids of orders that a
+    /// gateway outside has to cancel.
+    fn vanish(&self, py: Python<'_>, strategy: &str, policy: &str) -> PyResult<Vec<String>> {
+        let policy = match policy {
+            "keep" => OnVanish::Keep,
+            "cancel" => OnVanish::Cancel,
+            "flatten" => OnVanish::Flatten,
+            other => return Err(PyValueError::new_err(format!("no such policy: {other:?}"))),
+        };
+        let strategy = Name::intern(strategy);
+        let ids = self.with(py, |desk, router, now_ns| desk.vanish(router, now_ns, strategy, policy));
+        Ok(ids.iter().map(ToString::to_string).collect())
+    }
+
+    /// Strategies that are no more: (strategy, policy, [(instrument, state, code, detail)]), the state of a flattening
+    /// being `working`, `flat` or `given up`.
+    #[allow(clippy::type_complexity, reason = "rows for Python")]
+    fn vanished(
+        &self,
+        py: Python<'_>,
+    ) -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str, String, String)>)> {
+        self.with(py, |desk, _, _| {
+            let row = |(instrument, state): (Name, Flattening)| match state {
+                Flattening::Working => (instrument.as_str(), "working", String::new(), String::new()),
+                Flattening::Flat => (instrument.as_str(), "flat", String::new(), String::new()),
+                Flattening::GivenUp(code, detail) => (instrument.as_str(), "given up", code, detail),
+            };
+            desk.vanished()
+                .map(|(strategy, gone)| {
+                    let policy = match gone.policy {
+                        OnVanish::Keep => "keep",
+                        OnVanish::Cancel => "cancel",
+                        OnVanish::Flatten => "flatten",
+                    };
+                    (strategy.as_str(), policy, gone.flattening().map(row).collect())
+                })
+                .collect()
+        })
+    }
+
+    /// Where the account stands: `killed` (why, or None), `stopped` (code and explanation of what refuses every new order,
+    /// or None), `incident`, `open_orders`, `cancelling`.
+    fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        self.with(py, |desk, _, _| {
+            let cancelling = desk.cancelling().len();
+            let gate = desk.gate();
+            dict.set_item("killed", gate.kill_reason())?;
+            let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
+            dict.set_item("stopped", stopped)?;
+            let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
+            dict.set_item("incident", incident)?;
+            dict.set_item("open_orders", gate.open_orders().count())?;
+            dict.set_item("cancelling", cancelling)
+        })?;
+        Ok(dict)
+    }
+}
+
+impl NodeCore {
+    /// A signal may have pulled the kill switch: every account answers it before anything else.
+    #[inline]
+    pub fn heed_alarms(&self, state: &mut State) {
+        if state.desks.iter().any(|desk| desk.alarm().is_raised()) {
+            for desk in &mut state.desks {
+                desk.heed_alarm(&mut state.router, clock::now_ns());
+            }
+        }
+    }
+}

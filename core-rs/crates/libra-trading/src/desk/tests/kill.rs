@@ -1,0 +1,228 @@
+//! The kill switch at each place where an order may wait, and an alarm that no loop has answered yet.
+
+use std::path::PathBuf;
+
+use super::*;
+
+const KILLED: &str = "KILL_SWITCH";
+
+/// A folder of its own for a log, gone when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("libra-kill-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn log(&self) -> LogConfig {
+        LogConfig::File { path: self.0.join("gate.log"), sync: SyncPolicy::None }
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.0.join("gate.log.killed")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn told(bench: &mut Bench) -> Vec<Event> {
+    std::iter::from_fn(|| bench.router.mailbox(bench.all).pop()).collect()
+}
+
+/// Orders whose last word was a rejection by the kill switch.
+fn refused(events: &[Event]) -> Vec<ClientOrderId> {
+    let orders = events.iter().filter(|event| event.event_type == EventType::OrderRejected).map(order_of);
+    orders.filter(|order| order.reason == KILLED).map(|order| order.client_order_id).collect()
+}
+
+fn asked(bench: &Bench, request: &OrderRequest) -> Event {
+    Event::new(EventType::OrderRequest, request.strategy, bench.now_ns, Payload::shared(request.clone()))
+}
+
+fn approved(bench: &mut Bench, request: &OrderRequest) -> Event {
+    let event = asked(bench, request);
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    let approved = told(bench).pop().unwrap();
+    assert_eq!(approved.event_type, EventType::OrderApproved);
+    approved
+}
+
+#[test]
+fn an_alarm_alone_stops_the_gate_at_its_last_moment() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let event = approved(&mut bench, &request);
+    let approval = &event.payload.downcast::<payload::Approved>().unwrap().approval;
+    bench.desk.alarm().raise();
+    // Not by way of the desk, which would latch the account first.
+    let refusal = bench.desk.gate.spend(bench.now_ns, approval).unwrap_err();
+    assert_eq!(refusal.code.as_str(), KILLED);
+    let another = bench.request(10);
+    assert_eq!(bench.desk.gate.reserve(bench.now_ns, &another).unwrap_err().code.as_str(), KILLED);
+}
+
+#[test]
+fn whatever_waits_when_the_alarm_is_raised_is_refused_and_told() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let resting = bench.request(10);
+    let open = order_of(&bench.submit(resting)[1]).client_order_id;
+    let (waiting_for_risk, waiting_for_execution) = (bench.request(10), bench.request(10));
+    let event = approved(&mut bench, &waiting_for_execution);
+    let signal = bench.signal(SignalType::Long);
+    bench.desk.alarm().raise();
+
+    let request = asked(&bench, &waiting_for_risk);
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &request);
+    assert!(bench.desk.gate().is_killed(), "the first who comes by latches the account in its log");
+    assert!(!bench.desk.alarm().is_raised());
+    bench.desk.on_approved(&mut bench.router, bench.now_ns, &event);
+    let mut events = told(&mut bench);
+    events.extend(bench.settle(signal));
+    let account = Name::intern(ACCOUNT);
+    let id = |request: &OrderRequest| crate::gate::client_order_id(account, request.request_id);
+    let refused = refused(&events);
+    assert!(refused.contains(&id(&waiting_for_risk)) && refused.contains(&id(&waiting_for_execution)));
+    assert_eq!(refused.len(), 3, "the signal's order, too");
+    assert!(!types(&events).contains(&EventType::OrderNew));
+    assert!(types(&events).contains(&EventType::CircuitBreaker));
+    assert_eq!(bench.desk.gate().order(open).unwrap().status, OrderStatus::Cancelled);
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+}
+
+#[test]
+fn an_order_on_its_way_to_a_paper_venue_is_recalled() {
+    let mut bench = Bench::new(paper(5_000_000));
+    bench.quote(6_000_000, 6_000_010);
+    let mut request = bench.request(10);
+    (request.order_type, request.time_in_force, request.price) = (OrderType::Market, TimeInForce::Ioc, 0);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    assert_eq!(bench.desk.gate().order(id).unwrap().status, OrderStatus::Submitted);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "the test").unwrap();
+    let events = told(&mut bench);
+    assert_eq!(refused(&events), [id]);
+    // Taken back before it is over: what was recalled must not arrive.
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    bench.now_ns += 20_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.gate().fills().len(), 0);
+    assert_eq!(bench.desk.gate().order(id).unwrap().status, OrderStatus::Rejected);
+}
+
+#[test]
+fn a_paper_venue_takes_no_order_while_the_alarm_is_raised() {
+    let link = paper(5_000_000);
+    let Link::Paper(venue) = &link else { panic!("a paper venue") };
+    let venue = Arc::clone(venue);
+    let mut bench = Bench::new(link);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    // The loop hangs; the thread that feeds the venue goes on.
+    bench.desk.alarm().raise();
+    let mut reports = Vec::new();
+    venue.lock().unwrap().advance(bench.now_ns + 10_000_000, &mut reports);
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    assert_eq!(report.client_order_id, id);
+    assert!(matches!(&report.outcome, VenueOutcome::Rejected { code, .. } if code == KILLED), "{report:?}");
+    assert!(venue.lock().unwrap().open_orders().is_empty());
+}
+
+#[test]
+fn an_order_that_waits_to_be_sent_does_not_leave_behind_an_alarm() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    bench.desk.alarm().raise();
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    assert_eq!(refused(&told(&mut bench)), [id]);
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, id), "and never later");
+}
+
+#[test]
+fn an_alarm_that_no_loop_answered_is_the_latch_of_the_next_process() {
+    let folder = Folder::new("next-process");
+    let config = || config(paper(0), folder.log(), RiskLimits::default());
+    let (bench, _) = Bench::open(config(), 1);
+    bench.desk.alarm().raise();
+    bench.desk.alarm().mark().unwrap();
+    drop(bench);
+    assert!(folder.marker().exists());
+
+    let (bench, recovered) = Bench::open(config(), 2);
+    assert!(recovered.killed && bench.desk.gate().is_killed());
+    assert!(bench.desk.gate().kill_reason().unwrap().contains("an earlier process"));
+    assert_eq!(recovered.unconfirmed.len(), 1, "whoever listens learns of it");
+    assert!(!folder.marker().exists(), "it stands in the log now");
+    drop(bench);
+    let (mut bench, recovered) = Bench::open(config(), 3);
+    assert!(recovered.killed);
+    bench.desk.resume(&mut bench.router, 4, "the test").unwrap();
+    drop(bench);
+    let (bench, recovered) = Bench::open(config(), 5);
+    assert!(!recovered.killed && !bench.desk.gate().is_killed());
+}
+
+#[test]
+fn an_alarm_whose_latch_the_log_does_not_take_stands_until_it_is_resumed() {
+    let folder = Folder::new("log-fails");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    bench.desk.alarm().raise();
+    bench.desk.alarm().mark().unwrap();
+    bench.desk.gate.break_log();
+    bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+    bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+    assert!(bench.desk.gate().is_killed() && bench.desk.alarm().is_raised() && folder.marker().exists());
+    assert_eq!(bench.desk.tally().errors, 1, "it is told once");
+    assert!(bench.desk.resume(&mut bench.router, bench.now_ns, "the test").is_err());
+    assert!(folder.marker().exists());
+}
+
+#[test]
+fn a_marker_that_stays_keeps_the_account_stopped() {
+    let folder = Folder::new("marker-stays");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    std::fs::create_dir(folder.marker()).unwrap();
+    bench.desk.alarm().raise();
+    bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+    assert!(bench.desk.tally().last_error.contains("marker"));
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    let request = bench.request(10);
+    let events = bench.submit(request);
+    assert_eq!(refused(&events).len(), 1);
+    std::fs::remove_dir(folder.marker()).unwrap();
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    let request = bench.request(10);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
+}
+
+#[test]
+fn a_latch_is_explained_and_taken_back_in_the_log() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    bench.desk.alarm().raise();
+    bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+    let (router, now_ns) = (&mut bench.router, bench.now_ns);
+    bench.desk.explain_kill(router, now_ns, "ops: a fat finger").unwrap();
+    bench.desk.explain_kill(router, now_ns, "ops: a fat finger").unwrap();
+    assert_eq!(bench.desk.gate().kill_reason(), Some("ops: a fat finger"));
+    assert_eq!(bench.desk.gate().standstill().unwrap().code.as_str(), KILLED);
+    bench.desk.resume(&mut bench.router, now_ns, "ops: all is well").unwrap();
+    assert!(bench.desk.gate().standstill().is_none());
+    let told = types(&told(&mut bench));
+    assert_eq!(told, [EventType::CircuitBreaker, EventType::CircuitBreaker, EventType::TradingResumed]);
+}

@@ -1,0 +1,279 @@
+//! What a strategy that is no more leaves behind, under each policy, beside another one that trades on unharmed.
+
+use super::*;
+
+const OTHER: &str = "desk-other";
+
+fn strategy() -> Name {
+    Name::intern(STRATEGY)
+}
+
+fn other() -> Name {
+    Name::intern(OTHER)
+}
+
+/// A market order of a strategy, filled at once.
+fn trade(bench: &mut Bench, strategy: Name, side: OrderSide, size: i64) {
+    let mut request = bench.request(size);
+    (request.strategy, request.side, request.price) = (strategy, side, 0);
+    (request.order_type, request.time_in_force) = (OrderType::Market, TimeInForce::Ioc);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderFilled));
+}
+
+fn rest(bench: &mut Bench, strategy: Name) -> ClientOrderId {
+    let mut request = bench.request(10);
+    request.strategy = strategy;
+    let events = bench.submit(request);
+    assert!(types(&events).contains(&EventType::OrderAccepted));
+    order_of(&events[1]).client_order_id
+}
+
+fn vanish(bench: &mut Bench, policy: OnVanish) -> Vec<Event> {
+    let outside = bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), policy);
+    assert_eq!(outside, [], "a paper venue cancels by itself");
+    go_on(bench)
+}
+
+/// Everything that follows, over a few seconds of quotes.
+fn go_on(bench: &mut Bench) -> Vec<Event> {
+    let mut events = Vec::new();
+    for _ in 0..8 {
+        bench.now_ns += 1_000_000_000;
+        bench.quote(6_000_000, 6_000_010);
+        let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
+        events.extend(bench.settle(nothing));
+    }
+    events
+}
+
+fn net(bench: &Bench, strategy: Name) -> i64 {
+    let fills = bench.desk.gate().fills().iter().filter(|fill| fill.strategy == strategy);
+    fills.map(|fill| fill.size * fill.side.sign()).sum()
+}
+
+fn position(bench: &Bench) -> i64 {
+    bench.desk.gate().account().position(instrument().id).map_or(0, |position| position.size)
+}
+
+fn state(bench: &Bench) -> Vec<(Name, Flattening)> {
+    bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect()
+}
+
+fn status(bench: &Bench, id: ClientOrderId) -> OrderStatus {
+    bench.desk.gate().order(id).unwrap().status
+}
+
+fn bench(limits: RiskLimits) -> Bench {
+    let mut config = config(paper(0), LogConfig::Memory, limits);
+    config.strategies.push(other());
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.quote(6_000_000, 6_000_010);
+    bench
+}
+
+#[test]
+fn keep_leaves_its_orders_and_lets_nothing_more_leave() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    let (mine, others) = (rest(&mut bench, strategy()), rest(&mut bench, other()));
+    vanish(&mut bench, OnVanish::Keep);
+    assert_eq!((status(&bench, mine), status(&bench, others)), (OrderStatus::Accepted, OrderStatus::Accepted));
+    assert_eq!((net(&bench, strategy()), state(&bench)), (20, vec![]));
+    let request = bench.request(10);
+    assert_eq!(order_of(&bench.submit(request)[0]).reason, "STRATEGY_STOPPED");
+    rest(&mut bench, other());
+}
+
+#[test]
+fn cancel_ends_its_orders_and_keeps_its_position() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    let (mine, others) = (rest(&mut bench, strategy()), rest(&mut bench, other()));
+    vanish(&mut bench, OnVanish::Cancel);
+    assert_eq!((status(&bench, mine), status(&bench, others)), (OrderStatus::Cancelled, OrderStatus::Accepted));
+    assert_eq!((net(&bench, strategy()), position(&bench), state(&bench)), (20, 20, vec![]));
+}
+
+#[test]
+fn flatten_closes_what_its_own_fills_built_and_nothing_else() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 30);
+    trade(&mut bench, strategy(), OrderSide::Sell, 10);
+    trade(&mut bench, other(), OrderSide::Buy, 50);
+    let (mine, others) = (rest(&mut bench, strategy()), rest(&mut bench, other()));
+    let events = vanish(&mut bench, OnVanish::Flatten);
+    assert_eq!((status(&bench, mine), status(&bench, others)), (OrderStatus::Cancelled, OrderStatus::Accepted));
+    assert_eq!((net(&bench, strategy()), net(&bench, other()), position(&bench)), (0, 50, 50));
+    assert_eq!(state(&bench), [(instrument().id, Flattening::Flat)]);
+    let requests = events.iter().filter(|event| event.event_type == EventType::OrderRequest);
+    assert_eq!(requests.count(), 1, "once");
+    trade(&mut bench, other(), OrderSide::Sell, 5);
+    assert_eq!(position(&bench), 45);
+}
+
+#[test]
+fn a_short_is_bought_back() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Sell, 30);
+    vanish(&mut bench, OnVanish::Flatten);
+    assert_eq!((net(&bench, strategy()), position(&bench)), (0, 0));
+}
+
+#[test]
+fn flattening_never_opens_a_position_against_another_strategys() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 30);
+    trade(&mut bench, other(), OrderSide::Sell, 20);
+    vanish(&mut bench, OnVanish::Flatten);
+    assert_eq!((net(&bench, strategy()), net(&bench, other()), position(&bench)), (20, -20, 0));
+    let [(_, Flattening::GivenUp(code, detail))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "CANNOT_FLATTEN");
+    assert!(detail.contains("another strategy's position"), "{detail}");
+}
+
+#[test]
+fn a_large_position_is_closed_by_orders_that_the_limits_let_through() {
+    let limits = |own| RiskLimits { default: own, ..RiskLimits::default() };
+    let by_size = crate::risk::InstrumentLimits { max_order_size: Some(30), ..Default::default() };
+    // 60,000 a coin: 0.030 are worth 1,800.
+    let worth = Some(1_800 * 1_000_000_000_000);
+    let by_worth = crate::risk::InstrumentLimits { max_order_notional: worth, ..Default::default() };
+    for own in [by_size, by_worth] {
+        let mut bench = bench(limits(own));
+        for _ in 0..4 {
+            trade(&mut bench, strategy(), OrderSide::Buy, 20);
+        }
+        let events = vanish(&mut bench, OnVanish::Flatten);
+        assert_eq!((net(&bench, strategy()), position(&bench)), (0, 0), "{own:?}");
+        let orders = events.iter().filter(|event| event.event_type == EventType::OrderNew);
+        assert_eq!(orders.count(), 3, "{own:?}");
+        assert!(!types(&events).contains(&EventType::OrderRejected), "{own:?}");
+    }
+}
+
+#[test]
+fn the_kill_switch_refuses_flattening_for_good_and_that_is_told() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "the test").unwrap();
+    let events = vanish(&mut bench, OnVanish::Flatten);
+    assert!(!types(&events).contains(&EventType::OrderNew));
+    let refusals = events.iter().filter(|event| event.event_type == EventType::OrderRejected);
+    assert_eq!(refusals.map(|event| order_of(event).reason.as_str()).collect::<Vec<_>>(), ["KILL_SWITCH"]);
+    let [(_, Flattening::GivenUp(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "KILL_SWITCH");
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    assert_eq!(types(&go_on(&mut bench)), [EventType::TradingResumed], "a resume lets nothing loose");
+    assert_eq!(net(&bench, strategy()), 20);
+}
+
+#[test]
+fn what_passes_is_tried_again_but_not_for_ever() {
+    let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
+    let mut bench = bench(limits);
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    let others = rest(&mut bench, other());
+    bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
+    let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
+    bench.settle(nothing);
+    assert_eq!(state(&bench), [(instrument().id, Flattening::Working)]);
+    bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(other()));
+    go_on(&mut bench);
+    assert_eq!(status(&bench, others), OrderStatus::Cancelled);
+    assert_eq!((net(&bench, strategy()), state(&bench)), (0, vec![(instrument().id, Flattening::Flat)]));
+}
+
+#[test]
+fn what_does_not_pass_is_given_up_after_a_few_tries() {
+    let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
+    let mut bench = bench(limits);
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    rest(&mut bench, other());
+    let mut events = vanish(&mut bench, OnVanish::Flatten);
+    events.extend(go_on(&mut bench));
+    let refusals = events.iter().filter(|event| event.event_type == EventType::OrderRejected);
+    assert_eq!(refusals.count(), 5);
+    let [(_, Flattening::GivenUp(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "OPEN_ORDERS_LIMIT");
+    assert_eq!(net(&bench, strategy()), 20);
+}
+
+#[test]
+fn a_request_that_nobody_handled_is_made_again_under_its_id() {
+    let mut bench = bench(RiskLimits::default());
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
+    let first = bench.router.mailbox(bench.all).pop().unwrap();
+    let id_of = |event: &Event| event.payload.downcast::<OrderRequest>().unwrap().request_id;
+    bench.desk.advance(&mut bench.router, bench.now_ns + 4_000_000_000);
+    assert!(bench.router.mailbox(bench.all).pop().is_none());
+    bench.desk.advance(&mut bench.router, bench.now_ns + 6_000_000_000);
+    let second = bench.router.mailbox(bench.all).pop().unwrap();
+    assert_eq!(id_of(&first), id_of(&second));
+    // Both are handled after all: one order.
+    bench.now_ns += 6_000_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    for event in [&first, &second] {
+        bench.desk.on_request(&mut bench.router, bench.now_ns, event);
+    }
+    let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
+    bench.settle(nothing);
+    assert_eq!((net(&bench, strategy()), position(&bench)), (0, 0));
+    assert_eq!(bench.desk.gate().fills().len(), 2);
+}
+
+#[test]
+fn a_fill_that_comes_late_is_closed_too() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let outside = bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
+    assert_eq!(outside, [id]);
+    let report =
+        |outcome| VenueReport { client_order_id: id, venue_order_id: "v1".into(), outcome, ts_venue_ns: bench.now_ns };
+    let cancelled = report(VenueOutcome::Cancelled { reason: "REQUESTED".into() });
+    let filled = report(VenueOutcome::Filled {
+        trade_id: 1,
+        price: 5_990_000,
+        size: 4,
+        fee: 0,
+        fee_currency: Name::intern("USDT"),
+        liquidity: crate::order::Liquidity::Maker,
+    });
+    bench.desk.on_report(&mut bench.router, bench.now_ns, &cancelled);
+    let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
+    assert!(!types(&bench.settle(nothing.clone())).contains(&EventType::OrderRequest), "it holds nothing");
+    bench.desk.on_report(&mut bench.router, bench.now_ns, &filled);
+    let events = bench.settle(nothing);
+    let sent = order_of(events.iter().find(|event| event.event_type == EventType::OrderNew).unwrap());
+    assert_eq!((sent.request.side, sent.request.size), (OrderSide::Sell, 4));
+}
+
+#[test]
+fn a_strategy_that_is_back_after_a_restart_has_not_vanished() {
+    let folder = std::env::temp_dir().join(format!("libra-vanish-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let log = || LogConfig::File { path: folder.join("gate.log"), sync: SyncPolicy::None };
+    let (mut bench, _) = Bench::open(config(paper(0), log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "the test").unwrap();
+    vanish(&mut bench, OnVanish::Flatten);
+    let mut now_ns = bench.now_ns;
+    drop(bench);
+    // Its net is known from the log; it is flattened anew only when it vanishes anew, and then by an order of its own.
+    let (mut bench, _) = Bench::open(config(paper(0), log(), RiskLimits::default()), now_ns);
+    now_ns += 1;
+    bench.now_ns = now_ns;
+    bench.desk.resume(&mut bench.router, now_ns, "the test").unwrap();
+    assert_eq!((net(&bench, strategy()), state(&bench)), (20, vec![]));
+    let request = bench.request(10);
+    bench.quote(6_000_000, 6_000_010);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
+    vanish(&mut bench, OnVanish::Flatten);
+    assert_eq!((net(&bench, strategy()), position(&bench)), (0, 0));
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,272 @@
+//! What happens to the orders of a strategy that is no more: it failed for good, or an operator stopped it.
+//!
+//! Whatever the policy, nothing of its own leaves any more: signals, requests and approvals under way end as refused. What
+//! it has open is kept, cancelled, or cancelled and *flattened*: the position that its own fills built is closed by market
+//! orders, which take the way of any order, through risk and the gate.
+//!
+//! Flattening begins when none of its orders is open, so that its net cannot move under it, and goes on order by order. The
+//! id of each is a pure function of what the log holds (the process's epoch, the strategy's fills so far, the tries since
+//! the last), so the same step taken twice is one order. None is larger than what the account itself holds in that
+//! direction: closing one strategy's part never opens a position against another's. A refusal by the kill switch, a loss
+//! limit or a stop is final: a resume later must not let loose orders that nobody expects.
+
+use std::collections::BTreeMap;
+
+use libra_kernel::router::Router;
+use libra_kernel::{Event, EventType, Name, Payload};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::gate::client_order_id;
+use crate::instrument::Instrument;
+use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
+use crate::risk::RiskCode;
+
+use super::Desk;
+
+/// Tries without an execution before a position is left as it is.
+const MOST_TRIES: u32 = 5;
+/// Between two tries.
+const RETRY_NS: i64 = 1_000_000_000;
+/// A request that nobody has answered for so long is made again, under the same id.
+const ASK_AGAIN_NS: i64 = 5_000_000_000;
+
+/// Refusals that end flattening: new orders are stopped on purpose, or nobody knows what the account holds.
+const STOPS: [RiskCode; 6] = [
+    RiskCode::KillSwitch,
+    RiskCode::DailyLoss,
+    RiskCode::Drawdown,
+    RiskCode::Stopping,
+    RiskCode::Incident,
+    RiskCode::LogFailed,
+];
+
+/// What to do with the open orders and the position of a strategy that is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnVanish {
+    /// Leave its open orders where they are.
+    Keep,
+    /// Cancel its open orders.
+    Cancel,
+    /// Cancel its open orders, then close what its own fills built.
+    Flatten,
+}
+
+/// How far the closing of one instrument is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flattening {
+    /// An order is on its way, or about to be.
+    Working,
+    /// The strategy's net is zero.
+    Flat,
+    /// It was given up: a stable code, and words.
+    GivenUp(String, String),
+}
+
+#[derive(Debug, Default)]
+struct Closing {
+    /// Signed size that the strategy's fills built, and how many they were.
+    net: i128,
+    fills: u64,
+    tries: u32,
+    /// The request under way, and when it was made.
+    asked: Option<(u128, i64)>,
+    not_before_ns: i64,
+    given_up: Option<(String, String)>,
+}
+
+/// A strategy that is no more.
+#[derive(Debug)]
+pub struct Vanished {
+    /// What becomes of what it left.
+    pub policy: OnVanish,
+    closings: BTreeMap<Name, Closing>,
+    /// Fills of the account that were counted.
+    counted: usize,
+}
+
+impl Vanished {
+    /// How far each instrument is that it ever traded; empty unless it is flattened.
+    pub fn flattening(&self) -> impl Iterator<Item = (Name, Flattening)> {
+        self.closings.iter().map(|(instrument, closing)| {
+            let state = match &closing.given_up {
+                Some((code, detail)) => Flattening::GivenUp(code.clone(), detail.clone()),
+                None if closing.net == 0 => Flattening::Flat,
+                None => Flattening::Working,
+            };
+            (*instrument, state)
+        })
+    }
+}
+
+impl Desk {
+    /// A strategy is no more. Gives the orders that a gateway outside has to cancel.
+    pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
+        self.vanished.entry(strategy).or_insert_with(|| Vanished { policy, closings: BTreeMap::new(), counted: 0 });
+        if policy == OnVanish::Keep {
+            return Vec::new();
+        }
+        let outside = self.cancel_all(router, now_ns, Some(strategy));
+        self.pursue_flattening(router, now_ns);
+        outside
+    }
+
+    /// Strategies that are no more.
+    pub fn vanished(&self) -> impl Iterator<Item = (Name, &Vanished)> {
+        self.vanished.iter().map(|(strategy, vanished)| (*strategy, vanished))
+    }
+
+    /// True for a request that closes what a vanished strategy left.
+    pub(super) fn is_flattening(&self, request: &OrderRequest) -> bool {
+        let closing = self.vanished.get(&request.strategy).and_then(|gone| gone.closings.get(&request.instrument));
+        closing.and_then(|closing| closing.asked).is_some_and(|(asked, _)| asked == request.request_id)
+    }
+
+    /// Takes the next step of every flattening that may take one.
+    #[inline]
+    pub(super) fn pursue_flattening(&mut self, router: &mut Router, now_ns: i64) {
+        if self.vanished.values().any(|gone| gone.policy == OnVanish::Flatten) {
+            self.flatten_all(router, now_ns);
+        }
+    }
+
+    #[cold]
+    fn flatten_all(&mut self, router: &mut Router, now_ns: i64) {
+        // Out of the desk while its steps look at the rest of it: their requests are handled later, from a mailbox.
+        let mut vanished = std::mem::take(&mut self.vanished);
+        for (strategy, gone) in &mut vanished {
+            if gone.policy == OnVanish::Flatten && self.gate.open_orders_of(*strategy).next().is_none() {
+                self.count_fills(*strategy, gone);
+                for (instrument, closing) in &mut gone.closings {
+                    self.close(router, now_ns, *strategy, *instrument, closing);
+                }
+            }
+        }
+        self.vanished = vanished;
+    }
+
+    fn count_fills(&self, strategy: Name, gone: &mut Vanished) {
+        let fills = self.gate.fills();
+        for fill in fills[gone.counted..].iter().filter(|fill| fill.strategy == strategy) {
+            let closing = gone.closings.entry(fill.instrument).or_default();
+            closing.net += i128::from(fill.size) * i128::from(fill.side.sign());
+            closing.fills += 1;
+        }
+        gone.counted = fills.len();
+    }
+
+    fn close(&self, router: &mut Router, now_ns: i64, strategy: Name, instrument: Name, closing: &mut Closing) {
+        if closing.given_up.is_some() {
+            return;
+        }
+        if let Some((request_id, asked_ns)) = closing.asked {
+            let id = client_order_id(self.name, request_id);
+            match self.gate.order(id).filter(|order| order.status.is_final()) {
+                Some(order) => closing.learn(order, now_ns),
+                None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
+                None => {}
+            }
+        }
+        if closing.net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
+            return;
+        }
+        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
+        let size = match self.closing_size(instrument, side, closing.net) {
+            Ok(size) => size,
+            Err(why) => return closing.give_up("CANNOT_FLATTEN", why),
+        };
+        let request_id = self.flatten_id(strategy, instrument, closing);
+        let request = OrderRequest {
+            request_id,
+            signal_id: 0,
+            account: self.name,
+            strategy,
+            instrument,
+            side,
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Ioc,
+            size,
+            price: 0,
+            deadline_ns: 0,
+            ts_origin_ns: 0,
+        };
+        let payload = Payload::shared(request);
+        let mut event = Event::new(EventType::OrderRequest, self.sources.portfolio, now_ns, payload);
+        event.instrument = instrument;
+        if let Some(instrument) = self.gate.account().instrument(instrument) {
+            (event.price_decimals, event.size_decimals) = (instrument.price_decimals, instrument.size_decimals);
+        }
+        if router.publish(event) {
+            closing.asked = Some((request_id, now_ns));
+        } else {
+            closing.not_before_ns = now_ns.saturating_add(RETRY_NS);
+        }
+    }
+
+    /// The next order's size: at most what is left, what the account holds that way, and what one order may be.
+    fn closing_size(&self, instrument: Name, side: OrderSide, net: i128) -> Result<i64, &'static str> {
+        let position = self.gate.account().position(instrument).map_or(0, |position| i128::from(position.size));
+        let held = (-position * i128::from(side.sign())).max(0);
+        if held == 0 {
+            return Err("the account as a whole holds nothing that way: another strategy's position is against it");
+        }
+        let Some(definition) = self.gate.account().instrument(instrument) else { return Err("unknown instrument") };
+        let own = self.gate.limits().of(instrument);
+        let most = own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size);
+        let size = net.abs().min(held).min(i128::from(most));
+        let size = i64::try_from(size).map_err(|_| "the size does not fit")?;
+        let size = self.within_notional(definition, side, size, own.max_order_notional);
+        let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
+        if size <= 0 || size < definition.min_size {
+            return Err("what is left is less than the smallest order");
+        }
+        Ok(size)
+    }
+
+    /// Cut to the largest order's value at the last quote, with a hundredth of room for the next one.
+    fn within_notional(&self, instrument: &Instrument, side: OrderSide, size: i64, most: Option<i128>) -> i64 {
+        let market = self.gate.market(instrument.id).unwrap_or_default();
+        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
+        let (Some(most), Some(notional)) = (most, instrument.notional(price, size)) else { return size };
+        if notional <= most {
+            return size;
+        }
+        // The limit is the smaller one, so what is left of the size is smaller, too.
+        let part = (most / 100).saturating_mul(99).checked_mul(i128::from(size)).map(|wide| wide / notional);
+        part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
+    }
+
+    /// See the module: a pure function of what the log holds.
+    fn flatten_id(&self, strategy: Name, instrument: Name, closing: &Closing) -> u128 {
+        let mut key = Vec::with_capacity(96);
+        for text in ["flatten", self.name.as_str(), strategy.as_str(), instrument.as_str()] {
+            key.extend_from_slice(text.as_bytes());
+            key.push(0);
+        }
+        for number in [self.gate.epoch(), closing.fills, u64::from(closing.tries)] {
+            key.extend_from_slice(&number.to_le_bytes());
+        }
+        xxh3_128(&key)
+    }
+}
+
+impl Closing {
+    /// What became of an order of its own.
+    fn learn(&mut self, order: &Order, now_ns: i64) {
+        self.asked = None;
+        if order.filled > 0 {
+            self.tries = 0;
+            return;
+        }
+        self.tries += 1;
+        self.not_before_ns = now_ns.saturating_add(RETRY_NS);
+        let stopped = order.status == OrderStatus::Rejected
+            && RiskCode::parse(&order.reason).is_some_and(|code| STOPS.contains(&code));
+        if stopped || self.tries >= MOST_TRIES {
+            self.give_up(&order.reason, &order.detail);
+        }
+    }
+
+    fn give_up(&mut self, code: &str, detail: &str) {
+        self.given_up = Some((code.to_owned(), detail.to_owned()));
+    }
+}
