@@ -283,7 +283,7 @@ impl NodeCore {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        Ok(self.publish_native(event.py(), event.get().event.clone()))
+        Ok(self.publish_native(event.py(), event.get().to_kernel(event.py())))
     }
 
     /// Puts an event into one actor's mailbox: a message. False when it was refused, or the actor is no more.
@@ -526,7 +526,7 @@ impl NodeCore {
         if slot.is_gone() {
             return Ok(None);
         }
-        Ok(Some((slot.current.as_ref().map(|event| event.get().event.clone()), slot.name)))
+        Ok(Some((slot.current.as_ref().map(|event| event.get().event().clone()), slot.name)))
     }
 
     pub fn publish_native(&self, py: Python<'_>, event: Event) -> bool {
