@@ -2,33 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use libra_kernel::mailbox::{Capacity, Mailbox, Offer};
 use libra_kernel::wake::Waker;
-use libra_kernel::{Event, Name};
+use libra_kernel::{EventType, Name};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::block;
 use crate::drain::Drain;
 use crate::enums;
-use crate::event::PyEvent;
+use crate::event::{PyEvent, Spare};
 use crate::gil::GilCell;
-use crate::handlers::{InFlight, Style, Subscriptions, Wanted};
+use crate::handlers::{InFlight, Style, Wanted};
+use crate::queue::{Queue, Waiting};
+use crate::subscriptions::Subscriptions;
 
 pub struct State {
-    pub mailbox: Mailbox,
+    pub queue: Queue,
     pub subscriptions: Subscriptions,
     /// The event whose handlers are suspended.
     pub flight: Option<InFlight>,
     /// The last event of a batch whose handler is suspended.
     pub batch: Option<Py<PyEvent>>,
     /// An event object that nobody holds any more, to be used again.
-    pub spare: Option<Py<PyEvent>>,
+    pub spare: Option<Spare>,
     /// The loop sleeps: whoever publishes next wakes it. Every producer of a bare bus holds the GIL, so a plain flag does.
     parked: bool,
     pub accepting: bool,
-    sequence: u64,
+    /// Events that were accepted; the number of the last one.
     published: u64,
     pub dispatched: u64,
     errors: u64,
@@ -50,14 +52,13 @@ impl BusCore {
         }
         let waker = Waker::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
         let state = State {
-            mailbox: Mailbox::new(Capacity::Shared(max_queue_size)),
+            queue: Queue::new(max_queue_size),
             subscriptions: Subscriptions::new(max_handlers_per_type),
             flight: None,
             batch: None,
             spare: None,
             parked: false,
             accepting: true,
-            sequence: 0,
             published: 0,
             dispatched: 0,
             errors: 0,
@@ -66,28 +67,26 @@ impl BusCore {
     }
 
     /// Publishes without awaiting: False when the queue is full or the bus is stopping.
-    fn emit(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<bool> {
+    #[pyo3(signature = (event, /))]
+    fn emit(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        let mut state = self.state.borrow(py);
-        if !state.accepting {
+        let mut state = self.state.briefly(event.py());
+        let state = &mut *state;
+        if !state.accepting || state.queue.is_full() {
             return Ok(false);
         }
-        let mut event = event.get().event.clone();
-        event.sequence = state.sequence + 1;
-        if state.mailbox.offer(event) == Offer::Refused {
-            return Ok(false);
-        }
-        state.sequence += 1;
         state.published += 1;
+        let (lane, sequence) = (event.get().event().lane(), state.published);
+        state.queue.push(lane, Waiting { object: event.clone().unbind(), sequence });
         if std::mem::take(&mut state.parked) {
             self.waker.signal();
         }
         Ok(true)
     }
 
-    #[pyo3(signature = (event_type, handler, filter_fn=None, *, instruments=Vec::new(), batch=false))]
+    #[pyo3(signature = (event_type, handler, filter_fn=None, *, instruments=Vec::new(), batch=None))]
     fn subscribe(
         &self,
         py: Python<'_>,
@@ -95,17 +94,19 @@ impl BusCore {
         handler: &Bound<'_, PyAny>,
         filter_fn: Option<Py<PyAny>>,
         instruments: Vec<String>,
-        batch: bool,
+        batch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
         if !handler.is_callable() {
             return Err(PyTypeError::new_err(format!("a handler has to be callable, not {}", handler.repr()?)));
         }
+        let event_type = enums::event_type_of(event_type)?;
+        let style = batch_style(py, event_type, batch)?.unwrap_or(Style::Event);
         let wanted = Wanted {
-            event_type: enums::event_type_of(event_type)?,
+            event_type,
             call: handler.clone().unbind(),
             filter: filter_fn,
             instruments: instruments.iter().map(|name| Name::intern(name)).collect(),
-            style: if batch { Style::Batch } else { Style::Event },
+            style,
         };
         self.state.borrow(py).subscriptions.subscribe(wanted)
     }
@@ -132,14 +133,14 @@ impl BusCore {
 
     #[getter]
     fn queue_size(&self, py: Python<'_>) -> usize {
-        self.state.borrow(py).mailbox.len()
+        self.state.borrow(py).queue.len()
     }
 
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (published, dispatched, pending, errors, handlers) = {
             let state = self.state.borrow(py);
-            (state.published, state.dispatched, state.mailbox.len(), state.errors, state.subscriptions.len())
+            (state.published, state.dispatched, state.queue.len(), state.errors, state.subscriptions.len())
         };
         let stats = PyDict::new(py);
         stats.set_item("published", published)?;
@@ -168,7 +169,7 @@ impl BusCore {
     /// True when the loop may sleep: nothing waits, and whoever publishes next wakes it.
     fn _park(&self, py: Python<'_>) -> bool {
         let mut state = self.state.borrow(py);
-        state.parked = self.waker.park(|| state.mailbox.is_empty());
+        state.parked = self.waker.park(|| state.queue.len() == 0);
         state.parked
     }
 
@@ -184,13 +185,12 @@ impl BusCore {
     /// Throws away what waits and what batch handlers have gathered; gives the number of events.
     fn _abandon(&self, py: Python<'_>) -> usize {
         // What is taken out is dropped outside the borrow: the end of a payload may run Python.
-        let (waiting, gathered, _handlers) = {
+        let (waiting, (_objects, gathered), _flight) = {
             let mut state = self.state.borrow(py);
-            let waiting: Vec<Event> = std::iter::from_fn(|| state.mailbox.pop()).collect();
-            (waiting, state.subscriptions.take_gathered(py), (state.flight.take(), state.batch.take()))
+            let gathered = state.subscriptions.take_gathered(py);
+            (state.queue.take_all(), gathered, (state.flight.take(), state.batch.take()))
         };
-        let cut: BTreeSet<u64> = gathered.iter().map(|event| event.get().event.sequence).collect();
-        waiting.len() + cut.len()
+        waiting.len() + gathered.into_iter().collect::<BTreeSet<u64>>().len()
     }
 
     /// An iterator that runs sync handlers and yields what async ones want awaited, for at most one budget of events.
@@ -216,6 +216,18 @@ impl BusCore {
         let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.take_all());
         drop(handlers);
     }
+}
+
+/// What `batch` of a subscription asks for: a list of events (True) or a NumPy block; `None` where it asks for neither.
+pub fn batch_style(py: Python<'_>, event_type: EventType, batch: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Style>> {
+    let Some(batch) = batch.filter(|batch| !batch.is_none()) else { return Ok(None) };
+    if let Ok(is_list) = batch.extract::<bool>() {
+        return Ok(is_list.then_some(Style::List));
+    }
+    if batch.extract::<&str>().is_ok_and(|word| word == "block") {
+        return block::wanted(py, event_type).map(|kind| Some(Style::Block(kind)));
+    }
+    Err(PyTypeError::new_err(format!("batch is True, False or \"block\", not {}", batch.repr()?)))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

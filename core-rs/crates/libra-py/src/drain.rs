@@ -4,6 +4,7 @@
 //! task, `current_task`, `timeout` and `TaskGroup` see nothing unusual, and a handler that never suspends costs the loop
 //! nothing. One that does suspend is handed to the task as an awaitable which begins with what the handler awaits.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
@@ -12,9 +13,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::bus::BusCore;
-use crate::event::PyEvent;
+use crate::event::{PyEvent, Spare};
 use crate::gil::GilCell;
-use crate::handlers::{InFlight, Known, Step, is_plain_exception};
+use crate::handlers::{Handler, InFlight, Step, is_plain_exception, run_handlers};
+use crate::queue::Waiting;
+use crate::subscriptions::{HandlerList, Known};
 
 /// A drain gives the loop back after so many events...
 const DRAIN_EVENTS: usize = 256;
@@ -23,32 +26,46 @@ const DRAIN_TIME: Duration = Duration::from_micros(250);
 /// ...and then every so many.
 const LOOK_AT_CLOCK_EVERY: usize = 32;
 
+/// An event that becomes rows of a block costs a fraction of one that is handed to a handler.
+const ROW_WEIGHT: usize = 1;
+const EVENT_WEIGHT: usize = 16;
+
 #[pyclass(frozen)]
 pub struct Drain {
     bus: Py<BusCore>,
     budget: GilCell<Budget>,
 }
 
+#[derive(Clone, Copy)]
 struct Budget {
     /// A drain ends when a handler stops the bus: how much time is left after that is for the task to say.
     was_accepting: bool,
     started: Instant,
-    events: usize,
+    spent: usize,
     next_look: usize,
 }
 
 impl Budget {
     #[inline]
     fn is_spent(&mut self) -> bool {
-        if self.events >= DRAIN_EVENTS {
-            return true;
-        }
-        if self.events < self.next_look {
+        if self.spent < self.next_look {
             return false;
         }
-        self.next_look += self.next_look.min(LOOK_AT_CLOCK_EVERY);
+        if self.spent >= DRAIN_EVENTS * EVENT_WEIGHT {
+            return true;
+        }
+        self.next_look = self.spent + (self.spent + EVENT_WEIGHT).min(LOOK_AT_CLOCK_EVERY * EVENT_WEIGHT);
+        self.next_look = self.next_look.min(DRAIN_EVENTS * EVENT_WEIGHT);
         self.started.elapsed() >= DRAIN_TIME
     }
+}
+
+/// What a run of events has in common.
+struct Run {
+    budget: Budget,
+    /// The handlers of the event before: mostly those of the next one too.
+    known: Option<Known>,
+    spare: Option<Spare>,
 }
 
 #[pymethods]
@@ -58,104 +75,147 @@ impl Drain {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let (interrupted, batch) = {
-            let mut state = self.bus.get().state.borrow(py);
-            (state.flight.take(), state.batch.take())
+        let (interrupted, batch, spare) = {
+            let mut state = self.bus.get().state.briefly(py);
+            (state.flight.take(), state.batch.take(), state.spare.take())
         };
         drop(batch);
-        self.run(py, interrupted)
+        let mut run = Run { budget: *self.budget.briefly(py), known: None, spare };
+        let result = self.run(py, &mut run, interrupted);
+        *self.budget.briefly(py) = run.budget;
+        let previous = std::mem::replace(&mut self.bus.get().state.briefly(py).spare, run.spare);
+        drop(previous);
+        result
     }
 }
 
 impl Drain {
     pub fn new(py: Python<'_>, bus: Py<BusCore>) -> Self {
-        let was_accepting = bus.get().state.borrow(py).accepting;
-        let budget = Budget { was_accepting, started: Instant::now(), events: 0, next_look: 1 };
+        let was_accepting = bus.get().state.briefly(py).accepting;
+        let budget = Budget { was_accepting, started: Instant::now(), spent: 0, next_look: EVENT_WEIGHT };
         Drain { bus, budget: GilCell::new(budget) }
     }
 
-    fn run(&self, py: Python<'_>, mut interrupted: Option<InFlight>) -> PyResult<Option<Py<PyAny>>> {
-        let state = &self.bus.get().state;
-        // The handlers of the event before: mostly those of the next one too.
-        let mut known = None;
-        loop {
-            let mut flight = match interrupted.take() {
-                Some(flight) => flight,
-                None => match self.next(py, &mut known)? {
-                    Some(flight) => flight,
-                    None => return self.finish_batches(py),
-                },
-            };
-            let result = match flight.run(py) {
-                Step::Done => {
-                    known = Some(flight.handlers);
-                    let spare = PyEvent::retire(py, flight.event);
-                    if spare.is_some() {
-                        state.borrow(py).spare = spare;
-                    }
-                    continue;
+    fn run(&self, py: Python<'_>, run: &mut Run, interrupted: Option<InFlight>) -> PyResult<Option<Py<PyAny>>> {
+        if let Some(flight) = interrupted
+            && let Some(awaitable) = self.handle(py, flight.event, &flight.handlers, flight.next, &mut run.spare)?
+        {
+            return Ok(Some(awaitable));
+        }
+        while let Some(waiting) = self.next(py, run) {
+            let Some(known) = &run.known else { break };
+            let awaitable = match &*known.handlers {
+                [] => None,
+                [handler] if handler.takes_rows() => self.gather(py, &waiting, handler)?,
+                _ => {
+                    let object = PyEvent::numbered(py, waiting.object, waiting.sequence, &mut run.spare)?;
+                    self.handle(py, object, &known.handlers, 0, &mut run.spare)?
                 }
+            };
+            if awaitable.is_some() {
+                return Ok(awaitable);
+            }
+        }
+        self.finish_batches(py)
+    }
+
+    /// The next event, with its handlers in `run.known`; `None` when nothing waits or the budget is spent.
+    #[inline]
+    fn next(&self, py: Python<'_>, run: &mut Run) -> Option<Waiting> {
+        // What is not used any more is dropped outside the borrow: the end of a handler may run Python.
+        let (waiting, _outdated) = {
+            let mut state = self.bus.get().state.briefly(py);
+            let is_told_to_stop = run.budget.was_accepting && !state.accepting;
+            if is_told_to_stop || run.budget.is_spent() {
+                return None;
+            }
+            let waiting = state.queue.pop()?;
+            state.dispatched += 1;
+            let event = waiting.object.get().event();
+            let (event_type, instrument) = (event.event_type, event.instrument);
+            let subscriptions = &mut state.subscriptions;
+            let mut outdated = None;
+            if !run.known.as_ref().is_some_and(|known| known.is_current(event_type, instrument, subscriptions)) {
+                outdated = run.known.replace(subscriptions.known(event_type, instrument));
+            }
+            (waiting, outdated)
+        };
+        let is_row = run.known.as_ref().is_some_and(|known| matches!(&*known.handlers, [one] if one.takes_rows()));
+        run.budget.spent += if is_row { ROW_WEIGHT } else { EVENT_WEIGHT };
+        Some(waiting)
+    }
+
+    /// Runs an event's handlers from the `next`th on, up to the first that suspends: gives what has to be awaited.
+    #[inline]
+    fn handle(
+        &self,
+        py: Python<'_>,
+        object: Py<PyEvent>,
+        handlers: &HandlerList,
+        mut next: usize,
+        spare: &mut Option<Spare>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        loop {
+            let result = match run_handlers(py, &object, handlers, &mut next) {
+                Step::Done => break,
                 Step::Suspended(awaitable) => first_step(py, awaitable),
                 Step::Raised(error) => Err(error),
             };
             match result {
                 Ok(None) => {}
                 Ok(Some(awaitable)) => {
-                    state.borrow(py).flight = Some(flight);
+                    let flight = InFlight { event: object, handlers: handlers.clone(), next };
+                    self.bus.get().state.briefly(py).flight = Some(flight);
                     return Ok(Some(awaitable));
                 }
-                Err(error) => self.failed(py, error, &flight.event)?,
+                Err(error) => self.failed(py, error, &object)?,
             }
-            interrupted = Some(flight);
+        }
+        PyEvent::retire(py, object, spare);
+        Ok(None)
+    }
+
+    /// Copies the rows of an event that nobody wants as an object.
+    #[inline]
+    fn gather(&self, py: Python<'_>, waiting: &Waiting, handler: &Arc<Handler>) -> PyResult<Option<Py<PyAny>>> {
+        match handler.gather_row(py, waiting.object.get().event(), waiting.sequence) {
+            Ok(None) => Ok(None),
+            handed => {
+                // A block was handed over, or the event has no row.
+                let last = PyEvent::numbered(py, waiting.object.clone_ref(py), waiting.sequence, &mut None)?;
+                self.settle(py, last, handed)
+            }
         }
     }
 
-    /// The next event that somebody handles; `None` when nothing waits or the budget is spent.
-    #[inline]
-    fn next(&self, py: Python<'_>, known: &mut Option<Known>) -> PyResult<Option<InFlight>> {
-        let bus = self.bus.get();
-        loop {
-            // What is not used any more is dropped outside the borrow: the end of a payload or a handler may run Python.
-            let (event, handlers, spare, _outdated) = {
-                let (mut state, mut budget) = (bus.state.borrow(py), self.budget.borrow(py));
-                let is_told_to_stop = budget.was_accepting && !state.accepting;
-                if is_told_to_stop || budget.is_spent() {
-                    return Ok(None);
-                }
-                let Some(event) = state.mailbox.pop() else { return Ok(None) };
-                budget.events += 1;
-                state.dispatched += 1;
-                let (handlers, outdated) = match known.take() {
-                    Some(known) if known.is_current(event.event_type, &state.subscriptions) => (known, None),
-                    outdated => (state.subscriptions.known(event.event_type), outdated),
-                };
-                (event, handlers, state.spare.take(), outdated)
-            };
-            if !handlers.handlers.is_empty() {
-                let object = PyEvent::renew(py, spare, event)?;
-                return Ok(Some(InFlight::with_object(object, handlers)));
+    /// What came of handing a batch over: the rest is to be awaited, or it has failed.
+    fn settle(
+        &self,
+        py: Python<'_>,
+        last: Py<PyEvent>,
+        handed: PyResult<Option<Py<PyAny>>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        match handed.and_then(|awaitable| awaitable.map_or(Ok(None), |awaitable| first_step(py, awaitable))) {
+            Ok(None) => Ok(None),
+            Ok(Some(awaitable)) => {
+                self.bus.get().state.briefly(py).batch = Some(last);
+                Ok(Some(awaitable))
             }
-            *known = Some(handlers);
-            drop(event);
-            bus.state.borrow(py).spare = spare;
+            Err(error) => self.failed(py, error, &last).map(|()| None),
         }
     }
 
     /// Hands the batch handlers what has gathered; the end of a drain.
     fn finish_batches(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let batches = self.bus.get().state.borrow(py).subscriptions.batch_handlers();
-        for handler in batches.iter() {
-            let Some((last, result)) = handler.hand_over(py) else { continue };
-            match result.and_then(|awaitable| awaitable.map_or(Ok(None), |awaitable| first_step(py, awaitable))) {
-                Ok(None) => {}
-                Ok(Some(awaitable)) => {
-                    self.bus.get().state.borrow(py).batch = Some(last);
-                    return Ok(Some(awaitable));
-                }
-                Err(error) => self.failed(py, error, &last)?,
+        loop {
+            let next = self.bus.get().state.briefly(py).subscriptions.next_gathering(py);
+            let Some(handler) = next else { return Ok(None) };
+            if let Some((last, handed)) = handler.hand_over(py)
+                && let Some(awaitable) = self.settle(py, last, handed)?
+            {
+                return Ok(Some(awaitable));
             }
         }
-        Ok(None)
     }
 
     fn failed(&self, py: Python<'_>, error: PyErr, event: &Py<PyEvent>) -> PyResult<()> {

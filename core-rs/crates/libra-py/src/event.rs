@@ -1,6 +1,6 @@
 //! Python's `Event`: a frozen view of the kernel's.
 
-use libra_kernel::{Event, Name, clock, ids};
+use libra_kernel::{Event, Name, Payload, clock, ids};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -10,58 +10,123 @@ use pyo3::types::{PyDateTime, PyString, PyTzInfo};
 use crate::enums;
 use crate::gil::GilOnce;
 use crate::names;
-use crate::payload;
+use crate::payload::{self, PyPayload};
 
+/// An event as Python holds it. A bus that takes one up gives its handlers another view of it, with the bus's number; or
+/// the object itself, where nobody but the queue holds it any more.
 #[pyclass(frozen, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
-    pub event: Event,
+    body: Body,
+    /// The number that this view shows; that of `body` is of no interest.
+    pub sequence: u64,
+    /// The payload as a Python object, once it was asked for; in a [`Body::Object`] from the start.
     payload: GilOnce<Py<PyAny>>,
 }
 
+enum Body {
+    /// An event with the kernel's payload.
+    Own(Event),
+    /// An event whose payload is the Python object; it becomes a payload of the kernel only where a node needs one.
+    Object(Event),
+    /// Another number for an event that is `Own` or `Object`.
+    View(Py<PyEvent>),
+    /// Inside a [`Spare`]: nobody sees it.
+    Idle,
+}
+
+/// The object of a view that is over, to be used again.
+pub struct Spare(Py<PyEvent>);
+
 impl From<Event> for PyEvent {
     fn from(event: Event) -> Self {
-        PyEvent { event, payload: GilOnce::new() }
+        PyEvent { sequence: event.sequence, body: Body::Own(event), payload: GilOnce::new() }
     }
 }
 
 impl PyEvent {
-    /// An event that was made from a Python payload keeps the object, so that it need not be made again.
-    fn with_payload(event: Event, object: Option<&Bound<'_, PyAny>>) -> Self {
-        let payload = match object.filter(|object| !object.is_none()) {
-            Some(object) => GilOnce::with(object.clone().unbind()),
-            None => GilOnce::new(),
-        };
-        PyEvent { event, payload }
-    }
-
-    /// An object for `event`: `spare`, where there is one and nobody else holds it, else a new one.
+    /// The event without its number and without a payload that is a Python object.
     #[inline]
-    pub fn renew(py: Python<'_>, spare: Option<Py<PyEvent>>, event: Event) -> PyResult<Py<PyEvent>> {
-        if let Some(mut spare) = spare
-            && let Some(inside) = exclusive(py, &mut spare)
-        {
-            *inside = PyEvent::from(event);
-            return Ok(spare);
+    pub fn event(&self) -> &Event {
+        match &self.body {
+            Body::Own(event) | Body::Object(event) => event,
+            Body::View(base) => base.get().event(),
+            Body::Idle => unreachable!("nobody sees an idle object"),
         }
-        Py::new(py, PyEvent::from(event))
     }
 
-    /// Lets go of the payload and gives the object back, if nobody else holds it. It may run Python: a payload may end.
-    #[inline]
-    pub fn retire(py: Python<'_>, mut object: Py<PyEvent>) -> Option<Py<PyEvent>> {
-        let inside = exclusive(py, &mut object)?;
-        let gone = (std::mem::take(&mut inside.event.payload), inside.payload.take());
-        drop(gone);
-        Some(object)
+    /// The event for the kernel: with its number, and with its payload whatever that is.
+    pub fn to_kernel(&self, py: Python<'_>) -> Event {
+        let mut event = self.event().clone();
+        event.sequence = self.sequence;
+        if let Some(object) = self.python_payload(py) {
+            event.payload = Payload::shared(PyPayload::new(object.clone_ref(py)));
+        }
+        event
     }
 
     pub fn payload_object(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.payload.get_or_try_init(py, || payload::to_python(py, &self.event))?.clone_ref(py))
+        if let Some(object) = self.python_payload(py) {
+            return Ok(object.clone_ref(py));
+        }
+        Ok(self.payload.get_or_try_init(py, || payload::to_python(py, self.event()))?.clone_ref(py))
+    }
+
+    fn python_payload<'a>(&'a self, py: Python<'a>) -> Option<&'a Py<PyAny>> {
+        match &self.body {
+            Body::Object(_) => self.payload.get(py),
+            Body::View(base) => base.get().python_payload(py),
+            _ => None,
+        }
+    }
+
+    /// What a bus's handlers see of a published object: its event with the number that the bus gave it.
+    ///
+    /// An object that nobody else holds any more is numbered itself: nobody is left who could see it change. Else they see
+    /// a view, in the memory of `spare` where there is one.
+    #[inline]
+    pub fn numbered(
+        py: Python<'_>,
+        mut object: Py<PyEvent>,
+        sequence: u64,
+        spare: &mut Option<Spare>,
+    ) -> PyResult<Py<PyEvent>> {
+        if let Some(inside) = exclusive(py, &mut object) {
+            inside.sequence = sequence;
+            if let Body::Own(_) = inside.body {
+                // Handlers see the event's own numbers, its time among them, not what its maker put in.
+                drop(inside.payload.take());
+            }
+            return Ok(object);
+        }
+        let base = match &object.get().body {
+            Body::View(base) => base.clone_ref(py),
+            _ => object,
+        };
+        if let Some(Spare(mut spare)) = spare.take()
+            && let Some(inside) = exclusive(py, &mut spare)
+        {
+            (inside.body, inside.sequence) = (Body::View(base), sequence);
+            return Ok(spare);
+        }
+        Py::new(py, PyEvent { body: Body::View(base), sequence, payload: GilOnce::new() })
+    }
+
+    /// Lets go of an object when its handlers have run; where it was a view that nobody kept, its memory stays. It may run
+    /// Python: a payload may end.
+    #[inline]
+    pub fn retire(py: Python<'_>, mut object: Py<PyEvent>, spare: &mut Option<Spare>) {
+        if spare.is_none()
+            && let Some(inside) = exclusive(py, &mut object)
+            && let Body::View(_) = inside.body
+        {
+            let gone = (std::mem::replace(&mut inside.body, Body::Idle), inside.payload.take());
+            *spare = Some(Spare(object));
+            drop(gone);
+        }
     }
 }
 
-/// The inside of an object that only the caller holds: a bus uses the memory of an event again that nobody kept, and it
-/// is frozen for everyone who sees it. `None` where somebody else holds it.
+/// The inside of an object that only the caller holds. `None` where somebody else holds it too.
 #[inline]
 fn exclusive<'a>(_py: Python<'_>, object: &'a mut Py<PyEvent>) -> Option<&'a mut PyEvent> {
     // SAFETY: the object is live. The GIL is held, so nobody takes a reference meanwhile.
@@ -75,25 +140,52 @@ fn exclusive<'a>(_py: Python<'_>, object: &'a mut Py<PyEvent>) -> Option<&'a mut
     Some(unsafe { &mut *object.as_ptr().cast::<PyEvent>().with_addr(address) })
 }
 
-/// A new event from a Python caller's words; a child of `parent` where there is one.
+/// A new event from a Python caller's words, for the kernel; a child of `parent` where there is one.
 pub fn make(
     parent: Option<&Event>,
     event_type: &Bound<'_, PyAny>,
     source: &str,
     object: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Event> {
-    make_from(parent, event_type, Name::intern(source), object)
+    let object = object.filter(|object| !object.is_none());
+    let mut event = make_native(parent, event_type, Name::intern(source), object)?;
+    if let (Payload::Empty, Some(object)) = (&event.payload, object) {
+        event.payload = Payload::shared(PyPayload::new(object.clone().unbind()));
+    }
+    Ok(event)
 }
 
+/// A new event as Python holds it.
 #[inline]
-fn make_from(
+fn make_python(
+    parent: Option<&Event>,
+    event_type: &Bound<'_, PyAny>,
+    source: &Bound<'_, PyString>,
+    object: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyEvent> {
+    let object = object.filter(|object| !object.is_none());
+    let event = make_native(parent, event_type, names::intern(source)?, object)?;
+    let Some(object) = object else { return Ok(PyEvent::from(event)) };
+    let body = match event.payload {
+        Payload::Empty => Body::Object(event),
+        _ => Body::Own(event),
+    };
+    Ok(PyEvent { body, sequence: 0, payload: GilOnce::with(object.clone().unbind()) })
+}
+
+/// A new event with what is native of `object`: a payload stays empty where none of it is.
+#[inline]
+fn make_native(
     parent: Option<&Event>,
     event_type: &Bound<'_, PyAny>,
     source: Name,
     object: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Event> {
     let event_type = enums::event_type_of(event_type)?;
-    let (payload, header) = payload::from_python(object)?;
+    let (payload, header) = match object.and_then(payload::native) {
+        Some((payload, header)) => (payload, Some(header)),
+        None => (Payload::Empty, None),
+    };
     let mut event = match parent {
         Some(parent) => parent.child(event_type, source, clock::now_ns(), payload),
         None => Event::new(event_type, source, clock::now_ns(), payload),
@@ -116,13 +208,13 @@ impl PyEvent {
         payload: Option<&Bound<'_, PyAny>>,
         parent_trace_id: Option<&str>,
     ) -> PyResult<Self> {
-        let mut event = make_from(None, event_type, names::intern(source)?, payload)?;
-        if let Some(text) = parent_trace_id {
+        let mut made = make_python(None, event_type, source, payload)?;
+        if let (Some(text), Body::Own(event) | Body::Object(event)) = (parent_trace_id, &mut made.body) {
             event.trace_id = ids::parse_trace_hex(text).ok_or_else(|| {
                 PyValueError::new_err(format!("parent_trace_id must be 32 hexadecimal digits, not all zero: {text:?}"))
             })?;
         }
-        Ok(PyEvent::with_payload(event, payload))
+        Ok(made)
     }
 
     #[pyo3(signature = (event_type, source, payload=None))]
@@ -132,37 +224,35 @@ impl PyEvent {
         source: &Bound<'_, PyString>,
         payload: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Ok(PyEvent::with_payload(make_from(Some(&self.event), event_type, names::intern(source)?, payload)?, payload))
+        make_python(Some(self.event()), event_type, source, payload)
     }
 
-    fn with_sequence(&self, py: Python<'_>, sequence: u64) -> Self {
-        let mut event = self.event.clone();
-        event.sequence = sequence;
-        let payload = match self.payload.get(py) {
-            Some(object) => GilOnce::with(object.clone_ref(py)),
-            None => GilOnce::new(),
+    fn with_sequence(slf: Bound<'_, Self>, sequence: u64) -> Self {
+        let base = match &slf.get().body {
+            Body::View(base) => base.clone_ref(slf.py()),
+            _ => slf.unbind(),
         };
-        PyEvent { event, payload }
+        PyEvent { body: Body::View(base), sequence, payload: GilOnce::new() }
     }
 
     #[getter]
     fn event_type(&self, py: Python<'_>) -> Py<PyAny> {
-        enums::event_type_member(py, self.event.event_type)
+        enums::event_type_member(py, self.event().event_type)
     }
 
     #[getter]
     fn priority(&self, py: Python<'_>) -> Py<PyAny> {
-        enums::lane_member(py, self.event.lane())
+        enums::lane_member(py, self.event().lane())
     }
 
     #[getter]
     fn source(&self) -> &'static str {
-        self.event.source.as_str()
+        self.event().source.as_str()
     }
 
     #[getter]
     fn instrument(&self) -> Option<&'static str> {
-        (!self.event.instrument.is_none()).then(|| self.event.instrument.as_str())
+        (!self.event().instrument.is_none()).then(|| self.event().instrument.as_str())
     }
 
     #[getter]
@@ -172,64 +262,65 @@ impl PyEvent {
 
     #[getter]
     fn sequence(&self) -> u64 {
-        self.event.sequence
+        self.sequence
     }
 
     #[getter]
     fn ts_ns(&self) -> i64 {
-        self.event.ts_ns
+        self.event().ts_ns
     }
 
     #[getter]
     fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        utc_datetime(py, self.event.ts_ns)
+        utc_datetime(py, self.event().ts_ns)
     }
 
     #[getter]
     fn trace_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        hex(py, &ids::trace_hex(self.event.trace_id))
+        hex(py, &ids::trace_hex(self.event().trace_id))
     }
 
     #[getter]
     fn span_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
-        hex(py, &ids::span_hex(self.event.span_id))
+        hex(py, &ids::span_hex(self.event().span_id))
     }
 
     #[getter]
     fn parent_span_id<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        (self.event.parent_span_id != 0).then(|| hex(py, &ids::span_hex(self.event.parent_span_id)))
+        (self.event().parent_span_id != 0).then(|| hex(py, &ids::span_hex(self.event().parent_span_id)))
     }
 
     fn __richcmp__(&self, py: Python<'_>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
         let Ok(other) = other.cast::<PyEvent>() else { return Ok(py.NotImplemented()) };
-        let (a, b) = (&self.event, &other.get().event);
+        let (a, b) = (self, other.get());
         let result = match op {
             CompareOp::Eq => identity(a) == identity(b),
             CompareOp::Ne => identity(a) != identity(b),
-            _ => op.matches((a.lane(), a.sequence).cmp(&(b.lane(), b.sequence))),
+            _ => op.matches((a.event().lane(), a.sequence).cmp(&(b.event().lane(), b.sequence))),
         };
         Ok(result.into_pyobject(py)?.to_owned().into_any().unbind())
     }
 
     fn __hash__(&self) -> u64 {
-        self.event.trace_id[1] ^ self.event.span_id.rotate_left(21)
+        self.event().trace_id[1] ^ self.event().span_id.rotate_left(21)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!(
             "Event({}, source={:?}, payload={}, trace_id={:?}, sequence={})",
-            self.event.event_type.name(),
-            self.event.source.as_str(),
+            self.event().event_type.name(),
+            self.event().source.as_str(),
             self.payload_object(py)?.bind(py).repr()?,
             self.trace_id(py).to_string(),
-            self.event.sequence,
+            self.sequence,
         ))
     }
 }
 
 /// What makes two views the same event: everything that a copy with another sequence does not share.
-fn identity(event: &Event) -> (u16, ids::TraceId, u64, u64, i64) {
-    (event.event_type as u16, event.trace_id, event.span_id, event.sequence, event.ts_ns)
+fn identity(view: &PyEvent) -> (u16, ids::TraceId, u64, u64, i64) {
+    let event = view.event();
+    (event.event_type as u16, event.trace_id, event.span_id, view.sequence, event.ts_ns)
 }
 
 fn hex<'py>(py: Python<'py>, digits: &[u8]) -> Bound<'py, PyString> {

@@ -38,6 +38,13 @@ impl<T> GilCell<T> {
         Borrow { state: Some(self.0.borrow_mut()) }
     }
 
+    /// The state for code that neither runs Python nor drops anything of it: nothing needs to be buried, so the borrow is
+    /// not counted. Should a reference be dropped all the same, its finaliser meets the cell as it meets any borrowed one.
+    #[inline]
+    pub fn briefly<'a>(&'a self, _py: Python<'a>) -> RefMut<'a, T> {
+        self.0.borrow_mut()
+    }
+
     /// A look at the state for the garbage collector, which holds the GIL but may not say so; `None` while it is borrowed.
     pub fn peek(&self) -> Option<Ref<'_, T>> {
         self.0.try_borrow().ok()

@@ -3,14 +3,15 @@
 //! - [`gil`] — state that the GIL guards; [`names`] — Python's strings as interned names;
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
-//! - [`handlers`] — subscriptions and the loop that calls Python handlers;
-//! - [`bus`] — the bare message bus; [`drain`] — its dispatch;
+//! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
+//! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
 
+mod block;
 mod bus;
 mod decimal;
 mod drain;
@@ -24,6 +25,8 @@ mod market_data;
 mod names;
 mod node;
 mod payload;
+mod queue;
+mod subscriptions;
 mod trading;
 
 use pyo3::prelude::*;
@@ -34,6 +37,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     event::register(module)?;
     market_data::register(module)?;
     trading::register(module)?;
+    block::register(module)?;
     bus::register(module)?;
     node::register(module)?;
     gateways::register(module)?;

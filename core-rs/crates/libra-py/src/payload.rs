@@ -72,16 +72,11 @@ pub fn prepare(py: Python<'_>, event: &Event) {
     let _ = payload.encoded.set(encoded);
 }
 
-/// The kernel's payload for a Python object.
-pub fn from_python(value: Option<&Bound<'_, PyAny>>) -> PyResult<(Payload, Option<Header>)> {
-    let Some(value) = value.filter(|value| !value.is_none()) else { return Ok((Payload::Empty, None)) };
+/// The kernel's payload for a Python object that has one.
+#[inline]
+pub fn native(value: &Bound<'_, PyAny>) -> Option<(Payload, Header)> {
     // Most Python payloads are dicts: those need no look at the native classes.
-    if !value.is_exact_instance_of::<PyDict>()
-        && let Some((payload, header)) = market_data::native_payload(value)
-    {
-        return Ok((payload, Some(header)));
-    }
-    Ok((Payload::shared(PyPayload::new(value.clone().unbind())), None))
+    if value.is_exact_instance_of::<PyDict>() { None } else { market_data::native_payload(value) }
 }
 
 /// What a native payload says about the header of the event that carries it.

@@ -10,7 +10,8 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::{NodeCore, State};
-use crate::handlers::{HandlerList, InFlight, Step};
+use crate::handlers::{InFlight, Step};
+use crate::subscriptions::HandlerList;
 
 /// An actor with much market data gives way to the next after so many events.
 const TURN: usize = 64;
@@ -216,7 +217,7 @@ fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
 fn next_event(state: &mut State, slot: usize, least: Lane) -> Option<(Event, HandlerList)> {
     loop {
         let event = state.router.mailbox(slot).pop_up_to(least)?;
-        let handlers = state.slots[slot].subscriptions.of(event.event_type);
+        let handlers = state.slots[slot].subscriptions.of(event.event_type, event.instrument);
         if !handlers.is_empty() {
             return Some((event, handlers));
         }

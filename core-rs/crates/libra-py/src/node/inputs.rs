@@ -85,7 +85,7 @@ impl NodeCore {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
         let py = event.py();
-        let mut event = event.get().event.clone();
+        let mut event = event.get().to_kernel(py);
         event.instrument = Name::intern(instrument);
         let mut state = self.state.borrow(py);
         let state = &mut *state;

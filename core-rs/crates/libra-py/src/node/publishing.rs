@@ -35,7 +35,7 @@ impl NodeCore {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        Ok(self.publish_native(event.py(), event.get().event.clone()))
+        Ok(self.publish_native(event.py(), event.get().to_kernel(event.py())))
     }
 
     /// Puts an event into one actor's mailbox: a message. False when it was refused, or the actor is no more.
@@ -97,7 +97,7 @@ impl NodeCore {
         if place.is_gone() {
             return Ok(None);
         }
-        let (current, name) = (place.current.as_ref().map(|event| event.get().event.clone()), place.name);
+        let (current, name) = (place.current.as_ref().map(|event| event.get().event().clone()), place.name);
         if !place.allowance.take(is_cancel, clock::now_ns) {
             state.note_storm(name, current.as_ref());
             self.wake(state);

@@ -5,7 +5,8 @@ use libra_kernel::allowance::Allowance;
 use pyo3::prelude::*;
 
 use crate::event::PyEvent;
-use crate::handlers::{InFlight, Subscriptions};
+use crate::handlers::InFlight;
+use crate::subscriptions::Subscriptions;
 
 /// No actor has so many handlers of one event type; the limit finds a subscription in a loop.
 const MAX_HANDLERS: usize = 10_000;

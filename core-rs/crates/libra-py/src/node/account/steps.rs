@@ -16,28 +16,28 @@ use crate::trading::PyOrderReport;
 impl AccountGroup {
     /// The portfolio's step for a SIGNAL.
     fn on_signal(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, router, now_ns| desk.on_signal(router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_signal(router, now_ns, event.get().event()));
     }
 
     /// The portfolio learns what became of an order.
     fn on_order(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, _, _| desk.on_order_event(&event.get().event));
+        self.with(event.py(), |desk, _, _| desk.on_order_event(event.get().event()));
     }
 
     /// Risk's step for an ORDER_REQUEST.
     fn on_request(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, router, now_ns| desk.on_request(router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_request(router, now_ns, event.get().event()));
     }
 
     /// Execution's step for an ORDER_APPROVED.
     fn on_approved(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, router, now_ns| desk.on_approved(router, now_ns, &event.get().event));
+        self.with(event.py(), |desk, router, now_ns| desk.on_approved(router, now_ns, event.get().event()));
     }
 
     /// Execution's step for a CANCEL_REQUEST: the id of an order that a gateway outside has to cancel, or None.
     fn on_cancel(&self, event: &Bound<'_, PyEvent>) -> Option<String> {
         let cancel =
-            |desk: &mut Desk, router: &mut Router, now_ns| desk.on_cancel_request(router, now_ns, &event.get().event);
+            |desk: &mut Desk, router: &mut Router, now_ns| desk.on_cancel_request(router, now_ns, event.get().event());
         self.with(event.py(), cancel).map(|id| id.to_string())
     }
 
@@ -136,7 +136,7 @@ impl AccountGroup {
 fn facts_are_handled(state: &mut State) -> bool {
     (0..state.slots.len()).all(|id| {
         let slot = &state.slots[id];
-        let under_way = |flight: &InFlight| flight.event.get().event.lane() <= Lane::Orders;
+        let under_way = |flight: &InFlight| flight.event.get().event().lane() <= Lane::Orders;
         slot.gone || (!slot.flight.as_ref().is_some_and(under_way) && !state.router.mailbox(id).has_up_to(Lane::Orders))
     })
 }
