@@ -172,8 +172,8 @@ impl Desk {
         }
     }
 
-    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, the clock and
-    /// the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
+    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, incidents,
+    /// the log, the clock and the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
     /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
@@ -182,16 +182,9 @@ impl Desk {
             return false;
         }
         let deadline_ns = order.request.deadline_ns;
-        if self.gate.is_killed() {
-            self.hold_back(router, now_ns, id, Some(RiskCode::KillSwitch));
-        } else if now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns) {
-            self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
-        } else if self.gate.is_reconciling() {
-            // The venue went out of sight behind the intent.
-            self.hold_back(router, now_ns, id, Some(RiskCode::Reconciling));
-        } else {
-            return true;
-        }
+        let late = now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns);
+        let Some(code) = self.gate.holds_back().or(late.then_some(RiskCode::Expired)) else { return true };
+        self.hold_back(router, now_ns, id, Some(code));
         false
     }
 

@@ -433,6 +433,24 @@ fn equity_adds_up_at_every_note() {
 }
 
 #[test]
+fn an_order_that_waits_for_its_gateway_cannot_leave_once_the_venue_contradicts_the_account() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    let stranger = VenueReport {
+        client_order_id: crate::order::ClientOrderId(5),
+        venue_order_id: String::new(),
+        outcome: VenueOutcome::Accepted,
+        ts_venue_ns: bench.now_ns,
+    };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &stranger));
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let order = bench.desk.gate().order(id).unwrap();
+    assert_eq!((order.status, order.reason.as_str()), (OrderStatus::Rejected, "INCIDENT"));
+}
+
+#[test]
 fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
