@@ -36,11 +36,7 @@ impl Desk {
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
-        for order in self.gate.on_time(now_ns) {
-            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
-            self.published += 1;
-            self.publish_order(router, now_ns, self.sources.risk, order);
-        }
+        self.let_lapse(router, now_ns);
         self.book_again(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
@@ -48,6 +44,15 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+    }
+
+    /// Whoever asked learns of every approval that ran out of time, before anything behind it is confirmed.
+    fn let_lapse(&mut self, router: &mut Router, now_ns: i64) {
+        for order in self.gate.on_time(now_ns) {
+            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
+            self.published += 1;
+            self.publish_order(router, now_ns, self.sources.risk, order);
+        }
     }
 
     /// The portfolio's step: an opinion becomes the requests that bring the strategy's position where it wants it.
@@ -106,6 +111,7 @@ impl Desk {
         if request.account != self.name {
             return;
         }
+        self.let_lapse(router, now_ns);
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
