@@ -38,11 +38,7 @@ impl Desk {
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
         self.heed_alarm(router, now_ns);
-        for order in self.gate.on_time(now_ns) {
-            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
-            self.published += 1;
-            self.publish_order(router, now_ns, self.sources.risk, order);
-        }
+        self.let_lapse(router, now_ns);
         self.book_again(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
@@ -51,6 +47,15 @@ impl Desk {
         }
         self.reports = reports;
         self.pursue_flattening(router, now_ns);
+    }
+
+    /// Whoever asked learns of every approval that ran out of time, before anything behind it is confirmed.
+    fn let_lapse(&mut self, router: &mut Router, now_ns: i64) {
+        for order in self.gate.on_time(now_ns) {
+            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
+            self.published += 1;
+            self.publish_order(router, now_ns, self.sources.risk, order);
+        }
     }
 
     /// The portfolio's step: an opinion becomes the requests that bring the strategy's position where it wants it.
@@ -110,6 +115,7 @@ impl Desk {
             return;
         }
         self.heed_alarm(router, now_ns);
+        self.let_lapse(router, now_ns);
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
@@ -177,8 +183,8 @@ impl Desk {
         }
     }
 
-    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, the clock and
-    /// the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
+    /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, incidents,
+    /// the log, the clock and the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
     /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         self.heed_alarm(router, now_ns);
@@ -188,16 +194,9 @@ impl Desk {
             return false;
         }
         let deadline_ns = order.request.deadline_ns;
-        if self.gate.is_killed() {
-            self.hold_back(router, now_ns, id, Some(RiskCode::KillSwitch));
-        } else if now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns) {
-            self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
-        } else if self.gate.is_reconciling() {
-            // The venue went out of sight behind the intent.
-            self.hold_back(router, now_ns, id, Some(RiskCode::Reconciling));
-        } else {
-            return true;
-        }
+        let late = now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns);
+        let Some(code) = self.gate.holds_back().or(late.then_some(RiskCode::Expired)) else { return true };
+        self.hold_back(router, now_ns, id, Some(code));
         false
     }
 

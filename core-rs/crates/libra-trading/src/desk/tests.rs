@@ -7,7 +7,7 @@ use libra_kernel::mailbox::Capacity;
 use libra_kernel::router::MailboxId;
 
 use super::*;
-use crate::gate::{LogConfig, SyncPolicy};
+use crate::gate::{GateEvent, LogConfig, SyncPolicy};
 use crate::instrument::Instrument;
 use crate::instrument::tests::btc;
 use crate::order::{CancelRequest, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce, VenueOutcome};
@@ -419,6 +419,49 @@ fn a_restarted_account_asks_its_venue_and_publishes_again() {
 }
 
 #[test]
+fn a_refusal_is_told_before_it_can_be_confirmed() {
+    let path = std::env::temp_dir().join(format!("libra-desk-lapse-{}.gate", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let log = LogConfig::File { path: path.clone(), sync: SyncPolicy::None };
+    let (mut bench, _) = Bench::open(config(Link::External, log.clone(), RiskLimits::default()), 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    let slow = bench.request(10);
+    let ask = |bench: &mut Bench, request: OrderRequest| {
+        let event = Event::new(EventType::OrderRequest, request.strategy, bench.now_ns, Payload::shared(request));
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    };
+    ask(&mut bench, slow.clone());
+    // Its approval runs out of time, and what notices it is another request, not the market.
+    bench.now_ns += 2_000_000_000;
+    let next = bench.request(10);
+    ask(&mut bench, next);
+    let told = |events: &[Event]| {
+        let orders = events.iter().filter_map(|event| event.payload.downcast::<Order>());
+        orders.filter(|order| order.request == slow && order.reason == "EXPIRED").count()
+    };
+    let mut heard = 0;
+    while let Some(event) = bench.router.mailbox(bench.all).pop() {
+        if event.event_type == EventType::OrderApproved {
+            bench.desk.on_approved(&mut bench.router, bench.now_ns, &event);
+        }
+        heard += told(&[event]);
+    }
+    let sent = bench.desk.unanswered()[0];
+    bench.desk.on_submitted(&mut bench.router, bench.now_ns, sent);
+    bench.desk.confirm();
+    drop(bench);
+    let (bench, recovered) = Bench::open(config(Link::External, log, RiskLimits::default()), 3_000_000_000);
+    let again = recovered
+        .unconfirmed
+        .iter()
+        .filter(|(_, event)| matches!(event, GateEvent::Order(order) if order.request == slow));
+    assert_eq!(heard + again.count(), 1, "told once, now or by the next process");
+    drop(bench);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn equity_adds_up_at_every_note() {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
@@ -433,6 +476,24 @@ fn equity_adds_up_at_every_note() {
     for point in curve.iter().filter(|point| point.currency == Name::intern("USDT")) {
         assert_eq!(point.equity, opening + point.realised + point.unrealised - point.fees);
     }
+}
+
+#[test]
+fn an_order_that_waits_for_its_gateway_cannot_leave_once_the_venue_contradicts_the_account() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    let stranger = VenueReport {
+        client_order_id: crate::order::ClientOrderId(5),
+        venue_order_id: String::new(),
+        outcome: VenueOutcome::Accepted,
+        ts_venue_ns: bench.now_ns,
+    };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &stranger));
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let order = bench.desk.gate().order(id).unwrap();
+    assert_eq!((order.status, order.reason.as_str()), (OrderStatus::Rejected, "INCIDENT"));
 }
 
 #[test]

@@ -54,6 +54,18 @@ impl Gate {
         }
     }
 
+    /// Why an order whose intent stands in the log may not leave now, if it may not. Draining does not stop it: what was
+    /// begun goes on.
+    pub fn holds_back(&self) -> Option<RiskCode> {
+        match () {
+            () if self.state.killed.is_some() => Some(RiskCode::KillSwitch),
+            () if self.state.incident.is_some() => Some(RiskCode::Incident),
+            () if self.log_failed => Some(RiskCode::LogFailed),
+            () if self.reconciling => Some(RiskCode::Reconciling),
+            () => None,
+        }
+    }
+
     /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set even
     /// when the log cannot be written, which the error then tells. The caller cancels what is open.
     pub fn kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {

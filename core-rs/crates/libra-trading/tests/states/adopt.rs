@@ -1,0 +1,142 @@
+//! After a death in the middle of a call: what the call may have brought into the log, and nothing else, is taken over
+//! from what was found. Everything it had not touched has to be there as it was.
+
+use std::collections::BTreeSet;
+
+use libra_trading::order::{ClientOrderId, OrderStatus};
+
+use crate::truth::{Memory, Truth};
+use crate::world::{Done, Maybe, World, broken};
+
+impl Truth {
+    /// A cancel is asked for. True when it has to go to the venue; one that never left ends here.
+    pub fn cancel(&mut self, id: ClientOrderId) -> bool {
+        if !self.is_open(id) {
+            return false;
+        }
+        let (killed, unsent) = (self.killed, self.memory.unsent.remove(&id).is_some());
+        let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it is open");
+        outcome.cancel_pending = true;
+        if !unsent {
+            return true;
+        }
+        outcome.cancel_pending = false;
+        // The venue may have told a lie about it, and then it is not for us to say that it was refused.
+        let refused = killed && outcome.status < OrderStatus::Accepted;
+        if !killed || refused {
+            outcome.status = if refused { OrderStatus::Rejected } else { OrderStatus::Cancelled };
+            outcome.not_found_ns = None;
+        } else {
+            outcome.cancel_pending = true;
+        }
+        false
+    }
+
+    /// May the bytes leave now? One that may not ends here.
+    pub fn last_look(&mut self, now_ns: i64, id: ClientOrderId) -> bool {
+        let Some(intended_ns) = self.memory.unsent.remove(&id) else { return false };
+        let stopped = self.killed || self.incident || self.memory.reconciling;
+        let asked = self.asked.get_mut(&id).expect("it was asked");
+        let late = now_ns > intended_ns + crate::truth::WINDOW / 2
+            || (asked.request.deadline_ns > 0 && now_ns > asked.request.deadline_ns);
+        let outcome = asked.outcome.as_mut().expect("it has an intent");
+        if outcome.status != OrderStatus::New {
+            return false;
+        }
+        if stopped || late {
+            outcome.status = OrderStatus::Rejected;
+            outcome.cancel_pending = false;
+            outcome.not_found_ns = None;
+            return false;
+        }
+        true
+    }
+
+    pub fn submitted(&mut self, id: ClientOrderId) {
+        let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it has an intent");
+        if outcome.status == OrderStatus::New {
+            outcome.status = OrderStatus::Submitted;
+        }
+    }
+}
+
+impl World {
+    pub fn adopt(&mut self, maybe: &Maybe, before: &Memory, cancelling: &[ClientOrderId]) -> Done<()> {
+        let found = |world: &World, id: ClientOrderId| world.gate().order(id).map(|order| order.status);
+        let open = self.truth.open();
+        let touched: BTreeSet<ClientOrderId> = match maybe {
+            Maybe::Cancel(ids) => ids.clone(),
+            Maybe::Kill => open.iter().copied().collect(),
+            Maybe::HeldBack(id) | Maybe::Submitted(id) | Maybe::Request(id) | Maybe::Approved(id) => [*id].into(),
+            _ => BTreeSet::new(),
+        };
+        // Approvals that were out of time, refused on the way.
+        for (id, approved) in &before.approvals {
+            let lapses = matches!(maybe, Maybe::Quote | Maybe::Request(_)) && self.now_ns > approved.deadline_ns;
+            if lapses && self.truth.outcome(*id).is_none() && found(self, *id) == Some(OrderStatus::Rejected) {
+                self.truth.refuse(*id);
+            }
+        }
+        if let Maybe::Request(id) | Maybe::Approved(id) = maybe
+            && self.truth.outcome(*id).is_none()
+        {
+            match found(self, *id) {
+                None => {}
+                Some(OrderStatus::Rejected) => {
+                    // The content is the one that reached the gate.
+                    let request = self.gate().order(*id).expect("it was found").request.clone();
+                    self.truth.asked.get_mut(id).expect("it was asked").request = request;
+                    self.truth.refuse(*id);
+                }
+                Some(OrderStatus::New) if before.approvals.contains_key(id) && matches!(maybe, Maybe::Approved(_)) => {
+                    let approved = before.approvals[id];
+                    let reconciling = std::mem::replace(&mut self.truth.memory.reconciling, before.reconciling);
+                    let stopped = self.truth.stopped().is_some() || before.draining;
+                    self.truth.memory.reconciling = reconciling;
+                    if stopped || self.now_ns > approved.deadline_ns {
+                        return broken(format!("an intent of {id} that must not be"));
+                    }
+                    self.truth.memory.approvals.insert(*id, approved);
+                    self.truth.intend(self.now_ns, *id);
+                    self.truth.memory.unsent.clear();
+                }
+                Some(other) => return broken(format!("{id} came out of nothing as {other:?}")),
+            }
+        }
+        for id in &touched {
+            let status = found(self, *id);
+            let unsent = before.unsent.contains_key(id);
+            let Some(outcome) = self.truth.asked.get_mut(id).and_then(|asked| asked.outcome.as_mut()) else { continue };
+            let step = match (outcome.status, status) {
+                (OrderStatus::New, Some(OrderStatus::Submitted)) => matches!(maybe, Maybe::Submitted(_)),
+                (old, Some(OrderStatus::Rejected | OrderStatus::Cancelled)) => unsent && !old.is_final(),
+                _ => false,
+            };
+            if let (true, Some(status)) = (step, status) {
+                outcome.status = status;
+                outcome.not_found_ns = None;
+            }
+            outcome.cancel_pending &= !outcome.status.is_final();
+            if matches!(maybe, Maybe::Cancel(_) | Maybe::Kill) && !outcome.status.is_final() {
+                outcome.cancel_pending |= cancelling.contains(id);
+            }
+        }
+        // These begin with the record that says it.
+        match maybe {
+            Maybe::Kill if self.appended => self.truth.killed = true,
+            Maybe::Resume if self.appended => (self.truth.killed, self.truth.incident) = (false, false),
+            Maybe::Report(report) if self.appended => drop(self.truth.take(report)),
+            _ => {}
+        }
+        let owed: Vec<ClientOrderId> = {
+            let owed = self.truth.asked.iter().filter(|(_, a)| a.outcome.as_ref().is_some_and(|o| o.cancel_pending));
+            owed.map(|(id, _)| *id).collect()
+        };
+        let mut cancelling = cancelling.to_vec();
+        cancelling.sort_unstable();
+        if owed != cancelling {
+            return broken(format!("cancels that are owed: {cancelling:?}, and they should be {owed:?} ({maybe:?})"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The account held against the truth: everything that the gate can be asked, to the last unit.
+
+use libra_trading::gate::Gate;
+use libra_trading::order::{Fill, OrderStatus};
+
+use crate::truth::{Row, Truth, sign};
+
+macro_rules! same {
+    ($what:expr, $account:expr, $truth:expr) => {
+        let (account, truth) = (&$account, &$truth);
+        if account != truth {
+            return Err(format!("{}: the account says {account:?}, the truth is {truth:?}", $what));
+        }
+    };
+}
+
+fn row(fill: &Fill) -> Row {
+    Row {
+        order: fill.client_order_id,
+        trade: fill.trade_id,
+        instrument: fill.instrument,
+        sign: sign(fill.side),
+        price: fill.price,
+        size: fill.size,
+        fee: fill.fee,
+        fee_currency: fill.fee_currency,
+    }
+}
+
+impl Truth {
+    /// Compares everything; an error names the first thing that differs.
+    pub fn compare(&self, gate: &Gate) -> Result<(), String> {
+        self.compare_orders(gate)?;
+        same!("fills", gate.fills().iter().map(row).collect::<Vec<_>>(), self.rows);
+        for instrument in &self.instruments {
+            let position = gate.account().position(instrument.id).ok_or("an instrument is gone")?;
+            let (size, cost, realised) = self.position(instrument.id);
+            same!(instrument.id, (position.size, position.cost, position.realised), (size, cost, realised));
+            same!(
+                format!("reserved of {}", instrument.id),
+                gate.reserved(instrument.id),
+                Some(self.held(instrument.id))
+            );
+        }
+        for balance in gate.account().balances() {
+            let currency = balance.currency;
+            same!(format!("total of {currency}"), balance.total, self.total(currency));
+            same!(format!("realised in {currency}"), balance.realised, self.realised(currency));
+            same!(format!("fees in {currency}"), balance.fees, self.fees(currency));
+            same!(format!("reserved of {currency}"), balance.reserved, self.reserved(currency));
+        }
+        same!("the kill latch", gate.is_killed(), self.killed);
+        same!("approvals", gate.outstanding(), self.memory.approvals.len());
+        same!("reconciling", gate.is_reconciling(), self.memory.reconciling);
+        Ok(())
+    }
+
+    fn compare_orders(&self, gate: &Gate) -> Result<(), String> {
+        let mut known = 0;
+        for (id, asked) in &self.asked {
+            let (Some(outcome), Some(order)) = (&asked.outcome, gate.order(*id)) else {
+                same!(format!("the outcome of {id}"), gate.order(*id).is_some(), asked.outcome.is_some());
+                same!(format!("{id} is known"), gate.knows(*id), self.memory.approvals.contains_key(id));
+                continue;
+            };
+            known += 1;
+            same!(format!("status of {id}"), order.status, outcome.status);
+            same!(format!("content of {id}"), order.request, asked.request);
+            same!(format!("venue's id of {id}"), order.venue_order_id, outcome.venue_id);
+            same!(format!("filled of {id}"), order.filled, self.filled(*id));
+            let rows = || self.rows.iter().filter(|row| row.order == *id);
+            let notional = rows().map(|row| self.instrument(row.instrument).notional(row.price, row.size).unwrap_or(0));
+            same!(format!("notional of {id}"), order.filled_notional, notional.sum::<i128>());
+            same!(format!("fees of {id}"), order.fees, rows().map(|row| row.fee).sum::<i128>());
+            if order.status == OrderStatus::Rejected && order.reason.is_empty() {
+                return Err(format!("{id} was rejected without a reason"));
+            }
+        }
+        same!("orders and refusals", gate.orders().count(), known);
+        let mut open: Vec<_> = gate.open_orders().map(|order| order.client_order_id).collect();
+        open.sort_unstable();
+        same!("open orders", open, self.open());
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! The account over many lives: random orders, cancels, partial fills, late, doubled, lost and false messages of the
+//! venue, and the death of the process at any step and at any byte of the log, against a slow truth.
+//!
+//! - `step` — what a run consists of, made from a seed; `market` — what it trades, within which limits;
+//! - `world` — the lives of an account; `drive` — its steps, as production drives them; `adopt` — after a death;
+//! - `venue`, `consumer` — the two that outlive it;
+//! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
+//! - `cover` — what the runs came through.
+//!
+//! `LIBRA_SEED=7 cargo test -p libra-trading --test states one_seed -- --nocapture` runs one seed and prints its steps;
+//! `LIBRA_LONG=1` runs ten thousand.
+
+mod adopt;
+mod compare;
+mod consumer;
+mod cover;
+mod drive;
+mod market;
+mod run;
+mod said;
+mod step;
+mod truth;
+mod venue;
+mod world;

@@ -1,0 +1,264 @@
+//! Runs, many of them: each is a function of its seed.
+
+use std::time::Instant;
+
+use libra_trading::order::{OrderStatus, VenueOutcome};
+
+use crate::cover::Cover;
+use crate::step::{Death, Step, Tail, steps};
+use crate::venue::Stand;
+use crate::world::{Done, End, Words, World, broken};
+
+const STEPS: usize = 250;
+const RUNS: u64 = 1_000;
+const LONG_RUNS: u64 = 10_000;
+
+/// What the runs of `cargo test` have to come through at least so often: a schedule that has gone stale fails.
+const DEATHS: &[&str] = &[
+    "before a quote",
+    "in a quote",
+    "before a request",
+    "in a request",
+    "before an approval",
+    "in an approval",
+    "before a last look",
+    "in a last look",
+    "before an order that leaves",
+    "in an order that leaves",
+    "between intent and send",
+    "between send and answer",
+    "between answer and booking",
+    "before a report",
+    "in a report",
+    "between booking and publishing",
+    "before a consumer has an event",
+    "before a confirmation",
+    "in a confirmation",
+    "before a cancel",
+    "in a cancel",
+    "before a cancel leaves",
+    "behind a cancel that left",
+    "before a query leaves",
+    "before a strategy given up",
+    "in a strategy given up",
+    "before a kill",
+    "in a kill",
+    "before a resume",
+    "in a resume",
+    "in recovery",
+];
+const AT_LEAST: u64 = 4;
+const MISHAPS: &[&str] = &[
+    "a torn record",
+    "zeros behind the last record",
+    "an order is lost on its way",
+    "an order comes too late",
+    "an order is held back",
+    "an order that may not leave any more",
+    "an approval is not good any more",
+    "a cancel is lost on its way",
+    "a query is lost on its way",
+    "a report is lost on its way",
+    "an answer is lost on its way",
+    "an answer to a connection that is gone",
+    "a message comes twice",
+    "messages out of order",
+    "a request comes again",
+    "the venue cancels an order",
+    "the venue lets an order expire",
+    "the venue goes out of sight",
+    "the kill latch is set",
+    "a day went by",
+    "a day's loss over the limit",
+    "a lie: UnknownOrder",
+    "a lie: Overfill",
+    "a lie: FillAfterRejection",
+    "a lie: NothingTraded",
+    "a lie: BeyondAllIntegers",
+    "refused: a cancel came ahead",
+    "refused: its strategy was given up",
+    "refused: killed",
+    "refused: incident",
+    "refused: draining",
+    "refused: reconciling",
+    "refused: loss",
+    "refused: deadline",
+    "refused: no quote",
+    "refused: old quote",
+    "refused: collar",
+    "refused: size",
+    "refused: notional",
+    "refused: open orders",
+    "refused: position",
+    "refused: funds",
+    "refused: rate",
+];
+
+/// Seeds that found something once.
+const KEPT: &[u64] = &[];
+
+/// A run: the steps, and then everything settles.
+fn run(seed: u64, steps: &[Step]) -> Result<Cover, String> {
+    let mut world = World::new(seed);
+    let all = (|| {
+        world.start()?;
+        for step in steps {
+            world.take(*step)?;
+        }
+        settle(&mut world)
+    })();
+    match all {
+        Ok(()) => Ok(std::mem::take(&mut world.cover)),
+        Err(End::Broken(what)) => Err(what),
+        Err(End::Died) => Err("it died where nobody was to start it again".to_owned()),
+    }
+}
+
+/// The venue stops losing things, everything is asked for once more and ends, and both books are the same.
+fn settle(world: &mut World) -> Done<()> {
+    world.armed = None;
+    // What only this process held against new orders goes with it.
+    world.armed = Some(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 0 });
+    world.take(Step::Confirm)?;
+    if world.armed.is_some() {
+        world.take(Step::Quote { spot: false, ticks: 0 })?;
+    }
+    world.take(Step::Kill)?;
+    let fills: Vec<_> = world.venue.orders.values().flat_map(|order| order.fills.clone()).collect();
+    world.words.extend(fills.into_iter().map(Words::Report));
+    for round in 0.. {
+        if round == 60 {
+            return broken(format!("it does not settle: {:?}", world.truth.open()));
+        }
+        for step in [Step::Handle { events: 255 }, Step::Quote { spot: round % 2 == 0, ticks: 0 }, Step::Look] {
+            world.take(step)?;
+        }
+        while !(world.life().tasks.is_empty() && world.out.is_empty() && world.words.is_empty()) {
+            for step in [Step::Send { which: 0 }, Step::Arrive { which: 0, roll: 1 }, Step::Tell { which: 0 }] {
+                world.take(step)?;
+            }
+        }
+        world.take(Step::Wait { ms: 3_000 })?;
+        let silent: Vec<_> = world.truth.asked.values().filter(|asked| asked.outcome.is_none()).collect();
+        if world.truth.open().is_empty() && silent.is_empty() {
+            break;
+        }
+        for request in silent.into_iter().map(|asked| asked.request.clone()).collect::<Vec<_>>() {
+            world.ask(request)?;
+        }
+    }
+    while world.handle()? {}
+    world.take(Step::Confirm)?;
+    books_agree(world)
+}
+
+fn books_agree(world: &World) -> Done<()> {
+    for (id, theirs) in &world.venue.orders {
+        let asked = &world.truth.asked[id];
+        let Some(ours) = &asked.outcome else { return broken(format!("{id} is lost")) };
+        if asked.left != 1 {
+            return broken(format!("{id} came to the venue and left {} times", asked.left));
+        }
+        if world.lied.contains(id) {
+            continue;
+        }
+        let stand = match theirs.stand {
+            Stand::Rests => return broken(format!("{id} still rests")),
+            Stand::Filled => OrderStatus::Filled,
+            Stand::Cancelled => OrderStatus::Cancelled,
+            Stand::Expired => OrderStatus::Expired,
+            Stand::Refused => OrderStatus::Rejected,
+        };
+        if ours.refused || (ours.status, world.truth.filled(*id)) != (stand, theirs.filled()) {
+            return broken(format!("{id}: {ours:?}, and at the venue {theirs:?}"));
+        }
+        let trades = theirs.fills.iter().filter_map(|fill| match fill.outcome {
+            VenueOutcome::Filled { trade_id, .. } => Some(trade_id),
+            _ => None,
+        });
+        if !trades.eq(ours.trades.iter().copied()) {
+            return broken(format!("{id}: other trades than at the venue"));
+        }
+    }
+    for (id, asked) in &world.truth.asked {
+        let at_venue = world.venue.orders.contains_key(id) || world.lied.contains(id);
+        if !at_venue && (world.truth.filled(*id) != 0 || world.truth.is_open(*id)) {
+            return broken(format!("{id} is not at the venue: {asked:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes out steps for as long as the run still fails.
+fn shrink(seed: u64, mut kept: Vec<Step>) -> Vec<Step> {
+    let began = Instant::now();
+    let mut chunk = kept.len() / 2;
+    while chunk > 0 && began.elapsed().as_secs() < 20 {
+        let mut at = 0;
+        while at < kept.len() {
+            let without: Vec<Step> = [&kept[..at], &kept[(at + chunk).min(kept.len())..]].concat();
+            let fails = std::panic::catch_unwind(|| run(seed, &without).is_err()).unwrap_or(true);
+            if fails { kept = without } else { at += chunk }
+        }
+        chunk /= 2;
+    }
+    kept
+}
+
+fn check(seed: u64) -> Cover {
+    let all = steps(seed, STEPS);
+    let outcome = std::panic::catch_unwind(|| run(seed, &all)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default())
+    });
+    match outcome {
+        Ok(cover) => cover,
+        Err(what) => {
+            let few = shrink(seed, all);
+            let still = run(seed, &few).err().unwrap_or_default();
+            let lines: Vec<String> = few.iter().map(|step| format!("    {step:?}")).collect();
+            panic!(
+                "seed {seed}: {what}\nof which these {} steps remain ({still}):\n{}\nagain: LIBRA_SEED={seed} cargo test \
+                 --manifest-path core-rs/Cargo.toml -p libra-trading --test states one_seed -- --nocapture",
+                few.len(),
+                lines.join("\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else {
+        KEPT.iter().for_each(|seed| drop(check(*seed)));
+        return;
+    };
+    for step in steps(seed, STEPS) {
+        println!("{step:?}");
+    }
+    println!("{}", check(seed).table());
+}
+
+#[test]
+fn many_seeds() {
+    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
+    let (runs, began) = (if long { LONG_RUNS } else { RUNS }, Instant::now());
+    let mut cover = Cover::default();
+    (0..runs).for_each(|seed| cover.add(check(seed)));
+    println!("{}", cover.table());
+    println!(
+        "{runs} runs, {} steps, {} lives, {} orders sent, {} fills, {} comparisons, {:.1} s",
+        cover.steps,
+        cover.lives,
+        cover.sent,
+        cover.fills,
+        cover.compared,
+        began.elapsed().as_secs_f64()
+    );
+    let deaths = DEATHS.iter().map(|place| format!("died {place}"));
+    for what in deaths.chain(MISHAPS.iter().map(|what| (*what).to_owned())) {
+        let count = cover.happened.get(&what).copied().unwrap_or(0);
+        assert!(count >= AT_LEAST, "\"{what}\" happened {count} times in {runs} runs: the schedule has gone stale");
+    }
+    assert!(cover.sent > 5 * runs && cover.fills > 5 * runs, "orders hardly ever leave");
+}

@@ -1,0 +1,232 @@
+//! What a run consists of: plain steps, made from a seed beforehand. Which order or message a step means is decided by
+//! its number when it is its turn, so steps may be taken out of a run and the rest still means something.
+
+use fastrand::Rng;
+
+/// The kinds of orders that strategies ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Limit,
+    PostOnly,
+    Market,
+    Ioc,
+    Fok,
+}
+
+/// Lies of the venue, each an incident or an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lie {
+    UnknownOrder,
+    Overfill,
+    FillAfterRejection,
+    NothingTraded,
+    BeyondAllIntegers,
+}
+
+/// What the death of the process leaves behind the last whole record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    Nothing,
+    /// A power cut: the file's length was on the disk, its bytes were not.
+    Zeros(u8),
+}
+
+/// When and how the process dies: at the `point`-th place from now on.
+#[derive(Clone, Copy, Debug)]
+pub struct Death {
+    pub point: u8,
+    /// In the middle of an append: how far, in 65,536ths of what the call appended.
+    pub cut: u16,
+    pub tail: Tail,
+    /// How often it dies again while it recovers.
+    pub again: u8,
+    /// The limits that it is started with next.
+    pub limits: u8,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// The market moves, and the account sees it.
+    Quote {
+        spot: bool,
+        ticks: i8,
+    },
+    /// A strategy asks for an order.
+    Request {
+        spot: bool,
+        buy: bool,
+        kind: Kind,
+        size: u16,
+        ticks: i8,
+        ttl_ms: u16,
+        strategy: u8,
+    },
+    /// A strategy asks for the same again, or for something else under the same id.
+    Repeat {
+        which: u8,
+        other: bool,
+    },
+    /// A strategy asks for a cancel.
+    Cancel {
+        which: u8,
+    },
+    /// A cancel that overtakes its order's request.
+    CancelAhead,
+    /// Waiting events are handled.
+    Handle {
+        events: u8,
+    },
+    /// The gateway lets go of an order, a cancel or a query whose turn it is.
+    Send {
+        which: u8,
+    },
+    /// The bytes of an order, a cancel or a query arrive at the venue.
+    Arrive {
+        which: u8,
+        roll: u8,
+    },
+    /// They never do.
+    LoseOut {
+        which: u8,
+    },
+    /// An order that rests is executed.
+    Trade {
+        which: u8,
+        part: u8,
+        ticks: i8,
+        rebate: bool,
+    },
+    /// The venue ends an order by itself.
+    VenueEnds {
+        which: u8,
+        expired: bool,
+    },
+    /// A message of the venue arrives, whichever.
+    Tell {
+        which: u8,
+    },
+    /// The same, and it will come again.
+    TellTwice {
+        which: u8,
+    },
+    /// It never arrives.
+    LoseIn {
+        which: u8,
+    },
+    /// A moment in which nothing is lost: what waits is handled, sent, answered and told.
+    Flow {
+        roll: u8,
+    },
+    /// The gateway looks for what was not answered.
+    Look,
+    /// The venue goes out of sight and comes back.
+    Reconnect,
+    /// Consumers are asked whether they hold everything.
+    Confirm,
+    Wait {
+        ms: u32,
+    },
+    Kill,
+    Resume,
+    StopStrategy {
+        strategy: u8,
+    },
+    Drain,
+    Lie {
+        lie: Lie,
+        which: u8,
+    },
+    Die(Death),
+}
+
+/// The steps of a seed.
+pub fn steps(seed: u64, count: usize) -> Vec<Step> {
+    let mut rng = Rng::with_seed(seed);
+    let mut steps = Vec::with_capacity(count);
+    while steps.len() < count {
+        let step = step(&mut rng);
+        // What is rare is rarely met by a death of its own.
+        if matches!(step, Step::Kill | Step::Resume | Step::StopStrategy { .. } | Step::Confirm) && rng.u8(0..8) == 0 {
+            let point = rng.u8(0..2);
+            steps.push(Step::Die(Death { point, ..death(&mut rng) }));
+        }
+        steps.push(step);
+    }
+    steps
+}
+
+fn death(rng: &mut Rng) -> Death {
+    Death {
+        point: rng.u8(0..40),
+        cut: rng.u16(..),
+        tail: if rng.u8(0..4) == 0 { Tail::Zeros(rng.u8(1..80)) } else { Tail::Nothing },
+        again: if rng.u8(0..4) == 0 { rng.u8(1..3) } else { 0 },
+        limits: rng.u8(..),
+    }
+}
+
+fn step(rng: &mut Rng) -> Step {
+    let which = rng.u8(..);
+    match rng.u32(0..1_000) {
+        0..110 => Step::Quote { spot: rng.bool(), ticks: rng.i8(-30..=30) },
+        110..220 => Step::Request {
+            spot: rng.u8(0..3) == 0,
+            buy: rng.bool(),
+            kind: match rng.u8(0..10) {
+                0..5 => Kind::Limit,
+                5 => Kind::PostOnly,
+                6..8 => Kind::Market,
+                8 => Kind::Ioc,
+                _ => Kind::Fok,
+            },
+            size: rng.u16(1..=60),
+            ticks: rng.i8(-90..=90),
+            ttl_ms: if rng.u8(0..4) == 0 { rng.u16(1..3_000) } else { 0 },
+            strategy: rng.u8(0..3),
+        },
+        220..240 => Step::Repeat { which, other: rng.u8(0..4) == 0 },
+        240..270 => Step::Cancel { which },
+        270..274 => Step::CancelAhead,
+        274..420 => Step::Handle { events: rng.u8(1..8) },
+        420..510 => Step::Send { which },
+        510..600 => Step::Arrive { which, roll: rng.u8(..) },
+        600..612 => Step::LoseOut { which },
+        612..690 => Step::Trade { which, part: rng.u8(..), ticks: rng.i8(-5..=5), rebate: rng.u8(0..5) == 0 },
+        690..700 => Step::VenueEnds { which, expired: rng.bool() },
+        700..790 => Step::Tell { which },
+        790..810 => Step::TellTwice { which },
+        810..826 => Step::LoseIn { which },
+        826..846 => Step::Look,
+        846..849 => Step::Reconnect,
+        849..874 => Step::Confirm,
+        874..910 => Step::Wait { ms: wait_ms(rng) },
+        910..912 => Step::Kill,
+        912..924 => Step::Resume,
+        924..925 => Step::StopStrategy { strategy: rng.u8(0..3) },
+        925..926 if rng.bool() => Step::Drain,
+        926..928 => Step::Lie {
+            lie: match rng.u8(0..5) {
+                0 => Lie::UnknownOrder,
+                1 => Lie::Overfill,
+                2 => Lie::FillAfterRejection,
+                3 => Lie::NothingTraded,
+                _ => Lie::BeyondAllIntegers,
+            },
+            which,
+        },
+        928..944 => Step::Die(death(rng)),
+        _ => Step::Flow { roll: rng.u8(..) },
+    }
+}
+
+/// Mostly as long as an answer takes, at times as long as an approval, a window, a day.
+fn wait_ms(rng: &mut Rng) -> u32 {
+    match rng.u8(0..10) {
+        0..4 => rng.u32(1..200),
+        4..8 => rng.u32(200..2_500),
+        8 => rng.u32(5_000..12_000),
+        _ if rng.u8(0..4) == 0 => 86_400_000,
+        _ => rng.u32(12_000..90_000),
+    }
+}

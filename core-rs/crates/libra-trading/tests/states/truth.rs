@@ -1,0 +1,389 @@
+//! The truth: what was asked, promised, sent, said and done, in plain maps and sums, by what the documents say and not
+//! by the gate's code. It is slow and simple on purpose: sums are taken over everything, every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libra_kernel::Name;
+use libra_trading::instrument::{ContractKind, Instrument, Money};
+use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType};
+use libra_trading::risk::RiskLimits;
+
+pub const SECOND: i64 = 1_000_000_000;
+pub const APPROVAL_TTL: i64 = SECOND;
+pub const WINDOW: i64 = 10 * SECOND;
+
+pub fn name(text: &str) -> Name {
+    Name::intern(text)
+}
+
+/// Something that was executed, as the venue told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub order: ClientOrderId,
+    pub trade: u64,
+    pub instrument: Name,
+    pub sign: i64,
+    pub price: i64,
+    pub size: i64,
+    pub fee: Money,
+    pub fee_currency: Name,
+}
+
+/// An approval that nobody has spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Approved {
+    pub deadline_ns: i64,
+    pub held: Money,
+    pub hold_price: i64,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub status: OrderStatus,
+    /// The gate refused it: it never became an order.
+    pub refused: bool,
+    pub venue_id: String,
+    /// Trade ids that were told, whether they could be booked or not.
+    pub trades: BTreeSet<u64>,
+    pub window_end_ns: i64,
+    pub not_found_ns: Option<i64>,
+    pub hold_price: i64,
+    pub cancel_pending: bool,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub request: OrderRequest,
+    pub outcome: Option<Outcome>,
+    /// How often its bytes left, over all processes. More than once is what must never be.
+    pub left: u32,
+    /// When its bytes left.
+    pub left_ns: i64,
+}
+
+/// What a process forgets when it dies.
+#[derive(Clone, Default)]
+pub struct Memory {
+    pub quotes: BTreeMap<Name, (i64, i64, i64)>,
+    pub approvals: BTreeMap<ClientOrderId, Approved>,
+    /// When approvals were given.
+    pub given: Vec<i64>,
+    /// Orders with an intent of this process that the gateway has not begun to send.
+    pub unsent: BTreeMap<ClientOrderId, i64>,
+    /// Cancels of orders that were not known here.
+    pub early: BTreeMap<ClientOrderId, i64>,
+    pub stopped: BTreeSet<Name>,
+    pub draining: bool,
+    pub reconciling: bool,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Truth {
+    pub instruments: Vec<Instrument>,
+    pub opening: BTreeMap<Name, Money>,
+    pub limits: RiskLimits,
+    pub asked: BTreeMap<ClientOrderId, Asked>,
+    /// Everything booked, in the order of booking.
+    pub rows: Vec<Row>,
+    pub killed: bool,
+    pub incident: bool,
+    /// The day whose loss limit was passed.
+    pub lost_day: Option<i64>,
+    /// Orders that only the venue knows and that were told.
+    pub strangers: BTreeSet<ClientOrderId>,
+    pub memory: Memory,
+}
+
+/// What a report does to the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing changes.
+    None,
+    /// It is written down, and there may be something to publish.
+    Taken,
+    /// It cannot be true: an error, and nothing changes.
+    Impossible,
+}
+
+pub fn sign(side: OrderSide) -> i64 {
+    if side == OrderSide::Buy { 1 } else { -1 }
+}
+
+impl Truth {
+    pub fn instrument(&self, id: Name) -> &Instrument {
+        self.instruments.iter().find(|instrument| instrument.id == id).expect("runs trade what is listed")
+    }
+
+    pub fn outcome(&self, id: ClientOrderId) -> Option<&Outcome> {
+        self.asked.get(&id)?.outcome.as_ref()
+    }
+
+    /// An order that is not final: its request was not refused and it has not ended.
+    pub fn is_open(&self, id: ClientOrderId) -> bool {
+        self.outcome(id).is_some_and(|outcome| !outcome.refused && !outcome.status.is_final())
+    }
+
+    pub fn open(&self) -> Vec<ClientOrderId> {
+        self.asked.keys().copied().filter(|id| self.is_open(*id)).collect()
+    }
+
+    pub fn filled(&self, id: ClientOrderId) -> i64 {
+        self.rows.iter().filter(|row| row.order == id).map(|row| row.size).sum()
+    }
+
+    // Money -----------------------------------------------------------------------------------------------------------
+
+    /// Size, basis and realised P&L of an instrument: average cost, a partial close takes its share rounded toward zero.
+    pub fn position(&self, id: Name) -> (i64, Money, Money) {
+        let instrument = self.instrument(id);
+        let (mut size, mut cost, mut realised) = (0_i64, 0_i128, 0_i128);
+        for row in self.rows.iter().filter(|row| row.instrument == id) {
+            let worth = |units: i64| instrument.notional(row.price, units).expect("it was booked");
+            let mut units = row.size;
+            if size != 0 && size.signum() != row.sign {
+                let closed = units.min(size.abs());
+                let share =
+                    if closed == size.abs() { cost } else { cost * i128::from(closed) / i128::from(size.abs()) };
+                realised += -worth(row.sign * closed) - share;
+                cost -= share;
+                size += row.sign * closed;
+                units -= closed;
+            }
+            cost += worth(row.sign * units);
+            size += row.sign * units;
+        }
+        (size, cost, realised)
+    }
+
+    /// What there is of a currency.
+    pub fn total(&self, currency: Name) -> Money {
+        let mut total = self.opening.get(&currency).copied().unwrap_or(0);
+        for row in &self.rows {
+            let instrument = self.instrument(row.instrument);
+            if instrument.kind == ContractKind::Spot {
+                if instrument.quote == currency {
+                    total -= instrument.notional(row.price, row.sign * row.size).expect("it was booked");
+                }
+                if instrument.base == currency {
+                    total += Money::from(row.sign * row.size) * 10_i128.pow(u32::from(12 - instrument.size_decimals));
+                }
+            }
+            if row.fee_currency == currency {
+                total -= row.fee;
+            }
+        }
+        let linear = self.instruments.iter().filter(|i| i.kind == ContractKind::Linear && i.settle == currency);
+        total + linear.map(|instrument| self.position(instrument.id).2).sum::<Money>()
+    }
+
+    pub fn realised(&self, currency: Name) -> Money {
+        let settled = self.instruments.iter().filter(|instrument| instrument.settle == currency);
+        settled.map(|instrument| self.position(instrument.id).2).sum()
+    }
+
+    pub fn fees(&self, currency: Name) -> Money {
+        self.rows.iter().filter(|row| row.fee_currency == currency).map(|row| row.fee).sum()
+    }
+
+    /// What open orders and approvals hold: sizes of buys, of sells, and of each currency.
+    pub fn held(&self, instrument: Name) -> (i64, i64) {
+        let mut held = (0, 0);
+        for (id, asked) in &self.asked {
+            let request = &asked.request;
+            if request.instrument != instrument {
+                continue;
+            }
+            let size = match (&asked.outcome, self.memory.approvals.contains_key(id)) {
+                (Some(_), _) if self.is_open(*id) => (request.size - self.filled(*id)).max(0),
+                (None, true) => request.size,
+                _ => 0,
+            };
+            if request.side == OrderSide::Buy { held.0 += size } else { held.1 += size }
+        }
+        held
+    }
+
+    pub fn reserved(&self, currency: Name) -> Money {
+        let mut reserved = 0;
+        for (id, asked) in &self.asked {
+            let request = &asked.request;
+            let instrument = self.instrument(request.instrument);
+            let pays = if request.side == OrderSide::Buy { instrument.quote } else { instrument.base };
+            if instrument.kind != ContractKind::Spot || pays != currency {
+                continue;
+            }
+            reserved += match (&asked.outcome, self.memory.approvals.get(id)) {
+                (Some(outcome), _) if self.is_open(*id) => {
+                    self.cost(request, outcome.hold_price, (request.size - self.filled(*id)).max(0))
+                }
+                (None, Some(approved)) => approved.held,
+                _ => 0,
+            };
+        }
+        reserved
+    }
+
+    /// What a spot order with `size` to go may take from the account.
+    fn cost(&self, request: &OrderRequest, price: i64, size: i64) -> Money {
+        let instrument = self.instrument(request.instrument);
+        if instrument.kind != ContractKind::Spot {
+            return 0;
+        }
+        if request.side == OrderSide::Sell {
+            return Money::from(size) * 10_i128.pow(u32::from(12 - instrument.size_decimals));
+        }
+        let notional = instrument.notional(price, size).expect("small");
+        notional + instrument.fee(notional, instrument.taker_fee).expect("small")
+    }
+
+    fn hold_price(&self, request: &OrderRequest) -> i64 {
+        let (bid, ask, _) = self.memory.quotes.get(&request.instrument).copied().unwrap_or_default();
+        let collar = i64::from(self.limits.price_collar_bps.unwrap_or(0));
+        match (request.order_type, request.side) {
+            (OrderType::Limit, OrderSide::Buy) => request.price,
+            (OrderType::Limit, OrderSide::Sell) => request.price.max(bid),
+            (OrderType::Market, OrderSide::Buy) if self.instrument(request.instrument).kind == ContractKind::Spot => {
+                ask + ask * collar / 10_000
+            }
+            (OrderType::Market, OrderSide::Sell) if self.instrument(request.instrument).kind == ContractKind::Spot => {
+                bid + bid * collar / 10_000
+            }
+            (OrderType::Market, OrderSide::Buy) => ask,
+            (OrderType::Market, OrderSide::Sell) => bid,
+        }
+    }
+
+    // Decisions -------------------------------------------------------------------------------------------------------
+
+    /// What stops every new order, if anything does.
+    pub fn stopped(&self) -> Option<&'static str> {
+        match () {
+            () if self.killed => Some("killed"),
+            () if self.incident => Some("incident"),
+            () if self.memory.draining => Some("draining"),
+            () if self.memory.reconciling => Some("reconciling"),
+            () if self.lost_day.is_some() => Some("loss"),
+            () => None,
+        }
+    }
+
+    /// Why a request may not be approved now; `None` when it has to be.
+    pub fn refusal(&self, now_ns: i64, request: &OrderRequest) -> Option<&'static str> {
+        if let Some(why) = self.stopped() {
+            return Some(why);
+        }
+        let limits = &self.limits;
+        let instrument = self.instrument(request.instrument);
+        let own = limits.of(request.instrument);
+        if request.deadline_ns != 0 && now_ns > request.deadline_ns {
+            return Some("deadline");
+        }
+        if own.max_order_size.is_some_and(|most| request.size > most) {
+            return Some("size");
+        }
+        let Some(&(bid, ask, quoted_ns)) = self.memory.quotes.get(&request.instrument) else { return Some("no quote") };
+        if limits.max_quote_age_ns.is_some_and(|most| now_ns - quoted_ns > most) {
+            return Some("old quote");
+        }
+        if let (Some(collar), OrderType::Limit) = (limits.price_collar_bps, request.order_type) {
+            let (price, middle) = (2 * i128::from(request.price), i128::from(bid + ask));
+            if (price - middle).abs() * 10_000 > i128::from(collar) * middle {
+                return Some("collar");
+            }
+        }
+        let least = match (request.order_type, request.side) {
+            (OrderType::Limit, _) => request.price,
+            (OrderType::Market, OrderSide::Buy) => ask,
+            (OrderType::Market, OrderSide::Sell) => bid,
+        };
+        if instrument.notional(least, request.size).expect("small") < instrument.min_notional {
+            return Some("notional");
+        }
+        if limits.max_open_orders.is_some_and(|most| self.open().len() + self.memory.approvals.len() >= most as usize) {
+            return Some("open orders");
+        }
+        let (buys, sells) = self.held(request.instrument);
+        let size = self.position(request.instrument).0;
+        let worst = if request.side == OrderSide::Buy { size + buys } else { -size + sells } + request.size;
+        if own.max_position.is_some_and(|most| worst > most) {
+            return Some("position");
+        }
+        if instrument.kind == ContractKind::Spot {
+            let pays = if request.side == OrderSide::Buy { instrument.quote } else { instrument.base };
+            if self.cost(request, self.hold_price(request), request.size) > self.total(pays) - self.reserved(pays) {
+                return Some("funds");
+            }
+        }
+        let second = self.memory.given.iter().filter(|at| now_ns - **at < SECOND).count();
+        if limits.max_orders_per_second.is_some_and(|most| second >= most as usize) {
+            return Some("rate");
+        }
+        None
+    }
+
+    /// Approvals out of time are refused.
+    pub fn lapse(&mut self, now_ns: i64) -> Vec<ClientOrderId> {
+        let due = self.memory.approvals.iter().filter(|(_, approved)| now_ns > approved.deadline_ns);
+        let due: Vec<ClientOrderId> = due.map(|(id, _)| *id).collect();
+        for id in &due {
+            self.refuse(*id);
+        }
+        due
+    }
+
+    pub fn approve(&mut self, now_ns: i64, id: ClientOrderId) {
+        let request = self.asked[&id].request.clone();
+        let lapse_ns = now_ns + APPROVAL_TTL;
+        let deadline_ns = if request.deadline_ns == 0 { lapse_ns } else { lapse_ns.min(request.deadline_ns) };
+        let hold_price = self.hold_price(&request);
+        let held = self.cost(&request, hold_price, request.size);
+        self.memory.given.push(now_ns);
+        self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
+    }
+
+    pub fn refuse(&mut self, id: ClientOrderId) {
+        self.memory.approvals.remove(&id);
+        self.conclude(id, OrderStatus::Rejected, true, 0, 0);
+    }
+
+    /// Its intent stands in the log.
+    pub fn intend(&mut self, now_ns: i64, id: ClientOrderId) {
+        let hold_price = self.memory.approvals.remove(&id).expect("it was approved").hold_price;
+        self.memory.unsent.insert(id, now_ns);
+        self.conclude(id, OrderStatus::New, false, now_ns + WINDOW, hold_price);
+    }
+
+    fn conclude(&mut self, id: ClientOrderId, status: OrderStatus, refused: bool, window_end_ns: i64, hold_price: i64) {
+        let asked = self.asked.get_mut(&id).expect("it was asked");
+        assert!(asked.outcome.is_none(), "a second outcome of {id}: {:?}", asked.outcome);
+        asked.outcome = Some(Outcome {
+            status,
+            refused,
+            venue_id: String::new(),
+            trades: BTreeSet::new(),
+            window_end_ns,
+            not_found_ns: None,
+            hold_price,
+            cancel_pending: false,
+        });
+    }
+}
+
+impl Truth {
+    /// Equity at the quotes of this process; unknown while a position has none.
+    pub fn equity(&self, currency: Name) -> Option<Money> {
+        let mut equity =
+            self.opening.get(&currency).copied().unwrap_or(0) + self.realised(currency) - self.fees(currency);
+        for instrument in self.instruments.iter().filter(|instrument| instrument.settle == currency) {
+            let (size, cost, _) = self.position(instrument.id);
+            if size != 0 {
+                let (bid, ask, _) = self.memory.quotes.get(&instrument.id)?;
+                equity += instrument.notional(if size > 0 { *bid } else { *ask }, size)? - cost;
+            }
+        }
+        Some(equity)
+    }
+}
