@@ -46,6 +46,10 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "skipped_signals": _sum_counts(tally["skipped"] for tally in tallies),
         "input": source,
         "failed": outcome.failed,
+        "dead_letters": node.dead_letters.by_reason(),
+        "blocked": dict(sorted(node.blocking.counts.items())),
+        "snapshot_errors": node.snapshot_errors,
+        "native_restarts": node.core.native_restarts,
         "ended": outcome.why,
     }
 
@@ -85,6 +89,7 @@ def status(node: TradingNode) -> dict[str, Any]:
         "signals": counts["events"].get("SIGNAL", 0),
         "lanes": counts["lanes"],
         "errors": node.errors,
+        "dead_letters": len(node.dead_letters),
     }
 
 
