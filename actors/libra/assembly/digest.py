@@ -22,6 +22,7 @@ def run_identity(settings: Settings) -> bytes:
     identity: dict[str, Any] = {
         "seed": node["seed"],
         "supervision": node["supervision"],
+        "max_events_per_s": node["max_events_per_s"],
         "instruments": tree["instruments"],
         "market": {key: value for key, value in tree["market"].items() if key != "files"},
         "accounts": [{key: value for key, value in group.items() if key != "log"} for group in tree["account_groups"]],

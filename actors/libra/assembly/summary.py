@@ -48,6 +48,10 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "failed": outcome.failed,
         "stopped": _stopped(accounts),
         "vanished": node.vanished_rows(),
+        "dead_letters": node.dead_letters.by_reason(),
+        "blocked": dict(sorted(node.blocking.counts.items())),
+        "snapshot_errors": node.snapshot_errors,
+        "native_restarts": node.core.native_restarts,
         "ended": outcome.why,
     }
 
@@ -87,6 +91,7 @@ def status(node: TradingNode) -> dict[str, Any]:
         "signals": counts["events"].get("SIGNAL", 0),
         "lanes": counts["lanes"],
         "errors": node.errors,
+        "dead_letters": len(node.dead_letters),
     }
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import libra
@@ -129,7 +130,7 @@ class TradingNode(Node):
         self._report_problems()
         return RunResult(
             summary=summary.summary(self, outcome),
-            exit_code=self._exit_code(failed=bool(outcome.failed) or not outcome.drained),
+            exit_code=self._exit_code(failed=bool(outcome.failed) or not outcome.drained or outcome.why == "memory"),
             orders=summary.order_rows(self),
             fills=summary.fill_rows(self),
             equity=summary.equity_rows(self),
@@ -374,6 +375,15 @@ def _options(settings: Settings) -> NodeOptions:
         drain_timeout_s=node.drain_timeout_s,
         spin=node.spin,
         restarts=RestartPolicy(
-            supervision.max_restarts, supervision.period_s, supervision.backoff_s, supervision.max_backoff_s
+            supervision.max_restarts,
+            supervision.period_s,
+            supervision.backoff_s,
+            supervision.max_backoff_s,
+            supervision.jitter,
         ),
+        publish_limit=node.max_events_per_s,
+        slow_handler_s=node.slow_handler_ms / 1_000,
+        heartbeat_s=node.heartbeat_s,
+        max_rss_bytes=node.max_rss_mb << 20,
+        state_dir=None if node.state_dir is None else Path(node.state_dir),
     )

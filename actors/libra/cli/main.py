@@ -62,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         report_fault(error)
         return exit_codes.FAILED
+    except BaseException as error:
+        # A panic of the native core; its class is not known without loading that.
+        if type(error).__name__ != "PanicException":
+            raise
+        report_fault(error)
+        return exit_codes.FAILED
     return code
 
 

@@ -67,6 +67,8 @@ def _line(status: Mapping[str, Any]) -> str:
         *(f"{name} {text.count(status.get(name, 0))}" for name in ("signals", "fills", "errors")),
         f"equity {text.money(status.get('equity'))}",
     ]
+    if status.get("dead_letters"):
+        parts.append(f"dead letters {text.count(status['dead_letters'])}")
     pnl = status.get("pnl")
     for currency, figures in pnl.items() if isinstance(pnl, Mapping) else ():
         if isinstance(figures, Mapping):

@@ -85,6 +85,12 @@ def _facts(summary: Summary) -> Table:
         noted = {key: value for key, value in (summary.get(name) or {}).items() if key not in _READ_WELL}
         if any(noted.values()):
             table.add_row(title, Text(_counts(noted), "yellow"))
+    for title, name in (("dead letters", "dead_letters"), ("blocked the loop", "blocked")):
+        if summary.get(name):
+            table.add_row(title, Text(_counts(summary[name]), "yellow"))
+    for title, name in (("snapshots lost", "snapshot_errors"), ("feed restarts", "native_restarts")):
+        if summary.get(name):
+            table.add_row(title, Text(text.count(summary[name]), "yellow"))
     if summary.get("failed"):
         table.add_row("given up", Text(", ".join(summary["failed"]), "red"))
     table.add_row("tick to order", _latency(summary.get("latency_us")))

@@ -41,6 +41,9 @@ class SupervisionSettings(Section):
     max_backoff_s: Annotated[Real, Field(ge=0)] = Field(
         default=5.0, description="The longest wait before a restart, seconds."
     )
+    jitter: Annotated[Real, Field(ge=0, le=1)] = Field(
+        default=0.2, description="The part of a wait that is drawn at random: 0.2 makes it 80 to 100 % of its length."
+    )
 
 
 class NodeSettings(Section):
@@ -77,6 +80,24 @@ class NodeSettings(Section):
         default=None,
         description="Listen for operators (libra status, kill-switch...) on a Unix-domain socket; where it is not set, "
         "all runs do but simulated ones at full speed.",
+    )
+    max_events_per_s: Annotated[Whole, Field(ge=0, lt=2**32)] = Field(
+        default=100_000,
+        description="Events that one actor may publish a second, and at once; more is refused. 0 for no limit.",
+    )
+    slow_handler_ms: Annotated[Real, Field(ge=0)] = Field(
+        default=100.0, description="A handler that holds the loop for so long is named in a warning. 0 for never."
+    )
+    heartbeat_s: Annotated[Real, Field(ge=0)] = Field(
+        default=10.0,
+        description="A native thread that gives no sign of life for so long ends the process. 0 for never.",
+    )
+    max_rss_mb: Annotated[Whole, Field(ge=0, lt=2**24)] = Field(
+        default=0, description="The node drains and fails when the process has more memory in use. 0 for no limit."
+    )
+    state_dir: str | None = Field(
+        default=None,
+        description="Folder in which actors that take snapshots leave their state for the next run.",
     )
     supervision: SupervisionSettings = Field(
         default_factory=SupervisionSettings, description="How often a failing actor is started again."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from libra.core.events import Event, EventType
 from libra.core.mail import ActorRef, Ask, Tell
+from libra.model import Order
 
 if TYPE_CHECKING:
     import random
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from libra.core.clock import Clock
     from libra.core.context import ActorContext
-    from libra.model import BookDelta, Fill, Order, Position, Quote, Signal, Trade
+    from libra.core.watching import Terminated
+    from libra.model import BookDelta, Fill, Position, Quote, Signal, Trade
 
 __all__ = ["Actor", "ActorRef", "ActorState"]
 
@@ -35,18 +37,27 @@ ORDER_EVENTS = (
     EventType.ORDER_REJECTED,
 )
 """The events that carry an order, each state of its life cycle one."""
+_FILLED = (EventType.ORDER_PARTIALLY_FILLED, EventType.ORDER_FILLED)
 
 
 class ActorState(StrEnum):
     """The life cycle: ``created -> starting -> running <-> degraded -> stopping -> stopped | failed``.
 
-    | from | to |
-    | --- | --- |
-    | created | starting |
-    | starting | running, failed |
-    | running | degraded (it failed and waits to be started anew), stopping, failed |
-    | degraded | starting, stopping, failed |
-    | stopping | stopped, failed |
+    Degraded is an actor without an instance, which waits to be started anew: it failed, or was taken down with another
+    one of its group. What comes for it meanwhile waits in its mailbox.
+
+    | from | to | when |
+    | --- | --- | --- |
+    | created | starting | its node starts |
+    | starting | running | `on_start` has ended |
+    | starting, running | degraded | a hook raised |
+    | starting | degraded | it is taken down: its `on_start` is cancelled |
+    | running | stopping | it asked for that, its node ends, or it is taken down |
+    | stopping | stopped | `on_stop` has ended, well or not |
+    | stopping | degraded | it was taken down |
+    | degraded | starting | the wait is over, and those before it in its group are running |
+    | degraded | stopping | its node ends |
+    | starting, running, stopping, degraded | failed | it was given up, or its handler would not end |
     """
 
     CREATED = "created"
@@ -63,7 +74,13 @@ class Actor:
 
     Attributes:
         params: The actor's own parameters, as the profile has them.
+        snapshot_interval_s: None, and it carries nothing over; 0, and `snapshot` is asked for its state when it has
+            stopped in order; above 0, also every so many seconds of the node's clock.
+        snapshot_version: Goes up when `restore` no longer understands older states.
     """
+
+    snapshot_interval_s: ClassVar[float | None] = None
+    snapshot_version: ClassVar[int] = 1
 
     _payload_hooks: ClassVar[dict[str, tuple[EventType, ...]]] = {
         "on_tick": (EventType.TICK,),
@@ -164,6 +181,20 @@ class Actor:
         """Take a timer back; False when none of that name is set."""
         return self._context.cancel_timer(name)
 
+    def watch(self, actor: ActorRef | str) -> None:
+        """Have `on_terminated` called whenever an instance of another actor ends; at once where it has ended for good.
+
+        It lasts over restarts of the other, and ends with this instance.
+
+        Raises:
+            KeyError: When the node has none of that name.
+        """
+        self._context.watch(actor if isinstance(actor, str) else actor.name)
+
+    def unwatch(self, actor: ActorRef | str) -> bool:
+        """Watch no more, not even what waits to be told; False when it was not watched."""
+        return self._context.unwatch(actor if isinstance(actor, str) else actor.name)
+
     def stop(self) -> None:
         """Ask to be stopped when the event being handled is done."""
         self._context.request_stop()
@@ -184,6 +215,9 @@ class Actor:
 
     def on_timer(self, name: str) -> Awaitable[None] | None:
         """A timer is due."""
+
+    def on_terminated(self, terminated: Terminated) -> Awaitable[None] | None:
+        """An instance of a watched actor has ended."""
 
     def on_tick(self, tick: Any) -> Awaitable[None] | None:  # noqa: ANN401 - a gateway's own payload
         """A price update of a gateway that knows no finer kind."""
@@ -219,11 +253,11 @@ class Actor:
         """A limit was hit, equity fell, or the kill switch was set or taken back."""
 
     def snapshot(self) -> object:
-        """The state to be restored elsewhere or later; None for none."""
+        """The state to carry over, as `libra.core.codec` encodes it; None for none. See ``snapshot_interval_s``."""
         return None
 
-    def restore(self, state: object) -> None:
-        """Take over a state that `snapshot` gave."""
+    def restore(self, state: Any) -> None:  # noqa: ANN401 - whatever `snapshot` gave
+        """Take over a state that `snapshot` gave, before `on_start`. What it raises costs only the state."""
 
     # How hooks are wired ---------------------------------------------------------------------------------------------
 
@@ -236,6 +270,7 @@ class Actor:
         core, slot = context.core, context.slot
         core.subscribe(slot, EventType.MESSAGE, self._receive)
         core.subscribe(slot, EventType.TIMER, self._timer_due)
+        core.subscribe(slot, EventType.ACTOR_TERMINATED, self._terminated)
         instruments = self._instruments()
         for hook, event_types in self._payload_hooks.items():
             if self._overrides(hook):
@@ -261,16 +296,23 @@ class Actor:
 
     def _order_changed(self, event: Event) -> Awaitable[None] | None:
         order = event.payload
-        if not self._wants_order(order):
+        # Anyone may publish anything under this type; what is no order is nothing to this actor.
+        if not isinstance(order, Order) or not self._wants_order(order):
             return None
         first = self.on_order(order)
-        if event.event_type not in (EventType.ORDER_PARTIALLY_FILLED, EventType.ORDER_FILLED):
-            return first
-        fill = order.last_fill
-        second = self.on_fill(fill) if fill is not None else None
-        if first is None or second is None:
-            return first or second
-        return _both(first, second)
+        fill = order.last_fill if event.event_type in _FILLED else None
+        if first is None:
+            return None if fill is None else self.on_fill(fill)
+        return first if fill is None else self._order_then_fill(first, fill)
+
+    async def _order_then_fill(self, first: Awaitable[None], fill: Fill) -> None:
+        await first
+        second = self.on_fill(fill)
+        if second is not None:
+            await second
+
+    def _terminated(self, event: Event) -> Awaitable[None] | None:
+        return self.on_terminated(event.payload) if self._context.is_watched(event.payload) else None
 
     def _receive(self, event: Event) -> Awaitable[None] | None:
         letter = event.payload
@@ -281,10 +323,7 @@ class Actor:
         return result if hasattr(result, "__await__") else None
 
     def _timer_due(self, event: Event) -> Awaitable[None] | None:
+        if self._context.take_snapshot_if_due(event.payload):
+            return None
         name = self._context.timer_name(event.payload)
         return None if name is None else self.on_timer(name)
-
-
-async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
-    await first
-    await second

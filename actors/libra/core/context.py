@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from libra.core.actor import ActorState
     from libra.core.mail import Ask
+    from libra.core.watching import Terminated
     from libra_core import NodeCore
 
 __all__ = ["ActorContext", "Switchboard"]
@@ -42,6 +43,15 @@ class Switchboard(Protocol):
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped."""
 
+    def watch(self, watcher: int, watched: int) -> None:
+        """An actor wants to learn of each end of another one."""
+
+    def unwatch(self, watcher: int, watched: int) -> bool:
+        """It does not want to any more; False when it did not."""
+
+    def take_snapshot(self, slot: int) -> None:
+        """Take a snapshot of an actor."""
+
 
 class ActorContext:
     """An actor's side of its node. One for each instance: a restarted actor gets a fresh one.
@@ -65,6 +75,8 @@ class ActorContext:
         self._switchboard = switchboard
         self._timers: dict[str, int] = {}
         self._names: dict[int, tuple[str, bool]] = {}
+        self._watched: set[str] = set()
+        self._snapshot_timer: int | None = None
 
     @property
     def state(self) -> ActorState:
@@ -82,6 +94,36 @@ class ActorContext:
     def request_stop(self) -> None:
         """The actor asks to be stopped."""
         self._switchboard.request_stop(self.slot)
+
+    def watch(self, name: str) -> None:
+        """Learn of each end of another actor."""
+        self._watched.add(name)
+        self._switchboard.watch(self.slot, self._switchboard.find_slot(name))
+
+    def unwatch(self, name: str) -> bool:
+        """Learn nothing more of it, not even what waits in the mailbox."""
+        self._switchboard.unwatch(self.slot, self._switchboard.find_slot(name))
+        was_watched = name in self._watched
+        self._watched.discard(name)
+        return was_watched
+
+    def is_watched(self, told: Terminated) -> bool:
+        """True for news of an actor that is still watched; the last of it ends the watch."""
+        is_watched = told.name in self._watched
+        if not told.comes_back:
+            self._watched.discard(told.name)
+        return is_watched
+
+    def set_snapshot_timer(self, interval_s: float) -> None:
+        """Have a snapshot taken every so many seconds, between two events."""
+        self._snapshot_timer = self.core.set_timer(self.slot, round(interval_s * _NS), round(interval_s * _NS))
+
+    def take_snapshot_if_due(self, timer: int) -> bool:
+        """Take a snapshot, if this timer is for that."""
+        if timer != self._snapshot_timer:
+            return False
+        self._switchboard.take_snapshot(self.slot)
+        return True
 
     def set_timer(self, name: str, delay_s: float, interval_s: float) -> None:
         """Set the timer ``name``, anew where it was set."""

@@ -1,29 +1,35 @@
 """The life cycles of a node's actors: each is started, supervised, started anew after a failure, and stopped.
 
-See `libra.core.actor.ActorState` for the states, and `libra.core.supervision` for how often an actor is started again.
+See `libra.core.actor.ActorState` for the states, and `libra.core.supervision` for what a failure leads to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+import random
 from typing import TYPE_CHECKING
 
 from libra.core.actor import ActorState
 from libra.core.context import ActorContext
 from libra.core.events import EventType
+from libra.core.faults import FATAL
 from libra.core.mail import Ask
-from libra.core.supervision import RestartPolicy, Restarts
+from libra.core.place import Place, Recovery
+from libra.core.snapshots import Snapshots
+from libra.core.supervision import SupervisionTree
+from libra.core.watching import Terminated, TerminationReason, Watches
 from libra.core.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from libra.core.actor import Actor
     from libra.core.clock import Sleepers
     from libra.core.context import Switchboard
     from libra.core.events import Event
+    from libra.core.supervision import RestartPolicy, RestartStrategy, Verdict
 
 __all__ = ["SUPERVISOR", "Lifecycles"]
 
@@ -34,36 +40,23 @@ _log = logging.getLogger(__name__)
 _NAP_S = 0.001
 
 
-@dataclass(slots=True)
-class _Place:
-    name: str
-    slot: int
-    factory: Callable[[], Actor]
-    restarts: Restarts
-    actor: Actor | None = None
-    state: ActorState = ActorState.CREATED
-    worker: Worker | None = None
-    stop_asked: bool = False
-
-    @property
-    def is_busy(self) -> bool:
-        return self.worker is not None and self.worker.is_busy
-
-
 class Lifecycles:
     """The actors of a node, by their slots.
 
     Args:
         switchboard: The node.
         sleepers: What its actors suspended on the clock.
-        policy: How often a failing actor is started again.
+        policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
+        state_dir: Where snapshots outlive the process.
         on_given_up: Called with the name of an actor that failed for good.
         on_change: Called when a handler ended, or an actor asked for something.
+        on_fatal: Called with what must end the run.
 
     Attributes:
         errors: What hooks raised so far, counted.
         failed: Actors that were given up.
+        snapshots: What actors carry over.
     """
 
     def __init__(
@@ -72,36 +65,63 @@ class Lifecycles:
         sleepers: Sleepers,
         policy: RestartPolicy,
         seed: int,
+        state_dir: Path | None,
         *,
         on_given_up: Callable[[str], None],
         on_change: Callable[[], None],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
         self.errors = 0
         self.failed: list[str] = []
+        self.snapshots = Snapshots(state_dir)
         self._switchboard = switchboard
         self._core = switchboard.core
         self._sleepers = sleepers
-        self._policy = policy
         self._seed = seed
         self._on_given_up = on_given_up
         self._on_change = on_change
-        self._places: dict[int, _Place] = {}
+        self._on_fatal = on_fatal
+        self._tree = SupervisionTree(policy, self._jitter)
+        self._watches = Watches()
+        self._places: dict[int, Place] = {}
         self._by_name: dict[str, int] = {}
-        self._restart_timers: dict[int, int] = {}
+        self._recoveries: list[Recovery] = []
+        self._restart_timers: dict[int, Recovery] = {}
         self._stops: list[int] = []
         self._is_ending = False
         self._supervisor = self._core.add_actor(SUPERVISOR)
 
-    def add(self, name: str, factory: Callable[[], Actor], *, decisive: bool) -> int:
+    def add_group(
+        self,
+        name: str,
+        strategy: RestartStrategy,
+        policy: RestartPolicy | None,
+        whole: RestartPolicy | None,
+        parent: str | None,
+    ) -> None:
+        """Add a supervision group: see `SupervisionTree.add_group`."""
+        self._tree.add_group(name, strategy=strategy, policy=policy, whole=whole, parent=parent)
+
+    def add(
+        self,
+        name: str,
+        factory: Callable[[], Actor],
+        *,
+        decisive: bool,
+        group: str | None = None,
+        policy: RestartPolicy | None = None,
+    ) -> int:
         """Add an actor; gives its slot.
 
         Raises:
             ValueError: When there is an actor of that name.
+            KeyError: When there is no such group.
         """
         if name in self._by_name or name == SUPERVISOR:
             raise ValueError(f"there is an actor named {name!r} already")
+        self._tree.add_actor(name, group=group, policy=policy)
         slot: int = self._core.add_actor(name, decisive=decisive)
-        self._places[slot] = _Place(name, slot, factory, Restarts(self._policy))
+        self._places[slot] = Place(name, slot, factory)
         self._by_name[name] = slot
         return slot
 
@@ -121,6 +141,24 @@ class Lifecycles:
         """Where each actor stands, by name."""
         return {place.name: place.state for place in self._places.values()}
 
+    def watch(self, watcher: int, watched: int) -> None:
+        """An actor wants to learn of each end of another one. Of one that is over it learns at once."""
+        place = self._places[watched]
+        if place.is_over:
+            self._tell(watcher, Terminated(place.name, TerminationReason.GONE))
+        else:
+            self._watches.add(watcher, watched)
+
+    def unwatch(self, watcher: int, watched: int) -> bool:
+        """It does not want to any more; False when it did not."""
+        return self._watches.remove(watcher, watched)
+
+    def take_snapshot(self, slot: int) -> None:
+        """Take a snapshot of an actor, between two of its events."""
+        place = self._places[slot]
+        if place.actor is not None:
+            self.snapshots.take(place.name, place.actor, self._core.now_ns())
+
     # Starting --------------------------------------------------------------------------------------------------------
 
     def start_all(self) -> None:
@@ -134,17 +172,17 @@ class Lifecycles:
         """Await what a handler gave, in its actor's task."""
         place = self._places[slot]
         if place.worker is None:
-            place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change)
+            place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change, self._on_fatal)
         place.worker.feed(awaitable)
 
-    def _start(self, place: _Place) -> None:
+    def _start(self, place: Place) -> None:
+        place.cancelled = False
         self._move(place, ActorState.STARTING)
         self._core.note_running_slot(place.slot)
         try:
-            place.actor = place.factory()
-            place.actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed))
-            started = place.actor.on_start()
-        except KeyboardInterrupt:
+            actor = place.actor = self._make(place)
+            started = actor.on_start()
+        except FATAL:
             raise
         except BaseException as error:
             self._failed(place, error, None)
@@ -157,16 +195,38 @@ class Lifecycles:
             self._core.hold(place.slot)
             self.await_for(place.slot, self._start_later(place, started))
 
-    async def _start_later(self, place: _Place, started: Awaitable[None]) -> None:
+    def _make(self, place: Place) -> Actor:
+        """A fresh instance, with the state of the last one where that is to be had."""
+        place.actor = actor = self._attached(place)
+        snapshot = self.snapshots.find(place.name, actor)
+        if snapshot is not None and not self.snapshots.restore(snapshot, actor):
+            # Half restored it is worth nothing.
+            self._drop_instance(place)
+            self._core.unsubscribe_all_handlers(place.slot)
+            actor = self._attached(place)
+        elif snapshot is not None:
+            self._core.digest_blob(snapshot.data)
+        return actor
+
+    def _attached(self, place: Place) -> Actor:
+        actor = place.factory()
+        actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed))
+        return actor
+
+    async def _start_later(self, place: Place, started: Awaitable[None]) -> None:
         await started
         if place.state is ActorState.STARTING:
             self._started(place)
 
-    def _started(self, place: _Place) -> None:
+    def _started(self, place: Place) -> None:
+        if place.actor is not None and place.actor.snapshot_interval_s:
+            place.actor._context.set_snapshot_timer(place.actor.snapshot_interval_s)
         self._move(place, ActorState.RUNNING)
-        self._core.set_paused(place.slot, place.stop_asked)
+        self._core.set_paused(place.slot, place.stop_asked or self._is_coming_down(place))
+        if place.recovery is not None:
+            self._core.interrupt()
 
-    def _move(self, place: _Place, state: ActorState) -> None:
+    def _move(self, place: Place, state: ActorState) -> None:
         place.state = state
         self._core.emit(place.slot, EventType.ACTOR_STATE, {"actor": place.name, "state": state.value})
 
@@ -181,62 +241,158 @@ class Lifecycles:
     def _awaited_raised(self, slot: int, error: BaseException) -> None:
         self._failed(self._places[slot], error, self._core.current(slot))
 
-    def _failed(self, place: _Place, error: BaseException, event: Event | None) -> None:
+    def _failed(self, place: Place, error: BaseException, event: Event | None) -> None:
         self.errors += 1
         where = f"handling {event.event_type.name}, trace_id={event.trace_id}" if event is not None else place.state
         _log.error("actor %s raised while %s", place.name, where, exc_info=error)
+        if event is not None:
+            self._core.note_dead(place.slot, "RAISED", event)
         if self._is_ending or place.state not in (ActorState.STARTING, ActorState.RUNNING):
             return
-        if place.actor is not None and hasattr(place.actor, "_context"):
-            place.actor._context.retire()
-        place.actor = None
-        self._end_timers(place)
+        self._drop_instance(place)
+        detail = f"{type(error).__name__}: {error}"
         if place.stop_asked:
             self._move(place, ActorState.STOPPING)
-            self._stopped(place)
+            self._stopped(place, TerminationReason.FAILED, detail)
+        elif self._is_coming_down(place):
+            self._come_down(place, TerminationReason.FAILED, detail)
+        else:
+            self._carry_out(self._tree.decide(place.name, self._core.now_ns()), place, detail)
+
+    def _carry_out(self, verdict: Verdict, failed: Place, detail: str) -> None:
+        """Begin what a failure leads to; those that are concerned handle nothing more until it is done."""
+        if verdict.why:
+            _log.error("actor %s failed: %s", failed.name, verdict.why)
+        recovery = Recovery(gives_up=verdict.wait_s is None)
+        named = {*verdict.actors}
+        for other in list(self._recoveries):
+            if any(place.name in named for place in other.places):
+                # What it has not done yet is part of this one from now on.
+                undone = [place for place in other.places if place.state is not ActorState.RUNNING or not other.is_down]
+                named.update(place.name for place in undone)
+                recovery.gives_up |= other.gives_up
+                self._forget(other)
+        for place in self._places.values():
+            if place.name in named and not place.is_over and not place.stop_asked:
+                recovery.places.append(place)
+                place.recovery = recovery
+                self._core.set_paused(place.slot, True)  # noqa: FBT003
+        self._recoveries.append(recovery)
+        if recovery.gives_up:
+            _log.error("given up: %s", ", ".join(f"actor {place.name}" for place in recovery.places))
+        elif verdict.wait_s is not None:
+            timer = self._core.set_timer(self._supervisor, round(verdict.wait_s * 1e9), 0)
+            self._restart_timers[timer] = recovery
+        self._come_down(failed, TerminationReason.FAILED, detail)
+        if recovery.gives_up:
+            # At once, before anyone's `on_stop`: nothing of theirs may leave any more.
+            for place in recovery.places:
+                self._on_given_up(place.name)
+        self._core.interrupt()
+        self._on_change()
+
+    def _restart_due(self, event: Event) -> None:
+        recovery = self._restart_timers.pop(event.payload, None)
+        if recovery in self._recoveries and recovery is not None:
+            recovery.is_due = True
+            self._advance(recovery)
+
+    def _advance(self, recovery: Recovery) -> None:
+        """Go on with taking actors down and starting them again, as far as that goes now."""
+        if self._is_ending:
             return
-        wait_s = place.restarts.next_wait_s(self._core.now_ns())
-        if wait_s is None:
-            self._give_up(place)
+        if not recovery.is_down:
+            if not all(self._take_down(place) for place in reversed(recovery.places)):
+                return
+            recovery.is_down = True
+        if recovery.gives_up:
+            self._forget(recovery)
+        if not recovery.is_due:
             return
+        for place in recovery.places:
+            if place.state is ActorState.DEGRADED:
+                _log.warning("actor %s is started again", place.name)
+                self._start(place)
+            if place.state not in (ActorState.RUNNING, ActorState.STOPPED):
+                # It is still starting; or it failed, and what that leads to has taken this over.
+                return
+        self._forget(recovery)
+
+    def _forget(self, recovery: Recovery) -> None:
+        self._recoveries.remove(recovery)
+        for place in recovery.places:
+            place.recovery = None
+
+    def _is_coming_down(self, place: Place) -> bool:
+        return place.recovery is not None and not place.recovery.is_down and not self._is_ending
+
+    def _take_down(self, place: Place) -> bool:
+        """Bring an actor down, in order where it runs; True when it is."""
+        if place.is_down:
+            return True
+        if self._core.is_held(place.slot):
+            if place.worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
+                place.cancelled = True
+                self._cancel_handler(place)
+            return False
+        if place.state is ActorState.RUNNING:
+            self._stop(place)
+        else:
+            self._drop_instance(place)
+            self._come_down(place, TerminationReason.TAKEN_DOWN, "")
+        return place.is_down
+
+    def _come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
+        """An instance is no more: the actor waits to be started again, or has ended for good."""
+        recovery = place.recovery
+        if recovery is None or recovery.gives_up:
+            self._end_as_failed(place, reason, detail)
+            return
+        self._drop_instance(place)
         self._move(place, ActorState.DEGRADED)
         self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._core.unsubscribe_all_handlers(place.slot)
-        timer = self._core.set_timer(self._supervisor, round(wait_s * 1e9), 0)
-        self._restart_timers[timer] = place.slot
+        self._tell_watchers(place, reason, detail, comes_back=True)
 
-    def _restart_due(self, event: Event) -> None:
-        slot = self._restart_timers.pop(event.payload, None)
-        if slot is None or self._is_ending or self._places[slot].state is not ActorState.DEGRADED:
-            return
-        place = self._places[slot]
-        _log.warning("actor %s is started again", place.name)
-        self._start(place)
-
-    def _give_up(self, place: _Place) -> None:
-        policy = self._policy
-        _log.error(
-            "actor %s is given up: more than %d failures within %g s", place.name, policy.max_restarts, policy.period_s
-        )
-        self._end_as_failed(place)
-        self._on_given_up(place.name)
-
-    def _end_as_failed(self, place: _Place) -> None:
+    def _end_as_failed(self, place: Place, reason: TerminationReason, detail: str) -> None:
         self._move(place, ActorState.FAILED)
         self.failed.append(place.name)
+        self._tell_watchers(place, reason, detail, comes_back=False)
         self._remove(place)
 
-    def _remove(self, place: _Place) -> None:
+    def _remove(self, place: Place) -> None:
         """The actor is no more; whoever waits for an answer of it learns that."""
         for letter in self._core.remove_actor(place.slot):
             if isinstance(letter, Ask):
                 letter.refuse(f"{place.name} is no more")
         self._end_timers(place)
 
-    def _end_timers(self, place: _Place) -> None:
+    def _drop_instance(self, place: Place) -> None:
+        """An instance has failed, or makes room for the next: what is left of it must not act any more."""
+        if place.actor is not None and hasattr(place.actor, "_context"):
+            place.actor._context.retire()
+        place.actor = None
+        self._watches.forget(place.slot)
+        self._end_timers(place)
+
+    def _end_timers(self, place: Place) -> None:
         """An instance is no more: its timers end, and tasks that it left sleeping on the clock are cancelled."""
         self._core.cancel_timers(place.slot)
         self._sleepers.cancel(place.slot)
+
+    def _tell_watchers(self, place: Place, reason: TerminationReason, detail: str, *, comes_back: bool) -> None:
+        told = Terminated(place.name, reason, detail, comes_back)
+        for watcher in self._watches.of(place.slot, for_good=not comes_back):
+            self._tell(watcher, told)
+
+    def _tell(self, watcher: int, told: Terminated) -> None:
+        if not self._places[watcher].is_over:
+            self._core.send(watcher, EventType.ACTOR_TERMINATED, self._supervisor, told)
+
+    def _jitter(self, name: str) -> Callable[[], float]:
+        """Draws for the waits of one member: repeatable in simulated time, different in every live process."""
+        seed = f"{self._seed}/supervisor/{name}" if self._core.is_simulated else None
+        return random.Random(seed).random  # noqa: S311 - spreads restarts, keeps no secret
 
     # Stopping --------------------------------------------------------------------------------------------------------
 
@@ -251,12 +407,20 @@ class Lifecycles:
         self._core.interrupt()
         self._on_change()
 
-    def stop_those_that_asked(self) -> None:
-        """Stop the actors that asked for it, each when the handler that is under way has ended."""
+    def tend(self) -> None:
+        """Between events: stop the actors that asked for it, and go on with those that are taken down or started."""
+        if self._stops:
+            self._stop_those_that_asked()
+        for recovery in self._recoveries[:]:
+            if recovery in self._recoveries:
+                self._advance(recovery)
+
+    def _stop_those_that_asked(self) -> None:
+        """Each when the handler that is under way has ended."""
         later = []
         for slot in self._stops:
             place = self._places[slot]
-            if place.is_busy or place.state is ActorState.STARTING:
+            if self._core.is_held(slot) or place.state is ActorState.STARTING:
                 later.append(slot)
             elif place.state is ActorState.RUNNING:
                 self._stop(place)
@@ -293,8 +457,9 @@ class Lifecycles:
                 await place.worker.close()
                 self._core.note_running_slot(None)
 
-    def _stop(self, place: _Place) -> None:
+    def _stop(self, place: Place) -> None:
         actor = place.actor if place.state is ActorState.RUNNING else None
+        place.stopped_well = False
         self._move(place, ActorState.STOPPING)
         if actor is None:
             self._stopped(place)
@@ -302,7 +467,8 @@ class Lifecycles:
         self._core.note_running_slot(place.slot)
         try:
             stopping = actor.on_stop()
-        except KeyboardInterrupt:
+            place.stopped_well = stopping is None
+        except FATAL:
             raise
         except BaseException as error:
             self._failed(place, error, None)
@@ -315,36 +481,54 @@ class Lifecycles:
         elif not self._is_ending:
             self._stopped(place)
 
-    async def _stop_later(self, place: _Place, stopping: Awaitable[None]) -> None:
+    async def _stop_later(self, place: Place, stopping: Awaitable[None]) -> None:
         try:
             await stopping
+            place.stopped_well = True
         finally:
             if not self._is_ending:
                 self._stopped(place)
 
-    def _stopped(self, place: _Place) -> None:
+    def _stopped(self, place: Place, reason: TerminationReason = TerminationReason.STOPPED, detail: str = "") -> None:
+        if place.stopped_well:
+            self.take_snapshot(place.slot)
+        given_up = place.recovery is not None and place.recovery.gives_up
+        if (given_up or self._is_coming_down(place)) and not place.stop_asked:
+            self._come_down(place, TerminationReason.TAKEN_DOWN, "")
+            return
         self._move(place, ActorState.STOPPED)
+        self._tell_watchers(place, reason, detail, comes_back=False)
         self._remove(place)
 
-    async def _let_sleep(self, place: _Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
+    async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
         """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""
         loop = asyncio.get_running_loop()
-        while not self._core.is_simulated and place.is_busy and loop.time() < deadline:
+        while not self._core.is_simulated and _is_busy(place) and loop.time() < deadline:
             await asyncio.sleep(_NAP_S)
             await settle(deadline)
 
-    async def _end_handler(self, place: _Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
+    async def _end_handler(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
-        worker = place.worker
-        if worker is None or not worker.is_busy or place.state is ActorState.FAILED:
+        if not _is_busy(place) or place.state is ActorState.FAILED:
             return True
         is_asleep = self._sleepers.has(place.slot)
         # What waits behind it is thrown away, and counted.
         self._core.set_paused(place.slot, True)  # noqa: FBT003
-        worker.end_handler()
+        self._cancel_handler(place)
         await settle(deadline)
-        if is_asleep and not worker.is_busy:
+        if is_asleep and not _is_busy(place):
             return True
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
-        self._end_as_failed(place)
+        self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
         return False
+
+    def _cancel_handler(self, place: Place) -> None:
+        event = self._core.current(place.slot)
+        if event is not None:
+            self._core.note_dead(place.slot, "CANCELLED", event)
+        if place.worker is not None:
+            place.worker.end_handler()
+
+
+def _is_busy(place: Place) -> bool:
+    return place.worker is not None and place.worker.is_busy

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import signal
 import threading
 import time
@@ -16,22 +17,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from libra.core.blocking import Blocking
 from libra.core.clock import Sleepers
+from libra.core.dead_letters import DeadLetters
 from libra.core.engine import LiveEngine, SimulatedEngine
 from libra.core.events import Priority
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
-from libra.core.supervision import RestartPolicy
-from libra_core import NodeCore
+from libra.core.supervision import RestartPolicy, RestartStrategy
+from libra_core import NodeCore, PanicException
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from pathlib import Path
 
     from libra.core.actor import Actor, ActorState
     from libra.core.engine import Engine
     from libra.core.mail import Ask
 
 __all__ = ["Node", "NodeOptions", "Outcome"]
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE, _DEADLINE = 0.6, 0.75
 """Of a drain's time: when handlers that have not ended are cancelled, and when they must have; then the guard acts."""
@@ -53,10 +59,15 @@ class NodeOptions:
         duration_s: The run ends after so many seconds of its clock; None for the end of its inputs.
         drain_timeout_s: How long a stopping node may take.
         spin: A live node never sleeps.
-        restarts: How often a failing actor is started again.
+        restarts: How often a failing actor is started again, where it has no policy of its own; native threads too.
         signals: Take over SIGINT and SIGTERM while running; only possible in the main thread.
         lane_capacity: Events that a lane of an actor's mailbox holds before its type's policy applies; a simulated run
             has no limit.
+        publish_limit: Events a second of its clock that an actor may publish, and at once; 0 for no limit.
+        slow_handler_s: A handler that holds the loop for so long is named in a warning; 0 for never.
+        heartbeat_s: A native thread that is silent for so long ends the process; 0 for never.
+        max_rss_bytes: The node drains and ends when the process has more memory in use; 0 for no limit.
+        state_dir: Where actors' snapshots outlive the process; None for nowhere.
     """
 
     name: str = "libra"
@@ -69,6 +80,11 @@ class NodeOptions:
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     signals: bool = True
     lane_capacity: int = 65_536
+    publish_limit: int = 100_000
+    slow_handler_s: float = 0.1
+    heartbeat_s: float = 10.0
+    max_rss_bytes: int = 0
+    state_dir: Path | None = None
 
 
 @dataclass(slots=True)
@@ -76,7 +92,7 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        why: ``ended`` (inputs or time are over) or ``stop`` (a signal, or `Node.stop`).
+        why: ``ended`` (inputs or time are over), ``stop`` (a signal, or `Node.stop`) or ``memory`` (over its limit).
         duration_s: Seconds by the wall clock, from the first input to the end of the drain.
         errors: What hooks raised, counted.
         failed: Actors that were given up.
@@ -106,11 +122,20 @@ class Node:
             self._sleepers,
             options.restarts,
             options.seed,
+            options.state_dir,
             on_given_up=self._actor_given_up,
             on_change=self._changed,
+            on_fatal=self._fatal_error,
         )
+        self.core.set_publish_limit(options.publish_limit)
+        self.dead_letters = DeadLetters(self.core)
+        """What could not be delivered, or was not handled to its end."""
+        self.blocking = Blocking()
+        """Handlers that held the loop for too long."""
+        self._fatal: BaseException | None = None
         self._stop_asked = False
         self._time_is_over = False
+        self._memory_is_over = False
         self._has_run = False
         self._is_simulating = False
         self.endless = False
@@ -121,16 +146,55 @@ class Node:
 
     # Building --------------------------------------------------------------------------------------------------------
 
-    def add_actor(self, name: str, factory: Callable[[], Actor], *, decisive: bool = False) -> ActorRef:
+    def add_group(
+        self,
+        name: str,
+        *,
+        strategy: RestartStrategy = RestartStrategy.ONE_FOR_ONE,
+        policy: RestartPolicy | None = None,
+        whole: RestartPolicy | None = None,
+        parent: str | None = None,
+    ) -> None:
+        """Add a supervision group: actors that stand and fall together. See `libra.core.supervision`.
+
+        Args:
+            name: Its name.
+            strategy: Whom a failing member takes along.
+            policy: How often its members may fail, all together, before the group has failed.
+            whole: How often the group may be started anew as a whole before it is given up.
+            parent: The group that it stands in; the node itself where left out.
+
+        Raises:
+            ValueError: When there is a group of that name.
+            KeyError: When there is no group ``parent``.
+        """
+        self._actors.add_group(name, strategy, policy, whole, parent)
+
+    def add_actor(
+        self,
+        name: str,
+        factory: Callable[[], Actor],
+        *,
+        decisive: bool = False,
+        group: str | None = None,
+        policy: RestartPolicy | None = None,
+    ) -> ActorRef:
         """Add an actor, to be made by ``factory`` at the start and again after each failure.
 
-        A ``decisive`` one decides whether a command (a signal, a request) is taken: it is refused where such a
-        subscriber has no room. Any other only misses it.
+        Args:
+            name: Its name.
+            factory: Makes an instance.
+            decisive: It decides whether a command (a signal, a request) is taken: that is refused where such a
+                subscriber has no room. Any other only misses it.
+            group: The supervision group that it stands in, behind those that were added before.
+            policy: How often it is started again; by default the node's, and in a group only the group's counts.
 
         Raises:
             ValueError: When there is an actor of that name.
+            KeyError: When there is no such group.
         """
-        return ActorRef(name, self._actors.add(name, factory, decisive=decisive), self)
+        slot = self._actors.add(name, factory, decisive=decisive, group=group, policy=policy)
+        return ActorRef(name, slot, self)
 
     def ref(self, name: str) -> ActorRef:
         """The address of an actor. KeyError when there is none of that name."""
@@ -149,6 +213,11 @@ class Node:
     def failed(self) -> list[str]:
         """Actors that were given up so far."""
         return self._actors.failed
+
+    @property
+    def snapshot_errors(self) -> int:
+        """Snapshots that could not be taken, restored, read or written so far, counted."""
+        return self._actors.snapshots.errors
 
     def actor_states(self) -> dict[str, ActorState]:
         """Where each actor stands, by name."""
@@ -194,7 +263,17 @@ class Node:
         self._has_run = True
         options = self.options
         in_main_thread = threading.current_thread() is threading.main_thread()
-        self.core.install_guard(options.drain_timeout_s, options.signals and in_main_thread)
+        self.blocking = Blocking()
+        self.core.install_guard(
+            options.drain_timeout_s,
+            options.signals and in_main_thread,
+            look=self.blocking.look,
+            slow_handler_s=options.slow_handler_s,
+            heartbeat_s=options.heartbeat_s,
+            max_rss_bytes=options.max_rss_bytes,
+        )
+        policy = options.restarts
+        self.core.set_native_restarts(policy.max_restarts, policy.period_s, policy.backoff_s, policy.max_backoff_s)
         progress = None
         started = time.perf_counter()
         try:
@@ -210,8 +289,15 @@ class Node:
                 progress = asyncio.create_task(self._tell_progress(on_progress, progress_interval_s))
             try:
                 self._outcome.why = await self._engine.run()
+            except PanicException as error:
+                self._fatal = error
+                raise
             finally:
-                await self._drain()
+                # After a panic nobody knows what is half done: nothing more is handled, and what was written is kept.
+                if isinstance(self._fatal, PanicException):
+                    self.core.flush_logs()
+                else:
+                    await self._drain()
         finally:
             self._outcome.duration_s = time.perf_counter() - started
             self._outcome.errors, self._outcome.failed = self._actors.errors, self._actors.failed
@@ -221,6 +307,8 @@ class Node:
             await self._close()
         if self._time_is_over:
             self._outcome.why = "ended"
+        elif self._memory_is_over:
+            self._outcome.why = "memory"
         if self.core.stop_signal() is not None and in_main_thread:
             atexit.register(_end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
@@ -256,9 +344,22 @@ class Node:
         self._sleepers.wake(timers)
 
     def should_stop(self) -> bool:
-        """True when a signal or `stop` asked for the end."""
-        self._actors.stop_those_that_asked()
-        return self._stop_asked or self.core.stop_signal() is not None
+        """True when a signal, `stop` or a limit asked for the end."""
+        if self._fatal is not None:
+            raise self._fatal
+        # In the middle of an instant of simulated time it would depend on how fast the machine is.
+        if not self.core.is_mid_drain:
+            self._actors.tend()
+        self.dead_letters.log_news(time.monotonic_ns())
+        return self._stop_asked or self.core.stop_signal() is not None or self._has_too_much_memory()
+
+    def _has_too_much_memory(self) -> bool:
+        used = self.core.too_much_memory() if self.options.max_rss_bytes else None
+        if used is not None and not self._memory_is_over:
+            self._memory_is_over = True
+            limit = self.options.max_rss_bytes
+            _log.error("the node ends: %d MB of memory are in use, and %d MB are allowed", used >> 20, limit >> 20)
+        return used is not None
 
     def inputs_ended(self) -> bool:
         """True when nothing will come in any more."""
@@ -309,6 +410,18 @@ class Node:
         """An actor asks to be stopped, when the event that it handles is done."""
         self._actors.request_stop(slot)
 
+    def watch(self, watcher: int, watched: int) -> None:
+        """An actor wants to learn of each end of another one."""
+        self._actors.watch(watcher, watched)
+
+    def unwatch(self, watcher: int, watched: int) -> bool:
+        """It does not want to any more; False when it did not."""
+        return self._actors.unwatch(watcher, watched)
+
+    def take_snapshot(self, slot: int) -> None:
+        """Take a snapshot of an actor, between two of its events."""
+        self._actors.take_snapshot(slot)
+
     # Beginning and end -----------------------------------------------------------------------------------------------
 
     def _make_engine(self) -> Engine:
@@ -316,6 +429,8 @@ class Node:
         if not options.simulated:
             if options.duration_s is not None:
                 self._alarm = asyncio.get_running_loop().call_later(options.duration_s, self._end_of_time)
+                # The alarm rings in the loop, which somebody may hold for ever.
+                self.core.end_run_in(options.duration_s)
             return LiveEngine(self, spin=options.spin)
         until_ns = None
         if options.duration_s is not None:
@@ -342,7 +457,9 @@ class Node:
         drained &= await self._actors.stop_all(settle, now + self.options.drain_timeout_s * _DEADLINE)
         self._outcome.drained = drained
         self.core.extend_drain(_FLUSH_S)
+        self._actors.snapshots.save()
         self._flush()
+        self.dead_letters.log_news(time.monotonic_ns(), at_once=True)
         # Whoever still clings to the loop has what is left of the drain's time.
         left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
         self.core.extend_drain(max(left_s, _LEAST_S))
@@ -363,6 +480,12 @@ class Node:
         if self._is_simulating:
             self.core.leave_simulation()
         self.core.release()
+
+    def _fatal_error(self, error: BaseException) -> None:
+        """An actor's task met what no supervisor deals with: the engine ends the run."""
+        self._fatal = error
+        self.core.interrupt()
+        self._changed()
 
     def _changed(self) -> None:
         if self._engine is not None:

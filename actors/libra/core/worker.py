@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+from libra.core.faults import FATAL
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -27,6 +29,7 @@ class Worker:
         slot: The actor's place.
         on_failure: Called with (slot, exception) when an awaited handler raised.
         on_idle: Called when the actor is the node's own loop's again.
+        on_fatal: Called with what is no actor's failure and has to end the run.
     """
 
     def __init__(
@@ -35,14 +38,17 @@ class Worker:
         slot: int,
         on_failure: Callable[[int, BaseException], None],
         on_idle: Callable[[], None],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._core = core
         self._slot = slot
         self._on_failure = on_failure
         self._on_idle = on_idle
+        self._on_fatal = on_fatal
         self._task: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[Awaitable[object]] | None = None
         self._current: Awaitable[object] | None = None
+        self._has_begun = False
         self._ending_handler = False
         self._closing = False
 
@@ -64,8 +70,10 @@ class Worker:
 
     def end_handler(self) -> None:
         """Cancel the handler that is suspended; its actor goes on. The handler gets its turn to clean up."""
-        if self._task is not None and self._current is not None:
-            self._ending_handler = True
+        if self._task is None or self._current is None:
+            return
+        self._ending_handler = True
+        if self._has_begun:
             self._task.cancel()
 
     async def close(self) -> None:
@@ -79,6 +87,13 @@ class Worker:
             self._current.close()
 
     async def _run(self, first: Awaitable[object]) -> None:
+        try:
+            await self._work(first)
+        except FATAL as error:
+            self._on_fatal(error)
+            raise
+
+    async def _work(self, first: Awaitable[object]) -> None:
         awaitable: Awaitable[object] | None = first
         while True:
             budget = _RESUME_EVENTS
@@ -95,10 +110,18 @@ class Worker:
 
     async def _await(self, awaitable: Awaitable[object]) -> None:
         """Await one handler. Whatever it raises is its actor's failure, but for a cancellation that was asked for."""
+        if self._ending_handler:
+            # It was cancelled before its first step: a task that has not come here yet must not be.
+            self._ending_handler = False
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            self._core.drop_flight(self._slot)
+            return
+        self._has_begun = True
         try:
             await self._core.steps(self._slot, awaitable)
             return
-        except (KeyboardInterrupt, GeneratorExit):
+        except (*FATAL, GeneratorExit):
             raise
         except asyncio.CancelledError as error:
             if self._closing:
@@ -112,5 +135,5 @@ class Worker:
         except BaseException as error:
             self._on_failure(self._slot, error)
         finally:
-            self._ending_handler = False
+            self._ending_handler = self._has_begun = False
         self._core.drop_flight(self._slot)

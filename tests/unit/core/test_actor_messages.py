@@ -147,7 +147,7 @@ def test_a_question_that_waits_through_a_restart_is_answered_by_the_next_instanc
         def on_message(self, message):
             return f"second life {message}"
 
-    policy = RestartPolicy(backoff_s=0.5)
+    policy = RestartPolicy(backoff_s=0.5, jitter=0)
     log = []
     set_up = stage(restarts=policy)
     set_up.quotes(0, 100)

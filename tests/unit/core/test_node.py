@@ -350,7 +350,10 @@ def test_events_that_wait_are_handled_before_the_node_stops(stage):
     assert outcome.drained
 
 
-def test_actors_that_tell_each_other_for_ever_can_be_stopped(stage):
+@pytest.mark.parametrize(("limit", "drained"), [(0, False), (1_000, True)])
+def test_actors_that_tell_each_other_for_ever_can_be_stopped(stage, limit, drained):
+    """Without a limit they go on through the drain; with one they have come to an end before."""
+
     class Pong(Actor):
         def on_start(self):
             if self.name == "a":
@@ -359,13 +362,13 @@ def test_actors_that_tell_each_other_for_ever_can_be_stopped(stage):
         def on_message(self, message):
             self.actor("b" if self.name == "a" else "a").tell(message + 1)
 
-    set_up = stage()
+    set_up = stage(publish_limit=limit)
     set_up.quotes(0, 1)
     set_up.add("b", Pong)
     set_up.add("a", Pong)
     threading.Timer(0.1, set_up.node.stop).start()
     outcome = set_up.run()
-    assert (outcome.why, outcome.drained) == ("stop", False)
+    assert (outcome.why if limit == 0 else "stop", outcome.drained) == ("stop", drained)
 
 
 def test_a_live_node_without_inputs_ends_when_nothing_is_left_to_do(stage):

@@ -20,7 +20,7 @@ def seconds(actor):
 
 
 def test_the_wait_doubles_up_to_its_limit_and_the_period_forgets():
-    restarts = Restarts(RestartPolicy(max_restarts=4, period_s=60, backoff_s=1, max_backoff_s=5))
+    restarts = Restarts(RestartPolicy(max_restarts=4, period_s=60, backoff_s=1, max_backoff_s=5, jitter=0))
     assert [restarts.next_wait_s(0) for _ in range(5)] == [1, 2, 4, 5, None]
     assert restarts.next_wait_s(60 * NS) is None
     assert restarts.next_wait_s(60 * NS + 1) == 1
@@ -82,7 +82,9 @@ def failing(stage, hook, *, times=10**9, policy=None, quotes=range(60), error=Va
         def on_stop(self):
             log.append("stop")
 
-    set_up = stage(restarts=policy or RestartPolicy(max_restarts=3, period_s=60, backoff_s=1.5, max_backoff_s=10))
+    set_up = stage(
+        restarts=policy or RestartPolicy(max_restarts=3, period_s=60, backoff_s=1.5, max_backoff_s=10, jitter=0)
+    )
     set_up.quotes(*quotes)
     set_up.add("shaky", Shaky)
     witness = []
@@ -126,7 +128,7 @@ def test_an_actor_that_keeps_failing_is_given_up_and_the_run_goes_on(stage, hook
 
 
 def test_failures_that_are_far_apart_never_end_an_actor(stage):
-    policy = RestartPolicy(max_restarts=1, period_s=5, backoff_s=0.5)
+    policy = RestartPolicy(max_restarts=1, period_s=5, backoff_s=0.5, jitter=0)
     _log, outcome, _node = failing(stage, "on_quote", policy=policy, quotes=range(0, 60, 6))
     assert outcome.errors == 10
     assert outcome.failed == []
@@ -177,7 +179,7 @@ def test_a_factory_that_raises_is_a_failure_to_start(stage):
             raise RuntimeError("not yet")
         return Actor()
 
-    set_up = stage(restarts=RestartPolicy(max_restarts=5, backoff_s=0.1))
+    set_up = stage(restarts=RestartPolicy(max_restarts=5, backoff_s=0.1, jitter=0))
     set_up.quotes(*range(10))
     set_up.add("late", factory)
     outcome = set_up.run()
@@ -222,7 +224,7 @@ def test_the_life_cycle_of_a_failing_actor_is_published(stage):
         def on_quote(self, quote):
             raise ValueError("no")
 
-    set_up = stage(restarts=RestartPolicy(max_restarts=1, backoff_s=0.5))
+    set_up = stage(restarts=RestartPolicy(max_restarts=1, backoff_s=0.5, jitter=0))
     set_up.quotes(0, 1, 2, 3)
     set_up.add("watcher", Watcher)
     set_up.add("shaky", Shaky)
@@ -263,7 +265,7 @@ def test_timers_and_tasks_of_an_instance_end_with_it(stage):
         def on_timer(self, name):
             log.append(name)
 
-    set_up = stage(restarts=RestartPolicy(backoff_s=0.5))
+    set_up = stage(restarts=RestartPolicy(backoff_s=0.5, jitter=0))
     set_up.quotes(0, *range(1, 8))
     set_up.add("shaky", Shaky)
     outcome = set_up.run()
@@ -319,7 +321,7 @@ def test_a_failure_of_an_async_start_is_tried_again(stage):
         def on_quote(self, quote):
             tries.append("quote")
 
-    set_up = stage(restarts=RestartPolicy(backoff_s=1))
+    set_up = stage(restarts=RestartPolicy(backoff_s=1, jitter=0))
     set_up.quotes(*range(12))
     set_up.add("slow", Slow)
     outcome = set_up.run()

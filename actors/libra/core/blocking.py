@@ -1,0 +1,66 @@
+"""Handlers that hold the loop for too long: named in a warning, with the line where they stand, and counted.
+
+Nothing of this runs in the loop. A native thread sees that a handler is still running and asks here, from a thread of
+its own that waits for the interpreter (``libra-py``, module ``node/witness``).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["Blocking"]
+
+_log = logging.getLogger(__name__)
+_QUIET_S = 5.0
+
+
+class Blocking:
+    """Reports what blocks the loop of the thread that made it.
+
+    Attributes:
+        counts: How often each actor has blocked the loop.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._thread_id = threading.get_ident()
+        self._quiet_until: dict[str, float] = {}
+
+    def look(self, actor: str | None, held_s: float, still: bool) -> str | None:  # noqa: FBT001 - called natively
+        """Report an actor whose handler has held the loop for so long, or (for None) say where the loop stands.
+
+        Args:
+            actor: Whose handler it is.
+            held_s: For how long it has held the loop at least.
+            still: It still does.
+        """
+        if actor is None:
+            return self._line()
+        self.counts[actor] += 1
+        now = time.monotonic()
+        if now < self._quiet_until.get(actor, now):
+            return None
+        self._quiet_until[actor] = now + _QUIET_S
+        line = self._line() if still else None
+        where = f"at {line}" if line else "in native code that held the interpreter, or it has just ended"
+        _log.warning(
+            "actor %s has blocked the loop for %d ms, %s (%d so far)", actor, held_s * 1e3, where, self.counts[actor]
+        )
+        return None
+
+    def _line(self) -> str | None:
+        frame = sys._current_frames().get(self._thread_id)
+        return None if frame is None else _describe(frame)
+
+
+def _describe(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"

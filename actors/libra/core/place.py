@@ -1,0 +1,72 @@
+"""An actor's place in its node: what outlives its instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from libra.core.actor import ActorState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libra.core.actor import Actor
+    from libra.core.worker import Worker
+
+__all__ = ["Place", "Recovery"]
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """Where an actor stands.
+
+    Attributes:
+        name: Its name.
+        slot: Its place in the node's native side.
+        factory: Makes an instance.
+        actor: The running instance, or the last one that stopped; None after a failure.
+        state: Where it stands in its life cycle.
+        worker: The task that awaits its handlers, once it has had an async one.
+        stop_asked: It asked to be stopped.
+        stopped_well: Its ``on_stop`` has ended as it should.
+        recovery: It is on its way down, or waits to be started again.
+        cancelled: Its handler was cancelled, to take it down.
+    """
+
+    name: str
+    slot: int
+    factory: Callable[[], Actor]
+    actor: Actor | None = None
+    state: ActorState = ActorState.CREATED
+    worker: Worker | None = None
+    stop_asked: bool = False
+    stopped_well: bool = False
+    recovery: Recovery | None = None
+    cancelled: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """True when no instance will follow."""
+        return self.state in (ActorState.STOPPED, ActorState.FAILED)
+
+    @property
+    def is_down(self) -> bool:
+        """True when no instance is there now."""
+        return self.state is ActorState.DEGRADED or self.is_over
+
+
+@dataclass(slots=True, eq=False)
+class Recovery:
+    """Actors that one failure concerns: they are taken down in reverse order, then started in order, or given up.
+
+    Attributes:
+        places: In the order of their start.
+        gives_up: They are not started again.
+        is_due: The wait is over.
+        is_down: All of them are down.
+    """
+
+    places: list[Place] = field(default_factory=list)
+    gives_up: bool = False
+    is_due: bool = False
+    is_down: bool = False

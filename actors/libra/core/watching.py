@@ -1,0 +1,70 @@
+"""Who watches whom: a watcher learns of the end of each instance of an actor, in order with its other messages.
+
+As Erlang's monitors, with one difference: an address stays valid over restarts, so a watch does too, until the actor
+ends for good. A watch is the watching instance's: the next one begins without.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from libra.core import codec
+
+__all__ = ["Terminated", "TerminationReason", "Watches"]
+
+
+class TerminationReason(StrEnum):
+    """Why an instance of an actor ended."""
+
+    STOPPED = "stopped"
+    """In order: it asked to be stopped, or its node ends."""
+    FAILED = "failed"
+    """A hook raised."""
+    TAKEN_DOWN = "taken_down"
+    """Another one of its group failed."""
+    GONE = "gone"
+    """It had ended before it was watched."""
+
+
+@codec.register(tag="libra.terminated")
+class Terminated(msgspec.Struct, frozen=True):
+    """An instance of a watched actor has ended. Nothing in it is of one process only.
+
+    Attributes:
+        name: The actor's name.
+        reason: Why.
+        detail: What was raised, as text; empty where nothing was.
+        comes_back: A fresh instance follows; False is the end of the watch.
+    """
+
+    name: str
+    reason: TerminationReason
+    detail: str = ""
+    comes_back: bool = False
+
+
+class Watches:
+    """The watches of a node, by slots."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[int, dict[int, None]] = {}
+
+    def add(self, watcher: int, watched: int) -> None:
+        """``watcher`` learns of each end of ``watched`` from now on."""
+        self._watchers.setdefault(watched, {})[watcher] = None
+
+    def remove(self, watcher: int, watched: int) -> bool:
+        """It does not any more; False when it did not."""
+        return self._watchers.get(watched, {}).pop(watcher, 0) is None
+
+    def forget(self, watcher: int) -> None:
+        """An instance that watched has ended."""
+        for watchers in self._watchers.values():
+            watchers.pop(watcher, None)
+
+    def of(self, watched: int, *, for_good: bool) -> list[int]:
+        """Who watches an actor that has just ended, in the order of watching."""
+        watchers = self._watchers.pop(watched, {}) if for_good else self._watchers.get(watched, {})
+        return list(watchers)
