@@ -3,6 +3,7 @@
 //! - [`gil`] — state that the GIL guards; [`names`] — Python's strings as interned names;
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
+//! - [`volatility`] — an indicator that sizing uses too;
 //! - [`handlers`] — subscriptions and the loop that calls Python handlers;
 //! - [`bus`] — the bare message bus; [`drain`] — its dispatch;
 //! - [`node`] — a node's router, actors, timers and runs;
@@ -25,6 +26,7 @@ mod names;
 mod node;
 mod payload;
 mod trading;
+mod volatility;
 
 use pyo3::prelude::*;
 
@@ -34,6 +36,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     event::register(module)?;
     market_data::register(module)?;
     trading::register(module)?;
+    volatility::register(module)?;
     bus::register(module)?;
     node::register(module)?;
     gateways::register(module)?;
