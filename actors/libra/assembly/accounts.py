@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from libra.config import Settings
-    from libra.config.accounts import AccountGroupSettings, RiskSettings
+    from libra.config.accounts import (
+        AccountGroupSettings,
+        FixedSizingSettings,
+        SymbolRiskSettings,
+        VolatilitySizingSettings,
+    )
     from libra.core.node import Node
     from libra.model import Instrument
     from libra_core import AccountGroup, NodeCore
 
 __all__ = ["add_account_actors", "add_paper_venue", "open_account"]
 
+_log = logging.getLogger(__name__)
+
 _MS = 1_000_000
+_S = 1_000_000_000
 _STALE_AFTER_NS = 10_000_000_000
+
+_NO_LIMITS = {"per_symbol", "volume_window_s"}
+"""What stands among the limits of a profile and is none."""
 
 
 def add_paper_venue(
@@ -58,27 +70,24 @@ def open_account(
         StorageError: For a log that cannot be had.
     """
     risk = group.risk
-    entries = settings.instruments_of(group.name)
+    ids = [entry.id for entry in settings.instruments_of(group.name)]
+    # The top-level [risk] may name instruments of other accounts.
+    own_limits = [(name, own) for key, own in risk.per_symbol.items() if (name := _id_of(settings, key)) in ids]
     try:
-        return core.open_account(
+        account = core.open_account(
             group.name,
-            [instruments[entry.id] for entry in entries],
+            [instruments[name] for name in ids],
             [strategy.name for strategy in settings.strategies_of(group.name)],
             balances=list(group.balances.items()),
-            sizing=(group.sizing.kind, group.sizing.value),
+            sizing=_sizing(group.sizing),
             sizing_overrides=[(_id_of(settings, key), value) for key, value in group.sizing.per_symbol.items()],
             allow_short=group.allow_short,
-            limits=_limits(risk),
-            limit_overrides=[
-                (_id_of(settings, key), {**_no_limits(), "max_position": own.max_position})
-                for key, own in risk.per_symbol.items()
+            limits=[
+                *_limits(risk),
+                *((f"instruments.{name}.{key}", value) for name, own in own_limits for key, value in _limits(own)),
             ],
-            max_open_orders=risk.max_open_orders,
-            price_collar_bps=_bps(risk.price_collar_pct),
-            max_daily_loss=risk.max_daily_loss,
-            max_drawdown_bps=_bps(risk.max_drawdown_pct),
-            max_orders_per_second=risk.max_orders_per_second,
-            max_quote_age_ns=None if risk.max_quote_age_ms is None else risk.max_quote_age_ms * _MS,
+            volume_window_ns=risk.volume_window_s * _S,
+            volatility=_volatility(group.sizing),
             validity_window_ns=group.validity_window_ms * _MS,
             log_path=_log_path(group),
             sync_every_record=group.log.sync == "every_record",
@@ -87,6 +96,9 @@ def open_account(
         raise ConfigError(f"account {group.name}: {error}") from error
     except OSError as error:
         raise StorageError(f"account {group.name}: the order gate's log cannot be used: {error}") from error
+    for limit, profile, log in account.recovered["limits"]:
+        _log.warning("account %s: %s is %s by its log, not %s as in the profile", group.name, limit, log, profile)
+    return account
 
 
 def add_account_actors(node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> None:
@@ -152,21 +164,26 @@ def _log_path(group: AccountGroupSettings) -> Path | None:
     return path
 
 
-def _limits(risk: RiskSettings) -> dict[str, Decimal | None]:
+def _limits(limits: SymbolRiskSettings) -> list[tuple[str, Decimal | int]]:
+    """Every limit that is set, by its name in the profile."""
+    settings = [(name, getattr(limits, name)) for name in type(limits).model_fields if name not in _NO_LIMITS]
+    return [(name, value) for name, value in settings if value is not None]
+
+
+def _sizing(sizing: FixedSizingSettings | VolatilitySizingSettings) -> tuple[str, Decimal]:
+    return sizing.kind, sizing.target_pct if sizing.kind == "volatility_target" else sizing.value
+
+
+def _volatility(sizing: FixedSizingSettings | VolatilitySizingSettings) -> dict[str, Any] | None:
+    if sizing.kind != "volatility_target":
+        return None
     return {
-        **_no_limits(),
-        "max_position_notional": risk.max_position_notional,
-        "max_order_size": risk.max_order_size,
-        "max_order_notional": risk.max_order_notional,
+        "interval_ns": round(sizing.interval_s * _S),
+        "decay": sizing.decay,
+        "warmup": sizing.warmup,
+        "min_notional": sizing.min_notional,
+        "max_notional": sizing.max_notional,
     }
-
-
-def _no_limits() -> dict[str, Decimal | None]:
-    return dict.fromkeys(("max_position", "max_position_notional", "max_order_size", "max_order_notional"))
-
-
-def _bps(percent: Decimal | None) -> int | None:
-    return None if percent is None else max(1, int(percent * 100))
 
 
 def _id_of(settings: Settings, key: str) -> str:

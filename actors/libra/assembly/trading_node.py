@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,14 @@ from libra.core.node import Node, NodeOptions
 from libra.core.supervision import RestartPolicy
 from libra.errors import ConfigError, ControlError
 from libra.gateways.market import MarketActor
+from libra.risk import change_limits
 
 if TYPE_CHECKING:
     from libra.config import Settings
     from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
     from libra.config.strategies import StrategySettings
     from libra.core.actor import Actor
+    from libra.risk import LimitsChange
     from libra_core import AccountGroup
 
 __all__ = ["RunResult", "TradingNode", "build"]
@@ -135,6 +137,29 @@ class TradingNode(Node):
             fills=summary.fill_rows(self),
             equity=summary.equity_rows(self),
         )
+
+    def change_limits(
+        self, account: str, changes: Mapping[str, object], *, confirmed: bool = False, who: str
+    ) -> LimitsChange:
+        """Change limits of an account that trades: see `libra.risk.change_limits`.
+
+        Args:
+            account: Name of the account group.
+            changes: Limits by their names in a profile; None for no limit.
+            confirmed: True to let limits become looser.
+            who: Who asks for it; it stands in the gate's log.
+
+        Raises:
+            ConfigError: For an account that is not there or not open, and for changes that are not taken.
+            StorageError: When the change cannot be written down; then it does not hold.
+        """
+        opened = self.accounts.get(account)
+        if opened is None:
+            raise ConfigError(f"no open account {account!r}; there is {', '.join(self.accounts) or 'none'}")
+        changed = change_limits(opened, changes, confirmed=confirmed, who=who)
+        for change in changed.changes:
+            _log.warning("account %s: %s from %s to %s, by %s", account, change.key, change.old, change.new, who)
+        return changed
 
     # Building --------------------------------------------------------------------------------------------------------
 

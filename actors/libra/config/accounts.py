@@ -3,50 +3,100 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from libra.config.base import Amount, ClassPath, Currency, Identifier, Percent, PositiveAmount, Real, Section, Whole
+from libra.config.base import (
+    Amount,
+    ClassPath,
+    Currency,
+    Identifier,
+    Percent,
+    PositiveAmount,
+    Real,
+    Section,
+    Whole,
+    limited,
+)
 
 InstrumentKey = str
 """A symbol, or `SYMBOL@VENUE` where two venues list it."""
 
 
+Share = Annotated[Amount, Field(gt=0), AfterValidator(partial(limited, decimals=2))]
+"""A share in percent that may be above 100, in whole basis points."""
+
+Factor = Annotated[Amount, Field(gt=0), AfterValidator(partial(limited, decimals=4))]
+"""A multiple of something: 2.5 is two and a half times."""
+
+BoundedShare = Annotated[Percent, AfterValidator(partial(limited, decimals=2))]
+"""A share in percent up to all of it, in whole basis points."""
+
+Within = Annotated[Whole, Field(ge=1, le=100_000)]
+"""A number of orders or messages within a time."""
+
+
 class SymbolRiskSettings(Section):
-    """`[risk.per_symbol."BTC/USDT:USDT"]`: limits of one instrument."""
+    """`[risk.per_symbol."BTC/USDT:USDT"]`: limits of one instrument, in place of the account's.
+
+    What they mean is in docs/risk.md.
+    """
 
     max_position: PositiveAmount | None = Field(
         default=None, description="Largest position either way, in size units of the base."
     )
+    max_position_notional: PositiveAmount | None = Field(default=None, description="Largest position value.")
+    max_order_size: PositiveAmount | None = Field(default=None, description="Largest size of one order, in base units.")
+    max_order_notional: PositiveAmount | None = Field(default=None, description="Largest value of one order.")
+    max_orders_per_instrument: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None, description="Orders of the instrument that may work at a time."
+    )
+    max_participation_pct: BoundedShare | None = Field(
+        default=None, description="Largest share of the volume traded within volume_window_s, %."
+    )
+    max_concentration_pct: Share | None = Field(
+        default=None, description="Largest exposure to the instrument as a share of the equity, %."
+    )
 
 
-class RiskSettings(Section):
+class RiskSettings(SymbolRiskSettings):
     """`[risk]` and `risk` of an account group. A limit that is not set is not enforced.
 
     `max_position_notional` and `max_order_notional` have to be set for every account group, here or in `[risk]`.
     """
 
-    max_position_notional: PositiveAmount | None = Field(
-        default=None, description="Largest position value of one instrument."
+    max_gross_exposure: PositiveAmount | None = Field(
+        default=None, description="Largest exposure to all instruments of a settle currency, long and short alike."
     )
-    max_order_notional: PositiveAmount | None = Field(default=None, description="Largest value of one order.")
-    max_order_size: PositiveAmount | None = Field(default=None, description="Largest size of one order, in base units.")
+    max_net_exposure: PositiveAmount | None = Field(
+        default=None, description="The same with shorts set off against longs, either way."
+    )
+    max_leverage: Factor | None = Field(
+        default=None, description="Gross exposure as a multiple of the equity, at most."
+    )
+    volume_window_s: Annotated[Whole, Field(ge=1, le=86_400)] = Field(
+        default=60, description="How far back trades count as volume, seconds."
+    )
     max_open_orders: Annotated[Whole, Field(ge=1)] | None = Field(
         default=100, description="Orders that may work at a time."
     )
     max_daily_loss: PositiveAmount | None = Field(
         default=None, description="Loss since midnight UTC at which trading stops."
     )
-    max_drawdown_pct: Percent | None = Field(
+    max_drawdown_pct: BoundedShare | None = Field(
         default=None, description="Fall from the highest equity at which trading stops, %."
     )
-    max_orders_per_second: Annotated[Whole, Field(ge=1)] | None = Field(
-        default=50, description="Orders sent in any one second."
+    max_orders_per_second: Within | None = Field(default=50, description="Orders sent in any one second.")
+    max_orders_per_minute: Within | None = Field(default=None, description="Orders sent in any one minute.")
+    max_messages_per_second: Within | None = Field(
+        default=None, description="Orders and cancels in any one second; cancels count, and are never refused."
     )
-    price_collar_pct: Percent | None = Field(
+    max_strategy_messages_per_second: Within | None = Field(default=None, description="The same of a single strategy.")
+    price_collar_pct: BoundedShare | None = Field(
         default=Decimal(5),
-        description="How far a limit price may lie from the market, %; farther is taken for a mistake.",
+        description="How far an order's price may lie from the middle of the market, %; farther is a mistake.",
     )
     max_quote_age_ms: Annotated[Whole, Field(ge=1)] | None = Field(
         default=5_000, description="A market whose last quote is older is stale, and no order leaves, milliseconds."
@@ -104,8 +154,8 @@ class AccountLogSettings(Section):
     resume: bool = Field(default=False, description="Carry on from what the file holds; otherwise it has to be empty.")
 
 
-class SizingSettings(Section):
-    """`sizing` of an account group: how large an order a signal becomes."""
+class FixedSizingSettings(Section):
+    """A size, a value or a share of the equity."""
 
     kind: Literal["fixed_notional", "fixed_size", "percent_equity"] = Field(
         description='"fixed_notional" (value in the quote currency), "fixed_size" (base units) or "percent_equity" (%).'
@@ -114,6 +164,33 @@ class SizingSettings(Section):
     per_symbol: dict[InstrumentKey, PositiveAmount] = Field(
         default_factory=dict, description="Another value for single instruments, by symbol (or SYMBOL@VENUE)."
     )
+
+
+class VolatilitySizingSettings(Section):
+    """A position whose volatility is a share of the equity; the formula is in docs/risk.md."""
+
+    kind: Literal["volatility_target"] = Field(description='"volatility_target": as much as moves the equity so far.')
+    target_pct: Share = Field(description="Annualised volatility of the position as a share of the equity, %.")
+    interval_s: Annotated[Real, Field(ge=0.001, le=86_400)] = Field(
+        default=60.0, description="Length of the intervals that returns are taken of, seconds."
+    )
+    decay: Annotated[Real, Field(gt=0, lt=1)] = Field(
+        default=0.94, description="Weight of the estimate before, as in RiskMetrics."
+    )
+    warmup: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
+        default=30, description="Returns before there is an estimate; signals before are not sized."
+    )
+    min_notional: Annotated[Amount, Field(ge=0)] = Field(
+        default=Decimal(0), description="A position worth less is not asked for."
+    )
+    max_notional: PositiveAmount | None = Field(default=None, description="A position is worth no more.")
+    per_symbol: dict[InstrumentKey, Share] = Field(
+        default_factory=dict, description="Another target for single instruments, by symbol (or SYMBOL@VENUE)."
+    )
+
+
+SizingSettings = Annotated[FixedSizingSettings | VolatilitySizingSettings, Field(discriminator="kind")]
+"""How large an order a signal becomes, told apart by `kind`."""
 
 
 class AccountGroupSettings(Section):

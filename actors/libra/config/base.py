@@ -46,14 +46,15 @@ def decimals_of(value: Decimal) -> int:
 
 
 def _money(value: object) -> Decimal:
-    return _limited(_exact(value), MONEY_DECIMALS)
+    return limited(_exact(value), MONEY_DECIMALS)
 
 
 def _rate(value: object) -> Decimal:
-    return _limited(_exact(value), RATE_DECIMALS)
+    return limited(_exact(value), RATE_DECIMALS)
 
 
-def _limited(number: Decimal, decimals: int) -> Decimal:
+def limited(number: Decimal, decimals: int) -> Decimal:
+    """A number that has no more decimals than given; otherwise a ValueError."""
     if decimals_of(number) > decimals:
         raise ValueError(f"has more than {decimals} decimals")
     return number

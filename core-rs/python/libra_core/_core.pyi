@@ -23,6 +23,7 @@ __all__ = [
     "Sma",
     "BookDelta",
     "OrderSide",
+    "RiskCode",
     "OrderType",
     "TimeInForce",
     "OrderStatus",
@@ -46,6 +47,7 @@ __all__ = [
     "Steps",
     "DeadLetter",
     "PanicException",
+    "EwmaVolatility",
     "MarketStream",
     "PaperCore",
 ]
@@ -84,6 +86,7 @@ class EventType(IntEnum):
     DRAWDOWN_WARNING = 49
     CIRCUIT_BREAKER = 50
     TRADING_RESUMED = 51
+    RISK_LIMITS_CHANGED = 52
     SIGNAL = 64
     MESSAGE = 65
     TIMER = 66
@@ -351,6 +354,54 @@ class Sma:
 class OrderSide(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
+
+class RiskCode(StrEnum):
+    KILL_SWITCH = "KILL_SWITCH"
+    INCIDENT = "INCIDENT"
+    LOG_FAILED = "LOG_FAILED"
+    STOPPING = "STOPPING"
+    RECONCILING = "RECONCILING"
+    EXPIRED = "EXPIRED"
+    WRONG_ACCOUNT = "WRONG_ACCOUNT"
+    DUPLICATE_REQUEST = "DUPLICATE_REQUEST"
+    APPROVAL_INVALID = "APPROVAL_INVALID"
+    LIMITS_CHANGED = "LIMITS_CHANGED"
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    NOT_TRADABLE = "NOT_TRADABLE"
+    INVALID_ORDER = "INVALID_ORDER"
+    MIN_SIZE = "MIN_SIZE"
+    LOT_SIZE = "LOT_SIZE"
+    TICK_SIZE = "TICK_SIZE"
+    ORDER_SIZE_LIMIT = "ORDER_SIZE_LIMIT"
+    NO_MARKET = "NO_MARKET"
+    STALE_MARKET = "STALE_MARKET"
+    PRICE_COLLAR = "PRICE_COLLAR"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
+    ORDER_NOTIONAL_LIMIT = "ORDER_NOTIONAL_LIMIT"
+    DAILY_LOSS = "DAILY_LOSS"
+    DRAWDOWN = "DRAWDOWN"
+    OPEN_ORDERS_LIMIT = "OPEN_ORDERS_LIMIT"
+    INSTRUMENT_ORDERS_LIMIT = "INSTRUMENT_ORDERS_LIMIT"
+    POSITION_LIMIT = "POSITION_LIMIT"
+    POSITION_NOTIONAL_LIMIT = "POSITION_NOTIONAL_LIMIT"
+    GROSS_EXPOSURE_LIMIT = "GROSS_EXPOSURE_LIMIT"
+    NET_EXPOSURE_LIMIT = "NET_EXPOSURE_LIMIT"
+    LEVERAGE_LIMIT = "LEVERAGE_LIMIT"
+    CONCENTRATION_LIMIT = "CONCENTRATION_LIMIT"
+    NO_VOLUME = "NO_VOLUME"
+    PARTICIPATION_LIMIT = "PARTICIPATION_LIMIT"
+    SPOT_INVENTORY = "SPOT_INVENTORY"
+    INSUFFICIENT_BALANCE = "INSUFFICIENT_BALANCE"
+    ORDER_RATE = "ORDER_RATE"
+    MESSAGE_RATE = "MESSAGE_RATE"
+    STRATEGY_MESSAGE_RATE = "STRATEGY_MESSAGE_RATE"
+    QUEUE_FULL = "QUEUE_FULL"
+    OVERFLOW = "OVERFLOW"
+    CANCELLED_EARLY = "CANCELLED_EARLY"
+    STRATEGY_STOPPED = "STRATEGY_STOPPED"
+    NOT_FOUND = "NOT_FOUND"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    ORDER_FINAL = "ORDER_FINAL"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"
@@ -883,14 +934,9 @@ class NodeCore:
         sizing: tuple[str, _Number],
         sizing_overrides: Sequence[tuple[str, _Number]],
         allow_short: bool,
-        limits: Mapping[str, Any],
-        limit_overrides: Sequence[tuple[str, Mapping[str, Any]]],
-        max_open_orders: int | None = None,
-        price_collar_bps: int | None = None,
-        max_daily_loss: _Number | None = None,
-        max_drawdown_bps: int | None = None,
-        max_orders_per_second: int | None = None,
-        max_quote_age_ns: int | None = None,
+        limits: Sequence[tuple[str, _Number]],
+        volume_window_ns: int | None = None,
+        volatility: Mapping[str, Any] | None = None,
         log_path: str | PathLike[str] | None = None,
         sync_every_record: bool = False,
         validity_window_ns: int | None = None,
@@ -939,6 +985,13 @@ class AccountGroup:
     def kill(self, reason: str) -> list[str]: ...
     def explain_kill(self, reason: str) -> None: ...
     def resume(self, reason: str) -> None: ...
+    def change_limits(
+        self, terms: Sequence[tuple[str, str | None]], who: str, confirmed: bool
+    ) -> tuple[int, int, list[tuple[str, str | None, str | None]]] | None: ...
+    def limits(self) -> list[tuple[str, str]]: ...
+    @property
+    def limits_version(self) -> int: ...
+    def volatility(self, instrument: str) -> float | None: ...
     def cancel_all(self, strategy: str | None = None) -> list[str]: ...
     def stop_new_orders(self, reason: str) -> None: ...
     def vanish(self, strategy: str, policy: str) -> list[str]: ...
@@ -984,7 +1037,17 @@ class Steps:
     def throw(self, *error: Any) -> Any: ...
     def close(self) -> Any: ...
 
-# gateways.rs
+# volatility.rs
+
+@final
+class EwmaVolatility:
+    def __new__(cls, interval_s: float, *, decay: float = 0.94, warmup: int = 30) -> Self: ...
+    def update(self, ts_ns: int, mid: float) -> float | None: ...
+    @property
+    def value(self) -> float | None:
+        ...
+
+        # gateways.rs
 
 @final
 class MarketStream:

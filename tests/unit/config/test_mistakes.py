@@ -27,7 +27,7 @@ def test_five_mistakes_are_reported_together_with_their_lines(write):
     assert len(found) == 5
     assert found[0] == 'p.toml:3: node.sede: is not a known key; did you mean "seed"?'
     assert found[1].startswith("p.toml:18: instruments.0.tick_size: 0.25 has more than 1 decimals")
-    assert found[2].startswith("p.toml:32: account_groups.paper.sizing.kind: has to be ")
+    assert found[2].startswith("p.toml:32: account_groups.paper.sizing.kind: has the unknown kind ")
     assert '"fixed_notionl"' in found[2]
     assert found[3] == 'p.toml:37: strategies.sma.account: there is no account group "papper": did you mean "paper"?'
     assert found[4].startswith(

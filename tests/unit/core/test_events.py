@@ -43,7 +43,13 @@ def test_event_types_and_their_lanes():
     assert set(EVENT_PRIORITY_MAP) == set(EventType)
     for event_type, lane in EVENT_PRIORITY_MAP.items():
         name = event_type.name
-        if name in {"RISK_LIMIT_BREACH", "DRAWDOWN_WARNING", "CIRCUIT_BREAKER", "TRADING_RESUMED"}:
+        if name in {
+            "RISK_LIMIT_BREACH",
+            "DRAWDOWN_WARNING",
+            "CIRCUIT_BREAKER",
+            "TRADING_RESUMED",
+            "RISK_LIMITS_CHANGED",
+        }:
             assert lane is Priority.RISK
         elif name.startswith(("ORDER_", "POSITION_", "CANCEL_", "BALANCE_", "VENUE_")) and name != "ORDER_BOOK":
             assert lane is Priority.ORDERS

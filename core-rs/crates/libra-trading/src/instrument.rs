@@ -117,15 +117,24 @@ impl Instrument {
 
     /// Price times size times contract size of a linear or spot instrument, exact; `None` when it does not fit or the
     /// instrument is inverse.
+    #[inline]
     pub fn notional(&self, price: i64, size: i64) -> Option<Money> {
         if self.kind == ContractKind::Inverse {
             return None;
         }
-        let sum = self.price_decimals + self.size_decimals + self.contract_decimals;
-        i128::from(price)
-            .checked_mul(i128::from(size))?
-            .checked_mul(i128::from(self.contract_size))?
-            .checked_mul(pow10(MONEY_DECIMALS.checked_sub(sum)?))
+        let sum = self.price_decimals.checked_add(self.size_decimals)?.checked_add(self.contract_decimals)?;
+        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow.
+        let product = i128::from(price) * i128::from(size);
+        let scale = i128::from(self.contract_size) * pow10(MONEY_DECIMALS.checked_sub(sum)?);
+        match (i64::try_from(product), i64::try_from(scale)) {
+            (Ok(product), Ok(scale)) => Some(i128::from(product) * i128::from(scale)),
+            _ => product.checked_mul(scale),
+        }
+    }
+
+    /// What sizes are counted in: the base currency, or contracts where one is not one of the base.
+    pub fn size_unit(&self) -> &'static str {
+        if self.contract_size == 1 && self.contract_decimals == 0 { self.base.as_str() } else { "contracts" }
     }
 
     /// The fee on `notional` at `rate`, rounded once to the venue's fee decimals, half away from zero.

@@ -137,6 +137,8 @@ event_types! {
     CircuitBreaker = 50, "CIRCUIT_BREAKER", Risk, Never;
     /// The kill switch was taken back.
     TradingResumed = 51, "TRADING_RESUMED", Risk, Never;
+    /// An operator changed an account's limits.
+    RiskLimitsChanged = 52, "RISK_LIMITS_CHANGED", Risk, Never;
 
     /// A strategy's opinion.
     Signal = 64, "SIGNAL", Signals, Refuse;

@@ -83,7 +83,7 @@ impl NodeCore {
             .ok_or_else(|| PyValueError::new_err(format!("no reason of a dead letter: {reason:?}")))?;
         let mut state = self.state.borrow(py);
         let name = slot_of(&mut state.slots, slot)?.name;
-        state.note_letter(reason, name, Some(&event.event));
+        state.note_letter(reason, name, Some(event.event()));
         self.wake(&state);
         Ok(())
     }

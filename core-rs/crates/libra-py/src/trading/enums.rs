@@ -1,6 +1,7 @@
 //! Python `StrEnum`s of the native enums of orders, signals and instruments.
 
 use libra_trading::order::{OrderSide, OrderStatus, TimeInForce};
+use libra_trading::risk::RiskCode;
 use libra_trading::signal::SignalType;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -82,4 +83,13 @@ pub fn status_name(status: OrderStatus) -> &'static str {
     const NAMES: [&str; 8] =
         ["NEW", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "EXPIRED", "REJECTED"];
     NAMES[status as usize]
+}
+
+/// `RiskCode`, made from the native table, so that there is one list of them.
+pub fn register_codes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let pairs = PyList::new(py, RiskCode::TABLE.iter().map(|(_, name, _)| (*name, *name)))?;
+    let options = PyDict::new(py);
+    options.set_item("module", "libra_core")?;
+    module.add("RiskCode", py.import("enum")?.getattr("StrEnum")?.call(("RiskCode", pairs), Some(&options))?)
 }

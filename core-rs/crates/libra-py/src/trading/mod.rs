@@ -83,6 +83,7 @@ pub fn to_python(py: Python<'_>, event: &Event) -> Option<PyResult<Py<PyAny>>> {
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     enums::register(module)?;
+    enums::register_codes(module)?;
     module.add_class::<PyInstrument>()?;
     module.add_class::<PySignal>()?;
     module.add_class::<PyFill>()?;

@@ -21,10 +21,15 @@ impl Desk {
     pub fn on_market(&mut self, router: &mut Router, event: &Event) {
         self.heed_alarm(router, event.ts_ns);
         self.link.on_market(event);
-        if let Payload::Quote(quote) = &event.payload
-            && let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns)
-        {
-            self.publish_all(router, event.ts_ns, vec![GateEvent::Breach(breach)]);
+        match &event.payload {
+            Payload::Quote(quote) => {
+                self.portfolio.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns);
+                if let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns) {
+                    self.publish_all(router, event.ts_ns, vec![GateEvent::Breach(breach)]);
+                }
+            }
+            Payload::Trade(trade) => self.gate.on_trade(event.instrument, trade.size, event.ts_ns),
+            _ => {}
         }
         self.note_equity_at_times(event.ts_ns);
         self.advance(router, event.ts_ns);
@@ -80,6 +85,7 @@ impl Desk {
             equity: self.gate.account().equity(instrument.settle).unwrap_or(0),
             account_position: self.gate.account().position(signal.instrument).map_or(0, |position| position.size),
             ts_origin_ns: market.ts_ns,
+            limits: self.gate.limits().of(instrument),
         };
         let decision = self.portfolio.on_signal(now_ns, signal, &context);
         for cancel in decision.cancels {
@@ -91,7 +97,7 @@ impl Desk {
             let payload = Payload::shared(request);
             if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
                 self.portfolio.on_refused(request_id);
-                *self.tally.rejections.entry("QUEUE_FULL".into()).or_default() += 1;
+                *self.tally.rejections.entry(RiskCode::QueueFull.as_str().into()).or_default() += 1;
             }
         }
     }
@@ -348,6 +354,9 @@ impl Desk {
                     self.notice(router, now_ns, event_type, incident.code.as_str(), detail);
                 }
                 GateEvent::Latched { reason } => self.notice(router, now_ns, event_type, "KILL_SWITCH", reason),
+                GateEvent::Limits(changed) => {
+                    self.notice(router, now_ns, event_type, "LIMITS_CHANGED", changed.to_string())
+                }
                 GateEvent::Resumed => self.notice(router, now_ns, event_type, "RESUMED", String::new()),
             }
         }

@@ -12,8 +12,8 @@
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above;
-//! - [`control`] — the kill switch, cancelling, draining;
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
+//! - [`control`] — the kill switch, cancelling, draining; [`limits`] — their change;
 //! - [`books`] — what it has to tell: equity over time, latency, counts.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -21,6 +21,7 @@
 mod books;
 mod control;
 mod flow;
+mod limits;
 pub mod payload;
 mod vanish;
 mod venue;

@@ -55,6 +55,7 @@ fn config(link: Link, log: LogConfig, limits: RiskLimits) -> DeskConfig {
         sizing: Sizing::fixed_notional("5000").unwrap(),
         overrides: Vec::new(),
         allow_short: true,
+        volatility: None,
     };
     DeskConfig { gate, portfolio, strategies: vec![Name::intern(STRATEGY)], link }
 }

@@ -210,7 +210,7 @@ impl Desk {
             return Err("the account as a whole holds nothing that way: another strategy's position is against it");
         }
         let Some(definition) = self.gate.account().instrument(instrument) else { return Err("unknown instrument") };
-        let own = self.gate.limits().of(instrument);
+        let own = self.gate.limits().of(definition);
         let most = own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size);
         let size = net.abs().min(held).min(i128::from(most));
         let size = i64::try_from(size).map_err(|_| "the size does not fit")?;

@@ -49,10 +49,10 @@ impl Gate {
                     epoch: self.state.epoch,
                     deadline_ns,
                 };
-                if self.state.reserve(instrument, request.side, request.size, checked.held).is_none() {
+                if self.state.reserve(instrument, request.side, request.size, checked.held, 1).is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }
-                self.rate.record(now_ns);
+                self.rates.record_order(now_ns, request.strategy);
                 let slot = Slot { approval: approval.clone(), request: request.clone(), checked, instrument };
                 self.approvals.insert(slot);
                 self.stats.approved += 1;
@@ -119,16 +119,16 @@ impl Gate {
             free_base: balances[base].available().unwrap_or(0),
             free_quote: balances[quote].available().unwrap_or(0),
             open_orders: self.state.open.len() + self.approvals.len(),
+            instrument_orders: desk.orders,
+            volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
+            portfolio: self.state.portfolio(slot),
         };
-        let checked = check(now_ns, request, instrument, desk.market, exposure, &self.limits, &desk.limits)?;
+        let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
         if let Some(breach) = self.state.breaches.first() {
             return Err(breach.rejection());
         }
         // Last, so that a request that is refused anyhow uses up nothing.
-        if let Some(limit) = self.rate.exceeded(now_ns) {
-            let value = format!("{} a second", limit + 1);
-            return Err(Rejection::limit(RiskCode::OrderRate, format!("{limit} a second"), value));
-        }
+        self.rates.check(now_ns, request.strategy)?;
         Ok((slot, checked))
     }
 
@@ -176,7 +176,7 @@ impl Gate {
         }
         if approval.limits_version != self.limits_version {
             let (old, new) = (approval.limits_version, self.limits_version);
-            return Some(Rejection::new(RiskCode::LimitsChanged, format!("approved under {old}, now {new}")));
+            return Some(Rejection::limit(RiskCode::LimitsChanged, format!("version {new}"), format!("version {old}")));
         }
         if now_ns > approval.deadline_ns {
             return Some(expired(approval.deadline_ns, now_ns));
@@ -239,7 +239,7 @@ impl Gate {
     fn unreserve(&mut self, slot: &Slot) {
         let (side, size, held) = (slot.request.side, slot.request.size, slot.checked.held);
         // Takes back exactly what was added, so it fits.
-        let _fits = self.state.reserve(slot.instrument, side, -size, -held);
+        let _fits = self.state.reserve(slot.instrument, side, -size, -held, -1);
         debug_assert!(_fits.is_some());
     }
 
@@ -278,7 +278,7 @@ fn other_content(id: ClientOrderId) -> Rejection {
 
 #[cold]
 fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
-    Rejection::limit(RiskCode::Expired, deadline_ns.to_string(), now_ns.to_string())
+    Rejection::limit(RiskCode::Expired, format!("{deadline_ns} ns"), format!("{now_ns} ns"))
 }
 
 #[cold]

@@ -8,6 +8,8 @@ use crate::account::{Balance, Position, PositionChange};
 use crate::order::{ClientOrderId, Order};
 use crate::risk::Breach;
 
+use super::limits::LimitsChanged;
+
 /// Something to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GateEvent {
@@ -40,6 +42,8 @@ pub enum GateEvent {
     },
     /// The kill latch was taken back.
     Resumed,
+    /// Limits were changed.
+    Limits(LimitsChanged),
 }
 
 impl GateEvent {
@@ -54,6 +58,7 @@ impl GateEvent {
             GateEvent::Incident(_) => EventType::RiskLimitBreach,
             GateEvent::Latched { .. } => EventType::CircuitBreaker,
             GateEvent::Resumed => EventType::TradingResumed,
+            GateEvent::Limits(_) => EventType::RiskLimitsChanged,
         }
     }
 }

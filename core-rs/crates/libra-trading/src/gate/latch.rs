@@ -193,7 +193,7 @@ impl Gate {
     /// Measures one currency's equity against its peak and its day. An equity that does not fit counts as no reading;
     /// booking refuses such a sum before.
     #[inline]
-    fn watch(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
+    pub(super) fn watch(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
         if self.limits.max_daily_loss.is_none() && self.limits.max_drawdown_bps.is_none() {
             let balance = self.state.account.balance_mut(index);
             balance.peak = balance.peak.max(balance.equity()?);

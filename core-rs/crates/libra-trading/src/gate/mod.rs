@@ -15,6 +15,7 @@
 //! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
+//! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `latch` — kill switch, loss limits, everything that stops new orders;
 //! - this file — opening, and what may be asked.
 //!
@@ -24,8 +25,10 @@ mod approval;
 mod approve;
 mod codec;
 mod event;
+mod exposure;
 mod ids;
 mod latch;
+mod limits;
 pub mod log;
 pub mod record;
 mod refusals;
@@ -44,14 +47,15 @@ use thiserror::Error;
 pub use approval::Approval;
 pub use event::{GateEvent, Incident, IncidentCode};
 pub use ids::client_order_id;
+pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use venue::CancelIntent;
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
 use crate::order::{ClientOrderId, Fill, Order, OrderStatus};
-use crate::risk::rate::RateWindow;
-use crate::risk::{Breach, LimitsError, Market, RiskLimits};
+use crate::risk::rate::Rates;
+use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
 use approval::Approvals;
 use log::Log;
 use record::Record;
@@ -150,6 +154,8 @@ pub struct Recovered {
     pub cancelling: Vec<ClientOrderId>,
     /// True when the kill latch is set.
     pub killed: bool,
+    /// Limits that the log holds stricter than the profile: what the profile says, and what holds.
+    pub limits: Vec<LimitChange>,
     /// What consumers have not confirmed, by record: to be published again.
     pub unconfirmed: Vec<(u64, GateEvent)>,
 }
@@ -205,7 +211,7 @@ pub struct Gate {
     approvals: Approvals,
     /// Refused because their approvals lapsed, and not handed out yet.
     lapsed: Vec<Arc<Order>>,
-    rate: RateWindow,
+    rates: Rates,
     log: Log,
     log_failed: bool,
     stopping: Option<String>,
@@ -252,7 +258,7 @@ impl Gate {
         let mut gate = Gate {
             account: config.account,
             account_hash: config.account.hash(),
-            rate: RateWindow::new(config.limits.max_orders_per_second),
+            rates: Rates::new(&config.limits),
             limits: config.limits,
             limits_version: 1,
             approval_ttl_ns: config.approval_ttl_ns,
@@ -275,9 +281,9 @@ impl Gate {
             gate.commit(Record::Opening(config.opening))?;
         }
         for instrument in config.instruments {
-            gate.set_instrument(instrument)?;
+            gate.define(instrument)?;
         }
-        gate.apply_limits();
+        let limits = gate.recover_limits()?;
         gate.roll_day(now_ns)?;
 
         let (unanswered, open): (Vec<_>, Vec<_>) =
@@ -292,6 +298,7 @@ impl Gate {
             unanswered,
             open,
             killed: gate.is_killed(),
+            limits,
             unconfirmed: waiting.into(),
         };
         Ok((gate, recovered))
@@ -315,6 +322,12 @@ impl Gate {
 
     /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only.
     pub fn set_instrument(&mut self, instrument: Instrument) -> Result<(), GateError> {
+        self.define(instrument)?;
+        self.apply_limits();
+        Ok(())
+    }
+
+    fn define(&mut self, instrument: Instrument) -> Result<(), GateError> {
         instrument.validate()?;
         let id = instrument.id;
         if self.state.account.instrument(id) == Some(&instrument) {
@@ -324,39 +337,31 @@ impl Gate {
             return Err(GateError::Definition { instrument: id, error: BookingError::InUse });
         }
         self.commit(Record::Instrument(Box::new(instrument)))?;
-        self.apply_limits();
         Ok(())
-    }
-
-    /// Sets new limits: approvals given under the old ones cannot be spent any more.
-    pub fn set_limits(&mut self, limits: RiskLimits) -> Result<(), GateError> {
-        limits.validate()?;
-        if limits.max_orders_per_second != self.limits.max_orders_per_second {
-            self.rate = RateWindow::new(limits.max_orders_per_second);
-        }
-        self.limits = limits;
-        self.limits_version += 1;
-        self.apply_limits();
-        Ok(())
-    }
-
-    fn apply_limits(&mut self) {
-        for (slot, desk) in self.state.desks.iter_mut().enumerate() {
-            desk.limits = self.limits.of(self.state.account.instrument_at(slot).id);
-        }
-        let balances = self.state.account.balances();
-        self.logged_peaks.extend(balances[self.logged_peaks.len()..].iter().map(|balance| balance.peak));
     }
 
     /// Tells the best bid and offer of an instrument, received at `ts_ns`. Returns a loss limit that it passed, once.
     #[inline]
     pub fn on_quote(&mut self, instrument: Name, bid: i64, ask: i64, ts_ns: i64) -> Option<Breach> {
         let slot = self.state.account.slot(instrument)?;
-        self.state.desks[slot].market = Market { bid, ask, ts_ns };
+        let desk = &mut self.state.desks[slot];
+        desk.market = Market { bid, ask, ts_ns };
         if bid <= 0 || ask <= 0 || bid > ask {
             return None;
         }
+        desk.mark = Some((bid, ask));
+        self.state.revalue(slot);
         self.mark(slot, bid, ask, ts_ns)
+    }
+
+    /// Tells a trade of the market, received at `ts_ns`: the volume that a share is taken of.
+    #[inline]
+    pub fn on_trade(&mut self, instrument: Name, size: i64, ts_ns: i64) {
+        if let Some(slot) = self.state.account.slot(instrument)
+            && let Some(volume) = &mut self.state.desks[slot].volume
+        {
+            volume.on_trade(ts_ns, size);
+        }
     }
 
     /// Consumers hold everything up to the record `sequence` (see [`Gate::sequence`]): not to be published again.
@@ -391,11 +396,6 @@ impl Gate {
     /// The account's name.
     pub fn name(&self) -> Name {
         self.account
-    }
-
-    /// The limits in force.
-    pub fn limits(&self) -> &RiskLimits {
-        &self.limits
     }
 
     /// Positions, balances, P&L.

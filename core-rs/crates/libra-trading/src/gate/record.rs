@@ -10,9 +10,10 @@ use crate::instrument::{ContractKind, Instrument, Money};
 use crate::order::{
     ClientOrderId, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome, VenueReport,
 };
-use crate::risk::{Breach, Rejection, RiskCode};
+use crate::risk::{Breach, LimitChange, Rejection, RiskCode};
 
 use super::codec::{Reader, Writer};
+use super::limits::LimitsChanged;
 
 /// One currency's line of a [`Record::Watermark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,8 @@ pub enum Record {
         /// Who, what and why.
         text: String,
     },
+    /// Limits changed while the account traded.
+    Limits(LimitsChanged),
 }
 
 impl Record {
@@ -138,6 +141,7 @@ impl Record {
             Record::Breach(_) => 12,
             Record::Confirmed { .. } => 13,
             Record::Note { .. } => 20,
+            Record::Limits(_) => 14,
         }
     }
 
@@ -205,6 +209,7 @@ impl Record {
                 w.i64(*now_ns);
                 w.text(text);
             }
+            Record::Limits(changed) => encode_limits(changed, w),
         }
     }
 
@@ -251,10 +256,38 @@ impl Record {
             }),
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
+            14 => Record::Limits(decode_limits(r)?),
             _ => return None,
         };
         r.is_done().then_some(record)
     }
+}
+
+fn encode_limits(changed: &LimitsChanged, w: &mut Writer) {
+    w.i64(changed.now_ns);
+    w.text(&changed.who);
+    w.u8(u8::from(changed.confirmed));
+    w.u64(changed.version);
+    w.u32(changed.changes.len() as u32);
+    for change in &changed.changes {
+        w.text(&change.key);
+        // No limit is an empty text, which is no value.
+        w.text(change.old.as_deref().unwrap_or_default());
+        w.text(change.new.as_deref().unwrap_or_default());
+    }
+}
+
+fn decode_limits(r: &mut Reader<'_>) -> Option<LimitsChanged> {
+    let (now_ns, who) = (r.i64()?, r.string()?);
+    let confirmed = match r.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let version = r.u64()?;
+    let value = |r: &mut Reader<'_>| r.string().map(|text| (!text.is_empty()).then_some(text));
+    let changes = (0..r.u32()?).map(|_| Some(LimitChange { key: r.string()?, old: value(r)?, new: value(r)? }));
+    Some(LimitsChanged { now_ns, who, confirmed, version, changes: changes.collect::<Option<_>>()? })
 }
 
 fn encode_request(request: &OrderRequest, w: &mut Writer) {

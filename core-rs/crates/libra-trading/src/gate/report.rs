@@ -225,6 +225,11 @@ impl State {
         }
         self.settle(index);
         self.rehold(index)?;
+        if let Some(slot) = self.entries[index].instrument
+            && let Some(volume) = &mut self.desks[slot].volume
+        {
+            volume.on_own(now_ns, size);
+        }
         self.fills.push(fill);
         events.push(GateEvent::Order(self.entries[index].order.clone()));
         for (change, position) in booked.changes {

@@ -1,7 +1,7 @@
 //! The account as its records make it. Nothing gets here but by [`State::apply`], in a running process as in a replay,
 //! so a restarted account cannot differ from the one that died.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libra_kernel::digest::Digest;
@@ -12,6 +12,8 @@ use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
+use crate::risk::exposure::{Sums, Worth};
+use crate::risk::volume::VolumeWindow;
 use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 
 use super::event::{GateEvent, Incident};
@@ -20,13 +22,36 @@ use super::record::Record;
 use super::refusals::{Refusal, Refusals};
 
 /// What the gate keeps of an instrument beside its position.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Desk {
     /// Not from the log: every process learns it anew.
     pub market: Market,
+    /// The last quote with two sides.
+    pub mark: Option<(i64, i64)>,
     pub limits: InstrumentLimits,
     pub open_buy: i64,
     pub open_sell: i64,
+    /// Orders and approvals that hold something.
+    pub orders: u32,
+    /// What stands in the sums over all instruments; `None` for what is not known.
+    pub worth: Option<Worth>,
+    /// Where a limit asks for it.
+    pub volume: Option<Box<VolumeWindow>>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Desk {
+            market: Market::default(),
+            mark: None,
+            limits: InstrumentLimits::default(),
+            open_buy: 0,
+            open_sell: 0,
+            orders: 0,
+            worth: Some(Worth::default()),
+            volume: None,
+        }
+    }
 }
 
 /// An order with what only the gate needs to know.
@@ -73,6 +98,13 @@ pub(super) struct State {
     pub incident: Option<Incident>,
     pub breaches: Vec<Breach>,
     pub confirmed: u64,
+    /// Of the last change of limits.
+    pub limits_version: u64,
+    /// The last word on each limit that was ever changed; `None` for no limit.
+    pub limit_words: BTreeMap<String, Option<String>>,
+    /// Not from the log: by settle currency, while a limit asks for it.
+    pub sums: Vec<Sums>,
+    pub tracks_exposures: bool,
 }
 
 impl State {
@@ -181,6 +213,16 @@ impl State {
             }
             Record::Confirmed { sequence } => self.confirmed = self.confirmed.max(*sequence),
             Record::Note { .. } => {}
+            Record::Limits(changed) => {
+                if changed.version <= self.limits_version {
+                    return Err("versions of limits out of order");
+                }
+                self.limits_version = changed.version;
+                for change in &changed.changes {
+                    self.limit_words.insert(change.key.clone(), change.new.clone());
+                }
+                events.push(GateEvent::Limits(changed.clone()));
+            }
         }
         Ok(())
     }
@@ -275,13 +317,14 @@ impl State {
         let instrument = self.account.instrument_at(slot);
         let held = hold(instrument, is_buy(side), entry.hold_price, remaining).ok_or("a reservation does not fit")?;
         let (more, more_held) = (remaining - entry.open_size, held - entry.held);
+        let orders = i32::from(remaining > 0) - i32::from(entry.open_size > 0);
         (entry.open_size, entry.held) = (remaining, held);
-        self.reserve(slot, side, more, more_held).ok_or("a reservation does not fit")
+        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")
     }
 
-    /// Adds to what orders and approvals of an instrument hold; takes away when negative.
+    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative.
     #[inline]
-    pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money) -> Option<()> {
+    pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
         *open = open.checked_add(size)?;
@@ -290,6 +333,8 @@ impl State {
             let balance = self.account.balance_mut(if is_buy(side) { quote } else { base });
             balance.reserved = balance.reserved.checked_add(held)?;
         }
+        desk.orders = desk.orders.saturating_add_signed(orders);
+        self.revalue(slot);
         Some(())
     }
 
@@ -328,6 +373,11 @@ impl State {
         digest.u64(self.incident.as_ref().map_or(u64::MAX, |incident| incident.code as u64));
         for breach in &self.breaches {
             breach.digest(&mut digest);
+        }
+        digest.u64(self.limits_version);
+        for (key, value) in &self.limit_words {
+            digest.blob(key.as_bytes());
+            digest.blob(value.as_deref().unwrap_or("-").as_bytes());
         }
         digest.hex()
     }

@@ -60,6 +60,9 @@ impl Gate {
             self.commit(record).map_err(|error| log_failed(&error))?;
             self.stats.cancels += 1;
         }
+        // Also one that is asked for again: the venue hears it again.
+        let strategy = self.state.entry(id).map(|(_, entry)| entry.order.request.strategy);
+        self.rates.record_message(now_ns, strategy.unwrap_or(Name::NONE));
         Ok(intent)
     }
 

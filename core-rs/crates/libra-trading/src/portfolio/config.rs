@@ -3,10 +3,12 @@
 use libra_kernel::Name;
 
 use super::sizing::Sizing;
+use super::volatility::VolatilityConfig;
 use crate::instrument::{Instrument, Money};
+use crate::risk::InstrumentLimits;
 
 /// The configuration of a portfolio.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PortfolioConfig {
     /// The account group that it sizes for.
     pub account: Name,
@@ -16,6 +18,8 @@ pub struct PortfolioConfig {
     pub overrides: Vec<(Name, Sizing)>,
     /// Whether `SHORT` may sell what is not held; never on spot.
     pub allow_short: bool,
+    /// How volatility is estimated, where a rule sizes by it.
+    pub volatility: Option<VolatilityConfig>,
 }
 
 /// What a decision needs to know besides the signal.
@@ -31,4 +35,6 @@ pub struct SizingContext<'a> {
     pub account_position: i64,
     /// When the market event behind the signal was received; 0 where unknown.
     pub ts_origin_ns: i64,
+    /// The limits in force: a size that is worked out of volatility is cut to them.
+    pub limits: InstrumentLimits,
 }

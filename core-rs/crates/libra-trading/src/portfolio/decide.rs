@@ -22,6 +22,7 @@ use super::config::{PortfolioConfig, SizingContext};
 use super::ledger::Ledger;
 use super::request::{Decision, Leg, SkipReason, Skipped, limit_price, order_size, request_id};
 use super::sizing::Sizing;
+use super::volatility::Volatility;
 use crate::instrument::ContractKind;
 use crate::order::{CancelRequest, Fill, Order, OrderRequest, OrderSide, OrderType, TimeInForce};
 use crate::signal::{Signal, SignalType};
@@ -37,6 +38,7 @@ pub struct Portfolio {
     decided: HashMap<u128, Decision>,
     decided_order: VecDeque<u128>,
     skipped: [u64; SkipReason::ALL.len()],
+    volatilities: HashMap<Name, Volatility>,
 }
 
 impl Portfolio {
@@ -48,6 +50,7 @@ impl Portfolio {
             decided: HashMap::new(),
             decided_order: VecDeque::new(),
             skipped: [0; SkipReason::ALL.len()],
+            volatilities: HashMap::new(),
         }
     }
 
@@ -71,6 +74,23 @@ impl Portfolio {
             self.decided_order.pop_front().map(|oldest| self.decided.remove(&oldest));
         }
         self.count(decision)
+    }
+
+    /// Takes in a quote: what volatility is estimated by, where a rule sizes by it.
+    #[inline]
+    pub fn on_quote(&mut self, instrument: Name, bid: i64, ask: i64, ts_ns: i64) {
+        if let Some(config) = self.config.volatility
+            && 0 < bid
+            && bid <= ask
+        {
+            let estimate = self.volatilities.entry(instrument).or_insert_with(|| Volatility::new(config));
+            estimate.update(ts_ns, (i128::from(bid) + i128::from(ask)) as f64);
+        }
+    }
+
+    /// The annualised volatility of an instrument, where a rule sizes by it and it is known.
+    pub fn volatility(&self, instrument: Name) -> Option<f64> {
+        self.volatilities.get(&instrument)?.annualised()
     }
 
     /// Takes in an order event of the account.
@@ -134,7 +154,9 @@ impl Portfolio {
         };
         let price = if signal.price > 0 { signal.price } else { context.mark_price };
         let sized = if opens {
-            self.sizing_of(instrument.id).target(instrument, price, context.equity, signal.strength)
+            let sigma = self.volatility(instrument.id);
+            let rule = self.sizing_of(instrument.id);
+            rule.target(instrument, price, context.equity, signal.strength, sigma, &context.limits)
         } else {
             Ok(0)
         };

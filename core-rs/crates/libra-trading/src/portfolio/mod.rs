@@ -2,6 +2,7 @@
 //! signal wants it.
 //!
 //! - `sizing` — how large a position a signal means;
+//! - `volatility` — how much an instrument moves, for sizes that depend on it;
 //! - `ledger` — what each strategy holds and what is still on its way, from orders and fills;
 //! - `request` — what a decision is made of: request ids, the instrument's steps, reasons for no order;
 //! - `decide` — [`Portfolio`]: signals in, requests out.
@@ -17,8 +18,10 @@ mod request;
 mod sizing;
 #[cfg(test)]
 mod tests;
+mod volatility;
 
 pub use config::{PortfolioConfig, SizingContext};
 pub use decide::Portfolio;
 pub use request::{Decision, Leg, SkipReason, Skipped, request_id};
-pub use sizing::Sizing;
+pub use sizing::{Sizing, VolatilityTarget};
+pub use volatility::{Volatility, VolatilityConfig};

@@ -57,11 +57,13 @@ pub enum SkipReason {
     Overflow = 11,
     /// A spot sale of more than the account holds was cut, to nothing.
     NoInventory = 12,
+    /// Volatility is not known yet, or prices do not move.
+    NoVolatility = 13,
 }
 
 impl SkipReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [SkipReason; 13] = [
+    pub const ALL: [SkipReason; 14] = [
         SkipReason::Hold,
         SkipReason::Expired,
         SkipReason::AtTarget,
@@ -75,6 +77,7 @@ impl SkipReason {
         SkipReason::BadInstrument,
         SkipReason::Overflow,
         SkipReason::NoInventory,
+        SkipReason::NoVolatility,
     ];
 
     /// The code that users see.
@@ -93,6 +96,7 @@ impl SkipReason {
             SkipReason::BadInstrument => "BAD_INSTRUMENT",
             SkipReason::Overflow => "OVERFLOW",
             SkipReason::NoInventory => "NO_INVENTORY",
+            SkipReason::NoVolatility => "NO_VOLATILITY",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::instrument::tests::btc;
 use crate::instrument::{ContractKind, Instrument};
 use crate::order::*;
+use crate::risk::InstrumentLimits;
 use crate::signal::{Signal, SignalType};
 use SignalType::{CloseLong, CloseShort, Hold, Long, Short};
 
@@ -16,7 +17,13 @@ const MONEY: i128 = pow10(12);
 const MARK: i64 = 6_180_000;
 
 fn portfolio(sizing: Sizing) -> Portfolio {
-    Portfolio::new(PortfolioConfig { account: Name::intern("main"), sizing, overrides: vec![], allow_short: true })
+    Portfolio::new(PortfolioConfig {
+        account: Name::intern("main"),
+        sizing,
+        overrides: vec![],
+        allow_short: true,
+        volatility: None,
+    })
 }
 
 fn fixed(text: &str) -> Portfolio {
@@ -37,7 +44,14 @@ fn signal(id: u128, signal_type: SignalType) -> Signal {
 }
 
 fn context(instrument: &Instrument) -> SizingContext<'_> {
-    SizingContext { instrument, mark_price: MARK, equity: 10_000 * MONEY, account_position: 0, ts_origin_ns: 5 }
+    SizingContext {
+        instrument,
+        mark_price: MARK,
+        equity: 10_000 * MONEY,
+        account_position: 0,
+        ts_origin_ns: 5,
+        limits: InstrumentLimits::default(),
+    }
 }
 
 fn decide(portfolio: &mut Portfolio, signal: &Signal) -> Decision {
@@ -111,6 +125,7 @@ fn each_rule_sizes_down_to_the_lot() {
         account: Name::intern("main"),
         sizing: Sizing::PercentEquity(1),
         allow_short: true,
+        volatility: None,
     });
     assert_eq!(sizes(&decide(&mut own, &signal(1, Long))), [7]);
     let mut lots = btc();
@@ -255,6 +270,7 @@ fn spot_and_no_short_go_to_flat_and_spot_sells_what_the_account_holds() {
         sizing: Sizing::fixed_size("0.010").unwrap(),
         overrides: vec![],
         allow_short: false,
+        volatility: None,
     });
     let long = decide(&mut no_short, &signal(1, Long));
     execute(&mut no_short, &long);
@@ -427,4 +443,58 @@ proptest! {
         let want = if long { start.max(target) } else { start.min(-target) };
         prop_assert_eq!(position(&portfolio), i128::from(want));
     }
+}
+
+/// One sigma of 1 % a year, so that 20 % of the equity are 20 times the equity.
+fn by_volatility(rule: VolatilityTarget, quotes: &[(i64, i64)]) -> Portfolio {
+    let config = VolatilityConfig { interval: std::time::Duration::from_secs(1), decay: 0.94, warmup: 2 };
+    let mut portfolio = Portfolio::new(PortfolioConfig {
+        account: Name::intern("main"),
+        sizing: Sizing::VolatilityTarget(rule),
+        overrides: vec![],
+        allow_short: true,
+        volatility: Some(config),
+    });
+    for (seconds, mid) in quotes {
+        portfolio.on_quote(btc().id, *mid, *mid, seconds * 1_000_000_000);
+    }
+    portfolio
+}
+
+#[test]
+fn a_size_by_volatility() {
+    let rule = VolatilityTarget { target_bps: 2_000, min_notional: 0, max_notional: None };
+    let quotes = [(0, 6_000_000), (1, 6_006_000), (2, 6_000_000), (3, 6_000_000)];
+    let decide = |rule: VolatilityTarget, quotes: &[(i64, i64)], limits: InstrumentLimits| {
+        let instrument = btc();
+        let context = SizingContext { limits, ..context(&instrument) };
+        by_volatility(rule, quotes).on_signal(100, &signal(1, Long), &context)
+    };
+    let none = InstrumentLimits::default();
+    assert_eq!(reasons(&decide(rule, &quotes[..3], none)), [SkipReason::NoVolatility], "one return of two");
+    let still = [(0, 6_000_000), (1, 6_000_000), (2, 6_000_000), (3, 6_000_000)];
+    assert_eq!(reasons(&decide(rule, &still, none)), [SkipReason::NoVolatility], "prices do not move");
+
+    let r = (6_006_000f64 / 6_000_000.0).ln();
+    let sigma = (r * r * 31_557_600.0).sqrt();
+    let size = (10_000.0 * 0.2 / sigma / (MARK as f64 / 100.0) * 1_000.0).floor() as i64;
+    assert!(size > 1, "{size}");
+    assert_eq!(sizes(&decide(rule, &quotes, none)), [size]);
+    assert_eq!(sizes(&decide(rule, &quotes, InstrumentLimits { max_position: Some(size - 1), ..none })), [size - 1]);
+    assert_eq!(sizes(&decide(rule, &quotes, InstrumentLimits { max_order_size: Some(size - 1), ..none })), [size - 1]);
+    let worth = Some(btc().notional(MARK, size).unwrap() - 1);
+    assert_eq!(sizes(&decide(rule, &quotes, InstrumentLimits { max_order_notional: worth, ..none })), [size - 1]);
+    assert_eq!(sizes(&decide(rule, &quotes, InstrumentLimits { max_position_notional: worth, ..none })), [size - 1]);
+    assert_eq!(sizes(&decide(VolatilityTarget { max_notional: worth, ..rule }, &quotes, none)), [size - 1]);
+    let high = VolatilityTarget { min_notional: 1_000_000 * MONEY, ..rule };
+    assert_eq!(reasons(&decide(high, &quotes, none)), [SkipReason::BelowMinNotional]);
+    let calm = [
+        (0, 6_000_000_000_000_000),
+        (1, 6_000_000_000_000_002),
+        (2, 6_000_000_000_000_000),
+        (3, 6_000_000_000_000_000),
+    ];
+    let bold = VolatilityTarget { target_bps: u32::MAX, ..rule };
+    assert_eq!(reasons(&decide(bold, &calm, none)), [SkipReason::Overflow]);
+    assert_eq!(sizes(&decide(VolatilityTarget { max_notional: worth, ..bold }, &calm, none)), [size - 1]);
 }

@@ -3,11 +3,14 @@
 //! Exposure is the worst case: the position, and every order and approval on the order's side filled whole. The first
 //! rule that an order breaks names the refusal.
 
+use libra_kernel::fixed::format_units;
+
 use crate::account::{base_amount, is_buy};
 use crate::instrument::{ContractKind, Instrument, Money};
 use crate::order::{OrderRequest, OrderType, TimeInForce};
 
-use super::code::{Rejection, RiskCode};
+use super::code::{Rejection, RiskCode, with_unit};
+use super::exposure::{Portfolio, check_portfolio};
 use super::limits::{InstrumentLimits, RiskLimits};
 
 /// A quote's time may be ahead of the clock by so much, not more.
@@ -25,7 +28,7 @@ pub struct Market {
 }
 
 /// What the account could come to hold of an instrument.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Exposure {
     /// The position.
     pub position: i64,
@@ -39,6 +42,12 @@ pub struct Exposure {
     pub free_quote: Money,
     /// Orders of the account that are approved or not final.
     pub open_orders: usize,
+    /// Those of this instrument among them.
+    pub instrument_orders: u32,
+    /// What the market traded within the window, and what we did; `None` where no limit asks for it.
+    pub volume: Option<(i128, i128)>,
+    /// All instruments together; `None` where no limit asks for it.
+    pub portfolio: Option<Portfolio>,
 }
 
 /// What an approved order sets aside.
@@ -57,7 +66,7 @@ pub fn check(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: Exposure,
+    exposure: &Exposure,
     limits: &RiskLimits,
     own: &InstrumentLimits,
 ) -> Result<Checked, Rejection> {
@@ -65,6 +74,11 @@ pub fn check(
     check_market(now_ns, request, instrument, market, limits)?;
     check_worth(request, instrument, market, own)?;
     check_exposure(request, instrument, market, exposure, limits, own)?;
+    if let Some(portfolio) = &exposure.portfolio {
+        let position = (exposure.position, exposure.open_buy, exposure.open_sell);
+        check_portfolio(request, instrument, market, position, portfolio, limits, own)?;
+    }
+    check_volume(request, instrument, exposure, own)?;
     check_funds(request, instrument, market, exposure, limits)
 }
 
@@ -90,18 +104,31 @@ fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentL
         _ => {}
     }
     if request.size < instrument.min_size {
-        return Err(Rejection::units(RiskCode::MinSize, instrument.min_size.into(), size, decimals));
+        return Err(Rejection::units(
+            RiskCode::MinSize,
+            instrument.min_size.into(),
+            size,
+            decimals,
+            instrument.size_unit(),
+        ));
     }
     if request.size % instrument.lot_size != 0 {
-        return Err(Rejection::units(RiskCode::LotSize, instrument.lot_size.into(), size, decimals));
+        return Err(Rejection::units(
+            RiskCode::LotSize,
+            instrument.lot_size.into(),
+            size,
+            decimals,
+            instrument.size_unit(),
+        ));
     }
     let most = own.max_order_size.map_or(instrument.max_size, |limit| limit.min(instrument.max_size));
     if request.size > most {
-        return Err(Rejection::units(RiskCode::OrderSizeLimit, most.into(), size, decimals));
+        return Err(Rejection::units(RiskCode::OrderSizeLimit, most.into(), size, decimals, instrument.size_unit()));
     }
     if request.price % instrument.tick_size != 0 {
         let (tick, price) = (instrument.tick_size.into(), request.price.into());
-        return Err(Rejection::units(RiskCode::TickSize, tick, price, instrument.price_decimals));
+        let quote = instrument.quote.as_str();
+        return Err(Rejection::units(RiskCode::TickSize, tick, price, instrument.price_decimals, quote));
     }
     Ok(())
 }
@@ -120,16 +147,28 @@ fn check_market(
         let age = now_ns.saturating_sub(market.ts_ns);
         // A quote of the future tells nothing about its age: its source's clock, or ours, is wrong.
         if age > most || age < -CLOCK_SKEW_NS {
-            return Err(Rejection::units(RiskCode::StaleMarket, most.into(), age.into(), 9));
+            return Err(Rejection::limit(
+                RiskCode::StaleMarket,
+                with_unit(most.into(), 9, "s"),
+                with_unit(age.into(), 9, "s"),
+            ));
         }
     }
-    if let (Some(collar), OrderType::Limit) = (limits.price_collar_bps, request.order_type) {
+    if let Some(collar) = limits.price_collar_bps {
+        // A market order is held against the collar by the price that it would trade at: half of the spread.
+        let price =
+            if request.order_type == OrderType::Limit { request.price } else { reference_price(request, market) };
         // Against twice the middle, so that the middle of an odd spread is exact; i64 values leave room in i128.
         let middle = i128::from(market.bid) + i128::from(market.ask);
-        let distance = (2 * i128::from(request.price) - middle).abs();
+        let distance = (2 * i128::from(price) - middle).abs();
         if distance * 10_000 > i128::from(collar) * middle {
-            let bps = distance * 10_000 / middle;
-            return Err(Rejection::limit(RiskCode::PriceCollar, format!("{collar} bps"), format!("{bps} bps")));
+            // Rounded up, so that it is above its limit.
+            let value = (distance * 1_000_000 - 1) / middle + 1;
+            return Err(Rejection::limit(
+                RiskCode::PriceCollar,
+                with_unit(collar.into(), 2, "%"),
+                with_unit(value, 4, "%"),
+            ));
         }
     }
     Ok(())
@@ -161,10 +200,13 @@ fn check_worth(
     let least_price = if request.order_type == OrderType::Limit { request.price } else { reference };
     let least = instrument.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?;
     if least < instrument.min_notional {
-        return Err(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least));
+        let quote = instrument.quote.as_str();
+        return Err(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least, quote));
     }
     match own.max_order_notional {
-        Some(most) if notional > most => Err(Rejection::money(RiskCode::OrderNotionalLimit, most, notional)),
+        Some(most) if notional > most => {
+            Err(Rejection::money(RiskCode::OrderNotionalLimit, most, notional, instrument.quote.as_str()))
+        }
         _ => Ok(()),
     }
 }
@@ -173,15 +215,19 @@ fn check_exposure(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: Exposure,
+    exposure: &Exposure,
     limits: &RiskLimits,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
     if let Some(most) = limits.max_open_orders
         && exposure.open_orders >= most as usize
     {
-        let value = exposure.open_orders + 1;
-        return Err(Rejection::limit(RiskCode::OpenOrdersLimit, most.to_string(), value.to_string()));
+        return Err(orders(RiskCode::OpenOrdersLimit, most, exposure.open_orders + 1));
+    }
+    if let Some(most) = own.max_orders
+        && exposure.instrument_orders >= most
+    {
+        return Err(orders(RiskCode::InstrumentOrdersLimit, most, exposure.instrument_orders as usize + 1));
     }
     // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
     let worst = if is_buy(request.side) {
@@ -194,7 +240,13 @@ fn check_exposure(
         && worst > most
     {
         let decimals = instrument.size_decimals;
-        return Err(Rejection::units(RiskCode::PositionLimit, most.into(), worst.into(), decimals));
+        return Err(Rejection::units(
+            RiskCode::PositionLimit,
+            most.into(),
+            worst.into(),
+            decimals,
+            instrument.size_unit(),
+        ));
     }
     if let Some(most) = own.max_position_notional
         && worst > 0
@@ -202,17 +254,51 @@ fn check_exposure(
         let price = reference_price(request, market);
         let worth = instrument.notional(price, worst).ok_or_else(|| overflow("the position's notional"))?;
         if worth > most {
-            return Err(Rejection::money(RiskCode::PositionNotionalLimit, most, worth));
+            let quote = instrument.quote.as_str();
+            return Err(Rejection::money(RiskCode::PositionNotionalLimit, most, worth, quote));
         }
     }
     Ok(())
+}
+
+/// Our share of the traded volume: what we executed within the window, what is open, and the order. An order that takes
+/// risk away counts as any other: the market has to bear it all the same.
+fn check_volume(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    exposure: &Exposure,
+    own: &InstrumentLimits,
+) -> Result<(), Rejection> {
+    let Some(bps) = own.max_participation_bps else { return Ok(()) };
+    let Some((market, executed)) = exposure.volume.filter(|(market, _)| *market > 0) else {
+        let limit = with_unit(bps.into(), 2, "%");
+        return Err(Rejection::limit(RiskCode::NoVolume, limit, format!("0 {} traded", instrument.size_unit())));
+    };
+    let ours = executed + i128::from(exposure.open_buy) + i128::from(exposure.open_sell) + i128::from(request.size);
+    let (scaled, most) = (ours.checked_mul(10_000), market.checked_mul(i128::from(bps)));
+    let (Some(scaled), Some(most)) = (scaled, most) else { return Err(overflow("the traded volume")) };
+    if scaled <= most {
+        return Ok(());
+    }
+    let size = |units| format!("{} {}", format_units(units, instrument.size_decimals), instrument.size_unit());
+    Err(Rejection {
+        code: RiskCode::ParticipationLimit,
+        limit: with_unit(bps.into(), 2, "%"),
+        value: with_unit((scaled - 1) / market + 1, 2, "%"),
+        detail: format!("{} of {}", size(ours), size(market)),
+    })
+}
+
+#[cold]
+fn orders(code: RiskCode, most: u32, value: usize) -> Rejection {
+    Rejection::limit(code, format!("{most} orders"), format!("{value} orders"))
 }
 
 fn check_funds(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: Exposure,
+    exposure: &Exposure,
     limits: &RiskLimits,
 ) -> Result<Checked, Rejection> {
     let mut hold_price = reference_price(request, market);
@@ -227,13 +313,13 @@ fn check_funds(
     let buy = is_buy(request.side);
     let held = hold(instrument, buy, hold_price, request.size).ok_or_else(|| overflow("what the order costs"))?;
     if limits.spot_inventory {
-        let (free, code) = if buy {
-            (exposure.free_quote, RiskCode::InsufficientBalance)
+        let (free, code, currency) = if buy {
+            (exposure.free_quote, RiskCode::InsufficientBalance, instrument.quote)
         } else {
-            (exposure.free_base, RiskCode::SpotInventory)
+            (exposure.free_base, RiskCode::SpotInventory, instrument.base)
         };
         if held > free {
-            return Err(Rejection::money(code, free, held));
+            return Err(Rejection::money(code, free, held, currency.as_str()));
         }
     }
     Ok(Checked { hold_price, held })

@@ -10,6 +10,8 @@ use thiserror::Error;
 
 use crate::instrument::{MONEY_DECIMALS, Money};
 
+use super::keys::trim;
+
 macro_rules! risk_codes {
     ($($variant:ident = $name:literal, $text:literal;)+) => {
         /// Why an order was refused.
@@ -51,17 +53,27 @@ risk_codes! {
     OrderSizeLimit = "ORDER_SIZE_LIMIT", "larger than one order may be";
     NoMarket = "NO_MARKET", "no valid quote of the instrument is known";
     StaleMarket = "STALE_MARKET", "the last quote is too old";
-    PriceCollar = "PRICE_COLLAR", "the limit price is too far from the middle of the market";
+    PriceCollar = "PRICE_COLLAR", "the price is too far from the middle of the market";
     MinNotional = "MIN_NOTIONAL", "worth less than the venue's smallest order";
     OrderNotionalLimit = "ORDER_NOTIONAL_LIMIT", "worth more than one order may be";
     DailyLoss = "DAILY_LOSS", "the day's loss is over its limit";
     Drawdown = "DRAWDOWN", "equity fell too far below its peak";
     OpenOrdersLimit = "OPEN_ORDERS_LIMIT", "too many orders are open";
+    InstrumentOrdersLimit = "INSTRUMENT_ORDERS_LIMIT", "too many orders of the instrument are open";
     PositionLimit = "POSITION_LIMIT", "position and open orders together could pass the limit";
     PositionNotionalLimit = "POSITION_NOTIONAL_LIMIT", "position and open orders together could be worth more than the limit";
+    GrossExposureLimit = "GROSS_EXPOSURE_LIMIT", "all instruments together, long and short, could be worth more than the limit";
+    NetExposureLimit = "NET_EXPOSURE_LIMIT", "all instruments together, shorts set off, could be worth more than the limit";
+    LeverageLimit = "LEVERAGE_LIMIT", "the gross exposure could be too many times the equity";
+    ConcentrationLimit = "CONCENTRATION_LIMIT", "the instrument's share of the equity could be too large";
+    NoVolume = "NO_VOLUME", "no trade of the instrument was seen within the window";
+    ParticipationLimit = "PARTICIPATION_LIMIT", "too large a share of the traded volume";
     SpotInventory = "SPOT_INVENTORY", "sells more than the account holds";
     InsufficientBalance = "INSUFFICIENT_BALANCE", "costs more than the account has free";
-    OrderRate = "ORDER_RATE", "too many orders within a second";
+    OrderRate = "ORDER_RATE", "too many orders within a second or a minute";
+    MessageRate = "MESSAGE_RATE", "too many orders and cancels of the account within a second";
+    StrategyMessageRate = "STRATEGY_MESSAGE_RATE", "too many orders and cancels of the strategy within a second";
+    QueueFull = "QUEUE_FULL", "an actor of the account has no room for the request";
     Overflow = "OVERFLOW", "an amount does not fit";
     CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
     StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";
@@ -114,16 +126,17 @@ impl Rejection {
         Rejection { code, limit: limit.into(), value: value.into(), detail: String::new() }
     }
 
-    /// A refusal by a limit in units of 10^-`decimals`.
+    /// A refusal by a limit in units of 10^-`decimals` of `unit`.
     #[cold]
-    pub(crate) fn units(code: RiskCode, limit: i128, value: i128, decimals: u8) -> Self {
-        Self::limit(code, format_units(limit, decimals), format_units(value, decimals))
+    pub(crate) fn units(code: RiskCode, limit: i128, value: i128, decimals: u8, unit: &str) -> Self {
+        let text = |units: i128| format!("{} {unit}", format_units(units, decimals));
+        Self::limit(code, text(limit), text(value))
     }
 
-    /// A refusal by a limit in money.
+    /// A refusal by a limit in money of `currency`.
     #[cold]
-    pub(crate) fn money(code: RiskCode, limit: Money, value: Money) -> Self {
-        Self::limit(code, format_money(limit), format_money(value))
+    pub(crate) fn money(code: RiskCode, limit: Money, value: Money, currency: &str) -> Self {
+        Self::limit(code, with_unit(limit, MONEY_DECIMALS, currency), with_unit(value, MONEY_DECIMALS, currency))
     }
 
     /// All but the code, for [`crate::order::Order::detail`].
@@ -149,9 +162,12 @@ impl fmt::Display for Rejection {
 
 /// An amount of money without the zeros behind its last digit.
 pub fn format_money(amount: Money) -> String {
-    let text = format_units(amount, MONEY_DECIMALS);
-    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
-    trimmed.to_owned()
+    trim(&format_units(amount, MONEY_DECIMALS)).to_owned()
+}
+
+/// `value` in units of 10^-`decimals` of `unit`, without the zeros behind its last digit.
+pub(crate) fn with_unit(value: i128, decimals: u8, unit: &str) -> String {
+    format!("{} {unit}", trim(&format_units(value, decimals)))
 }
 
 /// A loss limit that was passed: no new orders until the next UTC day (`DAILY_LOSS`) or an explicit resume
@@ -184,9 +200,9 @@ impl Breach {
     pub fn rejection(&self) -> Rejection {
         let mut rejection = match self.code {
             RiskCode::Drawdown => {
-                Rejection::limit(self.code, format!("{} bps", self.limit), format!("{} bps", self.value))
+                Rejection::limit(self.code, with_unit(self.limit, 2, "%"), with_unit(self.value, 2, "%"))
             }
-            _ => Rejection::money(self.code, self.limit, self.value),
+            _ => return Rejection::money(self.code, self.limit, self.value, self.currency.as_str()),
         };
         rejection.detail = self.currency.to_string();
         rejection
@@ -227,10 +243,29 @@ mod tests {
         assert_eq!(RiskCode::parse("NOPE"), None);
     }
 
+    /// The table in docs/risk.md: every code once, with what it means, what to do, and nothing that is no code.
+    #[test]
+    fn every_code_stands_in_the_document() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/risk.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<Vec<&str>> = (document.lines())
+            .filter(|line| line.starts_with("| `") && line.matches('|').count() == 6)
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect();
+        let codes: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+        let known: Vec<&str> = RiskCode::TABLE.iter().map(|entry| entry.1).collect();
+        assert_eq!(codes, known, "docs/risk.md lists the codes in the order of RiskCode::TABLE");
+        for (row, (_, name, text)) in rows.iter().zip(RiskCode::TABLE) {
+            assert_eq!(row[1], *text, "{name}");
+            assert!(row[2..].iter().all(|cell| !cell.is_empty()), "{name}: an empty cell");
+            assert_eq!(row[2] == "-", row[3] == "-", "{name}: a limit has a value");
+        }
+    }
+
     #[test]
     fn a_rejection_names_limit_and_value() {
-        let rejection = Rejection::units(RiskCode::PositionLimit, 1_000, 1_200, 3);
-        assert_eq!(rejection.to_string(), "POSITION_LIMIT: limit 1.000, value 1.200");
+        let rejection = Rejection::units(RiskCode::PositionLimit, 1_000, 1_200, 3, "BTC");
+        assert_eq!(rejection.to_string(), "POSITION_LIMIT: limit 1.000 BTC, value 1.200 BTC");
         assert_eq!(Rejection::new(RiskCode::KillSwitch, "").to_string(), "KILL_SWITCH: the kill switch is set");
         assert_eq!(format_money(1_500_000_000_000), "1.5");
         assert_eq!(format_money(100_000_000_000_000), "100");

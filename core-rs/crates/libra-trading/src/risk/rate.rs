@@ -1,31 +1,49 @@
-//! At most so many orders within any second: a ring of the times of the last ones.
+//! At most so many orders and messages within a time: sliding windows over the times of the last ones, in integers.
+//!
+//! A window is exact: no second, wherever it begins, holds more than the limit. (A token bucket lets twice as many pass
+//! around a refill.) A cancel is a message to the venue and counts as one, but is never refused: it takes risk away.
 
-/// One second.
-const WINDOW_NS: i64 = 1_000_000_000;
+use libra_kernel::Name;
 
-/// A sliding window over the last `limit` orders. It allocates once.
+use super::code::{Rejection, RiskCode};
+use super::limits::RiskLimits;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// A sliding window over the last `limit` times. It allocates once.
 #[derive(Clone, Debug)]
 pub struct RateWindow {
-    /// Times of the last orders; `next` is the oldest.
+    /// Times of the last ones; `next` is the oldest.
     times: Vec<i64>,
     next: usize,
+    window_ns: i64,
 }
 
 impl RateWindow {
-    /// A window of at most `limit` orders a second, `None` for no limit.
-    pub fn new(limit: Option<u32>) -> Self {
+    /// A window of at most `limit` within `window_ns`, `None` for no limit.
+    pub fn new(limit: Option<u32>, window_ns: i64) -> Self {
         // Below every clock reading, without an overflow when subtracted from one.
-        RateWindow { times: vec![i64::MIN / 2; limit.unwrap_or(0) as usize], next: 0 }
+        RateWindow { times: vec![i64::MIN / 2; limit.unwrap_or(0) as usize], next: 0, window_ns }
     }
 
-    /// The limit, and whether an order at `now_ns` would pass it.
+    /// Another limit from now on; what was counted within the window stays counted.
+    pub fn set_limit(&mut self, limit: Option<u32>) {
+        let mut window = RateWindow::new(limit, self.window_ns);
+        let length = self.times.len();
+        for index in length.saturating_sub(window.times.len())..length {
+            window.record(self.times[(self.next + index) % length]);
+        }
+        *self = window;
+    }
+
+    /// The limit, when one more at `now_ns` would pass it.
     #[inline]
     pub fn exceeded(&self, now_ns: i64) -> Option<usize> {
         let oldest = *self.times.get(self.next)?;
-        (now_ns.saturating_sub(oldest) < WINDOW_NS).then_some(self.times.len())
+        (now_ns.saturating_sub(oldest) < self.window_ns).then_some(self.times.len())
     }
 
-    /// Counts an order.
+    /// Counts one.
     #[inline]
     pub fn record(&mut self, now_ns: i64) {
         if let Some(oldest) = self.times.get_mut(self.next) {
@@ -35,13 +53,115 @@ impl RateWindow {
     }
 }
 
+/// All windows of an account.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    second: RateWindow,
+    minute: RateWindow,
+    messages: RateWindow,
+    per_strategy: Option<u32>,
+    strategies: Vec<RateWindow>,
+    /// By [`Name::index`], the place in `strategies` plus one.
+    places: Vec<u32>,
+}
+
+impl Rates {
+    /// Empty windows.
+    pub fn new(limits: &RiskLimits) -> Self {
+        Rates {
+            second: RateWindow::new(limits.max_orders_per_second, SECOND_NS),
+            minute: RateWindow::new(limits.max_orders_per_minute, 60 * SECOND_NS),
+            messages: RateWindow::new(limits.max_messages_per_second, SECOND_NS),
+            per_strategy: limits.max_strategy_messages_per_second,
+            strategies: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, limits: &RiskLimits) {
+        self.second.set_limit(limits.max_orders_per_second);
+        self.minute.set_limit(limits.max_orders_per_minute);
+        self.messages.set_limit(limits.max_messages_per_second);
+        self.per_strategy = limits.max_strategy_messages_per_second;
+        for window in &mut self.strategies {
+            window.set_limit(self.per_strategy);
+        }
+    }
+
+    /// Refuses an order that would pass a window.
+    #[inline]
+    pub fn check(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
+        if let Some(limit) = self.second.exceeded(now_ns) {
+            return Err(refused(RiskCode::OrderRate, limit, "orders a second"));
+        }
+        if let Some(limit) = self.minute.exceeded(now_ns) {
+            return Err(refused(RiskCode::OrderRate, limit, "orders a minute"));
+        }
+        if let Some(limit) = self.messages.exceeded(now_ns) {
+            return Err(refused(RiskCode::MessageRate, limit, "messages a second"));
+        }
+        if self.per_strategy.is_some()
+            && let Some(place) = self.place(strategy)
+            && let Some(limit) = self.strategies[place].exceeded(now_ns)
+        {
+            return Err(refused(RiskCode::StrategyMessageRate, limit, "messages a second"));
+        }
+        Ok(())
+    }
+
+    /// Counts an order.
+    #[inline]
+    pub fn record_order(&mut self, now_ns: i64, strategy: Name) {
+        self.second.record(now_ns);
+        self.minute.record(now_ns);
+        self.record_message(now_ns, strategy);
+    }
+
+    /// Counts a message: an order, or a cancel, which is counted though it cannot be refused.
+    pub fn record_message(&mut self, now_ns: i64, strategy: Name) {
+        self.messages.record(now_ns);
+        if self.per_strategy.is_some() {
+            let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
+            self.strategies[place].record(now_ns);
+        }
+    }
+
+    #[inline]
+    fn place(&self, strategy: Name) -> Option<usize> {
+        match self.places.get(strategy.index()) {
+            Some(&place) if place > 0 => Some(place as usize - 1),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, strategy: Name) -> usize {
+        if self.places.len() <= strategy.index() {
+            self.places.resize(strategy.index() + 1, 0);
+        }
+        self.strategies.push(RateWindow::new(self.per_strategy, SECOND_NS));
+        self.places[strategy.index()] = self.strategies.len() as u32;
+        self.strategies.len() - 1
+    }
+}
+
+#[cold]
+fn refused(code: RiskCode, limit: usize, unit: &str) -> Rejection {
+    Rejection::limit(code, format!("{limit} {unit}"), format!("{} {unit}", limit + 1))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn no_second_holds_more_than_the_limit() {
-        let mut window = RateWindow::new(Some(2));
+        let mut window = RateWindow::new(Some(2), SECOND_NS);
         for (now, refused) in [(0, false), (1, false), (2, true), (999_999_999, true), (1_000_000_000, false)] {
             assert_eq!(window.exceeded(now).is_some(), refused, "at {now}");
             if !refused {
@@ -50,6 +170,67 @@ mod tests {
         }
         assert_eq!(window.exceeded(1_000_000_000), Some(2));
         assert!(window.exceeded(1_000_000_001).is_none());
-        assert!(RateWindow::new(None).exceeded(0).is_none());
+        assert!(RateWindow::new(None, SECOND_NS).exceeded(0).is_none());
+    }
+
+    #[test]
+    fn a_strategy_that_cancels_in_a_storm_cannot_order() {
+        let limits = RiskLimits {
+            max_messages_per_second: Some(10),
+            max_strategy_messages_per_second: Some(3),
+            ..Default::default()
+        };
+        let (storm, calm) = (Name::intern("storm"), Name::intern("calm"));
+        let mut rates = Rates::new(&limits);
+        for _ in 0..5 {
+            rates.record_message(0, storm);
+        }
+        let refused = rates.check(0, storm).unwrap_err();
+        assert_eq!(refused.to_string(), "STRATEGY_MESSAGE_RATE: limit 3 messages a second, value 4 messages a second");
+        rates.check(0, calm).unwrap();
+        for _ in 0..5 {
+            rates.record_message(0, storm);
+        }
+        assert_eq!(rates.check(0, calm).unwrap_err().code, RiskCode::MessageRate, "the account's own limit");
+        rates.check(SECOND_NS, storm).unwrap();
+    }
+
+    #[test]
+    fn a_minute_has_its_own_limit() {
+        let limits = RiskLimits { max_orders_per_minute: Some(2), ..Default::default() };
+        let (mut rates, name) = (Rates::new(&limits), Name::intern("s"));
+        rates.record_order(0, name);
+        rates.record_order(30 * SECOND_NS, name);
+        assert_eq!(rates.check(60 * SECOND_NS - 1, name).unwrap_err().limit, "2 orders a minute");
+        rates.check(60 * SECOND_NS, name).unwrap();
+    }
+
+    proptest! {
+        /// A new limit counts what was there: the window agrees with a list of all times.
+        #[test]
+        fn a_window_agrees_with_a_list(steps in proptest::collection::vec((0i64..400, proptest::option::of(1u32..6)), 1..80)) {
+            let (mut window, mut limit) = (RateWindow::new(Some(3), 1_000), 3u32);
+            let (mut all, mut now): (VecDeque<i64>, i64) = (VecDeque::new(), 0);
+            // What a window of a smaller limit forgets, a larger one later cannot know.
+            let mut known = usize::MAX;
+            for (step, change) in steps {
+                now += step;
+                if let Some(next) = change {
+                    window.set_limit(Some(next));
+                    known = known.min(next as usize).min(limit as usize);
+                    limit = next;
+                }
+                let within = all.iter().filter(|at| now - **at < 1_000).count();
+                let exceeded = window.exceeded(now).is_some();
+                if known == usize::MAX {
+                    prop_assert_eq!(exceeded, within >= limit as usize);
+                }
+                prop_assert!(!exceeded || within >= limit as usize, "refused without need");
+                if !exceeded {
+                    window.record(now);
+                    all.push_back(now);
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use libra_kernel::{Event, EventType, Payload};
+use libra_trading::desk::OnVanish;
 use libra_trading::desk::payload::Approved;
 use libra_trading::gate::client_order_id;
 use libra_trading::order::{CancelRequest, ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
@@ -544,8 +545,9 @@ impl World {
         let of = |world: &World, id: &ClientOrderId| world.truth.asked[id].request.strategy == strategy;
         let open: Vec<_> = self.truth.open().into_iter().filter(|id| of(self, id)).collect();
         let maybe = Maybe::Cancel(open.iter().copied().collect());
-        let outside = self
-            .call("a strategy given up", maybe, |desk, router, now_ns| desk.stop_strategy(router, now_ns, strategy))?;
+        let outside = self.call("a strategy given up", maybe, |desk, router, now_ns| {
+            desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
+        })?;
         self.truth.memory.stopped.insert(strategy);
         let expected = open.into_iter().filter(|id| self.truth.cancel(*id)).collect();
         self.done();
@@ -562,7 +564,8 @@ impl World {
     }
 
     pub fn resume(&mut self) -> Done<()> {
-        let resumed = self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns))?;
+        let resumed =
+            self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns, "the test"))?;
         resumed.or_else(|error| broken(error.to_string()))?;
         (self.truth.killed, self.truth.incident) = (false, false);
         self.done();

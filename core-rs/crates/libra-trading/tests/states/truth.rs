@@ -277,7 +277,7 @@ impl Truth {
         }
         let limits = &self.limits;
         let instrument = self.instrument(request.instrument);
-        let own = limits.of(request.instrument);
+        let own = limits.of(instrument);
         if request.deadline_ns != 0 && now_ns > request.deadline_ns {
             return Some("deadline");
         }

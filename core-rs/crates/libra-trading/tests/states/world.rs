@@ -283,7 +283,7 @@ impl World {
             ..GateConfig::new(account)
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");
-        let portfolio = PortfolioConfig { account, sizing, overrides: Vec::new(), allow_short: true };
+        let portfolio = PortfolioConfig { account, sizing, overrides: Vec::new(), allow_short: true, volatility: None };
         DeskConfig { gate, portfolio, strategies: market::strategies(), link: Link::External }
     }
 

@@ -28,7 +28,8 @@ impl AccountGroup {
         self.recovered.epoch
     }
 
-    /// What was found in the log: records, torn, killed, unanswered, open, cancelling.
+    /// What was found in the log: records, torn, killed, unanswered, open, cancelling, and limits that the log
+    /// holds below the profile: (limit, profile, log) each.
     #[getter]
     fn recovered<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let found = &self.recovered;
@@ -40,6 +41,7 @@ impl AccountGroup {
         dict.set_item("unanswered", texts(&found.unanswered))?;
         dict.set_item("open", texts(&found.open))?;
         dict.set_item("cancelling", texts(&found.cancelling))?;
+        dict.set_item("limits", found.limits.clone())?;
         Ok(dict)
     }
 

@@ -2,10 +2,12 @@
 //!
 //! - [`open`] — from a profile's terms to an opened account;
 //! - [`emit`] — what strategies ask for;
+//! - [`limits`] — its limits, and their change;
 //! - [`steps`] — what its actors do with it; [`look`] — what may be asked of it;
 //! - this file — the handle that they hold.
 
 mod emit;
+mod limits;
 mod look;
 mod open;
 mod steps;
@@ -40,6 +42,7 @@ struct Summary {
     unanswered: Vec<ClientOrderId>,
     open: Vec<ClientOrderId>,
     cancelling: Vec<ClientOrderId>,
+    limits: Vec<limits::Change>,
 }
 
 impl From<&Recovered> for Summary {
@@ -53,6 +56,7 @@ impl From<&Recovered> for Summary {
             unanswered: ids(&recovered.unanswered),
             open: ids(&recovered.open),
             cancelling: recovered.cancelling.clone(),
+            limits: limits::changes(&recovered.limits),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use libra_kernel::fixed::pow10;
 use libra_kernel::{Name, clock};
@@ -9,8 +10,9 @@ use libra_trading::desk::{Desk, DeskConfig, Link};
 use libra_trading::gate::{GateConfig, LogConfig, SyncPolicy};
 use libra_trading::instrument::{Instrument, MONEY_DECIMALS};
 use libra_trading::paper::{LimitFill, PaperConfig, PaperVenue};
-use libra_trading::portfolio::{PortfolioConfig, Sizing};
-use libra_trading::risk::{InstrumentLimits, RiskLimits};
+use libra_trading::portfolio::{PortfolioConfig, Sizing, VolatilityConfig, VolatilityTarget};
+use libra_trading::risk::RiskLimits;
+use libra_trading::risk::change::apply;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -19,14 +21,15 @@ use super::{AccountGroup, Summary, gate_error};
 use crate::decimal;
 use crate::trading::PyInstrument;
 
-/// Limits of one instrument, or the default ones, as decimals.
+/// How volatility is estimated, and what a position that is sized by it may be worth.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Limits<'py> {
-    max_position: Option<Bound<'py, PyAny>>,
-    max_position_notional: Option<Bound<'py, PyAny>>,
-    max_order_size: Option<Bound<'py, PyAny>>,
-    max_order_notional: Option<Bound<'py, PyAny>>,
+struct VolatilityTerms<'py> {
+    interval_ns: u64,
+    decay: f64,
+    warmup: u32,
+    min_notional: Bound<'py, PyAny>,
+    max_notional: Option<Bound<'py, PyAny>>,
 }
 
 #[pymethods]
@@ -64,10 +67,8 @@ impl NodeCore {
     /// Opens an account group: its gate takes the log and replays it. Raises OSError for a log that cannot be had,
     /// ValueError for limits or instruments that make no sense.
     #[pyo3(signature = (
-        account, instruments, strategies, *, balances, sizing, sizing_overrides, allow_short, limits, limit_overrides,
-        max_open_orders=None, price_collar_bps=None, max_daily_loss=None, max_drawdown_bps=None,
-        max_orders_per_second=None, max_quote_age_ns=None, validity_window_ns=None, log_path=None,
-        sync_every_record=false,
+        account, instruments, strategies, *, balances, sizing, sizing_overrides, allow_short, limits,
+        volume_window_ns=None, volatility=None, validity_window_ns=None, log_path=None, sync_every_record=false,
     ))]
     #[allow(clippy::too_many_arguments, reason = "an account has that many terms, all given by keyword")]
     fn open_account(
@@ -79,14 +80,9 @@ impl NodeCore {
         sizing: (String, Bound<'_, PyAny>),
         sizing_overrides: Vec<(String, Bound<'_, PyAny>)>,
         allow_short: bool,
-        limits: Limits<'_>,
-        limit_overrides: Vec<(String, Limits<'_>)>,
-        max_open_orders: Option<u32>,
-        price_collar_bps: Option<u32>,
-        max_daily_loss: Option<Bound<'_, PyAny>>,
-        max_drawdown_bps: Option<u32>,
-        max_orders_per_second: Option<u32>,
-        max_quote_age_ns: Option<i64>,
+        limits: Vec<(String, Bound<'_, PyAny>)>,
+        volume_window_ns: Option<i64>,
+        volatility: Option<VolatilityTerms<'_>>,
         validity_window_ns: Option<i64>,
         log_path: Option<PathBuf>,
         sync_every_record: bool,
@@ -97,37 +93,19 @@ impl NodeCore {
         let amount = |what: &str, value: &Bound<'_, PyAny>| decimal::wide_units_of(what, value, MONEY_DECIMALS);
         let opening: PyResult<Vec<_>> =
             balances.iter().map(|(currency, value)| Ok((Name::intern(currency), amount("balance", value)?))).collect();
-        let rule = |value: &Bound<'_, PyAny>| sizing_rule(&sizing.0, value);
+        let rule = |value: &Bound<'_, PyAny>| sizing_rule(&sizing.0, value, volatility.as_ref());
         let overrides: PyResult<Vec<_>> =
             sizing_overrides.iter().map(|(id, value)| Ok((Name::intern(id), rule(value)?))).collect();
-        let limit_sets: PyResult<Vec<_>> = limit_overrides
-            .iter()
-            .map(|(id, limits)| {
-                let instrument = instruments.iter().find(|instrument| instrument.id.as_str() == id);
-                Ok((Name::intern(id), instrument_limits(limits, instrument)?))
-            })
-            .collect();
-        // A size limit of all instruments is text until it meets an instrument's decimals.
-        let mut all_limits = limit_sets?;
-        for instrument in &instruments {
-            let base = instrument_limits(&limits, Some(instrument))?;
-            match all_limits.iter_mut().find(|(id, _)| *id == instrument.id) {
-                Some((_, own)) => *own = own.or(base),
-                None => all_limits.push((instrument.id, base)),
-            }
-        }
+        let terms: PyResult<Vec<_>> =
+            limits.iter().map(|(key, value)| Ok((key.clone(), Some(decimal::text_of(key, value)?)))).collect();
+        let unlimited = RiskLimits {
+            volume_window_ns: volume_window_ns.unwrap_or(RiskLimits::default().volume_window_ns),
+            ..RiskLimits::default()
+        };
+        let (limits, _) = apply(&unlimited, &terms?, &instruments).map_err(|error| gate_error(error.into()))?;
         let defaults = GateConfig::new(account);
         let gate = GateConfig {
-            limits: RiskLimits {
-                instruments: all_limits,
-                max_open_orders,
-                price_collar_bps,
-                max_daily_loss: max_daily_loss.map(|value| amount("max_daily_loss", &value)).transpose()?,
-                max_drawdown_bps,
-                max_orders_per_second,
-                max_quote_age_ns,
-                ..RiskLimits::default()
-            },
+            limits,
             instruments,
             opening: opening?,
             log: match log_path {
@@ -140,7 +118,13 @@ impl NodeCore {
             validity_window_ns: validity_window_ns.unwrap_or(defaults.validity_window_ns),
             ..defaults
         };
-        let portfolio = PortfolioConfig { account, sizing: rule(&sizing.1)?, overrides: overrides?, allow_short };
+        let portfolio = PortfolioConfig {
+            account,
+            sizing: rule(&sizing.1)?,
+            overrides: overrides?,
+            allow_short,
+            volatility: volatility.as_ref().map(VolatilityTerms::config).transpose()?,
+        };
         let core = slf.get();
         let mut state = core.state.borrow(py);
         let venue = state.venues.iter().find(|(of, _)| *of == account).map(|(_, venue)| Arc::clone(venue));
@@ -184,36 +168,35 @@ impl NodeCore {
     }
 }
 
-fn sizing_rule(kind: &str, value: &Bound<'_, PyAny>) -> PyResult<Sizing> {
-    let amount = decimal::wide_units_of("sizing value", value, MONEY_DECIMALS)?;
-    match kind {
-        "fixed_size" => Ok(Sizing::FixedSize(amount)),
-        "fixed_notional" => Ok(Sizing::FixedNotional(amount)),
-        "percent_equity" => {
-            let bps = amount.checked_mul(100).map(|scaled| scaled / pow10(MONEY_DECIMALS));
-            let bps = bps.and_then(|bps| u32::try_from(bps).ok());
-            bps.map(Sizing::PercentEquity).ok_or_else(|| PyValueError::new_err("sizing value: too large"))
-        }
-        other => Err(PyTypeError::new_err(format!("no such sizing: {other:?}"))),
+impl VolatilityTerms<'_> {
+    fn config(&self) -> PyResult<VolatilityConfig> {
+        let interval = Duration::from_nanos(self.interval_ns);
+        let config = VolatilityConfig { interval, decay: self.decay, warmup: self.warmup };
+        if config.is_valid() { Ok(config) } else { Err(PyValueError::new_err("sizing: no volatility comes of this")) }
+    }
+
+    fn target(&self, target_bps: u32) -> PyResult<VolatilityTarget> {
+        let money = |what: &str, value: &Bound<'_, PyAny>| decimal::wide_units_of(what, value, MONEY_DECIMALS);
+        Ok(VolatilityTarget {
+            target_bps,
+            min_notional: money("min_notional", &self.min_notional)?,
+            max_notional: self.max_notional.as_ref().map(|value| money("max_notional", value)).transpose()?,
+        })
     }
 }
 
-fn instrument_limits(limits: &Limits<'_>, instrument: Option<&Instrument>) -> PyResult<InstrumentLimits> {
-    let size_decimals = instrument.map_or(0, |instrument| instrument.size_decimals);
-    // A limit finer than the instrument's own steps is rounded down: never more than was allowed.
-    let size = |what: &str, value: &Option<Bound<'_, PyAny>>| -> PyResult<Option<i64>> {
-        let Some(value) = value else { return Ok(None) };
-        let wide = decimal::wide_units_of(what, value, MONEY_DECIMALS)?;
-        let units = wide / pow10(MONEY_DECIMALS.saturating_sub(size_decimals));
-        Ok(Some(i64::try_from(units).unwrap_or(i64::MAX)))
+fn sizing_rule(kind: &str, value: &Bound<'_, PyAny>, volatility: Option<&VolatilityTerms<'_>>) -> PyResult<Sizing> {
+    let amount = decimal::wide_units_of("sizing value", value, MONEY_DECIMALS)?;
+    let bps = || {
+        let bps = amount.checked_mul(100).map(|scaled| scaled / pow10(MONEY_DECIMALS));
+        let bps = bps.and_then(|bps| u32::try_from(bps).ok());
+        bps.ok_or_else(|| PyValueError::new_err("sizing value: too large"))
     };
-    let worth = |what: &str, value: &Option<Bound<'_, PyAny>>| {
-        value.as_ref().map(|value| decimal::wide_units_of(what, value, MONEY_DECIMALS)).transpose()
-    };
-    Ok(InstrumentLimits {
-        max_position: size("max_position", &limits.max_position)?,
-        max_position_notional: worth("max_position_notional", &limits.max_position_notional)?,
-        max_order_size: size("max_order_size", &limits.max_order_size)?,
-        max_order_notional: worth("max_order_notional", &limits.max_order_notional)?,
-    })
+    match (kind, volatility) {
+        ("fixed_size", _) => Ok(Sizing::FixedSize(amount)),
+        ("fixed_notional", _) => Ok(Sizing::FixedNotional(amount)),
+        ("percent_equity", _) => Ok(Sizing::PercentEquity(bps()?)),
+        ("volatility_target", Some(terms)) => Ok(Sizing::VolatilityTarget(terms.target(bps()?)?)),
+        (other, _) => Err(PyTypeError::new_err(format!("no such sizing: {other:?}"))),
+    }
 }

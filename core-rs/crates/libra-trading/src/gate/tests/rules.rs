@@ -32,14 +32,14 @@ fn the_form_of_an_order() {
             OrderRequest { time_in_force: TimeInForce::PostOnly, price: 0, ..market(buy(8, 10)) },
             "INVALID_ORDER: a market order cannot rest",
         ),
-        (of(buy(9, 5)), "MIN_SIZE: limit 0.010, value 0.005"),
-        (of(buy(10, 12)), "LOT_SIZE: limit 0.005, value 0.012"),
-        (of(buy(11, 105)), "ORDER_SIZE_LIMIT: limit 0.100, value 0.105"),
-        (limit(12, OrderSide::Buy, 10, PRICE + 1), "TICK_SIZE: limit 0.10, value 60000.01"),
-        (buy(13, 1), "MIN_NOTIONAL: limit 100, value 60"),
+        (of(buy(9, 5)), "MIN_SIZE: limit 0.010 BTC, value 0.005 BTC"),
+        (of(buy(10, 12)), "LOT_SIZE: limit 0.005 BTC, value 0.012 BTC"),
+        (of(buy(11, 105)), "ORDER_SIZE_LIMIT: limit 0.100 BTC, value 0.105 BTC"),
+        (limit(12, OrderSide::Buy, 10, PRICE + 1), "TICK_SIZE: limit 0.10 USDT, value 60000.01 USDT"),
+        (buy(13, 1), "MIN_NOTIONAL: limit 100 USDT, value 60 USDT"),
         (
             OrderRequest { deadline_ns: T0 - 1, ..buy(14, 10) },
-            "EXPIRED: limit 1699999999999999999, value 1700000000000000000",
+            "EXPIRED: limit 1699999999999999999 ns, value 1700000000000000000 ns",
         ),
         (limit(15, OrderSide::Buy, 1_000_000, i64::MAX / 10 * 10), "pass"),
     ];
@@ -58,16 +58,13 @@ fn the_market_has_to_be_there_fresh_and_near() {
     gate.on_quote(linear().id, PRICE + 10, PRICE, T0);
     assert_eq!(refused(&mut gate, &buy(2, 10)), "NO_MARKET: BTC/USDT:USDT", "a crossed market is none");
     gate.on_quote(linear().id, PRICE, PRICE + 10, T0 - SECOND - 1);
-    assert_eq!(refused(&mut gate, &buy(3, 10)), "STALE_MARKET: limit 1.000000000, value 1.000000001");
+    assert_eq!(refused(&mut gate, &buy(3, 10)), "STALE_MARKET: limit 1 s, value 1.000000001 s");
     quote(&mut gate, T0 - SECOND);
     gate.reserve(T0, &buy(4, 10)).unwrap();
-    assert_eq!(
-        refused(&mut gate, &limit(5, OrderSide::Buy, 10, 6_060_010)),
-        "PRICE_COLLAR: limit 100 bps, value 100 bps"
-    );
+    assert_eq!(refused(&mut gate, &limit(5, OrderSide::Buy, 10, 6_060_010)), "PRICE_COLLAR: limit 1 %, value 1.0001 %");
     assert_eq!(
         refused(&mut gate, &limit(6, OrderSide::Sell, 10, 5_000_000)),
-        "PRICE_COLLAR: limit 100 bps, value 1666 bps"
+        "PRICE_COLLAR: limit 1 %, value 16.6668 %"
     );
     gate.reserve(T0, &limit(7, OrderSide::Buy, 10, 6_060_000)).unwrap();
 }
@@ -78,9 +75,9 @@ fn positions_count_open_orders_and_approvals_as_filled() {
     trade(&mut gate, &buy(1, 40), PRICE);
     place(&mut gate, T0, &buy(2, 30)).unwrap();
     let approval = gate.reserve(T0, &buy(3, 30)).unwrap();
-    assert_eq!(refused(&mut gate, &buy(4, 10)), "POSITION_LIMIT: limit 0.100, value 0.110");
+    assert_eq!(refused(&mut gate, &buy(4, 10)), "POSITION_LIMIT: limit 0.100 BTC, value 0.110 BTC");
     assert_eq!(gate.reserved(linear().id), Some((60, 0)));
-    assert_eq!(refused(&mut gate, &sell(5, 141)), "POSITION_LIMIT: limit 0.100, value 0.101");
+    assert_eq!(refused(&mut gate, &sell(5, 141)), "POSITION_LIMIT: limit 0.100 BTC, value 0.101 BTC");
     gate.reserve(T0, &sell(6, 140)).unwrap();
     let why = || Rejection::new(RiskCode::Stopping, "queue");
     assert_eq!(gate.release(T0, &approval, why()), Some(why()));
@@ -99,7 +96,7 @@ fn a_position_over_a_new_limit_may_shrink() {
         ..Default::default()
     }))
     .unwrap();
-    assert_eq!(refused(&mut gate, &buy(2, 10)), "POSITION_LIMIT: limit 0.010, value 0.060");
+    assert_eq!(refused(&mut gate, &buy(2, 10)), "POSITION_LIMIT: limit 0.010 BTC, value 0.060 BTC");
     gate.reserve(T0, &sell(3, 20)).unwrap();
 }
 
@@ -115,35 +112,35 @@ fn worths_and_sizes() {
         max_open_orders: Some(3),
         ..RiskLimits::default()
     });
-    assert_eq!(refused(&mut gate, &buy(1, 51)), "ORDER_NOTIONAL_LIMIT: limit 3000, value 3060");
-    assert_eq!(refused(&mut gate, &on_spot(buy(2, 501))), "ORDER_SIZE_LIMIT: limit 0.00500, value 0.00501");
+    assert_eq!(refused(&mut gate, &buy(1, 51)), "ORDER_NOTIONAL_LIMIT: limit 3000 USDT, value 3060 USDT");
+    assert_eq!(refused(&mut gate, &on_spot(buy(2, 501))), "ORDER_SIZE_LIMIT: limit 0.00500 BTC, value 0.00501 BTC");
     place(&mut gate, T0, &buy(3, 50)).unwrap();
     gate.reserve(T0, &buy(4, 40)).unwrap();
-    assert_eq!(refused(&mut gate, &buy(5, 20)), "POSITION_NOTIONAL_LIMIT: limit 6000, value 6600");
+    assert_eq!(refused(&mut gate, &buy(5, 20)), "POSITION_NOTIONAL_LIMIT: limit 6000 USDT, value 6600 USDT");
     gate.reserve(T0, &sell(6, 40)).unwrap();
-    assert_eq!(refused(&mut gate, &sell(7, 10)), "OPEN_ORDERS_LIMIT: limit 3, value 4");
+    assert_eq!(refused(&mut gate, &sell(7, 10)), "OPEN_ORDERS_LIMIT: limit 3 orders, value 4 orders");
     // A sell below the bid would trade at the bid.
     assert_eq!(
         refused(&mut gate, &limit(8, OrderSide::Sell, 60, 4_000_000)),
-        "ORDER_NOTIONAL_LIMIT: limit 3000, value 3600"
+        "ORDER_NOTIONAL_LIMIT: limit 3000 USDT, value 3600 USDT"
     );
 }
 
 #[test]
 fn spot_uses_only_what_is_there() {
     let mut gate = gate(RiskLimits::default());
-    assert_eq!(refused(&mut gate, &on_spot(sell(1, 1_000))), "SPOT_INVENTORY: limit 0, value 0.01");
+    assert_eq!(refused(&mut gate, &on_spot(sell(1, 1_000))), "SPOT_INVENTORY: limit 0 BTC, value 0.01 BTC");
     // 0.1 BTC at 60,000 and 0.05 % fee: 6,003 of 10,000.
     let id = place(&mut gate, T0, &on_spot(buy(2, 10_000))).unwrap();
     assert_eq!(gate.account().balance(name("USDT")).unwrap().reserved, money(6_003));
-    assert_eq!(refused(&mut gate, &on_spot(buy(3, 7_000))), "INSUFFICIENT_BALANCE: limit 3997, value 4202.1");
+    assert_eq!(refused(&mut gate, &on_spot(buy(3, 7_000))), "INSUFFICIENT_BALANCE: limit 3997 USDT, value 4202.1 USDT");
     gate.on_report(T0, &filled(id, 1, PRICE, 4_000)).unwrap();
     let usdt = *gate.account().balance(name("USDT")).unwrap();
     assert_eq!((usdt.total, usdt.reserved * 10), (money(7_600), money(36_018)));
     gate.on_report(T0, &report(id, VenueOutcome::Cancelled { reason: "REQUESTED".into() })).unwrap();
     assert_eq!(gate.account().balance(name("USDT")).unwrap().reserved, 0);
     gate.reserve(T0, &on_spot(sell(4, 3_000))).unwrap();
-    assert_eq!(refused(&mut gate, &on_spot(sell(5, 1_001))), "SPOT_INVENTORY: limit 0.01, value 0.01001");
+    assert_eq!(refused(&mut gate, &on_spot(sell(5, 1_001))), "SPOT_INVENTORY: limit 0.01 BTC, value 0.01001 BTC");
     gate.reserve(T0, &on_spot(sell(6, 1_000))).unwrap();
 }
 
@@ -153,7 +150,7 @@ fn the_rate_of_orders() {
     gate.reserve(T0, &buy(1, 10)).unwrap();
     gate.reserve(T0 + 1, &buy(2, 10)).unwrap();
     let late = gate.reserve(T0 + 2, &buy(3, 10)).unwrap_err();
-    assert_eq!(late.to_string(), "ORDER_RATE: limit 2 a second, value 3 a second");
+    assert_eq!(late.to_string(), "ORDER_RATE: limit 2 orders a second, value 3 orders a second");
     gate.reserve(T0 + SECOND, &buy(4, 10)).unwrap();
 }
 

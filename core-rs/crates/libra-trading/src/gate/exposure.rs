@@ -1,0 +1,74 @@
+//! Keeps the worst worths of all instruments together (see [`crate::risk::exposure`]) in step with what changes them.
+//!
+//! Marks are quotes of this process only: after a restart an open instrument is worth nothing known until its first one.
+
+use crate::risk::exposure::{Portfolio, Sums, Worth};
+
+use super::state::State;
+
+impl State {
+    /// Whether sums are kept at all. Turned on they are made from scratch.
+    pub fn track_exposures(&mut self, on: bool) {
+        self.sums.clear();
+        self.sums.resize(self.account.balances().len(), Sums::default());
+        self.tracks_exposures = on;
+        for slot in 0..self.desks.len() {
+            self.desks[slot].worth = Some(Worth::default());
+            self.revalue(slot);
+        }
+    }
+
+    /// An instrument was quoted, reserved or traded.
+    #[inline]
+    pub fn revalue(&mut self, slot: usize) {
+        if !self.tracks_exposures {
+            return;
+        }
+        let desk = &mut self.desks[slot];
+        let position = self.account.position_at(slot).size;
+        let instrument = self.account.instrument_at(slot);
+        let worth = Worth::of(instrument, desk.mark, position, desk.open_buy, desk.open_sell);
+        if worth == desk.worth {
+            return;
+        }
+        let (_, _, settle) = self.account.currencies_at(slot);
+        if self.sums.len() <= settle {
+            self.sums.resize(settle + 1, Sums::default());
+        }
+        let sums = &mut self.sums[settle];
+        match sums.replace(desk.worth, worth) {
+            Some(()) => desk.worth = worth,
+            None => {
+                // A sum that does not fit is not known, and stays so until the sums are made anew.
+                sums.unknown = sums.unknown.saturating_add(1);
+            }
+        }
+    }
+
+    /// What an order of the instrument at `slot` is tested against.
+    #[inline]
+    pub fn portfolio(&self, slot: usize) -> Option<Portfolio> {
+        if !self.tracks_exposures {
+            return None;
+        }
+        let (_, _, settle) = self.account.currencies_at(slot);
+        Some(Portfolio {
+            sums: self.sums.get(settle).copied().unwrap_or_default(),
+            own: self.desks[slot].worth,
+            equity: self.account.balances()[settle].equity(),
+        })
+    }
+
+    /// The sums from scratch, to hold the ones that are kept against.
+    #[cfg(test)]
+    pub fn sums_from_scratch(&self) -> Vec<Sums> {
+        let mut sums = vec![Sums::default(); self.account.balances().len()];
+        for (slot, desk) in self.desks.iter().enumerate() {
+            let (instrument, position) = (self.account.instrument_at(slot), self.account.position_at(slot).size);
+            let worth = Worth::of(instrument, desk.mark, position, desk.open_buy, desk.open_sell);
+            let (_, _, settle) = self.account.currencies_at(slot);
+            sums[settle].replace(Some(Worth::default()), worth).unwrap();
+        }
+        sums
+    }
+}

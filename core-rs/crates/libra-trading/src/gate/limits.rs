@@ -1,0 +1,160 @@
+//! Limits in force, and their change while the account trades.
+//!
+//! A change is written down before it holds, with who asked for it; approvals that were given before it cannot be spent.
+//! After a restart the stricter of two words holds, limit by limit: the profile's, and the log's last one. So a limit that
+//! was lowered stays lowered until it is raised, confirmed, in the log as well; and one that was raised is back at the
+//! profile's value.
+
+use std::fmt;
+
+use crate::instrument::Instrument;
+use crate::risk::change::{apply, loosened, stricter, terms};
+use crate::risk::volume::VolumeWindow;
+use crate::risk::{LimitChange, LimitsError, RiskLimits, Term};
+
+use super::codec::clip;
+use super::record::Record;
+use super::{Gate, GateError, GateEvent};
+
+/// A change of limits that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsChanged {
+    /// When, on the account's clock.
+    pub now_ns: i64,
+    /// Who asked for it.
+    pub who: String,
+    /// Whether loosening was confirmed.
+    pub confirmed: bool,
+    /// The version of the limits from now on.
+    pub version: u64,
+    /// What changed.
+    pub changes: Vec<LimitChange>,
+}
+
+impl fmt::Display for LimitsChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {} by {}", self.version, self.who)?;
+        for change in &self.changes {
+            let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "no limit".to_owned());
+            write!(f, "; {} from {} to {}", change.key, show(&change.old), show(&change.new))?;
+        }
+        f.write_str(if self.confirmed { "; confirmed" } else { "" })
+    }
+}
+
+impl Gate {
+    /// Changes limits: every mistake is told at once and then nothing changes; what loosens anything has to be
+    /// `confirmed`. Returns the change and what is to be published, which may be losses that the new limits do not allow.
+    /// `None` when every limit has its value already.
+    pub fn change_limits(
+        &mut self,
+        now_ns: i64,
+        who: &str,
+        terms: &[Term],
+        confirmed: bool,
+    ) -> Result<Option<(LimitsChanged, Vec<GateEvent>)>, GateError> {
+        let problem = |problem: &str| LimitsError { problems: vec![problem.to_owned()] };
+        if who.trim().is_empty() {
+            return Err(problem("a change of limits needs the name of who asks for it").into());
+        }
+        let instruments = self.instruments();
+        let (limits, changes) = apply(&self.limits, terms, &instruments)?;
+        limits.validate()?;
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        if !confirmed {
+            let problems = loosened(&self.limits, &limits, &instruments);
+            if !problems.is_empty() {
+                return Err(LimitsError { problems }.into());
+            }
+        }
+        let version = self.limits_version + 1;
+        let changed = LimitsChanged { now_ns, who: clip(who.trim()).to_owned(), confirmed, version, changes };
+        let mut events = self.commit(Record::Limits(changed.clone()))?;
+        self.put_limits(limits);
+        self.limits_version = version;
+        for index in 0..self.state.account.balances().len() {
+            if self.state.account.is_settle(index) {
+                // One measure for each of the two loss limits.
+                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
+                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
+            }
+        }
+        Ok(Some((changed, events)))
+    }
+
+    /// Sets limits past the log: for tests of what limits do.
+    #[cfg(test)]
+    pub fn set_limits(&mut self, limits: RiskLimits) -> Result<(), GateError> {
+        limits.validate()?;
+        self.put_limits(limits);
+        self.limits_version += 1;
+        Ok(())
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &RiskLimits {
+        &self.limits
+    }
+
+    /// Their version: every change raises it.
+    pub fn limits_version(&self) -> u64 {
+        self.limits_version
+    }
+
+    /// Every limit that is set, as a profile writes it; an instrument by its id.
+    pub fn limit_terms(&self) -> Vec<(String, String)> {
+        terms(&self.limits, &self.instruments())
+    }
+
+    /// At the opening: the stricter of the profile's limits and of the log's last words. Returns what differs from the
+    /// profile.
+    pub(super) fn recover_limits(&mut self) -> Result<Vec<LimitChange>, GateError> {
+        self.limits_version = self.state.limits_version.max(1);
+        let mut held = Vec::new();
+        if !self.state.limit_words.is_empty() {
+            let instruments = self.instruments();
+            let words: Vec<Term> = self.state.limit_words.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let (logged, _) = apply(&self.limits, &words, &instruments)?;
+            let strict = stricter(&self.limits, &logged, &instruments);
+            let (profile, now) = (terms(&self.limits, &instruments), terms(&strict, &instruments));
+            for (key, value) in &now {
+                let old = profile.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+                if old.as_ref() != Some(value) {
+                    held.push(LimitChange { key: key.clone(), old, new: Some(value.clone()) });
+                }
+            }
+            self.limits = strict;
+        }
+        self.rates.set_limits(&self.limits);
+        self.apply_limits();
+        Ok(held)
+    }
+
+    fn put_limits(&mut self, limits: RiskLimits) {
+        self.rates.set_limits(&limits);
+        self.limits = limits;
+        self.apply_limits();
+    }
+
+    /// Gives each instrument the limits that hold for it, and keeps what they are measured by.
+    pub(super) fn apply_limits(&mut self) {
+        let window_ns = self.limits.volume_window_ns;
+        for (slot, desk) in self.state.desks.iter_mut().enumerate() {
+            desk.limits = self.limits.of(self.state.account.instrument_at(slot));
+            if desk.limits.max_participation_bps.is_none() {
+                desk.volume = None;
+            } else if desk.volume.is_none() {
+                desk.volume = Some(Box::new(VolumeWindow::new(window_ns)));
+            }
+        }
+        self.state.track_exposures(self.limits.needs_exposures());
+        let balances = self.state.account.balances();
+        self.logged_peaks.extend(balances[self.logged_peaks.len()..].iter().map(|balance| balance.peak));
+    }
+
+    fn instruments(&self) -> Vec<Instrument> {
+        self.state.account.instruments().cloned().collect()
+    }
+}

@@ -1,0 +1,202 @@
+//! What an account could come to hold of all instruments of a settle currency together, worth at the last quotes.
+//!
+//! Of each instrument two ends are known: everything open on the buy side filled and nothing on the sell side, and the
+//! reverse. What is held long is worth the ask, what is held short costs the ask, and what only offsets counts at the bid:
+//! each sum is the worst that can come. With `long` and `short` the signed worths of the two ends,
+//!
+//! ```text
+//! gross of an instrument = max(long, -short, 0)        gross = sum of these
+//! net long = sum of long        net short = sum of -short
+//! ```
+//!
+//! The sums are kept up to date by what changes: a quote, a reservation, a fill. So a check adds one order to them,
+//! however many instruments there are.
+
+use crate::account::is_buy;
+use crate::instrument::{Instrument, MONEY_DECIMALS, Money};
+use crate::order::{OrderRequest, OrderSide};
+
+use super::check::Market;
+use super::code::{Rejection, RiskCode, with_unit};
+use super::limits::{InstrumentLimits, RiskLimits};
+
+/// The worst worths of one instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Worth {
+    /// Everything bought that could be: below zero when that is still short.
+    pub long: Money,
+    /// Everything sold that could be.
+    pub short: Money,
+}
+
+impl Worth {
+    /// Of a position with sizes open either way; `None` when there is something and no market to value it, or when it
+    /// does not fit.
+    #[inline]
+    pub fn of(
+        instrument: &Instrument,
+        market: Option<(i64, i64)>,
+        position: i64,
+        open_buy: i64,
+        open_sell: i64,
+    ) -> Option<Worth> {
+        let (up, down) = (position.checked_add(open_buy)?, position.checked_sub(open_sell)?);
+        if up == 0 && down == 0 {
+            return Some(Worth::default());
+        }
+        let (bid, ask) = market?;
+        Some(Worth {
+            long: instrument.notional(if up > 0 { ask } else { bid }, up)?,
+            short: instrument.notional(if down < 0 { ask } else { bid }, down)?,
+        })
+    }
+
+    /// The larger of the two ends, whatever its side.
+    #[inline]
+    pub fn gross(self) -> Money {
+        self.long.max(-self.short).max(0)
+    }
+}
+
+/// Sums over all instruments of a settle currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Of every instrument's gross worth.
+    pub gross: Money,
+    /// Of every instrument's long end.
+    pub long: Money,
+    /// Of every instrument's short end.
+    pub short: Money,
+    /// Instruments whose worth is not known; nothing can be said about the sums while there is one.
+    pub unknown: u32,
+}
+
+impl Sums {
+    /// Replaces an instrument's worth by another. `None`, and nothing changed, when a sum does not fit.
+    #[inline]
+    pub fn replace(&mut self, old: Option<Worth>, new: Option<Worth>) -> Option<()> {
+        let (was, is) = (old.unwrap_or_default(), new.unwrap_or_default());
+        let gross = self.gross.checked_sub(was.gross())?.checked_add(is.gross())?;
+        let long = self.long.checked_sub(was.long)?.checked_add(is.long)?;
+        let short = self.short.checked_sub(was.short)?.checked_add(is.short)?;
+        let unknown = self.unknown - u32::from(old.is_none()) + u32::from(new.is_none());
+        *self = Sums { gross, long, short, unknown };
+        Some(())
+    }
+}
+
+/// What the limits over all instruments are tested against.
+#[derive(Clone, Copy, Debug)]
+pub struct Portfolio {
+    /// Over all instruments of the settle currency.
+    pub sums: Sums,
+    /// Of the order's own instrument, before the order.
+    pub own: Option<Worth>,
+    /// The settle currency's equity.
+    pub equity: Option<Money>,
+}
+
+/// Tests the limits over all instruments. An order that makes an exposure no larger passes, whatever the limit.
+#[inline]
+pub fn check_portfolio(
+    request: &OrderRequest,
+    instrument: &Instrument,
+    market: Market,
+    position: (i64, i64, i64),
+    portfolio: &Portfolio,
+    limits: &RiskLimits,
+    own_limits: &InstrumentLimits,
+) -> Result<(), Rejection> {
+    let currency = || instrument.settle.as_str();
+    let Some(own) = portfolio.own.filter(|_| portfolio.sums.unknown == 0) else {
+        let detail = format!("{} open instruments of {} without a quote", portfolio.sums.unknown, currency());
+        return Err(Rejection::new(RiskCode::NoMarket, detail));
+    };
+    let overflow = || Rejection::new(RiskCode::Overflow, "the exposure of all instruments");
+    let (held, open_buy, open_sell) = position;
+    let (open_buy, open_sell) = if is_buy(request.side) {
+        (open_buy.checked_add(request.size).ok_or_else(overflow)?, open_sell)
+    } else {
+        (open_buy, open_sell.checked_add(request.size).ok_or_else(overflow)?)
+    };
+    let after = Worth::of(instrument, Some((market.bid, market.ask)), held, open_buy, open_sell);
+    let after = after.ok_or_else(overflow)?;
+    let mut sums = portfolio.sums;
+    sums.replace(Some(own), Some(after)).ok_or_else(overflow)?;
+
+    let net = if request.side == OrderSide::Buy { sums.long } else { -sums.short };
+    if let Some(most) = limits.max_net_exposure
+        && net > most
+    {
+        return Err(Rejection::money(RiskCode::NetExposureLimit, most, net, currency()));
+    }
+    // Whatever the order's side: what is open the other way may be the larger end still.
+    if after.gross() <= own.gross() {
+        return Ok(());
+    }
+    if let Some(most) = limits.max_gross_exposure
+        && sums.gross > most
+    {
+        return Err(Rejection::money(RiskCode::GrossExposureLimit, most, sums.gross, currency()));
+    }
+    if let Some(bps) = limits.max_leverage_bps {
+        let equity = portfolio.equity.ok_or_else(overflow)?;
+        if passes_share(sums.gross, bps, equity).ok_or_else(overflow)? {
+            return Err(against_equity(RiskCode::LeverageLimit, bps, (4, "x"), sums.gross, equity, currency()));
+        }
+    }
+    if let Some(bps) = own_limits.max_concentration_bps {
+        let equity = portfolio.equity.ok_or_else(overflow)?;
+        if passes_share(after.gross(), bps, equity).ok_or_else(overflow)? {
+            return Err(against_equity(RiskCode::ConcentrationLimit, bps, (2, "%"), after.gross(), equity, currency()));
+        }
+    }
+    Ok(())
+}
+
+/// True when `amount` is more than `bps` of `equity`; also for any amount when there is no equity.
+#[inline]
+fn passes_share(amount: Money, bps: u32, equity: Money) -> Option<bool> {
+    Some(amount.checked_mul(10_000)? > equity.checked_mul(i128::from(bps))?)
+}
+
+/// The refusal of `amount` against a share of the equity; the value is rounded up, so that it is above its limit.
+#[cold]
+fn against_equity(
+    code: RiskCode,
+    bps: u32,
+    (decimals, unit): (u8, &str),
+    amount: Money,
+    equity: Money,
+    currency: &str,
+) -> Rejection {
+    let ratio = if equity > 0 { amount.checked_mul(10_000).map(|scaled| (scaled - 1) / equity + 1) } else { None };
+    let money = |amount| with_unit(amount, MONEY_DECIMALS, currency);
+    Rejection {
+        code,
+        limit: with_unit(bps.into(), decimals, unit),
+        value: ratio.map_or_else(|| "no equity".to_owned(), |ratio| with_unit(ratio, decimals, unit)),
+        detail: format!("{} on an equity of {}", money(amount), money(equity)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instrument::tests::btc;
+
+    #[test]
+    fn the_worse_end_is_the_gross_worth() {
+        let of = |position, buy, sell| Worth::of(&btc(), Some((100, 110)), position, buy, sell).unwrap();
+        let worth = |price, size| btc().notional(price, size).unwrap();
+        assert_eq!(of(0, 0, 0), Worth::default());
+        assert_eq!(of(10, 5, 3), Worth { long: worth(110, 15), short: worth(100, 7) });
+        assert_eq!(of(10, 5, 3).gross(), worth(110, 15));
+        assert_eq!(of(-10, 5, 3), Worth { long: worth(100, -5), short: worth(110, -13) });
+        assert_eq!(of(-10, 5, 3).gross(), worth(110, 13));
+        assert_eq!(of(2, 0, 9).gross(), worth(110, 7));
+        assert_eq!(Worth::of(&btc(), None, 0, 0, 0), Some(Worth::default()), "nothing is worth nothing");
+        assert_eq!(Worth::of(&btc(), None, 1, 0, 0), None);
+        assert_eq!(Worth::of(&btc(), Some((100, 110)), i64::MAX, 1, 0), None);
+    }
+}
