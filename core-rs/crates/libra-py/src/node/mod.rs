@@ -3,17 +3,19 @@
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run;
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
-//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`steps`] — those that are awaited;
+//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`batch`] — events that are handed over
+//!   together; [`steps`] — handlers that are awaited;
 //! - this file — what Python's `libra.core.node` asks of it.
 
 mod account;
+mod batch;
 mod dispatch;
 pub mod inputs;
 mod run;
 mod slot;
 mod steps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use libra_kernel::edge::EdgeReceiver;
@@ -31,6 +33,7 @@ use pyo3::exceptions::{PyIndexError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::bus::batch_style;
 use crate::enums;
 use crate::event::{self, PyEvent};
 use crate::gil::GilCell;
@@ -52,6 +55,8 @@ pub struct State {
     pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
     pub suspended: Vec<(usize, Py<PyAny>)>,
+    /// Actors with a batch that has gathered and no event left that would bring their turn.
+    pub owing: VecDeque<usize>,
     pub lane_capacity: Capacity,
     /// Called with (slot, exception, event) when a handler raised.
     pub on_failure: Option<Py<PyAny>>,
@@ -109,6 +114,7 @@ impl NodeCore {
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),
+            owing: VecDeque::new(),
             inputs: Inputs::default(),
             desks: Vec::new(),
             listed: HashMap::new(),
@@ -144,7 +150,7 @@ impl NodeCore {
         let suspended = std::mem::take(&mut state.suspended);
         let slots = state.slots.iter_mut();
         let held: Vec<_> =
-            slots.map(|slot| (slot.subscriptions.take_all(), slot.flight.take(), slot.current.take())).collect();
+            slots.map(|slot| (slot.subscriptions.take_all(py), slot.flight.take(), slot.current.take())).collect();
         drop(state);
         drop((on_failure, suspended, held));
     }
@@ -193,8 +199,9 @@ impl NodeCore {
         id
     }
 
-    /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone.
-    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false))]
+    /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone,
+    /// `batch` with a list (True) or a block of market data. ValueError for a batch of anything else.
+    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None))]
     fn subscribe(
         &self,
         py: Python<'_>,
@@ -203,8 +210,16 @@ impl NodeCore {
         handler: Py<PyAny>,
         instruments: Vec<String>,
         payload: bool,
+        batch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
         let event_type = enums::event_type_of(event_type)?;
+        let batch = batch_style(py, event_type, batch)?;
+        if batch.is_some() && event_type.lane() != Lane::MarketData {
+            return Err(PyValueError::new_err(format!(
+                "an actor gathers market data only: {} is handled one by one",
+                event_type.name()
+            )));
+        }
         let instruments: Vec<Name> = instruments.iter().map(|name| Name::intern(name)).collect();
         let mut state = self.state.borrow(py);
         let state = &mut *state;
@@ -213,7 +228,7 @@ impl NodeCore {
             call: handler,
             filter: None,
             instruments: instruments.clone(),
-            style: if payload { Style::Payload } else { Style::Event },
+            style: batch.unwrap_or(if payload { Style::Payload } else { Style::Event }),
         };
         let id = slot_of(&mut state.slots, slot)?.subscriptions.subscribe(wanted)?;
         if instruments.is_empty() {
@@ -231,7 +246,7 @@ impl NodeCore {
             let mut state = self.state.borrow(py);
             let state = &mut *state;
             let subscriptions = &mut slot_of(&mut state.slots, slot)?.subscriptions;
-            let handler = subscriptions.unsubscribe(subscription_id);
+            let handler = subscriptions.unsubscribe(py, subscription_id);
             if let Some(handler) = &handler {
                 for (event_type, instrument) in subscriptions.no_longer_wanted(handler) {
                     state.router.unsubscribe(slot, event_type, instrument);
@@ -245,7 +260,7 @@ impl NodeCore {
     /// Takes all handlers of an actor out, and leaves the router's subscriptions as they are: what comes meanwhile waits
     /// for the instance that is started next.
     fn unsubscribe_all_handlers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
-        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all();
+        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all(py);
         drop(handlers);
         Ok(())
     }
@@ -406,7 +421,7 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         slot_of(&mut state.slots, slot)?.paused = paused;
         if !paused {
-            state.router.list_again(slot);
+            state.leave(py, slot);
             self.wake(&state);
         }
         Ok(())
@@ -556,6 +571,7 @@ impl NodeCore {
     fn is_idle(&self, state: &mut State) -> bool {
         state.suspended.is_empty()
             && state.edges.iter().all(EdgeReceiver::is_empty)
+            && state.owing.is_empty()
             && (0..state.slots.len()).all(|id| !state.slots[id].may_run() || state.router.mailbox(id).is_empty())
     }
 
