@@ -53,10 +53,6 @@ class MessageBus(BusCore):
         """True from `start` until the bus has stopped."""
         return self._runner is not None
 
-    async def publish(self, event: Event) -> bool:
-        """Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there."""
-        return self.emit(event)
-
     async def publish_many(self, events: Iterable[Event]) -> int:
         """Publish several; gives how many were taken."""
         return sum(map(self.emit, events))

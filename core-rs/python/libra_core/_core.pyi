@@ -1,13 +1,13 @@
 """What `libra_core._core` binds, in the order of its sources in libra-py/src. `mypy.stubtest` holds it to them."""
 # ruff: noqa: A002, ANN401, RUF022 - names and order are those of the Rust sources
 
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias, final
+from typing import Any, Literal, Self, TypeAlias, final
 
 from typing_extensions import disjoint_base
 
@@ -40,6 +40,9 @@ __all__ = [
     "Balance",
     "Notice",
     "OrderReport",
+    "block_dtype",
+    "instrument_of",
+    "instrument_number",
     "BusCore",
     "NodeCore",
     "Progress",
@@ -730,12 +733,19 @@ class OrderReport:
     @property
     def fee_currency(self) -> str | None: ...
 
+# block.rs
+
+def block_dtype(event_type: EventType) -> Any: ...
+def instrument_of(number: int) -> str | None: ...
+def instrument_number(instrument: str) -> int: ...
+
 # bus.rs
 
 @disjoint_base
 class BusCore:
     def __new__(cls, *, max_queue_size: int = 100_000, max_handlers_per_type: int = 100) -> Self: ...
     def emit(self, event: Event, /) -> bool: ...
+    def publish(self, event: Event, /) -> Coroutine[Any, Any, bool]: ...
     def subscribe(
         self,
         event_type: EventType,
@@ -853,6 +863,7 @@ class NodeCore:
         *,
         instruments: Sequence[str] = ...,
         payload: bool = False,
+        batch: bool | Literal["block"] | None = None,
     ) -> str: ...
     def unsubscribe(self, slot: int, subscription_id: str) -> bool: ...
     def unsubscribe_all_handlers(self, slot: int) -> None: ...

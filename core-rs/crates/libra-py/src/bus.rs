@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use libra_kernel::wake::Waker;
 use libra_kernel::{EventType, Name};
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::type_object::PyTypeInfo;
+use pyo3::types::{PyDict, PyType};
 
 use crate::block;
+use crate::done::done;
 use crate::drain::Drain;
 use crate::enums;
 use crate::event::{PyEvent, Spare};
@@ -66,24 +70,13 @@ impl BusCore {
         Ok(BusCore { state: GilCell::new(state), waker })
     }
 
-    /// Publishes without awaiting: False when the queue is full or the bus is stopping.
+    /// Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there. The event is in
+    /// its lane when the call returns: what is left to be awaited is the answer.
     #[pyo3(signature = (event, /))]
-    fn emit(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Ok(event) = event.cast::<PyEvent>() else {
-            return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
-        };
-        let mut state = self.state.briefly(event.py());
-        let state = &mut *state;
-        if !state.accepting || state.queue.is_full() {
-            return Ok(false);
-        }
-        state.published += 1;
-        let (lane, sequence) = (event.get().event().lane(), state.published);
-        state.queue.push(lane, Waiting { object: event.clone().unbind(), sequence });
-        if std::mem::take(&mut state.parked) {
-            self.waker.signal();
-        }
-        Ok(true)
+    fn publish(&self, event: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let Ok(event) = event.cast::<PyEvent>() else { return Err(no_event(event)) };
+        let Some(taken) = self.take_in(event.as_borrowed()) else { return Err(in_use()) };
+        done(event.py(), taken)
     }
 
     #[pyo3(signature = (event_type, handler, filter_fn=None, *, instruments=Vec::new(), batch=None))]
@@ -112,7 +105,7 @@ impl BusCore {
     }
 
     fn unsubscribe(&self, py: Python<'_>, subscription_id: &str) -> bool {
-        let handler = self.state.borrow(py).subscriptions.unsubscribe(subscription_id);
+        let handler = self.state.borrow(py).subscriptions.unsubscribe(py, subscription_id);
         handler.is_some()
     }
 
@@ -124,7 +117,7 @@ impl BusCore {
         for (id, call) in candidates {
             // Two bound methods of one object are equal, not identical.
             if call.bind(py).eq(handler)? {
-                let handler = self.state.borrow(py).subscriptions.unsubscribe(&id);
+                let handler = self.state.borrow(py).subscriptions.unsubscribe(py, &id);
                 found |= handler.is_some();
             }
         }
@@ -213,9 +206,89 @@ impl BusCore {
     }
 
     fn __clear__(&self) {
-        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.take_all());
+        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.take_all(py));
         drop(handlers);
     }
+}
+
+impl BusCore {
+    /// True when the event waits now; `None` should the state be borrowed, which no caller from Python can bring about.
+    #[inline]
+    fn take_in(&self, event: Borrowed<'_, '_, PyEvent>) -> Option<bool> {
+        let mut state = self.state.try_briefly(event.py())?;
+        let state = &mut *state;
+        if !state.accepting || state.queue.is_full() {
+            return Some(false);
+        }
+        state.published += 1;
+        let (lane, sequence) = (event.get().event().lane(), state.published);
+        state.queue.push(lane, Waiting { object: event.to_owned().unbind(), sequence });
+        if std::mem::take(&mut state.parked) {
+            self.waker.signal();
+        }
+        Some(true)
+    }
+}
+
+#[cold]
+fn no_event(given: &Bound<'_, PyAny>) -> PyErr {
+    match given.repr() {
+        Ok(given) => PyTypeError::new_err(format!("an Event is published, not {given}")),
+        Err(error) => error,
+    }
+}
+
+#[cold]
+fn in_use() -> PyErr {
+    PyRuntimeError::new_err("the bus is in use further up this call")
+}
+
+/// `emit`, the one method that is called for every event: bound by hand, since what PyO3 does for any method (counting
+/// attachments, parsing arguments, catching panics) would be half of what it costs. It holds nothing that Python could
+/// drop, and nothing in it panics.
+///
+/// # Safety
+/// The method of `BusCore`: `bus` is a live one, as the method's descriptor has checked; `event` is any live object. The
+/// interpreter holds the GIL.
+unsafe extern "C" fn emit(bus: *mut ffi::PyObject, event: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see above; the event is cast only where it is one (the class has no subclasses).
+    let taken = unsafe {
+        let py = Python::assume_attached();
+        if ffi::Py_TYPE(event) == PyEvent::type_object_raw(py) {
+            let bus = Borrowed::from_ptr(py, bus).cast_unchecked::<BusCore>();
+            bus.get().take_in(Borrowed::from_ptr(py, event).cast_unchecked::<PyEvent>())
+        } else {
+            Python::attach(|py| no_event(&Bound::from_borrowed_ptr(py, event)).restore(py));
+            return std::ptr::null_mut();
+        }
+    };
+    match taken {
+        // SAFETY: True and False are live as long as the interpreter.
+        Some(taken) => unsafe { ffi::Py_NewRef(if taken { ffi::Py_True() } else { ffi::Py_False() }) },
+        None => {
+            Python::attach(|py| in_use().restore(py));
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Makes `emit` a method of the class.
+fn bind_emit(class: &Bound<'_, PyType>) -> PyResult<()> {
+    // The descriptor keeps a pointer to it: it lives as long as that, which is for ever.
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: c"emit".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: emit },
+        ml_flags: ffi::METH_O,
+        ml_doc: c"emit($self, event, /)\n--\n\n\
+            Put an event into its lane at once, without awaiting; False when the bus is full or stopping."
+            .as_ptr(),
+    }));
+    // SAFETY: the class is live, the definition static, and the function has the signature of METH_O.
+    let method = unsafe {
+        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(class.py(), descriptor)?
+    };
+    class.setattr("emit", method)
 }
 
 /// What `batch` of a subscription asks for: a list of events (True) or a NumPy block; `None` where it asks for neither.
@@ -231,5 +304,6 @@ pub fn batch_style(py: Python<'_>, event_type: EventType, batch: Option<&Bound<'
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<BusCore>()
+    module.add_class::<BusCore>()?;
+    bind_emit(&module.py().get_type::<BusCore>())
 }

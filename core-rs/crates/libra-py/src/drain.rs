@@ -106,7 +106,7 @@ impl Drain {
             let Some(known) = &run.known else { break };
             let awaitable = match &*known.handlers {
                 [] => None,
-                [handler] if handler.takes_rows() => self.gather(py, &waiting, handler)?,
+                [handler] if handler.takes_rows() => self.gather(py, waiting, handler)?,
                 _ => {
                     let object = PyEvent::numbered(py, waiting.object, waiting.sequence, &mut run.spare)?;
                     self.handle(py, object, &known.handlers, 0, &mut run.spare)?
@@ -164,7 +164,7 @@ impl Drain {
             match result {
                 Ok(None) => {}
                 Ok(Some(awaitable)) => {
-                    let flight = InFlight { event: object, handlers: handlers.clone(), next };
+                    let flight = InFlight::rest(object, handlers.clone(), next);
                     self.bus.get().state.briefly(py).flight = Some(flight);
                     return Ok(Some(awaitable));
                 }
@@ -177,42 +177,37 @@ impl Drain {
 
     /// Copies the rows of an event that nobody wants as an object.
     #[inline]
-    fn gather(&self, py: Python<'_>, waiting: &Waiting, handler: &Arc<Handler>) -> PyResult<Option<Py<PyAny>>> {
-        match handler.gather_row(py, waiting.object.get().event(), waiting.sequence) {
-            Ok(None) => Ok(None),
-            handed => {
-                // A block was handed over, or the event has no row.
-                let last = PyEvent::numbered(py, waiting.object.clone_ref(py), waiting.sequence, &mut None)?;
-                self.settle(py, last, handed)
+    fn gather(&self, py: Python<'_>, waiting: Waiting, handler: &Arc<Handler>) -> PyResult<Option<Py<PyAny>>> {
+        match handler.gather_rows(py, waiting.object.get().event(), waiting.sequence) {
+            Ok(false) => Ok(None),
+            Ok(true) => self.hand_over(py, handler),
+            Err(error) => {
+                let event = PyEvent::numbered(py, waiting.object, waiting.sequence, &mut None)?;
+                self.failed(py, error, &event).map(|()| None)
             }
         }
     }
 
-    /// What came of handing a batch over: the rest is to be awaited, or it has failed.
-    fn settle(
-        &self,
-        py: Python<'_>,
-        last: Py<PyEvent>,
-        handed: PyResult<Option<Py<PyAny>>>,
-    ) -> PyResult<Option<Py<PyAny>>> {
+    /// Hands a batch handler what it has gathered; gives what has to be awaited.
+    fn hand_over(&self, py: Python<'_>, handler: &Arc<Handler>) -> PyResult<Option<Py<PyAny>>> {
+        let Some(batch) = handler.take_batch(py)? else { return Ok(None) };
+        let handed = batch.hand_over(py);
         match handed.and_then(|awaitable| awaitable.map_or(Ok(None), |awaitable| first_step(py, awaitable))) {
             Ok(None) => Ok(None),
             Ok(Some(awaitable)) => {
-                self.bus.get().state.briefly(py).batch = Some(last);
+                self.bus.get().state.briefly(py).batch = Some(batch.last);
                 Ok(Some(awaitable))
             }
-            Err(error) => self.failed(py, error, &last).map(|()| None),
+            Err(error) => self.failed(py, error, &batch.last).map(|()| None),
         }
     }
 
-    /// Hands the batch handlers what has gathered; the end of a drain.
+    /// Hands all batch handlers what has gathered; the end of a drain.
     fn finish_batches(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         loop {
             let next = self.bus.get().state.briefly(py).subscriptions.next_gathering(py);
             let Some(handler) = next else { return Ok(None) };
-            if let Some((last, handed)) = handler.hand_over(py)
-                && let Some(awaitable) = self.settle(py, last, handed)?
-            {
+            if let Some(awaitable) = self.hand_over(py, &handler)? {
                 return Ok(Some(awaitable));
             }
         }

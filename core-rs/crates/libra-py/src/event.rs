@@ -16,42 +16,43 @@ use crate::payload::{self, PyPayload};
 /// the object itself, where nobody but the queue holds it any more.
 #[pyclass(frozen, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
-    body: Body,
-    /// The number that this view shows; that of `body` is of no interest.
+    /// The event; a view's base has it.
+    own: Option<Event>,
+    /// The object that this is a view of: itself no view.
+    base: Option<Py<PyEvent>>,
+    /// The number that this view shows; the event's own is of no interest.
     pub sequence: u64,
-    /// The payload as a Python object, once it was asked for; in a [`Body::Object`] from the start.
+    /// The payload as a Python object, once it was asked for.
     payload: GilOnce<Py<PyAny>>,
+    /// `payload` is all of the event's payload, and was there from the start; it becomes a payload of the kernel only where
+    /// a node needs one.
+    is_object: bool,
 }
 
-enum Body {
-    /// An event with the kernel's payload.
-    Own(Event),
-    /// An event whose payload is the Python object; it becomes a payload of the kernel only where a node needs one.
-    Object(Event),
-    /// Another number for an event that is `Own` or `Object`.
-    View(Py<PyEvent>),
-    /// Inside a [`Spare`]: nobody sees it.
-    Idle,
-}
-
-/// The object of a view that is over, to be used again.
+/// The object of a view that is over, to be used again. Nobody sees it meanwhile.
 pub struct Spare(Py<PyEvent>);
 
 impl From<Event> for PyEvent {
     fn from(event: Event) -> Self {
-        PyEvent { sequence: event.sequence, body: Body::Own(event), payload: GilOnce::new() }
+        PyEvent { sequence: event.sequence, own: Some(event), base: None, payload: GilOnce::new(), is_object: false }
     }
 }
 
 impl PyEvent {
+    fn view(base: Py<PyEvent>, sequence: u64) -> Self {
+        PyEvent { own: None, base: Some(base), sequence, payload: GilOnce::new(), is_object: false }
+    }
+
+    /// What has the event: the base of a view.
+    #[inline]
+    fn base(&self) -> &PyEvent {
+        self.base.as_ref().map_or(self, |base| base.get())
+    }
+
     /// The event without its number and without a payload that is a Python object.
     #[inline]
     pub fn event(&self) -> &Event {
-        match &self.body {
-            Body::Own(event) | Body::Object(event) => event,
-            Body::View(base) => base.get().event(),
-            Body::Idle => unreachable!("nobody sees an idle object"),
-        }
+        self.base().own.as_ref().expect("only a view has no event of its own")
     }
 
     /// The event for the kernel: with its number, and with its payload whatever that is.
@@ -72,11 +73,8 @@ impl PyEvent {
     }
 
     fn python_payload<'a>(&'a self, py: Python<'a>) -> Option<&'a Py<PyAny>> {
-        match &self.body {
-            Body::Object(_) => self.payload.get(py),
-            Body::View(base) => base.get().python_payload(py),
-            _ => None,
-        }
+        let base = self.base();
+        if base.is_object { base.payload.get(py) } else { None }
     }
 
     /// What a bus's handlers see of a published object: its event with the number that the bus gave it.
@@ -92,23 +90,20 @@ impl PyEvent {
     ) -> PyResult<Py<PyEvent>> {
         if let Some(inside) = exclusive(py, &mut object) {
             inside.sequence = sequence;
-            if let Body::Own(_) = inside.body {
+            if !inside.is_object {
                 // Handlers see the event's own numbers, its time among them, not what its maker put in.
                 drop(inside.payload.take());
             }
             return Ok(object);
         }
-        let base = match &object.get().body {
-            Body::View(base) => base.clone_ref(py),
-            _ => object,
-        };
+        let base = object.get().base.as_ref().map(|base| base.clone_ref(py)).unwrap_or(object);
         if let Some(Spare(mut spare)) = spare.take()
             && let Some(inside) = exclusive(py, &mut spare)
         {
-            (inside.body, inside.sequence) = (Body::View(base), sequence);
+            (inside.base, inside.sequence) = (Some(base), sequence);
             return Ok(spare);
         }
-        Py::new(py, PyEvent { body: Body::View(base), sequence, payload: GilOnce::new() })
+        Py::new(py, PyEvent::view(base, sequence))
     }
 
     /// Lets go of an object when its handlers have run; where it was a view that nobody kept, its memory stays. It may run
@@ -117,11 +112,11 @@ impl PyEvent {
     pub fn retire(py: Python<'_>, mut object: Py<PyEvent>, spare: &mut Option<Spare>) {
         if spare.is_none()
             && let Some(inside) = exclusive(py, &mut object)
-            && let Body::View(_) = inside.body
+            && let Some(base) = inside.base.take()
         {
-            let gone = (std::mem::replace(&mut inside.body, Body::Idle), inside.payload.take());
+            let payload = inside.payload.take();
             *spare = Some(Spare(object));
-            drop(gone);
+            drop((base, payload));
         }
     }
 }
@@ -156,7 +151,7 @@ pub fn make(
 }
 
 /// A new event as Python holds it.
-#[inline]
+#[inline(always)]
 fn make_python(
     parent: Option<&Event>,
     event_type: &Bound<'_, PyAny>,
@@ -166,15 +161,13 @@ fn make_python(
     let object = object.filter(|object| !object.is_none());
     let event = make_native(parent, event_type, names::intern(source)?, object)?;
     let Some(object) = object else { return Ok(PyEvent::from(event)) };
-    let body = match event.payload {
-        Payload::Empty => Body::Object(event),
-        _ => Body::Own(event),
-    };
-    Ok(PyEvent { body, sequence: 0, payload: GilOnce::with(object.clone().unbind()) })
+    let is_object = matches!(event.payload, Payload::Empty);
+    let payload = GilOnce::with(object.clone().unbind());
+    Ok(PyEvent { own: Some(event), base: None, sequence: 0, payload, is_object })
 }
 
 /// A new event with what is native of `object`: a payload stays empty where none of it is.
-#[inline]
+#[inline(always)]
 fn make_native(
     parent: Option<&Event>,
     event_type: &Bound<'_, PyAny>,
@@ -202,6 +195,7 @@ fn make_native(
 impl PyEvent {
     #[staticmethod]
     #[pyo3(signature = (event_type, source, payload=None, parent_trace_id=None))]
+    #[inline]
     fn create(
         event_type: &Bound<'_, PyAny>,
         source: &Bound<'_, PyString>,
@@ -209,7 +203,7 @@ impl PyEvent {
         parent_trace_id: Option<&str>,
     ) -> PyResult<Self> {
         let mut made = make_python(None, event_type, source, payload)?;
-        if let (Some(text), Body::Own(event) | Body::Object(event)) = (parent_trace_id, &mut made.body) {
+        if let (Some(text), Some(event)) = (parent_trace_id, &mut made.own) {
             event.trace_id = ids::parse_trace_hex(text).ok_or_else(|| {
                 PyValueError::new_err(format!("parent_trace_id must be 32 hexadecimal digits, not all zero: {text:?}"))
             })?;
@@ -228,11 +222,9 @@ impl PyEvent {
     }
 
     fn with_sequence(slf: Bound<'_, Self>, sequence: u64) -> Self {
-        let base = match &slf.get().body {
-            Body::View(base) => base.clone_ref(slf.py()),
-            _ => slf.unbind(),
-        };
-        PyEvent { body: Body::View(base), sequence, payload: GilOnce::new() }
+        let py = slf.py();
+        let base = slf.get().base.as_ref().map(|base| base.clone_ref(py));
+        PyEvent::view(base.unwrap_or_else(|| slf.unbind()), sequence)
     }
 
     #[getter]

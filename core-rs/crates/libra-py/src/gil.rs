@@ -45,6 +45,12 @@ impl<T> GilCell<T> {
         self.0.borrow_mut()
     }
 
+    /// As [`GilCell::briefly`]; `None` instead of a panic while it is borrowed.
+    #[inline]
+    pub fn try_briefly<'a>(&'a self, _py: Python<'a>) -> Option<RefMut<'a, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+
     /// A look at the state for the garbage collector, which holds the GIL but may not say so; `None` while it is borrowed.
     pub fn peek(&self) -> Option<Ref<'_, T>> {
         self.0.try_borrow().ok()

@@ -14,7 +14,7 @@ use pyo3::types::{PyList, PyType};
 use crate::block::{Kind, Rows};
 use crate::event::PyEvent;
 use crate::gil::GilCell;
-use crate::subscriptions::{Gathered, HandlerList};
+use crate::subscriptions::{Gathering, HandlerList};
 
 /// What a handler is called with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Handler {
     active: AtomicBool,
     batch: GilCell<Batch>,
     /// The list of those that have gathered something. (It holds handlers: they do not hold it.)
-    gathering: Weak<Gathered>,
+    gathering: Weak<Gathering>,
 }
 
 /// What a batch handler has gathered and not been given yet.
@@ -71,6 +71,8 @@ pub struct InFlight {
     pub event: Py<PyEvent>,
     pub handlers: HandlerList,
     pub next: usize,
+    /// A batch that ends with the event, to be handed over before its handlers run.
+    batch: Option<Gathered>,
 }
 
 /// What came of running handlers.
@@ -83,18 +85,47 @@ pub enum Step {
     Raised(PyErr),
 }
 
-/// The last event of a batch, and what came of handing the batch over.
-pub type Handed = (Py<PyEvent>, PyResult<Option<Py<PyAny>>>);
+/// A batch on its way to its handler.
+pub struct Gathered {
+    handler: Arc<Handler>,
+    /// The last event of it; of a block without its payload.
+    pub last: Py<PyEvent>,
+    argument: Py<PyAny>,
+}
+
+impl Gathered {
+    /// Calls the handler; gives what has to be awaited.
+    pub fn hand_over(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        awaitable(py, call_one(py, &self.handler.call, &self.argument)?)
+    }
+}
 
 impl InFlight {
     #[inline]
     pub fn new(py: Python<'_>, event: Event, handlers: HandlerList) -> PyResult<Self> {
-        Ok(InFlight { event: Py::new(py, PyEvent::from(event))?, handlers, next: 0 })
+        Ok(InFlight::rest(Py::new(py, PyEvent::from(event))?, handlers, 0))
+    }
+
+    /// An event whose handlers have run up to the `next`th.
+    pub fn rest(event: Py<PyEvent>, handlers: HandlerList, next: usize) -> Self {
+        InFlight { event, handlers, next, batch: None }
+    }
+
+    /// A batch, which is handed over as an event is.
+    pub fn of_batch(py: Python<'_>, batch: Gathered) -> Self {
+        InFlight { event: batch.last.clone_ref(py), handlers: HandlerList::default(), next: 0, batch: Some(batch) }
     }
 
     /// Runs the handlers that are left, up to the first that suspends or raises. It may be called again after either.
     #[inline]
     pub fn run(&mut self, py: Python<'_>) -> Step {
+        if let Some(batch) = self.batch.take() {
+            match batch.hand_over(py) {
+                Ok(None) => {}
+                Ok(Some(awaitable)) => return Step::Suspended(awaitable),
+                Err(error) => return Step::Raised(error),
+            }
+        }
         run_handlers(py, &self.event, &self.handlers, &mut self.next)
     }
 }
@@ -115,7 +146,7 @@ pub fn run_handlers(py: Python<'_>, event: &Py<PyEvent>, handlers: &HandlerList,
 }
 
 impl Handler {
-    pub fn new(wanted: Wanted, order: u64, gathering: Weak<Gathered>) -> Self {
+    pub fn new(wanted: Wanted, order: u64, gathering: Weak<Gathering>) -> Self {
         Handler {
             event_type: wanted.event_type,
             call: wanted.call,
@@ -146,75 +177,79 @@ impl Handler {
                 let payload = event.get().payload_object(py)?;
                 awaitable(py, call_one(py, &self.call, &payload)?)
             }
-            Style::List => self.gather_object(py, event),
-            Style::Block(_) => self.gather_row(py, event.get().event(), event.get().sequence),
+            Style::List | Style::Block(_) => {
+                let is_full = match self.style {
+                    Style::List => self.gather_object(py, event),
+                    _ => self.gather_rows(py, event.get().event(), event.get().sequence)?,
+                };
+                match if is_full { self.take_batch(py)? } else { None } {
+                    Some(gathered) => gathered.hand_over(py),
+                    None => Ok(None),
+                }
+            }
         }
     }
 
-    fn gather_object(self: &Arc<Self>, py: Python<'_>, event: &Py<PyEvent>) -> PyResult<Option<Py<PyAny>>> {
-        let gathered = {
-            let mut batch = self.batch.briefly(py);
-            let Batch::List(events) = &mut *batch else { return Ok(None) };
-            events.push(event.clone_ref(py));
-            events.len()
-        };
-        self.gathered(py, gathered)
+    fn gather_object(self: &Arc<Self>, py: Python<'_>, event: &Py<PyEvent>) -> bool {
+        let mut batch = self.batch.briefly(py);
+        let Batch::List(events) = &mut *batch else { return false };
+        events.push(event.clone_ref(py));
+        let count = events.len();
+        drop(batch);
+        self.has_gathered(py, count)
     }
 
-    /// Takes an event's rows into the block; hands it over when that is long enough. TypeError for a payload that has no
-    /// rows.
+    /// Takes an event's rows into the block; true when that is long enough to be handed over. TypeError for a payload that
+    /// has no rows.
     #[inline]
-    pub fn gather_row(self: &Arc<Self>, py: Python<'_>, event: &Event, sequence: u64) -> PyResult<Option<Py<PyAny>>> {
+    pub fn gather_rows(self: &Arc<Self>, py: Python<'_>, event: &Event, sequence: u64) -> PyResult<bool> {
         if !self.active.load(Ordering::Relaxed) {
-            return Ok(None);
+            return Ok(false);
         }
-        let gathered = {
+        let count = {
             let mut batch = self.batch.briefly(py);
-            let Batch::Block(rows) = &mut *batch else { return Ok(None) };
+            let Batch::Block(rows) = &mut *batch else { return Ok(false) };
             rows.push(event, sequence)?;
             rows.events()
         };
-        self.gathered(py, gathered)
+        Ok(self.has_gathered(py, count))
     }
 
     #[inline]
-    fn gathered(self: &Arc<Self>, py: Python<'_>, count: usize) -> PyResult<Option<Py<PyAny>>> {
+    fn has_gathered(self: &Arc<Self>, py: Python<'_>, count: usize) -> bool {
         if count == 1
             && let Some(gathering) = self.gathering.upgrade()
         {
             gathering.briefly(py).push_back(self.clone());
         }
-        match if count < BATCH { None } else { self.hand_over(py) } {
-            Some((_, result)) => result,
-            None => Ok(None),
-        }
+        count >= BATCH
     }
 
-    /// Gives a batch handler what has gathered, if something has: the last event, and what came of it.
-    pub fn hand_over(&self, py: Python<'_>) -> Option<Handed> {
+    /// Takes out what a batch handler has gathered, to be handed over: `None` where nothing has, or it is not called any
+    /// more.
+    pub fn take_batch(self: &Arc<Self>, py: Python<'_>) -> PyResult<Option<Gathered>> {
         let batch = std::mem::replace(&mut *self.batch.briefly(py), Batch::new(self.style));
         if let Some(gathering) = self.gathering.upgrade() {
-            let mut gathering = gathering.briefly(py);
             // Whoever calls holds the handler as well: this is not its end.
-            gathering.retain(|other| !std::ptr::eq(Arc::as_ptr(other), self));
+            gathering.briefly(py).retain(|other| !Arc::ptr_eq(other, self));
         }
         if batch.is_empty() || !self.active.load(Ordering::Relaxed) {
-            return None;
+            return Ok(None);
         }
         let (last, argument) = match batch {
             Batch::List(events) => {
-                let last = events.last()?.clone_ref(py);
-                (last, PyList::new(py, events).map(|list| list.into_any().unbind()))
+                let Some(last) = events.last().map(|last| last.clone_ref(py)) else { return Ok(None) };
+                (last, PyList::new(py, events)?.into_any().unbind())
             }
             Batch::Block(mut rows) => {
-                let (last, array) = (Py::new(py, rows.last_event()?).ok()?, rows.to_array(py));
+                let Some(last) = rows.last_event() else { return Ok(None) };
+                let array = rows.to_array(py)?;
                 rows.clear();
                 *self.batch.briefly(py) = Batch::Block(rows);
-                (last, array)
+                (Py::new(py, last)?, array)
             }
         };
-        let result = argument.and_then(|argument| call_one(py, &self.call, &argument));
-        Some((last, result.and_then(|result| awaitable(py, result))))
+        Ok(Some(Gathered { handler: self.clone(), last, argument }))
     }
 
     /// Takes what has gathered and will not be handed over: the numbers of its events. Objects are dropped by the caller.

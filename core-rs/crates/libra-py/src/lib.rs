@@ -4,7 +4,7 @@
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
-//! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch;
+//! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch; [`done`] — what `publish` gives;
 //! - [`volatility`] — an indicator that sizing uses too;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
@@ -15,6 +15,7 @@
 mod block;
 mod bus;
 mod decimal;
+mod done;
 mod drain;
 mod enums;
 mod errors;

@@ -25,7 +25,7 @@ use crate::handlers::{Handler, Wanted};
 pub type HandlerList = Arc<[Arc<Handler>]>;
 
 /// The batch handlers that have gathered something, in the order of their first event.
-pub type Gathered = GilCell<VecDeque<Arc<Handler>>>;
+pub type Gathering = GilCell<VecDeque<Arc<Handler>>>;
 
 /// A list of handlers, with what tells whether it is still the right one: so that a run of events of one kind does not look
 /// for it each time.
@@ -50,7 +50,7 @@ impl Known {
 pub struct Subscriptions {
     by_type: Vec<OfType>,
     by_id: HashMap<String, Arc<Handler>>,
-    gathering: Arc<Gathered>,
+    gathering: Arc<Gathering>,
     max_per_type: usize,
     /// Counts subscriptions.
     order: u64,
@@ -161,9 +161,12 @@ impl Subscriptions {
 
     /// Takes a subscription out. What it gives has to be dropped outside a borrow: the end of a handler may run Python.
     #[must_use]
-    pub fn unsubscribe(&mut self, id: &str) -> Option<Arc<Handler>> {
+    pub fn unsubscribe(&mut self, py: Python<'_>, id: &str) -> Option<Arc<Handler>> {
         let handler = self.by_id.remove(id)?;
-        self.take_out(&handler);
+        handler.retire();
+        self.version += 1;
+        self.by_type[handler.event_type as usize].remove(&handler);
+        self.gathering.briefly(py).retain(|other| !Arc::ptr_eq(other, &handler));
         Some(handler)
     }
 
@@ -198,10 +201,11 @@ impl Subscriptions {
 
     /// Takes every subscription out, to be dropped outside a borrow.
     #[must_use]
-    pub fn take_all(&mut self) -> Vec<Arc<Handler>> {
+    pub fn take_all(&mut self, py: Python<'_>) -> Vec<Arc<Handler>> {
         let handlers: Vec<Arc<Handler>> = std::mem::take(&mut self.by_id).into_values().collect();
         self.by_type.iter_mut().for_each(|of_type| *of_type = OfType::default());
         handlers.iter().for_each(|handler| handler.retire());
+        self.gathering.briefly(py).clear();
         self.version += 1;
         handlers
     }
@@ -224,6 +228,11 @@ impl Subscriptions {
         wanted.iter().filter(is_unwanted).map(|instrument| (gone.event_type, *instrument)).collect()
     }
 
+    /// True when a batch handler has gathered something.
+    pub fn has_gathered(&self, py: Python<'_>) -> bool {
+        !self.gathering.briefly(py).is_empty()
+    }
+
     /// The next batch handler that has gathered something.
     pub fn next_gathering(&self, py: Python<'_>) -> Option<Arc<Handler>> {
         self.gathering.briefly(py).front().cloned()
@@ -235,6 +244,7 @@ impl Subscriptions {
     pub fn take_gathered(&self, py: Python<'_>) -> (Vec<Py<PyEvent>>, Vec<u64>) {
         let handlers = std::mem::take(&mut *self.gathering.briefly(py));
         let (mut objects, mut numbers) = (Vec::new(), Vec::new());
+        // None of them ends here: those that are taken out are not on the list.
         for handler in &handlers {
             let (events, sequences) = handler.take_gathered(py);
             objects.extend(events);
@@ -250,12 +260,6 @@ impl Subscriptions {
             visit.call(&handler.filter)?;
         }
         Ok(())
-    }
-
-    fn take_out(&mut self, handler: &Arc<Handler>) {
-        handler.retire();
-        self.version += 1;
-        self.by_type[handler.event_type as usize].remove(handler);
     }
 }
 

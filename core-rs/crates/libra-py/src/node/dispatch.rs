@@ -9,7 +9,7 @@ use libra_kernel::{Event, Lane, Name};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
-use super::{NodeCore, State};
+use super::{NodeCore, State, batch};
 use crate::handlers::{InFlight, Step};
 use crate::subscriptions::HandlerList;
 
@@ -86,7 +86,7 @@ impl NodeCore {
         state.draining = false;
         if !matches!(result, Ok(Some(_))) {
             state.slots[slot].suspended = false;
-            state.router.list_again(slot);
+            state.leave(py, slot);
             self.waker.notify();
         }
         result
@@ -125,10 +125,10 @@ impl NodeCore {
 
     fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
         while !budget.is_spent() {
-            let Some((slot, least)) = self.state.borrow(py).router.next_ready() else { return Ok(()) };
+            let Some((slot, least)) = self.state.borrow(py).next_turn() else { return Ok(()) };
             let mut turn = 0;
             loop {
-                let (event, handlers) = {
+                let next = {
                     let mut state = self.state.borrow(py);
                     if !state.slots[slot].may_run() {
                         // It is listed again when it may.
@@ -138,17 +138,21 @@ impl NodeCore {
                         || (!self.simulated && budget.is_spent())
                         || state.router.has_more_urgent_than(least)
                     {
-                        state.router.list_again(slot);
+                        state.leave(py, slot);
                         break;
                     }
-                    match next_event(&mut state, slot, least) {
-                        Some(next) => next,
-                        None => break,
-                    }
+                    next_event(&mut state, slot, least)
                 };
-                let flight = InFlight::new(py, event, handlers)?;
+                let flight = match next {
+                    Some((event, handlers)) => batch::gathered(py, event, handlers)?,
+                    None => match self.next_batch(py, slot, least)? {
+                        Some(flight) => Some(flight),
+                        None => break,
+                    },
+                };
                 turn += 1;
                 budget.used += 1;
+                let Some(flight) = flight else { continue };
                 if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
                     let mut state = self.state.borrow(py);
                     state.slots[slot].suspended = true;

@@ -5,11 +5,13 @@
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
 //! - [`operate`] — what an operator asks of a desk;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
-//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`steps`] — those that are awaited;
+//! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`batch`] — events that are handed over
+//!   together; [`steps`] — handlers that are awaited;
 //! - [`guarding`] — the guard, and [`witness`], its eyes inside the interpreter; [`counting`] — what is reported;
 //! - this file — the node itself, and what an engine asks of it.
 
 mod account;
+mod batch;
 mod counting;
 mod dispatch;
 mod guarding;
@@ -25,7 +27,7 @@ mod subscribing;
 mod timing;
 mod witness;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -64,6 +66,8 @@ pub struct State {
     pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
     pub suspended: Vec<(usize, Py<PyAny>)>,
+    /// Actors with a batch that has gathered and no event left that would bring their turn.
+    pub owing: VecDeque<usize>,
     pub lane_capacity: Capacity,
     /// Events a second that an actor may publish, for those that are added from now on; 0 for no limit.
     pub publish_limit: u32,
@@ -128,6 +132,7 @@ impl NodeCore {
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),
+            owing: VecDeque::new(),
             inputs: Inputs::default(),
             desks: Vec::new(),
             listed: HashMap::new(),
@@ -163,7 +168,7 @@ impl NodeCore {
         let suspended = std::mem::take(&mut state.suspended);
         let slots = state.slots.iter_mut();
         let held: Vec<_> =
-            slots.map(|slot| (slot.subscriptions.take_all(), slot.flight.take(), slot.current.take())).collect();
+            slots.map(|slot| (slot.subscriptions.take_all(py), slot.flight.take(), slot.current.take())).collect();
         drop(state);
         drop((on_failure, suspended, held));
     }
@@ -213,6 +218,7 @@ impl NodeCore {
     fn is_idle(&self, state: &mut State) -> bool {
         state.suspended.is_empty()
             && state.edges.iter().all(EdgeReceiver::is_empty)
+            && state.owing.is_empty()
             && (0..state.slots.len()).all(|id| !state.slots[id].may_run() || state.router.mailbox(id).is_empty())
     }
 }

@@ -52,7 +52,7 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         slot_of(&mut state.slots, slot)?.paused = paused;
         if !paused {
-            state.router.list_again(slot);
+            state.leave(py, slot);
             self.wake(&state);
         }
         Ok(())

@@ -1,16 +1,19 @@
 //! What an actor listens to: its handlers, and the router's subscriptions that go with them.
 
-use libra_kernel::Name;
+use libra_kernel::{Lane, Name};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::{NodeCore, slot_of};
+use crate::bus::batch_style;
 use crate::enums;
 use crate::handlers::{Style, Wanted};
 
 #[pymethods]
 impl NodeCore {
-    /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone.
-    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false))]
+    /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone,
+    /// `batch` with a list (True) or a block of market data. ValueError for a batch of anything else.
+    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None))]
     fn subscribe(
         &self,
         py: Python<'_>,
@@ -19,8 +22,16 @@ impl NodeCore {
         handler: Py<PyAny>,
         instruments: Vec<String>,
         payload: bool,
+        batch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
         let event_type = enums::event_type_of(event_type)?;
+        let batch = batch_style(py, event_type, batch)?;
+        if batch.is_some() && event_type.lane() != Lane::MarketData {
+            return Err(PyValueError::new_err(format!(
+                "an actor gathers market data only: {} is handled one by one",
+                event_type.name()
+            )));
+        }
         let instruments: Vec<Name> = instruments.iter().map(|name| Name::intern(name)).collect();
         let mut state = self.state.borrow(py);
         let state = &mut *state;
@@ -29,7 +40,7 @@ impl NodeCore {
             call: handler,
             filter: None,
             instruments: instruments.clone(),
-            style: if payload { Style::Payload } else { Style::Event },
+            style: batch.unwrap_or(if payload { Style::Payload } else { Style::Event }),
         };
         let id = slot_of(&mut state.slots, slot)?.subscriptions.subscribe(wanted)?;
         if instruments.is_empty() {
@@ -47,7 +58,7 @@ impl NodeCore {
             let mut state = self.state.borrow(py);
             let state = &mut *state;
             let subscriptions = &mut slot_of(&mut state.slots, slot)?.subscriptions;
-            let handler = subscriptions.unsubscribe(subscription_id);
+            let handler = subscriptions.unsubscribe(py, subscription_id);
             if let Some(handler) = &handler {
                 for (event_type, instrument) in subscriptions.no_longer_wanted(handler) {
                     state.router.unsubscribe(slot, event_type, instrument);
@@ -61,7 +72,7 @@ impl NodeCore {
     /// Takes all handlers of an actor out, and leaves the router's subscriptions as they are: what comes meanwhile waits
     /// for the instance that is started next.
     fn unsubscribe_all_handlers(&self, py: Python<'_>, slot: usize) -> PyResult<()> {
-        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all();
+        let handlers = slot_of(&mut self.state.borrow(py).slots, slot)?.subscriptions.take_all(py);
         drop(handlers);
         Ok(())
     }
