@@ -7,8 +7,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench format
-.PHONY: tools sync test-python test-rust check-locks check-format check-imports check-lint check-types smoke
+.PHONY: help run test check bench format test-long mutants coverage
+.PHONY: tools sync test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
 UV_MIN := 0.11
@@ -44,7 +44,7 @@ need_cc = $(if $(find_cc),,$(error Libra needs a C compiler to link with, and fi
 uv = $(or $(find_uv),$(OWN_UV))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 # Not by `uv run`: without a terminal it hands a Ctrl-C of the group on a second time.
 run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--duration 10 --json" passes arguments on
@@ -54,6 +54,20 @@ test: test-python test-rust ## run the tests of both languages, but for the slow
 
 check: SELECT :=
 check: check-locks check-format check-imports check-lint check-types test smoke ## all that must hold: format, lint, types, imports, tests, the main job
+
+# Other tests read LIBRA_LONG too.
+test-long: sync ## the seeded tests at length: ten thousand lives of an account, random kills of a process
+	@LIBRA_LONG=1 $(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet -- --nocapture
+	@LIBRA_LONG=1 $(BIN)/pytest -q $(ARGS)
+
+mutants: sync ## take out one guard after the other, and see whether the tests notice; ARGS="--only 'gate/*'"
+	@$(BIN)/python tests/mutants/run.py $(ARGS)
+
+# In percent; a lower one reports the same and fails later.
+PYTHON_COVERAGE := 100
+RUST_COVERAGE := 100
+
+coverage: coverage-rust coverage-python ## lines of the order gate, lines and branches of libra.core, that no test runs
 
 bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
 	@$(BIN)/python benches/bus.py $(ARGS)
@@ -85,6 +99,13 @@ test-python: sync
 
 test-rust: sync
 	@$(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet
+
+coverage-python: sync
+	@mkdir -p .build/coverage
+	@$(BIN)/pytest -q --no-header --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(PYTHON_COVERAGE) $(ARGS)
+
+coverage-rust: sync
+	@RUST_COVERAGE=$(RUST_COVERAGE) $(PYO3) $(BIN)/python .ci/coverage_rust.py
 
 check-locks: tools $$(if $$(find_uv),,$$(OWN_UV))
 	@$(uv) lock --check --quiet

@@ -120,6 +120,12 @@ impl Approvals {
         self.slots[index as usize].take()
     }
 
+    /// Takes an approval out, if it is exactly this one.
+    pub fn take(&mut self, approval: &Approval) -> Option<Slot> {
+        let id = approval.client_order_id;
+        if self.get(id).is_some_and(|slot| slot.approval == *approval) { self.remove(id) } else { None }
+    }
+
     /// The next approval that is out of time, in the order of their places.
     pub fn take_due(&mut self, now_ns: i64) -> Option<Slot> {
         let due = self.slots.iter().flatten().find(|slot| now_ns > slot.approval.deadline_ns);

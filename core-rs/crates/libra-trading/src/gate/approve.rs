@@ -136,14 +136,12 @@ impl Gate {
     /// returns an order, its bytes may leave, and only then; it never returns the same order twice, in no process.
     pub fn spend(&mut self, now_ns: i64, approval: &Approval) -> Result<Arc<Order>, Rejection> {
         let id = approval.client_order_id;
-        if self.approvals.get(id).is_none_or(|slot| slot.approval != *approval) {
+        // All of it is compared: its content, the limits, and the epoch, so that one of an earlier process is none.
+        let Some(slot) = self.approvals.take(approval) else {
             self.stats.invalid_approvals += 1;
             let known = self.order(id).map(|order| format!("{id} is {:?}", order.status));
             let detail = known.unwrap_or_else(|| format!("{id} has no such approval in epoch {}", self.state.epoch));
             return Err(Rejection::new(RiskCode::ApprovalInvalid, detail));
-        }
-        let Some(slot) = self.approvals.remove(id) else {
-            return Err(Rejection::new(RiskCode::ApprovalInvalid, id.to_string()));
         };
         // Whichever way it ends, the intent holds what it needs by itself.
         self.unreserve(&slot);
@@ -156,14 +154,17 @@ impl Gate {
             hold_price: slot.checked.hold_price,
             window_end_ns: now_ns.saturating_add(self.validity_window_ns),
         };
-        match self.commit(intent).map(|mut events| events.pop()) {
-            Ok(Some(GateEvent::Order(order))) => {
-                self.stats.spent += 1;
-                Ok(order)
-            }
-            Ok(_) => Err(Rejection::new(RiskCode::LogFailed, "the intent was not booked")),
-            Err(error) => Err(log_failed(&error)),
-        }
+        let order = self.conclude(intent)?;
+        self.stats.spent += 1;
+        Ok(order)
+    }
+
+    /// Appends and books what a request came to.
+    fn conclude(&mut self, record: Record) -> Result<Arc<Order>, Rejection> {
+        let events = self.commit(record).map_err(|error| log_failed(&error))?;
+        let order =
+            events.into_iter().find_map(|event| if let GateEvent::Order(order) = event { Some(order) } else { None });
+        order.ok_or_else(|| Rejection::new(RiskCode::LogFailed, "the outcome was not booked"))
     }
 
     fn last_moment(&self, now_ns: i64, slot: &Slot) -> Option<Rejection> {
@@ -171,9 +172,6 @@ impl Gate {
             return Some(rejection);
         }
         let approval = &slot.approval;
-        if approval.epoch != self.state.epoch || approval.content_hash != content_hash(&slot.request) {
-            return Some(Rejection::new(RiskCode::ApprovalInvalid, "another epoch or other content"));
-        }
         if approval.limits_version != self.limits_version {
             let (old, new) = (approval.limits_version, self.limits_version);
             return Some(Rejection::limit(RiskCode::LimitsChanged, format!("version {new}"), format!("version {old}")));
@@ -199,10 +197,7 @@ impl Gate {
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval
     /// was spent, released or lapsed before.
     pub fn release(&mut self, now_ns: i64, approval: &Approval, why: Rejection) -> Option<Rejection> {
-        if !self.holds(approval) {
-            return None;
-        }
-        let slot = self.approvals.remove(approval.client_order_id)?;
+        let slot = self.approvals.take(approval)?;
         self.unreserve(&slot);
         self.stats.released += 1;
         Some(self.refuse(now_ns, &slot.request, why))
@@ -262,12 +257,7 @@ impl Gate {
         request: &OrderRequest,
         rejection: Rejection,
     ) -> Result<Arc<Order>, Rejection> {
-        let record = Record::Rejected { now_ns, request: request.clone(), rejection };
-        match self.commit(record).map(|mut events| events.pop()) {
-            Ok(Some(GateEvent::Order(order))) => Ok(order),
-            Ok(_) => Err(Rejection::new(RiskCode::LogFailed, "the refusal was not booked")),
-            Err(error) => Err(log_failed(&error)),
-        }
+        self.conclude(Record::Rejected { now_ns, request: request.clone(), rejection })
     }
 }
 

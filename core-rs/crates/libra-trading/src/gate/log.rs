@@ -196,18 +196,14 @@ pub(super) fn encode(record: &Record, writer: &mut Writer) -> Result<(), LogErro
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), LogError> {
-    loop {
-        // SAFETY: the descriptor is open for as long as `file` is borrowed, and flock touches no memory of ours.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::Interrupted => continue,
-            io::ErrorKind::WouldBlock => return Err(LogError::Owned { path: path.to_owned() }),
-            _ => return Err(LogError::Io { path: path.to_owned(), error }),
-        }
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and flock touches no memory of ours.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(());
     }
+    // It does not wait, so no signal interrupts it.
+    let (error, path) = (io::Error::last_os_error(), path.to_owned());
+    let owned = error.kind() == io::ErrorKind::WouldBlock;
+    Err(if owned { LogError::Owned { path } } else { LogError::Io { path, error } })
 }
 
 fn header_bytes() -> [u8; HEADER] {
@@ -254,10 +250,7 @@ impl LogFile {
 
     /// A new file is only there for good when its directory is on the disk.
     fn sync_directory(&self) -> Result<(), LogError> {
-        let parent = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| self.io(error))
     }
 

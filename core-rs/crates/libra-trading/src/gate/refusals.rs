@@ -88,14 +88,11 @@ impl Refusals {
         &self.by_code
     }
 
-    /// Takes in a refusal at `now_ns` and forgets what is too old by then. False when its request was refused before.
-    pub fn insert(&mut self, now_ns: i64, refusal: Refusal) -> bool {
+    /// Takes in the refusal of a request that had no outcome before, at `now_ns`, and forgets what is too old by then.
+    pub fn insert(&mut self, now_ns: i64, refusal: Refusal) {
         let (id, code) = (refusal.order.client_order_id.0, refusal.rejection.code);
         let request = &refusal.order.request;
         let known = Known { code, content_hash: content_hash(request), ordinal: refusal.ordinal };
-        if self.known.contains_key(&id) {
-            return false;
-        }
         self.known.insert(id, known);
         self.ages.push_back((id, now_ns.saturating_add(KEEP_NS).max(request.deadline_ns)));
         refusal.order.digest(&mut self.digest);
@@ -113,7 +110,6 @@ impl Refusals {
             self.known.remove(&id);
             self.ages.pop_front();
         }
-        true
     }
 
     /// Takes a recent refusal out, because its order turned out to be at the venue after all. It stays counted.

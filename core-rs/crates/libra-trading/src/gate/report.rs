@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use crate::order::{ClientOrderId, Fill, OrderStatus, VenueOutcome, VenueReport};
+use crate::order::{ClientOrderId, Fill, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::risk::RiskCode;
 
 use super::event::{GateEvent, Incident, IncidentCode};
@@ -148,7 +148,23 @@ impl State {
                 let code = RiskCode::NotFound;
                 self.enter(index, now_ns, end, code.as_str(), code.description());
             }
-            VenueOutcome::Filled { .. } => return self.apply_fill(index, now_ns, report, events),
+            &VenueOutcome::Filled { trade_id, price, size, fee, fee_currency, liquidity } => {
+                let OrderRequest { instrument, strategy, side, .. } = self.entries[index].order.request;
+                let fill = Fill {
+                    client_order_id: id,
+                    trade_id,
+                    instrument,
+                    strategy,
+                    side,
+                    price,
+                    size,
+                    fee,
+                    fee_currency,
+                    liquidity,
+                    ts_venue_ns: report.ts_venue_ns,
+                };
+                return self.apply_fill(index, now_ns, fill, events);
+            }
         }
         self.rehold(index)?;
         events.push(GateEvent::Order(self.entries[index].order.clone()));
@@ -175,30 +191,14 @@ impl State {
         &mut self,
         index: usize,
         now_ns: i64,
-        report: &VenueReport,
+        fill: Fill,
         events: &mut Vec<GateEvent>,
     ) -> Result<(), &'static str> {
-        let VenueOutcome::Filled { trade_id, price, size, fee, fee_currency, liquidity } = report.outcome else {
-            return Err("not a fill");
-        };
+        let Fill { client_order_id: id, trade_id, price, size, fee, .. } = fill;
         if !self.fill_keys.insert(fill_key(index, trade_id)) {
             return Err("a fill that was booked before");
         }
         let before = self.entries[index].order.clone();
-        let id = before.client_order_id;
-        let fill = Fill {
-            client_order_id: id,
-            trade_id,
-            instrument: before.request.instrument,
-            strategy: before.request.strategy,
-            side: before.request.side,
-            price,
-            size,
-            fee,
-            fee_currency,
-            liquidity,
-            ts_venue_ns: report.ts_venue_ns,
-        };
         let sums = (|| {
             let instrument = self.account.instrument(fill.instrument)?;
             let notional = before.filled_notional.checked_add(instrument.notional(price, size)?)?;

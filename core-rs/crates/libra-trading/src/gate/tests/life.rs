@@ -363,6 +363,16 @@ fn a_loss_booked_by_a_fill_is_seen_at_once() {
 }
 
 #[test]
+fn a_loss_stops_what_was_approved_before_it() {
+    let mut gate = gate(RiskLimits { max_daily_loss: Some(money(50)), ..RiskLimits::default() });
+    trade(&mut gate, &buy(1, 100), PRICE);
+    let approval = gate.reserve(T0, &buy(2, 10)).unwrap();
+    gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    assert_eq!(gate.spend(T0, &approval).unwrap_err().code, RiskCode::DailyLoss);
+    assert_eq!(gate.reserved(linear().id), Some((0, 0)));
+}
+
+#[test]
 fn an_instrument_in_use_keeps_its_decimals() {
     let mut gate = gate(RiskLimits::default());
     place(&mut gate, T0, &buy(1, 10)).unwrap();

@@ -1,11 +1,12 @@
 //! Tests of the gate.
 //!
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
-//! - `format` — the file's bytes; `crash` — a file cut at every byte;
+//! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod crash;
+mod edges;
 mod format;
 mod life;
 mod limits;
