@@ -111,6 +111,40 @@ def test_one_account_can_be_stopped_alone(shell):
     assert "KILL_SWITCH" in ended.summary["stopped"]["paper"]
 
 
+SECOND = """
+[[strategies]]
+name = "yours"
+class = "mine.py:Mine"
+account = "second"
+symbols = ["BTC/USDT:USDT"]
+
+[[account_groups]]
+name = "second"
+balances = { USDT = "100000" }
+gateway = { kind = "paper" }
+sizing = { kind = "fixed_notional", value = "5000" }
+"""
+
+
+def test_stopping_one_of_two_accounts_leaves_the_other_alone(shell):
+    profile = shell.profile(shell.strategy(TRADES), strategy_more=SECOND)
+    running = shell.start("run", profile, "--json")
+    running.wait_for("ready")
+    assert shell.run("kill-switch", "--account", "paper").code == 0
+    running.wait_for("refused me")
+    [node] = json.loads(shell.run("status", "--json").out)["nodes"]
+    assert {account["name"]: account["killed"] is not None for account in node["accounts"]} == {
+        "paper": True,
+        "second": False,
+    }
+    # A signal means all of them.
+    running.signal(signal.SIGUSR1)
+    running.wait_for("libra.actor.second.risk: kill switch: set by a signal")
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert set(ended.summary["stopped"]) == {"paper", "second"}
+
+
 def test_a_signal_latches_cancels_what_is_open_and_refuses_what_comes(shell):
     running = start(shell, TRADES)
     running.signal(signal.SIGUSR1)

@@ -72,6 +72,14 @@ def test_limits_that_are_none(node, words):
     assert main.main(["limits", *words]) == 2
 
 
+def test_a_change_of_limits_is_shown_limit_by_limit(node, capsys):
+    changes = [{"key": "max_order_size", "old": "1", "new": "2"}]
+    node(set_limits={"account": "paper", "change": {"version": 2, "changes": changes}})
+    assert main.main(["limits", "set", "max_order_size=2"]) == 0
+    shown = "paper\n  version = 2\n  changes\n    key = max_order_size, old = 1, new = 2\n"
+    assert capsys.readouterr().out == shown
+
+
 def test_a_refusal_is_said_and_fails(node, capsys):
     node(set_limits=ControlError("NOT_CONFIRMED", "that loosens a limit: --confirm"))
     assert main.main(["limits", "set", "a=1"]) == 1
