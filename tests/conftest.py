@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,16 @@ from libra.core.node import Node, NodeOptions, Outcome
 from libra.model import ContractKind, Instrument
 
 pytest_plugins = ("tests.strict_skips",)
+
+
+@pytest.fixture(autouse=True)
+def _run_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nodes of a test are found by that test alone. Not below tmp_path, which is too long for a socket's path."""
+    folder = tempfile.mkdtemp(prefix="libra-run-")
+    monkeypatch.setenv("LIBRA_RUN_DIR", folder)
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
+
 
 T0_NS = 1_723_161_600_000_000_000
 """Where made-up recordings begin."""

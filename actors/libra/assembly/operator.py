@@ -162,7 +162,7 @@ class Operator:
         name = arguments.get("account")
         if name is None:
             return list(self._node.accounts.values())
-        if name not in self._node.accounts:
+        if not isinstance(name, str) or name not in self._node.accounts:
             raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {', '.join(self._node.accounts) or 'none'}")
         return [self._node.accounts[name]]
 

@@ -56,6 +56,9 @@ def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             lines += [f"{indent}{key}", *_lines(value, indent + "  ")]
+        elif isinstance(value, list):
+            lines.append(f"{indent}{key}" + ("" if value else " = none"))
+            lines += [f"{indent}  " + ", ".join(line.strip() for line in _lines(row)) for row in value]
         else:
             lines.append(f"{indent}{key} = {'-' if value is None else value}")
     return lines

@@ -488,3 +488,26 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sigusr1_raises_every_alarm_wakes_the_loop_and_ends_nothing() {
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker.clone(), 1_000_000_000, true).unwrap();
+        let alarms = [(); 2].map(|()| Arc::new(Alarm::new(None)));
+        alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
+        // SAFETY: the guard has taken the signal over, so it ends nothing.
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+        let mut woken = libc::pollfd { fd: waker.fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd.
+        assert_eq!(unsafe { libc::poll(&mut woken, 1, 10_000) }, 1);
+        assert!(alarms.iter().all(|alarm| alarm.is_raised()), "before the loop is woken");
+        assert_eq!(guard.stop_signal(), None);
+        drop(guard);
+        // SAFETY: nobody had the signal before, so it is ignored by now: a late one must not end the process.
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+    }
+}

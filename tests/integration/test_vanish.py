@@ -1,0 +1,151 @@
+"""What becomes of orders and position of a strategy that failed for good, beside one that trades on unharmed."""
+
+import signal
+from decimal import Decimal
+
+import pyarrow.parquet as pq
+import pytest
+
+BOTH = """
+[[strategies]]
+name = "other"
+class = "other.py:Mine"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+"""
+FAILS = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    if self.n == 1 and self.name == "mine":
+        self.submit(quote.symbol, OrderSide.BUY, "0.020")
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+    if self.n == 20:
+        self.log.warning("fails")
+        raise RuntimeError("for good")
+"""
+GOES_ON = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    if self.n == 1:
+        self.submit(quote.symbol, OrderSide.BUY, "0.050")
+        self.submit(quote.symbol, OrderSide.BUY, "0.002", price=quote.bid - 500)
+    if self.n == 60:
+        self.submit(quote.symbol, OrderSide.SELL, "0.010")
+
+def on_fill(self, fill):
+    if self.n >= 60:
+        self.log.warning("trades on")
+"""
+NEVER_AGAIN = "[node.supervision]\nmax_restarts = 0"
+
+
+def profile(shell, policy: str, **more) -> str:
+    shell.strategy(GOES_ON, "other.py")
+    strategy_more = (f'on_vanish = "{policy}"' if policy else "") + BOTH
+    return shell.profile(shell.strategy(FAILS), node=NEVER_AGAIN, strategy_more=strategy_more, **more)
+
+
+def rows_of(shell, strategy):
+    """Orders of a strategy: (side, size, status)."""
+    rows = pq.read_table(shell.folder / "out" / "orders.parquet", columns=list(COLUMNS)).to_pylist()
+    return [
+        (row["side"], Decimal(row["size"]), row["status"], row["reason"]) for row in rows if row["strategy"] == strategy
+    ]
+
+
+COLUMNS = ("strategy", "side", "size", "status", "reason")
+RESTS = ("BUY", Decimal("0.001"))
+EXPECTED = {
+    "keep": ("ACCEPTED", Decimal("0.060")),
+    "cancel": ("CANCELLED", Decimal("0.060")),
+    "": ("CANCELLED", Decimal("0.060")),
+    "flatten": ("CANCELLED", Decimal("0.040")),
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "clock"),
+    [
+        *((policy, "simulated") for policy in EXPECTED),
+        ("flatten", "live"),
+        *(pytest.param(policy, "live", marks=pytest.mark.slow) for policy in ("keep", "cancel", "")),
+    ],
+)
+def test_the_policy_of_a_strategy_that_failed_for_good(shell, policy, clock):
+    path = profile(shell, policy, clock=clock)
+    running = shell.start("run", path, "--json", "--out", "out", "--duration", "3")
+    ended = running.end()
+    assert ended.code == 1, ended.err
+    assert ended.summary["failed"] == ["mine"]
+    status, position = EXPECTED[policy]
+    mine = rows_of(shell, "mine")
+    [resting] = [row for row in mine if row[:2] == RESTS]
+    assert resting[2] == status
+    [held] = ended.summary["positions"]
+    assert Decimal(held["size"]) == position
+    closing = [row for row in mine if row[0] == "SELL"]
+    assert closing == ([("SELL", Decimal("0.020"), "FILLED", "")] if policy == "flatten" else [])
+    [gone] = ended.summary["vanished"]
+    assert gone["on_vanish"] == (policy or "cancel")
+    states = [closing["state"] for closing in gone["flattening"]]
+    assert states == (["flat"] if policy == "flatten" else [])
+    assert ("its BTC/USDT:USDT@synthetic is flat" in ended.err) == (policy == "flatten")
+    # The other one is unharmed: its order rests, and it goes on to trade.
+    other = rows_of(shell, "other")
+    assert ("BUY", Decimal("0.002"), "ACCEPTED", "") in other
+    assert ("SELL", Decimal("0.010"), "FILLED", "") in other
+
+
+def test_two_simulated_runs_flatten_alike(shell):
+    path = profile(shell, "flatten", clock="simulated")
+    digests = {shell.start("run", path, "--json", "--duration", "3").end().summary["digest"] for _ in range(2)}
+    assert len(digests) == 1
+
+
+def test_a_killed_account_is_not_flattened_and_that_is_told(shell):
+    kills = FAILS.replace(
+        'raise RuntimeError("for good")',
+        'self.emit(EventType.CIRCUIT_BREAKER, {})\n        raise RuntimeError("for good")',
+    )
+    path = profile(shell, "flatten", clock="simulated")
+    shell.strategy(kills)
+    ended = shell.start("run", path, "--json", "--duration", "3").end()
+    assert ended.code == 1
+    [gone] = ended.summary["vanished"]
+    [closing] = gone["flattening"]
+    assert (closing["state"], closing["code"]) == ("given up", "KILL_SWITCH")
+    assert "could not be flattened: KILL_SWITCH" in ended.err
+    [held] = ended.summary["positions"]
+    assert Decimal(held["size"]) == Decimal("0.070")
+
+
+def test_an_operators_stop_follows_the_policy_too(shell):
+    steady = FAILS.replace('raise RuntimeError("for good")', "pass")
+    path = profile(shell, "flatten")
+    shell.strategy(steady)
+    running = shell.start("run", path, "--json")
+    running.wait_for("fails")
+    assert "flatten" in shell.run("stop", "--strategy", "mine").out
+    running.wait_for("its BTC/USDT:USDT@synthetic is flat")
+    running.wait_for("trades on")
+    assert "flattening mine BTC/USDT:USDT@synthetic  flat" in shell.run("status").out
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    [held] = ended.summary["positions"]
+    assert Decimal(held["size"]) == Decimal("0.040")
+
+
+def test_a_strategy_that_is_back_after_a_restart_trades_again(shell):
+    account = f'log = {{ path = "{shell.folder / "gate.log"}", resume = true }}'
+    path = profile(shell, "cancel", account=account)
+    shell.start("run", path, "--json", "--duration", "1").end()
+    shell.start("run", path, "--json", "--out", "out", "--duration", "1").end()
+    bought = [row for row in rows_of(shell, "mine") if row[:3] == ("BUY", Decimal("0.020"), "FILLED")]
+    assert len(bought) == 2

@@ -1,0 +1,148 @@
+"""The verbs of an operator against a node that does not run on: what they refuse, and the seam for limits."""
+
+import os
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+
+from libra.assembly.operator import Operator
+from libra.control.peer import Peer
+from libra.core.actor import ActorState
+from libra.errors import ControlError
+
+OPS = Peer(os.geteuid(), 1)
+
+
+@dataclass(frozen=True)
+class Change:
+    limit: str
+    old: str
+    new: str
+
+
+class Account:
+    def __init__(self, name, log_fails=False):
+        self.name = name
+        self.killed = None
+        self.log_fails = log_fails
+
+    @property
+    def is_killed(self):
+        return self.killed is not None
+
+    def kill(self, reason):
+        self.killed = self.killed or reason
+        return []
+
+    def explain_kill(self, reason):
+        self.killed = reason
+
+    def resume(self, reason):
+        if self.log_fails:
+            raise OSError("no space")
+        self.killed = None
+
+    def standing(self):
+        return {"killed": self.killed, "stopped": None, "incident": None, "open_orders": 0, "cancelling": 0}
+
+    def positions(self):
+        return [
+            {"instrument": "a", "size": 0, "unrealised": 0, "cost": 1},
+            {"instrument": "b", "size": 2, "unrealised": 3, "cost": 1},
+        ]
+
+
+class Node:
+    def __init__(self, *names, **more):
+        self.accounts = {name: Account(name, **more) for name in names}
+        strategy = SimpleNamespace(name="mine", account=names[0], on_vanish="keep")
+        self.settings = SimpleNamespace(strategies=[strategy])
+        self.states = {"mine": ActorState.RUNNING}
+        self.stopped = []
+
+    def cancel_outside(self, account, ids):
+        pass
+
+    def actor_states(self):
+        return self.states
+
+    def stop_strategy(self, name):
+        self.stopped.append(name)
+
+
+class NodeWithLimits(Node):
+    def __init__(self, *names):
+        super().__init__(*names)
+        self.asked = []
+
+    def limits(self, account):
+        return {"max_order_size": "1"}
+
+    def change_limits(self, account, changes, *, confirmed, who):
+        self.asked.append((account, changes, confirmed, who))
+        if not confirmed:
+            raise ControlError("NOT_CONFIRMED", "that loosens a limit")
+        return Change("max_order_size", "1", changes["max_order_size"])
+
+
+def ask(node, verb, **arguments):
+    return Operator(node, 0, "p", "v").verbs[verb](OPS, arguments)
+
+
+def code(node, verb, **arguments):
+    with pytest.raises(ControlError) as caught:
+        ask(node, verb, **arguments)
+    return caught.value.code
+
+
+def test_kill_and_resume_say_who_and_why():
+    node = Node("a", "b")
+    [row] = ask(node, "kill", account="a", reason=" a  fat\nfinger ")["accounts"]
+    assert row["killed"] == f"libra kill-switch by {OPS}: a fat finger"
+    assert row["positions"] == [{"instrument": "b", "size": 2, "unrealised": 3}]
+    assert node.accounts["b"].killed is None
+    ask(node, "kill", reason="again")
+    assert node.accounts["a"].killed.endswith("again"), "who came later explains it"
+    assert [row["killed"] for row in ask(node, "resume")["accounts"]] == [None, None]
+
+
+def test_arguments_that_make_no_sense():
+    node = NodeWithLimits("a", "b")
+    assert code(node, "kill", account="c") == "UNKNOWN_ACCOUNT"
+    assert code(node, "kill", account=["a"]) == "UNKNOWN_ACCOUNT"
+    assert code(node, "kill", acount="a") == "BAD_REQUEST"
+    assert code(node, "kill", reason=7) == "BAD_REQUEST"
+    assert node.accounts["a"].killed is None
+    assert code(node, "stop_strategy", strategy="nobody") == "UNKNOWN_STRATEGY"
+    assert code(node, "set_limits", changes={}) == "BAD_REQUEST"
+    assert code(node, "set_limits", changes={"max_order_size": 1}) == "BAD_REQUEST"
+    assert code(node, "set_limits", changes={"max_order_size": "1"}, confirmed="yes") == "BAD_REQUEST"
+    assert code(node, "set_limits", changes={"max_order_size": "1"}) == "WHICH_ACCOUNT"
+    assert node.asked == []
+
+
+def test_a_log_that_fails_leaves_the_account_stopped():
+    assert code(Node("a", log_fails=True), "resume") == "LOG"
+
+
+def test_limits_are_asked_for_as_given_and_looser_only_when_confirmed():
+    node = NodeWithLimits("a")
+    assert code(node, "set_limits", changes={"max_order_size": "2"}) == "NOT_CONFIRMED"
+    changed = ask(node, "set_limits", changes={"max_order_size": "2"}, confirmed=True)
+    assert changed == {"account": "a", "change": {"limit": "max_order_size", "old": "1", "new": "2"}}
+    assert [(confirmed, who) for _, _, confirmed, who in node.asked] == [(False, str(OPS)), (True, str(OPS))]
+    assert ask(node, "limits") == {"limits": {"a": {"max_order_size": "1"}}}
+
+
+def test_a_node_without_changeable_limits_says_so():
+    assert code(Node("a"), "limits") == "UNSUPPORTED"
+    assert code(Node("a"), "set_limits", changes={"max_order_size": "1"}) == "UNSUPPORTED"
+
+
+def test_a_strategy_is_stopped_once():
+    node = Node("a")
+    assert ask(node, "stop_strategy", strategy="mine") == {"strategy": "mine", "on_vanish": "keep"}
+    node.states["mine"] = ActorState.STOPPED
+    assert code(node, "stop_strategy", strategy="mine") == "UNKNOWN_STRATEGY"
+    assert node.stopped == ["mine"]

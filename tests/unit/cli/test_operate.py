@@ -1,0 +1,175 @@
+"""The operator's verbs in front of a node that a test plays: what is asked, what is shown, which code comes back."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from libra.cli import kill_switch, main, nodes, resume, status
+from libra.errors import ControlError
+
+STANDING = {"killed": None, "stopped": None, "incident": None, "open_orders": 0, "cancelling": 0, "positions": []}
+KILLED = {**STANDING, "name": "paper", "killed": "ops", "stopped": ["KILL_SWITCH", "ops"]}
+TRADING = {**STANDING, "name": "paper"}
+
+
+class Client:
+    """A node that answers each verb with what a test has set."""
+
+    def __init__(self, **answers):
+        self.node = SimpleNamespace(name="n", pid=4_242, profile="p", takes_signal=True)
+        self.answers = answers
+        self.asked = []
+        self.pulled = 0
+
+    def ask(self, op, **arguments):
+        self.asked.append((op, {key: value for key, value in arguments.items() if value is not None}))
+        answer = self.answers[op]
+        if isinstance(answer, ControlError):
+            raise answer
+        return answer
+
+    def pull_switch(self):
+        self.pulled += 1
+
+
+@pytest.fixture
+def node(monkeypatch):
+    def play(**answers):
+        client = Client(**answers)
+        monkeypatch.setattr(nodes, "running_nodes", lambda: [client])
+        return client
+
+    return play
+
+
+def silent():
+    return ControlError("SILENT", "it did not answer")
+
+
+def test_limits_are_set_as_typed(node, capsys):
+    client = node(
+        set_limits={"account": "paper", "change": {"max_order_size": "2"}}, limits={"limits": {"paper": {"a": None}}}
+    )
+    assert main.main(["limits", "set", "max_order_size=2", "--account", "paper", "--confirm"]) == 0
+    asked = {"account": "paper", "changes": {"max_order_size": "2"}, "confirmed": True}
+    assert client.asked == [("set_limits", asked)]
+    assert capsys.readouterr().out == "paper\n  max_order_size = 2\n"
+    assert main.main(["limits", "set", "max_order_size=2"]) == 0
+    assert client.asked[-1][1]["confirmed"] is False, "loosening is never assumed"
+    capsys.readouterr()
+    assert main.main(["limits", "show"]) == 0
+    assert capsys.readouterr().out == "paper\n  a = -\n"
+    assert main.main(["limits", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"limits": {"paper": {"a": None}}}
+
+
+@pytest.mark.parametrize(
+    "words", [["set"], ["set", "a"], ["set", "a="], ["set", "=1"], ["set", "a=1", "a=2"], ["show", "a=1"], ["x"]]
+)
+def test_limits_that_are_none(node, words):
+    assert main.main(["limits", *words]) == 2
+
+
+def test_a_change_of_limits_is_shown_limit_by_limit(node, capsys):
+    changes = [{"key": "max_order_size", "old": "1", "new": "2"}]
+    node(set_limits={"account": "paper", "change": {"version": 2, "changes": changes}})
+    assert main.main(["limits", "set", "max_order_size=2"]) == 0
+    shown = "paper\n  version = 2\n  changes\n    key = max_order_size, old = 1, new = 2\n"
+    assert capsys.readouterr().out == shown
+
+
+def test_a_refusal_is_said_and_fails(node, capsys):
+    node(set_limits=ControlError("NOT_CONFIRMED", "that loosens a limit: --confirm"))
+    assert main.main(["limits", "set", "a=1"]) == 1
+    assert capsys.readouterr().err == "libra: that loosens a limit: --confirm\n"
+
+
+def test_a_resume_is_asked_for_on_a_terminal(node, monkeypatch, capsys):
+    client = node(status={"accounts": [KILLED]}, resume={"accounts": [TRADING]})
+    for answer, code, calls in (("no\n", 1, 0), ("yes\n", 0, 1)):
+        terminal = io.StringIO(answer)
+        terminal.isatty = lambda: True
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert resume.main([]) == 0 if code == 0 else main.main(["resume"]) == code
+        assert sum(op == "resume" for op, _ in client.asked) == calls
+    shown = capsys.readouterr()
+    assert "KILLED (ops)" in shown.err
+    assert "trading" in shown.out
+    assert main.main(["resume", "--yes", "--account", "other"]) == 1
+    assert main.main(["resume", "--yes", "--json"]) == 0
+
+
+def test_what_still_stops_an_account_fails_a_resume(node):
+    node(status={"accounts": [KILLED]}, resume={"accounts": [{**TRADING, "stopped": ["DAILY_LOSS", "5 of 3"]}]})
+    assert main.main(["resume", "--yes"]) == 1
+
+
+def test_one_account_of_a_node_that_hangs_takes_all_of_them(node, capsys):
+    client = node(kill=silent())
+    assert kill_switch.main(["--account", "paper"]) == 1
+    assert client.pulled == 1
+    said = capsys.readouterr().out
+    assert "NOT CONFIRMED" in said
+    assert "no new order of any of its accounts leaves" in said
+
+
+def test_the_signal_goes_before_the_question(node, monkeypatch):
+    client = node(kill={"accounts": [KILLED]})
+    order = []
+    monkeypatch.setattr(client, "pull_switch", lambda: order.append("signal"))
+    ask = client.ask
+    monkeypatch.setattr(client, "ask", lambda op, **more: order.append(op) or ask(op, **more))
+    assert kill_switch.main([]) == 0
+    assert order == ["signal", "kill"]
+
+
+def test_a_node_that_cannot_be_reached_at_all_is_said(node, monkeypatch, capsys):
+    client = node(kill=silent())
+
+    def gone():
+        raise ControlError("GONE", "it is gone")
+
+    monkeypatch.setattr(client, "pull_switch", gone)
+    assert kill_switch.main(["--json"]) == 1
+    [row] = json.loads(capsys.readouterr().out)["nodes"]
+    assert row["signalled"] is False
+    assert "could not be signalled: it is gone" in row["error"]
+
+
+def test_orders_that_stay_open_are_not_called_done(node, monkeypatch, capsys):
+    monkeypatch.setattr(kill_switch, "_CANCELS_S", 0.0)
+    node(kill={"accounts": [{**KILLED, "open_orders": 2, "cancelling": 2}]})
+    assert kill_switch.main([]) == 1
+    said = capsys.readouterr().out
+    assert "some orders are still open" in said
+    assert "2 open orders, 2 being cancelled" in said
+
+
+def test_a_status_of_a_node_that_is_silent(node, capsys):
+    node(status=silent())
+    assert status.main([]) == 1
+    assert "it did not answer" in capsys.readouterr().out
+
+
+def test_what_a_status_shows():
+    row = {
+        "name": "n", "pid": 1, "profile": "", "uptime_s": 3_725.5, "errors": 2,
+        "accounts": [
+            {**TRADING, "positions": [{"instrument": "BTC", "size": "1", "unrealised": "-2"}]},
+            {**TRADING, "name": "b", "stopped": ["RECONCILING", ""]},
+        ],
+        "strategies": [{"name": "s", "state": "running", "account": "paper"}],
+        "vanished": [{"strategy": "g", "flattening": [
+            {"instrument": "BTC", "state": "given up", "code": "C", "detail": "d"},
+        ]}],
+    }  # fmt: skip
+    assert status.describe(row).splitlines() == [
+        "n  pid 1  profile -  up 1:02:05  2 errors",
+        "  account paper  trading  0 open orders",
+        "    BTC  1  unrealised -2.00",
+        "  account b  stopped: RECONCILING  0 open orders",
+        "  strategy s  running  on paper",
+        "  flattening g BTC  given up: C d",
+    ]

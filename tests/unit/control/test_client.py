@@ -1,0 +1,146 @@
+"""The operator's side: nodes that are there, silent, gone, or something else."""
+
+import json
+import os
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from libra.control.client import NodeClient
+from libra.control.folder import RunFile, find_nodes, run_folder
+from libra.errors import ControlError
+
+
+def run_file(**more) -> RunFile:
+    return RunFile(
+        **{"name": "n", "pid": os.getpid(), "started_ns": 1, "profile": "", "version": "0", "takes_signal": True} | more
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "r"
+    made.mkdir(mode=0o700)
+    return made
+
+
+@contextmanager
+def listening(folder: Path, node: RunFile, *, answer: bytes | None):
+    """A socket and run file of a node that answers each connection with some bytes, or with nothing."""
+    path, run_path = node.paths(folder)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(8)
+        run_path.write_text(node.to_json())
+        over = threading.Event()
+        held = []
+
+        def serve():
+            while not over.is_set():
+                connection, _ = listener.accept()
+                held.append(connection)
+                if answer is not None and not over.is_set():
+                    with connection:
+                        connection.settimeout(1)
+                        if connection.recv(65_536):
+                            connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield NodeClient(node, folder)
+        finally:
+            over.set()
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(str(path))
+            thread.join()
+            for connection in held:
+                connection.close()
+
+
+def test_an_answer(folder):
+    answer = json.dumps({"v": 1, "ok": True, "result": {"a": 1}}).encode() + b"\n"
+    with listening(folder, run_file(), answer=answer) as client:
+        assert client.ask("status", account=None) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b'{"ok": false, "error": {"code": "REFUSED", "message": "no"}}\n', "REFUSED"),
+        (b'{"ok": true}\n', "BAD_REPLY"),
+        (b"nonsense\n", "BAD_REQUEST"),
+        (b"half", "GONE"),
+    ],
+)
+def test_other_answers(folder, answer, code):
+    with listening(folder, run_file(), answer=answer) as client, pytest.raises(ControlError) as caught:
+        client.ask("status")
+    assert caught.value.code == code
+
+
+def test_silence_and_absence(folder):
+    with listening(folder, run_file(), answer=None) as client, pytest.raises(ControlError) as caught:
+        client.ask("status", timeout_s=0.01)
+    assert caught.value.code == "SILENT"
+    with pytest.raises(ControlError) as caught:
+        NodeClient(run_file(), folder).ask("status")
+    assert caught.value.code == "GONE"
+
+
+def test_a_signal_goes_to_who_listens_and_to_nobody_else(folder, monkeypatch):
+    sent = []
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda process, number: sent.append(number))
+    with listening(folder, run_file(), answer=None) as client:
+        client.pull_switch()
+    assert sent == [signal.SIGUSR1]
+    # A pid that belongs to another process by now.
+    with listening(folder, run_file(pid=os.getppid()), answer=None) as client, pytest.raises(ControlError) as caught:
+        client.pull_switch()
+    assert caught.value.code == "GONE"
+    with pytest.raises(ControlError) as caught:
+        NodeClient(run_file(pid=2**22 + 1), folder).pull_switch()
+    assert caught.value.code == "GONE"
+    with pytest.raises(ControlError) as caught:
+        NodeClient(run_file(takes_signal=False), folder).pull_switch()
+    assert caught.value.code == "NO_SIGNAL"
+    assert len(sent) == 1
+
+
+def test_what_is_dead_is_removed_and_what_is_no_run_file_is_left(folder):
+    dead = run_file(pid=7)
+    path, run_path = dead.paths(folder)
+    run_path.write_text(dead.to_json())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+    strange = {
+        "empty.json": "",
+        "list.json": "[]",
+        "other.json": '{"name": "n"}',
+        "kind.json": dead.to_json().replace("7", '"7"'),
+    }
+    strange["renamed.json"] = dead.to_json()
+    for name, text in strange.items():
+        (folder / name).write_text(text)
+    with listening(folder, run_file(), answer=None):
+        assert find_nodes(folder) == [run_file()]
+    assert not path.exists()
+    assert not run_path.exists()
+    assert set(strange) <= {left.name for left in folder.iterdir()}
+
+
+def test_where_nodes_are_found():
+    assert run_folder({"LIBRA_RUN_DIR": "/a", "XDG_RUNTIME_DIR": "/b"}) == Path("/a")
+    assert run_folder({"XDG_RUNTIME_DIR": "/b"}) == Path("/b/libra")
+    assert run_folder({}) == Path(f"/tmp/libra-{os.geteuid()}")
+    assert find_nodes(Path("/nowhere/at/all")) == []
+
+
+def test_a_folder_of_somebody_else_is_not_trusted(folder, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(ControlError, match="belongs to uid"):
+        find_nodes(folder)

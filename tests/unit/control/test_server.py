@@ -1,0 +1,180 @@
+"""The node's side of a control socket: whatever comes in is answered, and harms nothing."""
+
+import asyncio
+import json
+import os
+import socket
+
+import pytest
+
+from libra.control import messages, server
+from libra.control.folder import RunFile, find_nodes
+from libra.control.peer import Peer, peer_of
+from libra.control.server import ControlServer
+from libra.errors import ConfigError, ControlError
+
+NODE = RunFile("test", os.getpid(), 1, "./test.toml", "0.1.0", takes_signal=False)
+
+
+def echo(peer, arguments):
+    return {"uid": peer.uid, **arguments}
+
+
+def refuse(peer, arguments):
+    raise ConfigError("not like that")
+
+
+def refuse_by_code(peer, arguments):
+    raise ControlError("MINE", "no")
+
+
+def fail(peer, arguments):
+    raise RuntimeError("a fault of ours")
+
+
+VERBS = {"echo": echo, "refuse": refuse, "code": refuse_by_code, "fail": fail}
+
+
+@pytest.fixture
+async def open_server(tmp_path):
+    made = []
+    folder = tmp_path / "r"
+
+    def opened(**more):
+        made.append(ControlServer(NODE, folder, VERBS, **more))
+        made[-1].open()
+        return folder / f"test-{os.getpid()}.sock"
+
+    yield opened
+    for one in made:
+        await one.close()
+        await one.close()
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+async def ask(path, *lines: bytes) -> list[dict]:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"".join(line + b"\n" for line in lines))
+    said = [json.loads(await reader.readline()) for _ in lines]
+    writer.close()
+    await writer.wait_closed()
+    return said
+
+
+async def test_requests_are_answered_in_their_order(open_server):
+    path = open_server()
+    lines = [json.dumps({"v": 1, "op": "echo", "n": n}).encode() for n in range(50)]
+    said = await ask(path, *lines)
+    assert [reply["result"] for reply in said] == [{"uid": os.geteuid(), "n": n} for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"", "BAD_REQUEST"),
+        (b"\xff\xfe", "BAD_REQUEST"),
+        (b"[" * 10_000, "BAD_REQUEST"),
+        (b'"status"', "BAD_REQUEST"),
+        (b'{"v": 1}', "BAD_REQUEST"),
+        (b'{"v": 1, "op": 7}', "BAD_REQUEST"),
+        (b'{"op": "echo"}', "VERSION"),
+        (b'{"v": 2, "op": "echo"}', "VERSION"),
+        (b'{"v": 1, "op": "nothing"}', "UNKNOWN_OP"),
+        (b'{"v": 1, "op": "refuse"}', "REFUSED"),
+        (b'{"v": 1, "op": "code"}', "MINE"),
+        (b'{"v": 1, "op": "fail"}', "FAULT"),
+    ],
+)
+async def test_what_is_no_request_gets_an_error_and_the_next_one_its_answer(open_server, line, code):
+    path = open_server()
+    bad, good = await ask(path, line, b'{"v": 1, "op": "echo"}')
+    assert (bad["ok"], bad["error"]["code"]) == (False, code)
+    assert good["ok"] is True
+
+
+async def test_a_line_without_an_end_closes_its_connection_only(open_server):
+    path = open_server()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"x" * messages.LONGEST_REQUEST)
+    assert json.loads(await reader.readline())["error"]["code"] == "TOO_LONG"
+    assert await reader.read() == b""
+    writer.close()
+    assert (await ask(path, b'{"v": 1, "op": "echo"}'))[0]["ok"]
+
+
+async def test_a_long_line_with_an_end_is_refused_too(open_server):
+    control = ControlServer(NODE, open_server().parent, VERBS)
+    reply = json.loads(control.answer(Peer(0, 1), b" " * messages.LONGEST_REQUEST))
+    assert reply["error"]["code"] == "TOO_LONG"
+
+
+async def test_another_user_is_not_heard(open_server):
+    path = open_server(who=lambda connection: Peer(os.geteuid() + 4_242, 7))
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    assert json.loads(await reader.readline())["error"]["code"] == "FORBIDDEN"
+    assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize(("uid", "may"), [(os.geteuid(), True), (0, True), (os.geteuid() + 1, False)])
+def test_who_may_operate(uid, may):
+    assert Peer(uid, 1).may_operate is may
+    assert f"uid {uid}" in str(Peer(uid, 1))
+
+
+def test_a_peer_without_a_login_is_named_by_its_uid():
+    assert str(Peer(3_999_999_999, None)) == "uid 3999999999"
+
+
+def test_the_kernel_tells_who_is_there():
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert peer_of(ours) == Peer(os.geteuid(), os.getpid())
+
+
+async def test_more_connections_than_it_takes_are_told_so(open_server, monkeypatch):
+    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 2)
+    path = open_server()
+    held = [await asyncio.open_unix_connection(str(path)) for _ in range(2)]
+    for reader, writer in held:
+        writer.write(b'{"v": 1, "op": "echo"}\n')
+        assert json.loads(await reader.readline())["ok"]
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    assert json.loads(await reader.readline())["error"]["code"] == "BUSY"
+    for _, other in [*held, (reader, writer)]:
+        other.close()
+
+
+async def test_who_says_nothing_is_let_go(open_server, monkeypatch):
+    monkeypatch.setattr(server, "_IDLE_S", 0.01)
+    path = open_server()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_client_that_is_gone_before_its_answer_harms_nothing(open_server):
+    path = open_server()
+    for _ in range(8):  # no more than wait to be accepted, since this loop is theirs, too
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.connect(str(path))
+            raw.sendall(b'{"v": 1, "op": "echo"}\n' * 100)
+    assert (await ask(path, b'{"v": 1, "op": "echo"}'))[0]["ok"]
+
+
+async def test_it_is_found_while_it_listens_and_not_before_or_after(open_server):
+    path = open_server()
+    assert find_nodes(path.parent) == [NODE]
+
+
+async def test_a_folder_that_is_not_fit_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ControlError, match="is no folder"):
+        ControlServer(NODE, tmp_path / "file", VERBS).open()
+    (tmp_path / "wide").mkdir(mode=0o755)
+    with pytest.raises(ControlError, match="chmod 700"):
+        ControlServer(NODE, tmp_path / "wide", VERBS).open()
+    with pytest.raises(ControlError, match="cannot be made"):
+        ControlServer(NODE, tmp_path / "file" / "below", VERBS).open()
+    with pytest.raises(ControlError, match="too long"):
+        ControlServer(NODE, tmp_path / ("x" * 90), VERBS).open()
