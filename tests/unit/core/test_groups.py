@@ -213,7 +213,7 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     outcome = set_up.run()
     starts = [name for name, what in made.record if what == "start" and name != "witness"]
     # b alone, then the group, b alone, then the end.
-    assert starts == list("abc" "b" "abc" "b")
+    assert starts == list("abcbabcb")
     assert given_up == ["a", "b", "c"]
     assert sorted(outcome.failed) == ["a", "b", "c"]
     states = set_up.node.actor_states()
