@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import sysconfig
 import threading
 import time
 from collections import Counter
@@ -20,6 +21,8 @@ __all__ = ["Blocking"]
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 5.0
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen "})
+"""Where the code of nobody here lies."""
 
 
 class Blocking:
@@ -58,9 +61,19 @@ class Blocking:
 
     def _line(self) -> str | None:
         frame = sys._current_frames().get(self._thread_id)
-        return None if frame is None else _describe(frame)
+        return None if frame is None else _place_of(frame)
+
+
+def _place_of(frame: FrameType) -> str:
+    """The line, and where that is a library's the nearest line above that is not."""
+    outer: FrameType | None = frame
+    while outer is not None and outer.f_code.co_filename.startswith(_LIBRARIES):
+        outer = outer.f_back
+    if outer is None or outer is frame:
+        return _describe(frame)
+    return f"{_describe(frame)}, called at {_describe(outer)}"
 
 
 def _describe(frame: FrameType) -> str:
     code = frame.f_code
-    return f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}"
+    return f"{code.co_filename}:{frame.f_lineno} in {getattr(code, 'co_qualname', code.co_name)}"

@@ -103,8 +103,8 @@ class Sleepers:
                 sleeper.future.set_exception(sleeper.when_due)
 
     def cancel(self, slot: int) -> None:
-        """Cancel what an instance that is no more left sleeping; its timers have ended."""
+        """Cancel whatever of this actor sleeps: from now on it counts as awake, until it has ended."""
         for timer, sleeper in list(self._by_timer.items()):
             if sleeper.slot == slot:
-                del self._by_timer[timer]
+                self.get_up(timer)
                 sleeper.future.cancel()

@@ -333,7 +333,10 @@ class Lifecycles:
         if self._core.is_held(place.slot):
             if place.worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
                 place.cancelled = True
+                # Simulated time stands still until it has ended.
+                self._sleepers.cancel(place.slot)
                 self._cancel_handler(place)
+                self._core.interrupt()
             return False
         if place.state is ActorState.RUNNING:
             self._stop(place)

@@ -101,6 +101,9 @@ class Worker:
                 self._current = awaitable
                 await self._await(awaitable)
                 self._current = None
+                if self._closing:
+                    # A handler that swallowed its cancellation must not keep its actor's task alive.
+                    return
                 budget -= 1
                 awaitable = self._core.resume(self._slot, budget)
             self._wake = asyncio.get_running_loop().create_future()

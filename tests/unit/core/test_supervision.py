@@ -8,7 +8,7 @@ import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
-from libra.core.supervision import RestartPolicy, Restarts
+from libra.core.supervision import RestartPolicy
 from libra.errors import LibraError
 
 T0_NS = 1_723_161_600_000_000_000
@@ -17,17 +17,6 @@ NS = 1_000_000_000
 
 def seconds(actor):
     return (actor.clock.now_ns() - T0_NS) / NS
-
-
-def test_the_wait_doubles_up_to_its_limit_and_the_period_forgets():
-    restarts = Restarts(RestartPolicy(max_restarts=4, period_s=60, backoff_s=1, max_backoff_s=5, jitter=0))
-    assert [restarts.next_wait_s(0) for _ in range(5)] == [1, 2, 4, 5, None]
-    assert restarts.next_wait_s(60 * NS) is None
-    assert restarts.next_wait_s(60 * NS + 1) == 1
-
-
-def test_no_restarts_means_none():
-    assert Restarts(RestartPolicy(max_restarts=0)).next_wait_s(0) is None
 
 
 def failing(stage, hook, *, times=10**9, policy=None, quotes=range(60), error=ValueError):

@@ -1,0 +1,127 @@
+"""A handler that holds the loop: named with its line while it still does, counted, and not in every line of the log."""
+
+import gc
+import json
+import logging
+import threading
+import time
+
+import pytest
+
+from libra.core.actor import Actor
+from libra.core.blocking import Blocking
+
+
+def load_until(predicate):
+    """The line that blocks is a library's as often as not."""
+    until = time.monotonic() + 20
+    while not predicate() and time.monotonic() < until:
+        json.loads('{"a": ' * 300 + "1" + "}" * 300, object_hook=lambda tree: tree)
+
+
+def wait_until(predicate):
+    """Hold the loop until the warning is there; a test that fails gives up after some time."""
+    until = time.monotonic() + 20
+    while not predicate() and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def spin_until(predicate):
+    until = time.monotonic() + 20
+    while not predicate() and time.monotonic() < until:
+        pass
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("block", [wait_until, spin_until, load_until])
+def test_it_is_named_with_its_line_while_it_still_runs(stage, caplog, simulated, is_async, block):
+    class Blocks(Actor):
+        def work(self):
+            block(lambda: set_up.node.blocking.counts["blocks"])
+
+        if is_async:
+
+            async def on_message(self, message):
+                await self.clock.sleep(0)
+                self.work()
+
+        else:
+
+            def on_message(self, message):
+                self.work()
+
+        def on_start(self):
+            self.ref.tell("go")
+
+    set_up = stage(simulated=simulated, slow_handler_s=0.02)
+    if simulated:
+        set_up.quotes(0, 1)
+    set_up.add("blocks", Blocks)
+    assert set_up.run().errors == 0
+    assert set_up.node.blocking.counts == {"blocks": 1}
+    [record] = [record for record in caplog.records if record.name == "libra.core.blocking"]
+    assert record.levelno == logging.WARNING
+    message = record.getMessage()
+    assert message.startswith("actor blocks has blocked the loop for ")
+    assert "test_blocking.py:" in message
+    # The line itself, or where a library was called from.
+    assert message.count(".py:") in (1, 2)
+
+
+def test_start_and_stop_hooks_are_watched_too(stage):
+    class Blocks(Actor):
+        def on_start(self):
+            wait_until(lambda: set_up.node.blocking.counts["blocks"] == 1)
+
+        def on_stop(self):
+            wait_until(lambda: set_up.node.blocking.counts["blocks"] == 2)
+
+    set_up = stage(slow_handler_s=0.02, drain_timeout_s=30)
+    set_up.quotes(0)
+    set_up.add("blocks", Blocks)
+    set_up.run()
+    assert set_up.node.blocking.counts == {"blocks": 2}
+
+
+def test_quick_handlers_are_never_named_however_many_there_are(stage):
+    class Quick(Actor):
+        def on_start(self):
+            self.ref.tell(20_000)
+
+        def on_message(self, left):
+            if left:
+                self.ref.tell(left - 1)
+
+    set_up = stage(simulated=False, slow_handler_s=10.0)
+    set_up.add("quick", Quick)
+    set_up.run()
+    assert set_up.node.blocking.counts == {}
+
+
+def test_each_episode_is_counted_and_few_are_logged(caplog):
+    blocking = Blocking()
+    assert [blocking.look("a", 0.2, still) for still in (True, True, False)] == [None] * 3
+    assert blocking.look("b", 0.3, False) is None
+    assert blocking.counts == {"a": 3, "b": 1}
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 2
+    assert messages[0].startswith("actor a has blocked the loop for 200 ms, at ")
+    assert messages[1].startswith(
+        "actor b has blocked the loop for 300 ms, in native code that held the interpreter, or "
+    )
+
+
+def test_where_the_loop_stands_is_a_line_of_its_thread():
+    blocking = Blocking()
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(blocking.look(None, 0.0, True)))
+    thread.start()
+    thread.join()
+    assert "test_blocking.py:" in seen[0] or "threading.py:" in seen[0]
+    made_elsewhere = []
+    thread = threading.Thread(target=lambda: made_elsewhere.append(Blocking()))
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert made_elsewhere[0].look(None, 0.0, True) is None, "its thread is no more"
