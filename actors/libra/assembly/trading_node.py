@@ -161,6 +161,10 @@ class TradingNode(Node):
             _log.warning("account %s: %s from %s to %s, by %s", account, change.key, change.old, change.new, who)
         return changed
 
+    def limits(self, account: str) -> dict[str, str]:
+        """Limits of an open account that hold now, by their names in a profile."""
+        return dict(self.accounts[account].limits())
+
     # Building --------------------------------------------------------------------------------------------------------
 
     def _add_source(self, start_ns: int) -> None:

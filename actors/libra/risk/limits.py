@@ -55,7 +55,8 @@ def change_limits(account: AccountGroup, changes: Mapping[str, object], *, confi
 
     Args:
         account: The native side of the account group.
-        changes: Limits by their names in a profile, with values as there: text, a number, None for no limit.
+        changes: Limits by their names in a profile, with values as there: text, a number, None or "none" for no
+            limit.
         confirmed: True to let limits become looser.
         who: Who asks for it; it stands in the log.
 
@@ -64,7 +65,7 @@ def change_limits(account: AccountGroup, changes: Mapping[str, object], *, confi
             every problem, and nothing was changed.
         StorageError: When the change cannot be written down; then it does not hold.
     """
-    terms = [(key, None if value is None else _text(value)) for key, value in changes.items()]
+    terms = [(key, None if value in (None, "none") else _text(value)) for key, value in changes.items()]
     try:
         changed = account.change_limits(terms, who, confirmed)
     except ValueError as error:
