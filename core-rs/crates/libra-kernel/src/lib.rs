@@ -14,6 +14,7 @@
 //! Nothing here does I/O and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
 //! the router (which numbers it), waits in lanes, and is taken out by whoever dispatches.
 
+mod atomic;
 pub mod clock;
 pub mod digest;
 pub mod edge;
