@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::atomic::Time;
+
 /// How far the wall clock may be ahead of live time before live time follows.
 const FOLLOW_NS: i64 = 1_000_000_000;
 /// The wall clock is looked at so often.
@@ -83,17 +85,17 @@ fn system_ns() -> i64 {
 ///
 /// Relaxed ordering is enough. All offsets are values of one atomic that grows only, so a thread that got an event from
 /// another has the other's offset or a later one, and its monotonic time is later too.
-struct LiveTime {
+struct LiveTime<A = AtomicI64> {
     /// What to add to monotonic time.
-    offset_ns: AtomicI64,
+    offset_ns: A,
     /// The monotonic time of the next look at the wall clock.
-    next_look_ns: AtomicI64,
+    next_look_ns: A,
 }
 
-impl LiveTime {
+impl<A: Time> LiveTime<A> {
     /// Live time that shows `wall_ns` at the monotonic time 0.
-    const fn new(wall_ns: i64) -> Self {
-        LiveTime { offset_ns: AtomicI64::new(wall_ns), next_look_ns: AtomicI64::new(LOOK_EVERY_NS) }
+    fn new(wall_ns: i64) -> Self {
+        LiveTime { offset_ns: A::new(wall_ns), next_look_ns: A::new(LOOK_EVERY_NS) }
     }
 
     /// Live time at a monotonic time. `wall_ns` is only asked when it is time to look.
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn live_time_does_not_follow_a_wall_clock_that_is_set_back() {
-        let live = LiveTime::new(START);
+        let live: LiveTime = LiveTime::new(START);
         assert_eq!(live.at(SECOND, || START + SECOND), START + SECOND);
         let half_an_hour_back = || START - 1_800 * SECOND;
         assert_eq!(live.at(2 * SECOND, half_an_hour_back), START + 2 * SECOND);
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn live_time_follows_a_wall_clock_that_is_set_forward() {
-        let live = LiveTime::new(START);
+        let live: LiveTime = LiveTime::new(START);
         assert_eq!(live.at(SECOND, || START + 2 * SECOND), START + SECOND, "a second is not worth a jump");
         let hour = 3_600 * SECOND;
         assert_eq!(live.at(2 * SECOND, || START + 2 * SECOND + hour), START + 2 * SECOND + hour);
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_wall_clock_is_looked_at_ten_times_a_second() {
-        let live = LiveTime::new(START);
+        let live: LiveTime = LiveTime::new(START);
         let mut looks = 0;
         for step in 0..2_000 {
             let monotonic_ns = step * 1_000_000;
@@ -152,7 +154,7 @@ mod tests {
         /// Whatever the wall clock shows, extremes too.
         #[test]
         fn live_time_never_goes_back(steps in proptest::collection::vec((0..3 * SECOND, proptest::num::i64::ANY), 1..100)) {
-            let live = LiveTime::new(START);
+            let live: LiveTime = LiveTime::new(START);
             let (mut monotonic_ns, mut last_ns) = (0, START);
             for (step_ns, wall_ns) in steps {
                 monotonic_ns += step_ns;
@@ -169,6 +171,25 @@ mod tests {
         let second_ns = std::thread::spawn(wall_ns).join().unwrap();
         assert!(first_ns <= second_ns && second_ns <= wall_ns());
         assert!((wall_ns() - system_ns()).abs() < 2 * SECOND);
+    }
+
+    /// Two threads find the wall clock ahead, by different amounts, and one gets an event from the other.
+    #[test]
+    fn a_thread_never_sees_a_time_before_that_of_its_cause() {
+        use loom::sync::Arc;
+        use loom::sync::atomic as loomed;
+        loom::model(|| {
+            let live = Arc::new(LiveTime::<loomed::AtomicI64>::new(0));
+            let told = Arc::new(loomed::AtomicI64::new(0));
+            let source = {
+                let (live, told) = (live.clone(), told.clone());
+                loom::thread::spawn(move || told.store(live.at(LOOK_EVERY_NS, || 9 * SECOND), Ordering::Release))
+            };
+            let before_ns = live.at(LOOK_EVERY_NS, || 5 * SECOND);
+            let cause_ns = told.load(Ordering::Acquire);
+            assert!(live.at(LOOK_EVERY_NS + 1, || 0) > cause_ns.max(before_ns));
+            source.join().unwrap();
+        });
     }
 
     #[test]

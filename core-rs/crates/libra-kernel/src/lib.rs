@@ -19,6 +19,7 @@
 
 pub mod alarm;
 pub mod allowance;
+mod atomic;
 pub mod clock;
 pub mod digest;
 pub mod edge;

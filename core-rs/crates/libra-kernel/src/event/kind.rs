@@ -57,13 +57,19 @@ macro_rules! event_types {
             /// All types, in the order of their numbers.
             pub const ALL: &'static [EventType] = &[$(EventType::$variant),+];
 
+            /// One more than the highest number: how long a table by number is.
+            pub const NUMBERS: usize = {
+                let numbers = [$($value),+];
+                numbers[numbers.len() - 1] + 1
+            };
+
             /// The name that users see.
             pub const fn name(self) -> &'static str {
                 match self { $(EventType::$variant => $name,)+ }
             }
 
             /// The lane that events of this type ride.
-            #[inline]
+            #[inline(always)]
             pub const fn lane(self) -> Lane {
                 match self { $(EventType::$variant => Lane::$lane,)+ }
             }

@@ -177,6 +177,14 @@ impl Event {
         Ok(self)
     }
 
+    /// Its type, for whoever moves it on: keeps the event in one piece. An optimiser that sees the type being looked at
+    /// takes it out of the event and copies the rest from an odd place, in words that do not match those that were just
+    /// written; each such copy waits for the stores before it (three copies: 25 ns of a queue's 45).
+    #[inline(always)]
+    pub(crate) fn type_in_place(&self) -> EventType {
+        std::hint::black_box(self).event_type
+    }
+
     /// The lane that it rides.
     #[inline]
     pub fn lane(&self) -> Lane {

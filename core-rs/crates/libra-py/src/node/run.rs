@@ -17,7 +17,7 @@ use super::{NodeCore, State};
 
 /// Events that the edge from the feed holds.
 const EDGE_CAPACITY: usize = 16_384;
-/// Events taken in from the edge before handlers run.
+/// Events taken in from each edge before handlers run.
 const INGEST: usize = 256;
 
 /// How far a simulated run got, and why it gave the loop back.
@@ -173,25 +173,23 @@ impl NodeCore {
     fn ingest(&self, py: Python<'_>) -> usize {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
-        let mut taken = 0;
         self.heed_alarms(state);
+        let (mut taken, desks, router) = (0, &mut state.desks, &mut state.router);
         for edge in &mut state.edges {
-            while taken < INGEST {
-                let Some(event) = edge.pop() else { break };
-                taken += 1;
+            taken += edge.receive(INGEST, |event| {
                 if event.event_type == EventType::VenueReport {
                     if let Some(told) = event.payload.downcast::<ReportFor>()
-                        && let Some(desk) = state.desks.iter_mut().find(|desk| desk.name() == told.account)
+                        && let Some(desk) = desks.iter_mut().find(|desk| desk.name() == told.account)
                     {
-                        desk.on_report(&mut state.router, event.ts_ns, &told.report);
+                        desk.on_report(router, event.ts_ns, &told.report);
                     }
-                    continue;
+                    return;
                 }
-                for desk in &mut state.desks {
-                    desk.on_market(&mut state.router, &event);
+                for desk in desks.iter_mut() {
+                    desk.on_market(router, &event);
                 }
-                state.router.deliver(event);
-            }
+                router.deliver(event);
+            });
         }
         let lost = state.router.take_lost_books();
         if let (Some(feed), false) = (&state.feed, lost.is_empty()) {

@@ -1,47 +1,90 @@
 //! Waking the thread that dispatches: one descriptor a loop, written only when the loop sleeps.
 //!
-//! The protocol, and why no wake-up is lost. The *consumer*, before it sleeps, clears the descriptor, sets `parked`, makes
-//! a `SeqCst` fence and looks into its queues once more. A *producer* puts its event into a queue, makes a `SeqCst` fence
-//! and reads `parked`; if it is set, it takes it down and writes the descriptor. Of the two fences one comes first: if the
-//! consumer's, the producer reads `parked` as set and writes; if the producer's, the consumer's last look finds the event.
-//! So at least one of the two sees the other, and of several producers exactly one writes (the swap).
+//! - [`parking`] — the protocol: who sets which flag when, and why no wake-up is lost;
+//! - [`fence`] — the fence that the protocol needs, which costs a producer nothing where the system offers `membarrier`;
+//! - this file — the descriptor: an eventfd, or a pipe where there is none.
+
+mod fence;
+#[cfg(test)]
+mod model;
+mod parking;
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::AtomicBool;
+
+use fence::Fences;
+use parking::{Ground, Parking};
 
 /// Shared by a loop and everything that feeds it.
-pub struct Waker {
-    read: OwnedFd,
-    /// The writing end of the pipe where there is no eventfd.
-    write: Option<OwnedFd>,
-    parked: AtomicBool,
-}
+pub struct Waker(Parking<Machine>);
 
 impl Waker {
     /// A waker of a loop that does not sleep yet.
     pub fn new() -> io::Result<Self> {
+        Self::with(Fences::offered())
+    }
+
+    /// A waker whose producers pass a full fence each, as where the system offers nothing better.
+    pub fn without_membarrier() -> io::Result<Self> {
+        Self::with(Fences::Symmetric)
+    }
+
+    fn with(fences: Fences) -> io::Result<Self> {
         let (read, write) = open()?;
-        Ok(Waker { read, write, parked: AtomicBool::new(false) })
+        Ok(Waker(Parking::new(Machine { read, write, fences })))
     }
 
     /// The descriptor that becomes readable when there is work.
     pub fn fd(&self) -> RawFd {
-        self.read.as_raw_fd()
+        self.0.ground.read.as_raw_fd()
     }
 
     /// A producer has put something into a queue.
+    #[inline]
     pub fn notify(&self) {
-        // Orders the producer's write to its queue before the read of `parked`: see the protocol above.
-        fence(Ordering::SeqCst);
-        // The relaxed read keeps the flag's cache line shared while the loop is awake; the swap picks one writer.
-        if self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::SeqCst) {
-            self.signal();
-        }
+        self.0.notify();
     }
 
-    /// Makes the descriptor readable whether or not the loop sleeps: for a consumer that leaves work behind.
+    /// Wakes the loop whether or not it sleeps, and keeps it awake for a turn where it was about to: for a stop, and for a
+    /// consumer that leaves work behind.
     pub fn signal(&self) {
+        self.0.signal();
+    }
+
+    /// The consumer wants to sleep. `is_empty` looks into its queues; where it finds something, or a producer or a signal
+    /// was quicker, the consumer stays awake and `false` comes back.
+    pub fn park(&self, is_empty: impl FnOnce() -> bool) -> bool {
+        self.0.park(is_empty)
+    }
+
+    /// The consumer begins a turn, for whatever reason: it looks at its queues and at what signals stand for.
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// The descriptor and the fences of this machine.
+struct Machine {
+    read: OwnedFd,
+    /// The writing end of the pipe where there is no eventfd.
+    write: Option<OwnedFd>,
+    fences: Fences,
+}
+
+impl Ground for Machine {
+    type Flag = AtomicBool;
+
+    #[inline]
+    fn light_fence(&self) {
+        self.fences.light();
+    }
+
+    fn heavy_fence(&self) -> bool {
+        self.fences.heavy()
+    }
+
+    fn write(&self) {
         let one = 1u64.to_ne_bytes();
         let fd = self.write.as_ref().unwrap_or(&self.read).as_raw_fd();
         // SAFETY: the descriptor is open as long as `self` lives, and the buffer has the eight bytes. A full pipe or
@@ -49,31 +92,11 @@ impl Waker {
         unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
     }
 
-    /// The consumer wants to sleep. `is_empty` looks into its queues; where it finds something, or a producer was
-    /// quicker, the consumer stays awake and `false` comes back.
-    pub fn park(&self, is_empty: impl FnOnce() -> bool) -> bool {
-        self.clear();
-        self.parked.store(true, Ordering::SeqCst);
-        // Orders the store of `parked` before the last look into the queues: see the protocol above.
-        fence(Ordering::SeqCst);
-        if is_empty() {
-            return true;
-        }
-        // Where a producer took the flag down first it has written, or will: one needless wake-up is harmless.
-        self.parked.store(false, Ordering::SeqCst);
-        false
-    }
-
-    /// The consumer is awake for another reason than the descriptor.
-    pub fn unpark(&self) {
-        self.parked.store(false, Ordering::SeqCst);
-    }
-
     fn clear(&self) {
         let mut buffer = [0u8; 512];
         loop {
             // SAFETY: the descriptor is open as long as `self` lives, non-blocking, and the buffer has the stated length.
-            let got = unsafe { libc::read(self.fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+            let got = unsafe { libc::read(self.read.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
             // An eventfd gives eight bytes once; a pipe may hold more than one buffer.
             if got < buffer.len() as isize {
                 return;
@@ -115,7 +138,7 @@ fn open() -> io::Result<(OwnedFd, Option<OwnedFd>)> {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn readable(fd: RawFd, timeout_ms: i32) -> bool {
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -142,9 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn no_wake_up_is_lost() {
+    fn a_signal_on_the_way_to_sleep_is_not_cleared_away() {
+        let waker = Waker::new().unwrap();
+        waker.signal();
+        assert!(!waker.park(|| true), "the loop has not looked at what the signal stands for");
+        assert!(waker.park(|| true), "but for one turn only");
+        waker.signal();
+        assert!(readable(waker.fd(), 0));
+        waker.unpark();
+        assert!(waker.park(|| true), "the turn has looked");
+    }
+
+    fn hammer(waker: Waker) {
         const EACH: u64 = 20_000;
-        let waker = Arc::new(Waker::new().unwrap());
+        let waker = Arc::new(waker);
         let queue = Arc::new(AtomicU64::new(0));
         let producers: Vec<_> = (0..3)
             .map(|_| {
@@ -166,5 +200,15 @@ mod tests {
             }
         }
         producers.into_iter().for_each(|producer| producer.join().unwrap());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost() {
+        hammer(Waker::new().unwrap());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_without_membarrier() {
+        hammer(Waker::without_membarrier().unwrap());
     }
 }

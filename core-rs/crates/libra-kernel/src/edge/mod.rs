@@ -1,0 +1,47 @@
+//! An edge: the way of events from one native thread to the thread that owns the mailboxes.
+//!
+//! Two single-producer rings, one for the urgent lanes and one for market data, so that a fill never waits behind quotes.
+//! When a ring is full the producer keeps what does not fit in a mailbox of its own, under the same policies as any
+//! mailbox, and everything later goes behind it: order within a lane holds, and a consumer that stands still costs its
+//! producer nothing but conflation.
+//!
+//! A producer that ends hands over what still waits at its end, past the rings: the consumer finds it behind them. So a
+//! fill outlives the thread that brought it, even where the consumer stands still and waits for that thread.
+//!
+//! - [`sender`], [`receiver`] — the two ends, each owned by one thread;
+//! - [`ring`] — the rings' ends, copying as little as can be;
+//! - [`counters`] — what the producer counted, readable by anyone; [`ending`] — how the end of a producer is handed over;
+//! - [`waker`](crate::wake) — how the consumer learns of an event while it sleeps.
+
+mod counters;
+mod ending;
+#[cfg(test)]
+mod model;
+mod receiver;
+mod ring;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ringbuf::HeapRb;
+use ringbuf::traits::Split;
+
+pub use counters::EdgeCounters;
+pub use receiver::EdgeReceiver;
+pub use sender::EdgeSender;
+
+use crate::wake::Waker;
+use ending::Ending;
+use ring::{Inlet, Outlet};
+
+/// An edge whose rings hold `capacity` events each.
+pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
+    let (urgent_in, urgent_out) = HeapRb::new(capacity).split();
+    let (market_in, market_out) = HeapRb::new(capacity).split();
+    let counters = Arc::new(EdgeCounters::new());
+    let ending = Arc::new(Ending::new());
+    let receiver = EdgeReceiver::new(Inlet::new(urgent_out), Inlet::new(market_out), ending.clone(), counters.clone());
+    (EdgeSender::new(Outlet::new(urgent_in), Outlet::new(market_in), capacity, ending, counters, waker), receiver)
+}
