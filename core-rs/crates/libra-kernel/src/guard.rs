@@ -496,7 +496,7 @@ mod tests {
     #[test]
     fn sigusr1_raises_every_alarm_wakes_the_loop_and_ends_nothing() {
         let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker.clone(), 1_000_000_000, true).unwrap();
+        let guard = Guard::install(waker.clone(), 1_000_000_000, true, Limits::default(), None).unwrap();
         let alarms = [(); 2].map(|()| Arc::new(Alarm::new(None)));
         alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
         // SAFETY: the guard has taken the signal over, so it ends nothing.

@@ -14,8 +14,9 @@
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
-//! Nothing here does I/O (but a descriptor to wake, signals and an alarm's marker) and nothing here knows Python. Data flows one way: an event is made, accepted by a bus or
-//! the router (which numbers it), waits in lanes, and is taken out by whoever dispatches.
+//! Nothing here does I/O (but a descriptor to wake, signals and an alarm's marker) and nothing here knows Python. Data
+//! flows one way: an event is made, accepted by a bus or the router (which numbers it), waits in lanes, and is taken out
+//! by whoever dispatches.
 
 pub mod alarm;
 pub mod allowance;

@@ -14,6 +14,7 @@ impl NodeCore {
     /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone,
     /// `batch` with a list (True) or a block of market data. ValueError for a batch of anything else.
     #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn subscribe(
         &self,
         py: Python<'_>,
