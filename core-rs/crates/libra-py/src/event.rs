@@ -34,13 +34,7 @@ pub struct Spare(Py<PyEvent>);
 
 impl From<Event> for PyEvent {
     fn from(event: Event) -> Self {
-        PyEvent {
-            sequence: event.sequence,
-            own: Some(event),
-            base: None,
-            payload: GilOnce::new(),
-            is_object: false,
-        }
+        PyEvent { sequence: event.sequence, own: Some(event), base: None, payload: GilOnce::new(), is_object: false }
     }
 }
 

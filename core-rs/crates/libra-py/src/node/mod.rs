@@ -202,6 +202,7 @@ impl NodeCore {
     /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone,
     /// `batch` with a list (True) or a block of market data. ValueError for a batch of anything else.
     #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None))]
+    #[allow(clippy::too_many_arguments, reason = "a subscription says that much, most of it by keyword")]
     fn subscribe(
         &self,
         py: Python<'_>,
