@@ -55,7 +55,7 @@ test: test-python test-rust ## run the tests of both languages, but for the slow
 check: SELECT :=
 check: check-locks check-format check-imports check-lint check-types test smoke ## all that must hold: format, lint, types, imports, tests, the main job
 
-bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
+bench: sync ## measure the bus against its peers and the goals, in one run; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
 
 format: sync ## format the code of both languages
