@@ -69,7 +69,7 @@ RUST_COVERAGE := 100
 
 coverage: coverage-rust coverage-python ## lines of the order gate, lines and branches of libra.core, that no test runs
 
-bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
+bench: sync ## measure the bus against its peers and the goals, in one run; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
 
 format: sync ## format the code of both languages

@@ -1,11 +1,11 @@
 """Blocks: many market events of one type as one NumPy structured array, for handlers that compute on arrays.
 
 ``subscribe(EventType.QUOTE, handler, batch="block")``, on a `MessageBus` or in an actor, calls the handler with a
-`numpy.ndarray` of one dimension, in the order of the events, of at most 256 events: as many as waited when the handler's
-turn came. A block is read-only and owns its memory, so it may be kept; `numpy.copy` gives one to write to.
+`numpy.ndarray` of one dimension, in the order of the events, of at most 256 events: as many as waited when the
+handler's turn came. A block is read-only and owns its memory, so it may be kept; `numpy.copy` gives one to write to.
 
-Prices and sizes are the exact integers of the event: units of ``10**-price_decimals`` and ``10**-size_decimals``. Each row
-names its decimals, since a block may hold several instruments. Times are nanoseconds since the epoch.
+Prices and sizes are the exact integers of the event: units of ``10**-price_decimals`` and ``10**-size_decimals``. Each
+row names its decimals, since a block may hold several instruments. Times are nanoseconds since the epoch.
 
 ========== ============================ ========================================================================
 fields of  name, type                   meaning

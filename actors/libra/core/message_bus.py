@@ -108,7 +108,7 @@ class MessageBus(BusCore):
         if self._deadline is None or deadline < self._deadline:
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._deadline, self._alarm = deadline, loop.call_at(deadline, self._cut_short)
+            self._deadline, self._alarm = deadline, loop.call_at(deadline, self._cut_short, runner)
         if asyncio.current_task() is runner:
             return 0
         await asyncio.wait([finished])
@@ -163,11 +163,10 @@ class MessageBus(BusCore):
     def _is_over(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._deadline is not None and loop.time() >= self._deadline
 
-    def _cut_short(self) -> None:
-        """The time of `stop` is over: whatever a handler awaits is given up with the rest."""
-        if self._runner is not None and self._cancels_at_cut is None:
-            self._cancels_at_cut = self._runner.cancelling()
-            self._runner.cancel()
+    def _cut_short(self, runner: asyncio.Task[object]) -> None:
+        """The time of `stop` is over: whatever a handler awaits is given up with the rest. It happens once a run."""
+        self._cancels_at_cut = runner.cancelling()
+        runner.cancel()
 
     def _failed(self, error: BaseException, event: Event | None) -> None:
         """Count and log what a handler raised."""

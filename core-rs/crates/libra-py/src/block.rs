@@ -4,6 +4,7 @@
 //! into an immutable `bytes` object that the array is a view of: so a block owns its memory, and no loop of Python runs.
 
 use libra_kernel::event::Aggressor;
+use libra_kernel::ids::TraceId;
 use libra_kernel::{Event, EventType, Name, Payload};
 use libra_market::book::{BookUpdate, Level};
 use pyo3::exceptions::{PyImportError, PyTypeError};
@@ -28,6 +29,8 @@ type Field = (&'static str, &'static str, usize);
 
 /// Bytes of what every row begins with.
 const HEAD: usize = 32;
+/// Bytes of the longest row.
+const LONGEST: usize = HEAD + 48;
 
 const HEAD_FIELDS: [Field; 5] = [
     ("sequence", "u8", 0),
@@ -47,6 +50,15 @@ impl Kind {
             EventType::Bar => Some(Kind::Bar),
             EventType::OrderBook => Some(Kind::Book),
             _ => None,
+        }
+    }
+
+    fn event_type(self) -> EventType {
+        match self {
+            Kind::Quote => EventType::Quote,
+            Kind::Trade => EventType::Trade,
+            Kind::Bar => EventType::Bar,
+            Kind::Book => EventType::OrderBook,
         }
     }
 
@@ -152,8 +164,19 @@ pub struct Rows {
     kind: Kind,
     bytes: Vec<u8>,
     events: usize,
-    /// The last event, without its payload.
-    last: Option<Event>,
+    last: Option<Origin>,
+}
+
+/// Of the last event, what a failure of the handler is told with.
+#[derive(Clone, Copy)]
+struct Origin {
+    source: Name,
+    instrument: Name,
+    ts_ns: i64,
+    trace_id: TraceId,
+    span_id: u64,
+    parent_span_id: u64,
+    sequence: u64,
 }
 
 impl Rows {
@@ -195,18 +218,14 @@ impl Rows {
             _ => return Err(unfit(event)),
         }
         self.events += 1;
-        self.last = Some(Event {
-            event_type: event.event_type,
-            price_decimals: event.price_decimals,
-            size_decimals: event.size_decimals,
-            sequence,
+        self.last = Some(Origin {
             source: event.source,
             instrument: event.instrument,
             ts_ns: event.ts_ns,
             trace_id: event.trace_id,
             span_id: event.span_id,
             parent_span_id: event.parent_span_id,
-            payload: Payload::Empty,
+            sequence,
         });
         Ok(())
     }
@@ -226,8 +245,12 @@ impl Rows {
 
     #[inline]
     fn append<const N: usize>(&mut self, head: &[u8; HEAD], numbers: &[i64; N]) {
-        self.bytes.extend_from_slice(head);
-        numbers.iter().for_each(|number| self.bytes.extend_from_slice(&number.to_ne_bytes()));
+        let mut row = [0; LONGEST];
+        row[..HEAD].copy_from_slice(head);
+        for (place, number) in row[HEAD..].chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
+        self.bytes.extend_from_slice(&row[..HEAD + 8 * N]);
     }
 
     /// The numbers of the events.
@@ -246,7 +269,20 @@ impl Rows {
 
     /// What a failure of the handler is told with: the last event, without its payload.
     pub fn last_event(&self) -> Option<PyEvent> {
-        self.last.clone().map(PyEvent::from)
+        let last = self.last?;
+        Some(PyEvent::from(Event {
+            event_type: self.kind.event_type(),
+            price_decimals: 0,
+            size_decimals: 0,
+            sequence: last.sequence,
+            source: last.source,
+            instrument: last.instrument,
+            ts_ns: last.ts_ns,
+            trace_id: last.trace_id,
+            span_id: last.span_id,
+            parent_span_id: last.parent_span_id,
+            payload: Payload::Empty,
+        }))
     }
 
     /// The block.

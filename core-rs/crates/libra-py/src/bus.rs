@@ -1,6 +1,7 @@
 //! The bare message bus: four lanes, subscriptions and dispatch. Its asyncio side is `libra.core.message_bus`.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 
 use libra_kernel::wake::Waker;
 use libra_kernel::{EventType, Name};
@@ -68,15 +69,6 @@ impl BusCore {
             errors: 0,
         };
         Ok(BusCore { state: GilCell::new(state), waker })
-    }
-
-    /// Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there. The event is in
-    /// its lane when the call returns: what is left to be awaited is the answer.
-    #[pyo3(signature = (event, /))]
-    fn publish(&self, event: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let Ok(event) = event.cast::<PyEvent>() else { return Err(no_event(event)) };
-        let Some(taken) = self.take_in(event.as_borrowed()) else { return Err(in_use()) };
-        done(event.py(), taken)
     }
 
     #[pyo3(signature = (event_type, handler, filter_fn=None, *, instruments=Vec::new(), batch=None))]
@@ -243,52 +235,85 @@ fn in_use() -> PyErr {
     PyRuntimeError::new_err("the bus is in use further up this call")
 }
 
-/// `emit`, the one method that is called for every event: bound by hand, since what PyO3 does for any method (counting
-/// attachments, parsing arguments, catching panics) would be half of what it costs. It holds nothing that Python could
-/// drop, and nothing in it panics.
+/// `emit` and `publish` are bound by hand, since they are called for every event: what PyO3 does for any method (counting
+/// attachments, parsing arguments, catching panics) would be half of what they cost. They hold nothing that Python could
+/// drop, and nothing in them panics.
 ///
 /// # Safety
 /// The method of `BusCore`: `bus` is a live one, as the method's descriptor has checked; `event` is any live object. The
 /// interpreter holds the GIL.
 unsafe extern "C" fn emit(bus: *mut ffi::PyObject, event: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: see above; the event is cast only where it is one (the class has no subclasses).
-    let taken = unsafe {
-        let py = Python::assume_attached();
-        if ffi::Py_TYPE(event) == PyEvent::type_object_raw(py) {
-            let bus = Borrowed::from_ptr(py, bus).cast_unchecked::<BusCore>();
-            bus.get().take_in(Borrowed::from_ptr(py, event).cast_unchecked::<PyEvent>())
-        } else {
-            Python::attach(|py| no_event(&Bound::from_borrowed_ptr(py, event)).restore(py));
-            return std::ptr::null_mut();
-        }
-    };
-    match taken {
-        // SAFETY: True and False are live as long as the interpreter.
-        Some(taken) => unsafe { ffi::Py_NewRef(if taken { ffi::Py_True() } else { ffi::Py_False() }) },
-        None => {
-            Python::attach(|py| in_use().restore(py));
-            std::ptr::null_mut()
+    // SAFETY: as this function's own; True and False are live as long as the interpreter.
+    unsafe {
+        match taken(bus, event) {
+            Some(true) => ffi::Py_NewRef(ffi::Py_True()),
+            Some(false) => ffi::Py_NewRef(ffi::Py_False()),
+            None => std::ptr::null_mut(),
         }
     }
 }
 
-/// Makes `emit` a method of the class.
-fn bind_emit(class: &Bound<'_, PyType>) -> PyResult<()> {
-    // The descriptor keeps a pointer to it: it lives as long as that, which is for ever.
-    let definition = Box::leak(Box::new(ffi::PyMethodDef {
-        ml_name: c"emit".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: emit },
-        ml_flags: ffi::METH_O,
-        ml_doc: c"emit($self, event, /)\n--\n\n\
-            Put an event into its lane at once, without awaiting; False when the bus is full or stopping."
-            .as_ptr(),
-    }));
-    // SAFETY: the class is live, the definition static, and the function has the signature of METH_O.
-    let method = unsafe {
-        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
-        Bound::from_owned_ptr_or_err(class.py(), descriptor)?
+/// # Safety
+/// As `emit`.
+unsafe extern "C" fn publish(bus: *mut ffi::PyObject, event: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as this function's own. What `done` gives is handed on.
+    unsafe {
+        let Some(taken) = taken(bus, event) else { return std::ptr::null_mut() };
+        match done(Python::assume_attached(), taken) {
+            Ok(awaitable) => awaitable.into_ptr(),
+            Err(error) => {
+                Python::attach(|py| error.restore(py));
+                std::ptr::null_mut()
+            }
+        }
+    }
+}
+
+/// True when the event waits now, false when it was refused; `None` with an exception set.
+///
+/// # Safety
+/// As `emit`.
+#[inline]
+unsafe fn taken(bus: *mut ffi::PyObject, event: *mut ffi::PyObject) -> Option<bool> {
+    // SAFETY: see `emit`; the event is cast only where it is one (the class has no subclasses).
+    unsafe {
+        let py = Python::assume_attached();
+        if ffi::Py_TYPE(event) != PyEvent::type_object_raw(py) {
+            Python::attach(|py| no_event(&Bound::from_borrowed_ptr(py, event)).restore(py));
+            return None;
+        }
+        let bus = Borrowed::from_ptr(py, bus).cast_unchecked::<BusCore>();
+        let taken = bus.get().take_in(Borrowed::from_ptr(py, event).cast_unchecked::<PyEvent>());
+        if taken.is_none() {
+            Python::attach(|py| in_use().restore(py));
+        }
+        taken
+    }
+}
+
+/// Makes `emit` and `publish` methods of the class.
+fn bind_by_hand(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let method = |name: &'static CStr, call, doc: &'static CStr| {
+        // The descriptor keeps a pointer to it: it lives as long as that, which is for ever.
+        let definition = Box::leak(Box::new(ffi::PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunction: call },
+            ml_flags: ffi::METH_O,
+            ml_doc: doc.as_ptr(),
+        }));
+        // SAFETY: the class is live, the definition static, and the functions have the signature of METH_O.
+        unsafe {
+            let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+            Bound::from_owned_ptr_or_err(class.py(), descriptor)
+        }
     };
-    class.setattr("emit", method)
+    let doc = c"emit($self, event, /)\n--\n\n\
+        Put an event into its lane at once, without awaiting; False when the bus is full or stopping.";
+    class.setattr("emit", method(c"emit", emit, doc)?)?;
+    let doc = c"publish($self, event, /)\n--\n\n\
+        Put an event into its lane; False when the bus is full or stopping. Before `start` it waits there.\n\n\
+        The event is in its lane when the call returns: what is left to be awaited is the answer.";
+    class.setattr("publish", method(c"publish", publish, doc)?)
 }
 
 /// What `batch` of a subscription asks for: a list of events (True) or a NumPy block; `None` where it asks for neither.
@@ -305,5 +330,5 @@ pub fn batch_style(py: Python<'_>, event_type: EventType, batch: Option<&Bound<'
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<BusCore>()?;
-    bind_emit(&module.py().get_type::<BusCore>())
+    bind_by_hand(&module.py().get_type::<BusCore>())
 }

@@ -30,18 +30,20 @@ pub enum Style {
 /// A batch handler gets at most so many events at once.
 pub const BATCH: usize = 256;
 
+/// What a call looks at comes first, within the bytes of a cache line: of ten thousand handlers each call meets another.
+#[repr(C)]
 pub struct Handler {
+    active: AtomicBool,
+    pub style: Style,
     pub event_type: EventType,
     pub call: Py<PyAny>,
     pub filter: Option<Py<PyAny>>,
-    pub instruments: Box<[Name]>,
-    pub style: Style,
-    /// Its place in the order of subscription.
-    pub order: u64,
-    active: AtomicBool,
-    batch: GilCell<Batch>,
+    batch: Box<GilCell<Batch>>,
     /// The list of those that have gathered something. (It holds handlers: they do not hold it.)
     gathering: Weak<Gathering>,
+    pub instruments: Box<[Name]>,
+    /// Its place in the order of subscription.
+    pub order: u64,
 }
 
 /// What a batch handler has gathered and not been given yet.
@@ -155,7 +157,7 @@ impl Handler {
             style: wanted.style,
             order,
             active: AtomicBool::new(true),
-            batch: GilCell::new(Batch::new(wanted.style)),
+            batch: Box::new(GilCell::new(Batch::new(wanted.style))),
             gathering,
         }
     }

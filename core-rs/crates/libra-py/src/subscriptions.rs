@@ -10,6 +10,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use libra_kernel::{EventType, Name};
@@ -22,7 +23,40 @@ use crate::gil::GilCell;
 use crate::handlers::{Handler, Wanted};
 
 /// The handlers of an event, as they were when it was taken up.
-pub type HandlerList = Arc<[Arc<Handler>]>;
+#[derive(Clone)]
+pub enum HandlerList {
+    /// The usual case, one step of memory nearer.
+    One(Arc<Handler>),
+    Many(Arc<[Arc<Handler>]>),
+}
+
+impl Default for HandlerList {
+    fn default() -> Self {
+        HandlerList::Many(Arc::default())
+    }
+}
+
+impl FromIterator<Arc<Handler>> for HandlerList {
+    fn from_iter<T: IntoIterator<Item = Arc<Handler>>>(handlers: T) -> Self {
+        let mut handlers: Vec<_> = handlers.into_iter().collect();
+        match (handlers.pop(), handlers.is_empty()) {
+            (Some(one), true) => HandlerList::One(one),
+            (last, _) => HandlerList::Many(handlers.into_iter().chain(last).collect()),
+        }
+    }
+}
+
+impl Deref for HandlerList {
+    type Target = [Arc<Handler>];
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        match self {
+            HandlerList::One(handler) => std::slice::from_ref(handler),
+            HandlerList::Many(handlers) => handlers,
+        }
+    }
+}
 
 /// The batch handlers that have gathered something, in the order of their first event.
 pub type Gathering = GilCell<VecDeque<Arc<Handler>>>;
@@ -117,7 +151,7 @@ impl OfType {
             if let Some(own) = self.some.get(&instrument) {
                 let mut both: Vec<Arc<Handler>> = self.all.iter().chain(own).cloned().collect();
                 both.sort_by_key(|handler| handler.order);
-                let list: HandlerList = both.into();
+                let list: HandlerList = both.into_iter().collect();
                 self.merged.insert(instrument, list.clone());
                 return list;
             }

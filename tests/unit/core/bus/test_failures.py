@@ -66,6 +66,29 @@ def test_a_handler_that_awaits_what_was_cancelled_fails_alone(run):
     run(main())
 
 
+def test_a_handler_whose_future_is_cancelled_while_it_is_suspended_fails_alone(run, caplog):
+    async def main():
+        bus, seen, futures = MessageBus(), [], []
+
+        async def handle(tick):
+            futures.append(asyncio.get_running_loop().create_future())
+            await futures[-1]
+
+        bus.subscribe(TICK, handle)
+        bus.subscribe(TICK, lambda tick: seen.append(tick.payload))
+        sent = event(1)
+        async with bus:
+            bus.emit(sent)
+            await until(lambda: futures)
+            futures[0].cancel()
+            await until(lambda: seen == [1])
+            assert bus.stats["errors"] == 1
+            assert bus.is_running
+            assert sent.trace_id in caplog.text
+
+    run(main())
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])

@@ -153,3 +153,63 @@ def test_native_payloads_arrive_with_their_numbers(run, event_type, payload):
         assert got.instrument == payload.instrument
 
     run(main())
+
+
+def test_one_object_on_two_buses_and_again_has_a_number_on_each(run):
+    async def main():
+        first, second, seen = MessageBus(), MessageBus(), []
+        first.subscribe(TICK, lambda got: seen.append(("first", got)))
+        second.subscribe(TICK, lambda got: seen.append(("second", got)))
+        second.emit(event("before"))
+        first.emit(event("before"))
+        first.emit(event("before"))
+        sent = event({"a": 1})
+        for bus in (first, second, first):
+            assert bus.emit(sent)
+        del sent
+        async with first, second:
+            pass
+        numbers = {(name, got.sequence) for name, got in seen if got.payload == {"a": 1}}
+        assert numbers == {("first", 3), ("second", 2), ("first", 4)}
+        assert len({id(got.payload) for _, got in seen if got.payload == {"a": 1}}) == 1
+
+    run(main())
+
+
+def test_a_received_event_is_published_on(run):
+    async def main():
+        first, second, kept, seen = MessageBus(), MessageBus(), [], []
+        second.emit(event())
+        first.subscribe(TICK, kept.append)
+        first.subscribe(TICK, second.emit)
+        second.subscribe(TICK, seen.append)
+        sent = event([1])
+        first.emit(sent)
+        first.emit(event([2]))
+        async with first:
+            pass
+        async with second:
+            pass
+        assert [(got.sequence, got.payload) for got in kept] == [(1, [1]), (2, [2])]
+        assert [(got.sequence, got.payload) for got in seen[1:]] == [(2, [1]), (3, [2])]
+        assert [got.trace_id for got in seen[1:]] == [got.trace_id for got in kept]
+        assert sent.sequence == 0
+        again = seen[1].with_sequence(9)
+        assert (again.sequence, seen[1].sequence, again.payload is sent.payload) == (9, 2, True)
+
+    run(main())
+
+
+def test_a_batch_of_one_published_object_has_a_number_each(run):
+    async def main():
+        bus, got, sent = MessageBus(), [], event("same")
+        bus.subscribe(TICK, got.extend, batch=True)
+        for _ in range(5):
+            bus.emit(sent)
+        del sent
+        bus.emit(event("last"))
+        async with bus:
+            pass
+        assert [(event.sequence, event.payload) for event in got] == [(n, "same") for n in range(1, 6)] + [(6, "last")]
+
+    run(main())

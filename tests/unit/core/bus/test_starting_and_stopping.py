@@ -299,3 +299,45 @@ def test_async_with_stops_on_an_exception_in_its_body(run):
         assert len(asyncio.all_tasks()) <= 2
 
     run(main())
+
+
+def test_a_bus_is_started_by_a_task(run):
+    async def main():
+        loop, failed = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+        def start_outside_of_any_task():
+            coroutine = MessageBus().start()
+            try:
+                coroutine.send(None)
+            except RuntimeError as error:
+                failed.set_result(str(error))
+
+        loop.call_soon(start_outside_of_any_task)
+        assert await failed == "a bus is started by a task"
+
+    run(main())
+
+
+def test_leaving_without_having_entered(run):
+    async def main():
+        bus = MessageBus()
+        bus.emit(event())
+        await bus.__aexit__(None, None, None)
+        assert bus.queue_size == 0
+        assert not bus.is_running
+
+    run(main())
+
+
+def test_the_background_task_is_cancelled_inside_the_body(run):
+    async def main():
+        bus = MessageBus()
+        async with bus:
+            (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "libra-bus")
+            task.cancel()
+        assert task.cancelled()
+        assert not bus.is_running
+        async with bus:
+            assert await bus.publish(event())
+
+    run(main())
