@@ -44,7 +44,7 @@ need_cc = $(if $(find_cc),,$(error Libra needs a C compiler to link with, and fi
 uv = $(or $(find_uv),$(OWN_UV))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 # Not by `uv run`: without a terminal it hands a Ctrl-C of the group on a second time.
 run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--duration 10 --json" passes arguments on

@@ -121,11 +121,11 @@ impl World {
                 outcome.cancel_pending |= cancelling.contains(id);
             }
         }
-        // These begin with the record that says it.
+        // These begin with the record that says it; before a resume stands who asked for it.
         match maybe {
-            Maybe::Kill if self.appended => self.truth.killed = true,
-            Maybe::Resume if self.appended => (self.truth.killed, self.truth.incident) = (false, false),
-            Maybe::Report(report) if self.appended => drop(self.truth.take(report)),
+            Maybe::Kill if self.appended >= 1 => self.truth.killed = true,
+            Maybe::Resume if self.appended >= 2 => (self.truth.killed, self.truth.incident) = (false, false),
+            Maybe::Report(report) if self.appended >= 1 => drop(self.truth.take(report)),
             _ => {}
         }
         let owed: Vec<ClientOrderId> = {

@@ -2,7 +2,8 @@
 //! venue, and the death of the process at any step and at any byte of the log, against a slow truth.
 //!
 //! - `step` — what a run consists of, made from a seed; `market` — what it trades, within which limits;
-//! - `world` — the lives of an account; `drive` — its steps, as production drives them; `adopt` — after a death;
+//! - `world` — the lives of an account; `drive`, `gateway`, `control` — its steps, as production drives them; `adopt` —
+//!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
 //! - `cover` — what the runs came through.
@@ -13,8 +14,10 @@
 mod adopt;
 mod compare;
 mod consumer;
+mod control;
 mod cover;
 mod drive;
+mod gateway;
 mod market;
 mod run;
 mod said;

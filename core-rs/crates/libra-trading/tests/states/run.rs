@@ -5,7 +5,7 @@ use std::time::Instant;
 use libra_trading::order::{OrderStatus, VenueOutcome};
 
 use crate::cover::Cover;
-use crate::step::{Death, Step, Tail, steps};
+use crate::step::{Death, Kind, Lie, Step, Tail, steps};
 use crate::venue::Stand;
 use crate::world::{Done, End, Words, World, broken};
 
@@ -93,9 +93,6 @@ const MISHAPS: &[&str] = &[
     "refused: funds",
     "refused: rate",
 ];
-
-/// Seeds that found something once.
-const KEPT: &[u64] = &[];
 
 /// A run: the steps, and then everything settles.
 fn run(seed: u64, steps: &[Step]) -> Result<Cover, String> {
@@ -227,12 +224,30 @@ fn check(seed: u64) -> Cover {
     }
 }
 
+/// Runs that found something once, as the steps that remained of them: what a seed means changes with the schedule.
+#[test]
+fn what_failed_once() {
+    let ask = |buy| Step::Request { spot: false, buy, kind: Kind::Market, size: 28, ticks: 0, ttl_ms: 0, strategy: 1 };
+    let quote = Step::Quote { spot: false, ticks: 0 };
+    let dies = Step::Die(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 0 });
+    // An order waits for its gateway while the venue contradicts the account: it left all the same.
+    let contradicted = [quote, ask(true), Step::Handle { events: 5 }, Step::Lie { lie: Lie::UnknownOrder, which: 5 }];
+    let contradicted = [&contradicted[..], &[Step::Send { which: 0 }]].concat();
+    // An approval is found out of time by another request, and what follows is confirmed before the market moves: after
+    // a death nobody was told of the refusal.
+    let handle = Step::Handle { events: 9 };
+    let untold = [quote, ask(true), ask(false), Step::Handle { events: 1 }, Step::Wait { ms: 1_500 }, handle];
+    let untold = [&untold[..], &[Step::Send { which: 0 }, handle, Step::Confirm, dies, Step::Confirm]].concat();
+    for steps in [contradicted, untold] {
+        if let Err(what) = run(1, &steps) {
+            panic!("{steps:?}: {what}");
+        }
+    }
+}
+
 #[test]
 fn one_seed() {
-    let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else {
-        KEPT.iter().for_each(|seed| drop(check(*seed)));
-        return;
-    };
+    let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
     for step in steps(seed, STEPS) {
         println!("{step:?}");
     }

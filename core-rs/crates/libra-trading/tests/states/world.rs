@@ -112,11 +112,17 @@ impl LogFile {
 
     /// The length of what can be read: the header and whole records.
     fn whole(&self) -> u64 {
+        self.ends().last().copied().unwrap_or(0)
+    }
+
+    /// Where the header and each whole record end.
+    fn ends(&self) -> Vec<u64> {
         let bytes = fs::read(&self.0).unwrap_or_default();
         let mut at = 16;
         if bytes.len() < at {
-            return 0;
+            return Vec::new();
         }
+        let mut ends = vec![at as u64];
         while let Some(length) = bytes[at..].first_chunk::<4>() {
             let next = at + u32::from_le_bytes(*length) as usize + 8;
             let Some(frame) = bytes.get(at..next).filter(|frame| frame.len() > 8) else { break };
@@ -125,8 +131,9 @@ impl LogFile {
                 break;
             }
             at = next;
+            ends.push(at as u64);
         }
-        at as u64
+        ends
     }
 }
 
@@ -160,8 +167,8 @@ pub struct World {
     pub lied: BTreeSet<ClientOrderId>,
     /// Day and digest of the account that died between two records.
     digest: Option<(i64, String)>,
-    /// It died with at least one whole record of the interrupted call in the log.
-    pub appended: bool,
+    /// It died with so many whole records of the interrupted call in the log.
+    pub appended: usize,
 }
 
 impl World {
@@ -198,7 +205,7 @@ impl World {
             prices: BTreeMap::from([(false, market::PRICE), (true, market::PRICE)]),
             lied: BTreeSet::new(),
             digest: None,
-            appended: false,
+            appended: 0,
         }
     }
 
@@ -255,7 +262,7 @@ impl World {
         self.digest = (cut == end).then(|| (life.desk.gate().account().day(), life.desk.gate().state_digest()));
         drop(life);
         self.cut(cut, death.tail);
-        self.appended = self.file.whole() > start;
+        self.appended = self.file.ends().into_iter().filter(|end| *end > start).count();
         self.cover.note(&format!("died {place}"));
         if self.file.len() > self.file.whole() {
             self.cover.note("a torn record");

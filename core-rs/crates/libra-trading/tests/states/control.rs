@@ -1,0 +1,89 @@
+//! What is done to the account from outside: the kill latch, strategies that are given up, and lies of the venue.
+
+use libra_trading::desk::OnVanish;
+use libra_trading::order::{ClientOrderId, Liquidity, OrderStatus, VenueOutcome, VenueReport};
+
+use crate::market;
+use crate::step::Lie;
+use crate::truth::name;
+use crate::world::{Done, Maybe, Task, World, broken};
+
+impl World {
+    pub fn kill(&mut self) -> Done<()> {
+        self.cover.note("the kill latch is set");
+        let outside = self.call("a kill", Maybe::Kill, |desk, router, now_ns| desk.kill(router, now_ns, "operator"))?;
+        self.truth.killed = true;
+        let expected: Vec<ClientOrderId> = self.truth.open().into_iter().filter(|id| self.truth.cancel(*id)).collect();
+        self.done();
+        self.cancel_outside(outside.or_else(|error| broken(error.to_string()))?, expected)
+    }
+
+    pub fn stop_strategy(&mut self, strategy: u8) -> Done<()> {
+        let strategy = market::strategies()[usize::from(strategy) % 3];
+        let of = |world: &World, id: &ClientOrderId| world.truth.asked[id].request.strategy == strategy;
+        let open: Vec<_> = self.truth.open().into_iter().filter(|id| of(self, id)).collect();
+        let maybe = Maybe::Cancel(open.iter().copied().collect());
+        let outside = self.call("a strategy given up", maybe, |desk, router, now_ns| {
+            desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
+        })?;
+        self.truth.memory.stopped.insert(strategy);
+        let expected = open.into_iter().filter(|id| self.truth.cancel(*id)).collect();
+        self.done();
+        self.cancel_outside(outside, expected)
+    }
+
+    pub fn cancel_outside(&mut self, mut outside: Vec<ClientOrderId>, expected: Vec<ClientOrderId>) -> Done<()> {
+        outside.sort_unstable();
+        if outside != expected {
+            return broken(format!("cancels for the venue: {outside:?}, and they should be {expected:?}"));
+        }
+        self.life().tasks.extend(outside.into_iter().map(Task::Cancel));
+        Ok(())
+    }
+
+    pub fn resume(&mut self) -> Done<()> {
+        let resumed = self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns, "the test"))?;
+        resumed.or_else(|error| broken(error.to_string()))?;
+        (self.truth.killed, self.truth.incident) = (false, false);
+        self.done();
+        Ok(())
+    }
+
+    // Lies ------------------------------------------------------------------------------------------------------------
+
+    pub fn lie(&mut self, lie: Lie, which: u8) -> Done<()> {
+        let rejected = |world: &World| {
+            let asked = world.truth.asked.iter();
+            let rejected =
+                asked.filter(|(_, asked)| asked.outcome.as_ref().is_some_and(|o| o.status == OrderStatus::Rejected));
+            rejected.map(|(id, _)| *id).collect::<Vec<_>>()
+        };
+        let id = match lie {
+            Lie::UnknownOrder => Some(ClientOrderId(u128::from(which))),
+            Lie::FillAfterRejection => Self::pick(which, &rejected(self)),
+            _ => Self::pick(which, &self.truth.open()),
+        };
+        let Some(id) = id else { return Ok(()) };
+        let request = self.truth.asked.get(&id).map(|asked| asked.request.clone());
+        self.venue.trades += 1;
+        let (price, size) = match lie {
+            Lie::NothingTraded => (market::PRICE, 0),
+            Lie::BeyondAllIntegers => (i64::MAX, i64::MAX),
+            Lie::Overfill => (market::PRICE, request.as_ref().map_or(1, |request| request.size + 1)),
+            _ => (market::PRICE, request.as_ref().map_or(1, |request| request.size)),
+        };
+        self.cover.note(&format!("a lie: {lie:?}"));
+        self.lied.insert(id);
+        let outcome = VenueOutcome::Filled {
+            trade_id: self.venue.trades,
+            price,
+            size,
+            fee: 7,
+            fee_currency: name("USDT"),
+            liquidity: Liquidity::Taker,
+        };
+        let report =
+            VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: self.now_ns };
+        self.book(&report).map(drop)
+    }
+}
