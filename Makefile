@@ -55,8 +55,9 @@ test: test-python test-rust ## run the tests of both languages, but for the slow
 check: SELECT :=
 check: check-locks check-format check-imports check-lint check-types test smoke ## all that must hold: format, lint, types, imports, tests, the main job
 
-bench: sync ## measure the bus against an asyncio one and the bare ring, in the same run
+bench: sync ## measure the bus against an asyncio one and the bare ring, and the risk check, in the same run
 	@$(BIN)/python benches/bus.py $(ARGS)
+	@$(BIN)/python benches/risk.py
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix
