@@ -69,8 +69,9 @@ RUST_COVERAGE := 100
 
 coverage: coverage-rust coverage-python ## lines of the order gate, lines and branches of libra.core, that no test runs
 
-bench: sync ## measure the bus against its peers and the goals, in one run; ARGS="--quick", "--json" or "--markdown"
+bench: sync ## measure the bus against its peers and the goals, in one run, and the risk check; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
+	@$(BIN)/python benches/risk.py $(ARGS)
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix
