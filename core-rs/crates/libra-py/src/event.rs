@@ -12,7 +12,7 @@ use crate::gil::GilOnce;
 use crate::names;
 use crate::payload;
 
-#[pyclass(frozen, name = "Event", module = "libra.core.events")]
+#[pyclass(frozen, immutable_type, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
     pub event: Event,
     payload: GilOnce<Py<PyAny>>,

@@ -106,7 +106,7 @@ fn symbol_of(instrument: Name) -> &'static str {
     text.split_once('@').map_or(text, |(symbol, _)| symbol)
 }
 
-#[pyclass(frozen, name = "Instrument", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Instrument", module = "libra.model")]
 pub struct PyInstrument {
     pub inner: Instrument,
 }
@@ -296,7 +296,7 @@ impl PyInstrument {
     }
 }
 
-#[pyclass(frozen, name = "Signal", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Signal", module = "libra.model")]
 pub struct PySignal {
     inner: Signal,
     price_decimals: u8,
@@ -356,7 +356,7 @@ impl PySignal {
 }
 
 /// A fill with the decimals of its instrument.
-#[pyclass(frozen, name = "Fill", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Fill", module = "libra.model")]
 pub struct PyFill {
     pub inner: Fill,
     pub decimals: (u8, u8),
@@ -431,7 +431,7 @@ impl PyFill {
     }
 }
 
-#[pyclass(frozen, name = "Order", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Order", module = "libra.model")]
 pub struct PyOrder {
     pub inner: Arc<dyn SharedPayload>,
     pub decimals: (u8, u8),
@@ -613,7 +613,7 @@ impl PyOrder {
 }
 
 /// What is asked for, before any check.
-#[pyclass(frozen, name = "OrderRequest", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "OrderRequest", module = "libra.model")]
 pub struct PyOrderRequest {
     inner: OrderRequest,
     decimals: (u8, u8),
@@ -690,7 +690,7 @@ impl PyOrderRequest {
     }
 }
 
-#[pyclass(frozen, name = "CancelRequest", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "CancelRequest", module = "libra.model")]
 pub struct PyCancelRequest {
     inner: CancelRequest,
 }
@@ -713,7 +713,7 @@ impl PyCancelRequest {
     }
 }
 
-#[pyclass(frozen, name = "Position", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Position", module = "libra.model")]
 pub struct PyPosition {
     report: Arc<dyn SharedPayload>,
     size_decimals: u8,
@@ -783,7 +783,7 @@ impl PyPosition {
     }
 }
 
-#[pyclass(frozen, name = "Balance", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Balance", module = "libra.model")]
 pub struct PyBalance {
     inner: Balance,
 }
@@ -816,7 +816,7 @@ impl PyBalance {
 }
 
 /// What breaches, incidents, the kill switch and refused cancels say.
-#[pyclass(frozen, name = "Notice", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Notice", module = "libra.model")]
 pub struct PyNotice {
     #[pyo3(get)]
     account: &'static str,
@@ -834,7 +834,7 @@ impl PyNotice {
 }
 
 /// What a gateway says about one of our orders.
-#[pyclass(frozen, name = "OrderReport", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "OrderReport", module = "libra.model")]
 pub struct PyOrderReport {
     order_id: ClientOrderId,
     venue_order_id: String,
