@@ -71,7 +71,7 @@ coverage: coverage-rust coverage-python ## lines of the order gate, lines and br
 
 bench: sync ## measure the bus against its peers and the goals, in one run, and the risk check; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
-	@$(BIN)/python benches/risk.py $(ARGS)
+	@$(BIN)/python benches/risk.py $(filter --json,$(ARGS))
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix

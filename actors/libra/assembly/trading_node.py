@@ -412,6 +412,7 @@ def _options(settings: Settings) -> NodeOptions:
         ),
         publish_limit=node.max_events_per_s,
         slow_handler_s=node.slow_handler_ms / 1_000,
+        handler_timeout_s=node.handler_timeout_s,
         heartbeat_s=node.heartbeat_s,
         max_rss_bytes=node.max_rss_mb << 20,
         state_dir=None if node.state_dir is None else Path(node.state_dir),

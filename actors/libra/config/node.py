@@ -88,6 +88,10 @@ class NodeSettings(Section):
     slow_handler_ms: Annotated[Real, Field(ge=0)] = Field(
         default=100.0, description="A handler that holds the loop for so long is named in a warning. 0 for never."
     )
+    handler_timeout_s: Annotated[Real, Field(ge=0)] = Field(
+        default=5.0,
+        description="A handler that holds the loop of a live node for so long, seconds, has failed. 0 for never.",
+    )
     heartbeat_s: Annotated[Real, Field(ge=0)] = Field(
         default=10.0,
         description="A native thread that gives no sign of life for so long ends the process. 0 for never.",

@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["Blocking"]
+__all__ = ["Blocking", "HandlerTimedOut"]
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 5.0
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen "})
 """Where the code of nobody here lies."""
+
+
+class HandlerTimedOut(BaseException):
+    """A handler has held the loop for longer than a live node allows; raised in it, where it stands.
+
+    Not an `Exception`, so that a loop which goes on after any exception ends as well. Code that catches everything, or
+    native code that does not return, is not ended by it.
+    """
 
 
 class Blocking:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from libra.core.actor import ActorState
 from libra.core.context import ActorContext
 from libra.core.events import EventType
-from libra.core.faults import FATAL
 from libra.core.mail import Ask
 from libra.core.place import Place, Recovery
 from libra.core.snapshots import Snapshots
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from libra.core.clock import Sleepers
     from libra.core.context import Switchboard
     from libra.core.events import Event
+    from libra.core.faults import Fatal
     from libra.core.supervision import RestartPolicy, RestartStrategy, Verdict
 
 __all__ = ["SUPERVISOR", "Lifecycles"]
@@ -49,6 +49,7 @@ class Lifecycles:
         policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
         state_dir: Where snapshots outlive the process.
+        fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
@@ -66,6 +67,7 @@ class Lifecycles:
         policy: RestartPolicy,
         seed: int,
         state_dir: Path | None,
+        fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
         on_change: Callable[[], None],
@@ -73,7 +75,8 @@ class Lifecycles:
     ) -> None:
         self.errors = 0
         self.failed: list[str] = []
-        self.snapshots = Snapshots(state_dir)
+        self.snapshots = Snapshots(state_dir, fatal)
+        self._fatal = fatal
         self._switchboard = switchboard
         self._core = switchboard.core
         self._sleepers = sleepers
@@ -172,7 +175,7 @@ class Lifecycles:
         """Await what a handler gave, in its actor's task."""
         place = self._places[slot]
         if place.worker is None:
-            place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change, self._on_fatal)
+            place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal)
         place.worker.feed(awaitable)
 
     def _start(self, place: Place) -> None:
@@ -182,7 +185,7 @@ class Lifecycles:
         try:
             actor = place.actor = self._make(place)
             started = actor.on_start()
-        except FATAL:
+        except self._fatal:
             raise
         except BaseException as error:
             self._failed(place, error, None)
@@ -471,7 +474,7 @@ class Lifecycles:
         try:
             stopping = actor.on_stop()
             place.stopped_well = stopping is None
-        except FATAL:
+        except self._fatal:
             raise
         except BaseException as error:
             self._failed(place, error, None)

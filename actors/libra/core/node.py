@@ -17,11 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from libra.core.blocking import Blocking
+from libra.core.blocking import Blocking, HandlerTimedOut
 from libra.core.clock import Sleepers
 from libra.core.dead_letters import DeadLetters
 from libra.core.engine import LiveEngine, SimulatedEngine
 from libra.core.events import Priority
+from libra.core.faults import fatal_errors
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
 from libra.core.supervision import RestartPolicy, RestartStrategy
@@ -65,6 +66,8 @@ class NodeOptions:
             has no limit.
         publish_limit: Events a second of its clock that an actor may publish, and at once; 0 for no limit.
         slow_handler_s: A handler that holds the loop for so long is named in a warning; 0 for never.
+        handler_timeout_s: A handler that holds the loop of a live node for so long fails: `HandlerTimedOut` is raised
+            in it. 0 for never; a simulated node never does, since how fast the machine is must decide nothing there.
         heartbeat_s: A native thread that is silent for so long ends the process; 0 for never.
         max_rss_bytes: The node drains and ends when the process has more memory in use; 0 for no limit.
         state_dir: Where actors' snapshots outlive the process; None for nowhere.
@@ -82,6 +85,7 @@ class NodeOptions:
     lane_capacity: int = 65_536
     publish_limit: int = 100_000
     slow_handler_s: float = 0.1
+    handler_timeout_s: float = 5.0
     heartbeat_s: float = 10.0
     max_rss_bytes: int = 0
     state_dir: Path | None = None
@@ -123,6 +127,7 @@ class Node:
             options.restarts,
             options.seed,
             options.state_dir,
+            fatal_errors(takes_signals=options.signals),
             on_given_up=self._actor_given_up,
             on_change=self._changed,
             on_fatal=self._fatal_error,
@@ -269,6 +274,8 @@ class Node:
             options.signals and in_main_thread,
             look=self.blocking.look,
             slow_handler_s=options.slow_handler_s,
+            handler_timeout_s=options.handler_timeout_s,
+            timeout_error=None if options.simulated else HandlerTimedOut,
             heartbeat_s=options.heartbeat_s,
             max_rss_bytes=options.max_rss_bytes,
         )

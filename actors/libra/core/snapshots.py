@@ -21,11 +21,11 @@ from urllib.parse import quote
 import msgspec
 
 from libra.core import codec
-from libra.core.faults import FATAL
 from libra.errors import CodecError
 
 if TYPE_CHECKING:
     from libra.core.actor import Actor
+    from libra.core.faults import Fatal
 
 __all__ = ["Snapshot", "Snapshots"]
 
@@ -60,13 +60,15 @@ class Snapshots:
 
     Args:
         folder: Where they outlive the process; None for nowhere.
+        fatal: What ends the run instead of the actor that raised it.
 
     Attributes:
         errors: What could not be taken, restored, read or written, counted.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, fatal: Fatal) -> None:
         self.errors = 0
+        self._fatal = fatal
         self._folder = folder
         self._last: dict[str, Snapshot] = {}
         self._read: set[str] = set()
@@ -80,7 +82,7 @@ class Snapshots:
             if state is not None:
                 tag, data = codec.encode(state)
                 self._last[name] = Snapshot(_FORMAT, name, _made_by(actor), actor.snapshot_version, now_ns, tag, data)
-        except FATAL:
+        except self._fatal:
             raise
         except BaseException as error:
             self._failed(name, "its snapshot could not be taken", error)
@@ -111,7 +113,7 @@ class Snapshots:
         """Give an instance its snapshot; False when it could not take it, and must not be used."""
         try:
             actor.restore(codec.decode(snapshot.tag, snapshot.data))
-        except FATAL:
+        except self._fatal:
             raise
         except BaseException as error:
             self._failed(snapshot.actor, "it starts without its snapshot, which could not be restored", error)

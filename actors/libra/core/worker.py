@@ -6,11 +6,10 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
-from libra.core.faults import FATAL
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from libra.core.faults import Fatal
     from libra_core import NodeCore
 
 __all__ = ["Worker"]
@@ -29,7 +28,8 @@ class Worker:
         slot: The actor's place.
         on_failure: Called with (slot, exception) when an awaited handler raised.
         on_idle: Called when the actor is the node's own loop's again.
-        on_fatal: Called with what is no actor's failure and has to end the run.
+        fatal: What is no actor's failure and ends the run.
+        on_fatal: Called with that.
     """
 
     def __init__(
@@ -38,12 +38,15 @@ class Worker:
         slot: int,
         on_failure: Callable[[int, BaseException], None],
         on_idle: Callable[[], None],
+        fatal: Fatal,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._core = core
         self._slot = slot
         self._on_failure = on_failure
         self._on_idle = on_idle
+        self._fatal = fatal
+        self._not_failures: Fatal = (*fatal, GeneratorExit)
         self._on_fatal = on_fatal
         self._task: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[Awaitable[object]] | None = None
@@ -89,7 +92,7 @@ class Worker:
     async def _run(self, first: Awaitable[object]) -> None:
         try:
             await self._work(first)
-        except FATAL as error:
+        except self._fatal as error:
             self._on_fatal(error)
             raise
 
@@ -124,7 +127,7 @@ class Worker:
         try:
             await self._core.steps(self._slot, awaitable)
             return
-        except (*FATAL, GeneratorExit):
+        except self._not_failures:
             raise
         except asyncio.CancelledError as error:
             if self._closing:

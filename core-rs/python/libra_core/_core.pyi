@@ -834,6 +834,8 @@ class NodeCore:
         *,
         look: Callable[[str | None, float, bool], str | None] | None = None,
         slow_handler_s: float = 0.0,
+        handler_timeout_s: float = 0.0,
+        timeout_error: type[BaseException] | None = None,
         heartbeat_s: float = 0.0,
         max_rss_bytes: int = 0,
     ) -> None: ...

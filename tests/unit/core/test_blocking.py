@@ -1,5 +1,6 @@
 """A handler that holds the loop: named with its line while it still does, counted, and not in every line of the log."""
 
+import contextlib
 import gc
 import json
 import logging
@@ -10,6 +11,7 @@ import pytest
 
 from libra.core.actor import Actor
 from libra.core.blocking import Blocking
+from libra.core.supervision import RestartPolicy
 
 
 def load_until(predicate):
@@ -82,6 +84,85 @@ def test_start_and_stop_hooks_are_watched_too(stage):
     set_up.add("blocks", Blocks)
     set_up.run()
     assert set_up.node.blocking.counts == {"blocks": 2}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_handler_that_never_returns_is_ended_and_the_others_go_on(stage, is_async):
+    log = []
+
+    class Loops(Actor):
+        def work(self):
+            while True:
+                with contextlib.suppress(Exception):
+                    time.sleep(0)
+
+        def on_start(self):
+            log.append("start")
+            self.ref.tell("go")
+
+        if is_async:
+
+            async def on_message(self, message):
+                await self.clock.sleep(0)
+                self.work()
+
+        else:
+
+            def on_message(self, message):
+                self.work()
+
+    class Fine(Actor):
+        def on_start(self):
+            self.watch("loops")
+
+        def on_terminated(self, terminated):
+            log.append(terminated.detail)
+            if not terminated.comes_back:
+                set_up.node.stop()
+
+    restarts = RestartPolicy(max_restarts=1, backoff_s=0.01)
+    set_up = stage(simulated=False, restarts=restarts, slow_handler_s=0.02, handler_timeout_s=0.1)
+    set_up.node.endless = True
+    set_up.add("fine", Fine)
+    set_up.add("loops", Loops)
+    outcome = set_up.run()
+    assert log == ["start", "HandlerTimedOut: ", "start", "HandlerTimedOut: "]
+    assert (outcome.failed, outcome.errors, outcome.drained) == (["loops"], 2, True)
+    assert set_up.node.blocking.counts == {"loops": 2}
+
+
+def test_what_is_meant_for_one_handler_never_reaches_another(stage):
+    """Handlers that end just when their time is over: the exception is raised in them, or nowhere."""
+    victims, tries = [], []
+
+    class Late(Actor):
+        def on_start(self):
+            self.set_timer("again", 0.0, interval_s=0.001)
+
+        def on_timer(self, name):
+            tries.append(1)
+            time.sleep(0.0002 * (len(tries) % 80))
+            if len(tries) == 240:
+                set_up.node.stop()
+
+    class Innocent(Actor):
+        def on_start(self):
+            self.ref.tell(2_000)
+
+        def on_message(self, left):
+            victims.append(left)
+            if left:
+                self.ref.tell(left - 1)
+
+    policy = RestartPolicy(max_restarts=1_000, backoff_s=0)
+    set_up = stage(simulated=False, restarts=policy, slow_handler_s=0.0, handler_timeout_s=0.01, drain_timeout_s=30)
+    set_up.node.endless = True
+    set_up.add("innocent", Innocent)
+    set_up.add("late", Late)
+    outcome = set_up.run()
+    assert victims == list(range(2_000, -1, -1))
+    assert outcome.failed == []
+    assert set_up.node.dead_letters.counts().get("RAISED", {}).get("innocent") is None
 
 
 def test_quick_handlers_are_never_named_however_many_there_are(stage):

@@ -78,6 +78,8 @@ fn before(signal: libc::c_int) -> libc::sigaction {
 pub struct Limits {
     /// A handler that holds the loop for so long is reported.
     pub block_ns: i64,
+    /// A handler that holds the loop for so long is to be ended.
+    pub timeout_ns: i64,
     /// A native thread that is silent for so long ends the process.
     pub heartbeat_ns: i64,
     /// Memory in use over which the node is stopped.
@@ -404,7 +406,8 @@ struct Rounds {
 
 impl Rounds {
     fn new(limits: &Limits) -> Self {
-        let block = (limits.block_ns > 0).then(|| BlockWatch::new(limits.block_ns));
+        let block =
+            (limits.block_ns > 0 || limits.timeout_ns > 0).then(|| BlockWatch::new(limits.block_ns, limits.timeout_ns));
         let interval_ns = [
             block.as_ref().map(BlockWatch::interval_ns),
             (limits.heartbeat_ns > 0).then_some(limits.heartbeat_ns / 8),

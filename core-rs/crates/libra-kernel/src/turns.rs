@@ -45,6 +45,8 @@ pub enum Blocked {
     First(Name, i64),
     /// It still goes on, [`AGAIN_AFTER_NS`] later.
     Still(Name, i64),
+    /// Its time is over, and it is to be ended. Told again every [`AGAIN_AFTER_NS`] that it goes on.
+    TimedOut(Name, i64),
 }
 
 /// A turn that is over the limit is told once more after so long.
@@ -53,30 +55,39 @@ pub const AGAIN_AFTER_NS: i64 = 1_000_000_000;
 /// Notices a turn that lasts too long; each turn once, and once more when it goes on.
 pub struct BlockWatch {
     limit_ns: i64,
+    timeout_ns: i64,
+    next_timeout_ns: i64,
     seen: Turn,
     since_ns: i64,
     told: u8,
 }
 
 impl BlockWatch {
-    /// A watch for turns of at least `limit_ns`.
-    pub fn new(limit_ns: i64) -> Self {
-        BlockWatch { limit_ns, seen: Turn::default(), since_ns: 0, told: 0 }
+    /// A watch for turns of at least `limit_ns`, which are over after `timeout_ns`; 0 for never.
+    pub fn new(limit_ns: i64, timeout_ns: i64) -> Self {
+        let or_never = |ns: i64| if ns > 0 { ns } else { i64::MAX };
+        let (limit_ns, timeout_ns) = (or_never(limit_ns), or_never(timeout_ns));
+        BlockWatch { limit_ns, timeout_ns, next_timeout_ns: timeout_ns, seen: Turn::default(), since_ns: 0, told: 0 }
     }
 
     /// How often it has to look, so that no turn of one and a half times the limit escapes.
     pub fn interval_ns(&self) -> i64 {
-        (self.limit_ns / 2).max(1)
+        (self.limit_ns.min(self.timeout_ns) / 2).max(1)
     }
 
     /// Looks at whose turn it is at `now_ns`: says when that lasts too long.
     pub fn look(&mut self, turn: Turn, now_ns: i64) -> Option<Blocked> {
         if turn != self.seen {
             (self.seen, self.since_ns, self.told) = (turn, now_ns, 0);
+            self.next_timeout_ns = self.timeout_ns;
             return None;
         }
         let held_ns = now_ns.saturating_sub(self.since_ns);
         let actor = turn.actor()?;
+        if held_ns >= self.next_timeout_ns {
+            self.next_timeout_ns = held_ns.saturating_add(AGAIN_AFTER_NS);
+            return Some(Blocked::TimedOut(actor, held_ns));
+        }
         match self.told {
             0 if held_ns >= self.limit_ns => {
                 self.told = 1;
@@ -111,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_long_turn_is_told_once_and_many_short_ones_never() {
-        let (turns, mut watch) = (Turns::default(), BlockWatch::new(100));
+        let (turns, mut watch) = (Turns::default(), BlockWatch::new(100, 0));
         let actor = Name::intern("turns-b");
         for now_ns in (0..1_000).step_by(60) {
             turns.enter(actor);
@@ -127,5 +138,19 @@ mod tests {
         turns.enter(Name::NONE);
         assert!((20_000..90_000).step_by(50).all(|now_ns| watch.look(turns.now(), now_ns).is_none()), "nobody's turn");
         assert_eq!(watch.interval_ns(), 50);
+    }
+
+    #[test]
+    fn a_turn_that_is_over_is_told_again_and_again() {
+        let (turns, mut watch) = (Turns::default(), BlockWatch::new(0, 1_000));
+        let actor = Name::intern("turns-c");
+        turns.enter(actor);
+        let told: Vec<_> = (0..6).filter_map(|n| watch.look(turns.now(), n * 500_000_000)).collect();
+        let at = |ns| Blocked::TimedOut(actor, ns);
+        assert_eq!(told, [at(500_000_000), at(1_500_000_000), at(2_500_000_000)]);
+        turns.enter(actor);
+        assert_eq!(watch.look(turns.now(), 3_000_000_000), None, "another turn");
+        assert_eq!(watch.look(turns.now(), 3_000_001_000), Some(at(1_000)));
+        assert_eq!(watch.interval_ns(), 500);
     }
 }

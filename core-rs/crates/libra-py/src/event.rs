@@ -14,7 +14,7 @@ use crate::payload::{self, PyPayload};
 
 /// An event as Python holds it. A bus that takes one up gives its handlers another view of it, with the bus's number; or
 /// the object itself, where nobody but the queue holds it any more.
-#[pyclass(frozen, name = "Event", module = "libra.core.events")]
+#[pyclass(frozen, immutable_type, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
     /// The event; a view's base has it.
     own: Option<Event>,

@@ -64,7 +64,7 @@ fn float(units: i64, decimals: u8) -> f64 {
 
 macro_rules! market_class {
     ($class:ident, $name:literal, $inner:ty, { $($body:tt)* }) => {
-        #[pyclass(frozen, name = $name, module = "libra.model")]
+        #[pyclass(frozen, immutable_type, name = $name, module = "libra.model")]
         pub struct $class {
             meta: Meta,
             inner: $inner,

@@ -188,8 +188,9 @@ impl NodeCore {
             Step::Raised(error) => {
                 let current = self.state.borrow(py).slots[slot].current.take();
                 drop(current);
-                // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed.
-                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed. So has one
+                // that raises KeyboardInterrupt where no Ctrl-C can: the guard takes those.
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) && !self.state.borrow(py).takes_interrupts {
                     return Err(error);
                 }
                 let on_failure = self.state.borrow(py).on_failure.as_ref().map(|call| call.clone_ref(py));
@@ -208,6 +209,12 @@ impl NodeCore {
     pub fn note_running(&self, py: Python<'_>, name: Name) {
         if let Some(guard) = &*self.guard.borrow(py) {
             guard.set_running(name);
+        }
+        // What was to end the turn before must not reach the next one.
+        if name.is_none()
+            && let Some(interruption) = &*self.interruption.borrow(py)
+        {
+            interruption.take_back(py);
         }
     }
 }

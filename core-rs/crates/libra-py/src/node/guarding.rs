@@ -8,16 +8,16 @@ use libra_kernel::guard::{Guard, Limits, Witness};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
-use super::witness::Interpreter;
+use super::witness::{Interpreter, Interruption};
 use super::{NodeCore, slot_of};
 
 #[pymethods]
 impl NodeCore {
     /// Takes signals over natively and starts the thread that ends a process which does not drain in time.
     ///
-    /// Limits of 0 are none: `slow_handler_s` for a handler that holds the loop, of which `look` is told, `heartbeat_s` for a
-    /// native thread that gives no sign of life, `max_rss_bytes` for memory in use.
-    #[pyo3(signature = (drain_timeout_s, signals, *, look=None, slow_handler_s=0.0, heartbeat_s=0.0, max_rss_bytes=0))]
+    /// Limits of 0 are none: `slow_handler_s` for a handler that holds the loop, of which `look` is told,
+    /// `handler_timeout_s` for one in which `timeout_error` is raised, `heartbeat_s` for a native thread that gives no sign of life, `max_rss_bytes` for memory in use.
+    #[pyo3(signature = (drain_timeout_s, signals, *, look=None, slow_handler_s=0.0, handler_timeout_s=0.0, timeout_error=None, heartbeat_s=0.0, max_rss_bytes=0))]
     #[allow(clippy::too_many_arguments, reason = "each a limit of its own")]
     fn install_guard(
         &self,
@@ -26,16 +26,23 @@ impl NodeCore {
         signals: bool,
         look: Option<Py<PyAny>>,
         slow_handler_s: f64,
+        handler_timeout_s: f64,
+        timeout_error: Option<Py<PyAny>>,
         heartbeat_s: f64,
         max_rss_bytes: u64,
     ) -> PyResult<()> {
-        let limits =
-            Limits { block_ns: ns(slow_handler_s), heartbeat_ns: ns(heartbeat_s), resident_bytes: max_rss_bytes };
+        let limits = Limits {
+            block_ns: ns(slow_handler_s),
+            timeout_ns: if timeout_error.is_some() { ns(handler_timeout_s) } else { 0 },
+            heartbeat_ns: ns(heartbeat_s),
+            resident_bytes: max_rss_bytes,
+        };
+        let interruption = timeout_error.map(|error| Arc::new(Interruption::new(error)));
         let os_error = |error: std::io::Error| PyOSError::new_err(error.to_string());
         let (witness, thread) = match look {
-            Some(look) => {
-                Interpreter::spawn(look).map(|(witness, thread)| (Some(witness), Some(thread))).map_err(os_error)?
-            }
+            Some(look) => Interpreter::spawn(look, interruption.clone())
+                .map(|(witness, thread)| (Some(witness), Some(thread)))
+                .map_err(os_error)?,
             None => (None, None),
         };
         let witness = witness.map(|witness| witness as Arc<dyn Witness>);
@@ -43,6 +50,8 @@ impl NodeCore {
             Guard::install(self.waker.clone(), ns(drain_timeout_s), signals, limits, witness).map_err(os_error)?;
         *self.guard.borrow(py) = Some(guard);
         *self.witness.borrow(py) = thread;
+        *self.interruption.borrow(py) = interruption;
+        self.state.borrow(py).takes_interrupts = signals;
         Ok(())
     }
 
@@ -102,9 +111,7 @@ impl NodeCore {
             Some(slot) => slot_of(&mut self.state.borrow(py).slots, slot)?.name,
             None => Name::NONE,
         };
-        if let Some(guard) = &*self.guard.borrow(py) {
-            guard.set_running(name);
-        }
+        self.note_running(py, name);
         Ok(())
     }
 }

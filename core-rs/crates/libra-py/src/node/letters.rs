@@ -10,7 +10,7 @@ use crate::enums;
 use crate::event::PyEvent;
 
 /// What could not be delivered, or was not handled to its end: the payload of a `DEAD_LETTER` event.
-#[pyclass(frozen, module = "libra_core")]
+#[pyclass(frozen, immutable_type, module = "libra_core")]
 pub struct DeadLetter {
     letter: Letter,
 }

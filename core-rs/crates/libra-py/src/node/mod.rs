@@ -50,6 +50,7 @@ use pyo3::prelude::*;
 use crate::gil::GilCell;
 use run::Pace;
 use slot::Slot;
+use witness::Interruption;
 
 /// Events that a lane of an actor's mailbox holds in a live node, unless its configuration says otherwise.
 const LANE_CAPACITY: usize = 65_536;
@@ -62,6 +63,8 @@ pub struct State {
     pub draining: bool,
     /// A simulated run gave the loop back while mailboxes were not empty: nothing but the run may go on.
     pub mid_drain: bool,
+    /// SIGINT is the guard's: a `KeyboardInterrupt` was raised by somebody's code.
+    pub takes_interrupts: bool,
     /// An actor asked its node for something that has to be done before the next input.
     pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
@@ -105,6 +108,8 @@ pub struct NodeCore {
     pub guard: GilCell<Option<Guard>>,
     /// The thread of the guard's witness.
     pub witness: GilCell<Option<JoinHandle<()>>>,
+    /// How a handler is ended whose time is over.
+    pub interruption: GilCell<Option<Arc<Interruption>>>,
     pub simulated: bool,
 }
 
@@ -128,6 +133,7 @@ impl NodeCore {
             timers: Timers::default(),
             draining: false,
             mid_drain: false,
+            takes_interrupts: false,
             interrupted: false,
             suspended: Vec::new(),
             on_failure: None,
@@ -151,6 +157,7 @@ impl NodeCore {
             waker: Arc::new(waker),
             guard: GilCell::new(None),
             witness: GilCell::new(None),
+            interruption: GilCell::new(None),
             simulated,
         })
     }

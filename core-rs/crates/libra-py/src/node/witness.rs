@@ -5,7 +5,7 @@
 //! actor is named without a line, natively where that lasts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,13 +13,54 @@ use std::time::Duration;
 use libra_kernel::Name;
 use libra_kernel::guard::Witness;
 use libra_kernel::turns::{Blocked, Turn, Turns};
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 enum Asked {
     /// A handler of this actor has held the loop for so long.
     Blocked { actor: Name, held_ns: i64, turn: Turn, turns: Arc<Turns> },
+    /// The time of this handler is over.
+    TimedOut { turn: Turn, turns: Arc<Turns> },
     /// Where does the loop stand?
     Line(Sender<String>),
+}
+
+/// How a handler is ended whose time is over: an exception is raised in the loop's thread, between two of its bytecodes.
+///
+/// It is set by whoever holds the interpreter and sees that the turn still lasts, and taken back by the loop when the turn
+/// ends without having met it: so it never reaches anyone else's code.
+pub struct Interruption {
+    /// The loop's thread, as the interpreter numbers it.
+    thread: std::ffi::c_long,
+    exception: Py<PyAny>,
+    is_set: AtomicBool,
+}
+
+impl Interruption {
+    /// For the calling thread.
+    pub fn new(exception: Py<PyAny>) -> Self {
+        // SAFETY: takes nothing and only asks for the thread's number.
+        let thread = unsafe { ffi::PyThread_get_thread_ident() };
+        // The number is unsigned in C; the binding of the call that takes it says signed. The bits are the same.
+        let thread = thread as std::ffi::c_long;
+        Interruption { thread, exception, is_set: AtomicBool::new(false) }
+    }
+
+    fn set(&self, _py: Python<'_>) {
+        self.is_set.store(true, Ordering::Relaxed);
+        // SAFETY: the interpreter is held; the exception is a live class, of which the call takes a reference of its own.
+        unsafe { ffi::PyThreadState_SetAsyncExc(self.thread, self.exception.as_ptr()) };
+    }
+
+    /// A turn has ended: what was meant for it is taken back, if it has not been raised.
+    #[inline]
+    pub fn take_back(&self, _py: Python<'_>) {
+        if self.is_set.load(Ordering::Relaxed) {
+            self.is_set.store(false, Ordering::Relaxed);
+            // SAFETY: the interpreter is held; null takes back what has not been raised.
+            unsafe { ffi::PyThreadState_SetAsyncExc(self.thread, std::ptr::null_mut()) };
+        }
+    }
 }
 
 /// The side that the guard calls. The thread ends when it is dropped and whatever was asked is answered.
@@ -33,13 +74,16 @@ pub struct Interpreter {
 impl Interpreter {
     /// Starts the thread. `look` is called there: with (actor, seconds, whether the handler still runs) it reports, with
     /// None it says where the loop stands.
-    pub fn spawn(look: Py<PyAny>) -> std::io::Result<(Arc<Interpreter>, JoinHandle<()>)> {
+    pub fn spawn(
+        look: Py<PyAny>,
+        interruption: Option<Arc<Interruption>>,
+    ) -> std::io::Result<(Arc<Interpreter>, JoinHandle<()>)> {
         let (asked, questions) = channel();
         let answered = Arc::new(AtomicU64::new(0));
         let counted = answered.clone();
         let thread = std::thread::Builder::new()
             .name("libra-witness".into())
-            .spawn(move || answer(&look, &questions, &counted))?;
+            .spawn(move || answer(&look, interruption.as_deref(), &questions, &counted))?;
         Ok((Arc::new(Interpreter { asked, answered, questions: AtomicU64::new(0) }), thread))
     }
 }
@@ -50,6 +94,9 @@ impl Witness for Interpreter {
             Blocked::First(actor, held_ns) => {
                 self.questions.fetch_add(1, Ordering::Relaxed);
                 let _ = self.asked.send(Asked::Blocked { actor, held_ns, turn, turns: turns.clone() });
+            }
+            Blocked::TimedOut(..) => {
+                let _ = self.asked.send(Asked::TimedOut { turn, turns: turns.clone() });
             }
             // The interpreter has not let anyone in since: only the guard can still speak.
             Blocked::Still(actor, held_ns) => {
@@ -70,7 +117,7 @@ impl Witness for Interpreter {
     }
 }
 
-fn answer(look: &Py<PyAny>, questions: &Receiver<Asked>, answered: &AtomicU64) {
+fn answer(look: &Py<PyAny>, interruption: Option<&Interruption>, questions: &Receiver<Asked>, answered: &AtomicU64) {
     for asked in questions {
         // An interpreter that is going down lets nobody in any more, and has nothing to say.
         let _ = Python::try_attach(|py| match &asked {
@@ -79,6 +126,12 @@ fn answer(look: &Py<PyAny>, questions: &Receiver<Asked>, answered: &AtomicU64) {
                 let held_s = *held_ns as f64 / 1e9;
                 if let Err(error) = look.call1(py, (actor.as_str(), held_s, still)) {
                     error.write_unraisable(py, Some(look.bind(py)));
+                }
+            }
+            Asked::TimedOut { turn, turns } => {
+                // The interpreter is held from the look to the setting: the loop cannot leave the handler in between.
+                if let (Some(interruption), true) = (interruption, turns.now() == *turn) {
+                    interruption.set(py);
                 }
             }
             Asked::Line(reply) => {

@@ -8,7 +8,7 @@ use super::enums::{SIDES, SIGNALS, TIMES, TYPES, of};
 use super::symbol_of;
 use crate::decimal;
 
-#[pyclass(frozen, name = "Signal", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Signal", module = "libra.model")]
 pub struct PySignal {
     pub(super) inner: Signal,
     pub(super) price_decimals: u8,
@@ -68,7 +68,7 @@ impl PySignal {
 }
 
 /// What is asked for, before any check.
-#[pyclass(frozen, name = "OrderRequest", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "OrderRequest", module = "libra.model")]
 pub struct PyOrderRequest {
     pub(super) inner: OrderRequest,
     pub(super) decimals: (u8, u8),
@@ -145,7 +145,7 @@ impl PyOrderRequest {
     }
 }
 
-#[pyclass(frozen, name = "CancelRequest", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "CancelRequest", module = "libra.model")]
 pub struct PyCancelRequest {
     pub(super) inner: CancelRequest,
 }

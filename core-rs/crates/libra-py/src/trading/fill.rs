@@ -9,7 +9,7 @@ use super::{money, symbol_of};
 use crate::decimal;
 
 /// A fill with the decimals of its instrument.
-#[pyclass(frozen, name = "Fill", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Fill", module = "libra.model")]
 pub struct PyFill {
     pub inner: Fill,
     pub decimals: (u8, u8),

@@ -9,7 +9,7 @@ use super::enums::{KINDS, of};
 use super::money;
 use crate::decimal;
 
-#[pyclass(frozen, name = "Instrument", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Instrument", module = "libra.model")]
 pub struct PyInstrument {
     pub inner: Instrument,
 }

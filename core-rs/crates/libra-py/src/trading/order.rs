@@ -12,7 +12,7 @@ use super::fill::PyFill;
 use super::{money, symbol_of};
 use crate::decimal;
 
-#[pyclass(frozen, name = "Order", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Order", module = "libra.model")]
 pub struct PyOrder {
     pub inner: Arc<dyn SharedPayload>,
     pub decimals: (u8, u8),

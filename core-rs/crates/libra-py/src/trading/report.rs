@@ -11,7 +11,7 @@ use super::money;
 use crate::decimal;
 
 /// What a gateway says about one of our orders.
-#[pyclass(frozen, name = "OrderReport", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "OrderReport", module = "libra.model")]
 pub struct PyOrderReport {
     order_id: ClientOrderId,
     venue_order_id: String,

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use super::{money, symbol_of};
 use crate::decimal;
 
-#[pyclass(frozen, name = "Position", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Position", module = "libra.model")]
 pub struct PyPosition {
     pub(super) report: Arc<dyn SharedPayload>,
     pub(super) size_decimals: u8,
@@ -82,7 +82,7 @@ impl PyPosition {
     }
 }
 
-#[pyclass(frozen, name = "Balance", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Balance", module = "libra.model")]
 pub struct PyBalance {
     pub(super) inner: Balance,
 }
@@ -115,7 +115,7 @@ impl PyBalance {
 }
 
 /// What breaches, incidents, the kill switch and refused cancels say.
-#[pyclass(frozen, name = "Notice", module = "libra.model")]
+#[pyclass(frozen, immutable_type, name = "Notice", module = "libra.model")]
 pub struct PyNotice {
     #[pyo3(get)]
     pub(super) account: &'static str,

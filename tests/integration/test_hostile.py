@@ -1,0 +1,237 @@
+"""Hostile strategies in real runs: each harms itself, and a second strategy in the same run trades on.
+
+In simulated time "unharmed" is exact: the second strategy's fills are those of a run without the first. Live it is the
+orders that it makes after the hostile act.
+"""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+VICTIM = """\
+from libra.model import OrderSide
+from libra.strategies import Strategy
+
+
+class Victim(Strategy):
+    \"\"\"Buys and sells in turn, every tenth quote.\"\"\"
+
+    def on_start(self):
+        self.quotes = self.orders = self.filled = 0
+
+    def on_quote(self, quote):
+        self.quotes += 1
+        if self.quotes % 10 == 0:
+            self.orders += 1
+            self.submit(quote.symbol, OrderSide.BUY if self.orders % 2 else OrderSide.SELL, "0.010")
+
+    def on_fill(self, fill):
+        self.filled += 1
+        if self.filled == 3:
+            self.log.warning("victim has three fills")
+"""
+
+SECOND = """
+[[strategies]]
+name = "victim"
+class = "victim.py:Victim"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+"""
+
+HOOKS = ("on_quote", "on_trade", "on_book", "on_order", "on_fill", "on_position", "on_balance", "on_signal", "on_timer")
+
+
+def raising(error):
+    hooks = "\n".join(f"def {hook}(self, *_):\n    raise {error}('in {hook}')\n" for hook in HOOKS)
+    return hooks + f"def on_stop(self):\n    raise {error}('in on_stop')\n"
+
+
+ASYNC_FOREVER = """
+async def on_quote(self, quote):
+    await asyncio.Event().wait()
+"""
+
+STORM = """
+def on_start(self):
+    self.subscribe(EventType.BAR)
+    self.subscribe(EventType.CANCEL_REQUEST)
+
+def on_quote(self, quote):
+    while self.emit(EventType.BAR):
+        pass
+
+def on_event(self, event):
+    self.emit(EventType.BAR)
+    self.emit(EventType.SIGNAL, {})
+    self.emit(EventType.RISK_LIMIT_BREACH, {})
+    self.signal("BTC/USDT:USDT", SignalType.HOLD)
+"""
+
+UNSUBSCRIBES = """
+def on_quote(self, quote):
+    core, slot = self._context.core, self._context.slot
+    own = self.subscribe(EventType.BAR)
+    for guess in (own, own, own[:-1] + "0", "", "0" * 36, "paper.risk", "victim"):
+        self.unsubscribe(guess)
+    for timer in ("anything", ""):
+        self.cancel_timer(timer)
+    core.unsubscribe_all(slot)
+"""
+
+CHANGES = """
+def on_start(self):
+    self.refused = 0
+
+def attempt(self, change):
+    try:
+        change()
+    except (AttributeError, TypeError):
+        self.refused += 1
+
+def spoil(self, thing):
+    for name in ("symbol", "bid", "price", "size", "status", "payload", "filled"):
+        self.attempt(lambda: setattr(thing, name, None))
+        self.attempt(lambda: setattr(type(thing), name, property(lambda _: 1 / 0)))
+
+def on_quote(self, quote):
+    self.spoil(quote)
+    self.spoil(self.current_event)
+    for payload in ({}, None, 7, "text", quote):
+        for event_type in (EventType.ORDER_FILLED, EventType.ORDER_NEW, EventType.ORDER_APPROVED):
+            self.attempt(lambda: self.emit(event_type, payload))
+    if self.refused == 0:
+        raise AssertionError("nothing was refused")
+
+def on_order(self, order):
+    self.spoil(order)
+
+def on_fill(self, fill):
+    self.spoil(fill)
+"""
+
+HOSTILE = {
+    "raises": raising("ValueError"),
+    "raises in on_start": "def on_start(self):\n    raise ValueError('no')",
+    "raises SystemExit": raising("SystemExit"),
+    "raises KeyboardInterrupt": raising("KeyboardInterrupt"),
+    "raises BaseException": raising("BaseException"),
+    "raises CancelledError": raising("asyncio.CancelledError"),
+    "unsubscribes everything": UNSUBSCRIBES,
+    "changes what it is given": CHANGES,
+    "publishes in a storm": STORM,
+}
+
+
+@pytest.fixture
+def run(shell):
+    """Runs a strategy beside the victim; gives the end of the process and the victim's fills."""
+    (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
+
+    def run(body, *arguments, clock="simulated", node="", faults=False):
+        profile = shell.profile(shell.strategy(body), clock=clock, node=node, strategy_more=SECOND)
+        running = shell.start("run", profile, "--json", "--out", shell.folder / "out", *arguments)
+        ended = running.end(60)
+        assert ended.code in (0, 1), ended.err
+        assert faults or "unforeseen fault" not in ended.err, ended.err
+        if not (shell.folder / "out" / "fills.parquet").exists():
+            return ended, None
+        table = pq.read_table(shell.folder / "out" / "fills.parquet")
+        # Whole nanoseconds, which Python's datetime cannot hold.
+        columns = [table["time_ns"].cast(pa.int64()), *(table[name] for name in ("side", "size", "price", "fee"))]
+        rows = zip(*(column.to_pylist() for column in columns), strict=True)
+        strategies = table["strategy"].to_pylist()
+        fills = [row for row, strategy in zip(rows, strategies, strict=True) if strategy == "victim"]
+        return ended, fills
+
+    return run
+
+
+MUCH_ALIKE = ("raises in on_start", "raises SystemExit", "raises BaseException", "raises CancelledError")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=pytest.mark.slow) if how in MUCH_ALIKE else how for how in HOSTILE]
+)
+def test_the_others_fills_are_those_of_a_run_without_it(run, how):
+    limit = "max_events_per_s = 2000\n[node.supervision]\nmax_restarts = 2\nbackoff_s = 0.2\n"
+    simulated = ("--speed", "max", "--duration", "6")
+    _ended, alone = run("pass", *simulated, node=limit)
+    ended, fills = run(HOSTILE[how], *simulated, node=limit)
+    assert fills == alone
+    assert len(fills) > 15
+    assert "victim" not in ended.summary["failed"]
+    assert ended.summary["ended"] == "ended"
+    gives_up = how.startswith("raises")
+    assert ended.summary["failed"] == (["mine"] if gives_up else [])
+    if gives_up:
+        assert ended.summary["errors"] == 3
+        assert "actor mine is started again" in ended.err
+    if how == "publishes in a storm":
+        assert ended.summary["dead_letters"]["STORM"] > 1_000
+    if how == "changes what it is given":
+        assert ended.summary["errors"] == 0, ended.err
+
+
+def test_one_that_never_returns_is_ended_and_given_up_and_the_other_trades_on(run):
+    body = "def on_quote(self, quote):\n    self.log.warning('loops')\n    while True:\n        pass"
+    node = "handler_timeout_s = 0.2\nslow_handler_ms = 50\n[node.supervision]\nmax_restarts = 1\nbackoff_s = 0.05\n"
+    ended, fills = run(body, "--duration", "4", clock="live", node=node)
+    assert ended.summary["failed"] == ["mine"], ended.err
+    assert ended.summary["blocked"]["mine"] == 2
+    assert "actor mine has blocked the loop for" in ended.err
+    assert "mine.py:" in ended.err
+    # What it held up is over before its second life ends; the other's third fill comes after that.
+    assert ended.err.index("given up: actor mine") < ended.err.index("victim has three fills")
+    assert len(fills) >= 3
+
+
+def test_an_async_one_that_never_ends_holds_up_only_itself(run):
+    ended, fills = run(ASYNC_FOREVER, "--duration", "3", clock="live")
+    assert ended.code == 1
+    assert ended.summary["failed"] == ["mine"]
+    assert "actor mine: its handler did not end" in ended.err
+    assert len(fills) >= 3
+
+
+def test_one_that_cannot_be_ended_is_named_with_its_line_when_the_duration_is_over(run):
+    body = (
+        "def on_quote(self, quote):\n    self.log.warning('loops')\n    while True:\n        try:\n"
+        "            time.sleep(0.01)\n        except BaseException:\n            pass"
+    )
+    ended, _fills = run(body, "--duration", "0.8", clock="live")
+    assert ended.code == 1
+    assert "the drain ran out of time; mine did not return from its handler at " in ended.err
+    assert "mine.py:" in ended.err.rsplit("did not return", 1)[1]
+    assert "the order log is flushed" in ended.err
+
+
+def test_one_that_leaks_memory_ends_the_node_in_order_at_its_limit(run):
+    body = "kept = []\n\ndef on_quote(self, quote):\n    self.kept.append(bytearray(b'x' * (8 << 20)))"
+    ended, fills = run(body, "--duration", "60", clock="live", node="max_rss_mb = 400\nhandler_timeout_s = 0")
+    assert ended.code == 1
+    assert ended.summary["ended"] == "memory", ended.err
+    assert "MB of memory are in use, and 400 MB are allowed" in ended.err
+    assert ended.summary["failed"] == [], "an orderly end: everyone was stopped"
+    assert fills is not None
+
+
+def test_a_panic_ends_the_run_with_a_message_and_nothing_is_handled_after_it(run):
+    body = (
+        "def on_quote(self, quote):\n    from libra_core import PanicException\n"
+        "    raise PanicException('half done')\n\ndef on_stop(self):\n    print('must not be', flush=True)"
+    )
+    for hook in (body, body.replace("def on_quote", "async def on_quote")):
+        ended, _fills = run(hook, "--duration", "5", clock="live", faults=True)
+        assert ended.code == 1
+        assert "libra: an unforeseen fault: PanicException: half done" in ended.err
+        assert "must not be" not in ended.out + ended.err
+
+
+def test_what_a_run_says_of_its_letters_and_blocks_is_json(run):
+    ended, _fills = run("pass", "--speed", "max", "--duration", "1")
+    summary = json.loads(ended.out)
+    assert (summary["dead_letters"], summary["blocked"]) == ({}, {})
+    assert (summary["snapshot_errors"], summary["native_restarts"]) == (0, 0)
