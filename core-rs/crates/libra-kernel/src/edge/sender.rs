@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::counters::EdgeCounters;
 use super::ending::Ending;
 use super::ring::Outlet;
-use crate::event::{Event, Lane};
+use crate::event::{Event, EventType, Lane};
 use crate::mailbox::{Capacity, LaneStats, Mailbox, Offer};
 use crate::name::Name;
 use crate::wake::Waker;
@@ -79,6 +79,9 @@ impl EdgeSender {
         for event in events {
             let event_type = event.type_in_place();
             let (places, filled) = if event_type.lane() == Lane::MarketData { &mut market } else { &mut urgent };
+            if event_type == EventType::OrderBook && self.overflow.has_broken_book(event.instrument) {
+                return Some(event);
+            }
             let Some(place) = places.next() else { return Some(event) };
             self.counters.count_offered(event_type);
             place.write(event);
@@ -120,6 +123,12 @@ impl EdgeSender {
             if self.overflow.lane_len(lane) != 0 {
                 return self.keep(event);
             }
+        }
+        // A book that was dropped here is not whole again because there is room: the mailbox knows what it waits for.
+        if event_type == EventType::OrderBook && self.overflow.has_broken_book(event.instrument) {
+            let taken = self.keep(event);
+            self.move_overflow();
+            return taken;
         }
         let ring = if lane == Lane::MarketData { &mut self.market } else { &mut self.urgent };
         if !ring.has_room() {

@@ -199,3 +199,44 @@ fn a_panic_in_a_batch_loses_and_doubles_nothing_else() {
     assert_eq!(rest, [0, 1, 2, 9]);
     assert_eq!(receiver.waiting(Lane::Orders), 0);
 }
+
+struct Book {
+    whole: bool,
+}
+
+impl crate::SharedPayload for Book {
+    fn kind(&self) -> &'static str {
+        "book"
+    }
+    fn digest(&self, _: &mut crate::digest::Digest) {}
+    fn is_snapshot(&self) -> bool {
+        self.whole
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+#[test]
+fn a_book_dropped_at_the_sender_waits_for_its_snapshot_though_there_is_room_again() {
+    let book = |tag, whole| Event { payload: Payload::shared(Book { whole }), ..event(EventType::OrderBook, tag) };
+    for batch in [false, true] {
+        let (mut sender, mut receiver) = edge(2, Arc::new(Waker::new().unwrap()));
+        let send = |sender: &mut EdgeSender, event: Event| match batch {
+            true => assert_eq!(sender.send_many([event]), 1),
+            false => assert!(sender.send(event)),
+        };
+        (0..5).for_each(|tag| send(&mut sender, book(tag, false)));
+        assert_eq!(sender.take_lost_books().len(), 1, "two in the ring, two at the sender, and one too many");
+        let mut out: Vec<i64> = std::iter::from_fn(|| receiver.pop()).map(|event| event.ts_ns).collect();
+        assert_eq!(out, [0, 1]);
+        assert!(sender.flush(), "there is room again");
+        send(&mut sender, book(5, false));
+        assert!(receiver.pop().is_none(), "a change after a gap");
+        send(&mut sender, book(6, true));
+        send(&mut sender, book(7, false));
+        out.extend(std::iter::from_fn(|| receiver.pop()).map(|event| event.ts_ns));
+        assert_eq!(out, [0, 1, 6, 7]);
+        assert_eq!(receiver.counters().lost(Lane::MarketData), (4, 0));
+    }
+}

@@ -6,6 +6,11 @@
 //!
 //! Holes are bounded: when they outnumber the events that wait, the lane is closed up, and the indices with their positions
 //! are thrown away. So a lane whose consumer stands still takes no more memory however much is dropped from it.
+//!
+//! Memory comes as a lane fills, and goes back when it has long needed less: each time a lane runs empty it notes how many
+//! events it has seen since it last did, which is at least as many as waited at once. When that stayed below a quarter of
+//! its room for many times in a row, the room is cut to twice of what was needed. A lane with a steady load therefore
+//! allocates nothing.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -49,6 +54,12 @@ const CANCEL_RESERVE: usize = 8;
 /// for by as many drops as it moves events.
 const FEW_SLOTS: usize = 64;
 
+/// Slots that a lane keeps for good.
+const KEPT_SLOTS: usize = 64;
+
+/// How many times a lane runs empty before it looks whether it has too much room.
+const LOOK_AFTER: u32 = 1_024;
+
 type Key = (EventType, Name, Name);
 
 struct Overload {
@@ -66,6 +77,11 @@ pub(super) struct LaneQueue {
     head: u64,
     live: usize,
     overload: Option<Box<Overload>>,
+    /// `head` when the lane last ran empty.
+    emptied_at: u64,
+    /// How often it ran empty since it last looked at its room, and the most events between two such times.
+    emptied: u32,
+    largest: u64,
     broken_books: BTreeSet<Name>,
     lost_books: BTreeSet<Name>,
     pub(super) stats: LaneStats,
@@ -76,6 +92,12 @@ impl LaneQueue {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.live
+    }
+
+    /// Events that it has memory for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.slots.capacity()
     }
 
     /// Events that wait, and holes between them.
@@ -148,9 +170,32 @@ impl LaneQueue {
                     self.overload = None;
                 }
             }
+            if self.slots.is_empty() {
+                self.ran_empty();
+            }
             return Some(event);
         }
         None
+    }
+
+    #[inline]
+    fn ran_empty(&mut self) {
+        self.largest = self.largest.max(self.head - self.emptied_at);
+        self.emptied_at = self.head;
+        self.emptied += 1;
+        if self.emptied == LOOK_AFTER {
+            self.give_back();
+        }
+    }
+
+    /// Gives memory back that was not needed for long.
+    #[cold]
+    fn give_back(&mut self) {
+        let needed = usize::try_from(self.largest).unwrap_or(usize::MAX);
+        if needed <= self.slots.capacity() / 4 {
+            self.slots.shrink_to((needed * 2).max(KEPT_SLOTS));
+        }
+        (self.emptied, self.largest) = (0, 0);
     }
 
     pub(super) fn take_lost_books(&mut self) -> Vec<Name> {
@@ -198,6 +243,11 @@ impl LaneQueue {
         self.broken_books.insert(event.instrument);
         self.lost_books.insert(event.instrument);
         self.drop_arrival()
+    }
+
+    #[inline]
+    pub(super) fn has_broken_book(&self, instrument: Name) -> bool {
+        !self.broken_books.is_empty() && self.broken_books.contains(&instrument)
     }
 
     fn still_broken(&mut self, event: &Event) -> bool {

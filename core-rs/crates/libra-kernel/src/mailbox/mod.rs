@@ -30,14 +30,23 @@ pub struct Mailbox {
     lanes: [LaneQueue; 4],
     capacity: Capacity,
     waiting: usize,
-    /// The router has this mailbox on its list of those with work.
+    /// The router has this mailbox on its list of those with work; of those with RISK; of those with ORDERS.
     pub(crate) listed: bool,
+    pub(crate) listed_risk: bool,
+    pub(crate) listed_urgent: bool,
 }
 
 impl Mailbox {
-    /// An empty mailbox. Lanes take memory as they fill.
+    /// An empty mailbox. Lanes take memory as they fill, and give it back when they have long needed less.
     pub fn new(capacity: Capacity) -> Self {
-        Mailbox { lanes: std::array::from_fn(|_| LaneQueue::default()), capacity, waiting: 0, listed: false }
+        Mailbox {
+            lanes: std::array::from_fn(|_| LaneQueue::default()),
+            capacity,
+            waiting: 0,
+            listed: false,
+            listed_risk: false,
+            listed_urgent: false,
+        }
     }
 
     /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
@@ -140,6 +149,11 @@ impl Mailbox {
     /// The instruments whose book was dropped since the last call, for whoever can get a snapshot.
     pub fn take_lost_books(&mut self) -> Vec<Name> {
         self.lanes[Lane::MarketData as usize].take_lost_books()
+    }
+
+    /// True when changes of an instrument's book are dropped until the whole book comes.
+    pub(crate) fn has_broken_book(&self, instrument: Name) -> bool {
+        self.lanes[Lane::MarketData as usize].has_broken_book(instrument)
     }
 
     /// What became of the events of a lane.

@@ -81,6 +81,35 @@ fn slots_are_bounded(mailbox: &Mailbox) -> bool {
 }
 
 #[test]
+fn a_lane_gives_memory_back_after_a_burst_and_allocates_nothing_in_a_steady_state() {
+    let mut mailbox = Mailbox::new(Capacity::Unbounded);
+    let room = |mailbox: &Mailbox| mailbox.lanes[Lane::MarketData as usize].room();
+    assert_eq!(room(&mailbox), 0, "nothing up front");
+    for tag in 0..100_000 {
+        mailbox.offer(event(EventType::Trade, "a", tag));
+    }
+    let burst = room(&mailbox);
+    assert!(burst >= 100_000);
+    while mailbox.pop().is_some() {}
+    assert_eq!(room(&mailbox), burst, "the next burst may come at once");
+    let mut steady = |waves: i64, size: i64| -> Vec<usize> {
+        let wave = |wave: i64| {
+            for tag in wave * size..(wave + 1) * size {
+                mailbox.offer(event(EventType::Trade, "a", tag));
+            }
+            let out = tags(&mut mailbox);
+            assert_eq!(out, (wave * size..(wave + 1) * size).collect::<Vec<_>>());
+            room(&mailbox)
+        };
+        (0..waves).map(wave).collect()
+    };
+    let rooms = steady(3_000, 40);
+    assert!(rooms[2_999] < 512, "{} slots for 40 events", rooms[2_999]);
+    let later = steady(5_000, 40);
+    assert!(later.iter().all(|room| *room == rooms[2_999]), "a steady load moves nothing");
+}
+
+#[test]
 fn a_lane_that_nobody_empties_takes_no_more_memory() {
     let mut mailbox = Mailbox::new(Capacity::PerLane(1_000));
     for tag in 0..100_000 {

@@ -3,13 +3,19 @@
 //! It is owned by the one thread that dispatches, so publishing is a plain call: when it returns, the event stands in
 //! every subscriber's lane, and nothing that it causes can be seen before it. The [`RemoteSink`] is the seam where a
 //! bridge listens.
+//!
+//! - [`interest`] — who wants events of a type and an instrument;
+//! - this file — numbering, refusing, fanning out, and which mailbox's turn comes next.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod interest;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
+use interest::Interest;
 
 /// A mailbox of the router: dense from 0.
 pub type MailboxId = usize;
@@ -41,33 +47,17 @@ pub struct RouterStats {
     pub missed: [u64; 4],
 }
 
-#[derive(Default)]
-struct Interest {
-    everything: Vec<MailboxId>,
-    by_instrument: HashMap<Name, Vec<MailboxId>>,
-}
-
-impl Interest {
-    /// The mailboxes that asked for an event, each once: those of all instruments first.
-    fn of<'a>(&'a self, event: &Event) -> impl Iterator<Item = MailboxId> + Clone + 'a {
-        let of_instrument = match self.by_instrument.is_empty() || event.instrument.is_none() {
-            true => &[][..],
-            false => self.by_instrument.get(&event.instrument).map_or(&[][..], Vec::as_slice),
-        };
-        let both = of_instrument.iter().filter(|id| !self.everything.contains(id));
-        self.everything.iter().chain(both).copied()
-    }
-}
-
 /// See the module.
 pub struct Router {
     mailboxes: Vec<Mailbox>,
     /// Mailboxes that may have something waiting, each once, the longest waiting first.
     ready: VecDeque<MailboxId>,
-    /// Mailboxes that got something in RISK since they were last asked for.
+    /// Mailboxes that got something in RISK since they were last asked for, each once.
     risk: VecDeque<MailboxId>,
-    /// Mailboxes that got something in ORDERS since they were last asked for.
+    /// Mailboxes that got something in ORDERS since they were last asked for, each once.
     urgent: VecDeque<MailboxId>,
+    /// Mailboxes that were pressed when something was last put into them.
+    pressed: Vec<MailboxId>,
     /// Mailboxes whose room decides whether a command is taken: see [`Router::set_decisive`].
     decisive: Vec<bool>,
     interest: Vec<Interest>,
@@ -91,12 +81,13 @@ impl Default for Router {
 impl Router {
     /// A router without mailboxes.
     pub fn new() -> Self {
-        let types = EventType::ALL.iter().map(|t| *t as usize).max().unwrap_or(0) + 1;
+        let types = EventType::NUMBERS;
         Router {
             mailboxes: Vec::new(),
             ready: VecDeque::new(),
             risk: VecDeque::new(),
             urgent: VecDeque::new(),
+            pressed: Vec::new(),
             decisive: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
@@ -136,38 +127,17 @@ impl Router {
 
     /// From now on `id` gets events of `event_type`: of one instrument, or of all for `Name::NONE`.
     pub fn subscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let interest = &mut self.interest[event_type as usize];
-        let list = if instrument.is_none() {
-            &mut interest.everything
-        } else {
-            interest.by_instrument.entry(instrument).or_default()
-        };
-        if !list.contains(&id) {
-            list.push(id);
-            if let (1, Some(remote)) = (list.len(), &mut self.remote) {
-                remote.interest_changed(event_type, instrument, true);
-            }
+        let is_first = self.interest[event_type as usize].add(id, instrument);
+        if let (true, Some(remote)) = (is_first, &mut self.remote) {
+            remote.interest_changed(event_type, instrument, true);
         }
     }
 
     /// Takes a subscription back.
     pub fn unsubscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let interest = &mut self.interest[event_type as usize];
-        let list = if instrument.is_none() {
-            Some(&mut interest.everything)
-        } else {
-            interest.by_instrument.get_mut(&instrument)
-        };
-        let Some(list) = list else { return };
-        let before = list.len();
-        list.retain(|other| *other != id);
-        if before == 1 && list.is_empty() {
-            if !instrument.is_none() {
-                interest.by_instrument.remove(&instrument);
-            }
-            if let Some(remote) = &mut self.remote {
-                remote.interest_changed(event_type, instrument, false);
-            }
+        let was_last = self.interest[event_type as usize].remove(id, instrument);
+        if let (true, Some(remote)) = (was_last, &mut self.remote) {
+            remote.interest_changed(event_type, instrument, false);
         }
     }
 
@@ -175,11 +145,11 @@ impl Router {
     pub fn set_remote(&mut self, mut remote: Box<dyn RemoteSink>) {
         for &event_type in EventType::ALL {
             let interest = &self.interest[event_type as usize];
-            if !interest.everything.is_empty() {
+            if interest.wants_everything() {
                 remote.interest_changed(event_type, Name::NONE, true);
             }
-            for instrument in interest.by_instrument.keys() {
-                remote.interest_changed(event_type, *instrument, true);
+            for instrument in interest.instruments() {
+                remote.interest_changed(event_type, instrument, true);
             }
         }
         self.remote = Some(remote);
@@ -261,11 +231,13 @@ impl Router {
     /// something is left.
     pub fn next_ready(&mut self) -> Option<(MailboxId, Lane)> {
         while let Some(id) = self.risk.pop_front() {
+            self.mailboxes[id].listed_risk = false;
             if self.mailboxes[id].has_up_to(Lane::Risk) {
                 return Some((id, Lane::Risk));
             }
         }
         while let Some(id) = self.urgent.pop_front() {
+            self.mailboxes[id].listed_urgent = false;
             if self.mailboxes[id].has_up_to(Lane::Orders) {
                 return Some((id, Lane::Orders));
             }
@@ -286,16 +258,30 @@ impl Router {
 
     /// Puts a mailbox back on the list when something is left in it.
     pub fn list_again(&mut self, id: MailboxId) {
-        let mailbox = &mut self.mailboxes[id];
+        let mailbox = &self.mailboxes[id];
         if mailbox.has_up_to(Lane::Risk) {
-            self.risk.push_back(id);
+            self.list(id, Lane::Risk);
         }
-        if mailbox.lane_len(Lane::Orders) != 0 {
-            self.urgent.push_back(id);
+        if self.mailboxes[id].lane_len(Lane::Orders) != 0 {
+            self.list(id, Lane::Orders);
         }
-        if !mailbox.is_empty() && !mailbox.listed {
-            mailbox.listed = true;
-            self.ready.push_back(id);
+        if !self.mailboxes[id].is_empty() {
+            self.list(id, Lane::MarketData);
+        }
+    }
+
+    /// Notes that a mailbox has something for a turn of this urgency.
+    #[inline]
+    fn list(&mut self, id: MailboxId, lane: Lane) {
+        let mailbox = &mut self.mailboxes[id];
+        let (listed, list) = match lane {
+            Lane::Risk => (&mut mailbox.listed_risk, &mut self.risk),
+            Lane::Orders => (&mut mailbox.listed_urgent, &mut self.urgent),
+            Lane::Signals | Lane::MarketData => (&mut mailbox.listed, &mut self.ready),
+        };
+        if !*listed {
+            *listed = true;
+            list.push_back(id);
         }
     }
 
@@ -319,7 +305,8 @@ impl Router {
 
     /// True when a mailbox is so full of facts that no new orders may be made.
     pub fn is_pressed(&self) -> bool {
-        self.mailboxes.iter().any(Mailbox::is_pressed)
+        // A mailbox becomes pressed only by what is put into it, and is noted then.
+        self.pressed.iter().any(|id| self.mailboxes[*id].is_pressed())
     }
 
     /// What was counted.
@@ -341,15 +328,15 @@ impl Router {
         if offer == Offer::Refused {
             return offer;
         }
-        match lane {
-            Lane::Risk => self.risk.push_back(id),
-            Lane::Orders => self.urgent.push_back(id),
-            Lane::Signals | Lane::MarketData => {}
+        if lane <= Lane::Orders {
+            let is_pressed = mailbox.is_pressed();
+            self.list(id, lane);
+            if is_pressed && !self.pressed.contains(&id) {
+                self.pressed.retain(|other| self.mailboxes[*other].is_pressed());
+                self.pressed.push(id);
+            }
         }
-        if !mailbox.listed {
-            mailbox.listed = true;
-            self.ready.push_back(id);
-        }
+        self.list(id, Lane::MarketData);
         offer
     }
 
@@ -397,124 +384,4 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Payload;
-    use std::sync::{Arc, Mutex};
-
-    fn event(event_type: EventType, instrument: &str) -> Event {
-        let mut event = Event::new(event_type, Name::intern("test"), 0, Payload::Empty);
-        event.instrument = Name::intern(instrument);
-        event
-    }
-
-    #[test]
-    fn an_event_reaches_each_subscriber_once() {
-        let mut router = Router::new();
-        let ids: Vec<MailboxId> = (0..4).map(|_| router.add_mailbox(Capacity::PerLane(100))).collect();
-        let btc = Name::intern("btc");
-        router.subscribe(ids[0], EventType::Quote, Name::NONE);
-        router.subscribe(ids[1], EventType::Quote, btc);
-        router.subscribe(ids[2], EventType::Quote, Name::NONE);
-        router.subscribe(ids[2], EventType::Quote, btc);
-        assert!(router.publish(event(EventType::Quote, "btc")));
-        assert!(router.publish(event(EventType::Quote, "eth")));
-        assert!(router.publish(event(EventType::Trade, "btc")));
-        let lens: Vec<usize> = ids.iter().map(|id| router.mailbox(*id).len()).collect();
-        assert_eq!(lens, [2, 1, 2, 0]);
-        let sequences: Vec<u64> = std::iter::from_fn(|| router.mailbox(ids[0]).pop()).map(|e| e.sequence).collect();
-        assert_eq!(sequences, [1, 2]);
-        router.unsubscribe(ids[1], EventType::Quote, btc);
-        router.publish(event(EventType::Quote, "btc"));
-        assert_eq!(router.mailbox(ids[1]).len(), 1);
-    }
-
-    #[test]
-    fn a_command_reaches_all_or_none_and_observers_do_not_decide() {
-        let mut router = Router::new();
-        let ids: Vec<MailboxId> = (0..3).map(|n| router.add_mailbox(Capacity::PerLane([3, 2, 1][n]))).collect();
-        ids.iter().for_each(|id| router.subscribe(*id, EventType::Signal, Name::NONE));
-        let lens = |router: &mut Router| ids.iter().map(|id| router.mailbox(*id).len()).collect::<Vec<_>>();
-        assert!(router.publish(event(EventType::Signal, "a")));
-        assert!(!router.publish(event(EventType::Signal, "a")), "where nobody decides, all do");
-        assert_eq!(lens(&mut router), [1, 1, 1]);
-        router.set_decisive(ids[1]);
-        assert!(router.publish(event(EventType::Signal, "a")), "an observer without room is no reason to refuse");
-        assert_eq!(lens(&mut router), [2, 2, 1]);
-        assert!(!router.publish(event(EventType::Signal, "a")));
-        assert_eq!(lens(&mut router), [2, 2, 1], "refused as a whole");
-        let stats = router.stats();
-        assert_eq!((stats.refused[Lane::Signals as usize], stats.missed[Lane::Signals as usize]), (2, 1));
-    }
-
-    #[test]
-    fn risk_of_all_comes_before_orders_of_any() {
-        let mut router = Router::new();
-        let (a, b) = (router.add_mailbox(Capacity::Unbounded), router.add_mailbox(Capacity::Unbounded));
-        router.subscribe(a, EventType::OrderApproved, Name::NONE);
-        router.subscribe(b, EventType::CircuitBreaker, Name::NONE);
-        router.publish(event(EventType::OrderApproved, "x"));
-        router.publish(event(EventType::CircuitBreaker, "x"));
-        assert_eq!(router.next_ready(), Some((b, Lane::Risk)));
-        router.mailbox(b).pop();
-        assert!(router.has_more_urgent_than(Lane::Signals));
-        assert_eq!(router.next_ready(), Some((a, Lane::Orders)));
-    }
-
-    #[test]
-    fn a_refusal_reaches_the_sender() {
-        let mut router = Router::new();
-        let id = router.add_mailbox(Capacity::PerLane(1));
-        router.subscribe(id, EventType::Signal, Name::NONE);
-        assert!(router.publish(event(EventType::Signal, "a")));
-        assert!(!router.publish(event(EventType::Signal, "a")));
-        assert_eq!(router.stats().refused[Lane::Signals as usize], 1);
-    }
-
-    #[test]
-    fn a_lost_book_is_told_once() {
-        let mut router = Router::new();
-        let id = router.add_mailbox(Capacity::PerLane(1));
-        router.subscribe(id, EventType::OrderBook, Name::NONE);
-        router.publish(event(EventType::OrderBook, "a"));
-        assert!(router.take_lost_books().is_empty());
-        router.publish(event(EventType::OrderBook, "a"));
-        assert_eq!(router.take_lost_books(), [Name::intern("a")]);
-        assert!(router.take_lost_books().is_empty());
-    }
-
-    #[derive(Clone, Default)]
-    struct Recorder(Arc<Mutex<Vec<String>>>);
-
-    impl RemoteSink for Recorder {
-        fn interest_changed(&mut self, event_type: EventType, instrument: Name, interested: bool) {
-            self.0.lock().unwrap().push(format!("{} {instrument} {interested}", event_type.name()));
-        }
-        fn published(&mut self, event: &Event) {
-            self.0.lock().unwrap().push(format!("#{}", event.sequence));
-        }
-        fn acknowledged(&mut self, event: &Event) {
-            self.0.lock().unwrap().push(format!("ack #{}", event.sequence));
-        }
-    }
-
-    #[test]
-    fn the_bridge_learns_of_interest_events_and_acknowledgements() {
-        let mut router = Router::new();
-        let (a, b) = (router.add_mailbox(Capacity::PerLane(9)), router.add_mailbox(Capacity::PerLane(9)));
-        router.subscribe(a, EventType::Bar, Name::NONE);
-        let recorder = Recorder::default();
-        router.set_remote(Box::new(recorder.clone()));
-        let x = Name::intern("x");
-        router.subscribe(a, EventType::Quote, x);
-        router.subscribe(b, EventType::Quote, x);
-        router.publish(event(EventType::OrderRequest, "x"));
-        let mut done = event(EventType::OrderRequest, "x");
-        done.sequence = 1;
-        router.acknowledge(&done);
-        router.unsubscribe(a, EventType::Quote, x);
-        router.unsubscribe(b, EventType::Quote, x);
-        let seen = recorder.0.lock().unwrap().clone();
-        assert_eq!(seen, ["BAR  true", "QUOTE x true", "#1", "ack #1", "QUOTE x false"]);
-    }
-}
+mod tests;

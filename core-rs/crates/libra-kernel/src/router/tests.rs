@@ -1,0 +1,121 @@
+//! Who gets what, who refuses what, and what the bridge is told.
+
+use super::*;
+use crate::event::Payload;
+use std::sync::{Arc, Mutex};
+
+fn event(event_type: EventType, instrument: &str) -> Event {
+    let mut event = Event::new(event_type, Name::intern("test"), 0, Payload::Empty);
+    event.instrument = Name::intern(instrument);
+    event
+}
+
+#[test]
+fn an_event_reaches_each_subscriber_once() {
+    let mut router = Router::new();
+    let ids: Vec<MailboxId> = (0..4).map(|_| router.add_mailbox(Capacity::PerLane(100))).collect();
+    let btc = Name::intern("btc");
+    router.subscribe(ids[0], EventType::Quote, Name::NONE);
+    router.subscribe(ids[1], EventType::Quote, btc);
+    router.subscribe(ids[2], EventType::Quote, Name::NONE);
+    router.subscribe(ids[2], EventType::Quote, btc);
+    assert!(router.publish(event(EventType::Quote, "btc")));
+    assert!(router.publish(event(EventType::Quote, "eth")));
+    assert!(router.publish(event(EventType::Trade, "btc")));
+    let lens: Vec<usize> = ids.iter().map(|id| router.mailbox(*id).len()).collect();
+    assert_eq!(lens, [2, 1, 2, 0]);
+    let sequences: Vec<u64> = std::iter::from_fn(|| router.mailbox(ids[0]).pop()).map(|e| e.sequence).collect();
+    assert_eq!(sequences, [1, 2]);
+    router.unsubscribe(ids[1], EventType::Quote, btc);
+    router.publish(event(EventType::Quote, "btc"));
+    assert_eq!(router.mailbox(ids[1]).len(), 1);
+}
+
+#[test]
+fn a_command_reaches_all_or_none_and_observers_do_not_decide() {
+    let mut router = Router::new();
+    let ids: Vec<MailboxId> = (0..3).map(|n| router.add_mailbox(Capacity::PerLane([3, 2, 1][n]))).collect();
+    ids.iter().for_each(|id| router.subscribe(*id, EventType::Signal, Name::NONE));
+    let lens = |router: &mut Router| ids.iter().map(|id| router.mailbox(*id).len()).collect::<Vec<_>>();
+    assert!(router.publish(event(EventType::Signal, "a")));
+    assert!(!router.publish(event(EventType::Signal, "a")), "where nobody decides, all do");
+    assert_eq!(lens(&mut router), [1, 1, 1]);
+    router.set_decisive(ids[1]);
+    assert!(router.publish(event(EventType::Signal, "a")), "an observer without room is no reason to refuse");
+    assert_eq!(lens(&mut router), [2, 2, 1]);
+    assert!(!router.publish(event(EventType::Signal, "a")));
+    assert_eq!(lens(&mut router), [2, 2, 1], "refused as a whole");
+    let stats = router.stats();
+    assert_eq!((stats.refused[Lane::Signals as usize], stats.missed[Lane::Signals as usize]), (2, 1));
+}
+
+#[test]
+fn risk_of_all_comes_before_orders_of_any() {
+    let mut router = Router::new();
+    let (a, b) = (router.add_mailbox(Capacity::Unbounded), router.add_mailbox(Capacity::Unbounded));
+    router.subscribe(a, EventType::OrderApproved, Name::NONE);
+    router.subscribe(b, EventType::CircuitBreaker, Name::NONE);
+    router.publish(event(EventType::OrderApproved, "x"));
+    router.publish(event(EventType::CircuitBreaker, "x"));
+    assert_eq!(router.next_ready(), Some((b, Lane::Risk)));
+    router.mailbox(b).pop();
+    assert!(router.has_more_urgent_than(Lane::Signals));
+    assert_eq!(router.next_ready(), Some((a, Lane::Orders)));
+}
+
+#[test]
+fn a_refusal_reaches_the_sender() {
+    let mut router = Router::new();
+    let id = router.add_mailbox(Capacity::PerLane(1));
+    router.subscribe(id, EventType::Signal, Name::NONE);
+    assert!(router.publish(event(EventType::Signal, "a")));
+    assert!(!router.publish(event(EventType::Signal, "a")));
+    assert_eq!(router.stats().refused[Lane::Signals as usize], 1);
+}
+
+#[test]
+fn a_lost_book_is_told_once() {
+    let mut router = Router::new();
+    let id = router.add_mailbox(Capacity::PerLane(1));
+    router.subscribe(id, EventType::OrderBook, Name::NONE);
+    router.publish(event(EventType::OrderBook, "a"));
+    assert!(router.take_lost_books().is_empty());
+    router.publish(event(EventType::OrderBook, "a"));
+    assert_eq!(router.take_lost_books(), [Name::intern("a")]);
+    assert!(router.take_lost_books().is_empty());
+}
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl RemoteSink for Recorder {
+    fn interest_changed(&mut self, event_type: EventType, instrument: Name, interested: bool) {
+        self.0.lock().unwrap().push(format!("{} {instrument} {interested}", event_type.name()));
+    }
+    fn published(&mut self, event: &Event) {
+        self.0.lock().unwrap().push(format!("#{}", event.sequence));
+    }
+    fn acknowledged(&mut self, event: &Event) {
+        self.0.lock().unwrap().push(format!("ack #{}", event.sequence));
+    }
+}
+
+#[test]
+fn the_bridge_learns_of_interest_events_and_acknowledgements() {
+    let mut router = Router::new();
+    let (a, b) = (router.add_mailbox(Capacity::PerLane(9)), router.add_mailbox(Capacity::PerLane(9)));
+    router.subscribe(a, EventType::Bar, Name::NONE);
+    let recorder = Recorder::default();
+    router.set_remote(Box::new(recorder.clone()));
+    let x = Name::intern("x");
+    router.subscribe(a, EventType::Quote, x);
+    router.subscribe(b, EventType::Quote, x);
+    router.publish(event(EventType::OrderRequest, "x"));
+    let mut done = event(EventType::OrderRequest, "x");
+    done.sequence = 1;
+    router.acknowledge(&done);
+    router.unsubscribe(a, EventType::Quote, x);
+    router.unsubscribe(b, EventType::Quote, x);
+    let seen = recorder.0.lock().unwrap().clone();
+    assert_eq!(seen, ["BAR  true", "QUOTE x true", "#1", "ack #1", "QUOTE x false"]);
+}
