@@ -42,7 +42,8 @@ impl World {
     }
 
     pub fn resume(&mut self) -> Done<()> {
-        let resumed = self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns, "the test"))?;
+        let resumed =
+            self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns, "the test"))?;
         resumed.or_else(|error| broken(error.to_string()))?;
         (self.truth.killed, self.truth.incident) = (false, false);
         self.done();
