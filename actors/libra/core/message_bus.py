@@ -132,9 +132,15 @@ class MessageBus(BusCore):
                 background.result()
 
     async def _run(self, loop: asyncio.AbstractEventLoop, runner: asyncio.Task[object]) -> None:
-        awake = asyncio.Event()
+        sleeper: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not sleeper.done():
+                sleeper.set_result(None)
+
         fd = self._fileno()
-        loop.add_reader(fd, awake.set)
+        loop.add_reader(fd, wake)
+        self._wake_by(wake)
         try:
             while True:
                 for awaitable in self._drain():
@@ -151,13 +157,14 @@ class MessageBus(BusCore):
                         return
                 if not self._accepts() and (self.queue_size == 0 or self._is_over(loop)):
                     return
-                awake.clear()
+                sleeper = loop.create_future()
                 if self._park():
-                    await awake.wait()
+                    await sleeper
                     self._unpark()
                 else:
                     await asyncio.sleep(0)
         finally:
+            self._wake_by(None)
             loop.remove_reader(fd)
 
     def _is_over(self, loop: asyncio.AbstractEventLoop) -> bool:

@@ -103,6 +103,26 @@ def test_what_comes_up_while_a_batch_gathers_goes_before_it(stage, owing_too):
         assert log == guard + owed
 
 
+def test_something_urgent_for_the_actor_itself_ends_no_batch(stage):
+    log = []
+
+    class Reader(Actor):
+        def on_start(self):
+            self.subscribe(TRADE, lambda part: log.append(len(part)), batch=True)
+            self.subscribe(TRADE, self.on_fifth)
+            self.subscribe(EventType.DRAWDOWN_WARNING, lambda event: log.append("urgent"))
+
+        def on_fifth(self, event):
+            if event.payload.trade_id == 4:
+                self.emit(EventType.DRAWDOWN_WARNING)
+
+    class Ten(Storm):
+        count = 10
+
+    run(stage, Ten, Reader)
+    assert log == ["urgent", 10], "five trades still waited"
+
+
 def test_events_of_other_types_end_no_batch(stage):
     log = []
 

@@ -1,7 +1,7 @@
 //! The bare message bus: four lanes, subscriptions and dispatch. Its asyncio side is `libra.core.message_bus`.
 
 use std::collections::BTreeSet;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_ulong};
 
 use libra_kernel::wake::Waker;
 use libra_kernel::{EventType, Name};
@@ -34,6 +34,8 @@ pub struct State {
     pub spare: Option<Spare>,
     /// The loop sleeps: whoever publishes next wakes it. Every producer of a bare bus holds the GIL, so a plain flag does.
     parked: bool,
+    /// What wakes the loop from its own thread, and that thread.
+    wake: Option<(c_ulong, Py<PyAny>)>,
     pub accepting: bool,
     /// Events that were accepted; the number of the last one.
     published: u64,
@@ -63,6 +65,7 @@ impl BusCore {
             batch: None,
             spare: None,
             parked: false,
+            wake: None,
             accepting: true,
             published: 0,
             dispatched: 0,
@@ -151,6 +154,15 @@ impl BusCore {
         self.state.borrow(py).accepting
     }
 
+    /// The loop of this thread runs the bus from now on: `wake` wakes it. None when it has ended.
+    fn _wake_by(&self, py: Python<'_>, wake: Option<Py<PyAny>>) {
+        // SAFETY: it has no preconditions.
+        let thread = unsafe { ffi::PyThread_get_thread_ident() };
+        let wake = wake.map(|wake| (thread, wake));
+        let previous = std::mem::replace(&mut self.state.briefly(py).wake, wake);
+        drop(previous);
+    }
+
     /// True when the loop may sleep: nothing waits, and whoever publishes next wakes it.
     fn _park(&self, py: Python<'_>) -> bool {
         let mut state = self.state.borrow(py);
@@ -192,14 +204,22 @@ impl BusCore {
     /// Handlers often belong to what owns the bus: the garbage collector has to see that cycle.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.state.peek() {
-            Some(state) => state.subscriptions.traverse(&visit),
+            Some(state) => {
+                if let Some((_, wake)) = &state.wake {
+                    visit.call(wake)?;
+                }
+                state.subscriptions.traverse(&visit)
+            }
             None => Ok(()),
         }
     }
 
     fn __clear__(&self) {
-        let handlers = Python::attach(|py| self.state.borrow(py).subscriptions.take_all(py));
-        drop(handlers);
+        let held = Python::attach(|py| {
+            let mut state = self.state.borrow(py);
+            (state.subscriptions.take_all(py), state.wake.take())
+        });
+        drop(held);
     }
 }
 
@@ -207,8 +227,8 @@ impl BusCore {
     /// True when the event waits now; `None` should the state be borrowed, which no caller from Python can bring about.
     #[inline]
     fn take_in(&self, event: Borrowed<'_, '_, PyEvent>) -> Option<bool> {
-        let mut state = self.state.try_briefly(event.py())?;
-        let state = &mut *state;
+        let py = event.py();
+        let mut state = self.state.try_briefly(py)?;
         if !state.accepting || state.queue.is_full() {
             return Some(false);
         }
@@ -216,9 +236,33 @@ impl BusCore {
         let (lane, sequence) = (event.get().event().lane(), state.published);
         state.queue.push(lane, Waiting { object: event.to_owned().unbind(), sequence });
         if std::mem::take(&mut state.parked) {
-            self.waker.signal();
+            let wake = state.wake.as_ref().map(|(thread, wake)| (*thread, wake.clone_ref(py)));
+            drop(state);
+            self.wake_up(wake);
         }
         Some(true)
+    }
+}
+
+impl BusCore {
+    /// Wakes the loop that sleeps: on its own thread by a callback, which it takes up in its next turn, from others
+    /// through the descriptor.
+    #[cold]
+    fn wake_up(&self, wake: Option<(c_ulong, Py<PyAny>)>) {
+        // SAFETY: it has no preconditions.
+        let here = unsafe { ffi::PyThread_get_thread_ident() };
+        match wake {
+            Some((thread, wake)) if thread == here => Python::attach(|py| {
+                if let Err(error) = wake.call0(py) {
+                    error.write_unraisable(py, None);
+                }
+                drop(wake);
+            }),
+            elsewhere => {
+                self.waker.signal();
+                Python::attach(|_| drop(elsewhere));
+            }
+        }
     }
 }
 
@@ -236,8 +280,8 @@ fn in_use() -> PyErr {
 }
 
 /// `emit` and `publish` are bound by hand, since they are called for every event: what PyO3 does for any method (counting
-/// attachments, parsing arguments, catching panics) would be half of what they cost. They hold nothing that Python could
-/// drop, and nothing in them panics.
+/// attachments, parsing arguments, catching panics) would be half of what they cost. Nothing in
+/// them panics, and what they drop they drop attached.
 ///
 /// # Safety
 /// The method of `BusCore`: `bus` is a live one, as the method's descriptor has checked; `event` is any live object. The

@@ -64,6 +64,9 @@ def test_an_instrument_keeps_the_order_of_subscription_while_lists_change(run):
         async with bus:
             a, b, c = add("a", "X@1"), add("b"), add("c", "X@1", "Y@1", "X@1")
             assert (await asked("X@1"), await asked("Y@1"), await asked("Z@1")) == ("abc", "bc", "b")
+            own = add("o", "X@1")
+            assert (await asked("X@1"), await asked("Y@1")) == ("abco", "bc")
+            assert bus.unsubscribe(own)
             add("d")
             assert (await asked("X@1"), await asked("Y@1"), await asked("Z@1")) == ("abcd", "bcd", "bd")
             assert bus.unsubscribe(c)
