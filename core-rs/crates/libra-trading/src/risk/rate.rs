@@ -174,6 +174,22 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_limit_counts_what_was_there() {
+        let mut window = RateWindow::new(Some(3), SECOND_NS);
+        for now in [1, 2, 3] {
+            window.record(now);
+        }
+        window.set_limit(Some(2));
+        assert_eq!(window.exceeded(SECOND_NS + 1), Some(2), "the last two are within the second");
+        assert_eq!(window.exceeded(SECOND_NS + 2), None);
+        window.set_limit(Some(4));
+        window.record(4);
+        assert_eq!(window.exceeded(5), None, "three of four");
+        window.record(5);
+        assert_eq!(window.exceeded(6), Some(4));
+    }
+
+    #[test]
     fn a_strategy_that_cancels_in_a_storm_cannot_order() {
         let limits = RiskLimits {
             max_messages_per_second: Some(10),
