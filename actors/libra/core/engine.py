@@ -16,6 +16,7 @@ _DRAIN_EVENTS = 256
 _DRAIN_US = 250
 _SIMULATE_US = 5_000
 _LONGEST_NAP_S = 0.05
+_SAME_TIME_NS = 1_000
 _TURNS = 8
 """Turns of the loop that what was woken gets, with the tasks that wait for it, before simulated time goes on."""
 
@@ -38,7 +39,7 @@ class Host(Protocol):
         """True when nothing will come in any more."""
 
     def idle(self) -> None:
-        """Nothing waits for any actor."""
+        """A live loop has done what there was, for now; what waits for an actor that is suspended may still wait."""
 
     def has_sleepers(self) -> bool:
         """True while something is suspended on the clock."""
@@ -154,8 +155,9 @@ class LiveEngine:
         self._spin = spin
         self._scheduled = False
         self._draining = False
+        self._worked = True
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._timer_due_ns = 0
         self._over = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -166,7 +168,7 @@ class LiveEngine:
     async def run(self) -> str:
         """See `Engine.run`."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._core.fileno, self._wake)
+        loop.add_reader(self._core.fileno, self._woken)
         self._wake()
         try:
             while True:
@@ -205,16 +207,26 @@ class LiveEngine:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
 
+    def _woken(self) -> None:
+        """The loop slept: handlers run right here, not a turn of the loop later."""
+        if not self._scheduled:
+            self._pump()
+
     def _pump(self) -> None:
         self._scheduled = False
         if self._draining:
             return
         try:
             self._core.unpark()
-            worked = self._step()
+            worked = self._step() != 0
             if self._host.should_stop():
                 self._over.set()
-            elif worked or self._spin or not self._rest():
+            elif self._spin:
+                if self._worked and not worked:
+                    self._look_around()
+                self._worked = worked
+                self._wake()
+            elif not self._rest():
                 self._wake()
         except BaseException as error:
             # A callback of the loop has nobody to raise to: the waiting run raises it.
@@ -232,20 +244,32 @@ class LiveEngine:
         return taken + used
 
     def _rest(self) -> bool:
-        """Sleep until something comes; False when something has come already."""
-        self._host.idle()
-        if self._host.inputs_ended():
-            self._over.set()
+        """Sleep until something comes; False when something has come already, or is left."""
+        self._look_around()
         self._arm_timer()
         return self._core.park()
 
+    def _look_around(self) -> None:
+        """What is done when there was work, and may be no more."""
+        self._host.idle()
+        if self._host.inputs_ended():
+            self._over.set()
+
     def _arm_timer(self) -> None:
         left_ns = self._core.until_timer_ns()
+        due_ns = None if left_ns is None else self._core.now_ns() + left_ns
         if self._timer is not None:
+            if due_ns is not None and abs(due_ns - self._timer_due_ns) < _SAME_TIME_NS:
+                return
             self._timer.cancel()
             self._timer = None
-        if left_ns is not None:
-            self._timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._wake)
+        if left_ns is not None and due_ns is not None:
+            self._timer_due_ns = due_ns
+            self._timer = asyncio.get_running_loop().call_later(left_ns / 1e9, self._timer_is_due)
+
+    def _timer_is_due(self) -> None:
+        self._timer = None
+        self._woken()
 
 
 async def _turns(count: int) -> None:
