@@ -316,7 +316,7 @@ def test_a_strategy_that_cannot_start_is_given_up_and_the_run_goes_on(shell):
     assert summary["errors"] == 4
     assert summary["events"]["QUOTE"] > 500
     assert "bad parameters" in ended.err
-    assert "actor mine is given up" in ended.err
+    assert "given up: actor mine" in ended.err
 
 
 def test_a_strategy_that_keeps_failing_has_its_open_orders_cancelled(shell):
