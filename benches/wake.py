@@ -1,8 +1,8 @@
 """How long an event takes from the native thread that has it to a handler in Python, in a live node.
 
 `python benches/wake.py [--quick] [--json | --markdown] [--svg FILE]`. A native source is paced at 1 k, 10 k and 100 k
-events a second; an event's time is when the source's thread had it, and the handler notes how much later it runs. In the
-same run, on this machine: what a bare `poll` on an eventfd takes to wake up (`examples/bare_wake.rs`).
+events a second; an event's time is when the source's thread had it, and the handler notes how much later it runs. In
+the same run, on this machine: what a bare `poll` on an eventfd takes to wake up (`examples/bare_wake.rs`).
 
 The node sleeps on its eventfd, or spins (`NodeOptions.spin`), on uvloop and on asyncio's own loop. Numbers are
 microseconds. What the machine does beside is in the tails: read p99 and p99.9 on a quiet one.
