@@ -1,0 +1,1 @@
+//! The threads that join a node's router to Redis.

@@ -1,0 +1,1 @@
+//! The protocols between nodes as state machines, without I/O.
