@@ -1,1 +1,77 @@
-//! The protocols between nodes as state machines, without I/O.
+//! The durable channel: what one publisher appends, each consumer group applies once and in order, or is told what it
+//! missed.
+//!
+//! - [`Sender`] — a channel at its publisher: the outbox, appends in a window, acknowledgements, trimming;
+//! - [`Receiver`] — a channel at one group: order, gaps, snapshots, acknowledgements;
+//! - [`library`] — the functions that Redis or Valkey runs, and the names of what they answer;
+//! - [`outbox`], [`groups`] — the two halves of a sender's memory.
+//!
+//! Both are state machines. They read no clock and touch no socket: each call brings the time (`now`, nanoseconds of a
+//! monotonic clock) and a `Vec` that the caller uses again, into which the machine pushes what is to be done.
+//! The promises and why they hold: `docs/wire.md`, "Durable channels". `tests/schedules` drives them through faults.
+//!
+//! # How a driver uses a [`Sender`]
+//!
+//! One sender per durable channel and life of the publisher; all calls of one sender go over one connection, in the order
+//! in which they were asked for, and its replies come back in that order.
+//!
+//! | when | call |
+//! | --- | --- |
+//! | the connection is up (library loaded, run id read) | [`Sender::connected`] |
+//! | it is gone | [`Sender::disconnected`] |
+//! | a reply came | [`Sender::reply`] with the [`Reply`] of its kind |
+//! | an event is to be sent | [`Sender::next_seq`], encode the frame, [`Sender::offer`] |
+//! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
+//! | a beacon of a group's node was heard | [`Sender::heard`] |
+//! | a group asks for a snapshot | [`Sender::snapshot_requested`]; when made, [`Sender::snapshot_made`] gives its stamp |
+//! | [`Sender::deadline`] has come | [`Sender::tick`] |
+//!
+//! # How a driver uses a [`Receiver`]
+//!
+//! | when | call |
+//! | --- | --- |
+//! | the connection for calls is up, or gone | [`Receiver::connected`], [`Receiver::disconnected`] |
+//! | the subscription to the channel is confirmed, or gone | [`Receiver::subscribed`], [`Receiver::unsubscribed`] |
+//! | a frame was published | [`Receiver::live`] |
+//! | a read is answered | [`Receiver::read`] or [`Receiver::read_failed`] |
+//! | an acknowledgement is answered | [`Receiver::acknowledged`] |
+//! | the publisher's beacon: its epoch, what is confirmed appended | [`Receiver::beacon`] |
+//! | its beacon is missing while Redis answers | [`Receiver::dead`] |
+//! | a snapshot came | [`Receiver::snapshot`] |
+//! | what was delivered is applied | [`Receiver::applied`] |
+//! | [`Receiver::deadline`] has come | [`Receiver::tick`] |
+
+pub mod groups;
+pub mod library;
+pub mod outbox;
+mod receiver;
+mod sender;
+
+pub use receiver::{Bounds, Delivery, Entry, Received, Receiver, ReceiverLimits, ReceiverStats, Why};
+pub use sender::{Act, Opened, Refusal, Reply, Sender, SenderLimits, SenderStats};
+
+use crate::ids::Position;
+
+/// What an event that is offered asks of the outbox when it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Refused when seven eighths of the outbox are taken.
+    Command,
+    /// A command that takes something back: may use the last eighth too.
+    Cancel,
+    /// Never refused: the oldest are cut instead.
+    Fact,
+}
+
+/// Whether someone who has applied everything up to `position` can go on with a stream that is complete above `floor`.
+///
+/// Who has no position yet is owed nothing from before the channel began.
+pub fn reaches(position: Position, floor: Position) -> bool {
+    position >= floor || (position == Position::default() && floor.seq == 0)
+}
+
+/// The least epoch that a publisher may claim: its wall clock, and above all that its consumers have ever seen of it, so that
+/// it grows though Redis was emptied.
+pub fn claim_at_least(wall_ms: u64, acknowledged: impl IntoIterator<Item = Position>) -> u64 {
+    acknowledged.into_iter().fold(wall_ms, |least, position| least.max(position.epoch.saturating_add(1)))
+}

@@ -1,0 +1,149 @@
+//! Who has to acknowledge: the consumer groups that the topology declares for a channel.
+
+use super::reaches;
+use crate::ids::Position;
+
+/// A declared group, as the sender sees it.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name: a node's.
+    pub name: String,
+    /// What it said it has applied.
+    pub acknowledged: Position,
+    /// The stamp of the last snapshot that was made for it: it is owed what comes behind.
+    stamp: Position,
+    /// Since when it owes an acknowledgement without a sign of life.
+    waiting_since: Option<u64>,
+    stale: bool,
+    /// It was told of once as given up, and has not caught up since.
+    given_up: bool,
+}
+
+impl Group {
+    /// Where it will go on.
+    pub fn position(&self) -> Position {
+        self.acknowledged.max(self.stamp)
+    }
+}
+
+/// All groups of a channel.
+#[derive(Debug)]
+pub struct Groups {
+    groups: Vec<Group>,
+    stale_after: u64,
+    /// What is gone for good: a group that has not come so far needs a snapshot, and is not waited for.
+    gone: Position,
+}
+
+impl Groups {
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a str>, stale_after: u64) -> Self {
+        let zero = Position::default();
+        let group = |name: &str| Group {
+            name: name.to_owned(),
+            acknowledged: zero,
+            stamp: zero,
+            waiting_since: None,
+            stale: false,
+            given_up: false,
+        };
+        Groups { groups: names.into_iter().map(group).collect(), stale_after, gone: zero }
+    }
+
+    /// All of them, in the order in which they were declared.
+    pub fn all(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Which one has this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.groups.iter().position(|group| group.name == name)
+    }
+
+    /// Whether the sender keeps events for a group.
+    pub fn waits_for(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| !group.stale && reaches(group.position(), self.gone))
+    }
+
+    /// The names of those that it keeps events for.
+    pub fn waited_for(&self) -> impl Iterator<Item = &str> {
+        let waited = |group: &&Group| !group.stale && reaches(group.position(), self.gone);
+        self.groups.iter().filter(waited).map(|group| group.name.as_str())
+    }
+
+    /// What all of those have; `None` when there are none.
+    pub fn lowest(&self) -> Option<Position> {
+        let waited = |group: &&Group| !group.stale && reaches(group.position(), self.gone);
+        self.groups.iter().filter(waited).map(Group::position).min()
+    }
+
+    /// A sign of life.
+    pub(super) fn heard(&mut self, group: usize, now: u64) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.stale = false;
+            group.waiting_since = group.waiting_since.map(|_| now);
+        }
+    }
+
+    /// What a group has applied; whether that is news.
+    pub(super) fn acknowledged(&mut self, group: usize, position: Position) -> bool {
+        let Some(group) = self.groups.get_mut(group) else { return false };
+        let news = position > group.acknowledged;
+        group.acknowledged = group.acknowledged.max(position);
+        news
+    }
+
+    /// A snapshot with this stamp was made for a group.
+    pub(super) fn stamped(&mut self, group: usize, stamp: Position) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.stamp = group.stamp.max(stamp);
+        }
+    }
+
+    /// Everything up to here is neither held nor in the stream any more.
+    pub(super) fn gone(&mut self, upto: Position) {
+        self.gone = self.gone.max(upto);
+    }
+
+    /// Who owes an acknowledgement begins to be waited for; `newest` is what there is to acknowledge.
+    pub(super) fn wait(&mut self, newest: Position, now: u64) {
+        for group in &mut self.groups {
+            if group.position() >= newest {
+                group.waiting_since = None;
+            } else if group.waiting_since.is_none() {
+                group.waiting_since = Some(now);
+            }
+        }
+    }
+
+    /// No acknowledgement could come for so long: that does not count against anyone.
+    pub(super) fn excuse(&mut self, span: u64) {
+        for group in &mut self.groups {
+            group.waiting_since = group.waiting_since.map(|since| since.saturating_add(span));
+        }
+    }
+
+    /// Who has been silent too long is not waited for any more.
+    pub(super) fn find_stale(&mut self, now: u64) {
+        for group in &mut self.groups {
+            let late = |since| now.saturating_sub(since) >= self.stale_after;
+            group.stale |= group.waiting_since.is_some_and(late);
+        }
+    }
+
+    /// When the next one would have been silent too long.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        let waited = self.groups.iter().filter(|group| !group.stale);
+        waited.filter_map(|group| group.waiting_since).min().map(|since| since.saturating_add(self.stale_after))
+    }
+
+    /// Calls `told` for each group that is no longer waited for since the last call.
+    pub(super) fn newly_given_up(&mut self, mut told: impl FnMut(usize)) {
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            let given_up = group.stale || !reaches(group.position(), self.gone);
+            if given_up && !group.given_up {
+                told(index);
+            }
+            group.given_up = given_up;
+        }
+    }
+}

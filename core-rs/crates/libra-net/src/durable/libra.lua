@@ -1,0 +1,190 @@
+#!lua name=libra1
+-- What Redis or Valkey does for Libra's durable channels, each function as one step. docs/wire.md says what they promise.
+-- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
+--
+-- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
+-- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
+-- that has everything that was ever confirmed.
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function below(epoch, seq, other_epoch, other_seq)
+  return epoch < other_epoch or (epoch == other_epoch and seq < other_seq)
+end
+
+local function position(value)
+  local epoch, seq = string.match(value or '', '^(%d+)-(%d+)$')
+  return tonumber(epoch) or 0, tonumber(seq) or 0
+end
+
+-- KEYS epochs; ARGV publisher, at_least -> the epoch claimed
+local function claim(keys, args)
+  local stored = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
+  local epoch = text(math.max(stored + 1, tonumber(args[2])))
+  redis.call('HSET', keys[1], args[1], epoch)
+  return epoch
+end
+
+-- KEYS epochs; ARGV publisher, epoch -> OK or FENCED
+local function raise(keys, args)
+  local stored = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
+  local epoch = tonumber(args[2])
+  if stored > epoch then
+    return redis.error_reply('FENCED ' .. text(stored))
+  end
+  if stored < epoch then
+    redis.call('HSET', keys[1], args[1], args[2])
+  end
+  return redis.status_reply('OK')
+end
+
+-- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run
+--   -> top, floor, acknowledgements as name, position, ...
+local function open(keys, args)
+  local raised = raise({ keys[1] }, { args[1], args[2] })
+  if raised.err then
+    return raised
+  end
+  local epoch, confirmed, run = tonumber(args[2]), tonumber(args[3]), args[4]
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run')
+  local known, top = tonumber(bounds[1] or '0'), tonumber(bounds[2] or '0')
+  if known > epoch then
+    return redis.error_reply('FENCED ' .. text(known))
+  end
+  if not bounds[1] then
+    redis.call('DEL', keys[3])
+    redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0', 'floor_epoch', args[2], 'floor', '0', 'run', run)
+    top = 0
+  elseif known < epoch then
+    if bounds[3] ~= run then
+      -- The life before wrote to another server process, and what this one has of its end may not be all.
+      redis.call('XADD', keys[3], args[2] .. '-0', 't', '')
+    end
+    redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0')
+    top = 0
+  end
+  if confirmed <= top then
+    redis.call('HSET', keys[2], 'run', run)
+  else
+    -- Until it is sent again this server lacks something that was confirmed.
+    redis.call('HSET', keys[2], 'run', '')
+  end
+  local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
+  return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
+end
+
+-- KEYS bounds; ARGV epoch, run
+local function settle(keys, args)
+  if redis.call('HGET', keys[1], 'epoch') ~= args[1] then
+    return redis.error_reply('INCARNATION')
+  end
+  redis.call('HSET', keys[1], 'run', args[2])
+  return redis.status_reply('OK')
+end
+
+-- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each -> how many heard of the last one
+local function append(keys, args)
+  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top')
+  if bounds[1] ~= args[2] then
+    if tonumber(bounds[1] or '0') > tonumber(args[2]) then
+      return redis.error_reply('FENCED ' .. bounds[1])
+    end
+    return redis.error_reply('INCARNATION')
+  end
+  local had = tonumber(bounds[2])
+  local top, last, heard, gap = had, bounds[2], 0, false
+  for at = 3, #args, 3 do
+    local ends = tonumber(args[at + 1])
+    if ends > top then
+      if tonumber(args[at]) ~= top + 1 then
+        gap = true
+        break
+      end
+      redis.call('XADD', keys[2], args[2] .. '-' .. args[at + 1], 'f', args[at + 2])
+      top, last = ends, args[at + 1]
+      heard = redis.call('PUBLISH', args[1], args[at + 2])
+    end
+  end
+  if top ~= had then
+    redis.call('HSET', keys[1], 'top', last)
+  end
+  if gap then
+    return redis.error_reply('GAP ' .. last)
+  end
+  return heard
+end
+
+-- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news
+local function ack(keys, args)
+  local epoch, seq = position(args[2])
+  local was_epoch, was_seq = position(redis.call('HGET', keys[1], args[1]) or nil)
+  local news = below(was_epoch, was_seq, epoch, seq)
+  if news then
+    redis.call('HSET', keys[1], args[1], args[2])
+  end
+  -- Said again when it is no news too, since the one that it is said to may not have heard.
+  redis.call('PUBLISH', args[3], args[4])
+  return news and 1 or 0
+end
+
+-- KEYS bounds, stream, acknowledged; ARGV epoch, position, then the groups that wait -> the floor
+-- Without a group, what lies below is not held by its sender any more, and the channel goes on behind it.
+local function trim(keys, args)
+  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
+  if bounds[1] ~= args[1] then
+    if tonumber(bounds[1] or '0') > tonumber(args[1]) then
+      return redis.error_reply('FENCED ' .. bounds[1])
+    end
+    return redis.error_reply('INCARNATION')
+  end
+  local own, top = tonumber(bounds[1]), tonumber(bounds[2])
+  local epoch, seq = position(args[2])
+  if #args > 2 then
+    local acknowledged = redis.call('HMGET', keys[3], unpack(args, 3))
+    for at = 1, #args - 2 do
+      local group_epoch, group_seq = position(acknowledged[at] or nil)
+      if below(group_epoch, group_seq, epoch, seq) then
+        epoch, seq = group_epoch, group_seq
+      end
+    end
+    if epoch == own and seq > top then
+      seq = top
+    end
+  elseif epoch == own and seq > top then
+    redis.call('HSET', keys[1], 'top', text(seq))
+  end
+  if below(tonumber(bounds[3]), tonumber(bounds[4]), epoch, seq) then
+    redis.call('HSET', keys[1], 'floor_epoch', text(epoch), 'floor', text(seq))
+    redis.call('XTRIM', keys[2], 'MINID', '~', text(epoch) .. '-' .. text(seq + 1))
+    return text(epoch) .. '-' .. text(seq)
+  end
+  return bounds[3] .. '-' .. bounds[4]
+end
+
+-- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count
+--   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position
+local function read(keys, args)
+  local incarnation = redis.call('GET', keys[1])
+  local acknowledged = redis.call('HGET', keys[4], args[1])
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'floor_epoch', 'floor')
+  if not bounds[1] then
+    return { incarnation, acknowledged }
+  end
+  local from = args[2] .. '-' .. text(tonumber(args[3]) + 1)
+  local entries = {}
+  if args[4] ~= '0' then
+    entries = redis.call('XRANGE', keys[3], from, '+', 'COUNT', args[4])
+  end
+  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries }
+end
+
+redis.register_function('libra1_claim', claim)
+redis.register_function('libra1_raise', raise)
+redis.register_function('libra1_open', open)
+redis.register_function('libra1_settle', settle)
+redis.register_function('libra1_append', append)
+redis.register_function('libra1_ack', ack)
+redis.register_function('libra1_trim', trim)
+redis.register_function({ function_name = 'libra1_read', callback = read, flags = { 'no-writes' } })

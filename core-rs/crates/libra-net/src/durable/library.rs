@@ -1,0 +1,53 @@
+//! The functions that Redis or Valkey (7 or later) runs for durable channels, each as one step of the server.
+//!
+//! Loaded by `FUNCTION LOAD REPLACE` where [`NAME`] is missing. Keys are those of [`crate::ids::Environment`]: `epochs`,
+//! `incarnation`, `bounds`, `stream`, `acknowledged`. Positions are text like `12-345`.
+//!
+//! | function | keys | arguments | answers |
+//! | --- | --- | --- | --- |
+//! | [`CLAIM`] | epochs | publisher, at least | the epoch, as text |
+//! | [`RAISE`] | epochs | publisher, epoch | `OK`, `FENCED` |
+//! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server | `[top, floor, [group, position, ...]]`, `FENCED` |
+//! | [`SETTLE`] | bounds | epoch, run id of the server | `OK`, `INCARNATION` |
+//! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
+//! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0 |
+//! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
+//! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count | `[incarnation, acknowledged, epoch, top, floor, entries]`, only the first two where there is no channel |
+//!
+//! An entry of [`READ`] is `[id, [field, value]]` as of `XRANGE`: field `f` with a frame whose last event the id names, or `t`
+//! for a place where the life before may lack its end. Errors are `FENCED epoch`, `INCARNATION`, `GAP top`.
+
+use super::sender::Refusal;
+
+/// The name of the library.
+pub const NAME: &str = "libra1";
+/// Its text.
+pub const SOURCE: &str = include_str!("libra.lua");
+/// Claims the next epoch of a publisher.
+pub const CLAIM: &str = "libra1_claim";
+/// Raises the stored epoch of a publisher to its own.
+pub const RAISE: &str = "libra1_raise";
+/// Opens a channel for its sender: raises, fences, tells what is there.
+pub const OPEN: &str = "libra1_open";
+/// Says that the server has again all that was confirmed.
+pub const SETTLE: &str = "libra1_settle";
+/// Appends and publishes.
+pub const APPEND: &str = "libra1_append";
+/// Raises what a group has applied.
+pub const ACK: &str = "libra1_ack";
+/// Raises the floor, and trims.
+pub const TRIM: &str = "libra1_trim";
+/// Reads behind a position, with the bounds of the same moment.
+pub const READ: &str = "libra1_read";
+
+/// What the text of an error reply means.
+pub fn refusal(error: &str) -> Refusal {
+    let mut words = error.trim_start_matches('-').split_ascii_whitespace();
+    let (code, number) = (words.next(), words.next().and_then(|word| word.parse().ok()));
+    match (code, number) {
+        (Some("GAP"), Some(top)) => Refusal::Gap { top },
+        (Some("FENCED"), Some(by)) => Refusal::Fenced { by },
+        (Some("INCARNATION"), None) => Refusal::Incarnation,
+        _ => Refusal::Failed,
+    }
+}

@@ -1,0 +1,666 @@
+//! A durable channel at one consumer group.
+//!
+//! `acknowledged <= applied <= at <= known`: what the server was told, what the node's handlers have done, what was handed to
+//! them, and what the channel is known to have. Only the event behind `at` is handed over next. Everything else that is
+//! seen shows that there is more, and the stream is read from `at` on. The server answers a read with the bounds of the same
+//! moment, and above the floor its stream has no hole: so what an answer does not have is not there.
+
+use std::collections::VecDeque;
+
+use super::reaches;
+use crate::ids::Position;
+
+/// Bounds and times of a receiver; times in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiverLimits {
+    /// Most events handed over that are not applied yet.
+    pub unapplied: u64,
+    /// Most frames held while the stream is read.
+    pub held: usize,
+    /// Most entries in one read.
+    pub count: u32,
+    /// An acknowledgement is sent when so many more events are applied.
+    pub ack_every: u64,
+    /// And after this time when fewer are.
+    pub ack_after: u64,
+    /// How long a beacon's word may be ahead of the frames, which come another way.
+    pub beacon_patience: u64,
+    /// How long to wait before a read that found nothing, or an acknowledgement that failed, is tried again.
+    pub retry_after: u64,
+    /// How long to wait for a snapshot before it is asked for again.
+    pub ask_again: u64,
+}
+
+impl Default for ReceiverLimits {
+    fn default() -> Self {
+        ReceiverLimits {
+            unapplied: 16_384,
+            held: 1_024,
+            count: 256,
+            ack_every: 256,
+            ack_after: 5_000_000,
+            beacon_patience: 20_000_000,
+            retry_after: 100_000_000,
+            ask_again: 1_000_000_000,
+        }
+    }
+}
+
+/// Why events will not be handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Their frame stands in the stream and cannot be decoded.
+    Undecodable,
+    /// They are below what the stream keeps, and their publisher is dead.
+    Trimmed,
+    /// They were appended, the server lost them, and their publisher is dead or fenced.
+    ServerLost,
+    /// The publisher's life ended, and the server has changed since it wrote to it: it may lack the end of that life.
+    Torn,
+}
+
+/// What a receiver wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery<F> {
+    /// Call `read`, and tell by [`Receiver::read`] or [`Receiver::read_failed`].
+    Read {
+        /// Behind which position.
+        after: Position,
+        /// How many entries at most.
+        count: u32,
+    },
+    /// Call `ack`, and tell by [`Receiver::acknowledged`].
+    Ack {
+        /// What is applied.
+        upto: Position,
+    },
+    /// Say to the publisher that a snapshot is needed.
+    AskSnapshot {
+        /// Where this group is.
+        at: Position,
+    },
+    /// To the node: handle the events of a frame in order, but for those it had; then [`Receiver::applied`].
+    Events {
+        /// The publisher's life.
+        epoch: u64,
+        /// The frame's first event.
+        first: u64,
+        /// Its last.
+        last: u64,
+        /// How many at its beginning were handed over before.
+        skip: u64,
+        /// The frame.
+        frame: F,
+    },
+    /// To the node: put this snapshot in the place of all events up to its position; then [`Receiver::applied`].
+    Snapshot {
+        /// Its stamp.
+        position: Position,
+        /// What the publisher made.
+        snapshot: F,
+    },
+    /// To the node: `GAP_LOST`. Events above `after` up to `upto` will not come; then [`Receiver::applied`] with `upto`, when
+    /// the node has reconciled.
+    Lost {
+        /// What was handed over last.
+        after: Position,
+        /// The last that is lost.
+        upto: Position,
+        /// Why.
+        why: Why,
+        /// Whether there were such events; otherwise there may have been.
+        certain: bool,
+    },
+    /// To the node: events are missing, or are no longer; new orders that depend on this channel wait meanwhile.
+    Gap {
+        /// Whether they are missing.
+        open: bool,
+    },
+}
+
+/// An entry of the stream, or what could be made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<F> {
+    /// The publisher's life, by the entry's id.
+    pub epoch: u64,
+    /// Its last event, by the entry's id.
+    pub last: u64,
+    /// The rest.
+    pub what: Received<F>,
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received<F> {
+    /// A frame, and its first event.
+    Frame {
+        /// `channel_seq` of its first event.
+        first: u64,
+        /// The frame.
+        frame: F,
+    },
+    /// The life before may lack its end (field `t`).
+    Torn,
+    /// A frame that cannot be decoded.
+    Bad,
+}
+
+/// The bounds of a channel when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The last event appended, or seq 0 of the life that opened it.
+    pub top: Position,
+    /// Everything above this up to `top` is in the stream.
+    pub floor: Position,
+}
+
+/// What a receiver counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverStats {
+    /// Events handed over.
+    pub events: u64,
+    /// Frames that had been there.
+    pub doubled: u64,
+    /// Frames of a life that was over.
+    pub fenced: u64,
+    /// Frames that found no place while the stream was read; they are read too.
+    pub overflowed: u64,
+    /// Reads asked for.
+    pub reads: u64,
+    /// Gaps opened.
+    pub gaps: u64,
+    /// Snapshots installed.
+    pub snapshots: u64,
+    /// Times that `Lost` was said.
+    pub lost: u64,
+    /// Words of the node about what it had not been given.
+    pub foreign: u64,
+}
+
+#[derive(Debug)]
+struct Held<F> {
+    epoch: u64,
+    first: u64,
+    last: u64,
+    frame: F,
+}
+
+/// A durable channel at one consumer group. `F` is a frame, whatever the driver makes of it.
+#[derive(Debug)]
+pub struct Receiver<F> {
+    limits: ReceiverLimits,
+    calls: bool,
+    subscription: bool,
+    /// `None` until the server has said what this group acknowledged.
+    at: Option<Position>,
+    applied: Position,
+    acknowledged: Position,
+    ack_in_flight: Option<Position>,
+    ack_due: Option<u64>,
+    /// The newest event that is known to have been appended, and the newest of the life that `at` is in.
+    known: Position,
+    known_here: u64,
+    /// The newest life of the publisher that was heard of, whether it has appended anything or not.
+    newest: u64,
+    beacon: Option<(Position, u64)>,
+    held: VecDeque<Held<F>>,
+    reading: bool,
+    /// The stream has to be read, whatever is known.
+    fresh: bool,
+    read_not_before: u64,
+    /// The stream does not go on from `at`: it begins above this.
+    behind: Option<Position>,
+    ask_due: u64,
+    dead: bool,
+    gap: bool,
+    incarnation: Option<u128>,
+    stats: ReceiverStats,
+}
+
+impl<F> Receiver<F> {
+    /// A channel at a group that has applied everything up to `position`, or that takes what Redis knows of it.
+    pub fn new(position: Option<Position>, limits: ReceiverLimits) -> Self {
+        let start = position.unwrap_or_default();
+        Receiver {
+            limits,
+            calls: false,
+            subscription: false,
+            at: position,
+            applied: start,
+            acknowledged: Position::default(),
+            ack_in_flight: None,
+            ack_due: None,
+            known: start,
+            known_here: start.seq,
+            newest: start.epoch,
+            beacon: None,
+            held: VecDeque::with_capacity(limits.held.min(1_024)),
+            reading: false,
+            fresh: true,
+            read_not_before: 0,
+            behind: None,
+            ask_due: 0,
+            dead: false,
+            gap: false,
+            incarnation: None,
+            stats: ReceiverStats::default(),
+        }
+    }
+
+    /// What was handed over last; `None` before the server was asked.
+    pub fn position(&self) -> Option<Position> {
+        self.at
+    }
+
+    /// What the node said is applied.
+    pub fn applied_position(&self) -> Position {
+        self.applied
+    }
+
+    /// Whether events are missing.
+    pub fn has_gap(&self) -> bool {
+        self.gap
+    }
+
+    /// How many frames are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> ReceiverStats {
+        self.stats
+    }
+
+    /// The connection for calls is up.
+    pub fn connected(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        self.calls = true;
+        self.reread();
+        self.assert_ack(out);
+        self.pump(now, out);
+    }
+
+    /// It is gone, and the replies that had not come with it.
+    pub fn disconnected(&mut self) {
+        (self.calls, self.reading, self.ack_in_flight) = (false, false, None);
+    }
+
+    /// The server confirmed the subscription: from now on frames come. What was appended before has to be read, and only now,
+    /// since a read before would leave out what was published between.
+    pub fn subscribed(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        self.subscription = true;
+        self.reread();
+        self.pump(now, out);
+    }
+
+    /// The subscription is gone.
+    pub fn unsubscribed(&mut self) {
+        self.subscription = false;
+    }
+
+    fn reread(&mut self) {
+        (self.fresh, self.read_not_before) = (true, 0);
+    }
+
+    /// Says again what is applied: a server that came back empty or older does not know it.
+    fn assert_ack(&mut self, out: &mut Vec<Delivery<F>>) {
+        self.acknowledged = Position::default();
+        self.ack_in_flight = None;
+        self.send_ack(out);
+    }
+
+    /// Whether the node has room, and has finished with the life before the one that `at` is in.
+    fn has_room(&self, at: Position) -> bool {
+        self.applied.epoch == at.epoch && at.seq - self.applied.seq < self.limits.unapplied
+    }
+
+    /// A frame was published.
+    pub fn live(&mut self, now: u64, epoch: u64, first: u64, last: u64, frame: F, out: &mut Vec<Delivery<F>>) {
+        let position = Position::new(epoch, last);
+        if epoch < self.newest {
+            // Either the stream has it before what is newer, or it comes from a life that is over: only reading tells.
+            self.stats.fenced += 1;
+            if self.at.is_some_and(|at| position > at) {
+                self.fresh = true;
+                self.pump(now, out);
+            }
+            return;
+        }
+        self.knows(position);
+        if let Some(at) = self.at {
+            if position <= at {
+                self.stats.doubled += 1;
+                return;
+            }
+            let next = epoch == at.epoch && first <= at.seq + 1;
+            if next && self.behind.is_none() && self.has_room(at) {
+                self.hand_over(at, Held { epoch, first, last, frame }, out);
+                if self.gap || !self.held.is_empty() {
+                    self.pump(now, out);
+                }
+                return;
+            }
+        }
+        self.hold(Held { epoch, first, last, frame });
+        self.pump(now, out);
+    }
+
+    fn hold(&mut self, frame: Held<F>) {
+        if self.held.back().is_some_and(|newest| (newest.epoch, newest.last) >= (frame.epoch, frame.last)) {
+            self.stats.doubled += 1;
+            return;
+        }
+        if self.held.len() >= self.limits.held {
+            self.stats.overflowed += 1;
+            self.held.pop_front();
+        }
+        self.held.push_back(frame);
+    }
+
+    fn knows(&mut self, position: Position) {
+        self.known = self.known.max(position);
+        self.newest = self.newest.max(position.epoch);
+        if self.at.is_some_and(|at| at.epoch == position.epoch) {
+            self.known_here = self.known_here.max(position.seq);
+        }
+    }
+
+    fn hand_over(&mut self, at: Position, held: Held<F>, out: &mut Vec<Delivery<F>>) {
+        let Held { epoch, first, last, frame } = held;
+        let skip = if epoch == at.epoch { at.seq + 1 - first } else { 0 };
+        self.move_to(Position::new(epoch, last));
+        self.stats.events += last + 1 - first - skip;
+        out.push(Delivery::Events { epoch, first, last, skip, frame });
+    }
+
+    fn move_to(&mut self, position: Position) {
+        let entered = self.at.is_none_or(|at| at.epoch != position.epoch);
+        self.at = Some(position);
+        if entered {
+            self.known_here = if self.known.epoch == position.epoch { self.known.seq } else { 0 };
+        }
+        self.knows(position);
+    }
+
+    fn lose(&mut self, after: Position, upto: Position, why: Why, certain: bool, out: &mut Vec<Delivery<F>>) {
+        self.stats.lost += 1;
+        out.push(Delivery::Lost { after, upto, why, certain });
+        self.move_to(upto);
+    }
+
+    /// Does what can be done: hands over what is held, asks for what is missing, says whether something is missing.
+    fn pump(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        while let (Some(at), Some(oldest)) = (self.at, self.held.front()) {
+            let position = Position::new(oldest.epoch, oldest.last);
+            let next = oldest.epoch == at.epoch && oldest.first <= at.seq + 1;
+            if position <= at {
+                self.held.pop_front();
+            } else if next && self.behind.is_none() && self.has_room(at) {
+                if let Some(held) = self.held.pop_front() {
+                    self.hand_over(at, held, out);
+                }
+            } else {
+                break;
+            }
+        }
+        let missing = self.behind.is_some() || self.at.is_some_and(|at| self.known > at);
+        let room = self.at.is_none_or(|at| self.has_room(at));
+        let may_read = self.calls && self.subscription && !self.reading && self.behind.is_none();
+        if may_read && room && (self.fresh || missing) && now >= self.read_not_before {
+            self.fresh = false;
+            self.reading = true;
+            self.stats.reads += 1;
+            let count = if self.at.is_some() { self.limits.count } else { 0 };
+            out.push(Delivery::Read { after: self.at.unwrap_or_default(), count });
+        }
+        // What only waits for room is not missing.
+        let gap = missing && (self.gap || room);
+        if gap != self.gap {
+            self.gap = gap;
+            self.stats.gaps += u64::from(gap);
+            out.push(Delivery::Gap { open: gap });
+        }
+    }
+
+    /// A read failed, though the connection is up.
+    pub fn read_failed(&mut self, now: u64) {
+        (self.reading, self.fresh) = (false, true);
+        self.read_not_before = now.saturating_add(self.limits.retry_after);
+    }
+
+    /// A read was answered: the server's incarnation, what it knows of this group's acknowledgements, the bounds if there is
+    /// a channel, the entries (which are taken out), and whether there may be more.
+    #[allow(clippy::too_many_arguments)] // They are the parts of one answer, and its entries stay in the caller's buffer.
+    pub fn read(
+        &mut self,
+        now: u64,
+        incarnation: Option<u128>,
+        acknowledged: Option<Position>,
+        bounds: Option<Bounds>,
+        entries: &mut Vec<Entry<F>>,
+        more: bool,
+        out: &mut Vec<Delivery<F>>,
+    ) {
+        self.reading = false;
+        self.incarnation(incarnation, out);
+        let Some(before) = self.at else {
+            let start = acknowledged.unwrap_or_default();
+            (self.applied, self.acknowledged) = (start, start);
+            self.move_to(start);
+            self.reread();
+            return self.pump(now, out);
+        };
+        if let Some(bounds) = bounds {
+            if bounds.top.seq > 0 {
+                self.knows(bounds.top);
+            }
+            self.newest = self.newest.max(bounds.top.epoch);
+            if reaches(before, bounds.floor) {
+                let all = self.take(entries, out);
+                if all && !more {
+                    self.at_the_end(before, bounds, out);
+                }
+            } else {
+                self.falls_behind(bounds.floor, now);
+            }
+        } else if self.dead && self.known > before {
+            self.lose(before, self.known, Why::ServerLost, true, out);
+        }
+        entries.clear();
+        if self.at == Some(before) {
+            // It told nothing new; what is missing is on its way, or its publisher will send it again.
+            self.read_not_before = now.saturating_add(self.limits.retry_after);
+        } else {
+            self.fresh |= more;
+        }
+        self.asks(now, out);
+        self.pump(now, out);
+    }
+
+    /// Takes entries in order for as long as they go on from where this group is; whether all were taken.
+    fn take(&mut self, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) -> bool {
+        for entry in entries.drain(..) {
+            let Some(at) = self.at else { return false };
+            let position = Position::new(entry.epoch, entry.last);
+            if position <= at {
+                continue;
+            }
+            if !self.has_room(at) {
+                self.fresh = true;
+                return false;
+            }
+            let enters = entry.epoch > at.epoch;
+            if enters && self.known_here > at.seq && at.epoch > 0 {
+                // The life is over, and the stream lacks what it is known to have had.
+                self.lose(at, Position::new(at.epoch, self.known_here), Why::ServerLost, true, out);
+            }
+            let Some(at) = self.at else { return false };
+            match entry.what {
+                Received::Torn => self.lose(at, position, Why::Torn, false, out),
+                Received::Bad => self.lose(at, position, Why::Undecodable, true, out),
+                Received::Frame { first, frame } => {
+                    let goes_on = if enters { first == 1 } else { first <= at.seq + 1 };
+                    if !goes_on {
+                        self.behind = Some(Position::new(entry.epoch, first.saturating_sub(1)));
+                        return false;
+                    }
+                    self.hand_over(at, Held { epoch: entry.epoch, first, last: entry.last, frame }, out);
+                }
+            }
+        }
+        true
+    }
+
+    /// The stream was read to its end: what is known and was not in it is not on the server.
+    fn at_the_end(&mut self, before: Position, bounds: Bounds, out: &mut Vec<Delivery<F>>) {
+        let Some(at) = self.at else { return };
+        if bounds.top.epoch > at.epoch && self.known_here > at.seq && at.epoch > 0 {
+            // Nothing can be appended to this life any more.
+            self.lose(at, Position::new(at.epoch, self.known_here), Why::ServerLost, true, out);
+        } else if self.dead && self.known > at && at == before && self.known.seq > 0 {
+            self.lose(at, self.known, Why::ServerLost, true, out);
+        }
+    }
+
+    fn falls_behind(&mut self, floor: Position, now: u64) {
+        self.behind = Some(floor);
+        self.ask_due = self.ask_due.min(now);
+    }
+
+    /// Asks for a snapshot, or gives up when nobody is there to make one.
+    fn asks(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        let (Some(at), Some(floor)) = (self.at, self.behind) else { return };
+        if self.dead {
+            self.behind = None;
+            self.reread();
+            let certain = floor.seq > 0 || self.known_here > at.seq;
+            self.lose(at, floor, Why::Trimmed, certain, out);
+        } else if self.calls && now >= self.ask_due {
+            self.ask_due = now.saturating_add(self.limits.ask_again);
+            out.push(Delivery::AskSnapshot { at });
+        }
+    }
+
+    /// The server's incarnation was heard of: another one knows nothing of what was acknowledged.
+    pub fn incarnation(&mut self, incarnation: Option<u128>, out: &mut Vec<Delivery<F>>) {
+        let Some(heard) = incarnation else { return };
+        if self.incarnation.replace(heard).is_some_and(|before| before != heard) {
+            self.reread();
+            self.assert_ack(out);
+        }
+    }
+
+    /// A snapshot for this group came.
+    pub fn snapshot(&mut self, now: u64, position: Position, snapshot: F, out: &mut Vec<Delivery<F>>) {
+        let wanted = self.behind.is_some() && self.at.is_some_and(|at| position > at);
+        if !wanted || position.epoch < self.newest {
+            self.stats.doubled += 1;
+            return;
+        }
+        self.behind = None;
+        self.stats.snapshots += 1;
+        self.move_to(position);
+        out.push(Delivery::Snapshot { position, snapshot });
+        self.reread();
+        self.pump(now, out);
+    }
+
+    /// The publisher's beacon: it lives, and this is confirmed appended.
+    pub fn beacon(&mut self, now: u64, confirmed: Position, out: &mut Vec<Delivery<F>>) {
+        if confirmed.epoch < self.newest {
+            self.stats.fenced += 1;
+            return;
+        }
+        if self.dead || confirmed.epoch > self.newest {
+            (self.dead, self.newest) = (false, confirmed.epoch);
+            self.reread();
+        }
+        if confirmed.seq > 0 && self.at.is_some_and(|at| confirmed > at) && self.beacon.is_none() {
+            self.beacon = Some((confirmed, now.saturating_add(self.limits.beacon_patience)));
+        }
+        self.pump(now, out);
+    }
+
+    /// The publisher's beacon is missing while Redis answers.
+    pub fn dead(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        if !self.dead {
+            self.dead = true;
+            self.reread();
+            self.asks(now, out);
+            self.pump(now, out);
+        }
+    }
+
+    /// The node has applied everything up to here: handlers are done, or the log has it.
+    pub fn applied(&mut self, now: u64, position: Position, out: &mut Vec<Delivery<F>>) {
+        let Some(at) = self.at else { return };
+        if position > at {
+            self.stats.foreign += 1;
+            return;
+        }
+        if position <= self.applied {
+            return;
+        }
+        let was_full = !self.has_room(at);
+        self.applied = position;
+        let many = position.epoch != self.acknowledged.epoch
+            || position.seq.saturating_sub(self.acknowledged.seq) >= self.limits.ack_every;
+        if many && self.ack_in_flight.is_none() {
+            self.send_ack(out);
+        } else {
+            self.ack_due.get_or_insert(now.saturating_add(self.limits.ack_after));
+        }
+        if was_full {
+            self.pump(now, out);
+        }
+    }
+
+    fn send_ack(&mut self, out: &mut Vec<Delivery<F>>) {
+        self.ack_due = None;
+        if self.calls && self.ack_in_flight.is_none() && self.applied > self.acknowledged {
+            self.ack_in_flight = Some(self.applied);
+            out.push(Delivery::Ack { upto: self.applied });
+        }
+    }
+
+    /// An acknowledgement was answered.
+    pub fn acknowledged(&mut self, now: u64, done: bool) {
+        let Some(sent) = self.ack_in_flight.take() else { return };
+        if done {
+            self.acknowledged = self.acknowledged.max(sent);
+        }
+        if self.applied > self.acknowledged {
+            let wait = if done { self.limits.ack_after } else { self.limits.retry_after };
+            self.ack_due = Some(now.saturating_add(wait));
+        }
+    }
+
+    /// The time has come that [`Receiver::deadline`] named.
+    pub fn tick(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        if self.ack_due.is_some_and(|due| now >= due) {
+            self.send_ack(out);
+        }
+        if let Some((confirmed, due)) = self.beacon
+            && now >= due
+        {
+            self.beacon = None;
+            if confirmed.epoch >= self.newest {
+                self.knows(confirmed);
+            }
+        }
+        self.asks(now, out);
+        self.pump(now, out);
+    }
+
+    /// When [`Receiver::tick`] is due, if nothing else happens before.
+    pub fn deadline(&self) -> Option<u64> {
+        let ack = self.ack_due.filter(|_| self.calls && self.ack_in_flight.is_none());
+        let beacon = self.beacon.map(|(_, due)| due);
+        let ask = self.behind.filter(|_| self.calls).map(|_| self.ask_due);
+        let wants = self.fresh || self.at.is_some_and(|at| self.known > at);
+        let may = self.calls && self.subscription && !self.reading && self.behind.is_none();
+        let room = self.at.is_none_or(|at| self.has_room(at));
+        let read = (wants && may && room).then_some(self.read_not_before);
+        [ack, beacon, ask, read].into_iter().flatten().min()
+    }
+}

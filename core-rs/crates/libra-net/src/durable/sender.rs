@@ -1,0 +1,613 @@
+//! A durable channel at its publisher.
+//!
+//! `base <= here <= sent <= last`, all of them places in this life: nothing at or below `base` is held; up to `here` the
+//! server that we are connected to has it; up to `sent` it was sent on this connection; `last` is the newest offered.
+//! A new connection begins with `open`, which tells what the server has, and sending goes on behind that. Since a
+//! frame never changes and the server takes only the next one, sending it again can neither double nor reorder.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Kind;
+use super::groups::Groups;
+use super::outbox::{Outbox, Outgoing};
+use crate::ids::Position;
+
+/// Bounds and times of a sender; times in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct SenderLimits {
+    /// Most events held.
+    pub events: u64,
+    /// Most bytes of frames held.
+    pub bytes: usize,
+    /// Most append calls without a reply.
+    pub window: usize,
+    /// Most frames in one append call.
+    pub batch: usize,
+    /// Most bytes of frames in one append call, unless one frame alone has more.
+    pub batch_bytes: usize,
+    /// A group that owes an acknowledgement and gives no sign of life for so long is not waited for any more.
+    pub stale_after: u64,
+    /// The stream is trimmed when this many more events are acknowledged by all.
+    pub trim_every: u64,
+    /// And after this time when fewer are.
+    pub trim_after: u64,
+    /// How long to wait when the server refused for a reason of its own (no memory, not a master).
+    pub retry_after: u64,
+    /// How long without a word of those waited for until their acknowledgements are read, since the message may be lost.
+    pub read_acks_after: u64,
+}
+
+impl Default for SenderLimits {
+    fn default() -> Self {
+        SenderLimits {
+            events: 65_536,
+            bytes: 64 << 20,
+            window: 32,
+            batch: 16,
+            batch_bytes: 256 << 10,
+            stale_after: 300_000_000_000,
+            trim_every: 4_096,
+            trim_after: 1_000_000_000,
+            retry_after: 100_000_000,
+            read_acks_after: 1_000_000_000,
+        }
+    }
+}
+
+/// What a sender wants done. The first five are calls to the server, on one connection and in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Call `open`, and tell by [`Reply::Opened`].
+    Open {
+        /// The newest event that was ever confirmed.
+        confirmed: u64,
+    },
+    /// Call `append` with [`Sender::frames`] of these, and tell by [`Reply::Appended`].
+    Append {
+        /// The first event.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Call `trim`, and tell by [`Reply::Trimmed`].
+    Trim {
+        /// What need not be kept.
+        upto: Position,
+        /// Whether the server is to hold it back to what [`Sender::waited_for`] acknowledged. Otherwise what lies below is
+        /// not held any more either, and the channel goes on behind it.
+        waiting: bool,
+    },
+    /// Call `settle`; its reply says nothing, unless it is a refusal: [`Reply::Settled`].
+    Settle,
+    /// Read the hash of acknowledgements, and tell by [`Reply::Acknowledged`].
+    ReadAcknowledged,
+    /// To the node: facts were cut, since the outbox was full.
+    Cut {
+        /// The first event that is gone.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// How many of the frames asked for something: whoever asked learns nothing more.
+        commands: u64,
+    },
+    /// To the node: this group is not waited for any more, and comes back by snapshot.
+    GivenUp {
+        /// Its place among the declared ones.
+        group: usize,
+    },
+    /// To the node: make a snapshot of what this channel tells, for this group; then [`Sender::snapshot_made`].
+    SnapshotWanted {
+        /// Its place among the declared ones.
+        group: usize,
+    },
+    /// To the node: the server had lost events that it had confirmed. They are sent again.
+    ServerLost {
+        /// What it had confirmed.
+        confirmed: u64,
+        /// What it has.
+        top: u64,
+    },
+    /// To the node: another one publishes under this name with a later epoch. This sender is over.
+    Fenced {
+        /// The later epoch, where it is known.
+        by: u64,
+    },
+}
+
+/// Why the server refused a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It has less than what the frame follows.
+    #[error("the server's copy of the channel ends at {top}, before what was appended")]
+    Gap {
+        /// What it has.
+        top: u64,
+    },
+    /// It knows nothing of the channel in this epoch: it came back empty or older.
+    #[error("the server does not know this channel: it came back empty or with older data")]
+    Incarnation,
+    /// A later epoch of the publisher was there.
+    #[error("another node publishes under this name, with the later epoch {by}")]
+    Fenced {
+        /// That epoch.
+        by: u64,
+    },
+    /// Anything else: no memory, not a master, loading.
+    #[error("the server refused for a reason of its own")]
+    Failed,
+}
+
+/// What `open` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The newest event of our epoch in the stream; 0 when there is none.
+    pub top: u64,
+    /// Nothing at or below this is promised to be in the stream.
+    pub floor: Position,
+    /// What the groups acknowledged, by name.
+    pub acknowledged: Vec<(String, Position)>,
+}
+
+/// A reply of the server to a call of a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To `open`.
+    Opened(Result<Opened, Refusal>),
+    /// To `append`; frames that were there already count as appended.
+    Appended(Result<(), Refusal>),
+    /// To `trim`, with the floor that it left.
+    Trimmed(Result<Position, Refusal>),
+    /// To `settle`.
+    Settled(Result<(), Refusal>),
+    /// To the reading of the acknowledgements, by name.
+    Acknowledged(Vec<(String, Position)>),
+}
+
+/// Why a frame was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The outbox is full.
+    #[error("the outbox is full: the peers or Redis have been away for too long")]
+    Full,
+    /// It would not fit an empty outbox.
+    #[error("the frame is larger than the whole outbox")]
+    TooLarge,
+    /// It does not begin at [`Sender::next_seq`], or ends before it begins.
+    #[error("the frame does not follow what was offered before")]
+    OutOfOrder,
+    /// A later epoch of this publisher was there.
+    #[error("another node publishes under this name, with a later epoch")]
+    Fenced,
+}
+
+/// What a sender counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SenderStats {
+    /// Events offered and taken.
+    pub offered: u64,
+    /// Frames refused.
+    pub refused: u64,
+    /// Events cut.
+    pub cut: u64,
+    /// Append calls.
+    pub calls: u64,
+    /// Times that the server had lost something.
+    pub server_lost: u64,
+    /// Replies that were refusals.
+    pub refusals: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Down { since: u64 },
+    Opening,
+    Waiting { until: u64 },
+    Up,
+    Fenced,
+}
+
+/// A durable channel at its publisher.
+#[derive(Debug)]
+pub struct Sender {
+    epoch: u64,
+    limits: SenderLimits,
+    phase: Phase,
+    outbox: Outbox,
+    groups: Groups,
+    /// The last event of each append call without a reply.
+    in_flight: VecDeque<u64>,
+    sent: u64,
+    here: u64,
+    confirmed: u64,
+    /// What the server had confirmed once and has to get again.
+    owed: Option<u64>,
+    trimmed: Position,
+    trim_due: Option<u64>,
+    read_acks_due: Option<u64>,
+    stats: SenderStats,
+}
+
+impl Sender {
+    /// A channel in a new life of its publisher, which has claimed `epoch`; `groups` are the declared ones.
+    pub fn new<'a>(epoch: u64, groups: impl IntoIterator<Item = &'a str>, limits: SenderLimits, now: u64) -> Self {
+        Sender {
+            epoch,
+            limits,
+            phase: Phase::Down { since: now },
+            outbox: Outbox::default(),
+            groups: Groups::new(groups, limits.stale_after),
+            in_flight: VecDeque::with_capacity(limits.window),
+            sent: 0,
+            here: 0,
+            confirmed: 0,
+            owed: None,
+            trimmed: Position::default(),
+            trim_due: None,
+            read_acks_due: None,
+            stats: SenderStats::default(),
+        }
+    }
+
+    /// The `channel_seq` of the next event.
+    pub fn next_seq(&self) -> u64 {
+        self.outbox.last() + 1
+    }
+
+    /// The life of the publisher.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The newest event that a server confirmed as appended: what a beacon says.
+    pub fn confirmed(&self) -> Position {
+        Position::new(self.epoch, self.confirmed)
+    }
+
+    /// The frames of an [`Act::Append`].
+    pub fn frames(&self, first: u64, last: u64) -> impl Iterator<Item = &Outgoing> {
+        self.outbox.frames(first - 1, last)
+    }
+
+    /// What is held.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The declared groups.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The names of the groups that an [`Act::Trim`] has to wait for.
+    pub fn waited_for(&self) -> impl Iterator<Item = &str> {
+        self.groups.waited_for()
+    }
+
+    /// How full the outbox is, in percent: at 80 the account that feeds it stops new orders.
+    pub fn fullness(&self) -> u64 {
+        let events = u128::from(self.outbox.events()) * 100 / u128::from(self.limits.events.max(1));
+        let bytes = self.outbox.bytes() as u128 * 100 / self.limits.bytes.max(1) as u128;
+        u64::try_from(events.max(bytes)).unwrap_or(u64::MAX)
+    }
+
+    /// Whether a later epoch ended this sender.
+    pub fn is_fenced(&self) -> bool {
+        self.phase == Phase::Fenced
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> SenderStats {
+        self.stats
+    }
+
+    /// Takes a frame with the events from [`Sender::next_seq`] to `last`, and sends it as soon as it may.
+    ///
+    /// # Errors
+    /// See [`Refused`]. A fact is refused only when it does not fit an empty outbox.
+    pub fn offer(
+        &mut self,
+        now: u64,
+        kind: Kind,
+        last: u64,
+        frame: Arc<[u8]>,
+        out: &mut Vec<Act>,
+    ) -> Result<(), Refused> {
+        let taken = self.make_room(kind, last, frame.len(), out);
+        if let Err(why) = taken {
+            self.stats.refused += 1;
+            return Err(why);
+        }
+        let first = self.next_seq();
+        self.stats.offered += last - first + 1;
+        self.outbox.push(Outgoing { first, last, frame, command: kind != Kind::Fact });
+        if self.phase == Phase::Up {
+            self.groups.wait(Position::new(self.epoch, last), now);
+            self.read_acks_due.get_or_insert(now.saturating_add(self.limits.read_acks_after));
+            self.fill(out);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, kind: Kind, last: u64, bytes: usize, out: &mut Vec<Act>) -> Result<(), Refused> {
+        if self.phase == Phase::Fenced {
+            return Err(Refused::Fenced);
+        }
+        let events = last.checked_sub(self.outbox.last()).filter(|&events| events > 0).ok_or(Refused::OutOfOrder)?;
+        if events > self.limits.events || bytes > self.limits.bytes {
+            return Err(Refused::TooLarge);
+        }
+        let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
+        if kind == Kind::Command {
+            most_events -= most_events / 8;
+            most_bytes -= most_bytes / 8;
+        }
+        let fits = |outbox: &Outbox| {
+            outbox.events().saturating_add(events) <= most_events && outbox.bytes().saturating_add(bytes) <= most_bytes
+        };
+        if fits(&self.outbox) {
+            return Ok(());
+        }
+        if kind != Kind::Fact {
+            return Err(Refused::Full);
+        }
+        let first = self.outbox.base() + 1;
+        let mut commands = 0;
+        while !fits(&self.outbox) {
+            let Some(oldest) = self.outbox.pop() else { return Err(Refused::TooLarge) };
+            commands += u64::from(oldest.command);
+        }
+        let cut = self.outbox.base();
+        self.stats.cut += cut + 1 - first;
+        out.push(Act::Cut { first, last: cut, commands });
+        self.groups.gone(Position::new(self.epoch, cut));
+        self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
+        Ok(())
+    }
+
+    /// Sends what the window lets out.
+    fn fill(&mut self, out: &mut Vec<Act>) {
+        if self.phase != Phase::Up {
+            return;
+        }
+        if self.outbox.base() > self.sent {
+            // What lies between is not held any more: the channel goes on behind it.
+            let base = self.outbox.base();
+            out.push(Act::Trim { upto: Position::new(self.epoch, base), waiting: false });
+            (self.sent, self.here) = (base, self.here.max(base));
+        }
+        while self.in_flight.len() < self.limits.window {
+            let (mut first, mut last, mut bytes) = (0, 0, 0);
+            for outgoing in self.outbox.frames(self.sent, u64::MAX).take(self.limits.batch.max(1)) {
+                bytes += outgoing.frame.len();
+                if first == 0 {
+                    first = outgoing.first;
+                } else if bytes > self.limits.batch_bytes {
+                    break;
+                }
+                last = outgoing.last;
+            }
+            if first == 0 {
+                break;
+            }
+            out.push(Act::Append { first, last });
+            self.stats.calls += 1;
+            self.in_flight.push_back(last);
+            self.sent = last;
+        }
+        self.settle(out);
+    }
+
+    /// When the server has again what it had confirmed once, it may forget that it lost something.
+    fn settle(&mut self, out: &mut Vec<Act>) {
+        if self.owed.is_some_and(|owed| self.here >= owed) {
+            self.owed = None;
+            out.push(Act::Settle);
+        }
+    }
+
+    /// The connection is up.
+    pub fn connected(&mut self, now: u64, out: &mut Vec<Act>) {
+        let Phase::Down { since } = self.phase else { return };
+        self.groups.excuse(now.saturating_sub(since));
+        self.open(out);
+    }
+
+    fn open(&mut self, out: &mut Vec<Act>) {
+        self.phase = Phase::Opening;
+        out.push(Act::Open { confirmed: self.confirmed });
+    }
+
+    /// The connection is gone, and with it all replies that had not come.
+    pub fn disconnected(&mut self, now: u64) {
+        self.in_flight.clear();
+        if !matches!(self.phase, Phase::Down { .. } | Phase::Fenced) {
+            self.phase = Phase::Down { since: now };
+        }
+    }
+
+    /// The server answered.
+    pub fn reply(&mut self, now: u64, reply: Reply, out: &mut Vec<Act>) {
+        match reply {
+            Reply::Opened(Ok(opened)) if self.phase == Phase::Opening => self.opened(now, &opened, out),
+            Reply::Opened(Ok(_)) => {}
+            Reply::Appended(Ok(())) => {
+                let Some(last) = self.in_flight.pop_front() else { return };
+                self.confirmed = self.confirmed.max(last);
+                if self.phase == Phase::Up {
+                    self.here = self.here.max(last);
+                    self.progress(now, out);
+                    self.fill(out);
+                }
+            }
+            Reply::Trimmed(Ok(floor)) => {
+                // The server may have held it back, because of an acknowledgement that it does not know yet.
+                self.trimmed = floor;
+                self.groups.gone(floor);
+                self.progress(now, out);
+            }
+            Reply::Settled(Ok(())) => {}
+            Reply::Acknowledged(all) => {
+                self.read_acks_due = None;
+                self.take_acknowledged(&all, now, out);
+            }
+            Reply::Appended(Err(refusal)) => {
+                self.in_flight.pop_front();
+                self.refused(now, refusal, out);
+            }
+            Reply::Opened(Err(refusal)) | Reply::Trimmed(Err(refusal)) | Reply::Settled(Err(refusal)) => {
+                self.refused(now, refusal, out);
+            }
+        }
+    }
+
+    fn opened(&mut self, now: u64, opened: &Opened, out: &mut Vec<Act>) {
+        if opened.top > self.outbox.last() {
+            // Somebody else has written in our life.
+            return self.fenced(self.epoch, out);
+        }
+        self.in_flight.clear();
+        self.phase = Phase::Up;
+        if opened.top < self.confirmed {
+            self.stats.server_lost += 1;
+            self.owed = Some(self.confirmed);
+            out.push(Act::ServerLost { confirmed: self.confirmed, top: opened.top });
+        }
+        (self.sent, self.here) = (opened.top, opened.top);
+        self.confirmed = self.confirmed.max(opened.top);
+        self.trimmed = opened.floor;
+        self.groups.gone(opened.floor);
+        self.take_acknowledged(&opened.acknowledged, now, out);
+        self.fill(out);
+    }
+
+    fn refused(&mut self, now: u64, refusal: Refusal, out: &mut Vec<Act>) {
+        self.stats.refusals += 1;
+        match (refusal, self.phase) {
+            (Refusal::Fenced { by }, _) => self.fenced(by, out),
+            (_, Phase::Up) if refusal != Refusal::Failed => self.open(out),
+            (_, Phase::Up | Phase::Opening) => {
+                self.phase = Phase::Waiting { until: now.saturating_add(self.limits.retry_after) };
+            }
+            _ => {}
+        }
+    }
+
+    fn fenced(&mut self, by: u64, out: &mut Vec<Act>) {
+        if self.phase != Phase::Fenced {
+            self.phase = Phase::Fenced;
+            out.push(Act::Fenced { by });
+        }
+    }
+
+    fn take_acknowledged(&mut self, all: &[(String, Position)], now: u64, out: &mut Vec<Act>) {
+        for (name, position) in all {
+            if let Some(group) = self.groups.find(name) {
+                self.take(group, *position, now, out);
+            }
+        }
+        self.progress(now, out);
+        self.fill(out);
+    }
+
+    fn take(&mut self, group: usize, position: Position, now: u64, out: &mut Vec<Act>) {
+        if position.epoch > self.epoch {
+            return self.fenced(position.epoch, out);
+        }
+        // Nobody can have applied what was never offered.
+        let offered = position.epoch < self.epoch || position.seq <= self.outbox.last();
+        if offered && self.groups.acknowledged(group, position) {
+            self.groups.heard(group, now);
+        }
+    }
+
+    /// A group says what it has applied, on the publisher's control channel.
+    pub fn acknowledged(&mut self, now: u64, group: usize, position: Position, out: &mut Vec<Act>) {
+        self.take(group, position, now, out);
+        self.progress(now, out);
+        self.fill(out);
+    }
+
+    /// A sign of life of a group's node.
+    pub fn heard(&mut self, now: u64, group: usize) {
+        self.groups.heard(group, now);
+    }
+
+    /// A group that is at `at` cannot go on by the stream, and asks for a snapshot.
+    pub fn snapshot_requested(&mut self, now: u64, group: usize, at: Position, out: &mut Vec<Act>) {
+        // One that has acknowledged more since then asked long ago.
+        let old = self.groups.all().get(group).is_none_or(|group| at < group.acknowledged);
+        if !old && self.phase != Phase::Fenced {
+            self.groups.heard(group, now);
+            out.push(Act::SnapshotWanted { group });
+        }
+    }
+
+    /// A snapshot of everything offered up to now was made for a group: the position that it has to carry.
+    pub fn snapshot_made(&mut self, now: u64, group: usize) -> Position {
+        let stamp = Position::new(self.epoch, self.outbox.last());
+        self.groups.stamped(group, stamp);
+        self.groups.heard(group, now);
+        stamp
+    }
+
+    /// Lets go of what nobody waits for, and asks for a trim when that is much or old.
+    fn progress(&mut self, now: u64, out: &mut Vec<Act>) {
+        if self.phase != Phase::Up {
+            return;
+        }
+        let appended = Position::new(self.epoch, self.here);
+        let lowest = self.groups.lowest().unwrap_or(appended);
+        if lowest.epoch == self.epoch {
+            self.outbox.release(lowest.seq);
+            if self.outbox.base() > 0 {
+                self.groups.gone(Position::new(self.epoch, self.outbox.base()));
+            }
+        }
+        self.groups.wait(Position::new(self.epoch, self.outbox.last()), now);
+        self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
+        let all_have_all = self.outbox.events() == 0;
+        self.read_acks_due = (!all_have_all)
+            .then(|| self.read_acks_due.unwrap_or_else(|| now.saturating_add(self.limits.read_acks_after)));
+        let upto = lowest.min(appended);
+        if upto <= self.trimmed {
+            self.trim_due = None;
+            return;
+        }
+        let due = *self.trim_due.get_or_insert(now.saturating_add(self.limits.trim_after));
+        let many = upto.epoch == self.trimmed.epoch && upto.seq - self.trimmed.seq >= self.limits.trim_every;
+        if many || now >= due {
+            self.trim_due = None;
+            self.trimmed = upto;
+            out.push(Act::Trim { upto, waiting: true });
+        }
+    }
+
+    /// The time has come that [`Sender::deadline`] named.
+    pub fn tick(&mut self, now: u64, out: &mut Vec<Act>) {
+        if let Phase::Waiting { until } = self.phase
+            && now >= until
+        {
+            self.open(out);
+        }
+        if self.phase != Phase::Up {
+            return;
+        }
+        self.groups.find_stale(now);
+        self.progress(now, out);
+        if self.read_acks_due.is_some_and(|due| now >= due) {
+            self.read_acks_due = Some(now.saturating_add(self.limits.read_acks_after));
+            out.push(Act::ReadAcknowledged);
+        }
+        self.fill(out);
+    }
+
+    /// When [`Sender::tick`] is due, if nothing else happens before.
+    pub fn deadline(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Waiting { until } => Some(until),
+            Phase::Up => [self.groups.deadline(), self.trim_due, self.read_acks_due].into_iter().flatten().min(),
+            Phase::Down { .. } | Phase::Opening | Phase::Fenced => None,
+        }
+    }
+}
