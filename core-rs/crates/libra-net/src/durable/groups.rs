@@ -20,9 +20,14 @@ pub struct Group {
 }
 
 impl Group {
-    /// Where it will go on.
-    pub fn position(&self) -> Position {
-        self.acknowledged.max(self.stamp)
+    /// Where it will go on, given what is gone: behind what it acknowledged, or behind its snapshot when it cannot go on
+    /// from there.
+    fn position(&self, gone: Position) -> Position {
+        if reaches(self.acknowledged, gone) { self.acknowledged } else { self.acknowledged.max(self.stamp) }
+    }
+
+    fn is_waited_for(&self, gone: Position) -> bool {
+        !self.stale && reaches(self.position(gone), gone)
     }
 }
 
@@ -59,21 +64,25 @@ impl Groups {
         self.groups.iter().position(|group| group.name == name)
     }
 
+    /// Where a group will go on: behind what it acknowledged, or behind its last snapshot.
+    pub fn position(&self, group: usize) -> Option<Position> {
+        self.groups.get(group).map(|group| group.position(self.gone))
+    }
+
     /// Whether the sender keeps events for a group.
     pub fn waits_for(&self, group: usize) -> bool {
-        self.groups.get(group).is_some_and(|group| !group.stale && reaches(group.position(), self.gone))
+        self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone))
     }
 
     /// The names of those that it keeps events for.
     pub fn waited_for(&self) -> impl Iterator<Item = &str> {
-        let waited = |group: &&Group| !group.stale && reaches(group.position(), self.gone);
-        self.groups.iter().filter(waited).map(|group| group.name.as_str())
+        self.groups.iter().filter(|group| group.is_waited_for(self.gone)).map(|group| group.name.as_str())
     }
 
     /// What all of those have; `None` when there are none.
     pub fn lowest(&self) -> Option<Position> {
-        let waited = |group: &&Group| !group.stale && reaches(group.position(), self.gone);
-        self.groups.iter().filter(waited).map(Group::position).min()
+        let waited = self.groups.iter().filter(|group| group.is_waited_for(self.gone));
+        waited.map(|group| group.position(self.gone)).min()
     }
 
     /// A sign of life.
@@ -107,7 +116,7 @@ impl Groups {
     /// Who owes an acknowledgement begins to be waited for; `newest` is what there is to acknowledge.
     pub(super) fn wait(&mut self, newest: Position, now: u64) {
         for group in &mut self.groups {
-            if group.position() >= newest {
+            if group.position(self.gone) >= newest {
                 group.waiting_since = None;
             } else if group.waiting_since.is_none() {
                 group.waiting_since = Some(now);
@@ -139,7 +148,7 @@ impl Groups {
     /// Calls `told` for each group that is no longer waited for since the last call.
     pub(super) fn newly_given_up(&mut self, mut told: impl FnMut(usize)) {
         for (index, group) in self.groups.iter_mut().enumerate() {
-            let given_up = group.stale || !reaches(group.position(), self.gone);
+            let given_up = !group.is_waited_for(self.gone);
             if given_up && !group.given_up {
                 told(index);
             }

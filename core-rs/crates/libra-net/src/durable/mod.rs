@@ -23,6 +23,7 @@
 //! | an event is to be sent | [`Sender::next_seq`], encode the frame, [`Sender::offer`] |
 //! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
 //! | a beacon of a group's node was heard | [`Sender::heard`] |
+//! | a group says that a later life was heard of | [`Sender::heard_of`] |
 //! | a group asks for a snapshot | [`Sender::snapshot_requested`]; when made, [`Sender::snapshot_made`] gives its stamp |
 //! | [`Sender::deadline`] has come | [`Sender::tick`] |
 //!
@@ -51,6 +52,9 @@ pub use receiver::{Bounds, Delivery, Entry, Received, Receiver, ReceiverLimits, 
 pub use sender::{Act, Opened, Refusal, Reply, Sender, SenderLimits, SenderStats};
 
 use crate::ids::Position;
+
+/// The latest epoch that can be: numbers in Redis' Lua are exact up to here.
+pub const LATEST_EPOCH: u64 = (1 << 53) - 1;
 
 /// What an event that is offered asks of the outbox when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::reaches;
+use super::{LATEST_EPOCH, reaches};
 use crate::ids::Position;
 
 /// Bounds and times of a receiver; times in nanoseconds.
@@ -78,6 +78,11 @@ pub enum Delivery<F> {
     AskSnapshot {
         /// Where this group is.
         at: Position,
+    },
+    /// Say to the publisher that a later life of it was heard of: [`super::Sender::heard_of`].
+    Fence {
+        /// That life.
+        epoch: u64,
     },
     /// To the node: handle the events of a frame in order, but for those it had; then [`Receiver::applied`].
     Events {
@@ -173,7 +178,7 @@ pub struct ReceiverStats {
     pub snapshots: u64,
     /// Times that `Lost` was said.
     pub lost: u64,
-    /// Words of the node about what it had not been given.
+    /// Frames and words that no publisher or node of ours can have said.
     pub foreign: u64,
 }
 
@@ -211,6 +216,7 @@ pub struct Receiver<F> {
     /// The stream does not go on from `at`: it begins above this.
     behind: Option<Position>,
     ask_due: u64,
+    fence_due: u64,
     dead: bool,
     gap: bool,
     incarnation: Option<u128>,
@@ -240,6 +246,7 @@ impl<F> Receiver<F> {
             read_not_before: 0,
             behind: None,
             ask_due: 0,
+            fence_due: 0,
             dead: false,
             gap: false,
             incarnation: None,
@@ -260,6 +267,11 @@ impl<F> Receiver<F> {
     /// Whether events are missing.
     pub fn has_gap(&self) -> bool {
         self.gap
+    }
+
+    /// Whether its publisher was called dead, and was not heard of since.
+    pub fn is_dead(&self) -> bool {
+        self.dead
     }
 
     /// How many frames are held.
@@ -317,9 +329,13 @@ impl<F> Receiver<F> {
     /// A frame was published.
     pub fn live(&mut self, now: u64, epoch: u64, first: u64, last: u64, frame: F, out: &mut Vec<Delivery<F>>) {
         let position = Position::new(epoch, last);
+        if first == 0 || last < first || epoch > LATEST_EPOCH {
+            self.stats.foreign += 1;
+            return;
+        }
         if epoch < self.newest {
             // Either the stream has it before what is newer, or it comes from a life that is over: only reading tells.
-            self.stats.fenced += 1;
+            self.fences(now, out);
             if self.at.is_some_and(|at| position > at) {
                 self.fresh = true;
                 self.pump(now, out);
@@ -343,6 +359,16 @@ impl<F> Receiver<F> {
         }
         self.hold(Held { epoch, first, last, frame });
         self.pump(now, out);
+    }
+
+    /// Refuses what comes from a life that is over, and tells that life. It may not know: a server that lost everything may
+    /// have let it claim an epoch below one that was heard of.
+    fn fences(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
+        self.stats.fenced += 1;
+        if now >= self.fence_due {
+            self.fence_due = now.saturating_add(self.limits.ask_again);
+            out.push(Delivery::Fence { epoch: self.newest });
+        }
     }
 
     fn hold(&mut self, frame: Held<F>) {
@@ -567,9 +593,12 @@ impl<F> Receiver<F> {
 
     /// The publisher's beacon: it lives, and this is confirmed appended.
     pub fn beacon(&mut self, now: u64, confirmed: Position, out: &mut Vec<Delivery<F>>) {
-        if confirmed.epoch < self.newest {
-            self.stats.fenced += 1;
+        if confirmed.epoch > LATEST_EPOCH {
+            self.stats.foreign += 1;
             return;
+        }
+        if confirmed.epoch < self.newest {
+            return self.fences(now, out);
         }
         if self.dead || confirmed.epoch > self.newest {
             (self.dead, self.newest) = (false, confirmed.epoch);

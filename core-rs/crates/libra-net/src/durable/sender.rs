@@ -108,7 +108,8 @@ pub enum Act {
         /// What it has.
         top: u64,
     },
-    /// To the node: another one publishes under this name with a later epoch. This sender is over.
+    /// To the node: another one publishes under this name with a later epoch. This sender is over. The node calls `raise` with
+    /// that epoch, so that whoever claims next is above it on this server too.
     Fenced {
         /// The later epoch, where it is known.
         by: u64,
@@ -533,11 +534,16 @@ impl Sender {
         self.groups.heard(group, now);
     }
 
-    /// A group that is at `at` cannot go on by the stream, and asks for a snapshot.
-    pub fn snapshot_requested(&mut self, now: u64, group: usize, at: Position, out: &mut Vec<Act>) {
-        // One that has acknowledged more since then asked long ago.
-        let old = self.groups.all().get(group).is_none_or(|group| at < group.acknowledged);
-        if !old && self.phase != Phase::Fenced {
+    /// A group says that it has heard of this life of the publisher.
+    pub fn heard_of(&mut self, epoch: u64, out: &mut Vec<Act>) {
+        if epoch > self.epoch {
+            self.fenced(epoch, out);
+        }
+    }
+
+    /// A group cannot go on by the stream, and asks for a snapshot.
+    pub fn snapshot_requested(&mut self, now: u64, group: usize, out: &mut Vec<Act>) {
+        if self.phase != Phase::Fenced {
             self.groups.heard(group, now);
             out.push(Act::SnapshotWanted { group });
         }

@@ -1,0 +1,125 @@
+//! Random schedules for the durable channel: publishers, groups, servers and connections that fail, each run a function of
+//! its seed.
+//!
+//! # What has to hold after every step
+//!
+//! An event is *owed* when its append was confirmed and executed before a later life of its publisher opened the channel
+//! on any server. `truth.rs` writes down what happened, beside the machines and without them.
+//!
+//! 1. **Once and in order.** What a group applies goes on from what it applied last; nothing comes twice or late. Only a group
+//!    that forgot its position begins again, at what Redis knows of it, and never ahead of what it once had.
+//! 2. **Nothing goes missing in silence.** A group never passes an owed event, unless it was told: by `Lost` or a snapshot.
+//! 3. **Recoverable.** An owed event that a declared group has not applied stands in the stream above the floor, or in a living
+//!    sender's outbox; unless a fault took it away (the server lost data and the publisher died), or the sender has given the
+//!    group up and said so.
+//! 4. **`Lost` is true.** It is said only when the publisher is dead or fenced, and a server lost data or the floor passed; or
+//!    when the frame cannot be decoded.
+//! 5. **Fencing.** A server takes nothing of a life after a later one opened the channel there (the model does it; 1 would
+//!    break); a group applies nothing of a life after it applied something of a later one.
+//! 6. **Acknowledged is applied.** No acknowledgement reaches a server that is ahead of what the group applied.
+//! 7. **Bounded.** Outbox, held frames, events handed over and not applied stay within their limits.
+//! 8. **Quiescence.** When the faults stop, every group has everything of the living publishers within bounded time, and all
+//!    outboxes are empty.
+//!
+//! `LIBRA_SEED=7 cargo test -p libra-net --test schedules one_seed -- --nocapture` runs one seed and prints what happened;
+//! `LIBRA_LONG=1` runs ten thousand.
+
+mod server;
+mod truth;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use server::Model;
+use world::{Faults, NAMES, World};
+
+const STEPS: usize = 1_500;
+const RUNS: u64 = 300;
+const LONG_RUNS: u64 = 10_000;
+
+/// Seeds that found something once.
+const REGRESSIONS: &[u64] = &[];
+
+/// What the runs of `cargo test` have to come through at least so often: a schedule that has gone stale fails.
+const AT_LEAST: u64 = 5;
+const COVER: &[&str] = &[
+    "a call fenced",
+    "a call of a connection that was given up",
+    "a command refused",
+    "a cut",
+    "a failover",
+    "a gap",
+    "a gap at the server",
+    "a gap closed",
+    "a group given up",
+    "a group restarted",
+    "a group that forgot",
+    "a publisher killed",
+    "a sender fenced",
+    "a server that lost something",
+    "a skip",
+    "a snapshot",
+    "an incarnation refused",
+    "lost: by the server",
+    "lost: perhaps trimmed",
+    "lost: torn",
+    "lost: trimmed",
+    "lost: undecodable",
+    "the server forgot everything",
+    "the server restarted",
+    "two publishers with one name",
+];
+
+fn run(world: &mut World, steps: usize) -> Result<(), String> {
+    for _ in 0..steps {
+        world.step()?;
+    }
+    world.settle()
+}
+
+fn check(seed: u64) -> World {
+    let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+    if let Err(what) = run(&mut world, STEPS) {
+        panic!(
+            "seed {seed}: {what}\nagain: LIBRA_SEED={seed} cargo test --manifest-path core-rs/Cargo.toml -p libra-net \
+             --test schedules one_seed -- --nocapture"
+        );
+    }
+    world
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
+    let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+    world.log = Some(Vec::new());
+    let outcome = run(&mut world, STEPS);
+    world.log.iter().flatten().for_each(|line| println!("{line}"));
+    outcome.unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+}
+
+#[test]
+fn what_failed_once() {
+    REGRESSIONS.iter().for_each(|seed| drop(check(*seed)));
+}
+
+#[test]
+fn many_seeds() {
+    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
+    let (runs, began) = (if long { LONG_RUNS } else { RUNS }, Instant::now());
+    let mut cover: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut published, mut applied) = (0, 0);
+    for seed in 0..runs {
+        let world = check(seed);
+        published += world.sources.iter().map(|source| source.events.len()).sum::<usize>();
+        applied += world.ledgers.iter().map(|ledger| ledger.applied).sum::<u64>();
+        world.cover.iter().for_each(|(what, times)| *cover.entry(what).or_default() += times);
+    }
+    cover.iter().for_each(|(what, times)| println!("{times:>8}  {what}"));
+    println!("{runs} runs, {published} events published, {applied} applied, {:.1} s", began.elapsed().as_secs_f64());
+    for what in COVER {
+        let times = cover.get(what).copied().unwrap_or_default();
+        assert!(times >= AT_LEAST, "{what}: only {times} times in {runs} runs");
+    }
+}

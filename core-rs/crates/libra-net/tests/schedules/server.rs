@@ -1,0 +1,268 @@
+//! The server as the nodes see it: calls, answers, what it publishes; and a model of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use libra_net::durable::Refusal;
+use libra_net::ids::Position;
+
+/// A frame as the simulator makes it: who it is from, and which events it has. Its bytes are what goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub publisher: u64,
+    pub epoch: u64,
+    pub first: u64,
+    pub last: u64,
+    /// Stands for a frame whose bytes cannot be decoded.
+    pub bad: bool,
+}
+
+impl Frame {
+    pub fn bytes(&self) -> Vec<u8> {
+        let words = [self.publisher, self.epoch, self.first, self.last, u64::from(self.bad)];
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    pub fn read(bytes: &[u8]) -> Frame {
+        let word = |at: usize| u64::from_le_bytes(bytes[8 * at..8 * at + 8].try_into().expect("a frame of five words"));
+        assert_eq!(bytes.len(), 40, "a frame of five words");
+        Frame { publisher: word(0), epoch: word(1), first: word(2), last: word(3), bad: word(4) != 0 }
+    }
+}
+
+/// A call to the server. `name` is the publisher whose channel it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Claim { name: usize, at_least: u64 },
+    Raise { name: usize, epoch: u64 },
+    Open { name: usize, epoch: u64, confirmed: u64 },
+    Settle { name: usize, epoch: u64 },
+    Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
+    Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
+    Acknowledged { name: usize },
+    Ack { name: usize, group: String, upto: Position },
+    Read { name: usize, group: String, after: Position, count: u32 },
+}
+
+/// What a read found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub acknowledged: Option<Position>,
+    /// Epoch and top, floor.
+    pub bounds: Option<(Position, Position)>,
+    /// Id and frame; a frame of `None` marks an end that may be torn.
+    pub entries: Vec<(Position, Option<Vec<u8>>)>,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Refused(Refusal),
+    Done,
+    Epoch(u64),
+    Opened { top: u64, floor: Position, acknowledged: Vec<(String, Position)> },
+    Appended,
+    Floor(Position),
+    Acknowledged(Vec<(String, Position)>),
+    News(bool),
+    Found(Found),
+}
+
+/// What it published: on the channel of a publisher, or to a publisher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    Frame { name: usize, frame: Vec<u8> },
+    Acknowledged { name: usize, group: String, upto: Position },
+}
+
+/// A server, modelled or real.
+pub trait Server {
+    /// Runs a call; what it published is put into `published`.
+    fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer;
+    /// Loses everything, as after a restart without its data.
+    fn forget(&mut self);
+    /// A copy of it, for another process: a replica, or what stands on its disk.
+    fn copy(&self, run: u64) -> Option<Model>;
+    /// All entries of a channel above its floor, for checks.
+    fn look(&mut self, name: usize) -> Found {
+        let call = Call::Read { name, group: "nobody".to_owned(), after: Position::default(), count: 1_000_000 };
+        let Answer::Found(mut found) = self.call(&call, &mut Vec::new()) else { panic!("a read found nothing") };
+        if let Some((_, floor)) = found.bounds {
+            found.entries.retain(|(id, _)| *id > floor);
+        }
+        found
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Channel {
+    /// Epoch, top, floor, run.
+    bounds: Option<(u64, u64, Position, u64)>,
+    stream: BTreeMap<Position, Option<Vec<u8>>>,
+    acknowledged: HashMap<String, Position>,
+}
+
+/// The model: what `libra.lua` does, said once more.
+#[derive(Clone, Debug)]
+pub struct Model {
+    channels: Vec<Channel>,
+    epochs: Vec<u64>,
+    run: u64,
+}
+
+impl Model {
+    /// An empty server whose process is number `run`, which is not 0.
+    pub fn new(names: usize, run: u64) -> Model {
+        Model { channels: vec![Channel::default(); names], epochs: vec![0; names], run }
+    }
+
+    fn known(&mut self, name: usize, epoch: u64) -> Result<&mut Channel, Answer> {
+        match self.channels[name].bounds {
+            Some((known, ..)) if known == epoch => Ok(&mut self.channels[name]),
+            Some((known, ..)) if known > epoch => Err(Answer::Refused(Refusal::Fenced { by: known })),
+            _ => Err(Answer::Refused(Refusal::Incarnation)),
+        }
+    }
+
+    fn open(&mut self, name: usize, epoch: u64, confirmed: u64) -> Answer {
+        if self.epochs[name] > epoch {
+            return Answer::Refused(Refusal::Fenced { by: self.epochs[name] });
+        }
+        self.epochs[name] = epoch;
+        let channel = &mut self.channels[name];
+        match channel.bounds {
+            Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
+            Some((known, ..)) if known == epoch => {}
+            Some((_, _, floor, run)) => {
+                if run != self.run {
+                    channel.stream.insert(Position::new(epoch, 0), None);
+                }
+                channel.bounds = Some((epoch, 0, floor, run));
+            }
+            None => {
+                channel.stream.clear();
+                channel.bounds = Some((epoch, 0, Position::new(epoch, 0), self.run));
+            }
+        }
+        let (_, top, floor, run) = channel.bounds.as_mut().expect("it was opened");
+        *run = if confirmed <= *top { self.run } else { 0 };
+        let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
+        acknowledged.sort();
+        Answer::Opened { top: *top, floor: *floor, acknowledged }
+    }
+
+    fn append(
+        &mut self,
+        name: usize,
+        epoch: u64,
+        frames: &[(u64, u64, Vec<u8>)],
+        published: &mut Vec<Published>,
+    ) -> Answer {
+        let channel = match self.known(name, epoch) {
+            Ok(channel) => channel,
+            Err(refused) => return refused,
+        };
+        let (_, top, ..) = channel.bounds.as_mut().expect("it is open");
+        for (first, last, frame) in frames {
+            if last <= top {
+                continue;
+            }
+            if *first != *top + 1 {
+                return Answer::Refused(Refusal::Gap { top: *top });
+            }
+            channel.stream.insert(Position::new(epoch, *last), Some(frame.clone()));
+            *top = *last;
+            published.push(Published::Frame { name, frame: frame.clone() });
+        }
+        Answer::Appended
+    }
+
+    fn trim(&mut self, name: usize, epoch: u64, mut upto: Position, groups: &[String]) -> Answer {
+        let channel = match self.known(name, epoch) {
+            Ok(channel) => channel,
+            Err(refused) => return refused,
+        };
+        let (_, top, floor, _) = channel.bounds.as_mut().expect("it is open");
+        if groups.is_empty() {
+            if upto.epoch == epoch {
+                *top = upto.seq.max(*top);
+            }
+        } else {
+            let zero = Position::default();
+            let said = groups.iter().map(|group| *channel.acknowledged.get(group).unwrap_or(&zero));
+            upto = upto.min(said.min().unwrap_or(zero));
+            if upto.epoch == epoch {
+                upto.seq = upto.seq.min(*top);
+            }
+        }
+        *floor = upto.max(*floor);
+        let floor = *floor;
+        channel.stream.retain(|id, _| *id > floor);
+        Answer::Floor(floor)
+    }
+}
+
+impl Server for Model {
+    fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer {
+        match call {
+            Call::Claim { name, at_least } => {
+                self.epochs[*name] = (self.epochs[*name] + 1).max(*at_least);
+                Answer::Epoch(self.epochs[*name])
+            }
+            Call::Raise { name, epoch } => {
+                if self.epochs[*name] > *epoch {
+                    return Answer::Refused(Refusal::Fenced { by: self.epochs[*name] });
+                }
+                self.epochs[*name] = *epoch;
+                Answer::Done
+            }
+            Call::Open { name, epoch, confirmed } => self.open(*name, *epoch, *confirmed),
+            Call::Settle { name, epoch } => {
+                let run = self.run;
+                match &mut self.channels[*name].bounds {
+                    Some(bounds) if bounds.0 == *epoch => {
+                        bounds.3 = run;
+                        Answer::Done
+                    }
+                    _ => Answer::Refused(Refusal::Incarnation),
+                }
+            }
+            Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
+            Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
+            Call::Acknowledged { name } => {
+                let all = self.channels[*name].acknowledged.iter();
+                let mut all: Vec<_> = all.map(|(group, at)| (group.clone(), *at)).collect();
+                all.sort();
+                Answer::Acknowledged(all)
+            }
+            Call::Ack { name, group, upto } => {
+                let had = self.channels[*name].acknowledged.entry(group.clone()).or_default();
+                let news = *had < *upto;
+                *had = (*had).max(*upto);
+                published.push(Published::Acknowledged { name: *name, group: group.clone(), upto: *upto });
+                Answer::News(news)
+            }
+            Call::Read { name, group, after, count } => {
+                let channel = &self.channels[*name];
+                let acknowledged = channel.acknowledged.get(group).copied();
+                let Some((epoch, top, floor, _)) = channel.bounds else {
+                    return Answer::Found(Found { acknowledged, ..Found::default() });
+                };
+                let behind = Position::new(after.epoch, after.seq + 1);
+                let entries = channel.stream.range(behind..).take(*count as usize);
+                let entries = entries.map(|(id, frame)| (*id, frame.clone())).collect();
+                let bounds = Some((Position::new(epoch, top), floor));
+                Answer::Found(Found { acknowledged, bounds, entries })
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        let names = self.channels.len();
+        self.channels = vec![Channel::default(); names];
+        self.epochs = vec![0; names];
+    }
+
+    fn copy(&self, run: u64) -> Option<Model> {
+        Some(Model { run, ..self.clone() })
+    }
+}

@@ -1,0 +1,106 @@
+//! What happened, written down beside the machines: which events were appended and confirmed, and what each group was given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included};
+
+use libra_net::ids::Position;
+
+/// What is known of an event of a publisher.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Event {
+    /// It was appended before a later life opened the channel anywhere.
+    pub in_time: bool,
+    /// Its sender was told so.
+    pub confirmed: bool,
+    /// Its frame cannot be decoded.
+    pub bad: bool,
+}
+
+impl Event {
+    /// Every group has to apply it, or to be told that it will not.
+    pub fn is_owed(&self) -> bool {
+        self.in_time && self.confirmed
+    }
+}
+
+/// What happened at a publisher.
+#[derive(Debug, Default)]
+pub struct Source {
+    pub events: BTreeMap<Position, Event>,
+    /// The latest life that ever opened the channel.
+    pub opened: u64,
+}
+
+impl Source {
+    /// The events that are owed above `after` and below `before`.
+    pub fn owed(&self, after: Position, before: Position) -> impl Iterator<Item = Position> + '_ {
+        let empty = after >= before;
+        let range = (Excluded(after), if empty { Included(after) } else { Excluded(before) });
+        let range = if empty { None } else { Some(self.events.range(range)) };
+        range.into_iter().flatten().filter(|(_, event)| event.is_owed()).map(|(position, _)| *position)
+    }
+}
+
+/// What happened at a group, for one publisher.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// What was applied last, or was told to be missing; `None` while the group, which forgot, has not asked yet.
+    pub cursor: Option<Position>,
+    /// The furthest that it ever was.
+    pub most: Position,
+    /// Events that a fault took away before this group had them.
+    pub lost: BTreeSet<Position>,
+    /// Everything that it was given, for comparing two runs.
+    pub story: Vec<String>,
+    /// How many events it applied.
+    pub applied: u64,
+}
+
+impl Ledger {
+    /// It was given events up to `last`, the first of them `first`.
+    pub fn apply(
+        &mut self,
+        source: &Source,
+        epoch: u64,
+        first: u64,
+        last: u64,
+        forgot: bool,
+    ) -> Result<(), String> {
+        let cursor = self.cursor.ok_or("events before a position")?;
+        let start = Position::new(epoch, first);
+        if start <= cursor {
+            return Err(format!("{start} came again, or late: {cursor} was there"));
+        }
+        let next = if epoch == cursor.epoch { cursor.seq + 1 } else { 1 };
+        if first != next {
+            return Err(format!("{start} came behind {cursor}"));
+        }
+        // Who never had a position, or forgot it where the server did too, is owed nothing from before the channel.
+        let excused = cursor == Position::default() && forgot;
+        if let Some(silent) = source.owed(cursor, start).next()
+            && !excused
+        {
+            return Err(format!("{silent} was confirmed, and nobody was told that it is missing before {start}"));
+        }
+        self.applied += last - first + 1;
+        self.story.push(format!("{start}..{last}"));
+        self.move_to(Position::new(epoch, last));
+        Ok(())
+    }
+
+    /// It was told that what lies between will not come, or is part of a snapshot.
+    pub fn told(&mut self, what: &str, upto: Position) -> Result<(), String> {
+        let cursor = self.cursor.ok_or("told something before a position")?;
+        if upto <= cursor {
+            return Err(format!("{what} up to {upto}, and {cursor} was there"));
+        }
+        self.story.push(format!("{what} {upto}"));
+        self.move_to(upto);
+        Ok(())
+    }
+
+    fn move_to(&mut self, position: Position) {
+        self.cursor = Some(position);
+        self.most = self.most.max(position);
+    }
+}
