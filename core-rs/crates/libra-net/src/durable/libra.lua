@@ -4,7 +4,7 @@
 --
 -- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
 -- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
--- that has everything that was ever confirmed.
+-- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it.
 
 local function text(number)
   return string.format('%.0f', number)
@@ -58,30 +58,23 @@ local function open(keys, args)
     redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0', 'floor_epoch', args[2], 'floor', '0', 'run', run)
     top = 0
   elseif known < epoch then
-    if bounds[3] ~= run then
-      -- The life before wrote to another server process, and what this one has of its end may not be all.
-      redis.call('XADD', keys[3], args[2] .. '-0', 't', '')
+    -- Where a life begins stands in the stream, with the end of the one before. That one began on another server
+    -- process: then what this one has of it may not be all.
+    local before = bounds[1] .. '-' .. bounds[2]
+    if bounds[3] == run then
+      redis.call('XADD', keys[3], args[2] .. '-0', 'l', before)
+    else
+      redis.call('XADD', keys[3], args[2] .. '-0', 'l', before, 't', '')
     end
-    redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0')
+    redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0', 'run', run)
     top = 0
   end
-  if confirmed <= top then
-    redis.call('HSET', keys[2], 'run', run)
-  else
-    -- Until it is sent again this server lacks something that was confirmed.
+  if confirmed > top then
+    -- It is sent again; but should the sender die before, nobody else would know.
     redis.call('HSET', keys[2], 'run', '')
   end
   local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
-end
-
--- KEYS bounds; ARGV epoch, run
-local function settle(keys, args)
-  if redis.call('HGET', keys[1], 'epoch') ~= args[1] then
-    return redis.error_reply('INCARNATION')
-  end
-  redis.call('HSET', keys[1], 'run', args[2])
-  return redis.status_reply('OK')
 end
 
 -- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each -> how many heard of the last one
@@ -183,7 +176,6 @@ end
 redis.register_function('libra1_claim', claim)
 redis.register_function('libra1_raise', raise)
 redis.register_function('libra1_open', open)
-redis.register_function('libra1_settle', settle)
 redis.register_function('libra1_append', append)
 redis.register_function('libra1_ack', ack)
 redis.register_function('libra1_trim', trim)

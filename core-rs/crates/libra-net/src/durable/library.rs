@@ -8,14 +8,13 @@
 //! | [`CLAIM`] | epochs | publisher, at least | the epoch, as text |
 //! | [`RAISE`] | epochs | publisher, epoch | `OK`, `FENCED` |
 //! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server | `[top, floor, [group, position, ...]]`, `FENCED` |
-//! | [`SETTLE`] | bounds | epoch, run id of the server | `OK`, `INCARNATION` |
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0 |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
 //! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count | `[incarnation, acknowledged, epoch, top, floor, entries]`, only the first two where there is no channel |
 //!
-//! An entry of [`READ`] is `[id, [field, value]]` as of `XRANGE`: field `f` with a frame whose last event the id names, or `t`
-//! for a place where the life before may lack its end. Errors are `FENCED epoch`, `INCARNATION`, `GAP top`.
+//! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names, or,
+//! with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be its end. Errors are `FENCED epoch`, `INCARNATION`, `GAP top`.
 
 use super::sender::Refusal;
 
@@ -29,8 +28,6 @@ pub const CLAIM: &str = "libra1_claim";
 pub const RAISE: &str = "libra1_raise";
 /// Opens a channel for its sender: raises, fences, tells what is there.
 pub const OPEN: &str = "libra1_open";
-/// Says that the server has again all that was confirmed.
-pub const SETTLE: &str = "libra1_settle";
 /// Appends and publishes.
 pub const APPEND: &str = "libra1_append";
 /// Raises what a group has applied.

@@ -55,7 +55,8 @@ pub enum Why {
     Trimmed,
     /// They were appended, the server lost them, and their publisher is dead or fenced.
     ServerLost,
-    /// The publisher's life ended, and the server has changed since it wrote to it: it may lack the end of that life.
+    /// The publisher's life is over, and the server may lack its end: it is another process than the one that this life
+    /// opened the channel on, or has less of it than we have.
     Torn,
 }
 
@@ -96,6 +97,12 @@ pub enum Delivery<F> {
         skip: u64,
         /// The frame.
         frame: F,
+    },
+    /// To the node: the publisher has begun a new life, and everything of the one before was handed over; then
+    /// [`Receiver::applied`] with its beginning.
+    Life {
+        /// The place before its first event.
+        begins: Position,
     },
     /// To the node: put this snapshot in the place of all events up to its position; then [`Receiver::applied`].
     Snapshot {
@@ -144,8 +151,13 @@ pub enum Received<F> {
         /// The frame.
         frame: F,
     },
-    /// The life before may lack its end (field `t`).
-    Torn,
+    /// A life of the publisher begins here.
+    Life {
+        /// The end of the life before, as far as the server had it (field `l`).
+        before: Position,
+        /// The server may have had less than there was (field `t`).
+        torn: bool,
+    },
     /// A frame that cannot be decoded.
     Bad,
 }
@@ -210,6 +222,9 @@ pub struct Receiver<F> {
     beacon: Option<(Position, u64)>,
     held: VecDeque<Held<F>>,
     reading: bool,
+    /// What was known when the last read was asked for, if the publisher was dead by then: what that read does not find will
+    /// not come.
+    sought: Option<Position>,
     /// The stream has to be read, whatever is known.
     fresh: bool,
     read_not_before: u64,
@@ -242,6 +257,7 @@ impl<F> Receiver<F> {
             beacon: None,
             held: VecDeque::with_capacity(limits.held.min(1_024)),
             reading: false,
+            sought: None,
             fresh: true,
             read_not_before: 0,
             behind: None,
@@ -435,6 +451,7 @@ impl<F> Receiver<F> {
         if may_read && room && (self.fresh || missing) && now >= self.read_not_before {
             self.fresh = false;
             self.reading = true;
+            self.sought = self.dead.then_some(self.known);
             self.stats.reads += 1;
             let count = if self.at.is_some() { self.limits.count } else { 0 };
             out.push(Delivery::Read { after: self.at.unwrap_or_default(), count });
@@ -484,13 +501,13 @@ impl<F> Receiver<F> {
             if reaches(before, bounds.floor) {
                 let all = self.take(entries, out);
                 if all && !more {
-                    self.at_the_end(before, bounds, out);
+                    self.at_the_end(before, out);
                 }
             } else {
                 self.falls_behind(bounds.floor, now);
             }
-        } else if self.dead && self.known > before {
-            self.lose(before, self.known, Why::ServerLost, true, out);
+        } else {
+            self.at_the_end(before, out);
         }
         entries.clear();
         if self.at == Some(before) {
@@ -515,18 +532,21 @@ impl<F> Receiver<F> {
                 self.fresh = true;
                 return false;
             }
-            let enters = entry.epoch > at.epoch;
-            if enters && self.known_here > at.seq && at.epoch > 0 {
-                // The life is over, and the stream lacks what it is known to have had.
-                self.lose(at, Position::new(at.epoch, self.known_here), Why::ServerLost, true, out);
-            }
-            let Some(at) = self.at else { return false };
             match entry.what {
-                Received::Torn => self.lose(at, position, Why::Torn, false, out),
+                Received::Life { before, torn } => {
+                    let missing = self.known_here > at.seq && at.epoch > 0;
+                    if torn || missing || at > before {
+                        self.lose(at, position, Why::Torn, missing, out);
+                    } else {
+                        self.move_to(position);
+                        out.push(Delivery::Life { begins: position });
+                    }
+                }
                 Received::Bad => self.lose(at, position, Why::Undecodable, true, out),
                 Received::Frame { first, frame } => {
-                    let goes_on = if enters { first == 1 } else { first <= at.seq + 1 };
-                    if !goes_on {
+                    // A life is entered where it begins; only who has no position yet may find a channel without that place.
+                    let begins = at == Position::default() && first == 1;
+                    if !begins && !(entry.epoch == at.epoch && first <= at.seq + 1) {
                         self.behind = Some(Position::new(entry.epoch, first.saturating_sub(1)));
                         return false;
                     }
@@ -537,14 +557,11 @@ impl<F> Receiver<F> {
         true
     }
 
-    /// The stream was read to its end: what is known and was not in it is not on the server.
-    fn at_the_end(&mut self, before: Position, bounds: Bounds, out: &mut Vec<Delivery<F>>) {
-        let Some(at) = self.at else { return };
-        if bounds.top.epoch > at.epoch && self.known_here > at.seq && at.epoch > 0 {
-            // Nothing can be appended to this life any more.
-            self.lose(at, Position::new(at.epoch, self.known_here), Why::ServerLost, true, out);
-        } else if self.dead && self.known > at && at == before && self.known.seq > 0 {
-            self.lose(at, self.known, Why::ServerLost, true, out);
+    /// The stream was read to its end: what a dead publisher is known to have appended, and was not in it, is gone.
+    fn at_the_end(&mut self, before: Position, out: &mut Vec<Delivery<F>>) {
+        let sought = self.sought.filter(|sought| self.dead && self.at == Some(before) && *sought > before);
+        if let Some(sought) = sought {
+            self.lose(before, sought, Why::ServerLost, true, out);
         }
     }
 

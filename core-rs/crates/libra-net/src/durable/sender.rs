@@ -55,7 +55,7 @@ impl Default for SenderLimits {
     }
 }
 
-/// What a sender wants done. The first five are calls to the server, on one connection and in this order.
+/// What a sender wants done. The first four are calls to the server, on one connection and in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Call `open`, and tell by [`Reply::Opened`].
@@ -78,8 +78,6 @@ pub enum Act {
         /// not held any more either, and the channel goes on behind it.
         waiting: bool,
     },
-    /// Call `settle`; its reply says nothing, unless it is a refusal: [`Reply::Settled`].
-    Settle,
     /// Read the hash of acknowledgements, and tell by [`Reply::Acknowledged`].
     ReadAcknowledged,
     /// To the node: facts were cut, since the outbox was full.
@@ -159,8 +157,6 @@ pub enum Reply {
     Appended(Result<(), Refusal>),
     /// To `trim`, with the floor that it left.
     Trimmed(Result<Position, Refusal>),
-    /// To `settle`.
-    Settled(Result<(), Refusal>),
     /// To the reading of the acknowledgements, by name.
     Acknowledged(Vec<(String, Position)>),
 }
@@ -221,8 +217,6 @@ pub struct Sender {
     sent: u64,
     here: u64,
     confirmed: u64,
-    /// What the server had confirmed once and has to get again.
-    owed: Option<u64>,
     trimmed: Position,
     trim_due: Option<u64>,
     read_acks_due: Option<u64>,
@@ -242,7 +236,6 @@ impl Sender {
             sent: 0,
             here: 0,
             confirmed: 0,
-            owed: None,
             trimmed: Position::default(),
             trim_due: None,
             read_acks_due: None,
@@ -396,15 +389,6 @@ impl Sender {
             self.in_flight.push_back(last);
             self.sent = last;
         }
-        self.settle(out);
-    }
-
-    /// When the server has again what it had confirmed once, it may forget that it lost something.
-    fn settle(&mut self, out: &mut Vec<Act>) {
-        if self.owed.is_some_and(|owed| self.here >= owed) {
-            self.owed = None;
-            out.push(Act::Settle);
-        }
     }
 
     /// The connection is up.
@@ -447,7 +431,6 @@ impl Sender {
                 self.groups.gone(floor);
                 self.progress(now, out);
             }
-            Reply::Settled(Ok(())) => {}
             Reply::Acknowledged(all) => {
                 self.read_acks_due = None;
                 self.take_acknowledged(&all, now, out);
@@ -456,9 +439,7 @@ impl Sender {
                 self.in_flight.pop_front();
                 self.refused(now, refusal, out);
             }
-            Reply::Opened(Err(refusal)) | Reply::Trimmed(Err(refusal)) | Reply::Settled(Err(refusal)) => {
-                self.refused(now, refusal, out);
-            }
+            Reply::Opened(Err(refusal)) | Reply::Trimmed(Err(refusal)) => self.refused(now, refusal, out),
         }
     }
 
@@ -471,7 +452,6 @@ impl Sender {
         self.phase = Phase::Up;
         if opened.top < self.confirmed {
             self.stats.server_lost += 1;
-            self.owed = Some(self.confirmed);
             out.push(Act::ServerLost { confirmed: self.confirmed, top: opened.top });
         }
         (self.sent, self.here) = (opened.top, opened.top);

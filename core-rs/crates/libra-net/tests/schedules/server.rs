@@ -35,7 +35,6 @@ pub enum Call {
     Claim { name: usize, at_least: u64 },
     Raise { name: usize, epoch: u64 },
     Open { name: usize, epoch: u64, confirmed: u64 },
-    Settle { name: usize, epoch: u64 },
     Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
     Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
     Acknowledged { name: usize },
@@ -49,8 +48,14 @@ pub struct Found {
     pub acknowledged: Option<Position>,
     /// Epoch and top, floor.
     pub bounds: Option<(Position, Position)>,
-    /// Id and frame; a frame of `None` marks an end that may be torn.
-    pub entries: Vec<(Position, Option<Vec<u8>>)>,
+    pub entries: Vec<(Position, Stored)>,
+}
+
+/// An entry of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Frame(Vec<u8>),
+    Life { before: Position, torn: bool },
 }
 
 /// Its answer.
@@ -97,7 +102,7 @@ pub trait Server {
 struct Channel {
     /// Epoch, top, floor, run.
     bounds: Option<(u64, u64, Position, u64)>,
-    stream: BTreeMap<Position, Option<Vec<u8>>>,
+    stream: BTreeMap<Position, Stored>,
     acknowledged: HashMap<String, Position>,
 }
 
@@ -132,11 +137,10 @@ impl Model {
         match channel.bounds {
             Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
             Some((known, ..)) if known == epoch => {}
-            Some((_, _, floor, run)) => {
-                if run != self.run {
-                    channel.stream.insert(Position::new(epoch, 0), None);
-                }
-                channel.bounds = Some((epoch, 0, floor, run));
+            Some((known, top, floor, run)) => {
+                let life = Stored::Life { before: Position::new(known, top), torn: run != self.run };
+                channel.stream.insert(Position::new(epoch, 0), life);
+                channel.bounds = Some((epoch, 0, floor, self.run));
             }
             None => {
                 channel.stream.clear();
@@ -144,10 +148,13 @@ impl Model {
             }
         }
         let (_, top, floor, run) = channel.bounds.as_mut().expect("it was opened");
-        *run = if confirmed <= *top { self.run } else { 0 };
+        let (top, floor) = (*top, *floor);
+        if confirmed > top {
+            *run = 0;
+        }
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
         acknowledged.sort();
-        Answer::Opened { top: *top, floor: *floor, acknowledged }
+        Answer::Opened { top, floor, acknowledged }
     }
 
     fn append(
@@ -169,7 +176,7 @@ impl Model {
             if *first != *top + 1 {
                 return Answer::Refused(Refusal::Gap { top: *top });
             }
-            channel.stream.insert(Position::new(epoch, *last), Some(frame.clone()));
+            channel.stream.insert(Position::new(epoch, *last), Stored::Frame(frame.clone()));
             *top = *last;
             published.push(Published::Frame { name, frame: frame.clone() });
         }
@@ -216,16 +223,6 @@ impl Server for Model {
                 Answer::Done
             }
             Call::Open { name, epoch, confirmed } => self.open(*name, *epoch, *confirmed),
-            Call::Settle { name, epoch } => {
-                let run = self.run;
-                match &mut self.channels[*name].bounds {
-                    Some(bounds) if bounds.0 == *epoch => {
-                        bounds.3 = run;
-                        Answer::Done
-                    }
-                    _ => Answer::Refused(Refusal::Incarnation),
-                }
-            }
             Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
             Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
             Call::Acknowledged { name } => {
@@ -249,7 +246,7 @@ impl Server for Model {
                 };
                 let behind = Position::new(after.epoch, after.seq + 1);
                 let entries = channel.stream.range(behind..).take(*count as usize);
-                let entries = entries.map(|(id, frame)| (*id, frame.clone())).collect();
+                let entries = entries.map(|(id, stored)| (*id, stored.clone())).collect();
                 let bounds = Some((Position::new(epoch, top), floor));
                 Answer::Found(Found { acknowledged, bounds, entries })
             }

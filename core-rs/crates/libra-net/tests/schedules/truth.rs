@@ -75,6 +75,21 @@ impl Ledger {
         if first != next {
             return Err(format!("{start} came behind {cursor}"));
         }
+        self.nothing_silent(source, start, forgot)?;
+        self.applied += last - first + 1;
+        self.story.push(format!("{start}..{last}"));
+        self.move_to(Position::new(epoch, last));
+        Ok(())
+    }
+
+    /// It was told that a life of the publisher begins, and that nothing of the one before is missing.
+    pub fn enters(&mut self, source: &Source, begins: Position, forgot: bool) -> Result<(), String> {
+        self.nothing_silent(source, begins, forgot)?;
+        self.told("life", begins)
+    }
+
+    fn nothing_silent(&self, source: &Source, start: Position, forgot: bool) -> Result<(), String> {
+        let cursor = self.cursor.unwrap_or_default();
         // Who never had a position, or forgot it where the server did too, is owed nothing from before the channel.
         let excused = cursor == Position::default() && forgot;
         if let Some(silent) = source.owed(cursor, start).next()
@@ -82,9 +97,6 @@ impl Ledger {
         {
             return Err(format!("{silent} was confirmed, and nobody was told that it is missing before {start}"));
         }
-        self.applied += last - first + 1;
-        self.story.push(format!("{start}..{last}"));
-        self.move_to(Position::new(epoch, last));
         Ok(())
     }
 

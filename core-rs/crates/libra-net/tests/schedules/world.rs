@@ -9,7 +9,7 @@ use libra_net::durable::{
 };
 use libra_net::ids::Position;
 
-use crate::server::{Answer, Call, Frame, Model, Published, Server};
+use crate::server::{Answer, Call, Frame, Model, Published, Server, Stored};
 use crate::truth::{Event, Ledger, Source};
 
 pub const NAMES: usize = 2;
@@ -282,7 +282,6 @@ impl World {
                     }
                     Call::Trim { name, epoch, upto, groups }
                 }
-                Act::Settle => Call::Settle { name, epoch },
                 Act::ReadAcknowledged => Call::Acknowledged { name },
                 Act::Cut { .. } => {
                     self.count("a cut");
@@ -478,15 +477,13 @@ impl World {
                 Reply::Appended(Ok(()))
             }
             (Call::Trim { .. }, Answer::Floor(floor)) => Reply::Trimmed(Ok(floor)),
-            (Call::Settle { .. }, Answer::Done) => Reply::Settled(Ok(())),
             (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => Reply::Acknowledged(all),
             (call, answer) => {
                 let Some(refusal) = refused else { return Err(format!("{call:?} was answered by {answer:?}")) };
                 match call {
                     Call::Open { .. } => Reply::Opened(Err(refusal)),
                     Call::Append { .. } => Reply::Appended(Err(refusal)),
-                    Call::Trim { .. } => Reply::Trimmed(Err(refusal)),
-                    _ => Reply::Settled(Err(refusal)),
+                    _ => Reply::Trimmed(Err(refusal)),
                 }
             }
         };
@@ -577,7 +574,8 @@ impl World {
         if !over {
             return Err(format!("lost up to {upto} ({why:?}), and its publisher lives"));
         }
-        if why != Why::Trimmed && !self.lost_data {
+        // A snapshot may be ahead of all that was ever appended: then its position is what the server lacks.
+        if why == Why::ServerLost && !self.lost_data {
             return Err(format!("lost up to {upto} ({why:?}), and no server lost anything"));
         }
         Ok(())
@@ -630,6 +628,10 @@ impl World {
                 }
                 ledger.apply(source, epoch, first + skip, last, self.forgot)?;
                 Position::new(epoch, last)
+            }
+            Delivery::Life { begins } => {
+                ledger.enters(source, begins, self.forgot)?;
+                begins
             }
             Delivery::Snapshot { position, .. } => {
                 ledger.told("snapshot", position)?;
@@ -959,7 +961,10 @@ impl World {
             let frames: Vec<(Position, u64)> = found
                 .entries
                 .iter()
-                .filter_map(|(id, frame)| frame.as_ref().map(|frame| (*id, Frame::read(frame).first)))
+                .filter_map(|(id, stored)| match stored {
+                    Stored::Frame(frame) => Some((*id, Frame::read(frame).first)),
+                    Stored::Life { .. } => None,
+                })
                 .collect();
             for at in (0..self.members.len()).filter(|at| self.members[*at].name == name) {
                 let Some(cursor) = self.ledgers[at].cursor else { continue };
@@ -1127,11 +1132,13 @@ fn events(delivery: &Delivery<Frame>) -> u64 {
     }
 }
 
-fn entry(id: Position, frame: Option<Vec<u8>>) -> Entry<Frame> {
-    let what = match frame.map(|bytes| Frame::read(&bytes)) {
-        None => Received::Torn,
-        Some(frame) if frame.bad => Received::Bad,
-        Some(frame) => Received::Frame { first: frame.first, frame },
+fn entry(id: Position, stored: Stored) -> Entry<Frame> {
+    let what = match stored {
+        Stored::Life { before, torn } => Received::Life { before, torn },
+        Stored::Frame(bytes) => match Frame::read(&bytes) {
+            frame if frame.bad => Received::Bad,
+            frame => Received::Frame { first: frame.first, frame },
+        },
     };
     Entry { epoch: id.epoch, last: id.seq, what }
 }
