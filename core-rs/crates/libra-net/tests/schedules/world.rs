@@ -89,6 +89,8 @@ pub struct World {
     pub rng: fastrand::Rng,
     pub now: u64,
     faults: Faults,
+    calm: u8,
+    steps: u64,
     pub servers: Vec<Box<dyn Server>>,
     pub current: usize,
     runs: u64,
@@ -117,9 +119,10 @@ pub type Done = Result<(), String>;
 impl World {
     pub fn new(seed: u64, faults: Faults, server: Box<dyn Server>) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
+        let (roomy, calm) = (rng.bool(), [0, 128, 240][rng.usize(0..3)]);
         let sender_limits = SenderLimits {
-            events: rng.u64(32..200),
-            bytes: 40 * rng.usize(8..60),
+            events: rng.u64(32..200) * if roomy { 20 } else { 1 },
+            bytes: 40 * rng.usize(8..60) * if roomy { 20 } else { 1 },
             window: rng.usize(1..5),
             batch: rng.usize(1..5),
             batch_bytes: 40 * rng.usize(1..5),
@@ -155,6 +158,8 @@ impl World {
             rng,
             now: 1_000 * MS,
             faults,
+            calm,
+            steps: 0,
             servers: vec![server],
             current: 0,
             runs: 1,
@@ -190,29 +195,28 @@ impl World {
     /// One thing happens.
     pub fn step(&mut self) -> Done {
         match self.rng.u32(0..100) {
-            0..14 => self.publish(),
-            14..40 => self.serve(),
-            40..55 => self.answer(),
-            55..68 => self.push(),
-            68..80 => self.work(),
-            80..86 => self.post(),
-            86..92 => {
+            0..8 => self.publish()?,
+            8..36 => self.serve()?,
+            36..52 => self.answer()?,
+            52..68 => self.push()?,
+            68..84 => self.work()?,
+            84..89 => self.post()?,
+            89..93 => {
                 let span = if self.rng.u8(..) < 8 { 5_000 } else { 25 };
-                self.wait(self.rng.clone().u64(0..span) * MS);
-                let _ = self.rng.u8(..);
-                Ok(())
+                let span = self.rng.u64(0..span);
+                self.wait(span * MS)?;
             }
-            92..94 => {
-                self.beacons();
-                Ok(())
+            93..95 => self.beacons(),
+            95..97 => self.connect_one()?,
+            // Some runs have hardly any faults, so that much is applied; others have them all the time.
+            _ if self.rng.u8(..) > self.calm => {
+                self.check()?;
+                self.fault();
             }
-            94..97 => {
-                self.connect_one();
-                Ok(())
-            }
-            _ => self.fault(),
-        }?;
-        self.check()
+            _ => {}
+        }
+        self.steps += 1;
+        if self.steps % 4 == 0 { self.check() } else { Ok(()) }
     }
 
     // --- publishers ---
@@ -712,7 +716,7 @@ impl World {
         }
     }
 
-    fn wait(&mut self, span: u64) {
+    fn wait(&mut self, span: u64) -> Done {
         let until = self.now + span;
         // No machine waits longer than its own deadline.
         for at in 0..self.lives.len() {
@@ -729,14 +733,15 @@ impl World {
         for at in 0..self.members.len() {
             if self.members[at].receiver.deadline().is_some_and(|due| due <= self.now) {
                 self.members[at].receiver.tick(self.now, &mut self.deliveries);
-                let _ = self.deliver(at);
+                self.deliver(at)?;
             }
         }
+        Ok(())
     }
 
     // --- connections ---
 
-    fn connect_one(&mut self) {
+    fn connect_one(&mut self) -> Done {
         let (lives, members) = (self.lives.len(), self.members.len());
         let ready = |world: &World, at: usize| {
             if at < lives {
@@ -747,12 +752,14 @@ impl World {
                 world.members[at - lives - members].subscription.is_none()
             }
         };
-        let Some(at) = self.pick(ready, lives + 2 * members) else { return };
-        self.connect(at);
+        match self.pick(ready, lives + 2 * members) {
+            Some(at) => self.connect(at),
+            None => Ok(()),
+        }
     }
 
     /// Lives, then members, then subscriptions, as numbered by `connect_one`.
-    fn connect(&mut self, at: usize) {
+    fn connect(&mut self, at: usize) -> Done {
         let (lives, members, server) = (self.lives.len(), self.members.len(), self.current);
         if at < lives {
             self.lives[at].server = Some(server);
@@ -762,11 +769,12 @@ impl World {
             let member = &mut self.members[at - lives];
             member.server = Some(server);
             member.receiver.connected(self.now, &mut self.deliveries);
-            let _ = self.deliver(at - lives);
+            self.deliver(at - lives)?;
         } else {
             let subscription = Subscription { server, active: false, queue: VecDeque::new() };
             self.members[at - lives - members].subscription = Some(subscription);
         }
+        Ok(())
     }
 
     fn leave(&mut self, server: usize, mut calls: VecDeque<Call>) {
@@ -822,9 +830,9 @@ impl World {
 
     // --- faults ---
 
-    fn fault(&mut self) -> Done {
+    fn fault(&mut self) {
         if self.faults == Faults::None {
-            return Ok(());
+            return;
         }
         let all = self.faults == Faults::All;
         let (lives, members) = (self.lives.len(), self.members.len());
@@ -877,7 +885,6 @@ impl World {
                 (0..self.current).for_each(|server| self.cut_all(server));
             }
         }
-        Ok(())
     }
 
     /// A group's node dies, and comes back with what it applied, or without.
@@ -1070,7 +1077,7 @@ impl World {
                 self.members[at - lives - members].subscription.is_none()
             };
             if missing {
-                self.connect(at);
+                self.connect(at)?;
             }
         }
         for at in 0..members {
@@ -1100,7 +1107,7 @@ impl World {
                 }
             }
         }
-        self.wait(25 * MS);
+        self.wait(25 * MS)?;
         self.check()
     }
 
