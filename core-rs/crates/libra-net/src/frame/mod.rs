@@ -38,6 +38,8 @@ mod header;
 mod names;
 mod payload;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use control::{Ack, Ask, Beacon, ChannelPosition, Control, Interest, Outcome, Reply, Snapshot, SnapshotRequest};
