@@ -265,3 +265,18 @@ fn a_message_with_wrong_fields_is_refused() {
     assert_eq!(changed(|frame| frame[72 + 17] = 1), Err(FrameError::Preface(Fault::Trailing)));
     assert_eq!(changed(|frame| frame[72 + 19] = 0xff), Err(FrameError::Preface(Fault::Text)));
 }
+
+/// The table in docs/wire.md: every type once, with its number and its lane, and which of them stay.
+#[test]
+fn every_event_type_stands_in_the_document() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/wire.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = (document.lines().skip_while(|line| !line.starts_with("| type |")).skip(2))
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    let row = |known: &EventType| {
+        let stays = if leaves_process(*known) { "" } else { ", stays in its process" };
+        format!("| {} | `{}` | `{}`{stays} |", *known as u16, known.name(), known.lane().name())
+    };
+    assert_eq!(rows, EventType::ALL.iter().map(row).collect::<Vec<_>>());
+}
