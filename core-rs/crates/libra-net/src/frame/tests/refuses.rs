@@ -36,7 +36,11 @@ fn put_u32(frame: &mut [u8], at: usize, value: u32) {
 fn outcomes(frame: &[u8]) -> Vec<Result<EventType, Skip>> {
     let mut reader = FrameReader::new();
     let frame = reader.read(frame).unwrap();
-    frame.events().map(|(_, event)| event.map(|event| event.event_type)).collect()
+    let (seqs, outcomes): (Vec<u64>, Vec<_>) =
+        frame.events().map(|(seq, event)| (seq, event.map(|event| event.event_type))).unzip();
+    // Whatever was skipped, each event has the place that it was given.
+    assert_eq!(seqs, (41..41 + u64::from(frame.header.count)).collect::<Vec<_>>());
+    outcomes
 }
 
 #[test]
@@ -279,4 +283,15 @@ fn every_event_type_stands_in_the_document() {
         format!("| {} | `{}` | `{}`{stays} |", *known as u16, known.name(), known.lane().name())
     };
     assert_eq!(rows, EventType::ALL.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_flag_is_nothing_but_0_or_1() {
+    let book = libra_market::book::BookUpdate::default();
+    let mut frame = frame_of(&[event(Payload::shared(book))]);
+    for (value, outcome) in [(1, Ok(EventType::OrderNew)), (2, Err(Skip::Malformed(Fault::Value)))] {
+        frame[FIRST_EVENT + 64] = value;
+        seal(&mut frame);
+        assert_eq!(outcomes(&frame), [outcome]);
+    }
 }
