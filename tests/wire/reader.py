@@ -283,6 +283,8 @@ def _event(data: bytes, channel_seq: int, names: list[str], *, is_newer: bool) -
             raise FieldError("bytes are left behind its last field")
         if max(source, instrument) >= len(names):
             raise FieldError("a name is not in the table")
+        if max(price_decimals, size_decimals) > 18:
+            raise FieldError("more decimals than a price can have")
     except (FieldError, UnicodeDecodeError):
         return {"channel_seq": channel_seq, "skipped": "malformed"}
     return {

@@ -153,6 +153,9 @@ pub enum EncodeError {
     /// A list is too long for the wire.
     #[error("a list of {0} entries is too long to be sent")]
     ListTooLong(usize),
+    /// The frame's table of names has no number left.
+    #[error("more names than the table of a frame holds")]
+    TooManyNames,
     /// It alone is longer than a frame may be.
     #[error("an event of {0} bytes with its names: more than a frame holds")]
     TooLarge(usize),
@@ -166,6 +169,7 @@ impl EncodeError {
             EncodeError::NameTooLong(_) => "name_too_long",
             EncodeError::TextTooLong(..) => "text_too_long",
             EncodeError::ListTooLong(_) => "list_too_long",
+            EncodeError::TooManyNames => "too_many_names",
             EncodeError::TooLarge(_) => "too_large",
         }
     }

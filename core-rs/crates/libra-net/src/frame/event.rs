@@ -1,5 +1,6 @@
 //! One event in a frame: a header of 64 bytes and the payload.
 
+use libra_kernel::fixed::MAX_DECIMALS;
 use libra_kernel::{Event, EventType, Lane, Name, Payload, SharedPayload};
 
 use super::cursor::Cursor;
@@ -106,6 +107,10 @@ pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: boo
         names.get(index).map(|entry| entry.1).ok_or(Fault::Name)
     };
     let (source, instrument) = (name(36)?, name(38)?);
+    // Whoever rescales or prints takes it that ten to the power of them fits.
+    if head[33].max(head[34]) > MAX_DECIMALS {
+        return Err(Fault::Value.into());
+    }
     let payload = payload::decode(head[3], Cursor::new(rest, names), is_newer)?;
     Ok(Event {
         event_type,

@@ -72,7 +72,7 @@ impl NamesOut {
             slot.text = name.as_str();
         }
         let length = u8::try_from(slot.text.len()).map_err(|_| EncodeError::NameTooLong(slot.text.len()))?;
-        let number = u16::try_from(self.used.len() + 1).map_err(|_| EncodeError::ListTooLong(self.used.len() + 1))?;
+        let number = u16::try_from(self.used.len() + 1).map_err(|_| EncodeError::TooManyNames)?;
         self.table.push(length);
         self.table.extend_from_slice(slot.text.as_bytes());
         self.used.push(name);

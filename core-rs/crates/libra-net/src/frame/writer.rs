@@ -160,6 +160,8 @@ impl FrameWriter {
                 }
                 if self.count == 0 { Err(EncodeError::TooLarge(length)) } else { Ok(Append::Full) }
             }
+            // The next frame has a table of its own.
+            Err(EncodeError::TooManyNames) if self.count > 0 => Ok(Append::Full),
             Err(error) => Err(error),
         };
         self.buffer.truncate(start);

@@ -1,6 +1,7 @@
 //! Arbitrary events and messages.
 
 use libra_kernel::event::{Aggressor, Bar, Quote, Trade};
+use libra_kernel::fixed::MAX_DECIMALS;
 use libra_kernel::{Event, EventType, Lane, Name, Payload, SharedPayload};
 use libra_market::book::{BookUpdate, Level};
 use libra_trading::account::{Balance, Position};
@@ -219,18 +220,19 @@ fn payload() -> impl Strategy<Value = Carried> {
 
 pub fn event() -> impl Strategy<Value = Event> {
     let types: Vec<EventType> = EventType::ALL.iter().copied().filter(|known| leaves_process(*known)).collect();
-    (select(types), (name(), name()), any::<(u8, u8, u64, i64, [u64; 4])>(), payload()).prop_map(
-        |(event_type, names, numbers, payload)| Event {
+    let decimals = (0..=MAX_DECIMALS, 0..=MAX_DECIMALS);
+    (select(types), (name(), name()), decimals, any::<(u64, i64, [u64; 4])>(), payload()).prop_map(
+        |(event_type, names, decimals, numbers, payload)| Event {
             event_type,
-            price_decimals: numbers.0,
-            size_decimals: numbers.1,
-            sequence: numbers.2,
+            price_decimals: decimals.0,
+            size_decimals: decimals.1,
+            sequence: numbers.0,
             source: names.0,
             instrument: names.1,
-            ts_ns: numbers.3,
-            trace_id: [numbers.4[0], numbers.4[1]],
-            span_id: numbers.4[2],
-            parent_span_id: numbers.4[3],
+            ts_ns: numbers.1,
+            trace_id: [numbers.2[0], numbers.2[1]],
+            span_id: numbers.2[2],
+            parent_span_id: numbers.2[3],
             payload: payload.0,
         },
     )

@@ -158,3 +158,22 @@ fn what_is_about_money_or_intent_is_sampled() {
     assert_eq!(flags(EventType::Quote), 0);
     assert_eq!(frame_of(&[event(Payload::Empty)])[72 + 32], 1);
 }
+
+#[test]
+fn a_frame_whose_table_of_names_is_full_is_full() {
+    let named = |number: u32| {
+        let mut named = event(Payload::Empty);
+        named.source = Name::intern(&format!("one of very many {number}"));
+        named
+    };
+    let mut writer = writer(ROOMY);
+    for number in 0..65_535 {
+        assert_eq!(writer.append(&named(number)), Ok(Append::Written));
+    }
+    assert_eq!(writer.append(&named(65_535)), Ok(Append::Full));
+    let bytes = writer.finish(1, 1).unwrap().to_vec();
+    assert_eq!(writer.append(&named(65_535)), Ok(Append::Written));
+    let mut reader = FrameReader::new();
+    let last = reader.read(&bytes).unwrap().events().last().unwrap();
+    assert_eq!((last.0, last.1.unwrap().source), (65_535, named(65_534).source));
+}

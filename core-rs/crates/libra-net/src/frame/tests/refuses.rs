@@ -295,3 +295,12 @@ fn a_flag_is_nothing_but_0_or_1() {
         assert_eq!(outcomes(&frame), [outcome]);
     }
 }
+
+#[test]
+fn decimals_that_no_price_can_have_are_refused() {
+    for place in [33, 34] {
+        for (decimals, outcome) in [(18, Ok(EventType::OrderNew)), (19, Err(Skip::Malformed(Fault::Value)))] {
+            assert_eq!(outcomes(&changed(|frame| frame[FIRST_EVENT + place] = decimals))[0], outcome, "{place}");
+        }
+    }
+}
