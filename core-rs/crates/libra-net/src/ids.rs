@@ -63,7 +63,7 @@ pub enum BadName {
     Position(String),
 }
 
-fn check(what: &'static str, name: &str, others: &'static str) -> Result<(), BadName> {
+pub(crate) fn check(what: &'static str, name: &str, others: &'static str) -> Result<(), BadName> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let rest =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || others.contains(byte as char));

@@ -1,0 +1,365 @@
+"""A reader of frames in pure Python, written from docs/wire.md alone: what another language needs, and no more.
+
+`read(frame)` gives the frame as plain data: the words of the document as keys, 128-bit ids as hexadecimal digits.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+MAJOR, MINOR = 1, 0
+_HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
+_EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
+_LOCAL_ONLY = {17, 27, 66}
+
+
+class FrameError(ValueError):
+    """A frame that is refused."""
+
+
+class FieldError(FrameError):
+    """A payload or a message with wrong fields."""
+
+
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+_TABLE = _table()
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli): polynomial 0x1EDC6F41, reflected, begun and ended with all ones."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+class _Fields:
+    """Fields one behind the other."""
+
+    def __init__(self, data: bytes, names: list[str]) -> None:
+        self.data, self.names = data, names
+
+    def bytes(self, length: int) -> bytes:
+        if length > len(self.data):
+            raise FieldError("it ends within a field")
+        field, self.data = self.data[:length], self.data[length:]
+        return field
+
+    def number(self, size: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self.bytes(size), "little", signed=signed)
+
+    def i64(self) -> int:
+        return self.number(8, signed=True)
+
+    def i128(self) -> int:
+        return self.number(16, signed=True)
+
+    def id(self) -> str:
+        return f"{self.number(16):032x}"
+
+    def text(self, length_size: int = 2) -> str:
+        return self.bytes(self.number(length_size)).decode()
+
+    def name(self) -> str:
+        number = self.number(2)
+        if number >= len(self.names):
+            raise FieldError("a name is not in the table")
+        return self.names[number]
+
+    def choice(self, many: int) -> int:
+        value = self.number(1)
+        if value >= many:
+            raise FieldError("a field has an unknown value")
+        return value
+
+    def flag(self) -> bool:
+        return bool(self.choice(2))
+
+    def i64s(self, keys: str) -> dict[str, Any]:
+        return {key: self.i64() for key in keys.split()}
+
+    def i128s(self, keys: str) -> dict[str, Any]:
+        return {key: self.i128() for key in keys.split()}
+
+    def channel(self) -> list[Any]:
+        return [self.choice(4), self.text(1), self.text(1)]
+
+    def positions(self) -> list[dict[str, Any]]:
+        return [
+            {"channel": self.channel(), "epoch": self.number(8), "seq": self.number(8)} for _ in range(self.number(2))
+        ]
+
+
+def _quote(it: _Fields) -> dict[str, Any]:
+    return it.i64s("bid ask bid_size ask_size ts_venue_ns venue_seq")
+
+
+def _trade(it: _Fields) -> dict[str, Any]:
+    return it.i64s("price size trade_id ts_venue_ns") | {"aggressor": it.choice(3)}
+
+
+def _bar(it: _Fields) -> dict[str, Any]:
+    return it.i64s("open high low close volume ts_open_ns") | {"interval_ms": it.number(4)}
+
+
+def _book(it: _Fields) -> dict[str, Any]:
+    head = {"snapshot": it.flag()} | it.i64s("first_id last_id previous_id ts_venue_ns")
+    bids, asks = it.number(4), it.number(4)
+    return head | {
+        "bids": [[it.i64(), it.i64()] for _ in range(bids)],
+        "asks": [[it.i64(), it.i64()] for _ in range(asks)],
+    }
+
+
+def _request(it: _Fields) -> dict[str, Any]:
+    return {
+        "request_id": it.id(),
+        "signal_id": it.id(),
+        "account": it.name(),
+        "strategy": it.name(),
+        "instrument": it.name(),
+        "side": it.choice(2),
+        "order_type": it.choice(2),
+        "time_in_force": it.choice(4),
+    } | it.i64s("size price deadline_ns ts_origin_ns")
+
+
+def _cancel(it: _Fields) -> dict[str, Any]:
+    return {"client_order_id": it.id(), "account": it.name(), "strategy": it.name()}
+
+
+def _fill(it: _Fields) -> dict[str, Any]:
+    return (
+        {
+            "client_order_id": it.id(),
+            "trade_id": it.number(8),
+            "instrument": it.name(),
+            "strategy": it.name(),
+            "fee_currency": it.name(),
+            "side": it.choice(2),
+            "liquidity": it.choice(2),
+        }
+        | it.i64s("price size ts_venue_ns")
+        | it.i128s("fee")
+    )
+
+
+def _order(it: _Fields) -> dict[str, Any]:
+    order = {"client_order_id": it.id(), "request": _request(it), "status": it.choice(8)}
+    has_fill = it.flag()
+    order |= it.i64s("filled ts_ns") | it.i128s("filled_notional fees")
+    order |= {key: it.text() for key in ("venue_order_id", "reason", "detail")}
+    return order | {"last_fill": _fill(it) if has_fill else None}
+
+
+def _signal(it: _Fields) -> dict[str, Any]:
+    return (
+        {
+            "id": it.id(),
+            "strategy": it.name(),
+            "instrument": it.name(),
+            "signal_type": it.choice(5),
+            "strength": struct.unpack("<d", it.bytes(8))[0],
+        }
+        | it.i64s("price deadline_ns")
+        | {"reason": it.text()}
+    )
+
+
+def _breach(it: _Fields) -> dict[str, Any]:
+    return {"code": it.text(), "currency": it.name()} | it.i128s("limit value") | it.i64s("ts_ns")
+
+
+def _position(it: _Fields) -> dict[str, Any]:
+    head = {"instrument": it.name(), "size": it.i64()}
+    return head | it.i128s("cost realised fees") | {"trades": it.number(8)}
+
+
+def _position_report(it: _Fields) -> dict[str, Any]:
+    head = {"account": it.name(), "position": _position(it)} | it.i128s("unrealised")
+    has_average, average = it.flag(), it.i128()
+    return head | {"average_price": average if has_average else None}
+
+
+def _balance(it: _Fields) -> dict[str, Any]:
+    head = {"currency": it.name()} | it.i128s("opening total reserved realised fees unrealised peak")
+    return head | it.i64s("day") | it.i128s("day_start")
+
+
+def _notice(it: _Fields) -> dict[str, Any]:
+    return {"account": it.name(), "code": it.text(), "detail": it.text()}
+
+
+def _encoded(it: _Fields) -> dict[str, Any]:
+    tag, msgpack = it.text(), it.bytes(it.number(4))
+    msgspec.msgpack.decode(msgpack)
+    return {"tag": tag, "msgpack": msgpack.hex()}
+
+
+_PAYLOADS: dict[int, tuple[str, Callable[[_Fields], dict[str, Any]]]] = {
+    0: ("empty", lambda it: {}),
+    1: ("quote", _quote),
+    2: ("trade", _trade),
+    3: ("bar", _bar),
+    4: ("book", _book),
+    16: ("order_request", _request),
+    17: ("cancel_request", _cancel),
+    18: ("order", _order),
+    19: ("signal", _signal),
+    20: ("breach", _breach),
+    21: ("position", _position),
+    22: ("position_report", _position_report),
+    23: ("balance", _balance),
+    24: ("notice", _notice),
+    128: ("encoded", _encoded),
+}
+
+
+def _beacon(it: _Fields) -> dict[str, Any]:
+    return {
+        "incarnation": it.id(),
+        "is_leaving": it.flag(),
+        "started_ns": it.i64(),
+        "version": it.text(1),
+        "metrics_address": it.text(),
+        "channels": it.positions(),
+        "interests": [[it.choice(4), it.text(1)] for _ in range(it.number(2))],
+    }
+
+
+_MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
+    3: lambda it: {"group": it.text(1), "positions": it.positions()},
+    4: _beacon,
+    5: lambda it: {"request_id": it.id(), "deadline_ns": it.i64(), "target": it.text(), "asker": it.text()},
+    6: lambda it: {"request_id": it.id(), "outcome": it.choice(5), "detail": it.text()},
+    7: lambda it: {
+        "request_id": it.id(),
+        "group": it.text(1),
+        "channel": it.channel(),
+        "epoch": it.number(8),
+        "seq": it.number(8),
+    },
+    8: lambda it: {
+        "request_id": it.id(),
+        "group": it.text(1),
+        "part": it.number(4),
+        "parts": it.number(4),
+        "positions": it.positions(),
+    },
+}
+
+
+def _names(data: bytes, count: int) -> list[str]:
+    fields, names = _Fields(data, []), [""]
+    names += [fields.text(1) for _ in range(count)]
+    if fields.data or "" in names[1:]:
+        raise FrameError("a wrong table of names")
+    return names
+
+
+def _event(data: bytes, channel_seq: int, names: list[str], *, is_newer: bool) -> dict[str, Any]:
+    fields = _EVENT.unpack_from(data)
+    event_type, _, encoding, _, trace_id, span_id, trace_flags, price_decimals, size_decimals = fields[:9]
+    source, instrument, parent_span_id, bus_seq, ts_ns = fields[9:]
+    if event_type in _LOCAL_ONLY:
+        return {"channel_seq": channel_seq, "skipped": "local_only"}
+    if encoding not in _PAYLOADS:
+        return {"channel_seq": channel_seq, "skipped": "unknown_encoding"}
+    word, read_payload = _PAYLOADS[encoding]
+    it = _Fields(data[_EVENT.size :], names)
+    try:
+        payload = read_payload(it)
+        if it.data and not is_newer:
+            raise FieldError("bytes are left behind its last field")
+        if max(source, instrument) >= len(names):
+            raise FieldError("a name is not in the table")
+        if max(price_decimals, size_decimals) > 18:
+            raise FieldError("more decimals than a price can have")
+    except (FieldError, UnicodeDecodeError):
+        return {"channel_seq": channel_seq, "skipped": "malformed"}
+    return {
+        "channel_seq": channel_seq,
+        "type": event_type,
+        "trace_id": trace_id.hex(),
+        "span_id": span_id.hex(),
+        "trace_flags": trace_flags,
+        "parent_span_id": parent_span_id.hex(),
+        "price_decimals": price_decimals,
+        "size_decimals": size_decimals,
+        "source": names[source],
+        "instrument": names[instrument],
+        "bus_seq": bus_seq,
+        "ts_ns": ts_ns,
+        "encoding": word,
+        "payload": payload,
+    }
+
+
+def read(frame: bytes) -> dict[str, Any]:
+    """A frame as plain data.
+
+    Raises:
+        FrameError: When the frame is refused.
+    """
+    if frame[:4] != b"LBRF":
+        raise FrameError("not a frame")
+    if len(frame) < 6 or frame[4] != MAJOR:
+        raise FrameError(f"a frame of format {frame[4:5].hex()}, and this reader reads format {MAJOR}")
+    if len(frame) < _HEADER.size:
+        raise FrameError("it ends within its header")
+    _, major, minor, kind, lane, flags, header_length, checksum, epoch, first_seq, count, body_length, *rest = (
+        _HEADER.unpack_from(frame)
+    )
+    sent_ns, preface_length, names_length, names_count, publisher_length, shard_length = rest
+    if len(frame) != header_length + body_length:
+        raise FrameError("not as long as its header says")
+    if crc32c(frame[:12] + frame[16:]) != checksum:
+        raise FrameError("its checksum is wrong")
+    events_length = body_length - preface_length - names_length
+    if header_length < _HEADER.size + publisher_length + shard_length or events_length < 0:
+        raise FrameError("its parts are longer than it")
+
+    texts = _Fields(frame[_HEADER.size : header_length], [])
+    publisher, shard = texts.bytes(publisher_length).decode(), texts.bytes(shard_length).decode()
+    body = _Fields(frame[header_length:], [])
+    preface, left, table = (body.bytes(length) for length in (preface_length, events_length, names_length))
+    names, is_newer = _names(table, names_count), minor > MINOR
+    events = []
+    for channel_seq in range(first_seq, first_seq + count):
+        length = int.from_bytes(left[4:8], "little")
+        if length < _EVENT.size or length > len(left):
+            raise FrameError("its events do not fit its length")
+        events.append(_event(left[:length], channel_seq, names, is_newer=is_newer))
+        left = left[length:]
+    if left:
+        raise FrameError("its events do not fit its length")
+
+    message = None
+    if kind in _MESSAGES:
+        it = _Fields(preface, [])
+        message = _MESSAGES[kind](it)
+        if it.data and not is_newer:
+            raise FrameError("bytes are left behind its message")
+    header = {
+        "version": [major, minor],
+        "kind": kind,
+        "lane": None if lane == 255 else lane,
+        "flags": flags,
+        "epoch": epoch,
+        "first_seq": first_seq,
+        "count": count,
+        "sent_ns": sent_ns,
+        "publisher": publisher,
+        "shard": shard,
+    }
+    return {"header": header, "message": message, "events": events}
