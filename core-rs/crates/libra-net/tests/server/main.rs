@@ -1,0 +1,6 @@
+//! The connection against a real Valkey.
+
+mod faults;
+mod login;
+mod messages;
+mod valkey;
