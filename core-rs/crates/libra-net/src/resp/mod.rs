@@ -30,6 +30,7 @@
 //! - [`Connection`], [`Options`], [`ServerInfo`], [`Library`] — connecting, logging in, checking the server;
 //! - [`Connector`] — the same through Sentinel; [`Backoff`], [`Liveness`] — when to connect again and when to give up, on the
 //!   caller's clock;
+//! - [`health`] — which of the server's settings can cost events;
 //! - [`wait`], [`Watch`] — sleeping on several descriptors.
 
 mod backoff;
@@ -39,6 +40,7 @@ mod encode;
 mod endpoint;
 mod error;
 mod handshake;
+pub mod health;
 mod inbox;
 mod library;
 mod limits;

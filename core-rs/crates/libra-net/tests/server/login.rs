@@ -1,8 +1,5 @@
 //! Connecting: addresses, users, wrong passwords, functions, servers that cannot serve.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-
 use libra_net::resp::{Connection, Endpoint, Library, Options, Reply, RespError, Role, Secret};
 
 use crate::valkey::Valkey;
@@ -65,21 +62,8 @@ fn a_wrong_password_is_refused_and_not_repeated() {
     assert!(Connection::connect(&right, &Options::new("test")).is_ok());
 }
 
-/// A server that answers every command with these lines, as an old one or a foreign one would.
 fn pretends(answer: impl Fn(&str) -> String + Send + 'static) -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        while let Some(Ok(header)) = lines.next() {
-            let count: usize = header[1..].parse().unwrap();
-            let words: Vec<String> = (0..count).filter_map(|_| lines.nth(1)?.ok()).collect();
-            if stream.write_all(answer(&words.join(" ")).as_bytes()).is_err() {
-                return;
-            }
-        }
-    });
+    let port = crate::pretender::start(answer);
     Endpoint { password: Some(Secret::Given("sesame".into())), ..Endpoint::tcp("127.0.0.1", port) }
 }
 

@@ -7,7 +7,7 @@ use libra_net::resp::{Connection, Reply, wait};
 use crate::valkey::Valkey;
 
 /// Reads until `enough` says so.
-fn read_until(connection: &mut Connection, mut enough: impl FnMut(Reply<'_>) -> bool) {
+pub fn read_until(connection: &mut Connection, mut enough: impl FnMut(Reply<'_>) -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         connection.flush().unwrap();
