@@ -4,8 +4,10 @@
 //! quicker than gathering pieces by `writev` (docs/decisions/0003). What is made only to be sent can be
 //! encoded in its place, without the copy: [`Command::bulk_with`].
 
+use std::fmt;
+
 /// Commands to send. Whole commands only: [`Commands::command`] counts the arguments that were promised.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Commands {
     bytes: Vec<u8>,
     /// What of `bytes` the socket has taken already.
@@ -70,8 +72,14 @@ impl Commands {
     }
 }
 
+/// Says how much there is, never what: it may be a password.
+impl fmt::Debug for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Commands({} bytes to send)", self.unsent().len())
+    }
+}
+
 /// A command that still lacks arguments.
-#[derive(Debug)]
 #[must_use = "the server waits for the arguments that were promised"]
 pub struct Command<'a> {
     bytes: &'a mut Vec<u8>,
@@ -183,6 +191,13 @@ mod tests {
                 assert_eq!(placed.unsent(), copied.unsent(), "guess {guess}, length {length}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_not_shown() {
+        let mut commands = Commands::new();
+        commands.push(&[b"AUTH", b"secret"]);
+        assert_eq!(format!("{commands:?}"), "Commands(26 bytes to send)");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! reply; only a reply that does not fit makes the buffer grow, by doubling, as its bytes really come. After a rare large
 //! one it is given back.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 
@@ -18,7 +19,6 @@ const USUAL: usize = 256 * 1024;
 const ROOM: usize = 32 * 1024;
 
 /// Bytes in, replies out. Has no socket: what fills it is given.
-#[derive(Debug)]
 pub struct Inbox {
     bytes: Vec<u8>,
     begin: usize,
@@ -117,6 +117,13 @@ impl Inbox {
             let larger = (2 * self.bytes.len()).max(USUAL);
             self.bytes.resize(larger, 0);
         }
+    }
+}
+
+/// Says how much there is, not what.
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inbox({} bytes of {} to read)", self.len(), self.capacity())
     }
 }
 

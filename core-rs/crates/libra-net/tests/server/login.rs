@@ -97,6 +97,16 @@ fn a_server_that_loads_its_data_is_not_ready() {
 }
 
 #[test]
+fn a_server_that_calls_itself_a_replica_is_refused() {
+    let hello = "%3\r\n+server\r\n+valkey\r\n+version\r\n+9.0.0\r\n+role\r\n+replica\r\n";
+    let error = refused(&pretends(move |words| match words.starts_with("HELLO") {
+        true => hello.into(),
+        false => "$8\r\nrun_id:a\r\n".into(),
+    }));
+    assert!(matches!(error, RespError::NotMaster { role: "replica", .. }), "{error}");
+}
+
+#[test]
 fn something_else_on_the_port_is_recognised() {
     let error = refused(&pretends(|_| "HTTP/1.1 400 Bad Request\r\n\r\n".into()));
     assert!(error.to_string().contains("is this a Redis or Valkey server"), "{error}");
