@@ -118,14 +118,14 @@ pub enum RespError {
     Config(#[from] EndpointError),
 }
 
+/// How refusals begin that nothing but another configuration ends. Others pass: too many clients, a busy script, loading.
+const LASTING: [&str; 5] = ["WRONGPASS", "NOAUTH", "NOPERM", "ERR DB index", "ERR AUTH"];
+
 impl RespError {
     /// Whether trying again can help though nobody changes the configuration. Where not, a node should not start.
     pub fn may_pass(&self) -> bool {
         match self {
-            RespError::Refused { message, .. } => {
-                let code = message.split(' ').next().unwrap_or_default();
-                !matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR")
-            }
+            RespError::Refused { message, .. } => !LASTING.iter().any(|lasting| message.starts_with(lasting)),
             RespError::TooOld { .. } | RespError::Library { .. } | RespError::Config(_) => false,
             _ => true,
         }

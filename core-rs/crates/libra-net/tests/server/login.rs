@@ -32,6 +32,7 @@ fn a_database_is_selected() {
     assert_eq!(server.connect().call(&[b"GET", b"key"]).unwrap(), Reply::Null);
     let error = refused(&Endpoint { database: 99, ..server.tcp() });
     assert!(error.to_string().contains("SELECT: ERR DB index is out of range"), "{error}");
+    assert!(!error.may_pass());
 }
 
 #[test]
@@ -104,6 +105,16 @@ fn a_server_that_calls_itself_a_replica_is_refused() {
         false => "$8\r\nrun_id:a\r\n".into(),
     }));
     assert!(matches!(error, RespError::NotMaster { role: "replica", .. }), "{error}");
+}
+
+#[test]
+fn a_full_server_is_worth_another_attempt() {
+    let Some(server) = Valkey::start("") else { return };
+    let mut only = server.connect();
+    only.call(&[b"CONFIG", b"SET", b"maxclients", b"1"]).unwrap();
+    let error = refused(&server.tcp());
+    assert!(error.may_pass(), "{error}");
+    assert!(only.call(&[b"PING"]).is_ok());
 }
 
 #[test]
