@@ -5,9 +5,13 @@
 //! bridge listens.
 //!
 //! - [`interest`] — who wants events of a type and an instrument;
+//! - [`applied`] — which events of other nodes have been handled, so that a bridge may acknowledge them;
+//! - [`remote`] — how events of other nodes come in;
 //! - this file — numbering, refusing, fanning out, and which mailbox's turn comes next.
 
+mod applied;
 mod interest;
+mod remote;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +19,11 @@ use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
+use applied::{Applied, Ticket};
 use interest::Interest;
+
+pub use applied::RemoteOrigin;
+pub use remote::Delivery;
 
 /// A mailbox of the router: dense from 0.
 pub type MailboxId = usize;
@@ -26,7 +34,12 @@ pub trait RemoteSink: Send {
     /// instruments.
     fn interest_changed(&mut self, event_type: EventType, instrument: Name, interested: bool);
 
-    /// An event was published here. It is called once an event, before any local handler runs.
+    /// True when the bridge has room for a command (an event that may be refused), or does not carry it. False refuses it as
+    /// a whole, before it is numbered: its sender is told.
+    fn accepts(&mut self, event: &Event) -> bool;
+
+    /// An event was published here. It is called once an event, before any local handler runs; not for what goes to one
+    /// mailbox, nor for what came from another node.
     fn published(&mut self, event: &Event);
 
     /// Whoever made the effect of `event` durable (the order gate's log, a journal) says so: only now may a sender
@@ -45,6 +58,10 @@ pub struct RouterStats {
     pub refused: [u64; 4],
     /// Deliveries that an observer without room missed, by lane.
     pub missed: [u64; 4],
+    /// Events of other nodes that were delivered here, each once, by lane. They are counted in no other field but `missed`.
+    pub arrived: [u64; 4],
+    /// Events of other nodes that were not delivered: they came again, or are of a type that stays in its process.
+    pub ignored: u64,
 }
 
 /// See the module.
@@ -62,6 +79,8 @@ pub struct Router {
     decisive: Vec<bool>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
+    /// What came from other nodes and has not been handled; made by the first of it.
+    applied: Option<Box<Applied>>,
     /// Some mailbox has dropped a book.
     books_lost: bool,
     digest: Option<Digest>,
@@ -70,6 +89,8 @@ pub struct Router {
     stats_published: [u64; 4],
     stats_refused: [u64; 4],
     stats_missed: [u64; 4],
+    stats_arrived: [u64; 4],
+    stats_ignored: u64,
 }
 
 impl Default for Router {
@@ -91,6 +112,7 @@ impl Router {
             decisive: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
+            applied: None,
             books_lost: false,
             digest: None,
             sequence: 0,
@@ -98,6 +120,8 @@ impl Router {
             stats_published: [0; 4],
             stats_refused: [0; 4],
             stats_missed: [0; 4],
+            stats_arrived: [0; 4],
+            stats_ignored: 0,
         }
     }
 
@@ -185,10 +209,15 @@ impl Router {
     pub fn deliver(&mut self, mut event: Event) -> bool {
         // Taken out while mailboxes are filled, which asks for the whole router; no call below comes back here.
         let interest = std::mem::take(&mut self.interest[event.event_type as usize]);
-        let taken = self.may_take(&event, &interest);
+        let taken = self.may_take(&event, &interest) && self.may_leave(&event);
         if taken {
             self.number(&mut event);
-            self.fan_out(&event, &interest);
+            self.stats_published[event.lane() as usize] += 1;
+            if let Some(remote) = &mut self.remote {
+                remote.published(&event);
+            }
+            let ticket = self.applied.as_ref().and_then(|applied| remote::joined(applied, &event));
+            self.fan_out(&event, &interest, ticket);
         } else {
             self.stats_refused[event.lane() as usize] += 1;
         }
@@ -205,14 +234,25 @@ impl Router {
         deciders.all(|id| self.mailboxes[id].has_room_for(event))
     }
 
-    fn fan_out(&mut self, event: &Event, interest: &Interest) {
+    /// True unless the event is a command that the bridge has no room for.
+    fn may_leave(&mut self, event: &Event) -> bool {
+        match &mut self.remote {
+            Some(remote) if event.event_type.policy() == Policy::Refuse => remote.accepts(event),
+            _ => true,
+        }
+    }
+
+    fn fan_out(&mut self, event: &Event, interest: &Interest, ticket: Option<Ticket>) {
         let lane = event.lane() as usize;
         for id in interest.of(event) {
             match self.put(id, event.clone()) {
                 Offer::Refused => self.stats_missed[lane] += 1,
                 Offer::DroppedBook => self.books_lost = true,
-                _ => {}
+                _ => self.expect(id, event, ticket),
             }
+        }
+        if let Some(ticket) = ticket {
+            self.note_cause(event, ticket);
         }
     }
 
@@ -221,6 +261,7 @@ impl Router {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
         let lane = event.lane() as usize;
+        self.stats_published[lane] += 1;
         let taken = self.put(id, event) != Offer::Refused;
         self.stats_refused[lane] += u64::from(!taken);
         taken
@@ -312,7 +353,14 @@ impl Router {
     /// What was counted.
     pub fn stats(&self) -> RouterStats {
         let events = EventType::ALL.iter().map(|t| (*t, self.counts[*t as usize])).filter(|(_, n)| *n != 0).collect();
-        RouterStats { events, published: self.stats_published, refused: self.stats_refused, missed: self.stats_missed }
+        RouterStats {
+            events,
+            published: self.stats_published,
+            refused: self.stats_refused,
+            missed: self.stats_missed,
+            arrived: self.stats_arrived,
+            ignored: self.stats_ignored,
+        }
     }
 
     /// The number of the last event.
@@ -343,12 +391,8 @@ impl Router {
     fn number(&mut self, event: &mut Event) {
         self.sequence += 1;
         event.sequence = self.sequence;
-        self.stats_published[event.lane() as usize] += 1;
         if let Some(digest) = &mut self.digest {
             event.digest(digest);
-        }
-        if let Some(remote) = &mut self.remote {
-            remote.published(event);
         }
     }
 }
@@ -383,5 +427,7 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
     })
 }
 
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;
