@@ -45,6 +45,16 @@ pub trait RemoteSink: Send {
     /// Whoever made the effect of `event` durable (the order gate's log, a journal) says so: only now may a sender
     /// elsewhere forget it.
     fn acknowledged(&mut self, event: &Event);
+
+    /// Hands over what found no room. True when nothing waits any more.
+    fn flush(&mut self) -> bool {
+        true
+    }
+
+    /// Instruments whose book was dropped on its way out since the last call.
+    fn take_lost_books(&mut self) -> Vec<Name> {
+        Vec::new()
+    }
 }
 
 /// What the router counted.
@@ -225,6 +235,33 @@ impl Router {
         taken
     }
 
+    /// Publishes an event for other nodes alone: a message to an actor there. False when the bridge has no room for it, or
+    /// there is none.
+    pub fn post(&mut self, mut event: Event) -> bool {
+        let lane = event.lane() as usize;
+        if self.remote.is_none() || !self.may_leave(&event) {
+            self.stats_refused[lane] += 1;
+            return false;
+        }
+        self.counts[event.event_type as usize] += 1;
+        self.number(&mut event);
+        self.stats_published[lane] += 1;
+        if let Some(remote) = &mut self.remote {
+            remote.published(&event);
+        }
+        true
+    }
+
+    /// Lets the bridge hand over what found no room. True when nothing waits there.
+    pub fn flush_remote(&mut self) -> bool {
+        self.remote.as_mut().is_none_or(|remote| remote.flush())
+    }
+
+    /// Takes the bridge away: nothing leaves any more.
+    pub fn take_remote(&mut self) -> Option<Box<dyn RemoteSink>> {
+        self.remote.take()
+    }
+
     fn may_take(&self, event: &Event, interest: &Interest) -> bool {
         if event.event_type.policy() != Policy::Refuse {
             return true;
@@ -335,10 +372,10 @@ impl Router {
 
     /// Instruments whose book was dropped from some mailbox since the last call.
     pub fn take_lost_books(&mut self) -> Vec<Name> {
-        if !std::mem::take(&mut self.books_lost) {
-            return Vec::new();
+        let mut lost = self.remote.as_mut().map(|remote| remote.take_lost_books()).unwrap_or_default();
+        if std::mem::take(&mut self.books_lost) {
+            lost.extend(self.mailboxes.iter_mut().flat_map(Mailbox::take_lost_books));
         }
-        let mut lost: Vec<Name> = self.mailboxes.iter_mut().flat_map(Mailbox::take_lost_books).collect();
         lost.sort_unstable();
         lost.dedup();
         lost
