@@ -64,7 +64,7 @@ impl Router {
 
     /// An event of another node that goes into no mailbox has been dealt with. False when it had come before.
     pub fn pass_remote(&mut self, lane: Lane, origin: Option<RemoteOrigin>) -> bool {
-        if self.came_before(origin) {
+        if self.has_come(origin) {
             self.stats_ignored += 1;
             return false;
         }
@@ -87,8 +87,15 @@ impl Router {
         self.applied.is_some()
     }
 
-    /// A mailbox's actor is no more: it is done with all that it took.
+    /// A mailbox's actor is no more: it gets nothing any more, and is done with all that it took.
     pub fn mailbox_gone(&mut self, id: MailboxId) {
+        for &event_type in EventType::ALL {
+            for instrument in self.interest[event_type as usize].remove_all(id) {
+                if let Some(remote) = &mut self.remote {
+                    remote.interest_changed(event_type, instrument, false);
+                }
+            }
+        }
         if let Some(applied) = &mut self.applied {
             applied.gone(id);
         }
@@ -127,7 +134,7 @@ impl Router {
     }
 
     fn ignores(&mut self, event: &Event, origin: Option<RemoteOrigin>) -> bool {
-        let came_before = self.came_before(origin);
+        let came_before = self.has_come(origin);
         let stays = event.event_type.travel() == Travel::Never;
         if stays && !came_before {
             self.pass(origin);
@@ -136,7 +143,8 @@ impl Router {
         came_before || stays
     }
 
-    fn came_before(&self, origin: Option<RemoteOrigin>) -> bool {
+    /// True for a place that came before: its event would be ignored.
+    pub fn has_come(&self, origin: Option<RemoteOrigin>) -> bool {
         origin.is_some_and(|origin| self.applied.as_ref().is_some_and(|applied| !applied.is_new(origin)))
     }
 

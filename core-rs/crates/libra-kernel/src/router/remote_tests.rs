@@ -130,8 +130,15 @@ fn an_actor_that_is_no_more_holds_nothing_back() {
     router.mailbox(0).pop();
     handle(&mut router, 1);
     assert_eq!(applied(&mut router), []);
+    let recorder = Recorder::default();
+    router.set_remote(Box::new(recorder.clone()));
     router.mailbox_gone(0);
     assert_eq!(applied(&mut router), [(0, 1)]);
+    assert!(taken(router.deliver_remote(event(EventType::OrderFilled, "x"), at(0, 2))));
+    handle(&mut router, 1);
+    assert_eq!(applied(&mut router), [(0, 2)], "nothing more is put into its mailbox");
+    router.mailbox_gone(1);
+    assert_eq!(recorder.seen(), ["ORDER_FILLED  true", "ORDER_FILLED  false"]);
 }
 
 #[test]

@@ -103,6 +103,11 @@ pub fn node_of(event: &Event) -> Option<&str> {
     Mail::of(event)?.address().map(|(node, _)| node)
 }
 
+/// True for the answer to an ask.
+pub fn is_answer(event: &Event) -> bool {
+    Mail::of(event).is_some_and(|mail| matches!(mail.kind, MailKind::Reply | MailKind::Refusal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

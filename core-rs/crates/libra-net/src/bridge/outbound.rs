@@ -7,6 +7,7 @@ use libra_kernel::edge::{EdgeReceiver, EdgeSender};
 use libra_kernel::router::RemoteSink;
 use libra_kernel::{Event, EventType, Lane, Leaving, Name, Payload, Travel};
 
+use super::mail;
 use super::shared::Shared;
 
 /// The loop's end: the router's sink. It keeps what its queues have no room for, under the policy of each type; commands are
@@ -44,7 +45,9 @@ impl RemoteSink for Outbound {
             return true;
         }
         let is_cancel = event.event_type == EventType::CancelRequest;
-        let accepts = self.shared.credits.has_room(is_cancel) && self.urgent.has_room_for(event);
+        // An answer needs no credit: somebody waits for it, and has paid with the ask.
+        let has_credit = self.shared.credits.has_room(is_cancel) || mail::is_answer(event);
+        let accepts = has_credit && self.urgent.has_room_for(event);
         self.shared.lanes[event.lane() as usize].refused.add(u64::from(!accepts));
         accepts
     }

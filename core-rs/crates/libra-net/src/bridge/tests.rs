@@ -150,7 +150,12 @@ fn market_data_of_a_stalled_loop_is_conflated_and_counted() {
         assert!(a.router.publish(quote));
         loopback.turn();
     }
-    while { a.router.flush_remote() & (b.take_in() == 0) & (loopback.turn() == 0) } == false {}
+    loop {
+        let moved = b.take_in() + loopback.turn();
+        if a.router.flush_remote() && moved == 0 {
+            break;
+        }
+    }
     let quotes: Vec<i64> = std::iter::from_fn(|| b.handle())
         .map(|event| match event.payload {
             Payload::Quote(quote) => quote.bid,
