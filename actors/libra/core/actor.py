@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from libra.core.events import Event, EventType
 from libra.core.mail import ActorRef, Ask, Tell
 from libra.model import Order
+from libra_core import Mail
 
 if TYPE_CHECKING:
     import random
@@ -138,10 +139,10 @@ class Actor:
         return self._context.core.current(self._context.slot)
 
     def actor(self, name: str) -> ActorRef:
-        """The address of another actor.
+        """The address of another actor: its name, or ``NODE/NAME`` for one of another node that a bridge leads to.
 
         Raises:
-            KeyError: When the node has none of that name.
+            KeyError: When the node has none of that name, or is joined to no others.
         """
         return self._context.find(name)
 
@@ -330,6 +331,10 @@ class Actor:
 
     def _receive(self, event: Event) -> Awaitable[None] | None:
         letter = event.payload
+        if isinstance(letter, Mail):
+            letter = self._context.open_mail(letter)
+            if letter is None:
+                return None
         if isinstance(letter, Ask):
             return letter.answer(self.on_message)
         message = letter.message if isinstance(letter, Tell) else letter

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from libra.core.actor import ActorState
-    from libra.core.mail import Ask
+    from libra.core.mail import Ask, Tell
+    from libra.core.post import Post
     from libra.core.watching import Terminated
-    from libra_core import NodeCore
+    from libra_core import Mail, NodeCore
 
 __all__ = ["ActorContext", "Switchboard"]
 
@@ -27,6 +28,7 @@ class Switchboard(Protocol):
     """What actors and addresses need of their node."""
 
     core: NodeCore
+    post: Post
 
     async def await_reply(self, letter: Ask, reply: asyncio.Future[Any], sender: int | None, timeout_s: float) -> Any:  # noqa: ANN401
         """Wait for the reply to a letter, on the clock of the actor that waits."""
@@ -88,8 +90,12 @@ class ActorContext:
         self.core = cast("NodeCore", _Retired(self.name))
 
     def find(self, name: str) -> ActorRef:
-        """The address of another actor, with this one as the sender."""
-        return ActorRef(name, self._switchboard.find_slot(name), self._switchboard, self.slot)
+        """The address of another actor, with this one as the sender; ``NODE/ACTOR`` may be on another node."""
+        return self._switchboard.post.ref(name, self.slot)
+
+    def open_mail(self, mail: Mail) -> Ask | Tell | None:
+        """What came from an actor of another node; None for what has been dealt with."""
+        return self._switchboard.post.opened(mail, self.slot)
 
     def request_stop(self) -> None:
         """The actor asks to be stopped."""

@@ -19,6 +19,7 @@ from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
 from libra.core.watching import Terminated, TerminationReason, Watches
 from libra.core.worker import Worker
+from libra_core import Mail
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -369,6 +370,8 @@ class Lifecycles:
     def _remove(self, place: Place) -> None:
         """The actor is no more; whoever waits for an answer of it learns that."""
         for letter in self._core.remove_actor(place.slot):
+            if isinstance(letter, Mail):
+                letter = self._switchboard.post.opened(letter, None)
             if isinstance(letter, Ask):
                 letter.refuse(f"{place.name} is no more")
         self._end_timers(place)

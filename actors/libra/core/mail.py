@@ -58,7 +58,7 @@ class Ask:
             raise
         if hasattr(result, "__await__"):
             return self._answer_later(result)
-        self._reply_with(result)
+        self.reply_with(result)
         return None
 
     def refuse(self, why: str) -> None:
@@ -74,9 +74,10 @@ class Ask:
         except BaseException as error:
             self.refuse(f"{type(error).__name__}: {error}")
             raise
-        self._reply_with(answer)
+        self.reply_with(answer)
 
-    def _reply_with(self, answer: object) -> None:
+    def reply_with(self, answer: object) -> None:
+        """The asker gets the answer."""
         if not self._reply.done():
             self._settle()
             self._reply.set_result(answer)

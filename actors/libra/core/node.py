@@ -25,6 +25,7 @@ from libra.core.events import Priority
 from libra.core.faults import fatal_errors
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
+from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
 from libra_core import NodeCore, PanicException
 
@@ -120,6 +121,8 @@ class Node:
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
         self.core = NodeCore(simulated=options.simulated, lane_capacity=options.lane_capacity)
+        self.post = Post(self)
+        """Messages to and from actors of other nodes."""
         self._sleepers = Sleepers(self.core)
         self._actors = Lifecycles(
             self,
@@ -202,8 +205,8 @@ class Node:
         return ActorRef(name, slot, self)
 
     def ref(self, name: str) -> ActorRef:
-        """The address of an actor. KeyError when there is none of that name."""
-        return ActorRef(name, self._actors.slot_of(name), self)
+        """The address of an actor; ``NODE/ACTOR`` may be on another node. KeyError when there is none of that name."""
+        return self.post.ref(name, None)
 
     def actor_named(self, name: str) -> Actor | None:
         """The running instance of an actor, for those that assemble a node; None while there is none."""
@@ -290,6 +293,7 @@ class Node:
             self._open()
             self._engine = self._make_engine()
             # From here until `release` the node and its native side hold each other.
+            self.core.set_on_answer(self.post.answered)
             self._actors.start_all()
             self._opened()
             if on_progress is not None:

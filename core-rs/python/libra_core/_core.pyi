@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeAlias, final
+from typing import Any, Literal, Self, TypeAlias, TypedDict, final
 
 from typing_extensions import disjoint_base
 
@@ -50,6 +50,9 @@ __all__ = [
     "Steps",
     "DeadLetter",
     "PanicException",
+    "Bridge",
+    "Mail",
+    "BridgeNews",
     "EwmaVolatility",
     "MarketStream",
     "PaperCore",
@@ -100,6 +103,12 @@ class EventType(IntEnum):
     STRATEGY_STOPPED = 83
     ACTOR_STATE = 84
     DEAD_LETTER = 85
+    BRIDGE_CONNECTED = 96
+    BRIDGE_DISCONNECTED = 97
+    BRIDGE_GAP = 98
+    BRIDGE_OVERFLOW = 99
+    NODE_UP = 100
+    NODE_DOWN = 101
 
 class Priority(IntEnum):
     RISK = 0
@@ -808,6 +817,82 @@ class DeadLetter:
     @property
     def span_id(self) -> str: ...
 
+# bridge/mod.rs
+
+class _BridgeLane(TypedDict):
+    sent: int
+    """Handed over to the threads; dropped and conflated are of these."""
+    refused: int
+    unwanted: int
+    dropped: int
+    conflated: int
+    arrived: int
+    dropped_in: int
+    conflated_in: int
+
+class _BridgeStats(TypedDict):
+    node: str
+    peers: list[str]
+    lanes: dict[str, _BridgeLane]
+    credits: int
+    credits_in_use: int
+    outbox: int
+    """Durable events that were sent and are not applied elsewhere."""
+    lost_news: int
+    unapplied: int
+    """Durable events that arrived and are not applied here."""
+    stuck: int
+    ignored: int
+    misfits: int
+    undeliverable: int
+
+@final
+class Bridge:
+    @staticmethod
+    def pair(
+        core_a: NodeCore,
+        core_b: NodeCore,
+        names: tuple[str, str] = ...,
+        *,
+        credits: int = 65_536,
+        market: int = 16_384,
+        arrivals: int = 4_096,
+    ) -> tuple[Bridge, Bridge]: ...
+    @property
+    def node(self) -> str: ...
+    def start(self) -> None: ...
+    def pump(self) -> int: ...
+    def stop(self, timeout_s: float = 0.0) -> _BridgeStats: ...
+    def stats(self) -> _BridgeStats: ...
+
+# bridge/mail.rs
+
+@final
+class Mail:
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def message(self) -> Any: ...
+
+# bridge/news.rs
+
+@final
+class BridgeNews:
+    @property
+    def kind(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def detail(self) -> str: ...
+
 class PanicException(BaseException): ...
 
 @disjoint_base
@@ -875,6 +960,11 @@ class NodeCore:
     def emit(self, slot: int, event_type: EventType, payload: Any = None, instrument: str | None = None) -> bool: ...
     def publish(self, event: Event) -> bool: ...
     def send(self, slot: int, event_type: EventType, source_slot: int | None, payload: Any = None) -> bool: ...
+    # bridge/mail.rs
+    @property
+    def node_name(self) -> str | None: ...
+    def post(self, source_slot: int | None, to: str, kind: str, id: int, message: Any) -> bool: ...
+    def set_on_answer(self, call: Callable[[int, Any, str | None], None]) -> None: ...
     # node/timing.rs
     def set_timer(self, slot: int, delay_ns: int, interval_ns: int = 0, sleeper: bool = False) -> int: ...
     def cancel_timer(self, id: int) -> bool: ...

@@ -40,5 +40,5 @@ pub mod timers;
 pub mod turns;
 pub mod wake;
 
-pub use event::{Event, EventType, Lane, Payload, Policy, SharedPayload};
+pub use event::{Encoded, Event, EventType, Lane, Leaving, Payload, Policy, SharedPayload, Travel};
 pub use name::Name;

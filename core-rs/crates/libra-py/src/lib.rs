@@ -6,6 +6,7 @@
 //! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
 //! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch; [`done`] — what `publish` gives;
 //! - [`volatility`] — an indicator that sizing uses too;
+//! - [`bridge`] — what joins a node to others;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
@@ -13,6 +14,7 @@
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
 
 mod block;
+mod bridge;
 mod bus;
 mod decimal;
 mod done;
@@ -44,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     volatility::register(module)?;
     bus::register(module)?;
     node::register(module)?;
+    bridge::register(module)?;
     gateways::register(module)?;
     Ok(())
 }

@@ -1,17 +1,21 @@
 //! Payloads between Python and the kernel, and the codec for those that are Python objects.
 //!
 //! A native payload (a quote, an order...) becomes the kernel's own; any other object travels by reference. It is encoded
-//! only where it leaves the process, or where a run is hashed: as msgpack by msgspec, in a deterministic order of keys.
+//! only where it leaves the process, by `libra.core.codec`, or where a run is hashed: as msgpack by msgspec, in a
+//! deterministic order of keys. What came from another process stays encoded until a handler looks at it.
 
 use std::any::Any;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libra_kernel::digest::Digest;
-use libra_kernel::{Event, Payload, SharedPayload};
+use libra_kernel::{Encoded, Event, Leaving, Payload, SharedPayload};
+use libra_net::bridge::mail;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::bridge;
+use crate::gil::GilOnce;
 use crate::node::letters;
 use crate::{gil, market_data, trading};
 
@@ -19,18 +23,45 @@ use crate::{gil, market_data, trading};
 /// thread comes by, and Python is not touched there. Dropped inside a borrow of native state, its release waits for the
 /// end of the borrow.
 pub struct PyPayload {
-    object: Option<Py<PyAny>>,
+    /// There from the start, or decoded from `wire` when it was first asked for.
+    object: GilOnce<Py<PyAny>>,
+    /// What other processes get, or what came from one: an [`Encoded`].
+    wire: OnceLock<Arc<dyn SharedPayload>>,
     /// What a digest takes in: made by [`prepare`] before a borrow, since encoding runs Python.
     encoded: OnceLock<Vec<u8>>,
 }
 
 impl PyPayload {
     pub fn new(object: Py<PyAny>) -> Self {
-        PyPayload { object: Some(object), encoded: OnceLock::new() }
+        PyPayload { object: GilOnce::with(object), wire: OnceLock::new(), encoded: OnceLock::new() }
     }
 
-    pub fn object(&self) -> &Py<PyAny> {
-        self.object.as_ref().expect("there until it is dropped")
+    /// What came from another process; none for a message, which its receiver opens, and for native payloads.
+    pub fn arrived(payload: &Arc<dyn SharedPayload>) -> Option<Self> {
+        let encoded = payload.as_any().downcast_ref::<Encoded>()?;
+        (encoded.tag() != mail::TAG).then(|| PyPayload {
+            object: GilOnce::new(),
+            wire: OnceLock::from(payload.clone()),
+            encoded: OnceLock::new(),
+        })
+    }
+
+    /// The object: decoded once, for all who look. CodecError where this process cannot.
+    pub fn object(&self, py: Python<'_>) -> PyResult<&Py<PyAny>> {
+        self.object.get_or_try_init(py, || {
+            let encoded = self.wire.get().and_then(|wire| wire.as_any().downcast_ref::<Encoded>());
+            match encoded {
+                Some(encoded) => decode(py, encoded.tag(), encoded.data()),
+                None => Ok(PyDict::new(py).into_any().unbind()),
+            }
+        })
+    }
+
+    /// Makes it fit to leave the process. CodecError where it would not come back as what it is.
+    pub fn encode(&self, py: Python<'_>) -> PyResult<()> {
+        let (tag, data) = encode_tagged(py, self.object(py)?.bind(py))?;
+        let _ = self.wire.set(Arc::new(Encoded::new(tag, data)));
+        Ok(())
     }
 }
 
@@ -51,9 +82,22 @@ impl SharedPayload for PyPayload {
         digest.blob(self.encoded.get().map_or(&[], Vec::as_slice));
     }
 
+    fn leaving(&self) -> Leaving {
+        match self.wire.get() {
+            Some(wire) => Leaving::As(Payload::Shared(wire.clone())),
+            None => Leaving::Stays,
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The object of an event that has not been encoded for other processes, if it carries one.
+#[inline]
+pub fn unencoded(event: &Event) -> Option<&PyPayload> {
+    event.payload.downcast::<PyPayload>().filter(|payload| payload.wire.get().is_none())
 }
 
 /// Makes an event fit for a digest: encodes a Python payload, outside of any borrow.
@@ -63,7 +107,8 @@ pub fn prepare(py: Python<'_>, event: &Event) {
     if payload.encoded.get().is_some() {
         return;
     }
-    let object = payload.object().bind(py);
+    // Without an object it came from elsewhere and cannot be decoded here.
+    let Ok(object) = payload.object(py).map(|object| object.bind(py)) else { return };
     let encoded = match encode(py, object) {
         Ok(bytes) => bytes.as_bytes().to_vec(),
         // What cannot be encoded is still told apart by its type.
@@ -88,13 +133,17 @@ pub struct Header {
 
 /// The Python object for an event's payload.
 pub fn to_python(py: Python<'_>, event: &Event) -> PyResult<Py<PyAny>> {
-    if let Payload::Shared(shared) = &event.payload
-        && let Some(object) = shared.as_any().downcast_ref::<PyPayload>()
-    {
-        return Ok(object.object().clone_ref(py));
+    if let Payload::Shared(shared) = &event.payload {
+        if let Some(object) = shared.as_any().downcast_ref::<PyPayload>() {
+            return Ok(object.object(py)?.clone_ref(py));
+        }
+        if let Some(mail) = bridge::mail::to_python(py, shared) {
+            return mail;
+        }
     }
     if let Some(object) = (market_data::to_python(py, event).or_else(|| trading::to_python(py, event)))
         .or_else(|| letters::to_python(py, event))
+        .or_else(|| bridge::news::to_python(py, event))
     {
         return object;
     }
@@ -112,4 +161,17 @@ pub fn encode<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound
         PyResult::Ok(encoder.getattr("encode")?.unbind())
     })?;
     Ok(encode.bind(py).call1((value,))?.cast_into::<PyBytes>()?)
+}
+
+static ENCODE_TAGGED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static DECODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// The tag and the bytes under which an object leaves the process. It runs Python.
+pub fn encode_tagged(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<(String, Vec<u8>)> {
+    ENCODE_TAGGED.import(py, "libra.core.codec", "encode")?.call1((value,))?.extract()
+}
+
+/// The object that has these bytes under this tag. It runs Python.
+pub fn decode(py: Python<'_>, tag: &str, data: &[u8]) -> PyResult<Py<PyAny>> {
+    Ok(DECODE.import(py, "libra.core.codec", "decode")?.call1((tag, PyBytes::new(py, data)))?.unbind())
 }

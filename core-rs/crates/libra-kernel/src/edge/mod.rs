@@ -38,10 +38,17 @@ use ring::{Inlet, Outlet};
 
 /// An edge whose rings hold `capacity` events each.
 pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
-    let (urgent_in, urgent_out) = HeapRb::new(capacity).split();
-    let (market_in, market_out) = HeapRb::new(capacity).split();
+    edge_of(capacity, capacity, waker)
+}
+
+/// An edge whose rings hold so many urgent and so many market events; neither may be 0. The sender keeps as many as the larger
+/// one before policies apply.
+pub fn edge_of(urgent: usize, market: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
+    let (urgent_in, urgent_out) = HeapRb::new(urgent).split();
+    let (market_in, market_out) = HeapRb::new(market).split();
     let counters = Arc::new(EdgeCounters::new());
     let ending = Arc::new(Ending::new());
     let receiver = EdgeReceiver::new(Inlet::new(urgent_out), Inlet::new(market_out), ending.clone(), counters.clone());
-    (EdgeSender::new(Outlet::new(urgent_in), Outlet::new(market_in), capacity, ending, counters, waker), receiver)
+    let kept = urgent.max(market);
+    (EdgeSender::new(Outlet::new(urgent_in), Outlet::new(market_in), kept, ending, counters, waker), receiver)
 }

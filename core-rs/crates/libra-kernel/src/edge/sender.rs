@@ -103,6 +103,17 @@ impl EdgeSender {
         self.overflow.is_empty()
     }
 
+    /// True while something waits at this end: [`EdgeSender::flush`] is to be called again.
+    pub fn is_waiting(&self) -> bool {
+        !self.overflow.is_empty()
+    }
+
+    /// False when [`EdgeSender::send`] would refuse the event now.
+    pub fn has_room_for(&self, event: &Event) -> bool {
+        // What finds the ring full is kept here, and what is kept has no more room than this.
+        self.overflow.has_room_for(event)
+    }
+
     /// Instruments whose book was dropped at this end since the last call.
     pub fn take_lost_books(&mut self) -> Vec<Name> {
         self.overflow.take_lost_books()

@@ -44,6 +44,39 @@ pub enum Policy {
     Resync,
 }
 
+/// How events of a type reach other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Travel {
+    /// Not at all: they mean something in their own process only.
+    Never,
+    /// Kept until every consumer has applied them, each once, in order.
+    Durable,
+    /// Only the latest counts.
+    Latest,
+    /// Sent to whoever listens; what is lost is counted.
+    BestEffort,
+}
+
+impl EventType {
+    /// How events of this type reach other nodes. An approval never does: nothing stands between it and its venue. What is
+    /// said of a node's own mailboxes, timers and bridge means nothing elsewhere.
+    pub const fn travel(self) -> Travel {
+        use EventType::*;
+        match self {
+            Tick | Quote | Trade | Bar | OrderBook => Travel::BestEffort,
+            PositionUpdated | BalanceUpdated | ActorState => Travel::Latest,
+            GatewayConnected | GatewayDisconnected | StrategyStarted | StrategyStopped => Travel::Latest,
+            OrderRequest | CancelRequest | OrderNew | OrderSubmitted | OrderAccepted => Travel::Durable,
+            OrderPartiallyFilled | OrderFilled | OrderCancelled | OrderExpired => Travel::Durable,
+            OrderRejected | OrderCancelRejected | PositionOpened | PositionClosed => Travel::Durable,
+            RiskLimitBreach | DrawdownWarning | CircuitBreaker | TradingResumed => Travel::Durable,
+            RiskLimitsChanged | Signal | Message => Travel::Durable,
+            OrderApproved | VenueReport | Timer | ActorTerminated | DeadLetter => Travel::Never,
+            BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => Travel::Never,
+        }
+    }
+}
+
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $value:literal, $name:literal, $lane:ident, $policy:ident;)+) => {
         /// What happened. The numbers are part of the wire format: they are never reused.
@@ -167,6 +200,19 @@ event_types! {
     ActorState = 84, "ACTOR_STATE", MarketData, Never;
     /// An event could not be delivered, or was not handled to its end.
     DeadLetter = 85, "DEAD_LETTER", MarketData, DropOldest;
+
+    /// The bridge is connected.
+    BridgeConnected = 96, "BRIDGE_CONNECTED", Signals, Never;
+    /// The bridge is not connected any more.
+    BridgeDisconnected = 97, "BRIDGE_DISCONNECTED", Signals, Never;
+    /// Events of another node are missing, were repaired, or are lost.
+    BridgeGap = 98, "BRIDGE_GAP", Risk, Never;
+    /// What waits to cross does not fit any more.
+    BridgeOverflow = 99, "BRIDGE_OVERFLOW", Risk, Never;
+    /// Another node is there.
+    NodeUp = 100, "NODE_UP", Signals, Never;
+    /// Another node is no more.
+    NodeDown = 101, "NODE_DOWN", Signals, Never;
 }
 
 #[cfg(test)]
@@ -185,5 +231,24 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), EventType::ALL.len());
         assert_eq!(EventType::from_number(0), None);
+    }
+
+    #[test]
+    fn what_is_kept_for_others_is_never_dropped_here() {
+        for &event_type in EventType::ALL {
+            let is_urgent = event_type.lane() != Lane::MarketData;
+            match event_type.travel() {
+                // Positions are tracked by the order within a lane: see the router.
+                Travel::Durable => {
+                    assert!(
+                        is_urgent && matches!(event_type.policy(), Policy::Never | Policy::Refuse),
+                        "{event_type:?}"
+                    );
+                }
+                Travel::BestEffort => assert!(!is_urgent, "{event_type:?}"),
+                Travel::Latest | Travel::Never => {}
+            }
+        }
+        assert_eq!(EventType::OrderApproved.travel(), Travel::Never);
     }
 }

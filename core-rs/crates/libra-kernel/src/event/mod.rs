@@ -2,15 +2,18 @@
 //!
 //! - [`kind`] — the event types, each with its lane and with what a full queue does to it;
 //! - [`market`] — the payloads that fit into an event: quote, trade, bar;
+//! - [`encoded`] — a payload on its way between processes;
 //! - this file — the event itself and the seam for larger payloads.
 
+mod encoded;
 mod kind;
 mod market;
 
 use std::any::Any;
 use std::sync::Arc;
 
-pub use kind::{EventType, Lane, Policy};
+pub use encoded::Encoded;
+pub use kind::{EventType, Lane, Policy, Travel};
 pub use market::{Aggressor, Bar, Quote, Trade};
 
 use crate::digest::Digest;
@@ -31,8 +34,23 @@ pub trait SharedPayload: Any + Send + Sync {
         false
     }
 
+    /// What takes its place where the event leaves the process.
+    fn leaving(&self) -> Leaving {
+        Leaving::AsItIs
+    }
+
     /// The payload as `Any`, to get its type back.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// How a payload leaves the process.
+pub enum Leaving {
+    /// Native data: whoever encodes frames knows it.
+    AsItIs,
+    /// As this, which native threads may hold.
+    As(Payload),
+    /// Not at all: it is an object of this process, and was not encoded.
+    Stays,
 }
 
 /// What an event carries.

@@ -98,6 +98,12 @@ impl Interest {
         before == 1 && few.as_slice().is_empty()
     }
 
+    /// Takes all subscriptions of a mailbox back. Gives those that were the last of their kind.
+    pub(super) fn remove_all(&mut self, id: MailboxId) -> Vec<Name> {
+        let of_some = (0..self.by_instrument.len()).filter_map(Name::at).collect::<Vec<_>>();
+        [Name::NONE].into_iter().chain(of_some).filter(|instrument| self.remove(id, *instrument)).collect()
+    }
+
     /// True when somebody wants events of all instruments.
     pub(super) fn wants_everything(&self) -> bool {
         !self.everything.is_empty()

@@ -5,9 +5,13 @@
 //! bridge listens.
 //!
 //! - [`interest`] — who wants events of a type and an instrument;
+//! - [`applied`] — which events of other nodes have been handled, so that a bridge may acknowledge them;
+//! - [`remote`] — how events of other nodes come in;
 //! - this file — numbering, refusing, fanning out, and which mailbox's turn comes next.
 
+mod applied;
 mod interest;
+mod remote;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +19,11 @@ use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
+use applied::{Applied, Ticket};
 use interest::Interest;
+
+pub use applied::RemoteOrigin;
+pub use remote::Delivery;
 
 /// A mailbox of the router: dense from 0.
 pub type MailboxId = usize;
@@ -26,12 +34,27 @@ pub trait RemoteSink: Send {
     /// instruments.
     fn interest_changed(&mut self, event_type: EventType, instrument: Name, interested: bool);
 
-    /// An event was published here. It is called once an event, before any local handler runs.
+    /// True when the bridge has room for a command (an event that may be refused), or does not carry it. False refuses it as
+    /// a whole, before it is numbered: its sender is told.
+    fn accepts(&mut self, event: &Event) -> bool;
+
+    /// An event was published here. It is called once an event, before any local handler runs; not for what goes to one
+    /// mailbox, nor for what came from another node.
     fn published(&mut self, event: &Event);
 
     /// Whoever made the effect of `event` durable (the order gate's log, a journal) says so: only now may a sender
     /// elsewhere forget it.
     fn acknowledged(&mut self, event: &Event);
+
+    /// Hands over what found no room. True when nothing waits any more.
+    fn flush(&mut self) -> bool {
+        true
+    }
+
+    /// Instruments whose book was dropped on its way out since the last call.
+    fn take_lost_books(&mut self) -> Vec<Name> {
+        Vec::new()
+    }
 }
 
 /// What the router counted.
@@ -45,6 +68,10 @@ pub struct RouterStats {
     pub refused: [u64; 4],
     /// Deliveries that an observer without room missed, by lane.
     pub missed: [u64; 4],
+    /// Events of other nodes that were delivered here, each once, by lane. They are counted in no other field but `missed`.
+    pub arrived: [u64; 4],
+    /// Events of other nodes that were not delivered: they came again, or are of a type that stays in its process.
+    pub ignored: u64,
 }
 
 /// See the module.
@@ -62,6 +89,8 @@ pub struct Router {
     decisive: Vec<bool>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
+    /// What came from other nodes and has not been handled; made by the first of it.
+    applied: Option<Box<Applied>>,
     /// Some mailbox has dropped a book.
     books_lost: bool,
     digest: Option<Digest>,
@@ -70,6 +99,8 @@ pub struct Router {
     stats_published: [u64; 4],
     stats_refused: [u64; 4],
     stats_missed: [u64; 4],
+    stats_arrived: [u64; 4],
+    stats_ignored: u64,
 }
 
 impl Default for Router {
@@ -91,6 +122,7 @@ impl Router {
             decisive: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
+            applied: None,
             books_lost: false,
             digest: None,
             sequence: 0,
@@ -98,6 +130,8 @@ impl Router {
             stats_published: [0; 4],
             stats_refused: [0; 4],
             stats_missed: [0; 4],
+            stats_arrived: [0; 4],
+            stats_ignored: 0,
         }
     }
 
@@ -185,15 +219,47 @@ impl Router {
     pub fn deliver(&mut self, mut event: Event) -> bool {
         // Taken out while mailboxes are filled, which asks for the whole router; no call below comes back here.
         let interest = std::mem::take(&mut self.interest[event.event_type as usize]);
-        let taken = self.may_take(&event, &interest);
+        let taken = self.may_take(&event, &interest) && self.may_leave(&event);
         if taken {
             self.number(&mut event);
-            self.fan_out(&event, &interest);
+            self.stats_published[event.lane() as usize] += 1;
+            if let Some(remote) = &mut self.remote {
+                remote.published(&event);
+            }
+            let ticket = self.applied.as_ref().and_then(|applied| remote::joined(applied, &event));
+            self.fan_out(&event, &interest, ticket);
         } else {
             self.stats_refused[event.lane() as usize] += 1;
         }
         self.interest[event.event_type as usize] = interest;
         taken
+    }
+
+    /// Publishes an event for other nodes alone: a message to an actor there. False when the bridge has no room for it, or
+    /// there is none.
+    pub fn post(&mut self, mut event: Event) -> bool {
+        let lane = event.lane() as usize;
+        if self.remote.is_none() || !self.may_leave(&event) {
+            self.stats_refused[lane] += 1;
+            return false;
+        }
+        self.counts[event.event_type as usize] += 1;
+        self.number(&mut event);
+        self.stats_published[lane] += 1;
+        if let Some(remote) = &mut self.remote {
+            remote.published(&event);
+        }
+        true
+    }
+
+    /// Lets the bridge hand over what found no room. True when nothing waits there.
+    pub fn flush_remote(&mut self) -> bool {
+        self.remote.as_mut().is_none_or(|remote| remote.flush())
+    }
+
+    /// Takes the bridge away: nothing leaves any more.
+    pub fn take_remote(&mut self) -> Option<Box<dyn RemoteSink>> {
+        self.remote.take()
     }
 
     fn may_take(&self, event: &Event, interest: &Interest) -> bool {
@@ -205,14 +271,25 @@ impl Router {
         deciders.all(|id| self.mailboxes[id].has_room_for(event))
     }
 
-    fn fan_out(&mut self, event: &Event, interest: &Interest) {
+    /// True unless the event is a command that the bridge has no room for.
+    fn may_leave(&mut self, event: &Event) -> bool {
+        match &mut self.remote {
+            Some(remote) if event.event_type.policy() == Policy::Refuse => remote.accepts(event),
+            _ => true,
+        }
+    }
+
+    fn fan_out(&mut self, event: &Event, interest: &Interest, ticket: Option<Ticket>) {
         let lane = event.lane() as usize;
         for id in interest.of(event) {
             match self.put(id, event.clone()) {
                 Offer::Refused => self.stats_missed[lane] += 1,
                 Offer::DroppedBook => self.books_lost = true,
-                _ => {}
+                _ => self.expect(id, event, ticket),
             }
+        }
+        if let Some(ticket) = ticket {
+            self.note_cause(event, ticket);
         }
     }
 
@@ -221,6 +298,7 @@ impl Router {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
         let lane = event.lane() as usize;
+        self.stats_published[lane] += 1;
         let taken = self.put(id, event) != Offer::Refused;
         self.stats_refused[lane] += u64::from(!taken);
         taken
@@ -294,10 +372,10 @@ impl Router {
 
     /// Instruments whose book was dropped from some mailbox since the last call.
     pub fn take_lost_books(&mut self) -> Vec<Name> {
-        if !std::mem::take(&mut self.books_lost) {
-            return Vec::new();
+        let mut lost = self.remote.as_mut().map(|remote| remote.take_lost_books()).unwrap_or_default();
+        if std::mem::take(&mut self.books_lost) {
+            lost.extend(self.mailboxes.iter_mut().flat_map(Mailbox::take_lost_books));
         }
-        let mut lost: Vec<Name> = self.mailboxes.iter_mut().flat_map(Mailbox::take_lost_books).collect();
         lost.sort_unstable();
         lost.dedup();
         lost
@@ -312,7 +390,14 @@ impl Router {
     /// What was counted.
     pub fn stats(&self) -> RouterStats {
         let events = EventType::ALL.iter().map(|t| (*t, self.counts[*t as usize])).filter(|(_, n)| *n != 0).collect();
-        RouterStats { events, published: self.stats_published, refused: self.stats_refused, missed: self.stats_missed }
+        RouterStats {
+            events,
+            published: self.stats_published,
+            refused: self.stats_refused,
+            missed: self.stats_missed,
+            arrived: self.stats_arrived,
+            ignored: self.stats_ignored,
+        }
     }
 
     /// The number of the last event.
@@ -343,12 +428,8 @@ impl Router {
     fn number(&mut self, event: &mut Event) {
         self.sequence += 1;
         event.sequence = self.sequence;
-        self.stats_published[event.lane() as usize] += 1;
         if let Some(digest) = &mut self.digest {
             event.digest(digest);
-        }
-        if let Some(remote) = &mut self.remote {
-            remote.published(event);
         }
     }
 }
@@ -383,5 +464,7 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
     })
 }
 
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;

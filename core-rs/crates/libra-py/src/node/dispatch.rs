@@ -10,6 +10,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::{NodeCore, State, batch};
+use crate::event::PyEvent;
 use crate::handlers::{InFlight, Step};
 use crate::subscriptions::HandlerList;
 
@@ -52,7 +53,9 @@ impl NodeCore {
     fn drain(&self, py: Python<'_>, events: usize, time_us: u64) -> PyResult<(usize, Vec<Suspended>)> {
         let mut budget = Budget::new(events, Duration::from_micros(time_us));
         self.drain_ready(py, &mut budget)?;
-        Ok((budget.used, std::mem::take(&mut self.state.borrow(py).suspended)))
+        let mut state = self.state.borrow(py);
+        state.report_applied();
+        Ok((budget.used, std::mem::take(&mut state.suspended)))
     }
 
     /// The suspended handler of an actor has ended: goes on with the actor alone, for so many events and while nothing
@@ -84,6 +87,7 @@ impl NodeCore {
         };
         let mut state = self.state.borrow(py);
         state.draining = false;
+        state.report_applied();
         if !matches!(result, Ok(Some(_))) {
             state.slots[slot].suspended = false;
             state.leave(py, slot);
@@ -98,7 +102,12 @@ impl NodeCore {
         let (flight, current) = {
             let mut state = self.state.borrow(py);
             let place = &mut state.slots[slot];
-            (place.flight.take(), place.current.take())
+            let (flight, current) = (place.flight.take(), place.current.take());
+            if let Some(flight) = &flight {
+                state.note_handled(slot, flight.event.get());
+                state.report_applied();
+            }
+            (flight, current)
         };
         drop((flight, current));
     }
@@ -177,7 +186,7 @@ impl NodeCore {
         self.note_running(py, Name::NONE);
         match step {
             Step::Done => {
-                let current = self.state.borrow(py).slots[slot].current.take();
+                let current = self.state.borrow(py).note_handled(slot, flight.event.get());
                 drop(current);
                 Ok(Outcome::Done)
             }
@@ -186,7 +195,7 @@ impl NodeCore {
                 Ok(Outcome::Suspended(awaitable))
             }
             Step::Raised(error) => {
-                let current = self.state.borrow(py).slots[slot].current.take();
+                let current = self.state.borrow(py).note_handled(slot, flight.event.get());
                 drop(current);
                 // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed. So has one
                 // that raises KeyboardInterrupt where no Ctrl-C can: the guard takes those.
@@ -232,6 +241,19 @@ fn next_event(state: &mut State, slot: usize, least: Lane) -> Option<(Event, Han
         if !handlers.is_empty() {
             return Some((event, handlers));
         }
+        state.router.handled(slot, event.lane(), event.sequence);
         state.garbage.push(event);
+    }
+}
+
+impl State {
+    /// The handlers of an actor are done with an event, well or not. Gives what it was handling, to be dropped outside the
+    /// borrow.
+    #[inline]
+    fn note_handled(&mut self, slot: usize, event: &PyEvent) -> Option<Py<PyEvent>> {
+        if self.router.is_tracking() {
+            self.router.handled(slot, event.event().lane(), event.sequence);
+        }
+        self.slots[slot].current.take()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use libra_kernel::fixed::DecimalError;
 use libra_kernel::{Event, Name, Payload};
 use libra_market::book::BookUpdate;
 use libra_market::listing::{Listing, Listings};
@@ -14,7 +15,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::NodeCore;
+use super::{NodeCore, State};
 use crate::decimal;
 use crate::errors;
 use crate::event::PyEvent;
@@ -87,22 +88,10 @@ impl NodeCore {
         let py = event.py();
         let mut event = event.get().to_kernel(py);
         event.instrument = Name::intern(instrument);
+        self.encode_if_leaving(py, &event)?;
         let mut state = self.state.borrow(py);
         let state = &mut *state;
-        if let Some(&(price_decimals, size_decimals)) = state.listed.get(&event.instrument) {
-            let update = event.payload.downcast::<BookUpdate>();
-            event = match update {
-                Some(update) => {
-                    let scaled =
-                        update.rescaled((event.price_decimals, event.size_decimals), (price_decimals, size_decimals));
-                    let payload = Payload::shared(scaled.map_err(|error| errors::decimal(instrument, error))?);
-                    Event { payload, price_decimals, size_decimals, ..event }
-                }
-                None => {
-                    event.rescaled(price_decimals, size_decimals).map_err(|error| errors::decimal(instrument, error))?
-                }
-            };
-        }
+        let event = state.in_listed_decimals(event).map_err(|error| errors::decimal(instrument, error))?;
         for desk in &mut state.desks {
             desk.on_market(&mut state.router, &event);
         }
@@ -131,6 +120,26 @@ impl NodeCore {
             problems.extend(feed.take_problems());
         }
         problems.into_iter().map(|problem| (problem.place, problem.message, problem.fatal)).collect()
+    }
+}
+
+impl State {
+    /// A market event with its amounts in the decimals that this node lists for its instrument: exact, or an error.
+    pub fn in_listed_decimals(&self, event: Event) -> Result<Event, DecimalError> {
+        let listed = self.listed.get(&event.instrument);
+        let Some(&(price_decimals, size_decimals)) =
+            listed.filter(|listed| **listed != (event.price_decimals, event.size_decimals))
+        else {
+            return Ok(event);
+        };
+        match event.payload.downcast::<BookUpdate>() {
+            Some(update) => {
+                let scaled =
+                    update.rescaled((event.price_decimals, event.size_decimals), (price_decimals, size_decimals))?;
+                Ok(Event { payload: Payload::shared(scaled), price_decimals, size_decimals, ..event })
+            }
+            None => event.rescaled(price_decimals, size_decimals),
+        }
     }
 }
 

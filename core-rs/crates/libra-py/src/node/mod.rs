@@ -47,6 +47,7 @@ use libra_trading::session::{Feed, Inputs};
 use pyo3::exceptions::{PyIndexError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::bridge::attached::Attached;
 use crate::gil::GilCell;
 use run::Pace;
 use slot::Slot;
@@ -92,6 +93,10 @@ pub struct State {
     pub feed: Option<Feed>,
     pub edges: Vec<EdgeReceiver>,
     pub pace: Pace,
+    /// What joins the node to others.
+    pub bridge: Option<Box<Attached>>,
+    /// Called with (id, answer, refusal) when an answer of another node came.
+    pub on_answer: Option<Py<PyAny>>,
 }
 
 impl State {
@@ -147,6 +152,8 @@ impl NodeCore {
             feed: None,
             edges: Vec::new(),
             pace: Pace::default(),
+            bridge: None,
+            on_answer: None,
             lane_capacity: if simulated { Capacity::Unbounded } else { Capacity::PerLane(lane_capacity) },
             publish_limit: 0,
             letters: Letters::default(),
@@ -172,12 +179,14 @@ impl NodeCore {
     fn release(&self, py: Python<'_>) {
         let mut state = self.state.borrow(py);
         let on_failure = state.on_failure.take();
+        let on_answer = state.on_answer.take();
         let suspended = std::mem::take(&mut state.suspended);
         let slots = state.slots.iter_mut();
         let held: Vec<_> =
             slots.map(|slot| (slot.subscriptions.take_all(py), slot.flight.take(), slot.current.take())).collect();
         drop(state);
-        drop((on_failure, suspended, held));
+        drop((on_failure, on_answer, suspended, held));
+        self.detach_bridge(py);
     }
 
     /// Makes a simulated run come back before its next input: an actor asked for something.
@@ -223,7 +232,10 @@ impl NodeCore {
 
 impl NodeCore {
     fn is_idle(&self, state: &mut State) -> bool {
+        // What finds no room goes when a thread has made some: that wakes the loop.
+        state.router.flush_remote();
         state.suspended.is_empty()
+            && state.bridge.as_ref().is_none_or(|bridge| bridge.is_idle())
             && state.edges.iter().all(EdgeReceiver::is_empty)
             && state.owing.is_empty()
             && (0..state.slots.len()).all(|id| !state.slots[id].may_run() || state.router.mailbox(id).is_empty())

@@ -68,10 +68,12 @@ impl NodeCore {
             let place = slot_of(&mut state.slots, slot)?;
             place.gone = true;
             let (name, flight) = (place.name, place.flight.take());
+            state.router.mailbox_gone(slot);
             let events: Vec<Event> = std::iter::from_fn(|| state.router.mailbox(slot).take_dropped()).collect();
             for event in events.iter().filter(|event| letters::is_missed(event)) {
                 state.note_letter(Reason::Left, name, Some(event));
             }
+            state.report_applied();
             (events, flight)
         };
         drop(flight);

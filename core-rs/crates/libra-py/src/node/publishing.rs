@@ -11,8 +11,9 @@ use crate::payload;
 
 #[pymethods]
 impl NodeCore {
-    /// Publishes an event of an actor: a child of the event that it is handling, or a root. False when a subscriber
-    /// refused it.
+    /// Publishes an event of an actor: a child of the event that it is handling, or a root. False when a subscriber or the
+    /// bridge refused it. CodecError for a payload that another node wants and that cannot be encoded: then it is not
+    /// published at all.
     #[pyo3(signature = (slot, event_type, payload=None, instrument=None))]
     fn emit(
         &self,
@@ -27,6 +28,7 @@ impl NodeCore {
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
         }
+        self.encode_if_leaving(py, &event)?;
         Ok(self.publish_native(py, event))
     }
 
@@ -35,7 +37,10 @@ impl NodeCore {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        Ok(self.publish_native(event.py(), event.get().to_kernel(event.py())))
+        let py = event.py();
+        let event = event.get().to_kernel(py);
+        self.encode_if_leaving(py, &event)?;
+        Ok(self.publish_native(py, event))
     }
 
     /// Puts an event into one actor's mailbox: a message. False when it was refused, or the actor is no more.

@@ -170,7 +170,15 @@ impl NodeCore {
     }
 
     /// Takes in what native threads handed over, and routes it. Gives the number of events.
-    fn ingest(&self, py: Python<'_>) -> usize {
+    fn ingest(&self, py: Python<'_>) -> PyResult<usize> {
+        let taken = self.take_in(py);
+        self.hand_out_answers(py)?;
+        Ok(taken)
+    }
+}
+
+impl NodeCore {
+    fn take_in(&self, py: Python<'_>) -> usize {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
         self.heed_alarms(state);
@@ -191,15 +199,14 @@ impl NodeCore {
                 router.deliver(event);
             });
         }
+        taken += state.ingest_remote();
         let lost = state.router.take_lost_books();
         if let (Some(feed), false) = (&state.feed, lost.is_empty()) {
             feed.request_snapshots(lost);
         }
         taken
     }
-}
 
-impl NodeCore {
     fn progress_of(&self, state: &mut State, why: &'static str, wait_s: f64, woken: Vec<u64>) -> Progress {
         Progress { why, wait_s, suspended: std::mem::take(&mut state.suspended), woken }
     }

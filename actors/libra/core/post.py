@@ -1,0 +1,173 @@
+"""Messages to and from actors of other nodes, as `NODE/ACTOR` addresses them.
+
+They travel as ``MESSAGE`` events through the bridge: each once and in order, refused where there is no room. The
+answer to an ``ask`` comes back beside all mailboxes and is matched by the ask's id. An ask that comes twice (its node
+could not know that it had arrived) is answered twice and handled once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from libra.core.mail import ActorRef, Ask, AskFailed, Tell
+from libra.errors import CodecError
+
+if TYPE_CHECKING:
+    from libra.core.context import Switchboard
+    from libra_core import Mail
+
+__all__ = ["Post", "RemoteActorRef"]
+
+_REMEMBERED = 1_024
+"""Asks whose answer is kept, should they come again."""
+
+
+class Post:
+    """A node's post office: the asks that wait for an answer from elsewhere, and those that were answered here.
+
+    Args:
+        switchboard: The node.
+    """
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+        self._waiting: dict[int, Ask] = {}
+        self._answers: OrderedDict[int, tuple[str, object] | None] = OrderedDict()
+        self.late = 0
+        """Answers that came when nobody waited any more, or a second time."""
+
+    def ref(self, name: str, sender: int | None) -> ActorRef:
+        """The address of an actor of this node, or ``NODE/ACTOR``, which may be of this very node too.
+
+        Raises:
+            KeyError: When this node has no such actor, and ``name`` leads to no other node.
+        """
+        node, slash, actor = name.partition("/")
+        own = self._switchboard.core.node_name
+        if slash and own is not None and node != own:
+            return RemoteActorRef(name, self, sender)
+        local = actor if slash and node == own else name
+        return ActorRef(local, self._switchboard.find_slot(local), self._switchboard, sender)
+
+    def tell(self, to: str, sender: int | None, message: object) -> bool:
+        """Send a message; False when it was refused."""
+        return self._switchboard.core.post(sender, to, "tell", 0, message)
+
+    async def ask(self, to: str, sender: int | None, message: object, timeout_s: float) -> Any:  # noqa: ANN401
+        """Send a message and wait for the answer, on the clock of the sender."""
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        letter = Ask(message, reply)
+        number = secrets.randbits(128)
+        self._waiting[number] = letter
+        try:
+            if not self._switchboard.core.post(sender, to, "ask", number, message):
+                raise AskFailed(f"{to} does not get the message: its node is not known, or the bridge has no room")
+            return await self._switchboard.await_reply(letter, reply, sender, timeout_s)
+        finally:
+            del self._waiting[number]
+
+    def answered(self, number: int, answer: object, refusal: str | None) -> None:
+        """An answer came: called natively."""
+        letter = self._waiting.get(number)
+        if letter is None:
+            self.late += 1
+        elif refusal is not None:
+            letter.refuse(refusal)
+        else:
+            letter.reply_with(answer)
+
+    def opened(self, mail: Mail, slot: int | None) -> Ask | Tell | None:
+        """What the actor of a slot makes of a message from elsewhere; None for an ask that it has seen."""
+        if mail.kind != "ask":
+            return Tell(mail.message)
+        if mail.id in self._answers:
+            answer = self._answers[mail.id]
+            if answer is not None:
+                self._send(mail, slot, *answer)
+            return None
+        try:
+            message = mail.message
+        except CodecError as error:
+            self.settle(mail, slot, "refusal", str(error))
+            raise
+        self._answers[mail.id] = None
+        if len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
+        return RemoteAsk(message, self, mail, slot)
+
+    def settle(self, mail: Mail, slot: int | None, kind: str, answer: object) -> None:
+        """Answer an ask, once."""
+        if self._answers.get(mail.id) is not None:
+            return
+        self._send(mail, slot, kind, answer)
+        self._answers[mail.id] = (kind, answer)
+
+    def _send(self, mail: Mail, slot: int | None, kind: str, answer: object) -> None:
+        # Where the bridge has no room the asker learns by its timeout, and the answer is a dead letter. A refusal is
+        # nobody's: the actor may be no more.
+        self._switchboard.core.post(
+            slot if kind == "reply" else None, f"{mail.sender.partition('/')[0]}/", kind, mail.id, answer
+        )
+
+
+class RemoteAsk(Ask):
+    """A message from another node, whose sender waits there for the answer."""
+
+    __slots__ = ("_mail", "_post", "_slot")
+
+    def __init__(self, message: object, post: Post, mail: Mail, slot: int | None) -> None:
+        self.message = message
+        self.settled = None
+        self._post = post
+        self._mail = mail
+        self._slot = slot
+
+    def refuse(self, why: str) -> None:
+        """Nobody will answer: the asker gets an `AskFailed`."""
+        self._post.settle(self._mail, self._slot, "refusal", why)
+
+    def reply_with(self, answer: object) -> None:
+        """Send the answer. CodecError, at both ends, for one that cannot leave the process."""
+        try:
+            self._post.settle(self._mail, self._slot, "reply", answer)
+        except CodecError as error:
+            self.refuse(f"{type(error).__name__}: {error}")
+            raise
+
+
+class RemoteActorRef(ActorRef):
+    """The address of an actor of another node.
+
+    Args:
+        name: ``NODE/ACTOR``.
+        post: The node's post office.
+        sender: The slot of the actor that holds this address, if one does.
+    """
+
+    __slots__ = ("_post",)
+
+    def __init__(self, name: str, post: Post, sender: int | None = None) -> None:
+        self.name = name
+        self._post = post
+        self._sender = sender
+
+    def tell(self, message: object) -> bool:
+        """Send a message; False when it was refused: the node is not known, or the bridge has no room.
+
+        Raises:
+            CodecError: When the message cannot leave the process.
+        """
+        return self._post.tell(self.name, self._sender, message)
+
+    async def ask(self, message: object, *, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - the timeout is the actor's clock's
+        """Send a message and wait for the answer: see `ActorRef.ask`.
+
+        Raises:
+            TimeoutError: When no answer came in time; the message may arrive all the same.
+            AskFailed: When the message was refused, the other actor raised, or there is none.
+            CodecError: When the message cannot leave the process.
+        """
+        return await self._post.ask(self.name, self._sender, message, timeout)

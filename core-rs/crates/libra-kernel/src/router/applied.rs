@@ -1,0 +1,196 @@
+//! Which events of other nodes have been handled here: what a bridge may acknowledge.
+//!
+//! A durable event that came from elsewhere has a place in its publisher's channel, its [`RemoteOrigin`]. The place is
+//! *applied* when every mailbox that took the event is done with it: its handler has ended (an async one too), it was thrown
+//! away with its actor, or its actor is no more. What is told is, for each channel, the highest place below which all is
+//! applied, so an event that takes long holds back what came after it, and nothing else.
+//!
+//! The invariant that this rests on: **in one lane of one mailbox, tracked events are done with in the order of their
+//! arrival.** They are of types that are never dropped, conflated or overtaken (only commands and facts are tracked, in the
+//! lanes RISK, ORDERS and SIGNALS, of which no batches are made), and an actor handles one event at a time. So what is waited
+//! for in a lane is a queue, and an event that is done with is either its front or not tracked: one comparison. Numbers decide
+//! which: `bus_seq` is given once. A later event that took the queue place of an earlier one is never tracked, so it cannot be
+//! taken for it.
+//!
+//! A command is not applied before what it led to is. A request that passed the risk check lives in an approval; the log knows
+//! of it only when that was spent. So a command (ORDERS, one that may be refused) whose parent span is that of a command that
+//! is still open joins it: the place is applied when both are done with. A process that dies in between gets the request again.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::MailboxId;
+use crate::event::Lane;
+
+/// Where an event of another node stands in its publisher's channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RemoteOrigin {
+    /// The bridge's number of the channel: dense from 0.
+    pub channel: u32,
+    /// The publisher's life.
+    pub epoch: u64,
+    /// `channel_seq`.
+    pub seq: u64,
+}
+
+impl RemoteOrigin {
+    fn place(self) -> (u64, u64) {
+        (self.epoch, self.seq)
+    }
+}
+
+/// An event that is open: its channel, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    channel: u32,
+    number: u64,
+}
+
+struct Open {
+    epoch: u64,
+    seq: u64,
+    /// Mailboxes that are not done with it or with what joined it, and whoever is still handing it out.
+    left: u32,
+    /// Spans of the commands that stand in `causes` for it.
+    spans: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Channel {
+    /// The number of the front of `open`.
+    first: u64,
+    open: VecDeque<Open>,
+    /// The last place that was opened, and the last that is applied.
+    last: (u64, u64),
+    applied: (u64, u64),
+    /// It stands in `moved`.
+    is_listed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    sequence: u64,
+    ticket: Ticket,
+}
+
+/// The lanes of which events are tracked.
+const LANES: usize = Lane::MarketData as usize;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Applied {
+    channels: Vec<Channel>,
+    /// By mailbox and lane: the tracked events that it is not done with.
+    waiting: Vec<[VecDeque<Waiting>; LANES]>,
+    /// Open commands by their spans.
+    causes: HashMap<u64, Ticket>,
+    /// Channels whose applied place went up since it was last taken.
+    moved: Vec<u32>,
+}
+
+impl Applied {
+    /// True when the place lies behind all that was opened: an event that comes again is none.
+    pub(super) fn is_new(&self, origin: RemoteOrigin) -> bool {
+        self.channels.get(origin.channel as usize).is_none_or(|channel| origin.place() > channel.last)
+    }
+
+    /// An event begins to be handed out; it stays open until [`Applied::release`] and all that [`Applied::expect`] announced.
+    pub(super) fn open(&mut self, origin: RemoteOrigin) -> Ticket {
+        let index = origin.channel as usize;
+        if index >= self.channels.len() {
+            self.channels.resize_with(index + 1, Channel::default);
+        }
+        let channel = &mut self.channels[index];
+        channel.last = origin.place();
+        channel.open.push_back(Open { epoch: origin.epoch, seq: origin.seq, left: 1, spans: Vec::new() });
+        Ticket { channel: origin.channel, number: channel.first + channel.open.len() as u64 - 1 }
+    }
+
+    /// A mailbox has taken the event of a ticket, under this number.
+    pub(super) fn expect(&mut self, mailbox: MailboxId, lane: Lane, sequence: u64, ticket: Ticket) {
+        if mailbox >= self.waiting.len() {
+            self.waiting.resize_with(mailbox + 1, Default::default);
+        }
+        let Some(lane) = self.waiting[mailbox].get_mut(lane as usize) else { return };
+        lane.push_back(Waiting { sequence, ticket });
+        self.open_of(ticket).left += 1;
+    }
+
+    /// A command of a ticket: what it leads to joins it.
+    pub(super) fn note_cause(&mut self, span_id: u64, ticket: Ticket) {
+        self.causes.insert(span_id, ticket);
+        self.open_of(ticket).spans.push(span_id);
+    }
+
+    /// The ticket of an open command.
+    pub(super) fn cause(&self, span_id: u64) -> Option<Ticket> {
+        self.causes.get(&span_id).copied()
+    }
+
+    /// A mailbox is done with an event, tracked or not.
+    #[inline]
+    pub(super) fn handled(&mut self, mailbox: MailboxId, lane: Lane, sequence: u64) {
+        let Some(queue) = self.waiting.get_mut(mailbox).and_then(|lanes| lanes.get_mut(lane as usize)) else { return };
+        if queue.front().is_some_and(|waiting| waiting.sequence == sequence)
+            && let Some(Waiting { ticket, .. }) = queue.pop_front()
+        {
+            self.release(ticket);
+        }
+    }
+
+    /// A mailbox is no more, and done with all that it took.
+    pub(super) fn gone(&mut self, mailbox: MailboxId) {
+        let Some(lanes) = self.waiting.get_mut(mailbox) else { return };
+        for queue in std::mem::take(lanes) {
+            queue.into_iter().for_each(|waiting| self.release(waiting.ticket));
+        }
+    }
+
+    /// One of those that hold an event open lets go.
+    pub(super) fn release(&mut self, ticket: Ticket) {
+        let open = self.open_of(ticket);
+        open.left -= 1;
+        if open.left != 0 {
+            return;
+        }
+        for span in std::mem::take(&mut open.spans) {
+            self.causes.remove(&span);
+        }
+        let channel = &mut self.channels[ticket.channel as usize];
+        let before = channel.applied;
+        while channel.open.front().is_some_and(|open| open.left == 0)
+            && let Some(open) = channel.open.pop_front()
+        {
+            channel.first += 1;
+            channel.applied = (open.epoch, open.seq);
+        }
+        if channel.applied != before && !channel.is_listed {
+            channel.is_listed = true;
+            self.moved.push(ticket.channel);
+        }
+    }
+
+    /// True when some place has gone up since the last [`Applied::take`].
+    pub(super) fn has_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
+    /// Adds, for each channel with news, the highest place below which all is applied.
+    pub(super) fn take(&mut self, into: &mut Vec<RemoteOrigin>) {
+        for channel in self.moved.drain(..) {
+            let Channel { applied: (epoch, seq), is_listed, .. } = &mut self.channels[channel as usize];
+            *is_listed = false;
+            into.push(RemoteOrigin { channel, epoch: *epoch, seq: *seq });
+        }
+    }
+
+    /// Events that are open.
+    pub(super) fn open_events(&self) -> usize {
+        self.channels.iter().map(|channel| channel.open.len()).sum()
+    }
+
+    fn open_of(&mut self, ticket: Ticket) -> &mut Open {
+        let channel = &mut self.channels[ticket.channel as usize];
+        // A ticket is held only while its event is open, and what is open stands behind `first`.
+        &mut channel.open[(ticket.number - channel.first) as usize]
+    }
+}

@@ -1,0 +1,78 @@
+//! Who wants what: what other nodes want of this one, and what this one wants of others.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use libra_kernel::{Event, EventType, Lane, Name, Travel};
+
+/// What other nodes want: a bit for each shard, by type. The threads set it; the loop looks into it for each event that it
+/// publishes, which costs one load where nobody wants the type.
+#[derive(Debug)]
+pub struct Wanted {
+    by_type: [AtomicU64; EventType::NUMBERS],
+    shards: u8,
+}
+
+impl Wanted {
+    pub(super) fn new(shards: u8) -> Self {
+        Wanted { by_type: std::array::from_fn(|_| AtomicU64::new(0)), shards }
+    }
+
+    /// From now on these shards of a type are wanted: bit `n` stands for shard `n`; what has no shards has bit 0. A type that
+    /// stays in its process is never wanted. Of durable types the bits say what the topology declares, not who is there.
+    pub fn set(&self, event_type: EventType, shards: u64) {
+        let shards = if event_type.travel() == Travel::Never { 0 } else { shards };
+        self.by_type[event_type as usize].store(shards, Ordering::Relaxed);
+    }
+
+    /// The shards of a type that are wanted.
+    pub fn shards_of(&self, event_type: EventType) -> u64 {
+        self.by_type[event_type as usize].load(Ordering::Relaxed)
+    }
+
+    /// The shard of an event: of market data by its instrument, else 0.
+    pub fn shard(&self, event_type: EventType, instrument: Name) -> u8 {
+        match event_type.lane() {
+            Lane::MarketData if !instrument.is_none() => (instrument.hash() % u64::from(self.shards)) as u8,
+            _ => 0,
+        }
+    }
+
+    /// True when some other node wants the event.
+    #[inline]
+    pub fn wants(&self, event: &Event) -> bool {
+        let shards = self.shards_of(event.event_type);
+        shards != 0 && (shards == u64::MAX || shards >> self.shard(event.event_type, event.instrument) & 1 == 1)
+    }
+}
+
+/// What this node's actors want, as the router says it. Written by the loop, read by the threads when it changes.
+#[derive(Debug, Default)]
+pub struct Own {
+    version: AtomicU64,
+    subscribed: Mutex<BTreeSet<(EventType, Name)>>,
+}
+
+impl Own {
+    pub(super) fn change(&self, event_type: EventType, instrument: Name, interested: bool) {
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        if interested {
+            subscribed.insert((event_type, instrument));
+        } else {
+            subscribed.remove(&(event_type, instrument));
+        }
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Goes up with each change.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The (type, instrument) that actors subscribed to, `Name::NONE` for all instruments; without those that no event of
+    /// another node is of.
+    pub fn subscribed(&self) -> Vec<(EventType, Name)> {
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}

@@ -1,0 +1,188 @@
+//! The node's side of its bridge: what arrives goes to the router, and what was applied goes back.
+
+use std::sync::Arc;
+
+use libra_kernel::router::{Delivery, RemoteOrigin};
+use libra_kernel::{Event, EventType, Name, Payload, SharedPayload, clock};
+use libra_net::bridge::{Arrival, Inbound, NodeSide, Shared};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::{mail, news};
+use crate::node::{NodeCore, State};
+use crate::payload::{self, PyPayload};
+
+/// Events taken in of each urgent lane, and of market data, before handlers run.
+const INGEST: usize = 256;
+
+/// What a node keeps of its bridge.
+pub struct Attached {
+    pub shared: Arc<Shared>,
+    inbound: Inbound,
+    places: Vec<RemoteOrigin>,
+    /// Answers to asks, for those who wait.
+    pub answers: Vec<Arc<dyn SharedPayload>>,
+    /// Market events whose amounts do not fit the decimals that this node lists.
+    misfits: u64,
+    /// Messages to actors that are not here, and events of MESSAGE that carry none.
+    pub undeliverable: u64,
+}
+
+/// What the node counted about its bridge.
+#[derive(Default)]
+pub struct BridgeCounts {
+    pub unapplied: usize,
+    pub stuck: usize,
+    pub ignored: u64,
+    pub misfits: u64,
+    pub undeliverable: u64,
+}
+
+impl Attached {
+    /// True when there is nothing to take in that could be delivered.
+    pub fn is_idle(&self) -> bool {
+        self.inbound.is_idle() && !self.shared.has_news()
+    }
+}
+
+impl NodeCore {
+    pub fn may_have_bridge(&self, py: Python<'_>) -> PyResult<()> {
+        if self.simulated {
+            return Err(PyValueError::new_err("a node on simulated time has no bridge: its inputs are pulled"));
+        }
+        match self.state.borrow(py).bridge {
+            Some(_) => Err(PyValueError::new_err("the node has a bridge already")),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on the node is joined to others.
+    pub fn attach_bridge(&self, py: Python<'_>, side: NodeSide) {
+        let mut state = self.state.borrow(py);
+        let NodeSide { outbound, inbound, shared } = side;
+        state.router.set_remote(Box::new(outbound));
+        state.bridge = Some(Box::new(Attached {
+            shared,
+            inbound,
+            places: Vec::new(),
+            answers: Vec::new(),
+            misfits: 0,
+            undeliverable: 0,
+        }));
+        self.wake(&state);
+    }
+
+    /// The node is joined no more. What arrived and was not taken in stays with the bridge.
+    pub fn detach_bridge(&self, py: Python<'_>) {
+        let (sink, bridge) = {
+            let mut state = self.state.borrow(py);
+            (state.router.take_remote(), state.bridge.take())
+        };
+        drop((sink, bridge));
+    }
+
+    /// Hands over what found no room, and what was applied.
+    pub fn flush_bridge(&self, py: Python<'_>) {
+        let mut state = self.state.borrow(py);
+        state.router.flush_remote();
+        state.report_applied();
+    }
+
+    pub fn bridge_counts(&self, py: Python<'_>) -> BridgeCounts {
+        let state = self.state.borrow(py);
+        let Some(bridge) = &state.bridge else { return BridgeCounts::default() };
+        BridgeCounts {
+            unapplied: state.router.unapplied(),
+            stuck: bridge.inbound.stuck(),
+            ignored: state.router.stats().ignored,
+            misfits: bridge.misfits,
+            undeliverable: bridge.undeliverable,
+        }
+    }
+
+    /// Encodes an event's payload where it is an object of Python that another node wants. Whoever publishes calls it outside
+    /// of any borrow: it runs Python.
+    pub fn encode_if_leaving(&self, py: Python<'_>, event: &Event) -> PyResult<()> {
+        let Some(object) = payload::unencoded(event) else { return Ok(()) };
+        let leaves = self.state.borrow(py).bridge.as_ref().is_some_and(|bridge| bridge.shared.wants(event));
+        if leaves { object.encode(py) } else { Ok(()) }
+    }
+}
+
+impl State {
+    /// Takes in what came from other nodes, and routes it. Gives the number of events.
+    pub fn ingest_remote(&mut self) -> usize {
+        // Taken out while the rest of the state is needed; nothing below comes back here.
+        let Some(mut bridge) = self.bridge.take() else { return 0 };
+        self.router.flush_remote();
+        let mut taken = 0;
+        if bridge.shared.has_news() {
+            for told in bridge.shared.take_news() {
+                self.router.publish(news::event(bridge.shared.node(), told));
+                taken += 1;
+            }
+        }
+        let Attached { inbound, answers, undeliverable, misfits, shared, .. } = &mut *bridge;
+        taken += inbound.receive_urgent(INGEST, |Arrival { event, origin }| {
+            let delivery = match event.event_type {
+                EventType::Message => mail::route(self, shared.node(), answers, undeliverable, event, origin),
+                _ => self.take_in(event, origin),
+            };
+            match delivery {
+                Delivery::NoRoom(event) => Some(Arrival { event, origin }),
+                Delivery::Taken | Delivery::Ignored => None,
+            }
+        });
+        taken += inbound.receive_market(INGEST, |event| {
+            // A price in other decimals would be another price.
+            let Ok(event) = self.in_listed_decimals(event) else {
+                *misfits += 1;
+                return;
+            };
+            for desk in &mut self.desks {
+                desk.on_market(&mut self.router, &event);
+            }
+            self.take_in(event, None);
+        });
+        self.bridge = Some(bridge);
+        self.report_applied();
+        taken
+    }
+
+    fn take_in(&mut self, mut event: Event, origin: Option<RemoteOrigin>) -> Delivery {
+        if event.event_type == EventType::CircuitBreaker && !self.router.has_come(origin) {
+            // As where one is published here: every account is latched before the event fans out.
+            for desk in &mut self.desks {
+                desk.kill_for(&mut self.router, clock::now_ns(), event.source);
+            }
+        }
+        if let Payload::Shared(shared) = &event.payload
+            && let Some(arrived) = PyPayload::arrived(shared)
+        {
+            event.payload = Payload::shared(arrived);
+        }
+        self.router.deliver_remote(event, origin)
+    }
+
+    /// Tells the bridge what has been applied since the last time.
+    #[inline]
+    pub fn report_applied(&mut self) {
+        if self.router.has_applied()
+            && let Some(bridge) = &mut self.bridge
+        {
+            self.router.take_applied(&mut bridge.places);
+            bridge.shared.put_applied(&bridge.places);
+            bridge.places.clear();
+        }
+    }
+
+    /// The slot of an actor that is still there.
+    pub fn slot_named(&self, actor: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.name.as_str() == actor && !slot.is_gone())
+    }
+
+    /// A dead letter of an actor that is not here.
+    pub fn note_unknown(&mut self, actor: &str, event: &Event) {
+        self.note_letter(libra_kernel::letters::Reason::Gone, Name::intern(actor), Some(event));
+    }
+}
