@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from libra.config.settings import Settings
+from libra.config.plugins import settings_model
 from libra.config.tree import KeyPath
 
 _INCLUDE = {
@@ -18,8 +18,8 @@ _INCLUDE = {
 
 @cache
 def json_schema() -> dict[str, Any]:
-    """The schema of a profile file. It is committed as `config/schema.json`."""
-    schema = Settings.model_json_schema(by_alias=True)
+    """The schema of a profile file, with the sections of the plug-ins. It is committed as `config/schema.json`."""
+    schema = settings_model().model_json_schema(by_alias=True)
     # A file may leave out what another one gives, so a single file requires nothing.
     schema.pop("required", None)
     properties = {"include": _INCLUDE, **schema["properties"]}
