@@ -126,8 +126,12 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
         teller.tell({"type": "built"})
         if reader.next() is None:
             return exit_codes.FAILED
-        threading.Thread(target=_follow, args=(reader,), name="libra-supervisor", daemon=True).start()
-        result = node.run(on_progress=teller.show, progress_interval_s=_PROGRESS_INTERVAL_S)
+        threading.Thread(target=_follow, args=(reader, node), name="libra-supervisor", daemon=True).start()
+
+        def show(status: dict[str, Any]) -> None:
+            teller.show({**status, "vanished": node.vanished_rows()})
+
+        result = node.run(on_progress=show, progress_interval_s=_PROGRESS_INTERVAL_S)
         teller.tell(_result(node, result))
         return result.exit_code
     finally:
@@ -160,10 +164,11 @@ def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:
     }
 
 
-def _follow(reader: _Commands) -> None:
-    """Nothing more is said to a running node: what ends the reading is the supervisor's death."""
-    while reader.next() is not None:
-        pass
+def _follow(reader: _Commands, node: TradingNode) -> None:
+    """Listens while the node runs; what ends that is the supervisor's death."""
+    while (message := reader.next()) is not None:
+        if message["type"] == "vanished":
+            node.strategies_are_gone(message["strategies"])
     # Nobody reads our output either, and who writes there must not wait.
     void = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):

@@ -8,7 +8,8 @@ JSON has no exact decimals and no dates, and both stand in settings and in rows 
 | `build` | supervisor | settings, and what this node is to build of them |
 | `built` | member | all of its classes are loaded and its settings make sense |
 | `go` | supervisor | run |
-| `status` | member | progress, as a run shows it; the first one says that it runs |
+| `status` | member | progress, as a run shows it, and strategies that vanished; the first one says that it runs |
+| `vanished` | supervisor | strategies whose node died |
 | `result` | member | summary, rows and exit code of its run |
 | `error` | member | what it raised instead, fit for a user |
 """

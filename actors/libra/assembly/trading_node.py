@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -125,6 +126,7 @@ class TradingNode(Node):
         self._told_of: set[tuple[str, ...]] = set()
         self._has_vanished = False
         self._gone: set[str] = set()
+        self._gone_elsewhere: deque[str] = deque()
         self._lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
@@ -327,10 +329,12 @@ class TradingNode(Node):
         await super()._close()
 
     def should_stop(self) -> bool:
-        """See `Node`; what happened on the way to other nodes is told on the way."""
+        """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
         if self._bridge is not None:
             for event in self._bridge.news():
                 self.core.publish(event)
+        while self._gone_elsewhere:
+            self._vanish(self._gone_elsewhere.popleft())
         return super().should_stop()
 
     # Operators -------------------------------------------------------------------------------------------------------
@@ -339,6 +343,11 @@ class TradingNode(Node):
         """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders."""
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
+
+    def strategies_are_gone(self, names: Iterable[str]) -> None:
+        """Strategies that run elsewhere are no more, since their node died; from any thread."""
+        self._gone_elsewhere.extend(names)
+        self.core.signal()
 
     def vanished_rows(self) -> list[dict[str, Any]]:
         """A row for each strategy that is no more, with how far the flattening of each of its instruments is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -49,7 +50,9 @@ def describe(path: KeyPath, data: object) -> tuple[str, tuple[str, ...]]:
 def _step(node: dict[str, Any], key: str | int) -> dict[str, Any]:
     step: Any = node.get("items") if isinstance(key, int) else node.get("properties", {}).get(key)
     if step is None and isinstance(key, str):
-        step = node.get("additionalProperties")
+        patterns = node.get("patternProperties", {}).items()
+        named = (entry for pattern, entry in patterns if re.search(pattern, key))
+        step = next(named, node.get("additionalProperties"))
     return step if isinstance(step, dict) else {}
 
 

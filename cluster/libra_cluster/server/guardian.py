@@ -57,7 +57,7 @@ class Guardian:
         self._members: set[socket.socket] = set()
         self._had_members = False
         self._leaver: socket.socket | None = None
-        self._has_crashed = False
+        self._has_failed = False
         self._stop_asked = False
 
     def run(self) -> None:
@@ -75,6 +75,9 @@ class Guardian:
                 self._start_server()
                 _say_ready()
                 self._serve(listener)
+            except OSError:
+                self._has_failed = True
+                raise
             finally:
                 self._selector.unregister(listener)
                 self._paths.guardian_socket.unlink(missing_ok=True)
@@ -99,7 +102,7 @@ class Guardian:
                 self._leaver = None
             if self._server is not None and self._server.poll() is not None:
                 self._note(f"the server has died ({self._server.returncode}); it is started again in {wait_s:g} s")
-                self._server, self._has_crashed, start_at = None, True, now + wait_s
+                self._server, self._has_failed, start_at = None, True, now + wait_s
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
             if self._server is None and now >= start_at:
                 try:
@@ -197,10 +200,10 @@ class Guardian:
     def _end(self) -> None:
         self._stop_server()
         paths = self._paths
-        kept = {paths.log} if self._has_crashed else set()
-        for path in (paths.server_socket, paths.pid, paths.config, paths.log):
-            if path not in kept:
-                path.unlink(missing_ok=True)
+        for path in (paths.server_socket, paths.pid, paths.config):
+            path.unlink(missing_ok=True)
+        if not self._has_failed:
+            paths.log.unlink(missing_ok=True)
         if not self._appendonly:
             shutil.rmtree(paths.data, ignore_errors=True)
         # While somebody waits to start the next server, these are in use.

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from libra_cluster.topology import Member
@@ -43,7 +43,6 @@ class Child:
         self.status: dict[str, Any] | None = None
         self.result: dict[str, Any] | None = None
         self.error: dict[str, Any] | None = None
-        self.was_told_to_stop = False
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         ours, theirs = socket.socketpair()
         with theirs:
@@ -97,9 +96,18 @@ class Child:
         """Let it run."""
         self._say({"type": "go"})
 
+    def tell_vanished(self, strategies: Sequence[str]) -> None:
+        """Tell it that strategies whose node died are no more."""
+        self._say({"type": "vanished", "strategies": list(strategies)})
+
+    def has_settled(self, strategies: Sequence[str]) -> bool:
+        """True when it knows that strategies are no more, and is done with their orders."""
+        rows = (self.status or {}).get("vanished", ())
+        working = any(closing["state"] == "working" for row in rows for closing in row["flattening"])
+        return not working and {row["strategy"] for row in rows} >= set(strategies)
+
     def stop(self) -> None:
         """Ask it to drain; a second time, to end at once."""
-        self.was_told_to_stop = True
         self.signal(signal.SIGTERM)
 
     def signal(self, number: int) -> None:

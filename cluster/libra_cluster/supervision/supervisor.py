@@ -39,6 +39,8 @@ _log = logging.getLogger("libra.cluster")
 
 _SAME_STOP_S = 0.5
 """A second signal within this is the same Ctrl-C, delivered twice."""
+_SETTLE_S = 5.0
+"""How long an account may take to cancel, or close, what strategies left whose node died."""
 _GRACE_S = 35.0
 """Beyond its drain's time: a member flushes its logs for up to 30 s, and ends itself when it cannot."""
 
@@ -165,6 +167,7 @@ class Supervisor:
         for child in self._children:
             if not child.is_running:
                 self._report(child)
+                self._settle(child, tell)
         for last in (False, True):
             group = [child for child in self._children if child.member.ends_last is last and child.is_running]
             for child in group:
@@ -180,6 +183,19 @@ class Supervisor:
             for child in group:
                 child.read_rest()
                 self._report(child)
+
+    def _settle(self, dead: Child, tell: _Pace) -> None:
+        """Strategies that died with their node have vanished: their account deals with their orders before it stops."""
+        gone = dead.member.part.strategies
+        accounts = [child for child in self._children if child.member.part.accounts and child.is_running]
+        if dead.death is None or not gone or not accounts:
+            return
+        [child] = accounts
+        child.tell_vanished(gone)
+        until = time.monotonic() + _SETTLE_S
+        while child.is_running and not child.has_settled(gone) and not self._stops and time.monotonic() < until:
+            self._look(tell.until_due())
+            tell(self._children)
 
     def _report(self, child: Child) -> None:
         child.read_rest()
