@@ -57,6 +57,15 @@ def test_it_is_one_run(topologies: Topologies):
     assert set(summary) == {*single, "nodes"}
 
 
+def test_people_are_told_of_each_node(topologies: Topologies):
+    ended = topologies.run("run", topologies.topology(), "--duration", "0.5")
+    assert ended.code == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines()]
+    for name in ("trading", "strategies"):
+        [row] = [row for row in rows if row[:1] == [name]]
+        assert row[-1] == "done"
+
+
 def test_one_node_of_all_roles_trades_and_needs_no_bridge(topologies: Topologies, tmp_path: Path):
     strategy = topologies.strategy("""
 def on_start(self):
@@ -206,6 +215,8 @@ def test_operators_reach_every_node(topologies: Topologies):
     assert [account["name"] for account in found["trading"]["accounts"]] == ["paper"]
     assert found["trading"]["strategies"] == []
     assert [strategy["name"] for strategy in found["strategies"]["strategies"]] == ["mine"]
+    assert topologies.run("kill-switch").code == 0
+    assert topologies.run("resume", "--node", "trading", "--yes").code == 0
     # The end of one node is the end of the run, in order.
     assert topologies.run("stop", "--node", "strategies").code == 0
     ended = running.end()

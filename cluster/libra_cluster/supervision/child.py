@@ -23,6 +23,7 @@ __all__ = ["Child"]
 _log = logging.getLogger("libra.cluster")
 
 _LAST_WORDS = 5
+_LONGEST_WORD = 300
 _PIPE_BYTES = 1 << 20
 """What a member may write while we do not read, before it waits."""
 
@@ -57,7 +58,7 @@ class Child:
                 process_group=0,
             )
         self._control = ours
-        self._control.sendall(encode({"type": "build", **order}))
+        self._say({"type": "build", **order})
         self._lines: dict[int, tuple[LineReader, Callable[[bytes], None]]] = {}
         self._streams: dict[int, IO[bytes] | socket.socket] = {}
         self._open(ours, self._hear)
@@ -137,15 +138,18 @@ class Child:
             if descriptor in self._streams:
                 self._close(descriptor)
 
-    def close(self) -> None:
-        """Give up what is open, and see that the process is no more."""
+    def close(self, timeout_s: float) -> None:
+        """See that the process is no more: it drains, or has to go; then give up what is open."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         for descriptor in list(self._streams):
             self._close(descriptor)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
     def _say(self, message: dict[str, Any]) -> None:
+        # One that has died hears nothing, and is noticed by its end.
         with contextlib.suppress(OSError):
             self._control.sendall(encode(message))
 
@@ -182,10 +186,12 @@ class Child:
 
     def _print(self, line: bytes) -> None:
         # Where standard output belongs to the summary, `sys.stdout` is another stream by now.
-        sys.stdout.write(line.decode(errors="replace") + "\n")
+        with contextlib.suppress(OSError):
+            sys.stdout.write(line.decode(errors="replace") + "\n")
 
     def _pass_on(self, line: bytes) -> None:
         text = line.decode(errors="replace")
-        self._last_words.append(text)
-        # A line for machines is one JSON object, and has to stay one.
-        sys.stderr.write(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n")
+        self._last_words.append(text[:_LONGEST_WORD])
+        with contextlib.suppress(OSError):
+            # A line for machines is one JSON object, and has to stay one.
+            sys.stderr.write(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n")

@@ -172,7 +172,7 @@ class Supervisor:
             group = [child for child in self._children if child.member.ends_last is last and child.is_running]
             for child in group:
                 child.stop()
-            give_up_at = time.monotonic() + self._settings.node.drain_timeout_s + _GRACE_S
+            give_up_at = time.monotonic() + self._patience_s
             while running := [child for child in group if child.is_running]:
                 self._look(min(tell.until_due(), 0.25))
                 tell(self._children)
@@ -274,8 +274,16 @@ class Supervisor:
         self._kills += 1
 
     def _close(self) -> None:
+        """Nothing is left, however the run ended; after a fault of ours members still drain."""
+        running = [child for child in self._children if child.is_running]
+        for child in running:
+            child.stop()
         for child in self._children:
-            child.close()
+            child.close(self._patience_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return self._settings.node.drain_timeout_s + _GRACE_S
 
 
 class _Pace:
