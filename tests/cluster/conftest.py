@@ -22,7 +22,7 @@ roles = ["strategies"]
 """
 
 
-def wait_until(holds: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
+def wait_until(holds: Callable[[], object], what: str, timeout_s: float = 45.0) -> None:
     """Waits for something that has to come about; how long it takes is nobody's promise."""
     until = time.monotonic() + timeout_s
     while not holds():
