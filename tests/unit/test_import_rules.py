@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("actors/libra", "core-rs/python/libra_core")
+PACKAGES = ("actors/libra", "cluster/libra_cluster", "core-rs/python/libra_core")
 LINT = (
     "import sys; from importlinter import cli; "
     "sys.exit(cli.lint_imports(no_cache=True, is_debug_mode=False, show_timings=False, verbose=False))"
@@ -63,6 +63,8 @@ def tree(tmp_path: Path) -> Path:
         ("libra/config/spoilt.py", "import libra_core", "Configuration is read without"),
         ("libra/config/spoilt.py", "import libra.model", "Configuration is read without"),
         ("libra/cli/spoilt.py", "import libra_cluster", "libra never imports libra_cluster"),
+        ("../cluster/libra_cluster/topology.py", "import libra_cluster.plugin", "Within libra_cluster"),
+        ("../cluster/libra_cluster/wire.py", "import libra_cluster.member", "Within libra_cluster"),
     ],
 )
 def test_a_breach_is_found(tree: Path, module: str, statement: str, rule: str):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+ROOMS = {"actors": "libra", "cluster": "libra_cluster"}
 INSTALLED = sysconfig.get_path("purelib")
 HEAVY = {"pydantic", "rich", "pyarrow", "asyncio", "numpy", "uvloop", "msgspec", "libra_core"}
 
@@ -57,21 +58,21 @@ def run_installed(python: Path, *arguments: str, cwd: Path) -> str:
 def test_the_wheel_holds_the_package_and_its_profiles(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    sources = {f"libra/{path.relative_to(REPOSITORY / 'actors/libra')}" for path in source_files()}
+    sources = {str(path.relative_to(REPOSITORY / room)) for room in ROOMS for path in source_files(room)}
     profiles = {
         f"libra/profiles/{path.relative_to(REPOSITORY / 'config')}"
         for path in (REPOSITORY / "config").rglob("*")
         if path.is_file()
     }
-    assert "libra/py.typed" in sources
+    assert {"libra/py.typed", "libra_cluster/py.typed"} <= sources
     assert "libra/profiles/paper.toml" in profiles
     assert sources | profiles == {name for name in names if not name.startswith("libra-")}
     assert {name.rpartition("/")[2] for name in names if ".dist-info/" in name} >= {"METADATA", "LICENSE", "RECORD"}
 
 
-def source_files() -> list[Path]:
-    """What belongs to the package: all of its folder but what Python leaves there."""
-    files = (REPOSITORY / "actors/libra").rglob("*")
+def source_files(room: str) -> list[Path]:
+    """What belongs to a package: all of its folder but what Python leaves there."""
+    files = (REPOSITORY / room / ROOMS[room]).rglob("*")
     return [path for path in files if path.is_file() and "__pycache__" not in path.parts]
 
 
@@ -84,6 +85,7 @@ def test_the_wheel_says_what_it_needs_and_how_it_is_called(wheel: Path):
     assert "License-Expression: Apache-2.0" in metadata
     assert "Requires-Dist: libra-core==" in metadata
     assert "libra = libra.cli.main:main" in entry_points
+    assert "cluster = libra_cluster.plugin:PLUGIN" in entry_points
 
 
 def test_profiles_are_found_in_an_installed_wheel(installed: Path, tmp_path: Path):
@@ -95,7 +97,7 @@ def test_profiles_are_found_in_an_installed_wheel(installed: Path, tmp_path: Pat
     assert profiles == [str(home / "profiles" / f"{name}.toml") for name in ("paper", "replay")]
 
 
-@pytest.mark.parametrize("profile", ["paper", "replay"])
+@pytest.mark.parametrize("profile", ["paper", "replay", "two_nodes"])
 def test_an_installed_profile_is_valid(installed: Path, tmp_path: Path, profile: str):
     run_installed(installed, "-m", "libra.cli.main", "config", "check", profile, cwd=tmp_path)
 

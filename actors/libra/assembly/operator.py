@@ -84,7 +84,7 @@ class Operator:
                     "state": str(states[strategy.name]),
                     "on_vanish": strategy.on_vanish,
                 }
-                for strategy in node.settings.strategies
+                for strategy in node.strategies
             ],
             "vanished": node.vanished_rows(),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
@@ -148,7 +148,7 @@ class Operator:
         """Stop one strategy for good; its policy says what happens to its orders."""
         _only(arguments, "strategy")
         name = arguments.get("strategy")
-        strategies = {strategy.name: strategy for strategy in self._node.settings.strategies}
+        strategies = {strategy.name: strategy for strategy in self._node.strategies}
         if not isinstance(name, str) or name not in strategies:
             raise ControlError("UNKNOWN_STRATEGY", f"strategies are {', '.join(strategies) or 'none'}")
         state = self._node.actor_states()[name]

@@ -1,4 +1,4 @@
-"""The node that a profile describes: sources, account groups, strategies."""
+"""The node that a profile describes: sources, account groups, strategies; or a part of these, one node of several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.load_class import load_class
 from libra.assembly.operator import Operator
+from libra.assembly.outside import Outside
+from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
@@ -31,6 +34,7 @@ from libra.gateways.market import MarketActor
 from libra.risk import change_limits
 
 if TYPE_CHECKING:
+    from libra.assembly.bridge import NodeBridge
     from libra.config import Settings
     from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
     from libra.config.strategies import StrategySettings
@@ -65,26 +69,50 @@ class RunResult:
     equity: list[dict[str, Any]] = field(default_factory=list)
 
 
-def build(settings: Settings, *, profile: str = "", resume: Collection[str] = ()) -> TradingNode:
+def build(
+    settings: Settings,
+    *,
+    profile: str = "",
+    resume: Collection[str] = (),
+    part: NodePart | None = None,
+    bridge: NodeBridge | None = None,
+) -> TradingNode:
     """The node that settings describe, ready to run.
 
     Args:
         settings: What it runs.
         profile: Where they came from, for operators.
         resume: Accounts whose kill latch, should an earlier run have left it set, is taken back at the start.
+        part: What this node builds of it; all of it where left out.
+        bridge: Joins it to the nodes that build the rest.
 
     Raises:
         ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense.
     """
-    return TradingNode(settings, profile=profile, resume=resume)
+    return TradingNode(settings, profile=profile, resume=resume, part=part, bridge=bridge)
 
 
 class TradingNode(Node):
-    """A node with market data, accounts and strategies. Build one with `build`."""
+    """A node with market data, accounts and strategies, or a part of these. Build one with `build`."""
 
-    def __init__(self, settings: Settings, *, profile: str = "", resume: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        profile: str = "",
+        resume: Collection[str] = (),
+        part: NodePart | None = None,
+        bridge: NodeBridge | None = None,
+    ) -> None:
         super().__init__(_options(settings))
         self.settings = settings
+        self.part = part if part is not None else NodePart.whole(settings)
+        self.strategies = tuple(entry for entry in settings.strategies if entry.name in self.part.strategies)
+        """Those that run in this node."""
+        self._groups = settings.account_groups if self.part.accounts else ()
+        self._bridge = bridge
+        self.bridge_stats: dict[str, Any] = {}
+        """What the bridge counted, once the run is over."""
         self.instruments = native_instruments(settings)
         self.core.list_instruments(list(self.instruments.values()))
         self.accounts: dict[str, AccountGroup] = {}
@@ -97,14 +125,24 @@ class TradingNode(Node):
         self._control: ControlServer | None = None
         self._told_of: set[tuple[str, ...]] = set()
         self._has_vanished = False
+        self._gone: set[str] = set()
+        self._gone_elsewhere: deque[str] = deque()
         self._lost_input = False
         if self.options.simulated:
+            if self.part != NodePart.whole(settings):
+                raise ConfigError("simulated time is that of one process: a part of a profile runs on a live clock")
             self._add_source(SIMULATION_START_NS)
             self.core.digest_blob(run_identity(settings))
-        self._add_market_actor()
-        for group in settings.account_groups:
+        if self.part.market:
+            self._add_market_actor()
+        else:
+            self.endless = True
+        for group in self._groups:
             add_account_actors(self, group, partial(self.accounts.__getitem__, group.name))
-        for strategy in settings.strategies:
+        outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
+        if self._groups and outside:
+            self.add_actor("outside", partial(Outside, outside, self._vanish))
+        for strategy in self.strategies:
             self._add_strategy(strategy)
 
     def run(
@@ -224,21 +262,22 @@ class TradingNode(Node):
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        groups = self.settings.account_groups
-        for group in groups:
+        for group in self._groups:
             add_paper_venue(self.core, self.settings, group, self.instruments)
-        if not self.options.simulated and self.settings.market.kind != "gateway":
+        if self.part.market and not self.options.simulated and self.settings.market.kind != "gateway":
             self._add_source(time.time_ns())
             self.core.start_feed()
-        for group in groups:
+        for group in self._groups:
             self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
         self._look_at_latches()
+        if self._bridge is not None:
+            self._bridge.start(self.core)
         self._listen()
 
     def _opened(self) -> None:
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
         self.core.publish_unconfirmed()
-        for strategy in self.settings.strategies:
+        for strategy in self.strategies:
             self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
 
     def _idle(self) -> None:
@@ -254,9 +293,8 @@ class TradingNode(Node):
             account.stop_new_orders("the node is stopping")
 
     def _actor_given_up(self, name: str) -> None:
-        if any(strategy.name == name for strategy in self.settings.strategies):
-            self._tell_strategy(EventType.STRATEGY_STOPPED, name)
-            self._vanish(name)
+        if any(strategy.name == name for strategy in self.strategies):
+            self._strategy_is_gone(name)
             return
         account_name = name.rpartition(".")[0]
         failed = self.accounts.get(account_name)
@@ -274,8 +312,8 @@ class TradingNode(Node):
 
     def _flush(self) -> None:
         self._report_vanished()
-        for strategy in self.settings.strategies:
-            if strategy.name not in self.failed:
+        for strategy in self.strategies:
+            if strategy.name not in self._gone:
                 self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
         for account in self.accounts.values():
             account.note_equity()
@@ -285,14 +323,31 @@ class TradingNode(Node):
     async def _close(self) -> None:
         if self._control is not None:
             await self._control.close()
+        if self._bridge is not None:
+            # The last events are published by now; what waits for another node has the drain's time to leave.
+            self.bridge_stats = self._bridge.stop(self.options.drain_timeout_s)
         await super()._close()
+
+    def should_stop(self) -> bool:
+        """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
+        if self._bridge is not None:
+            for event in self._bridge.news():
+                self.core.publish(event)
+        while self._gone_elsewhere:
+            self._vanish(self._gone_elsewhere.popleft())
+        return super().should_stop()
 
     # Operators -------------------------------------------------------------------------------------------------------
 
     def stop_strategy(self, name: str) -> None:
         """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders."""
-        self._vanish(name)
+        self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
+
+    def strategies_are_gone(self, names: Iterable[str]) -> None:
+        """Strategies that run elsewhere are no more, since their node died; from any thread."""
+        self._gone_elsewhere.extend(names)
+        self.core.signal()
 
     def vanished_rows(self) -> list[dict[str, Any]]:
         """A row for each strategy that is no more, with how far the flattening of each of its instruments is."""
@@ -310,11 +365,16 @@ class TradingNode(Node):
             for strategy, policy, instruments in account.vanished()
         ]
 
+    def _strategy_is_gone(self, name: str) -> None:
+        """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
+        self._gone.add(name)
+        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
+        self._vanish(name)
+
     def _vanish(self, name: str) -> None:
-        self._has_vanished = True
         for strategy in self.settings.strategies:
-            if strategy.name == name:
-                account = self.accounts[strategy.account]
+            if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
+                self._has_vanished = True
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
 
     def _report_vanished(self) -> None:
@@ -373,12 +433,12 @@ class TradingNode(Node):
     def _tell_gateway(self, event_type: EventType) -> None:
         """The native feeds are gateways as well; one in Python speaks for itself."""
         kind = self.settings.market.kind
-        if kind != "gateway":
+        if self.part.market and kind != "gateway":
             self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
-    def _tell_strategy(self, event_type: EventType, name: str) -> None:
+    def _tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
         # Not through its slot: a strategy that was given up has none any more.
-        self.core.publish(Event.create(event_type, name, {"strategy": name}))
+        self.core.publish(Event.create(event_type, name, {"strategy": name, **more}))
 
     def _report_problems(self) -> None:
         for place, message, fatal in self.core.source_problems():

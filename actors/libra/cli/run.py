@@ -87,7 +87,16 @@ def _run(settings: Settings, options: argparse.Namespace) -> RunResult:
 
 
 def _build(settings: Settings, *, profile: str, resume: list[str]) -> RunningNode:
+    from libra.config import Settings as PlainSettings
+
     try:
+        if type(settings) is not PlainSettings:
+            from libra.config import plugins
+
+            for plugin in plugins():
+                if plugin.takes(settings):
+                    taken: RunningNode = plugin.build(settings, profile=profile, resume=resume)
+                    return taken
         assembly = import_module("libra.assembly")
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] == "libra_core":

@@ -20,6 +20,8 @@ _WIDTH_OF_A_FILE = 120
 _READ_WELL = frozenset({"frames", "quotes", "trades", "books", "malformed"})
 """Input counters that are no problem, or stand in a line of their own."""
 
+_NODE_COLUMNS = ("node", "pid", "events", "signals", "fills", "errors", "ended")
+
 _POSITION_COLUMNS = ("symbol", "account", "size", "realised", "unrealised", "fees", "trades")
 
 _VERDICTS = {
@@ -131,6 +133,17 @@ def _sections(summary: Summary) -> Iterator[RenderableType]:
     pnl = summary.get("pnl")
     if isinstance(pnl, Mapping) and pnl:
         yield _pnl_table(pnl)
+    nodes = [row for row in summary.get("nodes", ()) if isinstance(row, Mapping)]
+    if nodes:
+        yield _table("nodes", list(_NODE_COLUMNS), [_node_cells(row) for row in nodes])
+
+
+def _node_cells(row: Mapping[str, Any]) -> list[str]:
+    events = row.get("events")
+    total = sum(events.values()) if isinstance(events, Mapping) else "-"
+    ended = "died" if row.get("died") else _VERDICTS.get(row.get("exit_code", 1), ("failed", ""))[0]
+    counts = [text.count(row[name]) if name in row else "-" for name in ("signals", "fills", "errors")]
+    return [str(row.get("name")), str(row.get("pid")), text.count(total), *counts, ended]
 
 
 def _position_cells(row: Mapping[str, Any]) -> list[str]:

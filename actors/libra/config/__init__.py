@@ -3,6 +3,7 @@
 - Models, one file a section: `node`, `market`, `instruments`, `accounts` (and risk), `strategies`; all: `settings`.
   A new key is a field there with a description; the schema, the messages and `config show` follow by themselves.
 - Reading: `files` (TOML and includes) -> `tree` (values with places) -> `overrides` (environment, `--set`) -> `load`.
+- Sections of other packages come by `plugins`.
 - Checking: pydantic for single fields, `checks` and `check_instruments` across them; `explain` words the findings.
 
 Data goes one way, from text to `Settings`; nothing here starts anything or imports user code.
@@ -27,6 +28,8 @@ from libra.config.market import (
     SyntheticSymbolSettings,
 )
 from libra.config.node import NodeSettings, SupervisionSettings
+from libra.config.part import NodePart
+from libra.config.plugins import plugins, settings_model
 from libra.config.profiles import find_profile, list_profiles
 from libra.config.schema import json_schema
 from libra.config.settings import Settings
@@ -41,6 +44,7 @@ __all__ = [
     "GatewayMarketSettings",
     "InstrumentSettings",
     "MarketSettings",
+    "NodePart",
     "NodeSettings",
     "PaperGatewaySettings",
     "PythonGatewaySettings",
@@ -57,4 +61,6 @@ __all__ = [
     "json_schema",
     "list_profiles",
     "load",
+    "plugins",
+    "settings_model",
 ]

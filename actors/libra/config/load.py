@@ -17,6 +17,7 @@ from libra.config.draft import Draft
 from libra.config.explain import explain
 from libra.config.files import read_profile
 from libra.config.overrides import apply_environment, apply_set, assign
+from libra.config.plugins import SECTION_OWNERS, Plugin, plugins, settings_model
 from libra.config.problems import Problems
 from libra.config.profiles import find_profile
 from libra.config.resolve import resolve_paths
@@ -81,16 +82,40 @@ def load(
 
 def _validate(tree: Tree, problems: Problems) -> Settings:
     resolve_paths(tree, problems)
+    plugged = _plugins_for(tree, problems)
+    for plugin in plugged:
+        plugin.resolve(tree, problems)
+    model = settings_model() if plugged else Settings
     settings = None
     try:
-        settings = Settings.model_validate(tree.plain(), by_alias=True, by_name=False)
+        settings = model.model_validate(tree.plain(), by_alias=True, by_name=False)
     except ValidationError as error:
         explain(error, tree, problems)
-    check(Draft.of(tree, problems))
+    draft = Draft.of(tree, problems)
+    check(draft)
+    for plugin in plugged:
+        plugin.check(draft)
     problems.raise_if_any()
     if settings is None:
         raise AssertionError("a validation that failed has at least one problem")
     return settings
+
+
+def _plugins_for(tree: Tree, problems: Problems) -> tuple[Plugin, ...]:
+    """The plug-ins, where the profile has a section that this package does not know."""
+    beyond = tree.value.keys() - Settings.model_fields.keys()
+    if not beyond:
+        return ()
+    found = plugins()
+    known = {name for plugin in found for name in plugin.sections}
+    for name in sorted(beyond & SECTION_OWNERS.keys() - known):
+        problems.at(
+            tree,
+            (name,),
+            f"is read by {SECTION_OWNERS[name]}, which is not installed; install it, or take [{name}] out",
+        )
+        del tree.value[name]
+    return found
 
 
 def _turn_into_replay(tree: Tree) -> None:

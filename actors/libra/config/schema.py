@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
-from libra.config.settings import Settings
+from libra.config.plugins import settings_model
 from libra.config.tree import KeyPath
 
 _INCLUDE = {
@@ -18,8 +19,8 @@ _INCLUDE = {
 
 @cache
 def json_schema() -> dict[str, Any]:
-    """The schema of a profile file. It is committed as `config/schema.json`."""
-    schema = Settings.model_json_schema(by_alias=True)
+    """The schema of a profile file, with the sections of the plug-ins. It is committed as `config/schema.json`."""
+    schema = settings_model().model_json_schema(by_alias=True)
     # A file may leave out what another one gives, so a single file requires nothing.
     schema.pop("required", None)
     properties = {"include": _INCLUDE, **schema["properties"]}
@@ -49,7 +50,9 @@ def describe(path: KeyPath, data: object) -> tuple[str, tuple[str, ...]]:
 def _step(node: dict[str, Any], key: str | int) -> dict[str, Any]:
     step: Any = node.get("items") if isinstance(key, int) else node.get("properties", {}).get(key)
     if step is None and isinstance(key, str):
-        step = node.get("additionalProperties")
+        patterns = node.get("patternProperties", {}).items()
+        named = (entry for pattern, entry in patterns if re.search(pattern, key))
+        step = next(named, node.get("additionalProperties"))
     return step if isinstance(step, dict) else {}
 
 

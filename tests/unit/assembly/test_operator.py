@@ -57,7 +57,7 @@ class Node:
     def __init__(self, *names, **more):
         self.accounts = {name: Account(name, **more) for name in names}
         strategy = SimpleNamespace(name="mine", account=names[0], on_vanish="keep")
-        self.settings = SimpleNamespace(strategies=[strategy])
+        self.strategies = [strategy]
         self.states = {"mine": ActorState.RUNNING}
         self.stopped = []
 

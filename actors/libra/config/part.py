@@ -1,0 +1,32 @@
+"""What of a profile one node builds, where its topology has several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from libra.config.settings import Settings
+
+__all__ = ["NodePart"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodePart:
+    """The share of one node. Every node knows the whole profile, and builds this.
+
+    Attributes:
+        market: It has the source of market data.
+        accounts: It has the account groups: their gates take requests of all strategies of the profile, wherever
+            they run.
+        strategies: The names of the strategies that run in it.
+    """
+
+    market: bool
+    accounts: bool
+    strategies: tuple[str, ...]
+
+    @staticmethod
+    def whole(settings: Settings) -> NodePart:
+        """All of it: one process."""
+        return NodePart(market=True, accounts=True, strategies=tuple(entry.name for entry in settings.strategies))

@@ -1,0 +1,99 @@
+"""The native bridge behind the seam of `libra.assembly.bridge.NodeBridge`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import libra_core
+from libra.errors import BridgeError, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from libra.assembly.bridge import NodeBridge
+    from libra_cluster.bridge.settings import BridgeSettings
+    from libra_core import NodeCore
+
+__all__ = ["open_bridge", "read_password", "require_bridge"]
+
+
+def require_bridge() -> Any:  # noqa: ANN401 - a class of the native core, once it has one
+    """The native class.
+
+    Raises:
+        BridgeError: When this build of the native core has none.
+    """
+    found = getattr(libra_core, "Bridge", None)
+    if found is None:
+        raise BridgeError("this build of libra_core has no bridge, so nodes of several processes cannot be joined")
+    return found
+
+
+def open_bridge(settings: BridgeSettings, *, url: str, node: str, nodes: Sequence[str]) -> NodeBridge:
+    """A bridge that is started with its node.
+
+    Args:
+        settings: Its section of the profile.
+        url: The server: that of the settings, or the topology's own.
+        node: The name of this node.
+        nodes: The names of all nodes of the topology.
+
+    Raises:
+        BridgeError: When this build of the native core has none.
+        ConfigError: When the password cannot be had.
+    """
+    options = settings.native() | {"url": url, "node": node, "nodes": list(nodes), "password": read_password(settings)}
+    return _NativeBridge(require_bridge(), options)
+
+
+def read_password(settings: BridgeSettings) -> str | None:
+    """The password, from where the settings say.
+
+    Raises:
+        ConfigError: When it is not there.
+    """
+    if settings.password_env is not None:
+        password = os.environ.get(settings.password_env)
+        if not password:
+            raise ConfigError(f"bridge.password_env: the environment has no {settings.password_env}; set it")
+        return password
+    if settings.password_file is not None:
+        try:
+            lines = Path(settings.password_file).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"bridge.password_file: {settings.password_file} cannot be read: {error}") from None
+        if not lines or not lines[0]:
+            raise ConfigError(f"bridge.password_file: {settings.password_file} holds no password on its first line")
+        return lines[0]
+    return None
+
+
+class _NativeBridge:
+    """`NodeBridge` over the native class.
+
+    Args:
+        native: The class.
+        options: What it is made with.
+    """
+
+    def __init__(self, native: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - as `require_bridge`
+        self._class = native
+        self._options = options
+        self._native: Any = None
+
+    def start(self, core: NodeCore) -> None:
+        self._native = self._class(core, self._options)
+        # A password is kept no longer than it is needed.
+        self._options = {}
+        self._native.start()
+
+    def stop(self, timeout_s: float) -> dict[str, Any]:
+        return {} if self._native is None else dict(self._native.stop(timeout_s))
+
+    def stats(self) -> dict[str, Any]:
+        return {} if self._native is None else dict(self._native.stats())
+
+    def news(self) -> Sequence[Any]:
+        return () if self._native is None else self._native.news()

@@ -1,0 +1,201 @@
+"""One node of a topology, as a process: `python -m libra_cluster.member DESCRIPTOR`.
+
+Its supervisor hands it one end of a pair of sockets (see `libra_cluster.wire`): what to build comes from there, and
+what there is to tell goes there. It is stopped by signals, as any node is. When its supervisor is gone, it drains too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from libra import exit_codes
+from libra.cli.faults import report_fault
+from libra.cli.logs import configure_logging
+from libra.config import NodePart, settings_model
+from libra.errors import ConfigError, LibraError
+from libra_cluster.bridge.settings import BridgeSettings
+from libra_cluster.wire import LineReader, decode, encode
+
+if TYPE_CHECKING:
+    from libra.assembly import RunResult, TradingNode
+    from libra.assembly.bridge import NodeBridge
+    from libra_cluster.server.membership import ServerMembership
+
+__all__ = ["main"]
+
+_PROGRESS_INTERVAL_S = 0.25
+
+
+class _Teller:
+    """Sends to the supervisor from a thread of its own: a supervisor that does not read must not hold up trading."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._news = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self._status: dict[str, Any] | None = None
+        self._is_over = False
+        self._thread = threading.Thread(target=self._send, name="libra-teller", daemon=True)
+        self._thread.start()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send a message behind those that wait."""
+        line = encode(message)
+        with self._news:
+            self._waiting.append(line)
+            self._news.notify()
+
+    def show(self, status: dict[str, Any]) -> None:
+        """Send a status; only the latest one waits."""
+        with self._news:
+            self._status = status
+            self._news.notify()
+
+    def close(self) -> None:
+        """Send what waits, and end."""
+        with self._news:
+            self._is_over = True
+            self._news.notify()
+        self._thread.join()
+
+    def _send(self) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._waiting or self._status is not None or self._is_over)
+                lines, self._waiting = self._waiting, deque()
+                status, self._status = self._status, None
+                is_over = self._is_over
+            if status is not None:
+                lines.append(encode({"type": "status", "status": status}))
+            for line in lines:
+                try:
+                    self._connection.sendall(line)
+                except OSError:
+                    # The supervisor is gone; `_follow` ends the node.
+                    return
+            if is_over:
+                return
+
+
+def main(arguments: list[str]) -> int:
+    """The process.
+
+    Args:
+        arguments: The number of the descriptor to the supervisor.
+
+    Returns:
+        The exit code, as `libra run` has them.
+    """
+    with socket.socket(fileno=int(arguments[0])) as connection:
+        connection.set_inheritable(False)
+        reader = _Commands(connection)
+        order = reader.next()
+        if order is None:
+            return exit_codes.FAILED
+        teller = _Teller(connection)
+        try:
+            return _run(order, reader, teller)
+        except Exception as error:
+            if not isinstance(error, LibraError):
+                report_fault(error)
+            code = exit_codes.USAGE if isinstance(error, ConfigError) else exit_codes.FAILED
+            text = str(error) if isinstance(error, LibraError) else f"{type(error).__name__}: {error}"
+            teller.tell({"type": "error", "text": text, "exit_code": code})
+            return code
+        finally:
+            teller.close()
+
+
+def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
+    settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
+    configure_logging(settings.node.log_level, settings.node.log_format)
+    from libra.assembly import build
+
+    part = NodePart(**{**order["part"], "strategies": tuple(order["part"]["strategies"])})
+    membership, bridge = _join(order)
+    try:
+        resume = order["resume"] if part.accounts else ()
+        node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge)
+        teller.tell({"type": "built"})
+        if reader.next() is None:
+            return exit_codes.FAILED
+        threading.Thread(target=_follow, args=(reader, node), name="libra-supervisor", daemon=True).start()
+
+        def show(status: dict[str, Any]) -> None:
+            teller.show({**status, "vanished": node.vanished_rows()})
+
+        result = node.run(on_progress=show, progress_interval_s=_PROGRESS_INTERVAL_S)
+        teller.tell(_result(node, result))
+        return result.exit_code
+    finally:
+        if membership is not None:
+            membership.close()
+
+
+def _join(order: dict[str, Any]) -> tuple[ServerMembership | None, NodeBridge | None]:
+    """The bridge, where the topology has one, and our share in its server, where that is the topology's own."""
+    if not order["joined"]:
+        return None, None
+    from libra_cluster.bridge.native import open_bridge
+    from libra_cluster.server.membership import ServerMembership
+
+    bridge = BridgeSettings.model_validate(order["bridge"], by_alias=True, by_name=False)
+    membership = ServerMembership(bridge.environment, appendonly=bridge.appendonly) if bridge.url is None else None
+    url = bridge.url if membership is None else membership.url
+    return membership, open_bridge(bridge, url=url or "", node=order["name"], nodes=order["nodes"])
+
+
+def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:
+    return {
+        "type": "result",
+        "summary": result.summary,
+        "exit_code": result.exit_code,
+        "orders": result.orders,
+        "fills": result.fills,
+        "equity": result.equity,
+        "bridge": node.bridge_stats,
+    }
+
+
+def _follow(reader: _Commands, node: TradingNode) -> None:
+    """Listens while the node runs; what ends that is the supervisor's death."""
+    while (message := reader.next()) is not None:
+        if message["type"] == "vanished":
+            node.strategies_are_gone(message["strategies"])
+    # Nobody reads our output either, and who writes there must not wait.
+    void = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(void, descriptor)
+    os.close(void)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Commands:
+    """What the supervisor says."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = LineReader()
+        self._ready: deque[bytes] = deque()
+
+    def next(self) -> dict[str, Any] | None:
+        """The next message; None when the supervisor is gone."""
+        while not self._ready:
+            piece = b""
+            with contextlib.suppress(OSError):
+                piece = self._connection.recv(1 << 16)
+            if not piece:
+                return None
+            self._ready.extend(self._lines.feed(piece))
+        return decode(self._ready.popleft())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

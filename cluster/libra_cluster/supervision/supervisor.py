@@ -1,0 +1,323 @@
+"""The run of a topology: starts its members, stops them in their order, and tells about all of them as one run.
+
+1. Every member builds what it has to, so that a mistake anywhere is found before anything trades.
+2. Those with accounts run first, then those with strategies only.
+3. The run ends by a signal, when its time is over, or when a member ended. Then members with strategies only are
+   drained, and when they are gone those that strategies depend on: nothing is asked of an account that has stopped.
+
+A member that dies is named with its last words; the others are drained, and the run has failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from libra import exit_codes
+from libra.assembly.trading_node import RunResult
+from libra.errors import ConfigError, LibraError
+from libra_cluster.bridge.native import require_bridge
+from libra_cluster.server.membership import ServerMembership
+from libra_cluster.supervision.child import Child
+from libra_cluster.supervision.merge import merge_rows, merge_statuses, merge_summaries, node_row
+from libra_cluster.topology import Member, Topology
+
+if TYPE_CHECKING:
+    from libra.config import Settings
+
+__all__ = ["Supervisor"]
+
+_log = logging.getLogger("libra.cluster")
+
+_SAME_STOP_S = 0.5
+"""A second signal within this is the same Ctrl-C, delivered twice."""
+_SETTLE_S = 5.0
+"""How long an account may take to cancel, or close, what strategies left whose node died."""
+_GRACE_S = 35.0
+"""Beyond its drain's time: a member flushes its logs for up to 30 s, and ends itself when it cannot."""
+
+
+class Supervisor:
+    """Runs the nodes of a profile that has `[nodes]`.
+
+    Args:
+        settings: The profile.
+        profile: Where it came from, for operators.
+        resume: Accounts whose kill latch is taken back at the start.
+        joined: The members have a bridge; None for where there is more than one of them.
+
+    Raises:
+        ConfigError: For an account to resume that is not there.
+        BridgeError: When nodes have to be joined and this build cannot.
+    """
+
+    def __init__(
+        self, settings: Settings, *, profile: str = "", resume: Sequence[str] = (), joined: bool | None = None
+    ) -> None:
+        self._settings = settings
+        self._profile = profile
+        self._resume = tuple(resume)
+        unknown = sorted(set(resume) - {group.name for group in settings.account_groups})
+        if unknown:
+            raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
+        self._topology = Topology.of(settings)
+        self._joined = self._topology.is_joined if joined is None else joined
+        if self._joined:
+            require_bridge()
+        self._children: list[Child] = []
+        self._selector = selectors.DefaultSelector()
+        self._stops: list[float] = []
+        self._kills = 0
+        self._time_is_over = False
+
+    def run(
+        self, on_progress: Callable[[dict[str, Any]], None] | None = None, progress_interval_s: float = 0.25
+    ) -> RunResult:
+        """Run to the end. See `libra.assembly.trading_node.TradingNode.run`.
+
+        Raises:
+            ConfigError: When a member finds its part of the profile wrong; nothing has traded then.
+            LibraError: When a member cannot be started.
+            KeyboardInterrupt: When it is stopped before all members are built.
+        """
+        tell = _Pace(on_progress, progress_interval_s)
+        with ExitStack() as stack:
+            stack.enter_context(self._signals())
+            stack.callback(self._close)
+            bridge = self._topology.bridge
+            if self._joined and bridge.url is None:
+                server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
+                stack.callback(server.close)
+                stack.callback(self._close)
+            for member in self._topology.members:
+                self._start(member)
+            self._build()
+            started = time.perf_counter()
+            for last in (True, False):
+                self._let_run([child for child in self._children if child.member.ends_last is last], tell)
+            self._follow(tell)
+            self._drain(tell)
+            return self._sum_up(time.perf_counter() - started)
+
+    # From the start to the end ---------------------------------------------------------------------------------------
+
+    def _start(self, member: Member) -> None:
+        node = self._settings.node.model_copy(update={"name": member.name, "duration_s": None})
+        settings = self._settings.model_copy(update={"node": node})
+        child = Child(
+            member,
+            {
+                "settings": settings.model_dump(by_alias=True),
+                "part": asdict(member.part),
+                "name": member.name,
+                "nodes": [other.name for other in self._topology.members],
+                "profile": self._profile,
+                "resume": self._resume,
+                "joined": self._joined,
+                "bridge": self._topology.bridge.model_dump(by_alias=True),
+            },
+            self._selector,
+        )
+        self._children.append(child)
+
+    def _build(self) -> None:
+        while not all(child.is_built for child in self._children):
+            self._look(0.25)
+            if self._stops:
+                raise KeyboardInterrupt
+            for child in self._children:
+                if not child.is_running and not child.is_built:
+                    self._raise_fault(child)
+
+    def _raise_fault(self, child: Child) -> None:
+        if child.error is not None and child.error["exit_code"] == exit_codes.USAGE:
+            raise ConfigError(f"node {child.name}: {child.error['text']}")
+        raise LibraError(f"node {child.name} could not be started: {child.death}")
+
+    def _let_run(self, children: list[Child], tell: _Pace) -> None:
+        for child in children:
+            child.go()
+        while not self._is_ending() and not all(child.status is not None for child in children):
+            self._look(tell.until_due())
+            tell(self._children)
+
+    def _follow(self, tell: _Pace) -> None:
+        duration_s = self._settings.node.duration_s
+        until = None if duration_s is None else time.monotonic() + duration_s
+        while not self._is_ending():
+            left_s = tell.until_due() if until is None else min(tell.until_due(), until - time.monotonic())
+            if until is not None and left_s <= 0 and time.monotonic() >= until:
+                self._time_is_over = True
+                return
+            self._look(max(left_s, 0.0))
+            tell(self._children)
+
+    def _is_ending(self) -> bool:
+        return bool(self._stops) or not all(child.is_running for child in self._children)
+
+    def _drain(self, tell: _Pace) -> None:
+        for child in self._children:
+            if not child.is_running:
+                self._report(child)
+                self._settle(child, tell)
+        for last in (False, True):
+            group = [child for child in self._children if child.member.ends_last is last and child.is_running]
+            for child in group:
+                child.stop()
+            give_up_at = time.monotonic() + self._patience_s
+            while running := [child for child in group if child.is_running]:
+                self._look(min(tell.until_due(), 0.25))
+                tell(self._children)
+                if time.monotonic() >= give_up_at:
+                    for child in running:
+                        _log.error("node %s (pid %d) does not end; it is killed", child.name, child.pid)
+                        child.signal(signal.SIGKILL)
+            for child in group:
+                child.read_rest()
+                self._report(child)
+
+    def _settle(self, dead: Child, tell: _Pace) -> None:
+        """Strategies that died with their node have vanished: their account deals with their orders before it stops."""
+        gone = dead.member.part.strategies
+        accounts = [child for child in self._children if child.member.part.accounts and child.is_running]
+        if dead.death is None or not gone or not accounts:
+            return
+        [child] = accounts
+        child.tell_vanished(gone)
+        until = time.monotonic() + _SETTLE_S
+        while child.is_running and not child.has_settled(gone) and not self._stops and time.monotonic() < until:
+            self._look(tell.until_due())
+            tell(self._children)
+
+    def _report(self, child: Child) -> None:
+        child.read_rest()
+        if (death := child.death) is not None:
+            _log.error("node %s (pid %d) died: %s", child.name, child.pid, death)
+
+    def _sum_up(self, duration_s: float) -> RunResult:
+        results = [child.result for child in self._children if child.result is not None]
+        dead = [child for child in self._children if child.death is not None]
+        ended = "ended" if self._time_is_over else "stop"
+        summary: dict[str, Any] = {}
+        if results:
+            summary = merge_summaries([r["summary"] for r in results], duration_s=duration_s, ended=ended)
+        rows = [node_row(c.name, c.pid, _roles(c.member), c.result, c.death) for c in self._children]
+        return RunResult(
+            summary={**summary, "nodes": rows},
+            exit_code=_exit_code([result["exit_code"] for result in results], any_died=bool(dead)),
+            orders=merge_rows(result["orders"] for result in results),
+            fills=merge_rows(result["fills"] for result in results),
+            equity=merge_rows(result["equity"] for result in results),
+        )
+
+    # Meanwhile -------------------------------------------------------------------------------------------------------
+
+    def _look(self, timeout_s: float) -> None:
+        """Take in what members say, and pass signals on."""
+        for key, _ in self._selector.select(timeout_s):
+            if isinstance(key.data, Child):
+                key.data.read(key.fd)
+            else:
+                os.read(key.fd, 4096)
+        while self._kills:
+            self._kills -= 1
+            for child in self._children:
+                child.signal(signal.SIGUSR1)
+        if len(self._stops) > 1:
+            # Whoever is draining ends at once; whoever is not begins, whatever its turn.
+            self._stops = self._stops[:1]
+            for child in self._children:
+                child.stop()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the run, SIGUSR1 is every node's kill switch, SIGCHLD wakes us."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        reader, writer = os.pipe()
+        for descriptor in (reader, writer):
+            os.set_blocking(descriptor, False)
+        handlers = {
+            signal.SIGINT: self._ask_to_stop,
+            signal.SIGTERM: self._ask_to_stop,
+            signal.SIGUSR1: self._ask_to_kill,
+            signal.SIGCHLD: _nothing,
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._selector.register(reader, selectors.EVENT_READ)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(woken)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._selector.close()
+            os.close(reader)
+            os.close(writer)
+
+    def _ask_to_stop(self, *_: object) -> None:
+        now = time.monotonic()
+        if not self._stops or now - self._stops[-1] >= _SAME_STOP_S:
+            self._stops.append(now)
+
+    def _ask_to_kill(self, *_: object) -> None:
+        self._kills += 1
+
+    def _close(self) -> None:
+        """Nothing is left, however the run ended; after a fault of ours members still drain."""
+        running = [child for child in self._children if child.is_running]
+        for child in running:
+            child.stop()
+        for child in self._children:
+            child.close(self._patience_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return self._settings.node.drain_timeout_s + _GRACE_S
+
+
+class _Pace:
+    """Shows the merged status every so often."""
+
+    def __init__(self, show: Callable[[dict[str, Any]], None] | None, interval_s: float) -> None:
+        self._show = show
+        self._interval_s = interval_s
+        self._due = time.monotonic() + interval_s
+
+    def until_due(self) -> float:
+        """Seconds until the next one."""
+        return max(0.0, self._due - time.monotonic())
+
+    def __call__(self, children: Sequence[Child]) -> None:
+        if self.until_due() > 0:
+            return
+        self._due = time.monotonic() + self._interval_s
+        statuses = [child.status for child in children if child.status is not None]
+        if self._show is not None and statuses:
+            self._show(merge_statuses(statuses))
+
+
+def _roles(member: Member) -> list[str]:
+    part = member.part
+    having = {"market": part.market, "accounts": part.accounts, "strategies": bool(part.strategies)}
+    return [role for role, has in having.items() if has]
+
+
+def _exit_code(codes: Sequence[int], *, any_died: bool) -> int:
+    if any_died or any(code not in (exit_codes.OK, exit_codes.RISK_STOP) for code in codes):
+        return exit_codes.FAILED
+    return exit_codes.RISK_STOP if exit_codes.RISK_STOP in codes else exit_codes.OK
+
+
+def _nothing(*_: object) -> None:
+    """A handler is needed for the signal to wake us."""

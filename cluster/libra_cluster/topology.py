@@ -1,0 +1,157 @@
+"""Which node of a topology builds what: `[nodes.NAME]` of a profile, and the checks that every part has one place.
+
+Market data and account groups are one node: an account is priced, and a paper venue filled, by the market of its own
+process. Strategies may be anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from libra.config.base import Identifier, Section
+from libra.config.part import NodePart
+from libra_cluster.bridge.settings import BridgeSettings
+
+if TYPE_CHECKING:
+    from libra.config import Settings
+    from libra.config.draft import Draft
+
+__all__ = ["Member", "NodeName", "NodePlacement", "Role", "Topology", "check_topology"]
+
+Role = Literal["market", "accounts", "strategies"]
+
+NodeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
+"""A node's name: small letters, digits, `_` and `-`, a letter first. It stands in keys, channels and file names."""
+
+
+class NodePlacement(Section):
+    """`[nodes.NAME]`: one process of the topology, and what it builds of the profile."""
+
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)] = Field(
+        description='What it builds: "market" (the source of market data), "accounts" (all account groups; beside the '
+        'market), "strategies".'
+    )
+    strategies: tuple[Identifier, ...] = Field(
+        default=(), description="The strategies that it runs; without it all that no other node names."
+    )
+    env: dict[str, str] = Field(default_factory=dict, description="Environment variables of its process.")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One node of a topology.
+
+    Attributes:
+        name: Its name.
+        part: What it builds.
+        env: What its environment has beyond ours.
+    """
+
+    name: str
+    part: NodePart
+    env: Mapping[str, str]
+
+    @property
+    def ends_last(self) -> bool:
+        """True when others depend on it: accounts are drained when no strategy asks anything of them any more."""
+        return self.part.market or self.part.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The nodes of a profile, in its order.
+
+    Attributes:
+        members: The nodes.
+        bridge: What joins them.
+    """
+
+    members: tuple[Member, ...]
+    bridge: BridgeSettings
+
+    @staticmethod
+    def of(settings: Settings) -> Topology:
+        """The topology of settings that have `[nodes]`."""
+        placements = cast("dict[str, NodePlacement]", getattr(settings, "nodes", None) or {})
+        bridge = cast("BridgeSettings | None", getattr(settings, "bridge", None))
+        named = {name for placement in placements.values() for name in placement.strategies}
+        rest = tuple(strategy.name for strategy in settings.strategies if strategy.name not in named)
+        members = []
+        for name, placement in placements.items():
+            strategies = placement.strategies or rest if "strategies" in placement.roles else ()
+            part = NodePart("market" in placement.roles, "accounts" in placement.roles, strategies)
+            members.append(Member(name, part, dict(placement.env)))
+        return Topology(tuple(members), bridge if bridge is not None else BridgeSettings())
+
+    @property
+    def is_joined(self) -> bool:
+        """True when there is more than one node, so that they need a bridge."""
+        return len(self.members) > 1
+
+
+def check_topology(draft: Draft) -> None:
+    """Reports what of `[nodes]` does not fit together, or not with the rest of the profile."""
+    nodes = dict(_valid_nodes(draft))
+    tree = draft.tree.get("nodes")
+    if tree is None or not isinstance(tree.value, dict):
+        return
+    if not tree.value:
+        draft.report("names no node; add [nodes.NAME], or take [nodes] out", "nodes")
+    if draft.node is not None and draft.node.clock == "simulated":
+        draft.report(
+            'simulated time is that of one process; set node.clock = "live", or take [nodes] out', "node", "clock"
+        )
+    if len(nodes) != len(tree.value):
+        # What a node with a fault would have built is not known.
+        return
+    for role, what in (("market", "the source of market data"), ("accounts", "the account groups")):
+        having = [name for name, placement in nodes.items() if role in placement.roles]
+        for name in having[1:]:
+            draft.report(f'{what} can be in one node only, and "{having[0]}" has it', "nodes", name, "roles")
+        if not having:
+            draft.report(f'no node has the role "{role}": {what} has no place', "nodes")
+    for name, placement in nodes.items():
+        if "accounts" in placement.roles and "market" not in placement.roles:
+            draft.report(
+                'accounts are priced by the market of their own process; give this node the role "market", too',
+                *("nodes", name, "roles"),
+            )
+    _check_strategies(draft, nodes)
+
+
+def _check_strategies(draft: Draft, nodes: Mapping[str, NodePlacement]) -> None:
+    known = [name for _, name in draft.names("strategies")]
+    where: dict[str, str] = {}
+    for name, placement in nodes.items():
+        if placement.strategies and "strategies" not in placement.roles:
+            draft.report('has strategies without the role "strategies"; add it', "nodes", name, "strategies")
+        for position, strategy in enumerate(placement.strategies):
+            here = ("nodes", name, "strategies", position)
+            if strategy not in known:
+                draft.report(f'there is no strategy "{strategy}": known are {", ".join(known) or "none"}', *here)
+            if strategy in where:
+                draft.report(f'strategy "{strategy}" is in node "{where[strategy]}" already', *here)
+            where[strategy] = name
+    takers = [name for name, placement in nodes.items() if "strategies" in placement.roles and not placement.strategies]
+    for name in takers[1:]:
+        draft.report(
+            f'"{takers[0]}" runs all strategies that no node names; name those of this one: strategies = ["..."]',
+            *("nodes", name, "roles"),
+        )
+    left = [strategy for strategy in known if strategy not in where]
+    if left and not takers:
+        draft.report(f"no node runs {', '.join(left)}; name them in one that has the role strategies", "nodes")
+
+
+def _valid_nodes(draft: Draft) -> Iterator[tuple[str, NodePlacement]]:
+    tree = draft.tree.get("nodes")
+    plain: Any = tree.plain() if tree is not None else None
+    for name, value in plain.items() if isinstance(plain, dict) else ():
+        try:
+            yield TypeAdapter(NodeName).validate_python(name), NodePlacement.model_validate(value)
+        except ValidationError:
+            continue

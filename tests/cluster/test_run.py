@@ -1,0 +1,244 @@
+"""A topology by one command: started, stopped in order, told of as one run, and never outlived by a part of it."""
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.cluster.conftest import TWO_NODES, Topologies, children_of, is_alive, wait_until
+from tests.integration.conftest import Running
+
+import libra_core
+from libra.config import load
+from libra.control.folder import find_nodes
+from libra.errors import BridgeError
+from libra_cluster.supervision.supervisor import Supervisor
+
+ONE_NODE = """
+[nodes.all]
+roles = ["market", "accounts", "strategies"]
+"""
+
+
+def nodes() -> dict[str, int]:
+    """The nodes that run, with their processes."""
+    return {node.name: node.pid for node in find_nodes(Path(os.environ["LIBRA_RUN_DIR"]))}
+
+
+def wait_for_nodes(running: Running, *names: str) -> dict[str, int]:
+    wait_until(lambda: running.process.poll() is not None or set(nodes()) == set(names), f"{names} run")
+    assert running.process.poll() is None, running.end().err
+    return nodes()
+
+
+def assert_all_gone(pids: object) -> None:
+    wait_until(lambda: not any(map(is_alive, pids)), f"{pids} end")
+    assert nodes() == {}
+
+
+def test_it_is_one_run(topologies: Topologies):
+    ended = topologies.run("run", topologies.topology(), "--duration", "1", "--json")
+    assert ended.code == 0, ended.err
+    summary = ended.summary
+    assert [row["name"] for row in summary["nodes"]] == ["trading", "strategies"]
+    trading, strategies = summary["nodes"]
+    assert trading["events"]["QUOTE"] > 0
+    assert "QUOTE" not in strategies["events"]
+    assert strategies["events"]["STRATEGY_STARTED"] == 1
+    for name in summary["events"]:
+        assert summary["events"][name] == sum(row["events"].get(name, 0) for row in summary["nodes"]), name
+    assert summary["ended"] == "ended"
+    assert summary["digest"] is None
+    assert summary["equity"] == {"USDT": "100000"} or summary["equity"]["USDT"].startswith("100000")
+    single = topologies.run("run", topologies.profile(), "--duration", "1", "--json").summary
+    assert set(summary) == {*single, "nodes"}
+
+
+def test_people_are_told_of_each_node(topologies: Topologies):
+    ended = topologies.run("run", topologies.topology(), "--duration", "0.5")
+    assert ended.code == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines()]
+    for name in ("trading", "strategies"):
+        [row] = [row for row in rows if row[:1] == [name]]
+        assert row[-1] == "done"
+
+
+def test_one_node_of_all_roles_trades_and_needs_no_bridge(topologies: Topologies, tmp_path: Path):
+    strategy = topologies.strategy("""
+def on_start(self):
+    self.set_timer("buy", 0.1, interval_s=0.1)
+
+def on_timer(self, name):
+    self.submit(self.symbols[0], OrderSide.BUY, "0.001")
+""")
+    profile = topologies.topology(ONE_NODE, strategy=strategy)
+    ended = topologies.run("run", profile, "--duration", "2", "--json", "--out", "out")
+    assert ended.code == 0, ended.err
+    assert ended.summary["fills"] > 0
+    assert ended.summary["nodes"][0]["fills"] == ended.summary["fills"]
+    from pyarrow import parquet
+
+    fills = parquet.read_table(tmp_path / "out" / "fills.parquet")
+    assert fills.num_rows == ended.summary["fills"]
+    assert str(fills.schema.field("price").type) == "decimal128(38, 12)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_all_of_it(topologies: Topologies, number: int):
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    running.signal(number)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert ended.summary["ended"] == "stop"
+    assert [row["exit_code"] for row in ended.summary["nodes"]] == [0, 0]
+    assert_all_gone(pids.values())
+
+
+NOTES = """
+async def on_stop(self):
+    with open(f"{self.params['notes']}.begin", "w") as file:
+        file.write(str(time.monotonic_ns()))
+    await asyncio.sleep(0.2)
+    with open(f"{self.params['notes']}.end", "w") as file:
+        file.write(str(time.monotonic_ns()))
+"""
+
+
+def test_strategies_are_drained_before_those_that_they_ask(topologies: Topologies, tmp_path: Path):
+    strategy = topologies.strategy(NOTES)
+    profile = topologies.topology(
+        strategy=strategy,
+        strategy_more='params = { notes = "far" }\n\n[[strategies]]\nname = "near"\nclass = "mine.py:Mine"\n'
+        'account = "paper"\nsymbols = ["BTC/USDT:USDT"]\nparams = { notes = "near" }',
+        nodes='[nodes.trading]\nroles = ["market", "accounts", "strategies"]\nstrategies = ["near"]\n'
+        '[nodes.far]\nroles = ["strategies"]\n',
+    )
+    ended = topologies.run("run", profile, "--duration", "0.5")
+    assert ended.code == 0, ended.err
+    far_end, near_begin = (int((tmp_path / name).read_text()) for name in ("far.end", "near.begin"))
+    assert far_end < near_begin
+
+
+@pytest.mark.parametrize("victim", ["trading", "strategies"])
+def test_a_member_that_is_killed_is_named_and_ends_the_run(topologies: Topologies, victim: str):
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids[victim], signal.SIGKILL)
+    ended = running.end()
+    assert ended.code == 1
+    assert f"node {victim} (pid {pids[victim]}) died: killed by SIGKILL" in ended.err
+    rows = {row["name"]: row for row in ended.summary["nodes"]}
+    assert rows[victim]["exit_code"] is None
+    [other] = set(rows) - {victim}
+    assert rows[other]["exit_code"] == 0
+    assert rows[other]["died"] is None
+    assert_all_gone(pids.values())
+
+
+def test_what_a_killed_node_left_open_is_cancelled_by_its_account(topologies: Topologies):
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids["strategies"], signal.SIGKILL)
+    ended = running.end()
+    assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
+
+
+def test_the_last_words_of_a_member_are_told(topologies: Topologies):
+    strategy = topologies.strategy("""
+def on_start(self):
+    self.set_timer("end", 0.2)
+
+def on_timer(self, name):
+    import os, sys
+    print("the disk is full of eels", file=sys.stderr, flush=True)
+    os._exit(7)
+""")
+    ended = topologies.run("run", topologies.topology(strategy=strategy))
+    assert ended.code == 1
+    assert re.search(r"node strategies \(pid \d+\) died: ended with exit code 7; its last words: .*eels", ended.err)
+
+
+def test_members_end_when_their_supervisor_is_killed(topologies: Topologies):
+    running = topologies.start("run", topologies.topology())
+    pids = wait_for_nodes(running, "trading", "strategies")
+    assert set(pids.values()) == set(children_of(running.process.pid))
+    running.signal(signal.SIGKILL)
+    running.end()
+    assert_all_gone(pids.values())
+
+
+def test_a_mistake_of_one_node_is_found_before_any_trades(topologies: Topologies, tmp_path: Path):
+    (tmp_path / "mine.py").write_text("raise RuntimeError('no such luck')\nclass Mine: ...\n", encoding="utf-8")
+    ended = topologies.run("run", topologies.topology(strategy="mine.py:Mine"), "--json")
+    assert ended.code == 2
+    assert "node strategies: " in ended.err
+    assert "no such luck" in ended.err
+    assert ended.out == ""
+    assert nodes() == {}
+
+
+def test_a_second_signal_ends_it_at_once(topologies: Topologies):
+    strategy = topologies.strategy("def on_stop(self):\n    while True:\n        time.sleep(0.1)\n")
+    profile = topologies.topology(strategy=strategy, node="drain_timeout_s = 60\nhandler_timeout_s = 0")
+    running = topologies.start("run", profile)
+    pids = wait_for_nodes(running, "trading", "strategies")
+    running.signal(signal.SIGINT)
+    running.wait_for("actor mine", timeout_s=60)
+    # Sooner it would be the same Ctrl-C, delivered twice.
+    asked = time.monotonic()
+    wait_until(lambda: time.monotonic() - asked > 0.6, "time passes")
+    running.signal(signal.SIGINT)
+    assert running.end().code == 1
+    assert_all_gone(pids.values())
+
+
+def test_the_kill_switch_by_signal_reaches_every_account(topologies: Topologies):
+    running = topologies.start("run", topologies.topology(), "--json")
+    wait_for_nodes(running, "trading", "strategies")
+    running.signal(signal.SIGUSR1)
+    running.wait_for("kill")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 3, ended.err
+    assert "KILL_SWITCH" in ended.summary["stopped"]["paper"]
+
+
+def test_operators_reach_every_node(topologies: Topologies):
+    running = topologies.start("run", topologies.topology(), "--json")
+    wait_for_nodes(running, "trading", "strategies")
+    status = json.loads(topologies.run("status", "--json").out)
+    found = {row["name"]: row for row in status["nodes"]}
+    assert [account["name"] for account in found["trading"]["accounts"]] == ["paper"]
+    assert found["trading"]["strategies"] == []
+    assert [strategy["name"] for strategy in found["strategies"]["strategies"]] == ["mine"]
+    assert topologies.run("kill-switch").code == 0
+    assert topologies.run("resume", "--node", "trading", "--yes").code == 0
+    # The end of one node is the end of the run, in order.
+    assert topologies.run("stop", "--node", "strategies").code == 0
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert_all_gone([row["pid"] for row in ended.summary["nodes"]])
+
+
+def test_prints_and_environment_of_a_node(topologies: Topologies):
+    strategy = topologies.strategy("""
+def on_start(self):
+    import os
+    print("told:", os.environ["EELS"], flush=True)
+""")
+    profile = topologies.topology(TWO_NODES + 'env = { EELS = "many" }\n', strategy=strategy)
+    ended = topologies.run("run", profile, "--duration", "0.5", "--json")
+    assert ended.code == 0, ended.err
+    assert "told: many" in ended.err
+    assert "told: many" in topologies.run("run", profile, "--duration", "0.5").out
+
+
+def test_nodes_without_a_bridge_are_refused(topologies: Topologies, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(libra_core, "Bridge", raising=False)
+    settings = load(topologies.folder / topologies.topology(), environ={})
+    with pytest.raises(BridgeError, match="no bridge"):
+        Supervisor(settings)

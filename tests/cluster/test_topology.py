@@ -1,0 +1,216 @@
+"""`[nodes]` and `[bridge]` of a profile: what they mean, and that every mistake is found, all at once."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.config.conftest import PROFILE
+
+from libra.config import Flags, load, plugins
+from libra.config import plugins as plugging
+from libra.errors import BridgeError, ConfigError
+from libra_cluster.bridge.native import open_bridge, read_password
+from libra_cluster.bridge.settings import BridgeSettings
+from libra_cluster.topology import Topology
+
+MORE = """
+[[strategies]]
+name = "second"
+class = "libra.strategies.examples.sma_crossover:SmaCrossover"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+"""
+TRADING = '[nodes.trading]\nroles = ["market", "accounts"]\n'
+STRATEGIES = '[nodes.rest]\nroles = ["strategies"]\n'
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    """Loads the small profile with more text behind it."""
+
+    def read(more: str, **options):
+        (tmp_path / "p.toml").write_text(PROFILE + more, encoding="utf-8")
+        return load(tmp_path / "p.toml", environ=options.pop("environ", {}), flags=Flags(**options))
+
+    return read
+
+
+@pytest.fixture
+def wrong(read):
+    """What is said of a profile with mistakes."""
+
+    def wrong(more: str, **options) -> str:
+        with pytest.raises(ConfigError) as error:
+            read(more, **options)
+        return str(error.value)
+
+    return wrong
+
+
+def test_each_part_has_its_node(read):
+    one = '[nodes.one]\nroles = ["strategies"]\nstrategies = ["second"]\nenv = { A = "1" }\n'
+    topology = Topology.of(read(MORE + TRADING + STRATEGIES + one))
+    parts = {member.name: member.part for member in topology.members}
+    assert (parts["trading"].market, parts["trading"].accounts, parts["trading"].strategies) == (True, True, ())
+    assert parts["rest"].strategies == ("sma",)
+    assert parts["one"].strategies == ("second",)
+    assert [member.ends_last for member in topology.members] == [True, False, False]
+    assert dict(topology.members[2].env) == {"A": "1"}
+    assert topology.is_joined
+    assert topology.bridge == BridgeSettings()
+
+
+def test_a_profile_without_nodes_loads_no_plugin(read, monkeypatch: pytest.MonkeyPatch):
+    from libra.config.load import load as loading
+
+    module = __import__(loading.__module__, fromlist=["plugins"])
+    monkeypatch.setattr(module, "plugins", lambda: pytest.fail("a plug-in was asked for"))
+    settings = read("")
+    assert Topology.of(settings).members == ()
+
+
+def test_a_bridge_alone_starts_no_nodes(read):
+    settings = read('[bridge]\nenvironment = "prod"\n')
+    [plugin] = plugins()
+    assert not plugin.takes(settings)
+
+
+def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
+    from libra.config.load import load as loading
+
+    module = __import__(loading.__module__, fromlist=["plugins"])
+    monkeypatch.setattr(module, "plugins", tuple)
+    monkeypatch.setattr(module, "settings_model", lambda: plugging.Settings)
+    said = wrong(TRADING + STRATEGIES + "[bridge]\nshards = 4\n")
+    assert "nodes: is read by libra_cluster, which is not installed" in said
+    assert "bridge: is read by libra_cluster, which is not installed" in said
+    assert said.startswith("the configuration has 2 problems")
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (STRATEGIES, 'no node has the role "market"'),
+        (STRATEGIES, 'no node has the role "accounts"'),
+        (TRADING, "no node runs sma"),
+        (TRADING + STRATEGIES + '[nodes.b]\nroles = ["market"]\n', 'can be in one node only, and "trading" has it'),
+        (TRADING + STRATEGIES + '[nodes.b]\nroles = ["market", "accounts"]\n', "the account groups can be in one"),
+        ('[nodes.a]\nroles = ["market"]\n[nodes.b]\nroles = ["accounts", "strategies"]\n', "priced by the market"),
+        (TRADING + STRATEGIES + '[nodes.b]\nroles = ["strategies"]\n', "name those of this one"),
+        (TRADING + '[nodes.b]\nroles = ["strategies"]\nstrategies = ["smo"]\n', 'there is no strategy "smo"'),
+        (TRADING + STRATEGIES + 'strategies = ["sma", "sma"]\n', 'strategy "sma" is in node "rest" already'),
+        (TRADING + 'strategies = ["sma"]\n' + STRATEGIES, 'has strategies without the role "strategies"'),
+        (TRADING + "[nodes.rest]\nroles = []\n", "must not be empty"),
+        (TRADING + '[nodes.rest]\nroles = ["strategy"]\n', "nodes.rest.roles"),
+        (TRADING + '[nodes.rest]\nrole = ["strategies"]\n', 'did you mean "roles"?'),
+        (TRADING + '[nodes.Rest]\nroles = ["strategies"]\n', "is not written as it should be"),
+        ("[nodes]\n", "names no node"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'http://x'\n", "has to be redis://HOST:PORT"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://me:pw@x'\n", "must not hold a user or a password"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nappendonly = true\n", "is for the server that the top"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nusername = 'me'\n", "needs a password"),
+        (TRADING + STRATEGIES + "[bridge]\nusername = 'me'\npassword_env = 'P'\n", "add url, or take it out"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'rediss://x'\nca_file = 'no.pem'\n", "no.pem is no file"),
+        (TRADING + STRATEGIES + "[bridge]\nshards = 0\n", "bridge.shards"),
+        (TRADING + STRATEGIES + "[bridge]\nenvironment = 'A b'\n", "bridge.environment"),
+    ],
+)
+def test_mistakes(wrong, more: str, found: str):
+    assert found in wrong(more)
+
+
+def test_mistakes_are_found_all_at_once(wrong):
+    said = wrong(TRADING + '[nodes.b]\nroles = ["strategies"]\nstrategies = ["smo"]\n[bridge]\nshards = 0\n')
+    assert "smo" in said
+    assert "bridge.shards" in said
+    assert "no node runs sma" in said
+
+
+def test_nodes_have_the_wall_clock(wrong):
+    assert "simulated time is that of one process" in wrong(TRADING + STRATEGIES, speed="max")
+
+
+def test_it_is_set_from_the_command_line(read):
+    settings = read(TRADING + STRATEGIES, sets=("bridge.url=redis://localhost:6379", "nodes.rest.env.A=x"))
+    topology = Topology.of(settings)
+    assert topology.bridge.url == "redis://localhost:6379"
+    assert dict(topology.members[1].env) == {"A": "x"}
+
+
+def test_files_are_found_beside_the_profile(read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "secret").write_text("pa ss\nother\n", encoding="utf-8")
+    bridge = Topology.of(read("[bridge]\nurl = 'redis://x'\npassword_file = 'secret'\n")).bridge
+    monkeypatch.chdir("/")
+    assert bridge.password_file == str(tmp_path / "secret")
+    assert read_password(bridge) == "pa ss"
+
+
+def test_a_password_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("THERE", "secret")
+    assert read_password(BridgeSettings(password_env="THERE")) == "secret"
+    assert read_password(BridgeSettings()) is None
+    with pytest.raises(ConfigError, match="NOT_THERE"):
+        read_password(BridgeSettings(password_env="NOT_THERE"))
+    (tmp_path / "empty").touch()
+    for path in (tmp_path / "empty", tmp_path / "missing"):
+        with pytest.raises(ConfigError, match="password_file"):
+            read_password(BridgeSettings(password_file=str(path)))
+
+
+class Native:
+    """What the native core is asked for."""
+
+    made: list["Native"] = []  # noqa: RUF012 - of one test
+
+    def __init__(self, core: object, options: dict[str, object]) -> None:
+        self.core, self.options, self.calls = core, options, ["made"]
+        self.made.append(self)
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self, timeout_s: float) -> dict[str, object]:
+        self.calls.append(f"stop {timeout_s}")
+        return {"sent": 1}
+
+    def stats(self) -> dict[str, object]:
+        return {"sent": 0}
+
+    def news(self) -> list[object]:
+        return []
+
+
+def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatch):
+    import libra_core
+
+    monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
+    monkeypatch.setenv("P", "secret")
+    settings = BridgeSettings(environment="prod", username="me", password_env="P", stale_after_s=2.5)
+    bridge = open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
+    assert (bridge.stats(), bridge.stop(1.0), list(bridge.news())) == ({}, {}, [])
+    core = object()
+    bridge.start(core)
+    [native] = Native.made
+    assert native.core is core
+    assert native.options == {
+        "environment": "prod",
+        "url": "redis://x",
+        "node": "trading",
+        "nodes": ["trading", "rest"],
+        "username": "me",
+        "password": "secret",
+        "ca_file": None,
+        "shards": 8,
+        "outbox_events": 100_000,
+        "outbox_bytes": 64 << 20,
+        "stale_after_ms": 2_500,
+    }
+    assert (bridge.stats(), bridge.stop(1.0)) == ({"sent": 0}, {"sent": 1})
+    assert native.calls == ["made", "start", "stop 1.0"]
+
+
+def test_a_build_without_a_bridge(monkeypatch: pytest.MonkeyPatch):
+    import libra_core
+
+    monkeypatch.delattr(libra_core, "Bridge", raising=False)
+    with pytest.raises(BridgeError, match="no bridge"):
+        open_bridge(BridgeSettings(), url="redis://x", node="a", nodes=("a", "b"))

@@ -1,0 +1,11 @@
+"""`libra` with topologies whose nodes are not joined: processes and their supervision alone, without a bridge."""
+
+import sys
+from functools import partial
+
+import libra_cluster.supervision.supervisor as supervision
+from libra.cli.main import main
+
+if __name__ == "__main__":
+    supervision.Supervisor = partial(supervision.Supervisor, joined=False)
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""A node that builds a part of a profile: strategies without their account, and an account without its strategies."""
+
+from pathlib import Path
+
+import pytest
+
+from libra.assembly import build
+from libra.config import Flags, NodePart, load
+from libra.core.actor import Actor
+from libra.core.events import Event, EventType
+from libra.errors import ConfigError
+from libra.model import OrderSide
+
+STRATEGY = """
+from libra.model import OrderSide, SignalType
+from libra.strategies import Strategy
+
+
+class Mine(Strategy):
+    def on_start(self):
+        self.set_timer("act", 0.05)
+
+    def on_timer(self, name):
+        symbol = self.symbols[0]
+        self.order_id = self.submit(symbol, OrderSide.BUY, "0.010", price="60000.0")
+        assert self.signal(symbol, SignalType.LONG)
+        assert self.cancel(self.order_id)
+        {more}
+"""
+ACCOUNT_NODE = NodePart(market=True, accounts=True, strategies=())
+STRATEGIES_NODE = NodePart(market=False, accounts=False, strategies=("mine",))
+
+
+@pytest.fixture
+def settings(tmp_path: Path):
+    """Loads the small profile with a strategy of one file."""
+
+    def settings(more: str = "", duration_s: float = 0.6, **flags):
+        from tests.integration.conftest import BODY, HEAD, MARKET
+
+        (tmp_path / "mine.py").write_text(STRATEGY.replace("{more}", more), encoding="utf-8")
+        text = HEAD.format(clock=flags.pop("clock", "live"), node="") + MARKET.format(quotes_hz=100)
+        text += BODY.format(risk="", account="", strategy="mine.py:Mine", strategy_more='on_vanish = "cancel"')
+        (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+        return load(tmp_path / "p.toml", flags=Flags(duration_s=duration_s), environ={})
+
+    return settings
+
+
+class Probe(Actor):
+    """Keeps what it sees."""
+
+    def __init__(self, *event_types: EventType) -> None:
+        super().__init__()
+        self.event_types = event_types
+        self.seen: list[Event] = []
+
+    def on_start(self) -> None:
+        for event_type in self.event_types:
+            self.subscribe(event_type, self.seen.append)
+
+
+class Elsewhere(Actor):
+    """Publishes what a strategy of that name would, in another node; the bridge brings it under that name."""
+
+    def __init__(self, instrument: str, orders: int, price: str) -> None:
+        super().__init__()
+        self.instrument, self.orders, self.price = instrument, orders, price
+        self.ids: list[str] = []
+
+    def on_start(self) -> None:
+        self.set_timer("act", 0.2)
+
+    def on_timer(self, name: str) -> None:
+        context = self._context
+        for _ in range(self.orders):
+            given = context.core.emit_order_request(
+                *(context.slot, "paper", self.instrument, OrderSide.BUY, "0.010", self.price, "GTC", 0, None)
+            )
+            self.ids.append(given)
+
+
+def test_strategies_alone_ask_an_account_that_is_elsewhere(settings):
+    node = build(settings(), part=STRATEGIES_NODE)
+    probe = Probe(EventType.ORDER_REQUEST, EventType.SIGNAL, EventType.CANCEL_REQUEST, EventType.STRATEGY_STARTED)
+    node.add_actor("probe", lambda: probe)
+    result = node.run()
+    assert result.exit_code == 0
+    assert result.summary["failed"] == []
+    assert result.summary["errors"] == 0
+    by_type = {event.event_type: event for event in probe.seen}
+    request = by_type[EventType.ORDER_REQUEST].payload
+    # Decimals of the instrument, though no desk of this node trades it.
+    assert (str(request.size), str(request.price)) == ("0.010", "60000.0")
+    assert (request.account, request.strategy) == ("paper", "mine")
+    assert by_type[EventType.SIGNAL].payload.instrument == "BTC/USDT:USDT@synthetic"
+    assert by_type[EventType.CANCEL_REQUEST].source == "mine"
+    assert by_type[EventType.STRATEGY_STARTED].payload == {"strategy": "mine"}
+    assert set(result.summary["events"]) <= {
+        *("ORDER_REQUEST", "SIGNAL", "CANCEL_REQUEST", "STRATEGY_STARTED", "STRATEGY_STOPPED", "ACTOR_STATE", "TIMER"),
+    }
+    assert node.accounts == {}
+    assert result.summary["positions"] == []
+
+
+def test_an_account_alone_takes_requests_of_strategies_that_are_elsewhere(settings):
+    node = build(settings(duration_s=1.0), part=ACCOUNT_NODE)
+    elsewhere = Elsewhere("BTC/USDT:USDT@synthetic", orders=2, price="60500.0")
+    node.add_actor("mine", lambda: elsewhere)
+    result = node.run()
+    assert result.summary["failed"] == []
+    assert [row["client_order_id"] for row in result.orders] == elsewhere.ids
+    assert {row["strategy"] for row in result.orders} == {"mine"}
+    assert result.summary["fills"] >= 2
+    assert "STRATEGY_STARTED" not in result.summary["events"]
+
+
+def test_an_account_cancels_what_a_strategy_that_is_gone_left(settings):
+    node = build(settings(duration_s=1.5), part=ACCOUNT_NODE)
+    elsewhere = Elsewhere("BTC/USDT:USDT@synthetic", orders=1, price="59000.0")
+
+    class Mine(Elsewhere):
+        def on_timer(self, name: str) -> None:
+            if name == "act":
+                super().on_timer(name)
+                self.set_timer("gone", 0.3)
+            else:
+                told = {"strategy": "mine", "vanished": True}
+                self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, "mine", told))
+
+    elsewhere.__class__ = Mine
+    node.add_actor("mine", lambda: elsewhere)
+    result = node.run()
+    assert [row["status"] for row in result.orders] == ["CANCELLED"]
+    [gone] = result.summary["vanished"]
+    assert (gone["strategy"], gone["on_vanish"]) == ("mine", "cancel")
+
+
+@pytest.mark.parametrize(
+    ("source", "payload"),
+    [
+        ("mine", {"strategy": "mine"}),  # stopped in order, with its node
+        ("mine", {"strategy": "mine", "vanished": "yes"}),
+        ("mine", None),
+        ("stranger", {"strategy": "mine", "vanished": True}),
+    ],
+)
+def test_not_every_end_of_a_strategy_is_one(settings, source: str, payload: object):
+    node = build(settings(), part=ACCOUNT_NODE)
+
+    class Tells(Actor):
+        def on_start(self) -> None:
+            self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, source, payload))
+
+    node.add_actor("tells", Tells)
+    assert node.run().summary["vanished"] == []
+
+
+def test_strategies_whose_node_died_have_vanished(settings):
+    node = build(settings(duration_s=1.5), part=ACCOUNT_NODE)
+    node.add_actor("mine", lambda: Elsewhere("BTC/USDT:USDT@synthetic", orders=1, price="59000.0"))
+    told = []
+
+    def tell(_status) -> None:
+        if not told and node.accounts["paper"].standing()["open_orders"]:
+            told.append(node.strategies_are_gone(["mine", "nobody"]))
+
+    result = node.run(on_progress=tell, progress_interval_s=0.05)
+    assert told
+    assert [row["status"] for row in result.orders] == ["CANCELLED"]
+    assert [gone["strategy"] for gone in result.summary["vanished"]] == ["mine"]
+
+
+def test_a_strategy_that_is_given_up_is_told_to_other_nodes(settings):
+    node = build(settings(more="raise ValueError", duration_s=2.0), part=STRATEGIES_NODE)
+    probe = Probe(EventType.STRATEGY_STOPPED)
+    node.add_actor("probe", lambda: probe)
+    result = node.run()
+    assert result.summary["failed"] == ["mine"]
+    assert [event.payload for event in probe.seen] == [{"strategy": "mine", "vanished": True}]
+    assert probe.seen[0].source == "mine"
+
+
+def test_a_strategy_that_an_operator_ends_is_told_to_other_nodes_once(settings):
+    node = build(settings(duration_s=0.8), part=STRATEGIES_NODE)
+    probe = Probe(EventType.STRATEGY_STOPPED)
+    node.add_actor("probe", lambda: probe)
+    asked = []
+
+    def end(_status) -> None:
+        if not asked:
+            asked.append(node.stop_strategy("mine"))
+
+    node.run(on_progress=end)
+    assert [event.payload for event in probe.seen] == [{"strategy": "mine", "vanished": True}]
+
+
+def test_a_part_has_the_wall_clock(settings):
+    with pytest.raises(ConfigError, match="live clock"):
+        build(settings(clock="simulated"), part=STRATEGIES_NODE)
+
+
+def test_an_account_to_resume_has_to_exist_though_it_is_elsewhere(settings):
+    build(settings(), part=STRATEGIES_NODE, resume=["paper"])
+    with pytest.raises(ConfigError, match="nobody"):
+        build(settings(), part=STRATEGIES_NODE, resume=["nobody"])
+
+
+class Bridge:
+    """Stands in for the native one: what a node asks of it, in its order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.events = [Event.create(EventType.GATEWAY_CONNECTED, "bridge", {"told": True})]
+        self.node = None
+
+    def start(self, core) -> None:
+        assert core is self.node.core
+        self.calls.append(f"start with {sorted(self.node.accounts)}")
+
+    def stop(self, timeout_s: float) -> dict[str, object]:
+        self.calls.append(f"stop, {timeout_s}")
+        return {"sent": 3}
+
+    def stats(self) -> dict[str, object]:
+        return {}
+
+    def news(self):
+        events, self.events = self.events, []
+        return events
+
+
+def test_a_node_starts_its_bridge_publishes_its_news_and_stops_it_last(settings):
+    bridge = Bridge()
+    node = build(settings(), part=ACCOUNT_NODE, bridge=bridge)
+    bridge.node = node
+    probe = Probe(EventType.GATEWAY_CONNECTED)
+    node.add_actor("probe", lambda: probe)
+    node.run()
+    assert bridge.calls == ["start with ['paper']", "stop, 0.8"]
+    assert node.bridge_stats == {"sent": 3}
+    assert {"told": True} in [event.payload for event in probe.seen]
