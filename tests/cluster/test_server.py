@@ -207,3 +207,12 @@ def test_a_server_that_cannot_start_is_explained(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(BridgeError, match="ended with 9"):
         ServerMembership("test")
     assert "no luck" in paths.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_server_that_nobody_joins_ends(paths: ServerPaths):
+    paths.folder.mkdir(parents=True, mode=0o700)
+    command = [sys.executable, "-m", "libra_cluster.server.guardian", str(paths.run_folder), "test"]
+    started = subprocess.run([*command, joining.server_binary(), "no"], stdout=subprocess.PIPE, text=True, check=True)
+    assert started.stdout == "ready\n"
+    assert_nothing_is_left(paths, int(paths.pid.read_text(encoding="utf-8")))
