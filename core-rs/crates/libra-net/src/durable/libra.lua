@@ -84,7 +84,7 @@ local function append(keys, args)
     if tonumber(bounds[1] or '0') > tonumber(args[2]) then
       return redis.error_reply('FENCED ' .. bounds[1])
     end
-    return redis.error_reply('INCARNATION')
+    return redis.error_reply('INCARNATION unknown here')
   end
   local had = tonumber(bounds[2])
   local top, last, heard, gap = had, bounds[2], 0, false
@@ -130,7 +130,7 @@ local function trim(keys, args)
     if tonumber(bounds[1] or '0') > tonumber(args[1]) then
       return redis.error_reply('FENCED ' .. bounds[1])
     end
-    return redis.error_reply('INCARNATION')
+    return redis.error_reply('INCARNATION unknown here')
   end
   local own, top = tonumber(bounds[1]), tonumber(bounds[2])
   local epoch, seq = position(args[2])
