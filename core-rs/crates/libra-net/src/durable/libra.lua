@@ -148,7 +148,8 @@ local function trim(keys, args)
   elseif epoch == own and seq > top then
     redis.call('HSET', keys[1], 'top', text(seq))
   end
-  if below(tonumber(bounds[3]), tonumber(bounds[4]), epoch, seq) then
+  -- A floor with seq 0 says that the channel began there, which who never had a position is content with.
+  if seq > 0 and below(tonumber(bounds[3]), tonumber(bounds[4]), epoch, seq) then
     redis.call('HSET', keys[1], 'floor_epoch', text(epoch), 'floor', text(seq))
     redis.call('XTRIM', keys[2], 'MINID', '~', text(epoch) .. '-' .. text(seq + 1))
     return text(epoch) .. '-' .. text(seq)

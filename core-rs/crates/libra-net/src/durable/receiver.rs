@@ -400,7 +400,11 @@ impl<F> Receiver<F> {
     }
 
     fn knows(&mut self, position: Position) {
-        self.known = self.known.max(position);
+        if position > self.known {
+            // What is new is read for at once, though a read found nothing a moment ago.
+            self.known = position;
+            self.read_not_before = 0;
+        }
         self.newest = self.newest.max(position.epoch);
         if self.at.is_some_and(|at| at.epoch == position.epoch) {
             self.known_here = self.known_here.max(position.seq);

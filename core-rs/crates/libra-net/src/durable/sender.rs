@@ -439,7 +439,13 @@ impl Sender {
                 self.in_flight.pop_front();
                 self.refused(now, refusal, out);
             }
-            Reply::Opened(Err(refusal)) | Reply::Trimmed(Err(refusal)) => self.refused(now, refusal, out),
+            Reply::Opened(Err(refusal)) => {
+                self.refused(now, refusal, out);
+                if self.phase == Phase::Opening {
+                    self.wait(now);
+                }
+            }
+            Reply::Trimmed(Err(refusal)) => self.refused(now, refusal, out),
         }
     }
 
@@ -467,11 +473,14 @@ impl Sender {
         match (refusal, self.phase) {
             (Refusal::Fenced { by }, _) => self.fenced(by, out),
             (_, Phase::Up) if refusal != Refusal::Failed => self.open(out),
-            (_, Phase::Up | Phase::Opening) => {
-                self.phase = Phase::Waiting { until: now.saturating_add(self.limits.retry_after) };
-            }
+            (_, Phase::Up) => self.wait(now),
+            // What was sent behind the first refusal is refused too; `open` is answered behind all that.
             _ => {}
         }
+    }
+
+    fn wait(&mut self, now: u64) {
+        self.phase = Phase::Waiting { until: now.saturating_add(self.limits.retry_after) };
     }
 
     fn fenced(&mut self, by: u64, out: &mut Vec<Act>) {
@@ -556,7 +565,7 @@ impl Sender {
         self.read_acks_due = (!all_have_all)
             .then(|| self.read_acks_due.unwrap_or_else(|| now.saturating_add(self.limits.read_acks_after)));
         let upto = lowest.min(appended);
-        if upto <= self.trimmed {
+        if upto <= self.trimmed || upto.seq == 0 {
             self.trim_due = None;
             return;
         }

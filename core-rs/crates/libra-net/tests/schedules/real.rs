@@ -208,8 +208,7 @@ impl Real {
             }
             Call::Read { group, after, count, .. } => {
                 let keys = [environment.incarnation(), bounds(), stream(), acknowledged()];
-                let args =
-                    [group.clone().into_bytes(), text(after.epoch), text(after.seq), text(u64::from(*count))];
+                let args = [group.clone().into_bytes(), text(after.epoch), text(after.seq), text(u64::from(*count))];
                 let value = self.function(library::READ, &keys, &args)?;
                 Ok(Answer::Found(found(list(&value))))
             }

@@ -201,7 +201,9 @@ impl Model {
                 upto.seq = upto.seq.min(*top);
             }
         }
-        *floor = upto.max(*floor);
+        if upto.seq > 0 {
+            *floor = upto.max(*floor);
+        }
         let floor = *floor;
         channel.stream.retain(|id, _| *id > floor);
         Answer::Floor(floor)

@@ -588,9 +588,8 @@ impl World {
     // --- nodes of the groups ---
 
     fn push(&mut self) -> Done {
-        let ready = |world: &World, at: usize| {
-            world.members[at].subscription.as_ref().is_some_and(|sub| !sub.queue.is_empty())
-        };
+        let ready =
+            |world: &World, at: usize| world.members[at].subscription.as_ref().is_some_and(|sub| !sub.queue.is_empty());
         match self.pick(ready, self.members.len()) {
             Some(at) => self.take_push(at),
             None => Ok(()),
@@ -707,7 +706,9 @@ impl World {
         // Whose node beacons is heard of at the publishers.
         let heard = self.rng.u8(..);
         for life in self.lives.iter_mut().filter(|life| life.alive) {
-            (0..GROUPS.len()).filter(|group| heard & 1 << group != 0).for_each(|group| life.sender.heard(self.now, group));
+            (0..GROUPS.len())
+                .filter(|group| heard & 1 << group != 0)
+                .for_each(|group| life.sender.heard(self.now, group));
         }
         for name in 0..NAMES {
             if !self.lives.iter().any(|life| life.alive && life.name == name) {
@@ -977,9 +978,9 @@ impl World {
                 let Some(cursor) = self.ledgers[at].cursor else { continue };
                 let end = Position::new(u64::MAX, 0);
                 let missing = self.sources[name].owed(cursor, end).filter(|position| {
-                    let in_stream = frames.iter().any(|(id, first)| {
-                        id.epoch == position.epoch && (*first..=id.seq).contains(&position.seq)
-                    });
+                    let in_stream = frames
+                        .iter()
+                        .any(|(id, first)| id.epoch == position.epoch && (*first..=id.seq).contains(&position.seq));
                     let held = self.lives.iter().any(|life| {
                         let holds = life.alive && life.name == name && life.epoch == position.epoch;
                         holds && life.sender.outbox().base() < position.seq
@@ -1036,7 +1037,8 @@ impl World {
         (0..self.current).for_each(|server| self.cut_all(server));
         for round in 0..400 {
             for name in 0..NAMES {
-                let newest = self.lives.iter().filter(|life| life.alive && life.name == name).map(|life| life.epoch).max();
+                let newest =
+                    self.lives.iter().filter(|life| life.alive && life.name == name).map(|life| life.epoch).max();
                 match newest {
                     None => self.start(name),
                     Some(newest) => {
@@ -1048,20 +1050,44 @@ impl World {
             }
             self.round()?;
             if round == 40 {
-                (0..self.lives.len()).filter(|at| self.lives[*at].alive).collect::<Vec<_>>().into_iter().for_each(|at| {
-                    self.publish_from(at);
-                });
+                (0..self.lives.len()).filter(|at| self.lives[*at].alive).collect::<Vec<_>>().into_iter().for_each(
+                    |at| {
+                        self.publish_from(at);
+                    },
+                );
             }
             if round > 40 && self.is_settled() {
                 return Ok(());
             }
         }
-        let state: Vec<String> = self.members.iter().enumerate().map(|(at, member)| {
-            format!("group {} of {}: {:?}, {:?}", member.group, member.name, self.ledgers[at].cursor, member.receiver.position())
-        }).collect();
-        let lives: Vec<String> = self.lives.iter().filter(|life| life.alive).map(|life| {
-            format!("life {} of {}: last {}, base {}", life.epoch, life.name, life.sender.next_seq() - 1, life.sender.outbox().base())
-        }).collect();
+        let state: Vec<String> = self
+            .members
+            .iter()
+            .enumerate()
+            .map(|(at, member)| {
+                format!(
+                    "group {} of {}: {:?}, {:?}",
+                    member.group,
+                    member.name,
+                    self.ledgers[at].cursor,
+                    member.receiver.position()
+                )
+            })
+            .collect();
+        let lives: Vec<String> = self
+            .lives
+            .iter()
+            .filter(|life| life.alive)
+            .map(|life| {
+                format!(
+                    "life {} of {}: last {}, base {}",
+                    life.epoch,
+                    life.name,
+                    life.sender.next_seq() - 1,
+                    life.sender.outbox().base()
+                )
+            })
+            .collect();
         Err(format!("it does not settle: {state:#?} {lives:#?}"))
     }
 
