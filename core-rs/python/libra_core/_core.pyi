@@ -17,6 +17,7 @@ __all__ = [
     "EVENT_PRIORITY_MAP",
     "Event",
     "seed_ids",
+    "release_on_native_thread",
     "Quote",
     "Trade",
     "Bar",
@@ -150,6 +151,7 @@ class Event:
     def __hash__(self) -> int: ...
 
 def seed_ids(seed: int) -> None: ...
+def release_on_native_thread(list: list[Any]) -> None: ...
 
 # market_data.rs
 
