@@ -98,6 +98,7 @@ fn an_order_that_only_the_venue_knows_stops_new_orders() {
     assert!(gate.on_report(T0, &report(stranger, cancelled())).unwrap().is_empty());
     let events = gate.on_report(T0, &filled(stranger, 1, PRICE, 10)).unwrap();
     assert!(matches!(&events[..], [GateEvent::Incident(incident)] if incident.code == IncidentCode::UnknownOrder));
+    assert!(matches!(&events[..], [GateEvent::Incident(incident)] if gate.incident() == Some(incident)));
     assert!(gate.on_report(T0, &filled(stranger, 1, PRICE, 10)).unwrap().is_empty());
     assert_eq!(gate.stats().unknown_orders, 3);
     assert_eq!(gate.reserve(T0, &buy(1, 10)).unwrap_err().code, RiskCode::Incident);
