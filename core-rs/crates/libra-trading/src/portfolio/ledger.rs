@@ -106,7 +106,8 @@ impl Ledger {
     pub(super) fn on_request(&mut self, request: &OrderRequest) {
         if !self.answered.contains(&request.request_id) {
             let key = (request.strategy, request.instrument);
-            self.asked.insert(request.request_id, (key, request.side, request.size));
+            // What asks for something else under an id on its way is refused: the first one counts.
+            self.asked.entry(request.request_id).or_insert((key, request.side, request.size));
         }
     }
 

@@ -130,10 +130,7 @@ fn an_instrument_that_settles_in_a_new_currency_has_sums_of_its_own() {
     let there = |request: OrderRequest| OrderRequest { instrument: id, ..request };
     gate.reserve(T0, &buy(1, 100)).unwrap();
     gate.reserve(T0, &there(buy(2, 100))).unwrap();
-    assert_eq!(
-        refused(&mut gate, &there(buy(3, 20))),
-        "GROSS_EXPOSURE_LIMIT: limit 7000 USDC, value 7200.012 USDC"
-    );
+    assert_eq!(refused(&mut gate, &there(buy(3, 20))), "GROSS_EXPOSURE_LIMIT: limit 7000 USDC, value 7200.012 USDC");
 }
 
 #[test]
