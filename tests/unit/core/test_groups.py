@@ -203,8 +203,7 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     made = member(b=set(range(100)))
     given_up = []
     set_up = stage(restarts=policy(3))
-    set_up.node._actor_given_up = given_up.append
-    set_up.node._actors._on_given_up = given_up.append
+    set_up.node._actors._recoveries._on_given_up = given_up.append
     set_up.quotes(*range(40))
     set_up.node.add_group("g", policy=policy(1), whole=policy(1))
     for name in "abc":
