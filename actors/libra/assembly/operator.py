@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from libra.assembly.vanished import vanished_rows
 from libra.core.actor import ActorState
 from libra.errors import ControlError
 
@@ -86,7 +87,7 @@ class Operator:
                 }
                 for strategy in node.settings.strategies
             ],
-            "vanished": node.vanished_rows(),
+            "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
             "failed": node.failed,
         }
