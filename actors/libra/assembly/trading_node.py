@@ -215,10 +215,14 @@ class TradingNode(Node):
             self._vanished.tell(self.accounts)
 
     def _stop_sources(self) -> None:
-        self.core.stop_feed()
+        self.core.stop_sources()
         self._tell_gateway(EventType.GATEWAY_DISCONNECTED)
         for account in self.accounts.values():
             account.stop_new_orders("the node is stopping")
+
+    def _awaits_answers(self) -> bool:
+        """Cancels are on their way. In simulated time, which stands still by now, no answer would come."""
+        return not self.options.simulated and any(account.cancels_pending for account in self.accounts.values())
 
     def _actor_given_up(self, name: str) -> None:
         if any(strategy.name == name for strategy in self.settings.strategies):
@@ -240,6 +244,16 @@ class TradingNode(Node):
                 actor.cancel(order_ids)
 
     def _flush(self) -> None:
+        # What paper venues have said by now is booked, too.
+        self.core.stop_feed()
+        while self.core.ingest():
+            pass
+        for account in self.accounts.values():
+            if account.cancels_pending:
+                _log.warning(
+                    "account %s: %d cancels are without an answer: as far as is known, their orders are open",
+                    *(account.name, account.cancels_pending),
+                )
         self._vanished.tell(self.accounts)
         for strategy in self.settings.strategies:
             if strategy.name not in self.failed:

@@ -40,8 +40,10 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled, and when they must have; then the guard acts."""
+"""Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
+handlers must have ended, and the guard acts."""
 _LEAST_S = 0.1
+_NAP_S = 0.001
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
 """A slow disk is no actor's fault."""
@@ -80,6 +82,7 @@ class Node:
         self._memory_is_over = False
         self._has_run = False
         self._is_simulating = False
+        self._answers_until = 0.0
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
@@ -268,6 +271,10 @@ class Node:
     def _stop_sources(self) -> None:
         """The drain begins: nothing new comes in."""
 
+    def _awaits_answers(self) -> bool:
+        """True while a draining node should wait for somebody outside."""
+        return False
+
     def _actor_given_up(self, name: str) -> None:
         """An actor failed for good."""
 
@@ -393,6 +400,7 @@ class Node:
         if engine is None:
             return
         now = asyncio.get_running_loop().time()
+        self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
@@ -409,8 +417,16 @@ class Node:
         self.core.extend_drain(max(left_s, _LEAST_S))
 
     async def _settle(self, engine: Engine, deadline: float) -> bool:
-        """Let actors handle what waits. Market data that is left over is no failure: it is best effort, and counted."""
-        if await engine.settle(deadline):
+        """Let actors handle what waits, and what is answered meanwhile.
+
+        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come.
+        """
+        loop = asyncio.get_running_loop()
+        settled = await engine.settle(deadline)
+        while self._awaits_answers() and loop.time() < min(deadline, self._answers_until):
+            await asyncio.sleep(_NAP_S)
+            settled = await engine.settle(deadline)
+        if settled:
             return True
         lanes = self.core.counts()["lanes"]
         urgent = (row["waiting"] for lane, row in lanes.items() if lane != Priority.MARKET_DATA.name)
