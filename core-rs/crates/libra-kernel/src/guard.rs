@@ -15,11 +15,9 @@
 //! ([`turns`](crate::turns)), a native thread that hangs ([`heartbeat`](crate::heartbeat)), memory over its limit, and the
 //! end of a run's time where the loop's own alarm cannot ring.
 
-mod signals;
-
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,7 +29,6 @@ use crate::memory;
 use crate::name::Name;
 use crate::turns::{BlockWatch, Blocked, Turn, Turns};
 use crate::wake::Waker;
-use signals::{TakenSignals, next_signal, pipe};
 
 /// How often memory is looked at.
 const MEMORY_EVERY_NS: i64 = 250_000_000;
@@ -41,6 +38,40 @@ const LINE_PATIENCE: Duration = Duration::from_millis(150);
 const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
 /// How long the loop has to answer an alarm before the thread says that it did not.
 const ALARM_PATIENCE_NS: i64 = 1_000_000_000;
+
+/// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
+static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
+/// Handler and flags that SIGINT and SIGTERM had before a guard that a signal has ended.
+static BEFORE: [(AtomicUsize, AtomicI32); 2] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 2];
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
+    if fd >= 0 {
+        let byte = signal as u8;
+        // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
+        unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+    } else if signal != libc::SIGUSR1 && monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+        // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
+        // whom it is given back when this returns.
+        unsafe {
+            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::raise(signal);
+        }
+    }
+}
+
+/// What a signal did before the guard that a signal has ended.
+fn before(signal: libc::c_int) -> libc::sigaction {
+    let (handler, flags) = &BEFORE[usize::from(signal == libc::SIGTERM)];
+    // SAFETY: sigaction structs are plain data; zero is a valid one, with an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler.load(Ordering::Relaxed);
+    action.sa_flags = flags.load(Ordering::Relaxed);
+    action
+}
 
 /// Limits that the guard watches; 0 stands for none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,7 +119,7 @@ struct Shared {
 /// See the module. Dropping it takes the signal handlers out and ends the thread.
 pub struct Guard {
     shared: Arc<Shared>,
-    taken: TakenSignals,
+    previous: Vec<(libc::c_int, libc::sigaction)>,
     signal_write: OwnedFd,
     thread: Option<JoinHandle<()>>,
 }
@@ -121,9 +152,12 @@ impl Guard {
         });
         let watched = shared.clone();
         let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
-        let mut guard = Guard { shared, taken: TakenSignals::default(), signal_write: write, thread: Some(thread) };
+        let mut guard = Guard { shared, previous: Vec::new(), signal_write: write, thread: Some(thread) };
         if signals {
-            guard.taken.take_over(guard.signal_write.as_raw_fd())?;
+            SIGNAL_PIPE.store(guard.signal_write.as_raw_fd(), Ordering::SeqCst);
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+                guard.previous.push((signal, take_over(signal)?));
+            }
         }
         Ok(guard)
     }
@@ -195,7 +229,22 @@ impl Drop for Guard {
         let first_ns = self.shared.first_signal_ns.load(Ordering::SeqCst);
         let same_stop_until_ns = first_ns.saturating_add(SECOND_SIGNAL_AFTER_NS);
         let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
-        self.taken.give_back(same_stop_until_ns, stopped_just_now);
+        for (signal, previous) in &self.previous {
+            if *signal == libc::SIGUSR1 {
+                restore_kill_signal(previous);
+            } else if stopped_just_now {
+                let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
+                handler.store(previous.sa_sigaction, Ordering::SeqCst);
+                flags.store(previous.sa_flags, Ordering::SeqCst);
+            } else {
+                // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
+                unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+            }
+        }
+        if !self.previous.is_empty() {
+            SAME_STOP_UNTIL_NS.store(same_stop_until_ns, Ordering::SeqCst);
+            SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+        }
         self.shared.finished.store(true, Ordering::SeqCst);
         self.poke();
         if let Some(thread) = self.thread.take() {
@@ -383,6 +432,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn say(text: &str) {
     // SAFETY: a plain write of a live buffer; where nobody reads stderr there is nothing left to do.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+/// Gives SIGUSR1 back. Where nobody had it, it is ignored from now on: a kill switch that comes to a node that has just
+/// ended must not end the process in the middle of its summary.
+fn restore_kill_signal(previous: &libc::sigaction) {
+    let mut action = *previous;
+    if action.sa_sigaction == libc::SIG_DFL {
+        action.sa_sigaction = libc::SIG_IGN;
+    }
+    // SAFETY: an action that sigaction itself wrote, but for who is called, which may be nobody.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+}
+
+fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut byte = 0u8;
+    // SAFETY: one valid pollfd and a buffer of one byte; the descriptor is open as long as the guard lives.
+    unsafe {
+        if libc::poll(&mut poll, 1, patience_ms) != 1 || libc::read(fd, (&raw mut byte).cast(), 1) != 1 {
+            return None;
+        }
+    }
+    (byte != 0).then(|| i32::from(byte))
+}
+
+fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    // SAFETY: sigaction structs are plain data; zero is a valid empty one. The handler only does what is
+    // async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(signal, &action, &mut previous) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // The guard before this one was stopped by a signal and has left its handler.
+        if previous.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t {
+            return Ok(before(signal));
+        }
+        Ok(previous)
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: the array has room for the two descriptors, which are new and nobody else's.
+    unsafe {
+        if libc::pipe(fds.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for fd in fds {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
 }
 
 #[cfg(test)]
