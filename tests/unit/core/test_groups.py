@@ -203,8 +203,7 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     made = member(b=set(range(100)))
     given_up = []
     set_up = stage(restarts=policy(3))
-    set_up.node._actor_given_up = given_up.append
-    set_up.node._actors._on_given_up = given_up.append
+    set_up.node._actors._recoveries._on_given_up = given_up.append
     set_up.quotes(*range(40))
     set_up.node.add_group("g", policy=policy(1), whole=policy(1))
     for name in "abc":
@@ -222,6 +221,20 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     assert "given up: actor a, actor b, actor c" in caplog.text
     # Those that had not failed were stopped in order.
     assert [name for name, what in made.record if what == "stop"][-3:] == ["c", "a", "witness"]
+
+
+def test_what_is_given_up_is_told_before_anyone_is_stopped(stage, member):
+    """So that nothing which their `on_stop` would still send can leave."""
+    made = member(a={1})
+    set_up = stage(restarts=policy(3))
+    set_up.node._actors._recoveries._on_given_up = lambda name: made.record.append((name, "given up"))
+    set_up.quotes(*range(3))
+    set_up.node.add_group("g", strategy=REST, policy=policy(0), whole=policy(0))
+    for name in "ab":
+        set_up.node.add_actor(name, made, group="g")
+    set_up.run()
+    ends = [entry for entry in made.record if entry[1] in ("given up", "stop")]
+    assert ends == [("a", "given up"), ("b", "given up"), ("b", "stop")]
 
 
 def test_two_members_that_fail_at_one_instant_are_one_recovery(stage, member):

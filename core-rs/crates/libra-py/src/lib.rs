@@ -5,7 +5,7 @@
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
 //! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch; [`done`] — what `publish` gives;
-//! - [`volatility`] — an indicator that sizing uses too;
+//! - [`sma`], [`volatility`] — indicators;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
@@ -28,6 +28,7 @@ mod names;
 mod node;
 mod payload;
 mod queue;
+mod sma;
 mod subscriptions;
 mod trading;
 mod volatility;
@@ -42,6 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     market_data::register(module)?;
     trading::register(module)?;
     block::register(module)?;
+    sma::register(module)?;
     volatility::register(module)?;
     bus::register(module)?;
     node::register(module)?;
