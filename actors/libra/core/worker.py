@@ -96,8 +96,8 @@ class Worker:
             self._on_fatal(error)
             raise
         except Exception as error:
-            # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not stand
-            # still unnoticed.
+            # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
+            # stand still unnoticed.
             self._on_fatal(error)
             raise
 
