@@ -97,6 +97,11 @@ class Worker:
             # task is gone must not stand still unnoticed.
             self._on_fatal(error)
             raise
+        except Exception as error:
+            # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
+            # stand still unnoticed.
+            self._on_fatal(error)
+            raise
 
     async def _work(self, first: Awaitable[object]) -> None:
         awaitable: Awaitable[object] | None = first
