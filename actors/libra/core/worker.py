@@ -92,7 +92,9 @@ class Worker:
     async def _run(self, first: Awaitable[object]) -> None:
         try:
             await self._work(first)
-        except self._fatal as error:
+        except (*self._fatal, Exception) as error:
+            # What handlers raise does not come here: but for what is fatal anyway it is a fault of ours, and an actor whose
+            # task is gone must not stand still unnoticed.
             self._on_fatal(error)
             raise
 
@@ -107,7 +109,8 @@ class Worker:
                 if self._closing:
                     # A handler that swallowed its cancellation must not keep its actor's task alive.
                     return
-                budget -= 1
+                # An event's further handlers are awaited even when the budget is spent.
+                budget = max(budget - 1, 0)
                 awaitable = self._core.resume(self._slot, budget)
             self._wake = asyncio.get_running_loop().create_future()
             self._on_idle()

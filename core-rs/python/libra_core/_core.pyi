@@ -17,6 +17,7 @@ __all__ = [
     "EVENT_PRIORITY_MAP",
     "Event",
     "seed_ids",
+    "release_on_native_thread",
     "Quote",
     "Trade",
     "Bar",
@@ -81,6 +82,7 @@ class EventType(IntEnum):
     ORDER_REJECTED = 26
     VENUE_REPORT = 27
     ORDER_CANCEL_REJECTED = 28
+    ORDER_REQUEST_REJECTED = 29
     POSITION_OPENED = 32
     POSITION_CLOSED = 33
     POSITION_UPDATED = 34
@@ -150,6 +152,7 @@ class Event:
     def __hash__(self) -> int: ...
 
 def seed_ids(seed: int) -> None: ...
+def release_on_native_thread(list: list[Any]) -> None: ...
 
 # market_data.rs
 
@@ -367,6 +370,7 @@ class RiskCode(StrEnum):
     EXPIRED = "EXPIRED"
     WRONG_ACCOUNT = "WRONG_ACCOUNT"
     DUPLICATE_REQUEST = "DUPLICATE_REQUEST"
+    REQUEST_CONFLICT = "REQUEST_CONFLICT"
     APPROVAL_INVALID = "APPROVAL_INVALID"
     LIMITS_CHANGED = "LIMITS_CHANGED"
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"

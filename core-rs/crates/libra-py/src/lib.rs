@@ -39,6 +39,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     enums::register(module)?;
     event::register(module)?;
+    payload::register(module)?;
     market_data::register(module)?;
     trading::register(module)?;
     block::register(module)?;

@@ -126,6 +126,9 @@ event_types! {
     VenueReport = 27, "VENUE_REPORT", Orders, Never;
     /// The venue refused to cancel an order.
     OrderCancelRejected = 28, "ORDER_CANCEL_REJECTED", Orders, Never;
+    /// A request came under the id of another one and asked for something else: it was not taken, and whatever became of
+    /// the first one stands. No state of an order.
+    OrderRequestRejected = 29, "ORDER_REQUEST_REJECTED", Orders, Never;
     /// A position came to be.
     PositionOpened = 32, "POSITION_OPENED", Orders, Never;
     /// A position is flat again.

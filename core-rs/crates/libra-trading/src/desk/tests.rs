@@ -17,6 +17,8 @@ use crate::risk::RiskLimits;
 use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
+mod cancels;
+mod conflict;
 mod kill;
 mod outside;
 mod restart;

@@ -178,34 +178,3 @@ fn nothing_of_a_strategy_that_was_given_up_leaves() {
     assert_eq!(bench.desk.gate().order(open).unwrap().status, OrderStatus::Cancelled);
     assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
 }
-
-#[test]
-fn a_cancel_that_overtakes_its_order_ends_it_before_it_leaves() {
-    let mut bench = Bench::new(paper(0));
-    bench.quote(6_000_000, 6_000_010);
-    let request = bench.request(10);
-    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
-    let cancel = CancelRequest { account: Name::intern(ACCOUNT), strategy: request.strategy, client_order_id: id };
-    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
-    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
-    let events = bench.submit(request);
-    assert_eq!(types(&events), [EventType::OrderRejected]);
-    assert_eq!(order_of(&events[0]).reason, "CANCELLED_EARLY");
-    let request = bench.request(10);
-    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted), "others are not held back");
-}
-
-#[test]
-fn a_cancel_that_cannot_be_taken_is_answered() {
-    let mut bench = Bench::new(paper(0));
-    bench.quote(6_000_000, 6_000_010);
-    let signal = bench.signal(SignalType::Long);
-    let id = order_of(&bench.settle(signal)[2]).client_order_id;
-    let cancel =
-        CancelRequest { account: Name::intern(ACCOUNT), strategy: Name::intern(STRATEGY), client_order_id: id };
-    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
-    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
-    let answer = bench.router.mailbox(bench.all).pop().unwrap();
-    assert_eq!(answer.event_type, EventType::OrderCancelRejected);
-    assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("ORDER_FINAL"));
-}
