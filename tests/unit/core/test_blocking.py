@@ -5,6 +5,7 @@ import faulthandler
 import gc
 import json
 import logging
+import queue
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from libra.core.actor import Actor
 from libra.core.blocking import Blocking
+from libra.core.events import EventType
 from libra.core.supervision import RestartPolicy
 
 
@@ -183,6 +185,41 @@ def test_what_is_meant_for_one_handler_never_reaches_another(stage):
     assert victims == list(range(2_000, -1, -1))
     assert outcome.failed == []
     assert set_up.node.dead_letters.counts().get("RAISED", {}).get("innocent") is None
+
+
+def test_what_a_native_handler_never_met_is_taken_back(stage):
+    """Its time is over while it waits in native code, and it returns without a step of Python in which to be ended."""
+    answers = queue.SimpleQueue()
+    told = []
+
+    class Native(Actor):
+        def on_start(self):
+            # Given an event as its first argument, it waits for an answer, and returns what that is: None.
+            self.subscribe(EventType.BAR, answers.get)
+            self.emit(EventType.BAR)
+            self.ref.tell("after it")
+            self.actor("other").tell("after it")
+            threading.Thread(target=answer).start()
+
+        def on_message(self, message):
+            told.append((self.name, message))
+
+    class Other(Native):
+        def on_start(self):
+            pass
+
+    def answer():
+        wait_until(lambda: set_up.node.blocking.counts["native"])
+        time.sleep(0.3)
+        answers.put(None)
+
+    set_up = stage(simulated=False, slow_handler_s=0.02, handler_timeout_s=0.05, drain_timeout_s=30)
+    set_up.add("other", Other)
+    set_up.add("native", Native)
+    outcome = set_up.run()
+    assert sorted(told) == [("native", "after it"), ("other", "after it")]
+    assert (outcome.errors, outcome.failed) == (0, [])
+    assert set_up.node.blocking.counts == {"native": 1}
 
 
 def test_quick_handlers_are_never_named_however_many_there_are(stage):

@@ -244,6 +244,37 @@ def test_two_members_that_fail_at_one_instant_are_one_recovery(stage, member):
     assert (outcome.errors, outcome.failed) == (3, [])
 
 
+def test_a_failure_before_one_that_waits_takes_it_over(stage, member):
+    """b would be due at 2.5 s; a fails before that, so all of them come up together, behind its longer wait."""
+    made = member(a={2}, b={1})
+    record, outcome, _set_up = run(stage, made, "abc", seconds=9, group_policy=policy(5, 1.5))
+    assert [name for name, what in record if what == "start"] == ["a", "b", "c", "a", "b", "c"]
+    assert (outcome.errors, outcome.failed) == (2, [])
+
+
+def test_a_member_that_asked_to_be_stopped_may_end_what_it_does(stage, member):
+    log = []
+
+    class Leaves(Member):
+        async def on_quote(self, quote):
+            self.stop()
+            await self.clock.sleep(1.5)
+            log.append("done")
+
+    made = member(a={1})
+    leaves = member(Leaves)
+    leaves.record = made.record
+    set_up = stage(restarts=policy(3))
+    set_up.quotes(0, 1, 4)
+    set_up.node.add_group("g", strategy=REST)
+    set_up.node.add_actor("a", made, group="g")
+    set_up.node.add_actor("b", leaves, group="g")
+    assert set_up.run().errors == 1
+    assert log == ["done"]
+    assert [what for name, what in made.record if name == "b"] == ["start", "stop"]
+    assert set_up.node.actor_states()["b"] is ActorState.STOPPED
+
+
 def test_a_member_that_stopped_by_itself_stays_out(stage, member):
     class Brief(Member):
         def on_quote(self, quote):
