@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from libra.core.node import Node, NodeOptions, Outcome
 from libra.model import ContractKind, Instrument
 
 pytest_plugins = ("tests.strict_skips",)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts into the background so. Tests are about what Ctrl-C does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

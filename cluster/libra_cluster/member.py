@@ -117,6 +117,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
+    from libra.assembly.vanished import vanished_rows
 
     part = NodePart(**{**order["part"], "strategies": tuple(order["part"]["strategies"])})
     membership, bridge = _join(order)
@@ -131,7 +132,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
         threading.Thread(target=_follow, args=(reader, node), name="libra-supervisor", daemon=True).start()
 
         def show(status: dict[str, Any]) -> None:
-            teller.show({**status, "vanished": node.vanished_rows()})
+            teller.show({**status, "vanished": vanished_rows(node.accounts)})
 
         result = node.run(on_progress=show, progress_interval_s=_PROGRESS_INTERVAL_S)
         teller.tell(_result(node, result))

@@ -59,6 +59,7 @@ def rows_of(shell, strategy):
     ]
 
 
+PACE = {"simulated": ("--speed", "max"), "live": ()}
 COLUMNS = ("strategy", "side", "size", "status", "reason")
 RESTS = ("BUY", Decimal("0.001"))
 EXPECTED = {
@@ -79,8 +80,7 @@ EXPECTED = {
 )
 def test_the_policy_of_a_strategy_that_failed_for_good(shell, policy, clock):
     path = profile(shell, policy, clock=clock)
-    running = shell.start("run", path, "--json", "--out", "out", "--duration", "3")
-    ended = running.end()
+    ended = shell.start("run", path, "--json", "--out", "out", "--duration", "3", *PACE[clock]).end()
     assert ended.code == 1, ended.err
     assert ended.summary["failed"] == ["mine"]
     status, position = EXPECTED[policy]
@@ -104,7 +104,8 @@ def test_the_policy_of_a_strategy_that_failed_for_good(shell, policy, clock):
 
 def test_two_simulated_runs_flatten_alike(shell):
     path = profile(shell, "flatten", clock="simulated")
-    digests = {shell.start("run", path, "--json", "--duration", "3").end().summary["digest"] for _ in range(2)}
+    runs = (shell.start("run", path, "--json", "--duration", "3", *PACE["simulated"]) for _ in range(2))
+    digests = {running.end().summary["digest"] for running in runs}
     assert len(digests) == 1
 
 
@@ -115,7 +116,7 @@ def test_a_killed_account_is_not_flattened_and_that_is_told(shell):
     )
     path = profile(shell, "flatten", clock="simulated")
     shell.strategy(kills)
-    ended = shell.start("run", path, "--json", "--duration", "3").end()
+    ended = shell.start("run", path, "--json", "--duration", "3", *PACE["simulated"]).end()
     assert ended.code == 1
     [gone] = ended.summary["vanished"]
     [closing] = gone["flattening"]

@@ -2,6 +2,8 @@
 
 - `load_class` — a user's class by its path;
 - `instruments` — settings as native instruments;
+- `options`, `sources`, `accounts` — how the node runs, its native market data, its account groups;
+- `vanished`, `operator` — strategies that are no more; what an operator may ask;
 - `trading_node` — the node with its accounts, sources and strategies;
 - `summary` — what a run has to tell at its end, and while it runs.
 """

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from libra.assembly.vanished import vanished_rows
 from libra.core.actor import ActorState
 from libra.errors import ControlError
 
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Operator"]
 
 _log = logging.getLogger(__name__)
-
-
-class _LimitsDesk(Protocol):
-    """A node whose limits can be changed while it runs."""
-
-    def change_limits(self, account: str, changes: dict[str, str], *, confirmed: bool, who: str) -> object:
-        """Change limits of an account; looser ones only when confirmed."""
-
-    def limits(self, account: str) -> dict[str, Any]:
-        """The limits of an account that hold now, by name."""
 
 
 class Operator:
@@ -86,7 +77,7 @@ class Operator:
                 }
                 for strategy in node.strategies
             ],
-            "vanished": node.vanished_rows(),
+            "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
             "failed": node.failed,
         }
@@ -121,17 +112,17 @@ class Operator:
     def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
         """The limits of an account, or of all, that hold now."""
         _only(arguments, "account")
-        desk = self._limits_desk()
-        return {"limits": {account.name: desk.limits(account.name) for account in self._accounts(arguments)}}
+        return {"limits": {account.name: dict(account.limits()) for account in self._accounts(arguments)}}
 
     def set_limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
         """Change limits of an account; looser ones only when it is confirmed."""
         _only(arguments, "account", "changes", "confirmed")
         changes, confirmed = arguments.get("changes"), arguments.get("confirmed", False)
-        well_formed = (
-            isinstance(changes, dict) and changes and all(isinstance(value, str) for value in changes.values())
-        )
-        if not well_formed:
+        if (
+            not isinstance(changes, dict)
+            or not changes
+            or not all(isinstance(value, str) for value in changes.values())
+        ):
             raise ControlError("BAD_REQUEST", "changes: names of limits with their values as text")
         if not isinstance(confirmed, bool):
             raise ControlError("BAD_REQUEST", "confirmed: true or false")
@@ -139,10 +130,8 @@ class Operator:
         if len(accounts) != 1:
             raise ControlError("WHICH_ACCOUNT", f"name one account: {', '.join(self._node.accounts)}")
         account = accounts[0].name
-        change = self._limits_desk().change_limits(
-            account, cast("dict[str, str]", changes), confirmed=confirmed, who=str(peer)
-        )
-        return {"account": account, "change": _plain(change)}
+        change = self._node.change_limits(account, changes, confirmed=confirmed, who=str(peer))
+        return {"account": account, "change": asdict(change)}
 
     def stop_strategy(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
         """Stop one strategy for good; its policy says what happens to its orders."""
@@ -165,11 +154,6 @@ class Operator:
         if not isinstance(name, str) or name not in self._node.accounts:
             raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {', '.join(self._node.accounts) or 'none'}")
         return [self._node.accounts[name]]
-
-    def _limits_desk(self) -> _LimitsDesk:
-        if not hasattr(self._node, "change_limits"):
-            raise ControlError("UNSUPPORTED", "this version of Libra cannot change limits while it runs")
-        return cast("_LimitsDesk", self._node)
 
 
 def _account_row(account: AccountGroup) -> dict[str, Any]:
@@ -194,10 +178,3 @@ def _reason(arguments: dict[str, Any], peer: Peer, verb: str) -> str:
         raise ControlError("BAD_REQUEST", "reason: a text")
     said = f": {' '.join(reason.split())}" if reason.strip() else ""
     return f"{verb} by {peer}{said}"
-
-
-def _plain(value: object) -> object:
-    """A dataclass as a dict; anything else as its text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)

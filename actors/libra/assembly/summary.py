@@ -7,6 +7,8 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from libra.assembly.vanished import vanished_rows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,7 +49,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "input": source,
         "failed": outcome.failed,
         "stopped": _stopped(accounts),
-        "vanished": node.vanished_rows(),
+        "vanished": vanished_rows(node.accounts),
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),
         "snapshot_errors": node.snapshot_errors,

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import libra
@@ -21,14 +20,16 @@ from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.load_class import load_class
 from libra.assembly.operator import Operator
+from libra.assembly.options import node_options
 from libra.assembly.outside import Outside
+from libra.assembly.sources import SIMULATION_START_NS, add_source
+from libra.assembly.vanished import VanishedReport
 from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
 from libra.core.events import Event, EventType
-from libra.core.node import Node, NodeOptions
-from libra.core.supervision import RestartPolicy
+from libra.core.node import Node
 from libra.errors import ConfigError, ControlError
 from libra.gateways.market import MarketActor
 from libra.risk import change_limits
@@ -36,7 +37,7 @@ from libra.risk import change_limits
 if TYPE_CHECKING:
     from libra.assembly.bridge import NodeBridge
     from libra.config import Settings
-    from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
+    from libra.config.market import GatewayMarketSettings
     from libra.config.strategies import StrategySettings
     from libra.core.actor import Actor
     from libra.risk import LimitsChange
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["RunResult", "TradingNode", "build"]
 
 _log = logging.getLogger(__name__)
-
-SIMULATION_START_NS = 1_704_067_200_000_000_000
-"""Where a simulated synthetic market begins: 2024-01-01, so that every run of a seed is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class TradingNode(Node):
         part: NodePart | None = None,
         bridge: NodeBridge | None = None,
     ) -> None:
-        super().__init__(_options(settings))
+        super().__init__(node_options(settings))
         self.settings = settings
         self.part = part if part is not None else NodePart.whole(settings)
         self.strategies = tuple(entry for entry in settings.strategies if entry.name in self.part.strategies)
@@ -123,7 +121,7 @@ class TradingNode(Node):
         if unknown:
             raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
         self._control: ControlServer | None = None
-        self._told_of: set[tuple[str, ...]] = set()
+        self._vanished = VanishedReport()
         self._has_vanished = False
         self._gone: set[str] = set()
         self._gone_elsewhere: deque[str] = deque()
@@ -131,7 +129,7 @@ class TradingNode(Node):
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
                 raise ConfigError("simulated time is that of one process: a part of a profile runs on a live clock")
-            self._add_source(SIMULATION_START_NS)
+            add_source(self.core, settings, self.instruments, SIMULATION_START_NS)
             self.core.digest_blob(run_identity(settings))
         if self.part.market:
             self._add_market_actor()
@@ -205,37 +203,6 @@ class TradingNode(Node):
 
     # Building --------------------------------------------------------------------------------------------------------
 
-    def _add_source(self, start_ns: int) -> None:
-        market = self.settings.market
-        try:
-            if market.kind == "synthetic":
-                self._add_synthetic(market, start_ns)
-            elif market.kind == "replay":
-                self._add_replay(market)
-        except (ValueError, OverflowError) as error:
-            raise ConfigError(str(error)) from error
-
-    def _add_synthetic(self, market: SyntheticMarketSettings, start_ns: int) -> None:
-        by_symbol = {instrument.symbol: instrument for instrument in self.instruments.values()}
-        symbols = [
-            {
-                "instrument": by_symbol[symbol.symbol],
-                "start_price": symbol.start_price,
-                "volatility_bps": symbol.volatility_bps_per_sqrt_s,
-                "spread_ticks": symbol.spread_ticks,
-                "quote_rate_hz": symbol.quote_rate_hz,
-                "trade_rate_hz": symbol.trade_rate_hz,
-                "book_rate_hz": symbol.book_rate_hz,
-                "book_levels": symbol.book_levels,
-                "level_size": symbol.level_size,
-            }
-            for symbol in market.symbols
-        ]
-        self.core.add_synthetic(self.settings.node.seed, start_ns, symbols)
-
-    def _add_replay(self, market: ReplayMarketSettings) -> None:
-        self.core.add_replay(list(market.files), list(self.instruments.values()))
-
     def _add_market_actor(self) -> None:
         market = self.settings.market
         if market.kind == "gateway":
@@ -265,7 +232,7 @@ class TradingNode(Node):
         for group in self._groups:
             add_paper_venue(self.core, self.settings, group, self.instruments)
         if self.part.market and not self.options.simulated and self.settings.market.kind != "gateway":
-            self._add_source(time.time_ns())
+            add_source(self.core, self.settings, self.instruments, time.time_ns())
             self.core.start_feed()
         for group in self._groups:
             self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
@@ -284,13 +251,17 @@ class TradingNode(Node):
         for account in self.accounts.values():
             account.confirm()
         if self._has_vanished:
-            self._report_vanished()
+            self._vanished.tell(self.accounts)
 
     def _stop_sources(self) -> None:
-        self.core.stop_feed()
+        self.core.stop_sources()
         self._tell_gateway(EventType.GATEWAY_DISCONNECTED)
         for account in self.accounts.values():
             account.stop_new_orders("the node is stopping")
+
+    def _awaits_answers(self) -> bool:
+        """Cancels are on their way. In simulated time, which stands still by now, no answer would come."""
+        return not self.options.simulated and any(account.cancels_pending for account in self.accounts.values())
 
     def _actor_given_up(self, name: str) -> None:
         if any(strategy.name == name for strategy in self.strategies):
@@ -311,7 +282,17 @@ class TradingNode(Node):
                 actor.cancel(order_ids)
 
     def _flush(self) -> None:
-        self._report_vanished()
+        # What paper venues have said by now is booked, too.
+        self.core.stop_feed()
+        while self.core.ingest():
+            pass
+        for account in self.accounts.values():
+            if account.cancels_pending:
+                _log.warning(
+                    "account %s: %d cancels are without an answer: as far as is known, their orders are open",
+                    *(account.name, account.cancels_pending),
+                )
+        self._vanished.tell(self.accounts)
         for strategy in self.strategies:
             if strategy.name not in self._gone:
                 self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
@@ -349,22 +330,6 @@ class TradingNode(Node):
         self._gone_elsewhere.extend(names)
         self.core.signal()
 
-    def vanished_rows(self) -> list[dict[str, Any]]:
-        """A row for each strategy that is no more, with how far the flattening of each of its instruments is."""
-        return [
-            {
-                "strategy": strategy,
-                "account": account.name,
-                "on_vanish": policy,
-                "flattening": [
-                    {"instrument": instrument, "state": state, "code": code, "detail": detail}
-                    for instrument, state, code, detail in instruments
-                ],
-            }
-            for account in self.accounts.values()
-            for strategy, policy, instruments in account.vanished()
-        ]
-
     def _strategy_is_gone(self, name: str) -> None:
         """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
         self._gone.add(name)
@@ -376,20 +341,6 @@ class TradingNode(Node):
             if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
                 self._has_vanished = True
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
-
-    def _report_vanished(self) -> None:
-        for row in self.vanished_rows():
-            for closing in row["flattening"]:
-                told = (row["account"], row["strategy"], *closing.values())
-                if closing["state"] == "working" or told in self._told_of:
-                    continue
-                self._told_of.add(told)
-                what = (row["account"], row["strategy"], closing["instrument"])
-                if closing["state"] == "flat":
-                    _log.warning("account %s: strategy %s is gone, its %s is flat", *what)
-                else:
-                    why = (closing["code"], closing["detail"])
-                    _log.error("account %s: strategy %s is gone, its %s could not be flattened: %s: %s", *what, *why)
 
     def _look_at_latches(self) -> None:
         for account in self.accounts.values():
@@ -450,30 +401,3 @@ class TradingNode(Node):
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK
-
-
-def _options(settings: Settings) -> NodeOptions:
-    node = settings.node
-    supervision = node.supervision
-    return NodeOptions(
-        name=node.name,
-        simulated=node.clock == "simulated",
-        seed=node.seed,
-        speed=0.0 if isinstance(node.speed, str) else node.speed,
-        duration_s=node.duration_s,
-        drain_timeout_s=node.drain_timeout_s,
-        spin=node.spin,
-        restarts=RestartPolicy(
-            supervision.max_restarts,
-            supervision.period_s,
-            supervision.backoff_s,
-            supervision.max_backoff_s,
-            supervision.jitter,
-        ),
-        publish_limit=node.max_events_per_s,
-        slow_handler_s=node.slow_handler_ms / 1_000,
-        handler_timeout_s=node.handler_timeout_s,
-        heartbeat_s=node.heartbeat_s,
-        max_rss_bytes=node.max_rss_mb << 20,
-        state_dir=None if node.state_dir is None else Path(node.state_dir),
-    )

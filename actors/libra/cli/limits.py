@@ -67,8 +67,8 @@ def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra limits",
-        description="show: the limits of a running account. set KEY=VALUE...: change them until the node ends; what "
-        "would loosen one needs --confirm.",
+        description="show: the limits of a running account. set KEY=VALUE...: change them; what would loosen one needs "
+        "--confirm. With a log, after a restart the stricter of profile and log holds.",
         epilog="exit codes: 0 ok, 1 refused, 2 usage",
         allow_abbrev=False,
     )

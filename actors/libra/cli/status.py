@@ -75,7 +75,8 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
     else:
         state = "trading"
     waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""
-    lines = [f"  account {account['name']}  {state}  {account['open_orders']} open orders{waiting}"]
+    orders = f"{account['open_orders']} open orders{waiting}"
+    lines = [f"  account {account['name']}  {state}  {orders}  limits version {account['limits_version']}"]
     for position in account["positions"]:
         lines.append(
             f"    {position['instrument']}  {position['size']}  unrealised {text.money(position['unrealised'])}"

@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 16
 _IDLE_S = 30.0
 _WRITE_S = 5.0
+_FAREWELL_S = 1.0
 
 
 class ControlServer:
@@ -116,12 +117,12 @@ class ControlServer:
     async def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, TimeoutError):
             if len(self._connections) > _MOST_CONNECTIONS:
-                await _say(connection, encode_error("BUSY", "too many connections"))
+                await _turn_away(connection, encode_error("BUSY", "too many connections"))
                 return
             peer = self._who(connection)
             if not peer.may_operate:
                 _log.warning("control socket: %s was refused", peer)
-                await _say(connection, encode_error("FORBIDDEN", f"{peer} may not operate this node"))
+                await _turn_away(connection, encode_error("FORBIDDEN", f"{peer} may not operate this node"))
                 return
             await self._converse(connection, peer)
 
@@ -135,7 +136,8 @@ class ControlServer:
                 await _say(connection, self.answer(peer, line))
                 continue
             if len(waiting) >= LONGEST_REQUEST:
-                await _say(connection, encode_error("TOO_LONG", f"a request has at most {LONGEST_REQUEST} bytes"))
+                text = f"a request has at most {LONGEST_REQUEST} bytes"
+                await _turn_away(connection, encode_error("TOO_LONG", text))
                 return
             async with asyncio.timeout(_IDLE_S):
                 more = await loop.sock_recv(connection, LONGEST_REQUEST)
@@ -166,3 +168,14 @@ class ControlServer:
 async def _say(connection: socket.socket, line: bytes) -> None:
     async with asyncio.timeout(_WRITE_S):
         await asyncio.get_running_loop().sock_sendall(connection, line)
+
+
+async def _turn_away(connection: socket.socket, line: bytes) -> None:
+    """Say the last word and let the other side finish: a socket closed on an unread request takes the word with it."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_FAREWELL_S):
+        await loop.sock_sendall(connection, line)
+        connection.shutdown(socket.SHUT_WR)
+        left = 2 * LONGEST_REQUEST
+        while left > 0 and (more := await loop.sock_recv(connection, left)):
+            left -= len(more)

@@ -1,6 +1,7 @@
 """The life cycles of a node's actors: each is started, supervised, started anew after a failure, and stopped.
 
-See `libra.core.actor.ActorState` for the states, and `libra.core.supervision` for what a failure leads to.
+See `libra.core.actor.ActorState` for the states, `libra.core.supervision` for what a failure leads to, and
+`libra.core.recoveries` for how that is carried out.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from libra.core.actor import ActorState
 from libra.core.context import ActorContext
 from libra.core.events import EventType
 from libra.core.mail import Ask
-from libra.core.place import Place, Recovery
+from libra.core.place import Place
+from libra.core.recoveries import Recoveries
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
 from libra.core.watching import Terminated, TerminationReason, Watches
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from libra.core.context import Switchboard
     from libra.core.events import Event
     from libra.core.faults import Fatal
-    from libra.core.supervision import RestartPolicy, RestartStrategy, Verdict
+    from libra.core.supervision import RestartPolicy, RestartStrategy
 
 __all__ = ["SUPERVISOR", "Lifecycles"]
 
@@ -82,18 +84,24 @@ class Lifecycles:
         self._core = switchboard.core
         self._sleepers = sleepers
         self._seed = seed
-        self._on_given_up = on_given_up
         self._on_change = on_change
         self._on_fatal = on_fatal
         self._tree = SupervisionTree(policy, self._jitter)
         self._watches = Watches()
         self._places: dict[int, Place] = {}
         self._by_name: dict[str, int] = {}
-        self._recoveries: list[Recovery] = []
-        self._restart_timers: dict[int, Recovery] = {}
         self._stops: list[int] = []
         self._is_ending = False
         self._supervisor = self._core.add_actor(SUPERVISOR)
+        self._recoveries = Recoveries(
+            self,
+            self._core,
+            sleepers,
+            self._places,
+            self._supervisor,
+            on_given_up=on_given_up,
+            on_change=on_change,
+        )
 
     def add_group(
         self,
@@ -168,9 +176,9 @@ class Lifecycles:
     def start_all(self) -> None:
         """Start the actors, in the order of adding, and supervise them from now on."""
         self._core.set_on_failure(self._hook_raised)
-        self._core.subscribe(self._supervisor, EventType.TIMER, self._restart_due)
+        self._core.subscribe(self._supervisor, EventType.TIMER, self._recoveries.restart_due)
         for place in self._places.values():
-            self._start(place)
+            self.start(place)
 
     def await_for(self, slot: int, awaitable: Awaitable[object]) -> None:
         """Await what a handler gave, in its actor's task."""
@@ -179,7 +187,8 @@ class Lifecycles:
             place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal)
         place.worker.feed(awaitable)
 
-    def _start(self, place: Place) -> None:
+    def start(self, place: Place) -> None:
+        """Start a fresh instance of an actor."""
         place.cancelled = False
         self._move(place, ActorState.STARTING)
         self._core.note_running_slot(place.slot)
@@ -205,7 +214,7 @@ class Lifecycles:
         snapshot = self.snapshots.find(place.name, actor)
         if snapshot is not None and not self.snapshots.restore(snapshot, actor):
             # Half restored it is worth nothing.
-            self._drop_instance(place)
+            self.drop_instance(place)
             self._core.unsubscribe_all_handlers(place.slot)
             actor = self._attached(place)
         elif snapshot is not None:
@@ -226,7 +235,7 @@ class Lifecycles:
         if place.actor is not None and place.actor.snapshot_interval_s:
             place.actor._context.set_snapshot_timer(place.actor.snapshot_interval_s)
         self._move(place, ActorState.RUNNING)
-        self._core.set_paused(place.slot, place.stop_asked or self._is_coming_down(place))
+        self._core.set_paused(place.slot, place.stop_asked or self._recoveries.is_coming_down(place))
         if place.recovery is not None:
             self._core.interrupt()
 
@@ -253,109 +262,23 @@ class Lifecycles:
             self._core.note_dead(place.slot, "RAISED", event)
         if self._is_ending or place.state not in (ActorState.STARTING, ActorState.RUNNING):
             return
-        self._drop_instance(place)
+        self.drop_instance(place)
         detail = f"{type(error).__name__}: {error}"
         if place.stop_asked:
             self._move(place, ActorState.STOPPING)
             self._stopped(place, TerminationReason.FAILED, detail)
-        elif self._is_coming_down(place):
-            self._come_down(place, TerminationReason.FAILED, detail)
+        elif self._recoveries.is_coming_down(place):
+            self.come_down(place, TerminationReason.FAILED, detail)
         else:
-            self._carry_out(self._tree.decide(place.name, self._core.now_ns()), place, detail)
+            self._recoveries.carry_out(self._tree.decide(place.name, self._core.now_ns()), place, detail)
 
-    def _carry_out(self, verdict: Verdict, failed: Place, detail: str) -> None:
-        """Begin what a failure leads to; those that are concerned handle nothing more until it is done."""
-        if verdict.why:
-            _log.error("actor %s failed: %s", failed.name, verdict.why)
-        recovery = Recovery(gives_up=verdict.wait_s is None)
-        named = {*verdict.actors}
-        for other in list(self._recoveries):
-            if any(place.name in named for place in other.places):
-                # What it has not done yet is part of this one from now on.
-                undone = [place for place in other.places if place.state is not ActorState.RUNNING or not other.is_down]
-                named.update(place.name for place in undone)
-                recovery.gives_up |= other.gives_up
-                self._forget(other)
-        for place in self._places.values():
-            if place.name in named and not place.is_over and not place.stop_asked:
-                recovery.places.append(place)
-                place.recovery = recovery
-                self._core.set_paused(place.slot, True)  # noqa: FBT003
-        self._recoveries.append(recovery)
-        if recovery.gives_up:
-            _log.error("given up: %s", ", ".join(f"actor {place.name}" for place in recovery.places))
-        elif verdict.wait_s is not None:
-            timer = self._core.set_timer(self._supervisor, round(verdict.wait_s * 1e9), 0)
-            self._restart_timers[timer] = recovery
-        self._come_down(failed, TerminationReason.FAILED, detail)
-        if recovery.gives_up:
-            # At once, before anyone's `on_stop`: nothing of theirs may leave any more.
-            for place in recovery.places:
-                self._on_given_up(place.name)
-        self._core.interrupt()
-        self._on_change()
-
-    def _restart_due(self, event: Event) -> None:
-        recovery = self._restart_timers.pop(event.payload, None)
-        if recovery in self._recoveries and recovery is not None:
-            recovery.is_due = True
-            self._advance(recovery)
-
-    def _advance(self, recovery: Recovery) -> None:
-        """Go on with taking actors down and starting them again, as far as that goes now."""
-        if self._is_ending:
-            return
-        if not recovery.is_down:
-            if not all(self._take_down(place) for place in reversed(recovery.places)):
-                return
-            recovery.is_down = True
-        if recovery.gives_up:
-            self._forget(recovery)
-        if not recovery.is_due:
-            return
-        for place in recovery.places:
-            if place.state is ActorState.DEGRADED:
-                _log.warning("actor %s is started again", place.name)
-                self._start(place)
-            if place.state not in (ActorState.RUNNING, ActorState.STOPPED):
-                # It is still starting; or it failed, and what that leads to has taken this over.
-                return
-        self._forget(recovery)
-
-    def _forget(self, recovery: Recovery) -> None:
-        self._recoveries.remove(recovery)
-        for place in recovery.places:
-            place.recovery = None
-
-    def _is_coming_down(self, place: Place) -> bool:
-        return place.recovery is not None and not place.recovery.is_down and not self._is_ending
-
-    def _take_down(self, place: Place) -> bool:
-        """Bring an actor down, in order where it runs; True when it is."""
-        if place.is_down:
-            return True
-        if self._core.is_held(place.slot):
-            if place.worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
-                place.cancelled = True
-                # Simulated time stands still until it has ended.
-                self._sleepers.cancel(place.slot)
-                self._cancel_handler(place)
-                self._core.interrupt()
-            return False
-        if place.state is ActorState.RUNNING:
-            self._stop(place)
-        else:
-            self._drop_instance(place)
-            self._come_down(place, TerminationReason.TAKEN_DOWN, "")
-        return place.is_down
-
-    def _come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
+    def come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
         """An instance is no more: the actor waits to be started again, or has ended for good."""
         recovery = place.recovery
         if recovery is None or recovery.gives_up:
             self._end_as_failed(place, reason, detail)
             return
-        self._drop_instance(place)
+        self.drop_instance(place)
         self._move(place, ActorState.DEGRADED)
         self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._core.unsubscribe_all_handlers(place.slot)
@@ -376,7 +299,7 @@ class Lifecycles:
                 letter.refuse(f"{place.name} is no more")
         self._end_timers(place)
 
-    def _drop_instance(self, place: Place) -> None:
+    def drop_instance(self, place: Place) -> None:
         """An instance has failed, or makes room for the next: what is left of it must not act any more."""
         if place.actor is not None and hasattr(place.actor, "_context"):
             place.actor._context.retire()
@@ -420,9 +343,7 @@ class Lifecycles:
         """Between events: stop the actors that asked for it, and go on with those that are taken down or started."""
         if self._stops:
             self._stop_those_that_asked()
-        for recovery in self._recoveries[:]:
-            if recovery in self._recoveries:
-                self._advance(recovery)
+        self._recoveries.tend()
 
     def _stop_those_that_asked(self) -> None:
         """Each when the handler that is under way has ended."""
@@ -432,7 +353,7 @@ class Lifecycles:
             if self._core.is_held(slot) or place.state is ActorState.STARTING:
                 later.append(slot)
             elif place.state is ActorState.RUNNING:
-                self._stop(place)
+                self.stop(place)
         self._stops = later
 
     async def stop_all(self, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
@@ -446,11 +367,12 @@ class Lifecycles:
             True when every handler ended in time.
         """
         self._is_ending = True
+        self._recoveries.end()
         in_time = True
         for place in reversed(self._places.values()):
             in_time &= await self._end_handler(place, settle, deadline)
             if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
-                self._stop(place)
+                self.stop(place)
             in_time &= await settle(deadline)
             await self._let_sleep(place, settle, deadline)
             in_time &= await self._end_handler(place, settle, deadline)
@@ -466,7 +388,8 @@ class Lifecycles:
                 await place.worker.close()
                 self._core.note_running_slot(None)
 
-    def _stop(self, place: Place) -> None:
+    def stop(self, place: Place) -> None:
+        """Stop the instance in order, or begin to."""
         actor = place.actor if place.state is ActorState.RUNNING else None
         place.stopped_well = False
         self._move(place, ActorState.STOPPING)
@@ -502,8 +425,8 @@ class Lifecycles:
         if place.stopped_well:
             self.take_snapshot(place.slot)
         given_up = place.recovery is not None and place.recovery.gives_up
-        if (given_up or self._is_coming_down(place)) and not place.stop_asked:
-            self._come_down(place, TerminationReason.TAKEN_DOWN, "")
+        if (given_up or self._recoveries.is_coming_down(place)) and not place.stop_asked:
+            self.come_down(place, TerminationReason.TAKEN_DOWN, "")
             return
         self._move(place, ActorState.STOPPED)
         self._tell_watchers(place, reason, detail, comes_back=False)
@@ -523,7 +446,7 @@ class Lifecycles:
         is_asleep = self._sleepers.has(place.slot)
         # What waits behind it is thrown away, and counted.
         self._core.set_paused(place.slot, True)  # noqa: FBT003
-        self._cancel_handler(place)
+        self.cancel_handler(place)
         await settle(deadline)
         if is_asleep and not _is_busy(place):
             return True
@@ -531,7 +454,8 @@ class Lifecycles:
         self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
         return False
 
-    def _cancel_handler(self, place: Place) -> None:
+    def cancel_handler(self, place: Place) -> None:
+        """Cancel the handler that is suspended; its event is a dead letter."""
         event = self._core.current(place.slot)
         if event is not None:
             self._core.note_dead(place.slot, "CANCELLED", event)

@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from libra.core.blocking import Blocking, HandlerTimedOut
@@ -25,13 +24,13 @@ from libra.core.events import Priority
 from libra.core.faults import fatal_errors
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
+from libra.core.options import NodeOptions, Outcome
 from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
 from libra_core import NodeCore, PanicException
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from pathlib import Path
 
     from libra.core.actor import Actor, ActorState
     from libra.core.engine import Engine
@@ -42,73 +41,13 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled, and when they must have; then the guard acts."""
+"""Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
+handlers must have ended, and the guard acts."""
 _LEAST_S = 0.1
+_NAP_S = 0.001
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
 """A slow disk is no actor's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOptions:
-    """How a node runs.
-
-    Attributes:
-        name: The node's name.
-        simulated: True for simulated time: inputs are pulled, and a run done twice is the same run.
-        seed: Seeds ids and the actors' randomness in a simulated run.
-        speed: Simulated seconds a second; 0 for as fast as possible.
-        duration_s: The run ends after so many seconds of its clock; None for the end of its inputs.
-        drain_timeout_s: How long a stopping node may take.
-        spin: A live node never sleeps.
-        restarts: How often a failing actor is started again, where it has no policy of its own; native threads too.
-        signals: Take over SIGINT and SIGTERM while running; only possible in the main thread.
-        lane_capacity: Events that a lane of an actor's mailbox holds before its type's policy applies; a simulated run
-            has no limit.
-        publish_limit: Events a second of its clock that an actor may publish, and at once; 0 for no limit.
-        slow_handler_s: A handler that holds the loop for so long is named in a warning; 0 for never.
-        handler_timeout_s: A handler that holds the loop of a live node for so long fails: `HandlerTimedOut` is raised
-            in it. 0 for never; a simulated node never does, since how fast the machine is must decide nothing there.
-        heartbeat_s: A native thread that is silent for so long ends the process; 0 for never.
-        max_rss_bytes: The node drains and ends when the process has more memory in use; 0 for no limit.
-        state_dir: Where actors' snapshots outlive the process; None for nowhere.
-    """
-
-    name: str = "libra"
-    simulated: bool = False
-    seed: int = 1
-    speed: float = 0.0
-    duration_s: float | None = None
-    drain_timeout_s: float = 0.8
-    spin: bool = False
-    restarts: RestartPolicy = field(default_factory=RestartPolicy)
-    signals: bool = True
-    lane_capacity: int = 65_536
-    publish_limit: int = 100_000
-    slow_handler_s: float = 0.1
-    handler_timeout_s: float = 5.0
-    heartbeat_s: float = 10.0
-    max_rss_bytes: int = 0
-    state_dir: Path | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        why: ``ended`` (inputs or time are over), ``stop`` (a signal, or `Node.stop`) or ``memory`` (over its limit).
-        duration_s: Seconds by the wall clock, from the first input to the end of the drain.
-        errors: What hooks raised, counted.
-        failed: Actors that were given up.
-        drained: False when the drain ran out of time.
-    """
-
-    why: str = "ended"
-    duration_s: float = 0.0
-    errors: int = 0
-    failed: list[str] = field(default_factory=list)
-    drained: bool = True
 
 
 class Node:
@@ -146,6 +85,7 @@ class Node:
         self._memory_is_over = False
         self._has_run = False
         self._is_simulating = False
+        self._answers_until = 0.0
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
@@ -335,6 +275,10 @@ class Node:
     def _stop_sources(self) -> None:
         """The drain begins: nothing new comes in."""
 
+    def _awaits_answers(self) -> bool:
+        """True while a draining node should wait for somebody outside."""
+        return False
+
     def _actor_given_up(self, name: str) -> None:
         """An actor failed for good."""
 
@@ -460,6 +404,7 @@ class Node:
         if engine is None:
             return
         now = asyncio.get_running_loop().time()
+        self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
@@ -476,8 +421,16 @@ class Node:
         self.core.extend_drain(max(left_s, _LEAST_S))
 
     async def _settle(self, engine: Engine, deadline: float) -> bool:
-        """Let actors handle what waits. Market data that is left over is no failure: it is best effort, and counted."""
-        if await engine.settle(deadline):
+        """Let actors handle what waits, and what is answered meanwhile.
+
+        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come.
+        """
+        loop = asyncio.get_running_loop()
+        settled = await engine.settle(deadline)
+        while self._awaits_answers() and loop.time() < min(deadline, self._answers_until):
+            await asyncio.sleep(_NAP_S)
+            settled = await engine.settle(deadline)
+        if settled:
             return True
         lanes = self.core.counts()["lanes"]
         urgent = (row["waiting"] for lane, row in lanes.items() if lane != Priority.MARKET_DATA.name)

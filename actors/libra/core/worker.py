@@ -95,6 +95,11 @@ class Worker:
         except self._fatal as error:
             self._on_fatal(error)
             raise
+        except Exception as error:
+            # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
+            # stand still unnoticed.
+            self._on_fatal(error)
+            raise
 
     async def _work(self, first: Awaitable[object]) -> None:
         awaitable: Awaitable[object] | None = first
@@ -107,7 +112,8 @@ class Worker:
                 if self._closing:
                     # A handler that swallowed its cancellation must not keep its actor's task alive.
                     return
-                budget -= 1
+                # An event's further handlers are awaited even when the budget is spent.
+                budget = max(budget - 1, 0)
                 awaitable = self._core.resume(self._slot, budget)
             self._wake = asyncio.get_running_loop().create_future()
             self._on_idle()

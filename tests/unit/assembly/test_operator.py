@@ -44,7 +44,17 @@ class Account:
         self.killed = None
 
     def standing(self):
-        return {"killed": self.killed, "stopped": None, "incident": None, "open_orders": 0, "cancelling": 0}
+        return {
+            "killed": self.killed,
+            "stopped": None,
+            "incident": None,
+            "open_orders": 0,
+            "cancelling": 0,
+            "limits_version": 1,
+        }
+
+    def limits(self):
+        return [("max_order_size", "1")]
 
     def positions(self):
         return [
@@ -60,6 +70,7 @@ class Node:
         self.strategies = [strategy]
         self.states = {"mine": ActorState.RUNNING}
         self.stopped = []
+        self.asked = []
 
     def cancel_outside(self, account, ids):
         pass
@@ -69,15 +80,6 @@ class Node:
 
     def stop_strategy(self, name):
         self.stopped.append(name)
-
-
-class NodeWithLimits(Node):
-    def __init__(self, *names):
-        super().__init__(*names)
-        self.asked = []
-
-    def limits(self, account):
-        return {"max_order_size": "1"}
 
     def change_limits(self, account, changes, *, confirmed, who):
         self.asked.append((account, changes, confirmed, who))
@@ -108,7 +110,7 @@ def test_kill_and_resume_say_who_and_why():
 
 
 def test_arguments_that_make_no_sense():
-    node = NodeWithLimits("a", "b")
+    node = Node("a", "b")
     assert code(node, "kill", account="c") == "UNKNOWN_ACCOUNT"
     assert code(node, "kill", account=["a"]) == "UNKNOWN_ACCOUNT"
     assert code(node, "kill", acount="a") == "BAD_REQUEST"
@@ -127,17 +129,12 @@ def test_a_log_that_fails_leaves_the_account_stopped():
 
 
 def test_limits_are_asked_for_as_given_and_looser_only_when_confirmed():
-    node = NodeWithLimits("a")
+    node = Node("a")
     assert code(node, "set_limits", changes={"max_order_size": "2"}) == "NOT_CONFIRMED"
     changed = ask(node, "set_limits", changes={"max_order_size": "2"}, confirmed=True)
     assert changed == {"account": "a", "change": {"limit": "max_order_size", "old": "1", "new": "2"}}
     assert [(confirmed, who) for _, _, confirmed, who in node.asked] == [(False, str(OPS)), (True, str(OPS))]
     assert ask(node, "limits") == {"limits": {"a": {"max_order_size": "1"}}}
-
-
-def test_a_node_without_changeable_limits_says_so():
-    assert code(Node("a"), "limits") == "UNSUPPORTED"
-    assert code(Node("a"), "set_limits", changes={"max_order_size": "1"}) == "UNSUPPORTED"
 
 
 def test_a_strategy_is_stopped_once():

@@ -9,7 +9,15 @@ import pytest
 from libra.cli import kill_switch, main, nodes, resume, status
 from libra.errors import ControlError
 
-STANDING = {"killed": None, "stopped": None, "incident": None, "open_orders": 0, "cancelling": 0, "positions": []}
+STANDING = {
+    "killed": None,
+    "stopped": None,
+    "incident": None,
+    "open_orders": 0,
+    "cancelling": 0,
+    "limits_version": 1,
+    "positions": [],
+}
 KILLED = {**STANDING, "name": "paper", "killed": "ops", "stopped": ["KILL_SWITCH", "ops"]}
 TRADING = {**STANDING, "name": "paper"}
 
@@ -167,9 +175,9 @@ def test_what_a_status_shows():
     }  # fmt: skip
     assert status.describe(row).splitlines() == [
         "n  pid 1  profile -  up 1:02:05  2 errors",
-        "  account paper  trading  0 open orders",
+        "  account paper  trading  0 open orders  limits version 1",
         "    BTC  1  unrealised -2.00",
-        "  account b  stopped: RECONCILING  0 open orders",
+        "  account b  stopped: RECONCILING  0 open orders  limits version 1",
         "  strategy s  running  on paper",
         "  flattening g BTC  given up: C d",
     ]

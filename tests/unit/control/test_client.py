@@ -144,3 +144,15 @@ def test_a_folder_of_somebody_else_is_not_trusted(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(ControlError, match="belongs to uid"):
         find_nodes(folder)
+
+
+def test_a_refusal_that_comes_before_the_request_is_heard(folder, monkeypatch):
+    node = run_file()
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with theirs:
+        theirs.sendall(b'{"v": 1, "ok": false, "error": {"code": "BUSY", "message": "too many connections"}}\n')
+    client = NodeClient(node, folder)
+    monkeypatch.setattr(client, "_connect", lambda until: ours)
+    with pytest.raises(ControlError, match="too many connections") as told:
+        client.ask("status")
+    assert told.value.code == "BUSY"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import socket
 
 import pytest
@@ -114,6 +115,28 @@ async def test_another_user_is_not_heard(open_server):
     assert json.loads(await reader.readline())["error"]["code"] == "FORBIDDEN"
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_one_who_asks_only_after_the_refusal_still_reads_it(open_server):
+    path = open_server(who=lambda connection: Peer(os.geteuid() + 4_242, 7))
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(path))
+        await asyncio.to_thread(select.select, [raw], [], [])
+        raw.sendall(b'{"v": 1, "op": "echo"}\n' * 100)
+        assert json.loads(raw.recv(65_536))["error"]["code"] == "FORBIDDEN"
+        assert raw.recv(1) == b""
+
+
+async def test_one_who_was_refused_and_stays_is_let_go(open_server, monkeypatch):
+    monkeypatch.setattr(server, "_FAREWELL_S", 0.01)
+    path = open_server(who=lambda connection: Peer(os.geteuid() + 4_242, 7))
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(path))
+        await asyncio.to_thread(raw.recv, 65_536)
+        with pytest.raises(OSError, match="Broken pipe"):
+            while True:
+                raw.sendall(b"\n")
+                await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("uid", "may"), [(os.geteuid(), True), (0, True), (os.geteuid() + 1, False)])

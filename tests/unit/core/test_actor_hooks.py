@@ -1,11 +1,13 @@
 """Actors: typed hooks, what caused what, subscriptions that change, and one event at a time."""
 
 import asyncio
+import functools
 
 import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
+from libra.core.worker import Worker
 
 
 class Quiet(Actor):
@@ -405,3 +407,47 @@ def test_each_actor_draws_its_own_random_numbers_and_the_same_ones_again(stage):
     assert first == again
     assert first["a"] != first["b"]
     assert first["a"] != other["a"]
+
+
+def test_an_actor_with_several_async_handlers_is_never_left_behind(stage):
+    """Three of one event, each suspended, many events in a row: the budget of the actor's task ends amidst an event."""
+    handled = []
+
+    class Busy(Actor):
+        def on_start(self):
+            for number in range(3):
+                self.subscribe(EventType.BAR, functools.partial(self.later, number))
+
+        def on_quote(self, quote):
+            for number in range(300):
+                self.emit(EventType.BAR, number)
+
+        async def later(self, handler, event):
+            await asyncio.sleep(0)
+            handled.append((event.payload, handler))
+
+    set_up = stage()
+    set_up.quotes(1)
+    set_up.add("busy", Busy)
+    outcome = set_up.run()
+    assert handled == [(number, handler) for number in range(300) for handler in range(3)]
+    assert (outcome.why, outcome.errors, outcome.failed) == ("ended", 0, [])
+
+
+def test_a_fault_of_ours_in_an_actors_task_ends_the_run(stage, monkeypatch):
+    """A handler's failure is its actor's; what fails around it must not leave an actor behind unnoticed."""
+
+    class Suspends(Actor):
+        async def on_quote(self, quote):
+            await asyncio.sleep(0)
+
+    async def broken(self, awaitable):
+        awaitable.close()
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Worker, "_await", broken)
+    set_up = stage()
+    set_up.quotes(1)
+    set_up.add("suspends", Suspends)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        set_up.run()

@@ -1,9 +1,12 @@
 """A handler that holds the loop: named with its line while it still does, counted, and not in every line of the log."""
 
 import contextlib
+import faulthandler
 import gc
 import json
 import logging
+import queue
+import sys
 import threading
 import time
 
@@ -11,6 +14,7 @@ import pytest
 
 from libra.core.actor import Actor
 from libra.core.blocking import Blocking
+from libra.core.events import EventType
 from libra.core.supervision import RestartPolicy
 
 
@@ -86,6 +90,23 @@ def test_start_and_stop_hooks_are_watched_too(stage):
     assert set_up.node.blocking.counts == {"blocks": 2}
 
 
+@contextlib.contextmanager
+def traced():
+    """As under a debugger: where a trace function is set, an interpreter that is left with half an exception hangs.
+
+    No Python would run any more to say so: then the process is ended.
+    """
+    before = sys.gettrace()
+    faulthandler.dump_traceback_later(60, exit=True)
+    if before is None:
+        sys.settrace(lambda *_: None)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+        faulthandler.cancel_dump_traceback_later()
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_handler_that_never_returns_is_ended_and_the_others_go_on(stage, is_async):
     log = []
@@ -125,7 +146,8 @@ def test_a_handler_that_never_returns_is_ended_and_the_others_go_on(stage, is_as
     set_up.node.endless = True
     set_up.add("fine", Fine)
     set_up.add("loops", Loops)
-    outcome = set_up.run()
+    with traced():
+        outcome = set_up.run()
     assert log == ["start", "HandlerTimedOut: ", "start", "HandlerTimedOut: "]
     assert (outcome.failed, outcome.errors, outcome.drained) == (["loops"], 2, True)
     assert set_up.node.blocking.counts == {"loops": 2}
@@ -163,6 +185,41 @@ def test_what_is_meant_for_one_handler_never_reaches_another(stage):
     assert victims == list(range(2_000, -1, -1))
     assert outcome.failed == []
     assert set_up.node.dead_letters.counts().get("RAISED", {}).get("innocent") is None
+
+
+def test_what_a_native_handler_never_met_is_taken_back(stage):
+    """Its time is over while it waits in native code, and it returns without a step of Python in which to be ended."""
+    answers = queue.SimpleQueue()
+    told = []
+
+    class Native(Actor):
+        def on_start(self):
+            # Given an event as its first argument, it waits for an answer, and returns what that is: None.
+            self.subscribe(EventType.BAR, answers.get)
+            self.emit(EventType.BAR)
+            self.ref.tell("after it")
+            self.actor("other").tell("after it")
+            threading.Thread(target=answer).start()
+
+        def on_message(self, message):
+            told.append((self.name, message))
+
+    class Other(Native):
+        def on_start(self):
+            pass
+
+    def answer():
+        wait_until(lambda: set_up.node.blocking.counts["native"])
+        time.sleep(0.3)
+        answers.put(None)
+
+    set_up = stage(simulated=False, slow_handler_s=0.02, handler_timeout_s=0.05, drain_timeout_s=30)
+    set_up.add("other", Other)
+    set_up.add("native", Native)
+    outcome = set_up.run()
+    assert sorted(told) == [("native", "after it"), ("other", "after it")]
+    assert (outcome.errors, outcome.failed) == (0, [])
+    assert set_up.node.blocking.counts == {"native": 1}
 
 
 def test_quick_handlers_are_never_named_however_many_there_are(stage):

@@ -179,8 +179,8 @@ def test_the_log_has_a_line_a_second_however_many_there_are(stage, caplog):
         letters.log_news(0)
         lose(3)
         letters.log_news(1)
-        lose(1_000)
         for now_ns in range(2, 1_000_000_000, 100_000_000):
+            lose(100)
             letters.log_news(now_ns)
         letters.log_news(1_000_000_001)
         letters.log_news(5_000_000_000)

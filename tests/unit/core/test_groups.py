@@ -203,8 +203,7 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     made = member(b=set(range(100)))
     given_up = []
     set_up = stage(restarts=policy(3))
-    set_up.node._actor_given_up = given_up.append
-    set_up.node._actors._on_given_up = given_up.append
+    set_up.node._actors._recoveries._on_given_up = given_up.append
     set_up.quotes(*range(40))
     set_up.node.add_group("g", policy=policy(1), whole=policy(1))
     for name in "abc":
@@ -224,11 +223,56 @@ def test_a_group_that_fails_too_often_is_started_anew_as_a_whole_and_then_given_
     assert [name for name, what in made.record if what == "stop"][-3:] == ["c", "a", "witness"]
 
 
+def test_what_is_given_up_is_told_before_anyone_is_stopped(stage, member):
+    """So that nothing which their `on_stop` would still send can leave."""
+    made = member(a={1})
+    set_up = stage(restarts=policy(3))
+    set_up.node._actors._recoveries._on_given_up = lambda name: made.record.append((name, "given up"))
+    set_up.quotes(*range(3))
+    set_up.node.add_group("g", strategy=REST, policy=policy(0), whole=policy(0))
+    for name in "ab":
+        set_up.node.add_actor(name, made, group="g")
+    set_up.run()
+    ends = [entry for entry in made.record if entry[1] in ("given up", "stop")]
+    assert ends == [("a", "given up"), ("b", "given up"), ("b", "stop")]
+
+
 def test_two_members_that_fail_at_one_instant_are_one_recovery(stage, member):
     made = member(a={2}, b={2}, c={2})
     record, outcome, _set_up = run(stage, made, "abc", group_policy=policy(5), strategy=RestartStrategy.ONE_FOR_ONE)
     assert [name for name, what in record if what == "start"] == ["a", "b", "c", "a", "b", "c"]
     assert (outcome.errors, outcome.failed) == (3, [])
+
+
+def test_a_failure_before_one_that_waits_takes_it_over(stage, member):
+    """b would be due at 2.5 s; a fails before that, so all of them come up together, behind its longer wait."""
+    made = member(a={2}, b={1})
+    record, outcome, _set_up = run(stage, made, "abc", seconds=9, group_policy=policy(5, 1.5))
+    assert [name for name, what in record if what == "start"] == ["a", "b", "c", "a", "b", "c"]
+    assert (outcome.errors, outcome.failed) == (2, [])
+
+
+def test_a_member_that_asked_to_be_stopped_may_end_what_it_does(stage, member):
+    log = []
+
+    class Leaves(Member):
+        async def on_quote(self, quote):
+            self.stop()
+            await self.clock.sleep(1.5)
+            log.append("done")
+
+    made = member(a={1})
+    leaves = member(Leaves)
+    leaves.record = made.record
+    set_up = stage(restarts=policy(3))
+    set_up.quotes(0, 1, 4)
+    set_up.node.add_group("g", strategy=REST)
+    set_up.node.add_actor("a", made, group="g")
+    set_up.node.add_actor("b", leaves, group="g")
+    assert set_up.run().errors == 1
+    assert log == ["done"]
+    assert [what for name, what in made.record if name == "b"] == ["start", "stop"]
+    assert set_up.node.actor_states()["b"] is ActorState.STOPPED
 
 
 def test_a_member_that_stopped_by_itself_stays_out(stage, member):

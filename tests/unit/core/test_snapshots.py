@@ -226,6 +226,20 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_the_log(run, tmp_path, c
     assert "its snapshot could not be written" in caplog.text
 
 
+def test_a_write_that_fails_half_way_leaves_the_file_before(run, tmp_path, monkeypatch):
+    run(state_dir=tmp_path)
+    before = (tmp_path / "counts.snapshot").read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr("libra.core.snapshots.os.fsync", _full)
+        assert run(state_dir=tmp_path)[2].snapshot_errors == 1
+    assert (tmp_path / "counts.snapshot").read_bytes() == before
+    assert run(state_dir=tmp_path)[0] == [("start", 6)]
+
+
+def _full(_descriptor):
+    raise OSError("no space left on the device")
+
+
 def test_what_cannot_be_put_aside_is_said_too(run, tmp_path, monkeypatch):
     run(state_dir=tmp_path)
     (tmp_path / "counts.snapshot.refused").mkdir()

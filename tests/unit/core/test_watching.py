@@ -119,8 +119,9 @@ def test_a_watch_is_the_instances_that_asked_for_it(watch):
             if quote.bid == 103:
                 self.stop()
 
-    record, _outcome, _set_up = watch(Later, watcher=Forgetful)
+    record, _outcome, set_up = watch(Later, watcher=Forgetful)
     assert record == []
+    assert "ACTOR_TERMINATED" not in set_up.node.core.counts()["events"], "nothing is even sent"
 
 
 def test_watching_each_other_and_oneself_harms_nobody(stage):

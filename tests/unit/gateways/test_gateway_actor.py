@@ -1,6 +1,7 @@
 """The gateway actor against a gateway that misbehaves in every way that the protocol leaves open."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -220,6 +221,56 @@ async def test_the_kill_switch_between_the_intent_and_the_send(running, script):
         assert script.ordered == []
         order = node.account.order(order_id)
         assert (order.status, order.reason) == ("REJECTED", "KILL_SWITCH")
+
+
+async def test_what_the_gateway_was_handed_is_cancelled_and_not_recalled(running, script):
+    """An order that waits in a queue of the gateway's own has passed the last look: only the venue can end it."""
+    leaves = asyncio.Event()
+    script.on_order = lambda order: leaves.wait()
+    async with running(window_ms=60_000) as node:
+        handed = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [handed])
+        actor, held = node.gateway_actor, []
+        spawn, actor._spawn = actor._spawn, held.append
+        waits = node.submit(price="99.0")
+        await node.until(lambda: held)
+        actor._spawn = spawn
+        node.node.cancel_outside(node.account, node.account.kill("the test"))
+        spawn(held[0])
+        await node.until(lambda: script.cancelled == [handed])
+        assert script.ordered == [handed], "the other one was stopped by the last look"
+        assert (node.status(waits), node.account.order(waits).reason) == ("REJECTED", "KILL_SWITCH")
+        assert node.status(handed) == "SUBMITTED", "it may be at the venue"
+        leaves.set()
+        script.on_query = lambda order_id: [cancelled(order_id)]
+        script.report(accepted(handed), cancelled(handed))
+        await node.until(lambda: node.status(handed) == "CANCELLED")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_stop_waits_for_the_answers_to_cancels_and_not_for_ever(running, script, caplog, answers):
+    def say(order_id):
+        script.on_query = lambda order_id: [cancelled(order_id)]
+        script.report(cancelled(order_id))
+
+    def answer(order_id):
+        asyncio.get_running_loop().call_later(0.15, say, order_id)
+        return True
+
+    script.on_cancel = answer if answers else lambda order_id: asyncio.sleep(60)
+    script.on_query = lambda order_id: [accepted(order_id)]
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        if not answers:
+            node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=2.0)
+        node.strategy.cancel(order_id)
+        await node.until(lambda: script.cancelled)
+    assert node.status(order_id) == ("CANCELLED" if answers else "ACCEPTED")
+    assert node.outcome.drained, "no answer is nobody's failure"
+    assert ("1 cancels are without an answer" in caplog.text) == (not answers)
 
 
 async def test_an_order_that_waited_too_long_is_not_sent(running, script):

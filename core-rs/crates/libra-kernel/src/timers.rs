@@ -1,4 +1,7 @@
 //! Timers of a node's actors, on its clock: a heap of due times, taken from in the order of (time, sequence).
+//!
+//! A timer that is taken back leaves its due time in the heap, where nobody finds it until then. So that one that is set
+//! anew with every quote takes no memory for each, the heap is cleared of them when they outnumber the timers.
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -41,6 +44,9 @@ impl SharedPayload for TimerFired {
     }
 }
 
+/// Due times that may stand in the heap without a timer, whatever the number of timers.
+const FEW_STALE: usize = 64;
+
 struct Timer {
     wakes: Wakes,
     due_ns: i64,
@@ -68,12 +74,15 @@ impl Timers {
 
     /// Takes a timer back; false when it is gone already.
     pub fn cancel(&mut self, id: u64) -> bool {
-        self.live.remove(&id).is_some()
+        let was_there = self.live.remove(&id).is_some();
+        self.clear_stale();
+        was_there
     }
 
     /// Takes back all timers of an actor.
     pub fn cancel_all_of(&mut self, mailbox: MailboxId) {
         self.live.retain(|_, timer| timer.wakes != Wakes::Mailbox(mailbox) && timer.wakes != Wakes::Sleeper(mailbox));
+        self.clear_stale();
     }
 
     /// When the next timer is due.
@@ -102,6 +111,15 @@ impl Timers {
             self.live.remove(&id);
         }
         Some((TimerFired { id, due_ns }, wakes))
+    }
+
+    /// Takes the due times of timers that are gone out of the heap, when they are more than the others: so each is paid for
+    /// by the taking back that made it.
+    fn clear_stale(&mut self) {
+        if self.heap.len() > 2 * self.live.len() + FEW_STALE {
+            let live = &self.live;
+            self.heap.retain(|Reverse((due_ns, _, id))| live.get(id).is_some_and(|timer| timer.due_ns == *due_ns));
+        }
     }
 
     fn arm(&mut self, due_ns: i64, id: u64) {
@@ -139,6 +157,22 @@ mod tests {
         assert!(timers.cancel(id));
         assert!(!timers.cancel(id));
         assert_eq!(timers.next_due_ns(), None);
+    }
+
+    #[test]
+    fn a_timer_that_is_set_anew_all_the_time_takes_no_memory() {
+        let mut timers = Timers::default();
+        let wakes = Wakes::Mailbox(0);
+        let (first, every) = (timers.set(50, 0, wakes), timers.set(30, 30, wakes));
+        let mut last = timers.set(1_000_000, 0, wakes);
+        for n in 0..10_000 {
+            assert!(timers.cancel(last));
+            last = timers.set(1_000_000 + n, 0, wakes);
+            assert!(timers.heap.len() <= 2 * timers.live.len() + FEW_STALE + 1, "{} due times", timers.heap.len());
+        }
+        assert_eq!(fired(&mut timers, 60), [(every, 30), (first, 50)], "the others stay");
+        timers.cancel_all_of(0);
+        assert!(timers.heap.len() <= FEW_STALE && timers.next_due_ns().is_none());
     }
 
     #[test]

@@ -201,13 +201,14 @@ impl BusCore {
         state.flight.as_ref().map(|flight| &flight.event).or(state.batch.as_ref()).map(|event| event.clone_ref(py))
     }
 
-    /// Handlers often belong to what owns the bus: the garbage collector has to see that cycle.
+    /// Handlers often belong to what owns the bus, and what waits may lead there: the garbage collector has to see that cycle.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.state.peek() {
             Some(state) => {
                 if let Some((_, wake)) = &state.wake {
                     visit.call(wake)?;
                 }
+                state.queue.traverse(&visit)?;
                 state.subscriptions.traverse(&visit)
             }
             None => Ok(()),
@@ -217,7 +218,7 @@ impl BusCore {
     fn __clear__(&self) {
         let held = Python::attach(|py| {
             let mut state = self.state.borrow(py);
-            (state.subscriptions.take_all(py), state.wake.take())
+            (state.subscriptions.take_all(py), state.wake.take(), state.queue.take_all())
         });
         drop(held);
     }

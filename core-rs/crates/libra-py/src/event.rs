@@ -3,6 +3,7 @@
 use libra_kernel::{Event, Name, Payload, clock, ids};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
 use pyo3::types::{PyDateTime, PyString, PyTzInfo};
@@ -130,8 +131,8 @@ fn exclusive<'a>(_py: Python<'_>, object: &'a mut Py<PyEvent>) -> Option<&'a mut
     }
     let address = std::ptr::from_ref(object.get()).addr();
     // SAFETY: `get` says where in the object the value lies, and PyO3 keeps it in an `UnsafeCell`. The only reference is
-    // borrowed for as long as the result lives, and there is no way around it: the class has no weak references and is
-    // unknown to the garbage collector.
+    // borrowed for as long as the result lives, and there is no way around it: the class has no weak references, and
+    // the garbage collector looks only when objects are made or dropped, which nobody does while he uses the result.
     Some(unsafe { &mut *object.as_ptr().cast::<PyEvent>().with_addr(address) })
 }
 
@@ -291,6 +292,14 @@ impl PyEvent {
             _ => op.matches((a.event().lane(), a.sequence).cmp(&(b.event().lane(), b.sequence))),
         };
         Ok(result.into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    /// Who keeps an event may be what its payload leads to: the garbage collector has to see that cycle. As with a tuple
+    /// there is nothing to clear, since an event never changes: whatever closed the cycle afterwards can be cleared. What a
+    /// kernel's event holds is not shown: several objects may share that one reference.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.base)?;
+        self.payload.peek().map_or(Ok(()), |payload| visit.call(payload))
     }
 
     fn __hash__(&self) -> u64 {

@@ -137,6 +137,12 @@ impl<T> GilOnce<T> {
         self.0.get()
     }
 
+    /// A look for the garbage collector, which holds the GIL but may not say so.
+    #[inline]
+    pub fn peek(&self) -> Option<&T> {
+        self.0.get()
+    }
+
     /// The value, made by `make` where there is none. Should `make` come back here, the value made first is kept.
     #[inline]
     pub fn get_or_try_init<E>(&self, py: Python<'_>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {

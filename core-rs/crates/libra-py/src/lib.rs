@@ -5,8 +5,8 @@
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
 //! - [`bus`] — the bare message bus; [`queue`] — what waits in it; [`drain`] — its dispatch; [`done`] — what `publish` gives;
-//! - [`volatility`] — an indicator that sizing uses too;
 //! - [`bridge`] — what joins a node to others;
+//! - [`sma`], [`volatility`] — indicators;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
@@ -30,6 +30,7 @@ mod names;
 mod node;
 mod payload;
 mod queue;
+mod sma;
 mod subscriptions;
 mod trading;
 mod volatility;
@@ -40,9 +41,11 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     enums::register(module)?;
     event::register(module)?;
+    payload::register(module)?;
     market_data::register(module)?;
     trading::register(module)?;
     block::register(module)?;
+    sma::register(module)?;
     volatility::register(module)?;
     bus::register(module)?;
     node::register(module)?;

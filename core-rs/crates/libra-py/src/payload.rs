@@ -8,11 +8,15 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use libra_kernel::digest::Digest;
-use libra_kernel::{Encoded, Event, Leaving, Payload, SharedPayload};
+use libra_kernel::edge::edge;
+use libra_kernel::mailbox::{Capacity, Mailbox};
+use libra_kernel::wake::Waker;
+use libra_kernel::{Encoded, Event, EventType, Leaving, Name, Payload, SharedPayload};
 use libra_net::bridge::mail;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::bridge;
 use crate::gil::GilOnce;
@@ -148,6 +152,37 @@ pub fn to_python(py: Python<'_>, event: &Event) -> PyResult<Py<PyAny>> {
         return object;
     }
     Ok(PyDict::new(py).into_any().unbind())
+}
+
+/// Takes objects out of a list, and sends them through an edge as payloads to a thread that Python does not know, which drops some from a full mailbox
+/// and the rest with it. Nothing of ours drops a Python payload there today, so what [`PyPayload`] promises of it would
+/// otherwise be seen by no test.
+#[pyfunction]
+fn release_on_native_thread(py: Python<'_>, list: &Bound<'_, PyList>) -> PyResult<()> {
+    let objects: Vec<Py<PyAny>> = list.iter().map(Bound::unbind).collect();
+    list.del_slice(0, list.len())?;
+    let (mut sender, mut receiver) = edge(64, Arc::new(Waker::new()?));
+    py.detach(|| {
+        let consumer = std::thread::spawn(move || {
+            let mut mailbox = Mailbox::new(Capacity::PerLane(64));
+            while !(receiver.is_closed() && receiver.is_empty()) {
+                receiver.receive(usize::MAX, |event| {
+                    mailbox.offer(event);
+                });
+                std::thread::yield_now();
+            }
+        });
+        let events = objects
+            .into_iter()
+            .map(|object| Event::new(EventType::Trade, Name::NONE, 0, Payload::shared(PyPayload::new(object))));
+        sender.send_many(events);
+        drop(sender);
+        consumer.join().map_err(|_| PyRuntimeError::new_err("the native thread panicked"))
+    })
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(release_on_native_thread, module)?)
 }
 
 static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use libra_kernel::Lane;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::event::PyEvent;
@@ -61,6 +62,11 @@ impl Queue {
     #[inline]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Shows the garbage collector every event.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.lanes.iter().flatten().try_for_each(|waiting| visit.call(&waiting.object))
     }
 
     /// Takes out all that waits.

@@ -130,3 +130,30 @@ def test_a_bus_whose_handler_belongs_to_its_owner_is_collected():
     gone = weakref.ref(Owner())
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_event_whose_payload_leads_to_its_keeper_is_collected(run, waits):
+    class Keeper:
+        def __init__(self):
+            self.bus, self.last = MessageBus(), None
+            self.bus.subscribe(TICK, self.keep)
+
+        def keep(self, event):
+            self.last = (event, event.with_sequence(7))
+
+    async def trade():
+        keeper = Keeper()
+        keeper.bus.emit(event({"keeper": keeper}))
+        if not waits:
+            async with keeper.bus:
+                await until(lambda: keeper.last)
+        return weakref.ref(keeper)
+
+    async def main():
+        gone = await trade()
+        await asyncio.sleep(0.01)
+        gc.collect()
+        return gone()
+
+    assert run(main()) is None

@@ -68,7 +68,8 @@ impl EventType {
             GatewayConnected | GatewayDisconnected | StrategyStarted | StrategyStopped => Travel::Latest,
             OrderRequest | CancelRequest | OrderNew | OrderSubmitted | OrderAccepted => Travel::Durable,
             OrderPartiallyFilled | OrderFilled | OrderCancelled | OrderExpired => Travel::Durable,
-            OrderRejected | OrderCancelRejected | PositionOpened | PositionClosed => Travel::Durable,
+            OrderRejected | OrderRequestRejected | OrderCancelRejected => Travel::Durable,
+            PositionOpened | PositionClosed => Travel::Durable,
             RiskLimitBreach | DrawdownWarning | CircuitBreaker | TradingResumed => Travel::Durable,
             RiskLimitsChanged | Signal | Message => Travel::Durable,
             OrderApproved | VenueReport | Timer | ActorTerminated | DeadLetter => Travel::Never,
@@ -159,6 +160,9 @@ event_types! {
     VenueReport = 27, "VENUE_REPORT", Orders, Never;
     /// The venue refused to cancel an order.
     OrderCancelRejected = 28, "ORDER_CANCEL_REJECTED", Orders, Never;
+    /// A request came under the id of another one and asked for something else: it was not taken, and whatever became of
+    /// the first one stands. No state of an order.
+    OrderRequestRejected = 29, "ORDER_REQUEST_REJECTED", Orders, Never;
     /// A position came to be.
     PositionOpened = 32, "POSITION_OPENED", Orders, Never;
     /// A position is flat again.

@@ -32,6 +32,25 @@ fn an_event_reaches_each_subscriber_once() {
 }
 
 #[test]
+fn what_one_takes_back_is_nobody_elses() {
+    let mut router = Router::new();
+    let ids: Vec<MailboxId> = (0..5).map(|_| router.add_mailbox(Capacity::PerLane(100))).collect();
+    let btc = Name::intern("btc");
+    for (id, instrument) in ids.iter().zip([Name::NONE, btc, Name::NONE, btc, btc]) {
+        router.subscribe(*id, EventType::Quote, instrument);
+    }
+    for event_type in [EventType::Quote, EventType::Trade] {
+        for instrument in [Name::NONE, btc, Name::intern("eth")] {
+            router.unsubscribe(ids[0], event_type, instrument);
+            router.unsubscribe(ids[1], event_type, instrument);
+        }
+    }
+    router.publish(event(EventType::Quote, "btc"));
+    let lens: Vec<usize> = ids.iter().map(|id| router.mailbox(*id).len()).collect();
+    assert_eq!(lens, [0, 0, 1, 1, 1]);
+}
+
+#[test]
 fn a_command_reaches_all_or_none_and_observers_do_not_decide() {
     let mut router = Router::new();
     let ids: Vec<MailboxId> = (0..3).map(|n| router.add_mailbox(Capacity::PerLane([3, 2, 1][n]))).collect();

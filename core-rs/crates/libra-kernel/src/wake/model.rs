@@ -101,7 +101,8 @@ fn no_wake_up_is_lost(kind: Kind, places: &[Option<usize>]) {
     let places: Vec<Option<usize>> = places.to_vec();
     let mut model = loom::model::Builder::new();
     // Three threads have too many orders to try all: up to two forced switches find what is known to be findable.
-    model.preemption_bound = (places.len() > 1).then_some(2);
+    model.preemption_bound =
+        (places.len() > 1).then_some(if std::env::var("LIBRA_LONG").is_ok_and(|v| v == "1") { 3 } else { 2 });
     model.check(move || {
         let parking = Arc::new(Parking::new(Model::new(kind)));
         let queues: Vec<Arc<AtomicBool>> = places.iter().map(|_| Arc::new(AtomicBool::new(false))).collect();

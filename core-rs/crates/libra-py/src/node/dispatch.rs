@@ -220,10 +220,11 @@ impl NodeCore {
             guard.set_running(name);
         }
         // What was to end the turn before must not reach the next one.
-        if name.is_none()
-            && let Some(interruption) = &*self.interruption.borrow(py)
-        {
-            interruption.take_back(py);
+        if name.is_none() {
+            let set = self.interruption.borrow(py).as_ref().filter(|interruption| interruption.is_set()).cloned();
+            if let Some(interruption) = set {
+                interruption.take_back(py);
+            }
         }
     }
 }

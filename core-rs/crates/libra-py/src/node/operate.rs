@@ -63,11 +63,10 @@ impl AccountGroup {
     }
 
     /// Where the account stands: `killed` (why, or None), `stopped` (code and explanation of what refuses every new order,
-    /// or None), `incident`, `open_orders`, `cancelling`.
+    /// or None), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
     fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         self.with(py, |desk, _, _| {
-            let cancelling = desk.cancelling().len();
             let gate = desk.gate();
             dict.set_item("killed", gate.kill_reason())?;
             let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
@@ -75,7 +74,8 @@ impl AccountGroup {
             let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
             dict.set_item("incident", incident)?;
             dict.set_item("open_orders", gate.open_orders().count())?;
-            dict.set_item("cancelling", cancelling)
+            dict.set_item("cancelling", gate.cancels_pending())?;
+            dict.set_item("limits_version", gate.limits_version())
         })?;
         Ok(dict)
     }

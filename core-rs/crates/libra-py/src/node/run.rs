@@ -153,6 +153,14 @@ impl NodeCore {
         self.state.borrow(py).feed.as_ref().map_or(0, Feed::restarts)
     }
 
+    /// Nothing more comes from the feed's sources; its paper venues still answer what they were sent.
+    fn stop_sources(&self, py: Python<'_>) {
+        let Some(mut feed) = self.state.borrow(py).feed.take() else { return };
+        // It may be sending an event, and wait for nothing of this thread.
+        py.detach(|| feed.stop_sources());
+        self.state.borrow(py).feed = Some(feed);
+    }
+
     /// Stops the feed; what it has handed over is still taken in.
     fn stop_feed(&self, py: Python<'_>) {
         let Some(mut feed) = self.state.borrow(py).feed.take() else { return };

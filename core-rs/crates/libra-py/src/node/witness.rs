@@ -13,6 +13,7 @@ use std::time::Duration;
 use libra_kernel::Name;
 use libra_kernel::guard::Witness;
 use libra_kernel::turns::{Blocked, Turn, Turns};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -52,13 +53,31 @@ impl Interruption {
         unsafe { ffi::PyThreadState_SetAsyncExc(self.thread, self.exception.as_ptr()) };
     }
 
-    /// A turn has ended: what was meant for it is taken back, if it has not been raised.
+    /// True when a turn was to be ended by it, whether it has met it or not.
     #[inline]
-    pub fn take_back(&self, _py: Python<'_>) {
-        if self.is_set.load(Ordering::Relaxed) {
-            self.is_set.store(false, Ordering::Relaxed);
-            // SAFETY: the interpreter is held; null takes back what has not been raised.
-            unsafe { ffi::PyThreadState_SetAsyncExc(self.thread, std::ptr::null_mut()) };
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
+    }
+
+    /// A turn has ended: what was meant for it is met here, by code that does nothing, if it has not been raised.
+    ///
+    /// Taking it back by null would do for later code, but not for the interpreter: before 3.13 that goes on looking for an
+    /// exception for ever, and under a debugger or a coverage tool never gets beyond the look.
+    #[cold]
+    pub fn take_back(&self, py: Python<'_>) {
+        self.is_set.store(false, Ordering::Relaxed);
+        let mut interrupted = false;
+        // What waits is raised one by one: a Ctrl-C that is not the guard's, then ours.
+        while let Err(error) = py.eval(c"None", None, None) {
+            if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                interrupted = true;
+            } else if !error.is_instance(py, self.exception.bind(py)) {
+                error.write_unraisable(py, None);
+            }
+        }
+        if interrupted {
+            // SAFETY: takes nothing; it has the interpreter meet the signal in the code that runs next.
+            unsafe { ffi::PyErr_SetInterrupt() };
         }
     }
 }

@@ -9,9 +9,6 @@ use crate::risk::RiskCode;
 
 use super::Desk;
 
-/// How long a cancel waits for its order: longer than a request lives between strategy and gate.
-const EARLY_CANCEL_NS: i64 = 60_000_000_000;
-
 impl Desk {
     /// Execution's step for a `CANCEL_REQUEST`. Gives the order that a gateway outside has to cancel at its venue.
     pub fn on_cancel_request(&mut self, router: &mut Router, now_ns: i64, event: &Event) -> Option<ClientOrderId> {
@@ -170,12 +167,8 @@ impl Desk {
                 self.cancelling.insert(id);
                 Some(id)
             }
-            Err(rejection) if rejection.code == RiskCode::UnknownOrder => {
-                // It may be on its way through risk: it ends there, before it leaves.
-                self.early_cancels.retain(|_, until_ns| *until_ns >= now_ns);
-                self.early_cancels.insert(id, now_ns.saturating_add(EARLY_CANCEL_NS));
-                None
-            }
+            // It may be on its way through risk: it ends there, before it leaves.
+            Err(rejection) if rejection.code == RiskCode::UnknownOrder && self.early_cancels.keep(now_ns, id) => None,
             Err(rejection) => {
                 *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;
                 let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };

@@ -6,7 +6,7 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Approval, GateError, GateEvent};
+use crate::gate::{Approval, GateError, GateEvent, client_order_id};
 use crate::instrument::Money;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
@@ -44,6 +44,7 @@ impl Desk {
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
+        self.early_cancels.forget_old(now_ns);
         self.book_again(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
@@ -127,7 +128,7 @@ impl Desk {
                 // A refusal here is as final as any: it goes into the log with the reservation.
                 let why = match router.is_pressed() {
                     true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
-                    false => self.ended_early(&approval, request),
+                    false => self.ended_early(now_ns, &approval, request),
                 };
                 if let Some(why) = why {
                     if let Some(why) = self.gate.release(now_ns, &approval, why) {
@@ -148,10 +149,35 @@ impl Desk {
                 }
             }
             Err(rejection) => {
-                self.reject(router, now_ns, event, request, &rejection);
+                match rejection.code {
+                    RiskCode::RequestConflict => self.refuse_conflict(router, now_ns, event, request, &rejection),
+                    _ => self.reject(router, now_ns, event, request, &rejection),
+                }
                 router.acknowledge(event);
             }
         }
+    }
+
+    /// A request asked for something else under a known id. Told as an event of its own: as an `ORDER_REJECTED` it would be
+    /// the end of the first one's order to everyone who reads it.
+    fn refuse_conflict(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        cause: &Event,
+        request: &OrderRequest,
+        why: &Rejection,
+    ) {
+        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
+        if self.gate.refused(client_order_id(self.name, request.request_id)) {
+            // The first one holds nothing, so nothing of that id is on its way.
+            self.portfolio.on_refused(request.request_id);
+        }
+        let notice = Notice { account: self.name, code: why.code.as_str().to_owned(), detail: why.explanation() };
+        let event_type = EventType::OrderRequestRejected;
+        let mut event = cause.child(event_type, self.sources.risk, now_ns, Payload::shared(notice));
+        event.instrument = request.instrument;
+        router.publish(event);
     }
 
     /// Execution's step: the approval is spent, the intent stands in the log, and the order leaves.
@@ -161,7 +187,7 @@ impl Desk {
             return;
         }
         self.heed_alarm(router, now_ns);
-        if let Some(why) = self.ended_early(&approved.approval, &approved.request) {
+        if let Some(why) = self.ended_early(now_ns, &approved.approval, &approved.request) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
                 self.reject(router, now_ns, event, &approved.request, &why);
@@ -281,12 +307,12 @@ impl Desk {
     }
 
     /// Why an approved order ends before it leaves: its strategy is no more, or a cancel was faster.
-    fn ended_early(&mut self, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
+    fn ended_early(&mut self, now_ns: i64, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
         if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
         }
         let id = approval.client_order_id();
-        self.early_cancels.remove(&id).map(|_| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
+        self.early_cancels.take(now_ns, id).then(|| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
     }
 
     /// Publishes what consumers of an earlier process have not confirmed.
@@ -384,12 +410,12 @@ impl Desk {
     /// A request that did not become an order: its rejection is an order event, so whoever asked learns of it.
     fn reject(&mut self, router: &mut Router, now_ns: i64, cause: &Event, request: &OrderRequest, why: &Rejection) {
         *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
-        let recorded = self.gate.order(crate::gate::client_order_id(self.name, request.request_id));
+        let recorded = self.gate.order(client_order_id(self.name, request.request_id));
         let order = match recorded {
             // The outcome of a request that came again is told as it stands.
             Some(order) => order.clone(),
             None => Arc::new(Order {
-                client_order_id: crate::gate::client_order_id(self.name, request.request_id),
+                client_order_id: client_order_id(self.name, request.request_id),
                 venue_order_id: String::new(),
                 request: request.clone(),
                 status: OrderStatus::Rejected,

@@ -13,13 +13,15 @@
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above;
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
-//! - [`control`] — the kill switch, cancelling, draining; [`limits`] — their change;
+//! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
+//!   change;
 //! - [`books`] — what it has to tell: equity over time, latency, counts.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
 
 mod books;
 mod control;
+mod early;
 mod flow;
 mod limits;
 pub mod payload;
@@ -37,6 +39,8 @@ use libra_kernel::{Event, EventType, Name, Payload};
 use crate::gate::{Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
+
+use early::EarlyCancels;
 
 pub use books::{EquityPoint, Tally};
 pub use vanish::{Flattening, OnVanish, Vanished};
@@ -92,8 +96,7 @@ pub struct Desk {
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
-    /// Cancels that came before their order was known here, and when they are forgotten: the order ends before it leaves.
-    early_cancels: BTreeMap<ClientOrderId, i64>,
+    early_cancels: EarlyCancels,
     /// What a venue said and the log could not take: tried again before anything else, and no new order leaves before.
     unbooked: Vec<VenueReport>,
     /// Kept for its memory.
@@ -154,7 +157,7 @@ impl Desk {
             vanished: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
-            early_cancels: BTreeMap::new(),
+            early_cancels: EarlyCancels::default(),
             unbooked: Vec::new(),
             reports: Vec::new(),
             latency: Latency::default(),

@@ -13,8 +13,9 @@ use super::{Gate, GateError, GateEvent, ids};
 impl Gate {
     /// Checks a request and sets its worst case aside until the approval is spent, released or out of time. A request
     /// whose id is known gets its recorded outcome: the approval if it is unspent, the same rejection if it was refused
-    /// (here, or when its approval was released or lapsed), `DUPLICATE_REQUEST` if its order exists. A first refusal is
-    /// appended to the log.
+    /// (here, or when its approval was released or lapsed), `DUPLICATE_REQUEST` if its order exists. One that asks for
+    /// something else under that id is a `REQUEST_CONFLICT`, and no outcome of that id. A first refusal is appended to the
+    /// log.
     #[inline]
     pub fn reserve(&mut self, now_ns: i64, request: &OrderRequest) -> Result<Approval, Rejection> {
         self.stats.requests += 1;
@@ -189,9 +190,12 @@ impl Gate {
 
     /// True when the request of this id has an outcome in the log, or an approval that may still become one.
     pub fn knows(&self, id: ClientOrderId) -> bool {
-        self.state.index.contains_key(&id.0)
-            || self.state.refusals.get(id).is_some()
-            || self.approvals.get(id).is_some()
+        self.state.index.contains_key(&id.0) || self.refused(id) || self.approvals.get(id).is_some()
+    }
+
+    /// True when the request of this id was refused, in the log.
+    pub fn refused(&self, id: ClientOrderId) -> bool {
+        self.state.refusals.get(id).is_some()
     }
 
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval
@@ -263,7 +267,7 @@ impl Gate {
 
 #[cold]
 fn other_content(id: ClientOrderId) -> Rejection {
-    Rejection::new(RiskCode::DuplicateRequest, format!("{id} was requested with other content"))
+    Rejection::new(RiskCode::RequestConflict, format!("{id} was requested with other content"))
 }
 
 #[cold]

@@ -31,17 +31,13 @@ impl State {
         if worth == desk.worth {
             return;
         }
+        // Sums are made anew behind every definition of an instrument, so each settle currency has its own.
         let (_, _, settle) = self.account.currencies_at(slot);
-        if self.sums.len() <= settle {
-            self.sums.resize(settle + 1, Sums::default());
-        }
         let sums = &mut self.sums[settle];
         match sums.replace(desk.worth, worth) {
             Some(()) => desk.worth = worth,
-            None => {
-                // A sum that does not fit is not known, and stays so until the sums are made anew.
-                sums.unknown = sums.unknown.saturating_add(1);
-            }
+            // A sum that does not fit is not known, and stays so until the sums are made anew.
+            None => sums.unknown = sums.unknown.saturating_add(1),
         }
     }
 
@@ -53,7 +49,7 @@ impl State {
         }
         let (_, _, settle) = self.account.currencies_at(slot);
         Some(Portfolio {
-            sums: self.sums.get(settle).copied().unwrap_or_default(),
+            sums: self.sums[settle],
             own: self.desks[slot].worth,
             equity: self.account.balances()[settle].equity(),
         })

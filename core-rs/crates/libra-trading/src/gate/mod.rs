@@ -449,6 +449,11 @@ impl Gate {
         self.open_orders().filter(move |order| order.request.strategy == strategy)
     }
 
+    /// Orders whose cancel stands in the log and is not answered.
+    pub fn cancels_pending(&self) -> usize {
+        self.entries_open().filter(|entry| entry.cancel_pending).count()
+    }
+
     /// An order, or a refused request that is among the last 1,000.
     pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
         self.state.order(id)

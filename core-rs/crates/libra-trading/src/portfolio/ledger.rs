@@ -106,7 +106,8 @@ impl Ledger {
     pub(super) fn on_request(&mut self, request: &OrderRequest) {
         if !self.answered.contains(&request.request_id) {
             let key = (request.strategy, request.instrument);
-            self.asked.insert(request.request_id, (key, request.side, request.size));
+            // What asks for something else under an id on its way is refused: the first one counts.
+            self.asked.entry(request.request_id).or_insert((key, request.side, request.size));
         }
     }
 
@@ -179,5 +180,38 @@ impl Ledger {
             self.orders.remove(&id);
             self.done.insert(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{OrderType, TimeInForce};
+
+    #[test]
+    fn the_first_request_of_an_id_is_what_is_on_its_way() {
+        let name = Name::intern("ledger-test");
+        let first = OrderRequest {
+            request_id: 1,
+            signal_id: 2,
+            account: name,
+            strategy: name,
+            instrument: name,
+            side: OrderSide::Buy,
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Ioc,
+            size: 5,
+            price: 0,
+            deadline_ns: 0,
+            ts_origin_ns: 0,
+        };
+        let second = OrderRequest { side: OrderSide::Sell, size: 9, ..first.clone() };
+        let mut ledger = Ledger::default();
+        ledger.on_request(&first);
+        // The gate refuses it, and the first one leaves.
+        ledger.on_request(&second);
+        assert_eq!(ledger.pending(name, name), Pending { buys: 5, sells: 0 });
+        ledger.on_refused(1);
+        assert_eq!(ledger.pending_of_all(name), Pending::default());
     }
 }

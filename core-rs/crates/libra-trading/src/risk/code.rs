@@ -42,6 +42,7 @@ risk_codes! {
     Expired = "EXPIRED", "the deadline has passed";
     WrongAccount = "WRONG_ACCOUNT", "the request is for another account";
     DuplicateRequest = "DUPLICATE_REQUEST", "a request of this id has its outcome already";
+    RequestConflict = "REQUEST_CONFLICT", "an earlier request of this id asked for something else";
     ApprovalInvalid = "APPROVAL_INVALID", "the approval is unknown, spent, released or of another epoch";
     LimitsChanged = "LIMITS_CHANGED", "the limits changed after the approval";
     UnknownInstrument = "UNKNOWN_INSTRUMENT", "the instrument is not defined";

@@ -193,6 +193,7 @@ mod tests {
             (LimitKey::MaxOrderSize, "0.0009", "is less than the smallest size of the instrument: 0.0009"),
             (LimitKey::MaxOrdersPerMinute, "100001", "has to be at most 100000, is 100001"),
             (LimitKey::MaxQuoteAge, "99999999999999999999999999999999999", "does not fit"),
+            (LimitKey::MaxDailyLoss, "999999999999999999999999999999999999999999", "does not fit"),
         ] {
             let told = key.read(text, 3).unwrap_err();
             assert!(told.starts_with(why), "{told}");

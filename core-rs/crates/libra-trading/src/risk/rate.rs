@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn a_strategys_changed_limit_counts_what_it_has_sent() {
+        let of = |most| RiskLimits { max_strategy_messages_per_second: most, ..Default::default() };
+        let (mut rates, name) = (Rates::new(&of(Some(3))), Name::intern("s"));
+        rates.record_message(0, name);
+        rates.record_message(0, name);
+        rates.check(0, name).unwrap();
+        rates.set_limits(&of(Some(2)));
+        assert_eq!(rates.check(0, name).unwrap_err().limit, "2 messages a second");
+        rates.set_limits(&of(None));
+        rates.check(0, name).unwrap();
+    }
+
+    #[test]
     fn a_minute_has_its_own_limit() {
         let limits = RiskLimits { max_orders_per_minute: Some(2), ..Default::default() };
         let (mut rates, name) = (Rates::new(&limits), Name::intern("s"));

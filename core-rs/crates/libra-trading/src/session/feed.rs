@@ -47,6 +47,8 @@ struct Status {
 pub struct Feed {
     status: Arc<Mutex<Status>>,
     edge: Arc<EdgeCounters>,
+    /// Held while an event is taken from a source and sent; false for never again.
+    plays: Arc<Mutex<bool>>,
     thread: NativeThread,
 }
 
@@ -60,8 +62,17 @@ impl Feed {
     ) -> std::io::Result<Feed> {
         let status = Arc::new(Mutex::new(Status::default()));
         let counters = edge.counters();
-        let player = Player { sources, venues, edge, status: status.clone(), reports: Vec::new(), asked: None };
-        Ok(Feed { status, edge: counters, thread: NativeThread::spawn("libra-feed", policy, player)? })
+        let plays = Arc::new(Mutex::new(true));
+        let player = Player {
+            sources,
+            venues,
+            edge,
+            status: status.clone(),
+            plays: plays.clone(),
+            reports: Vec::new(),
+            asked: None,
+        };
+        Ok(Feed { status, edge: counters, plays, thread: NativeThread::spawn("libra-feed", policy, player)? })
     }
 
     /// Counters of the edge that it hands over through.
@@ -109,6 +120,12 @@ impl Feed {
         self.thread.heartbeat()
     }
 
+    /// Nothing more comes from its sources, not even once, when this returns. Its venues' time goes on until
+    /// [`Feed::stop`], so what they were sent is still answered.
+    pub fn stop_sources(&mut self) {
+        *self.plays.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
     /// Ends the thread; what it has sent, all of it, still stands in the edge.
     pub fn stop(&mut self) {
         self.thread.stop();
@@ -125,6 +142,7 @@ struct Player {
     venues: Vec<(Name, Arc<Mutex<PaperVenue>>)>,
     edge: EdgeSender,
     status: Arc<Mutex<Status>>,
+    plays: Arc<Mutex<bool>>,
     reports: Vec<VenueReport>,
     /// The rank of the source that is being asked for something.
     asked: Option<usize>,
@@ -141,13 +159,16 @@ impl NativeActor for Player {
                 next_upkeep_ns = now_ns.saturating_add(UPKEEP_EVERY_NS);
                 self.look_after(due_ns.is_none());
             }
-            if let Some((ts_ns, rank)) = due_ns.filter(|(ts_ns, _)| *ts_ns <= now_ns) {
-                self.play_one(rank, now_ns.max(ts_ns));
-            } else {
-                self.advance_venues(now_ns);
-                self.edge.flush();
-                self.sleep_until(life, due_ns.map(|(ts_ns, _)| ts_ns));
+            let is_due = |(ts_ns, _): &(i64, usize)| *ts_ns <= now_ns;
+            if let Some((ts_ns, rank)) = due_ns.filter(is_due)
+                && self.play_one(rank, now_ns.max(ts_ns))
+            {
+                continue;
             }
+            self.advance_venues(now_ns);
+            self.edge.flush();
+            // A source that is due and may not play any more is nothing to wake up for.
+            self.sleep_until(life, due_ns.filter(|due| !is_due(due)).map(|(ts_ns, _)| ts_ns));
         }
         let ended = self.next_source_ns().is_none();
         self.look_after(ended);
@@ -212,17 +233,24 @@ impl Player {
         first
     }
 
-    fn play_one(&mut self, rank: usize, now_ns: i64) {
+    /// Takes the next event of a source and sends it; false when that is over.
+    fn play_one(&mut self, rank: usize, now_ns: i64) -> bool {
+        let plays = Arc::clone(&self.plays);
+        let plays = plays.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*plays {
+            return false;
+        }
         self.asked = Some(rank);
         let event = self.sources[rank].next();
         self.asked = None;
-        let Some(mut event) = event else { return };
+        let Some(mut event) = event else { return true };
         event.ts_ns = now_ns;
         for (_, venue) in &self.venues {
             venue.lock().unwrap_or_else(PoisonError::into_inner).on_market(&event);
         }
         self.advance_venues(now_ns);
         self.edge.send(event);
+        true
     }
 
     fn advance_venues(&mut self, now_ns: i64) {

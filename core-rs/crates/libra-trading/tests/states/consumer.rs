@@ -20,10 +20,6 @@ pub struct Consumer {
 impl Consumer {
     /// Takes in an order event.
     pub fn see(&mut self, order: &Order) -> Result<(), String> {
-        if order.reason == "DUPLICATE_REQUEST" {
-            // The answer to who asked for other content under a known id; no fact about the order.
-            return Ok(());
-        }
         let key = (order.client_order_id, order.status, order.filled);
         let fact = (order.filled_notional, order.fees, order.reason.clone());
         match self.facts.get(&key) {

@@ -171,6 +171,9 @@ impl World {
                         self.life().tasks.push(Task::Order(order.client_order_id));
                     }
                 }
+                if event.event_type == EventType::OrderRequestRejected {
+                    self.cover.note("a request asks for something else under a known id");
+                }
                 self.life().desk.on_order_event(&event);
             }
         }
@@ -214,12 +217,8 @@ impl World {
             return true;
         }
         let Some(asked_ns) = self.truth.memory.early.remove(&id) else { return false };
-        // Once it is old it may be forgotten or not.
-        let old = self.now_ns > asked_ns + EARLY_NS;
-        let ended = if old { self.gate().order(id).is_some() } else { true };
-        if ended {
-            self.cover.note("refused: a cancel came ahead");
-        }
+        let ended = self.now_ns <= asked_ns + EARLY_NS;
+        self.cover.note(if ended { "refused: a cancel came ahead" } else { "a cancel came too far ahead" });
         ended
     }
 
@@ -251,7 +250,6 @@ impl World {
             self.call("a cancel", maybe, |desk, router, now_ns| desk.on_cancel_request(router, now_ns, event))?;
         if self.truth.outcome(id).is_none() {
             let now_ns = self.now_ns;
-            self.truth.memory.early.retain(|_, asked_ns| now_ns <= *asked_ns + EARLY_NS);
             self.truth.memory.early.insert(id, now_ns);
         }
         let expected = self.truth.cancel(id);

@@ -64,6 +64,7 @@ const MISHAPS: &[&str] = &[
     "a message comes twice",
     "messages out of order",
     "a request comes again",
+    "a request asks for something else under a known id",
     "the venue cancels an order",
     "the venue lets an order expire",
     "the venue goes out of sight",

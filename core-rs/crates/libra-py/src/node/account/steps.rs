@@ -96,6 +96,12 @@ impl AccountGroup {
         self.with(py, |desk, _, _| desk.cancelling()).iter().map(ToString::to_string).collect()
     }
 
+    /// How many cancels have no answer: at any venue.
+    #[getter]
+    fn cancels_pending(&self, py: Python<'_>) -> usize {
+        self.with(py, |desk, _, _| desk.gate().cancels_pending())
+    }
+
     /// The venue is out of sight: new orders are refused until `set_reconciled`.
     fn begin_reconciling(&self, py: Python<'_>) {
         self.with(py, |desk, _, _| desk.begin_reconciling());

@@ -226,3 +226,53 @@ fn a_latch_is_explained_and_taken_back_in_the_log() {
     let told = types(&told(&mut bench));
     assert_eq!(told, [EventType::CircuitBreaker, EventType::CircuitBreaker, EventType::TradingResumed]);
 }
+
+#[test]
+fn the_kill_switch_cancels_what_is_open_and_refuses_what_comes() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let events = bench.submit(request);
+    assert_eq!(types(&events).last(), Some(&EventType::OrderAccepted));
+    let outside = bench.desk.kill(&mut bench.router, bench.now_ns, "enough").unwrap();
+    assert!(outside.is_empty(), "a paper venue cancels by itself");
+    let request = bench.request(10);
+    let events = bench.submit(request);
+    assert!(types(&events).contains(&EventType::CircuitBreaker));
+    assert!(types(&events).contains(&EventType::OrderCancelled));
+    let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
+    assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    let request = bench.request(10);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
+}
+
+#[test]
+fn the_kill_switch_holds_back_an_order_that_has_not_left() {
+    let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    bench.desk.kill(&mut bench.router, bench.now_ns, "enough").unwrap();
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let order = bench.desk.gate().order(id).unwrap();
+    assert_eq!((order.status, order.reason.as_str()), (OrderStatus::Rejected, "KILL_SWITCH"));
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+}
+
+#[test]
+fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let source = request.strategy;
+    let event = Event::new(EventType::OrderRequest, source, bench.now_ns, Payload::shared(request));
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    bench.desk.kill_for(&mut bench.router, bench.now_ns, source);
+    let nothing = Event::new(EventType::Signal, source, bench.now_ns, Payload::Empty);
+    let events = bench.settle(nothing);
+    assert!(!types(&events).contains(&EventType::OrderNew), "{:?}", types(&events));
+    let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
+    assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
+}

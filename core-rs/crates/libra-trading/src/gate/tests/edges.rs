@@ -36,6 +36,7 @@ fn whole_records_that_cannot_be_true_are_damage() {
         (vec![intent(), fill(), fill()], "a fill that was booked before"),
         (vec![intent(), other], "an instrument in use was defined anew"),
         (vec![Record::Submitted { now_ns: T0, client_order_id: ClientOrderId(9) }], "a record of an unknown order"),
+        (vec![Record::Limits(limits_changed()), Record::Limits(limits_changed())], "versions of limits out of order"),
     ];
     for (records, what) in cases {
         let file = TempLog::new();
@@ -63,6 +64,7 @@ fn numbers_that_mean_nothing_are_no_record() {
         Record::Intent { now_ns: T0, request: buy(1, 10), hold_price: PRICE, window_end_ns: T0 },
         Record::Report { now_ns: T0, report: filled(ClientOrderId(1), 1, PRICE, 5) },
         Record::Breach(Breach { code: RiskCode::Drawdown, currency: name("USDT"), limit: 1, value: 2, ts_ns: 3 }),
+        Record::Limits(limits_changed()),
     ];
     for record in records {
         let mut writer = Writer::default();

@@ -20,7 +20,7 @@ fn a_request_has_one_outcome() {
     let approval = gate.reserve(T0, &buy(1, 10)).unwrap();
     assert_eq!(gate.reserve(T0, &buy(1, 10)).unwrap(), approval);
     assert_eq!(gate.reserved(linear().id), Some((10, 0)), "held once");
-    assert_eq!(gate.reserve(T0, &buy(1, 20)).unwrap_err().code, RiskCode::DuplicateRequest);
+    assert_eq!(gate.reserve(T0, &buy(1, 20)).unwrap_err().code, RiskCode::RequestConflict);
 
     let order = gate.spend(T0, &approval).unwrap();
     assert_eq!(order.status, OrderStatus::New);
@@ -28,6 +28,7 @@ fn a_request_has_one_outcome() {
     assert_eq!(gate.spend(T0, &approval).unwrap_err().code, RiskCode::ApprovalInvalid);
     let again = gate.reserve(T0, &buy(1, 10)).unwrap_err();
     assert_eq!(again.to_string(), format!("DUPLICATE_REQUEST: {} is New", order.client_order_id));
+    assert_eq!(gate.reserve(T0, &buy(1, 20)).unwrap_err().code, RiskCode::RequestConflict);
 
     let refused = gate.reserve(T0, &buy(2, 1)).unwrap_err();
     assert_eq!(gate.reserve(T0, &buy(2, 1)).unwrap_err(), refused, "the recorded refusal");
@@ -98,6 +99,7 @@ fn an_order_that_only_the_venue_knows_stops_new_orders() {
     assert!(gate.on_report(T0, &report(stranger, cancelled())).unwrap().is_empty());
     let events = gate.on_report(T0, &filled(stranger, 1, PRICE, 10)).unwrap();
     assert!(matches!(&events[..], [GateEvent::Incident(incident)] if incident.code == IncidentCode::UnknownOrder));
+    assert!(matches!(&events[..], [GateEvent::Incident(incident)] if gate.incident() == Some(incident)));
     assert!(gate.on_report(T0, &filled(stranger, 1, PRICE, 10)).unwrap().is_empty());
     assert_eq!(gate.stats().unknown_orders, 3);
     assert_eq!(gate.reserve(T0, &buy(1, 10)).unwrap_err().code, RiskCode::Incident);
@@ -183,7 +185,7 @@ fn refusals_are_counted_for_ever_and_kept_for_a_while() {
     assert_eq!(gate.order_counts().into_iter().collect::<Vec<_>>(), counts);
     // Known by its code, and by what it asked for.
     assert_eq!(gate.reserve(T0, &buy(0, 1)).unwrap_err().to_string(), "MIN_NOTIONAL: refused before");
-    assert_eq!(gate.reserve(T0, &buy(0, 10)).unwrap_err().code, RiskCode::DuplicateRequest);
+    assert_eq!(gate.reserve(T0, &buy(0, 10)).unwrap_err().code, RiskCode::RequestConflict);
     assert_eq!(gate.cancel(T0, client_order_id(name("main"), 0)).unwrap_err().code, RiskCode::OrderFinal);
 
     // An hour later one with a later deadline still is, and what came behind it.

@@ -98,6 +98,42 @@ fn an_open_instrument_without_a_quote_is_worth_nothing_known() {
 }
 
 #[test]
+fn sums_that_do_not_fit_admit_nothing_until_they_are_made_anew() {
+    let huge = |instrument: Instrument| Instrument { max_size: i64::MAX, ..instrument };
+    let limits = RiskLimits { max_gross_exposure: Some(i128::MAX), ..RiskLimits::default() };
+    let config = GateConfig { instruments: vec![huge(linear()), huge(eth())], ..config(limits) };
+    let (mut gate, _) = Gate::open(config, T0).unwrap();
+    let quote_both = |gate: &mut Gate, price| {
+        gate.on_quote(linear().id, price, price, T0);
+        gate.on_quote(eth().id, price, price, T0);
+    };
+    quote_both(&mut gate, 10);
+    let of = |id, size| limit(id, OrderSide::Buy, size, 10);
+    gate.reserve(T0, &of(1, 1_000_000_000_000)).unwrap();
+    gate.reserve(T0, &on_eth(of(2, 1_000_000_000_000))).unwrap();
+    // Each by itself has a worth that fits; both together have none.
+    quote_both(&mut gate, i64::MAX);
+    quote_both(&mut gate, 10);
+    assert!(refused(&mut gate, &of(3, 1_000_000)).starts_with("NO_MARKET: "));
+    assert!(refused(&mut gate, &on_eth(of(4, 1_000_000))).starts_with("NO_MARKET: "));
+    gate.change_limits(T0, "ops", &terms(&[("max_open_orders", "9")]), false).unwrap().unwrap();
+    gate.reserve(T0, &of(5, 1_000_000)).unwrap();
+    assert_eq!(gate.state.sums, gate.state.sums_from_scratch());
+}
+
+#[test]
+fn an_instrument_that_settles_in_a_new_currency_has_sums_of_its_own() {
+    let mut gate = two(RiskLimits { max_gross_exposure: Some(money(7_000)), ..RiskLimits::default() });
+    let (id, settle) = (name("BTC/USDC:USDC@binanceusdm"), name("USDC"));
+    gate.set_instrument(Instrument { id, quote: settle, settle, ..linear() }).unwrap();
+    gate.on_quote(id, PRICE, PRICE + 10, T0);
+    let there = |request: OrderRequest| OrderRequest { instrument: id, ..request };
+    gate.reserve(T0, &buy(1, 100)).unwrap();
+    gate.reserve(T0, &there(buy(2, 100))).unwrap();
+    assert_eq!(refused(&mut gate, &there(buy(3, 20))), "GROSS_EXPOSURE_LIMIT: limit 7000 USDC, value 7200.012 USDC");
+}
+
+#[test]
 fn a_share_of_the_volume() {
     let own = InstrumentLimits { max_participation_bps: Some(1_000), ..Default::default() };
     let mut gate = two(RiskLimits { default: own, ..RiskLimits::default() });
@@ -172,6 +208,9 @@ fn a_change_is_written_down_and_ends_approvals() {
     assert_eq!(events, [GateEvent::Limits(changed)]);
     assert_eq!(events[0].event_type().name(), "RISK_LIMITS_CHANGED");
     assert_eq!((gate.sequence(), gate.limits().max_open_orders), (before + 1, Some(5)));
+    let told = gate.limit_terms();
+    let of = |key: &str| told.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    assert_eq!((of("max_open_orders"), of("max_daily_loss"), of("max_leverage")), (Some("5"), Some("500"), None));
     assert_eq!(gate.spend(T0, &approval).unwrap_err().to_string(), "LIMITS_CHANGED: limit version 2, value version 1");
     assert!(gate.change_limits(T0, "ops", &terms(&[("max_open_orders", "5")]), false).unwrap().is_none());
 }

@@ -24,8 +24,9 @@ use crate::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money};
 use crate::order::{
     ClientOrderId, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome, VenueReport,
 };
-use crate::risk::{Rejection, RiskLimits};
+use crate::risk::{LimitChange, Rejection, RiskLimits};
 
+use super::limits::LimitsChanged;
 use super::{Approval, Gate, GateConfig, GateEvent, LogConfig, Recovered, SyncPolicy};
 
 pub const T0: i64 = 1_700_000_000_000_000_000;
@@ -104,6 +105,17 @@ pub fn sell(request_id: u128, size: i64) -> OrderRequest {
 
 pub fn on_spot(request: OrderRequest) -> OrderRequest {
     OrderRequest { instrument: spot().id, ..request }
+}
+
+/// A change of limits as the log has it.
+pub fn limits_changed() -> LimitsChanged {
+    let change = |key: &str, old: Option<&str>, new: Option<&str>| LimitChange {
+        key: key.into(),
+        old: old.map(Into::into),
+        new: new.map(Into::into),
+    };
+    let changes = vec![change("max_open_orders", Some("9"), Some("5")), change("max_leverage", None, Some("2"))];
+    LimitsChanged { now_ns: T0, who: "ops".into(), confirmed: true, version: 2, changes }
 }
 
 /// Reserves and spends.

@@ -9,6 +9,9 @@ use libra_kernel::heartbeat::Listener;
 use libra_kernel::wake::Waker;
 
 use super::*;
+use crate::instrument::tests::btc;
+use crate::order::ClientOrderId;
+use crate::paper::PaperConfig;
 
 /// A source that a test tells what to do.
 #[derive(Default)]
@@ -22,6 +25,8 @@ struct Script {
     /// It hangs where it would panic, until it is let go.
     hangs: Option<Arc<AtomicBool>>,
     given: u64,
+    /// The same, for a test to read at any moment.
+    seen: Arc<AtomicU64>,
     snapshots: Arc<AtomicU64>,
 }
 
@@ -42,6 +47,7 @@ impl Source for Script {
             }
         }
         self.given += 1;
+        self.seen.store(self.given, Ordering::SeqCst);
         let event_type = self.event_type.unwrap_or(EventType::Trade);
         Some(Event::new(event_type, Name::intern("script"), self.given as i64, Payload::Empty))
     }
@@ -141,6 +147,7 @@ fn a_panic_outside_a_source_ends_the_feed_at_once() {
         venues: Vec::new(),
         edge: sender,
         status: status.clone(),
+        plays: Arc::new(Mutex::new(true)),
         reports: Vec::new(),
         asked: None,
     };
@@ -208,4 +215,26 @@ fn a_feed_has_ended_when_all_it_gave_stands_in_the_edge() {
     });
     assert_eq!(taken, 20);
     assert!(!feed.has_failed());
+}
+
+#[test]
+fn without_its_sources_it_still_answers_for_its_venues() {
+    let account = Name::intern("feed-account");
+    let venue = PaperVenue::new(PaperConfig::new(Name::intern("paper"), account), vec![btc()]);
+    let venue = Arc::new(Mutex::new(venue));
+    let (sender, mut receiver) = edge(1_024, Arc::new(Waker::new().unwrap()));
+    let seen = Arc::new(AtomicU64::new(0));
+    let endless: Box<dyn Source> = Box::new(Script { left: u64::MAX, seen: seen.clone(), ..Script::default() });
+    let venues = vec![(account, venue.clone())];
+    let mut feed = Feed::spawn(vec![endless], venues, sender, NativePolicy::default()).unwrap();
+    wait_for("trades", || receiver.pop().is_some());
+    feed.stop_sources();
+    let last = seen.load(Ordering::SeqCst);
+    venue.lock().unwrap().cancel(wall_ns(), ClientOrderId(5));
+    wait_for("the answer", || {
+        std::iter::from_fn(|| receiver.pop()).any(|event| event.event_type == EventType::VenueReport)
+    });
+    feed.stop();
+    assert_eq!(seen.load(Ordering::SeqCst), last, "not one more");
+    assert!(!feed.has_ended() && !feed.has_failed());
 }

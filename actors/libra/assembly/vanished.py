@@ -1,0 +1,54 @@
+"""Strategies that are no more: what becomes of their orders and positions, for operators and for the log."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from libra_core import AccountGroup
+
+__all__ = ["VanishedReport", "vanished_rows"]
+
+_log = logging.getLogger(__name__)
+
+
+def vanished_rows(accounts: Mapping[str, AccountGroup]) -> list[dict[str, Any]]:
+    """A row for each strategy that is no more, with how far the flattening of each of its instruments is."""
+    return [
+        {
+            "strategy": strategy,
+            "account": account.name,
+            "on_vanish": policy,
+            "flattening": [
+                {"instrument": instrument, "state": state, "code": code, "detail": detail}
+                for instrument, state, code, detail in instruments
+            ],
+        }
+        for account in accounts.values()
+        for strategy, policy, instruments in account.vanished()
+    ]
+
+
+class VanishedReport:
+    """Logs the end of each flattening, once."""
+
+    def __init__(self) -> None:
+        self._told_of: set[tuple[str, ...]] = set()
+
+    def tell(self, accounts: Mapping[str, AccountGroup]) -> None:
+        """Log what has ended since the last time."""
+        for row in vanished_rows(accounts):
+            for closing in row["flattening"]:
+                told = (row["account"], row["strategy"], *closing.values())
+                if closing["state"] == "working" or told in self._told_of:
+                    continue
+                self._told_of.add(told)
+                what = (row["account"], row["strategy"], closing["instrument"])
+                if closing["state"] == "flat":
+                    _log.warning("account %s: strategy %s is gone, its %s is flat", *what)
+                else:
+                    why = (closing["code"], closing["detail"])
+                    _log.error("account %s: strategy %s is gone, its %s could not be flattened: %s: %s", *what, *why)

@@ -1,0 +1,187 @@
+//! The guard of a process: notices SIGINT, SIGTERM and SIGUSR1 natively, and ends a process whose interpreter cannot be
+//! taken back.
+//!
+//! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
+//! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a
+//! second or more after the first, it flushes the order gates' logs, says whose handler was running, and ends the process.
+//! (A terminal and a parent may deliver one Ctrl-C twice: what comes within the half second is the same one. That holds
+//! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
+//!
+//! SIGUSR1 is the kill switch: the thread raises every account's [`Alarm`], so nothing new leaves from that instant, even
+//! while a strategy holds the interpreter. The loop does the rest when it runs; when it does not come back, the thread says
+//! so on stderr, since nobody else can.
+//!
+//! It also watches what only somebody outside the loop can see: a handler that holds the loop for too long
+//! ([`turns`](crate::turns)), a native thread that hangs ([`heartbeat`](crate::heartbeat)), memory over its limit, and the
+//! end of a run's time where the loop's own alarm cannot ring.
+//!
+//! - this file — the loop's side; [`watch`] — what the thread looks at; [`signals`] — how a signal comes to it;
+//! - [`switch`] — the kill switch; [`ending`] — the end of the process.
+
+mod ending;
+mod signals;
+mod switch;
+mod watch;
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::alarm::Alarm;
+use crate::clock::monotonic_ns;
+use crate::heartbeat::{Heartbeat, Listener};
+use crate::name::Name;
+use crate::turns::{Blocked, Turn, Turns};
+use crate::wake::Waker;
+use signals::Taken;
+use watch::{Shared, lock};
+
+/// Limits that the guard watches; 0 stands for none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// A handler that holds the loop for so long is reported.
+    pub block_ns: i64,
+    /// A handler that holds the loop for so long is to be ended.
+    pub timeout_ns: i64,
+    /// A native thread that is silent for so long ends the process.
+    pub heartbeat_ns: i64,
+    /// Memory in use over which the node is stopped.
+    pub resident_bytes: u64,
+}
+
+/// Who can say more about a handler than its actor's name: the interpreter's side.
+pub trait Witness: Send + Sync {
+    /// The handler whose turn `turn` is holds the loop for too long; `turns` says whether it still does. Called by the
+    /// guard's thread: it must not block.
+    fn blocked(&self, blocked: Blocked, turn: Turn, turns: &Arc<Turns>);
+
+    /// Where the loop's thread stands, if that can be learned within `patience`.
+    fn line(&self, patience: Duration) -> Option<String>;
+}
+
+/// See the module. Dropping it takes the signal handlers out and ends the thread.
+pub struct Guard {
+    shared: Arc<Shared>,
+    taken: Taken,
+    signal_write: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    /// Starts the thread, and takes over its signals where `signals` is true. A drain may take `drain_ns`.
+    pub fn install(
+        waker: Arc<Waker>,
+        drain_ns: i64,
+        signals: bool,
+        limits: Limits,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> io::Result<Guard> {
+        let (read, write) = signals::pipe()?;
+        let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness));
+        let watched = shared.clone();
+        let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
+        let mut guard = Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread) };
+        if signals {
+            guard.taken.take(&guard.signal_write)?;
+        }
+        Ok(guard)
+    }
+
+    /// The signal that asked for a stop, if one did.
+    pub fn stop_signal(&self) -> Option<i32> {
+        Some(self.shared.stop_signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// Bytes that were in use when that was over the limit.
+    pub fn too_much_memory(&self) -> Option<u64> {
+        Some(self.shared.too_much_memory.load(Ordering::SeqCst)).filter(|bytes| *bytes != 0)
+    }
+
+    /// A drain has begun for another reason than a signal: its deadline counts from now.
+    pub fn begin_drain(&self) {
+        self.shared.drain_from(monotonic_ns());
+        self.poke();
+    }
+
+    /// The run's time is over in `ns`: should the loop not drain by itself then, the drain's time counts all the same.
+    pub fn end_run_in(&self, ns: i64) {
+        self.shared.end_of_run_ns.store(monotonic_ns().saturating_add(ns), Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// From now on this heartbeat is listened to.
+    pub fn listen_to(&self, heart: &Arc<Heartbeat>) {
+        lock(&self.shared.listeners).push(Listener::new(heart));
+        self.poke();
+    }
+
+    /// Flushes the logs that are watched.
+    pub fn flush_logs(&self) {
+        self.shared.flush_logs();
+    }
+
+    /// The drain is past what actors can hold up (a disk may be slow): it may take `ns` from now on.
+    pub fn extend_drain(&self, ns: i64) {
+        self.shared.deadline_ns.store(monotonic_ns().saturating_add(ns), Ordering::SeqCst);
+        self.poke();
+    }
+
+    /// Makes the thread look at its deadline again.
+    fn poke(&self) {
+        // SAFETY: the pipe is open as long as the guard lives, and never blocks; 0 is no signal.
+        unsafe { libc::write(self.signal_write.as_raw_fd(), [0u8].as_ptr().cast(), 1) };
+    }
+
+    /// The handlers of this actor run now (`Name::NONE`: nobody's).
+    #[inline]
+    pub fn set_running(&self, actor: Name) {
+        self.shared.turns.enter(actor);
+    }
+
+    /// A log to be flushed should the process have to end: a descriptor of its own.
+    pub fn watch_log(&self, fd: OwnedFd) {
+        lock(&self.shared.logs).push(fd);
+    }
+
+    /// An account's alarm, to be raised by SIGUSR1.
+    pub fn watch_alarm(&self, alarm: Arc<Alarm>) {
+        lock(&self.shared.alarms).push(alarm);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.taken.give_back(self.shared.first_signal_ns.load(Ordering::SeqCst));
+        self.shared.finished.store(true, Ordering::SeqCst);
+        self.poke();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sigusr1_raises_every_alarm_wakes_the_loop_and_ends_nothing() {
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker.clone(), 1_000_000_000, true, Limits::default(), None).unwrap();
+        let alarms = [(); 2].map(|()| Arc::new(Alarm::new(None)));
+        alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
+        // SAFETY: the guard has taken the signal over, so it ends nothing.
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+        let mut woken = libc::pollfd { fd: waker.fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd.
+        assert_eq!(unsafe { libc::poll(&mut woken, 1, 10_000) }, 1);
+        assert!(alarms.iter().all(|alarm| alarm.is_raised()), "before the loop is woken");
+        assert_eq!(guard.stop_signal(), None);
+        drop(guard);
+        // SAFETY: nobody had the signal before, so it is ignored by now: a late one must not end the process.
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+    }
+}

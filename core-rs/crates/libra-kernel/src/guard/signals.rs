@@ -1,0 +1,147 @@
+//! The guard's signals: a handler that writes into a pipe, and who had the signals before.
+//!
+//! A signal handler can be given nothing, so what it needs stands in statics: the pipe while a guard is installed, and for
+//! half a second after a guard that a signal has ended, whom the signals belonged to before.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
+
+use crate::clock::monotonic_ns;
+
+/// A second signal within this time is the first one, delivered twice.
+pub(super) const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
+
+/// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
+static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
+/// Handler and flags that SIGINT and SIGTERM had before a guard that a signal has ended.
+static BEFORE: [(AtomicUsize, AtomicI32); 2] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 2];
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
+    if fd >= 0 {
+        let byte = signal as u8;
+        // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
+        unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
+    } else if signal != libc::SIGUSR1 && monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+        // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
+        // whom it is given back when this returns.
+        unsafe {
+            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::raise(signal);
+        }
+    }
+}
+
+/// What a signal did before the guard that a signal has ended.
+fn before(signal: libc::c_int) -> libc::sigaction {
+    let (handler, flags) = &BEFORE[usize::from(signal == libc::SIGTERM)];
+    // SAFETY: sigaction structs are plain data; zero is a valid one, with an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler.load(Ordering::Relaxed);
+    action.sa_flags = flags.load(Ordering::Relaxed);
+    action
+}
+
+/// The signals that a guard has taken over, and what was done with each before.
+#[derive(Default)]
+pub(super) struct Taken {
+    previous: Vec<(libc::c_int, libc::sigaction)>,
+}
+
+impl Taken {
+    /// Takes SIGINT, SIGTERM and SIGUSR1 over: from now on they are written into `pipe`.
+    pub(super) fn take(&mut self, pipe: &OwnedFd) -> io::Result<()> {
+        SIGNAL_PIPE.store(pipe.as_raw_fd(), Ordering::SeqCst);
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+            self.previous.push((signal, take_over(signal)?));
+        }
+        Ok(())
+    }
+
+    /// Gives them back. Where the first signal came at `first_ns` (`i64::MIN`: none did), just now, the handler stays for
+    /// its second delivery.
+    pub(super) fn give_back(&self, first_ns: i64) {
+        let same_stop_until_ns = first_ns.saturating_add(SECOND_SIGNAL_AFTER_NS);
+        let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
+        for (signal, previous) in &self.previous {
+            if *signal == libc::SIGUSR1 {
+                restore_kill_signal(previous);
+            } else if stopped_just_now {
+                let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
+                handler.store(previous.sa_sigaction, Ordering::SeqCst);
+                flags.store(previous.sa_flags, Ordering::SeqCst);
+            } else {
+                // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
+                unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
+            }
+        }
+        if !self.previous.is_empty() {
+            SAME_STOP_UNTIL_NS.store(same_stop_until_ns, Ordering::SeqCst);
+            SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+        }
+    }
+}
+
+fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    // SAFETY: sigaction structs are plain data; zero is a valid empty one. The handler only does what is
+    // async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(signal, &action, &mut previous) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // The guard before this one was stopped by a signal and has left its handler.
+        if previous.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t {
+            return Ok(before(signal));
+        }
+        Ok(previous)
+    }
+}
+
+/// Gives SIGUSR1 back. Where nobody had it, it is ignored from now on: a kill switch that comes to a node that has just
+/// ended must not end the process in the middle of its summary.
+fn restore_kill_signal(previous: &libc::sigaction) {
+    let mut action = *previous;
+    if action.sa_sigaction == libc::SIG_DFL {
+        action.sa_sigaction = libc::SIG_IGN;
+    }
+    // SAFETY: an action that sigaction itself wrote, but for who is called, which may be nobody.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+}
+
+/// Reads the next signal, or a poke (`None`), for at most so long.
+pub(super) fn next_signal(fd: RawFd, patience_ms: i32) -> Option<i32> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut byte = 0u8;
+    // SAFETY: one valid pollfd and a buffer of one byte; the descriptor is open as long as the guard lives.
+    unsafe {
+        if libc::poll(&mut poll, 1, patience_ms) != 1 || libc::read(fd, (&raw mut byte).cast(), 1) != 1 {
+            return None;
+        }
+    }
+    (byte != 0).then(|| i32::from(byte))
+}
+
+/// The pipe that signals and pokes come through: neither end blocks.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: the array has room for the two descriptors, which are new and nobody else's.
+    unsafe {
+        if libc::pipe(fds.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for fd in fds {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}

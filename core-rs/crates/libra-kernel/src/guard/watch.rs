@@ -1,0 +1,189 @@
+//! What the guard's thread looks at, and when: signals, deadlines, long turns, heartbeats, memory.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::signals::{SECOND_SIGNAL_AFTER_NS, next_signal};
+use super::{Limits, Witness};
+use crate::alarm::Alarm;
+use crate::clock::monotonic_ns;
+use crate::heartbeat::Listener;
+use crate::memory;
+use crate::turns::{BlockWatch, Turns};
+use crate::wake::Waker;
+
+/// How often memory is looked at.
+const MEMORY_EVERY_NS: i64 = 250_000_000;
+/// How long the loop has to answer an alarm before the thread says that it did not.
+const ALARM_PATIENCE_NS: i64 = 1_000_000_000;
+
+/// What the thread and the loop share.
+pub(super) struct Shared {
+    pub(super) waker: Arc<Waker>,
+    pub(super) stop_signal: AtomicI32,
+    /// When the first signal came; `i64::MIN` before.
+    pub(super) first_signal_ns: AtomicI64,
+    pub(super) deadline_ns: AtomicI64,
+    pub(super) drain_ns: i64,
+    /// When the run's time is over: the drain's time counts from then, whether or not the loop knows.
+    pub(super) end_of_run_ns: AtomicI64,
+    pub(super) limits: Limits,
+    /// Bytes that were in use when that was over the limit; 0 before.
+    pub(super) too_much_memory: AtomicU64,
+    pub(super) turns: Arc<Turns>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
+    pub(super) listeners: Mutex<Vec<Listener>>,
+    pub(super) finished: AtomicBool,
+    pub(super) logs: Mutex<Vec<OwnedFd>>,
+    pub(super) alarms: Mutex<Vec<Arc<Alarm>>>,
+}
+
+impl Shared {
+    pub(super) fn new(waker: Arc<Waker>, drain_ns: i64, limits: Limits, witness: Option<Arc<dyn Witness>>) -> Self {
+        Shared {
+            waker,
+            stop_signal: AtomicI32::new(0),
+            first_signal_ns: AtomicI64::new(i64::MIN),
+            deadline_ns: AtomicI64::new(i64::MAX),
+            drain_ns,
+            end_of_run_ns: AtomicI64::new(i64::MAX),
+            limits,
+            too_much_memory: AtomicU64::new(0),
+            turns: Arc::default(),
+            witness,
+            listeners: Mutex::default(),
+            finished: AtomicBool::new(false),
+            logs: Mutex::default(),
+            alarms: Mutex::default(),
+        }
+    }
+
+    /// The thread: until the guard is dropped.
+    pub(super) fn watch(&self, signals: &OwnedFd) {
+        let mut first_ns = None;
+        let mut rounds = Rounds::new(&self.limits);
+        while !self.finished.load(Ordering::SeqCst) {
+            let signal = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds));
+            let now_ns = monotonic_ns();
+            if signal == Some(libc::SIGUSR1) {
+                self.raise_alarms();
+                rounds.answer_by_ns = now_ns.saturating_add(ALARM_PATIENCE_NS);
+            } else if let Some(signal) = signal {
+                match first_ns {
+                    None => {
+                        first_ns = Some(now_ns);
+                        self.first_signal_ns.store(now_ns, Ordering::SeqCst);
+                        let deadline = now_ns.saturating_add(self.drain_ns);
+                        self.deadline_ns.fetch_min(deadline, Ordering::SeqCst);
+                        self.stop_signal.store(signal, Ordering::SeqCst);
+                        self.waker.signal();
+                    }
+                    Some(first) if now_ns - first >= SECOND_SIGNAL_AFTER_NS => {
+                        self.end("stopped at once by a second signal", None)
+                    }
+                    Some(_) => {}
+                }
+            }
+            if self.finished.load(Ordering::SeqCst) {
+                return;
+            }
+            self.look_around(&mut rounds, monotonic_ns());
+        }
+    }
+
+    /// Looks at everything that is watched by time.
+    fn look_around(&self, rounds: &mut Rounds, now_ns: i64) {
+        if now_ns >= rounds.answer_by_ns {
+            rounds.answer_by_ns = i64::MAX;
+            self.tell_of_alarms();
+        }
+        let end_of_run_ns = self.end_of_run_ns.load(Ordering::SeqCst);
+        if now_ns >= end_of_run_ns {
+            self.drain_from(end_of_run_ns);
+        }
+        if now_ns >= self.deadline_ns.load(Ordering::SeqCst) {
+            self.end("the drain ran out of time", None);
+        }
+        if let (Some(watch), Some(witness)) = (&mut rounds.block, &self.witness) {
+            let turn = self.turns.now();
+            if let Some(blocked) = watch.look(turn, now_ns) {
+                witness.blocked(blocked, turn, &self.turns);
+            }
+        }
+        let awake_ns = rounds.awake_ns(now_ns);
+        if self.limits.heartbeat_ns > 0 {
+            let mut listeners = lock(&self.listeners);
+            listeners.retain(Listener::is_needed);
+            let silent = listeners.iter_mut().find_map(|one| one.listen(awake_ns, self.limits.heartbeat_ns));
+            drop(listeners);
+            if let Some(thread) = silent {
+                let seconds = self.limits.heartbeat_ns as f64 / 1e9;
+                let whose = format!("; {thread} has given no sign of life for {seconds} s");
+                self.end("a native thread hangs", Some(whose));
+            }
+        }
+        if self.limits.resident_bytes > 0 && now_ns >= rounds.memory_due_ns {
+            rounds.memory_due_ns = now_ns + MEMORY_EVERY_NS;
+            let bytes = memory::resident_bytes().unwrap_or(0);
+            if bytes > self.limits.resident_bytes && self.too_much_memory.swap(bytes, Ordering::SeqCst) == 0 {
+                self.drain_from(now_ns);
+                self.waker.signal();
+            }
+        }
+    }
+
+    /// The drain's time counts from `start_ns`, unless it counts already.
+    pub(super) fn drain_from(&self, start_ns: i64) {
+        let deadline = start_ns.saturating_add(self.drain_ns);
+        let _ = self.deadline_ns.compare_exchange(i64::MAX, deadline, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// How long the thread may sleep before it has to look at something again.
+    fn patience_ms(&self, rounds: &Rounds) -> i32 {
+        let deadline_ns = self.deadline_ns.load(Ordering::SeqCst);
+        let due_ns = match deadline_ns {
+            i64::MAX => self.end_of_run_ns.load(Ordering::SeqCst),
+            _ => deadline_ns,
+        };
+        let due_ns = due_ns.min(rounds.answer_by_ns);
+        let left_ns = due_ns.saturating_sub(monotonic_ns()).min(rounds.interval_ns);
+        (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
+    }
+}
+
+/// What the thread remembers from one look to the next.
+struct Rounds {
+    block: Option<BlockWatch>,
+    interval_ns: i64,
+    last_ns: i64,
+    memory_due_ns: i64,
+    /// When the loop has to have answered an alarm; `i64::MAX` where none is raised.
+    answer_by_ns: i64,
+}
+
+impl Rounds {
+    fn new(limits: &Limits) -> Self {
+        let block =
+            (limits.block_ns > 0 || limits.timeout_ns > 0).then(|| BlockWatch::new(limits.block_ns, limits.timeout_ns));
+        let interval_ns = [
+            block.as_ref().map(BlockWatch::interval_ns),
+            (limits.heartbeat_ns > 0).then_some(limits.heartbeat_ns / 8),
+            (limits.resident_bytes > 0).then_some(MEMORY_EVERY_NS),
+        ];
+        let interval_ns = interval_ns.into_iter().flatten().min().unwrap_or(i64::MAX).max(1_000_000);
+        Rounds { block, interval_ns, last_ns: monotonic_ns(), memory_due_ns: i64::MIN, answer_by_ns: i64::MAX }
+    }
+
+    /// Since the last look, as far as this thread was awake: a process that was stopped meanwhile has missed nothing.
+    fn awake_ns(&mut self, now_ns: i64) -> i64 {
+        let passed_ns = now_ns.saturating_sub(self.last_ns);
+        self.last_ns = now_ns;
+        passed_ns.min(self.interval_ns.saturating_mul(2))
+    }
+}
+
+/// Locks: what is locked here is whole between any two statements, so a poisoned lock hides no damage.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,81 @@
+//! Cancels that come before their orders, and those that come too late.
+
+use super::super::early;
+use super::*;
+use crate::gate::client_order_id;
+
+/// Execution's step for a cancel.
+fn cancel(bench: &mut Bench, client_order_id: ClientOrderId) {
+    let cancel = CancelRequest { account: bench.desk.name, strategy: Name::intern(STRATEGY), client_order_id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    assert_eq!(bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event), None, "no venue knows of it");
+}
+
+#[test]
+fn a_cancel_that_overtakes_its_order_ends_it_before_it_leaves() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    let cancel = CancelRequest { account: Name::intern(ACCOUNT), strategy: request.strategy, client_order_id: id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    let events = bench.submit(request);
+    assert_eq!(types(&events), [EventType::OrderRejected]);
+    assert_eq!(order_of(&events[0]).reason, "CANCELLED_EARLY");
+    let request = bench.request(10);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted), "others are not held back");
+}
+
+#[test]
+fn a_cancel_waits_a_minute_for_its_order_and_no_longer() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let (soon, late) = (bench.request(100), bench.request(100));
+    for request in [&soon, &late] {
+        let id = client_order_id(bench.desk.name, request.request_id);
+        cancel(&mut bench, id);
+    }
+    assert_eq!(bench.desk.early_cancels.len(), 2);
+    bench.now_ns += early::KEEP_NS - 1_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    bench.submit(soon.clone());
+    let id = |request: &OrderRequest| client_order_id(Name::intern(ACCOUNT), request.request_id);
+    assert_eq!(bench.desk.gate.order(id(&soon)).unwrap().reason, "CANCELLED_EARLY");
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.early_cancels.len(), 0, "the market alone lets it be forgotten");
+    bench.submit(late.clone());
+    assert_eq!(bench.desk.gate.order(id(&late)).unwrap().status, OrderStatus::New);
+}
+
+#[test]
+fn a_cancel_that_finds_no_room_to_wait_is_answered() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    for id in 0..early::MOST as u128 {
+        cancel(&mut bench, ClientOrderId(id));
+    }
+    while let Some(event) = bench.router.mailbox(bench.all).pop() {
+        assert_ne!(event.event_type, EventType::OrderCancelRejected, "there is room");
+    }
+    cancel(&mut bench, ClientOrderId(u128::MAX));
+    let answer = bench.router.mailbox(bench.all).pop().unwrap();
+    assert_eq!(answer.event_type, EventType::OrderCancelRejected);
+    assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("UNKNOWN_ORDER"));
+    assert_eq!(bench.desk.early_cancels.len(), early::MOST);
+}
+
+#[test]
+fn a_cancel_that_cannot_be_taken_is_answered() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let signal = bench.signal(SignalType::Long);
+    let id = order_of(&bench.settle(signal)[2]).client_order_id;
+    let cancel =
+        CancelRequest { account: Name::intern(ACCOUNT), strategy: Name::intern(STRATEGY), client_order_id: id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    let answer = bench.router.mailbox(bench.all).pop().unwrap();
+    assert_eq!(answer.event_type, EventType::OrderCancelRejected);
+    assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("ORDER_FINAL"));
+}
