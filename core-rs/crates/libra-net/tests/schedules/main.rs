@@ -42,7 +42,7 @@ const RUNS: u64 = 300;
 const LONG_RUNS: u64 = 10_000;
 
 /// Seeds that found something once.
-const REGRESSIONS: &[u64] = &[3588, 5456, 5829];
+const REGRESSIONS: &[u64] = &[3588, 5456, 5829, 12445];
 
 /// What the runs of `cargo test` have to come through at least so often: a schedule that has gone stale fails.
 const AT_LEAST: u64 = 5;
@@ -154,6 +154,18 @@ fn the_model_answers_as_valkey_does() {
             }
         }
     }
+}
+
+#[test]
+fn the_server_keeps_the_newest_of_a_latest_value() {
+    let Some(process) = Process::start() else { return };
+    let mut real = Real::new(&process, 1, 1);
+    assert_eq!(real.latest("btc", "1760000000000-2", b"b"), 0);
+    assert_eq!(real.latest("btc", "1760000000000-1", b"a"), -1);
+    assert_eq!(real.latest("btc", "1760000000000-2", b"b"), -1);
+    assert_eq!(real.latest("btc", "1760000000001-1", b"c 9-9 "), 0);
+    assert_eq!(real.latest("btc", "1760000000000-3", b"d"), -1);
+    assert_eq!(real.latest_value("btc"), b"1760000000001-1 c 9-9 ");
 }
 
 /// Schedules with the faults that a server of the tests' own can be put through end alike on it and on the model.

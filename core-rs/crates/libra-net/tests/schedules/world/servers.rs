@@ -189,7 +189,7 @@ impl World {
                 let out = &mut self.deliveries;
                 receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, out);
                 if begins {
-                    let start = receiver.position().unwrap_or_default();
+                    let start = found.acknowledged.unwrap_or_default();
                     let ledger = &mut self.ledgers[at];
                     if start > ledger.most {
                         return Err(format!("a group begins at {start} and never had more than {}", ledger.most));
