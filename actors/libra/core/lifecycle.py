@@ -281,10 +281,11 @@ class Lifecycles:
                 place.recovery = recovery
                 self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._recoveries.append(recovery)
-        if recovery.gives_up:
+        wait_s = None if recovery.gives_up else verdict.wait_s
+        if wait_s is None:
             _log.error("given up: %s", ", ".join(f"actor {place.name}" for place in recovery.places))
-        elif verdict.wait_s is not None:
-            timer = self._core.set_timer(self._supervisor, round(verdict.wait_s * 1e9), 0)
+        else:
+            timer = self._core.set_timer(self._supervisor, round(wait_s * 1e9), 0)
             self._restart_timers[timer] = recovery
         self._come_down(failed, TerminationReason.FAILED, detail)
         if recovery.gives_up:
@@ -296,7 +297,7 @@ class Lifecycles:
 
     def _restart_due(self, event: Event) -> None:
         recovery = self._restart_timers.pop(event.payload, None)
-        if recovery in self._recoveries and recovery is not None:
+        if recovery is not None and recovery in self._recoveries:
             recovery.is_due = True
             self._advance(recovery)
 
@@ -334,11 +335,12 @@ class Lifecycles:
         if place.is_down:
             return True
         if self._core.is_held(place.slot):
-            if place.worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
+            # One that has not come to its actor's task yet is ended when it has.
+            if place.busy_worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
                 place.cancelled = True
                 # Simulated time stands still until it has ended.
                 self._sleepers.cancel(place.slot)
-                self._cancel_handler(place)
+                self._cancel_handler(place, place.busy_worker)
                 self._core.interrupt()
             return False
         if place.state is ActorState.RUNNING:
@@ -509,32 +511,28 @@ class Lifecycles:
     async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
         """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""
         loop = asyncio.get_running_loop()
-        while not self._core.is_simulated and _is_busy(place) and loop.time() < deadline:
+        while not self._core.is_simulated and place.busy_worker is not None and loop.time() < deadline:
             await asyncio.sleep(_NAP_S)
             await settle(deadline)
 
     async def _end_handler(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
-        if not _is_busy(place) or place.state is ActorState.FAILED:
+        worker = place.busy_worker
+        if worker is None or place.state is ActorState.FAILED:
             return True
         is_asleep = self._sleepers.has(place.slot)
         # What waits behind it is thrown away, and counted.
         self._core.set_paused(place.slot, True)  # noqa: FBT003
-        self._cancel_handler(place)
+        self._cancel_handler(place, worker)
         await settle(deadline)
-        if is_asleep and not _is_busy(place):
+        if is_asleep and not worker.is_busy:
             return True
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
         self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
         return False
 
-    def _cancel_handler(self, place: Place) -> None:
+    def _cancel_handler(self, place: Place, worker: Worker) -> None:
         event = self._core.current(place.slot)
         if event is not None:
             self._core.note_dead(place.slot, "CANCELLED", event)
-        if place.worker is not None:
-            place.worker.end_handler()
-
-
-def _is_busy(place: Place) -> bool:
-    return place.worker is not None and place.worker.is_busy
+        worker.end_handler()

@@ -405,3 +405,29 @@ def test_each_actor_draws_its_own_random_numbers_and_the_same_ones_again(stage):
     assert first == again
     assert first["a"] != first["b"]
     assert first["a"] != other["a"]
+
+
+def test_whoever_wants_to_hears_of_risk(stage):
+    log = []
+    risky = (
+        EventType.RISK_LIMIT_BREACH,
+        EventType.DRAWDOWN_WARNING,
+        EventType.CIRCUIT_BREAKER,
+        EventType.TRADING_RESUMED,
+    )
+
+    class Hears(Actor):
+        def on_risk(self, event):
+            log.append(event.event_type)
+
+    class Says(Actor):
+        def on_quote(self, quote):
+            for event_type in (*risky, EventType.RISK_LIMITS_CHANGED):
+                self.emit(event_type, {})
+
+    set_up = stage()
+    set_up.quotes(0)
+    set_up.add("hears", Hears)
+    set_up.add("says", Says)
+    assert set_up.run().errors == 0
+    assert log == list(risky)
