@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::risk::RiskCode;
 
 const KILLED: &str = "KILL_SWITCH";
 
@@ -225,4 +226,19 @@ fn a_latch_is_explained_and_taken_back_in_the_log() {
     assert!(bench.desk.gate().standstill().is_none());
     let told = types(&told(&mut bench));
     assert_eq!(told, [EventType::CircuitBreaker, EventType::CircuitBreaker, EventType::TradingResumed]);
+}
+
+#[test]
+fn a_kill_switch_as_an_event_latches_though_the_log_does_not_take_it() {
+    let folder = Folder::new("event-log-fails");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    bench.desk.gate.break_log();
+    for _ in 0..2 {
+        bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY));
+    }
+    assert!(bench.desk.gate().is_killed());
+    assert_eq!(bench.desk.tally().errors, 1, "it is told once");
+    let request = bench.request(10);
+    assert_eq!(bench.desk.gate.reserve(bench.now_ns, &request).unwrap_err().code, RiskCode::LogFailed);
 }
