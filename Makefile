@@ -105,7 +105,7 @@ test-rust: sync
 
 coverage-python: sync
 	@mkdir -p .build/coverage
-	@$(BIN)/pytest -q --no-header --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(PYTHON_COVERAGE) $(ARGS)
+	@$(BIN)/pytest -q --no-header $(SELECT) --cov --cov-report=term-missing:skip-covered --cov-fail-under=$(PYTHON_COVERAGE) $(ARGS)
 
 coverage-rust: sync
 	@RUST_COVERAGE=$(RUST_COVERAGE) $(PYO3) $(BIN)/python .ci/coverage_rust.py

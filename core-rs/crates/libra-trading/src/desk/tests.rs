@@ -20,6 +20,7 @@ use libra_kernel::router::Router;
 mod aside;
 mod cancels;
 mod conflict;
+mod faults;
 mod kill;
 mod vanish;
 

@@ -8,16 +8,16 @@ use crate::risk::RiskCode;
 const KILLED: &str = "KILL_SWITCH";
 
 /// A folder of its own for a log, gone when the test is over.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("libra-kill-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
 
-    fn log(&self) -> LogConfig {
+    pub fn log(&self) -> LogConfig {
         LogConfig::File { path: self.0.join("gate.log"), sync: SyncPolicy::None }
     }
 
