@@ -99,9 +99,9 @@ class Recoveries:
                 place.recovery = recovery
                 self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._recoveries.append(recovery)
-        if recovery.gives_up:
+        if recovery.gives_up or verdict.wait_s is None:
             _log.error("given up: %s", ", ".join(f"actor {place.name}" for place in recovery.places))
-        elif verdict.wait_s is not None:
+        else:
             timer = self._core.set_timer(self._supervisor, round(verdict.wait_s * 1e9), 0)
             self._restart_timers[timer] = recovery
         self._lives.come_down(failed, TerminationReason.FAILED, detail)
