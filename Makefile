@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench format test-long mutants coverage
+.PHONY: help run test check bench format test-long mutants coverage soak loom races
 .PHONY: tools sync test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
@@ -59,6 +59,15 @@ check: check-locks check-format check-imports check-lint check-types test smoke 
 test-long: sync ## the seeded tests at length: ten thousand lives of an account, random kills of a process
 	@LIBRA_LONG=1 $(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet -- --nocapture
 	@LIBRA_LONG=1 $(BIN)/pytest -q $(ARGS)
+
+soak: sync ## an hour's load in minutes: is memory flat, and objects, descriptors, threads; ARGS="--hours 0.2 --only bus"
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+loom: tools ## our own lock-free code in the model checker, in more orders of its threads than in make test
+	@LIBRA_LONG=1 $(PYO3) $(CARGO) test $(MANIFEST) -p libra-kernel --lib -- model a_thread_never_sees
+
+races: tools ## what stands on other people's lock-free code under ThreadSanitizer, and our unsafe code under valgrind
+	@CARGO="$(CARGO)" .ci/races.sh
 
 mutants: sync ## take out one guard after the other, and see whether the tests notice; ARGS="--only 'gate/*'"
 	@$(BIN)/python tests/mutants/run.py $(ARGS)

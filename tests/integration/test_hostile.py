@@ -210,9 +210,9 @@ def test_one_that_cannot_be_ended_is_named_with_its_line_when_the_duration_is_ov
 
 def test_one_that_leaks_memory_ends_the_node_in_order_at_its_limit(run):
     body = "kept = []\n\ndef on_quote(self, quote):\n    self.kept.append(bytearray(b'x' * (8 << 20)))"
-    # On a busy machine the kernel takes its time to give a handler eight megabytes.
-    node = "max_rss_mb = 400\nhandler_timeout_s = 0\ndrain_timeout_s = 20"
-    ended, fills = run(body, "--duration", "60", clock="live", node=node)
+    ended, fills = run(
+        body, "--duration", "60", clock="live", node="max_rss_mb = 400\nhandler_timeout_s = 0\ndrain_timeout_s = 20"
+    )
     assert ended.code == 1
     assert ended.summary["ended"] == "memory", ended.err
     assert "MB of memory are in use, and 400 MB are allowed" in ended.err

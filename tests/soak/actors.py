@@ -15,7 +15,7 @@ from libra.strategies import Strategy
 
 
 class Trader(Strategy):
-    """Market orders back and forth, limit orders that rest and are cancelled, signals that portfolio and risk decide."""
+    """Market orders back and forth, limit orders that rest and are cancelled, signals that portfolio and risk weigh."""
 
     def on_start(self) -> None:
         self.quotes = 0
@@ -52,23 +52,27 @@ class Trader(Strategy):
 
 
 class Failing(Strategy):
-    """Fails every few hundred quotes, sync or async, and is made anew; its timers and subscriptions go with it."""
+    """Fails about once a second, at once or while suspended, and is made anew; timers and subscriptions go with it."""
 
     def on_start(self) -> None:
-        self.left = self.random.randrange(200, 600)
+        self.is_async = self.random.random() < 0.5
+        self.is_due = False
         self.subscribe(EventType.BAR)
         for number in range(5):
             self.set_timer(f"timer {number}", 0.5, interval_s=0.5)
+        self.set_timer("fail", self.random.uniform(0.5, 1.5))
         self.watch("talker")
 
+    def on_timer(self, name: str) -> None:
+        self.is_due |= name == "fail"
+
     async def on_trade(self, trade: Any) -> None:
-        if self.random.random() < 0.002:
+        if self.is_due and self.is_async:
             await self.clock.sleep(0.002)
             raise RuntimeError("failing while suspended")
 
     def on_quote(self, quote: Any) -> None:
-        self.left -= 1
-        if self.left < 0:
+        if self.is_due and not self.is_async:
             self.kept = [dict.fromkeys(range(50), self) for _ in range(50)]
             raise RuntimeError("failing with much in hand")
 

@@ -59,7 +59,7 @@ async def _one_round(bus: MessageBus, load: Load, number: int) -> int:
         bus.emit(Event.create(EventType.QUOTE, "soak", quote))
         await bus.publish(Event.create(EventType.TICK, "soak", {"n": n, "held": [n]}))
         bus.emit(Event.create(EventType.SIGNAL if n % 3 else EventType.TRADE, "soak", {"cycle": ids}))
-    while bus.queue_size:
+    while bus.queue_size:  # noqa: ASYNC110
         await asyncio.sleep(0)
     for subscription in ids[number % 2 :]:
         bus.unsubscribe(subscription)

@@ -1,7 +1,7 @@
 """Whether what was sampled is flat: a line through the second half of a run, and how much it rises there.
 
-The first half is warm-up: allocators, caches and rings find their sizes. Orders and executions of an account stay in memory
-for its life by design, so what they may take is set aside, and measured: `BYTES_AN_ORDER`.
+The first half is warm-up: allocators, caches and rings find their sizes. Orders and executions of an account stay in
+memory for its life by design, so what they may take is set aside, and measured: `BYTES_AN_ORDER`.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ slow_handler_ms = 0
 
 [node.supervision]
 max_restarts = 1000000
-period_s = 10.0
+period_s = 60.0
 backoff_s = 0.01
 max_backoff_s = 0.1
 
@@ -46,6 +46,8 @@ kind = "synthetic"
 [risk]
 max_position_notional = "500000"
 max_order_notional = "20000"
+max_orders_per_second = 1000
+max_messages_per_second = 2000
 
 [[account_groups]]
 name = "paper"

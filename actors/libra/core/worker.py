@@ -92,9 +92,12 @@ class Worker:
     async def _run(self, first: Awaitable[object]) -> None:
         try:
             await self._work(first)
-        except (*self._fatal, Exception) as error:
-            # What handlers raise does not come here: but for what is fatal anyway it is a fault of ours, and an actor whose
-            # task is gone must not stand still unnoticed.
+        except self._fatal as error:
+            self._on_fatal(error)
+            raise
+        except Exception as error:
+            # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
+            # stand still unnoticed.
             self._on_fatal(error)
             raise
 

@@ -7,6 +7,7 @@ import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
+from libra.core.worker import Worker
 
 
 class Quiet(Actor):
@@ -409,7 +410,7 @@ def test_each_actor_draws_its_own_random_numbers_and_the_same_ones_again(stage):
 
 
 def test_an_actor_with_several_async_handlers_is_never_left_behind(stage):
-    """Three of one event, each suspended, for many events in a row: the budget of the actor's task ends amidst an event."""
+    """Three of one event, each suspended, many events in a row: the budget of the actor's task ends amidst an event."""
     handled = []
 
     class Busy(Actor):
@@ -431,3 +432,22 @@ def test_an_actor_with_several_async_handlers_is_never_left_behind(stage):
     outcome = set_up.run()
     assert handled == [(number, handler) for number in range(300) for handler in range(3)]
     assert (outcome.why, outcome.errors, outcome.failed) == ("ended", 0, [])
+
+
+def test_a_fault_of_ours_in_an_actors_task_ends_the_run(stage, monkeypatch):
+    """A handler's failure is its actor's; what fails around it must not leave an actor behind unnoticed."""
+
+    class Suspends(Actor):
+        async def on_quote(self, quote):
+            await asyncio.sleep(0)
+
+    async def broken(self, awaitable):
+        awaitable.close()
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(Worker, "_await", broken)
+    set_up = stage()
+    set_up.quotes(1)
+    set_up.add("suspends", Suspends)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        set_up.run()

@@ -19,6 +19,14 @@ pub(crate) trait Count {
     fn store(&self, value: u64, order: Ordering);
 }
 
+/// An atomic number that several writers add to.
+pub(crate) trait Sum {
+    fn new(value: u64) -> Self;
+    fn load(&self, order: Ordering) -> u64;
+    fn store(&self, value: u64, order: Ordering);
+    fn fetch_add(&self, value: u64, order: Ordering) -> u64;
+}
+
 /// An atomic time that may only be moved forward by several writers.
 pub(crate) trait Time {
     fn new(value: i64) -> Self;
@@ -60,6 +68,7 @@ macro_rules! atomics {
 atomics! {
     impl Flag for AtomicBool as bool { swap }
     impl Count for AtomicU64 as u64 {}
+    impl Sum for AtomicU64 as u64 { fetch_add }
     impl Time for AtomicI64 as i64 { fetch_max }
 }
 
@@ -82,6 +91,7 @@ mod model {
     atomics! {
         impl Flag for loomed::AtomicBool as bool { swap }
         impl Count for loomed::AtomicU64 as u64 {}
+        impl Sum for loomed::AtomicU64 as u64 { fetch_add }
         impl Time for loomed::AtomicI64 as i64 { fetch_max }
     }
 

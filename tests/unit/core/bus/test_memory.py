@@ -142,14 +142,16 @@ def test_an_event_whose_payload_leads_to_its_keeper_is_collected(run, waits):
         def keep(self, event):
             self.last = (event, event.with_sequence(7))
 
-    async def main():
+    async def trade():
         keeper = Keeper()
-        gone = weakref.ref(keeper)
         keeper.bus.emit(event({"keeper": keeper}))
         if not waits:
             async with keeper.bus:
                 await until(lambda: keeper.last)
-        del keeper
+        return weakref.ref(keeper)
+
+    async def main():
+        gone = await trade()
         await asyncio.sleep(0.01)
         gc.collect()
         return gone()

@@ -7,19 +7,24 @@
 //!
 //! Raises are counted, and settling names the count that it answers: an alarm that is raised while an earlier one is being
 //! settled stays up. The marker is made and taken away under one lock, so that a settled alarm never leaves one behind.
+//!
+//! - [`raises`] — the two counts; this file — the alarm with its marker.
+
+mod raises;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use raises::Raises;
 
 /// The alarm of one account. See the module.
 #[derive(Debug)]
 pub struct Alarm {
-    raised: AtomicU64,
-    settled: AtomicU64,
+    raises: Raises<AtomicU64>,
     marker: Option<PathBuf>,
     marking: Mutex<()>,
 }
@@ -32,24 +37,23 @@ impl Alarm {
             name.push(".killed");
             PathBuf::from(name)
         });
-        Alarm { raised: AtomicU64::new(0), settled: AtomicU64::new(0), marker, marking: Mutex::new(()) }
+        Alarm { raises: Raises::new(), marker, marking: Mutex::new(()) }
     }
 
     /// True from a raise until it is settled.
     #[inline]
     pub fn is_raised(&self) -> bool {
-        // Acquire: whoever sees an alarm as settled sees the latch that answered it.
-        self.settled.load(Ordering::Acquire) != self.raised.load(Ordering::Acquire)
+        self.raises.is_any_open()
     }
 
     /// Raises it: from now on nothing new leaves. [`Alarm::mark`] comes second, since a disk may be slow.
     pub fn raise(&self) {
-        self.raised.fetch_add(1, Ordering::SeqCst);
+        self.raises.raise();
     }
 
     /// The raises so far, for [`Alarm::settle`].
     pub fn count(&self) -> u64 {
-        self.raised.load(Ordering::SeqCst)
+        self.raises.count()
     }
 
     /// Leaves the marker for the next process, unless the latch stands in the log already.
@@ -68,7 +72,7 @@ impl Alarm {
         if self.count() == count {
             self.take_marker()?;
         }
-        self.settled.store(count, Ordering::SeqCst);
+        self.raises.settle(count);
         Ok(())
     }
 
