@@ -205,7 +205,7 @@ def test_a_fault_of_the_supervisor_ends_the_run(stage, monkeypatch):
     set_up = stage(restarts=policy(1))
     set_up.quotes(*range(3))
     set_up.add("fails", Fails)
-    monkeypatch.setattr(set_up.node._actors, "_advance", broken)
+    monkeypatch.setattr(set_up.node._actors._recoveries, "_advance", broken)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         set_up.run()
 
