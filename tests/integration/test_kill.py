@@ -17,7 +17,9 @@ def on_start(self):
 
 def on_quote(self, quote):
     self.n += 1
-    self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+    if len(self.open) < 20:
+        # However long the test takes, no limit on open orders is met.
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
     if self.n == 10:
         self.log.warning("ready")
 
@@ -344,10 +346,12 @@ def test_another_user_may_not_operate_a_node(shell):
         path.chmod(0o777)
         folder.chmod(0o755)
         asker = (
-            "import os, socket, sys\n"
+            "import contextlib, socket, sys\n"
             "raw = socket.socket(socket.AF_UNIX)\n"
             "raw.connect(sys.argv[1])\n"
-            'raw.sendall(b\'{"v": 1, "op": "kill"}\\n\')\n'
+            # The answer may be there, and the connection closed, before anything was asked.
+            "with contextlib.suppress(BrokenPipeError):\n"
+            '    raw.sendall(b\'{"v": 1, "op": "kill"}\\n\')\n'
             "print(raw.recv(65536).decode())\n"
         )
         said = subprocess.run(

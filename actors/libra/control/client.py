@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -42,7 +43,9 @@ class NodeClient:
         until = time.monotonic() + timeout_s
         with self._connect(until) as connection:
             try:
-                connection.sendall(encode_request(op, given))
+                # Who is refused is answered before anything was asked, and that answer can still be read.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(encode_request(op, given))
                 return decode_reply(_read_line(connection, until))
             except TimeoutError:
                 raise self._silent(timeout_s) from None

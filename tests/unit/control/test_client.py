@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from libra.control import client
 from libra.control.client import NodeClient
 from libra.control.folder import RunFile, find_nodes, run_folder
+from libra.control.messages import encode_error, encode_request
 from libra.errors import ControlError
 
 
@@ -144,3 +146,30 @@ def test_a_folder_of_somebody_else_is_not_trusted(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(ControlError, match="belongs to uid"):
         find_nodes(folder)
+
+
+def test_who_is_refused_before_it_asks_is_told_why(folder, monkeypatch):
+    node = run_file()
+    closed = threading.Event()
+
+    def slow_to_ask(op, arguments):
+        assert closed.wait(10)
+        return encode_request(op, arguments)
+
+    monkeypatch.setattr(client, "encode_request", slow_to_ask)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(node.paths(folder)[0]))
+        listener.listen(1)
+
+        def refuse():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(encode_error("FORBIDDEN", "not yours"))
+            closed.set()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(ControlError, match="not yours") as refused:
+            NodeClient(node, folder).ask("kill")
+        thread.join()
+    assert refused.value.code == "FORBIDDEN"
