@@ -12,7 +12,7 @@ import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
-from libra.core.node import Node, NodeOptions
+from libra.core.node import Node, NodeOptions, _end_undisturbed
 
 
 class Counter(Actor):
@@ -647,3 +647,9 @@ def test_a_keyboard_interrupt_behind_an_async_handler_ends_the_program_too(stage
     with pytest.raises(KeyboardInterrupt):
         set_up.run()
     assert log == ["first", "on_stop"]
+
+
+def test_what_ends_undisturbed_leaves_signals_alone_when_the_stop_is_long_past():
+    before = signal.getsignal(signal.SIGINT)
+    _end_undisturbed(time.monotonic() - 1)
+    assert signal.getsignal(signal.SIGINT) is before
