@@ -150,9 +150,7 @@ class ActorContext:
         """The name of a timer that is due; None when it was taken back meanwhile."""
         name, repeats = self._names.get(timer, (None, False))
         if name is not None and not repeats:
-            del self._names[timer]
-            if self._timers.get(name) == timer:
-                del self._timers[name]
+            del self._names[timer], self._timers[name]
         return name
 
     async def _sleep(self, seconds: float) -> None:

@@ -435,33 +435,29 @@ class Lifecycles:
     async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
         """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""
         loop = asyncio.get_running_loop()
-        while not self._core.is_simulated and _is_busy(place) and loop.time() < deadline:
+        while not self._core.is_simulated and place.busy_worker is not None and loop.time() < deadline:
             await asyncio.sleep(_NAP_S)
             await settle(deadline)
 
     async def _end_handler(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
-        if not _is_busy(place) or place.state is ActorState.FAILED:
+        worker = place.busy_worker
+        if worker is None or place.state is ActorState.FAILED:
             return True
         is_asleep = self._sleepers.has(place.slot)
         # What waits behind it is thrown away, and counted.
         self._core.set_paused(place.slot, True)  # noqa: FBT003
-        self.cancel_handler(place)
+        self.cancel_handler(place, worker)
         await settle(deadline)
-        if is_asleep and not _is_busy(place):
+        if is_asleep and not worker.is_busy:
             return True
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
         self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
         return False
 
-    def cancel_handler(self, place: Place) -> None:
+    def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended; its event is a dead letter."""
         event = self._core.current(place.slot)
         if event is not None:
             self._core.note_dead(place.slot, "CANCELLED", event)
-        if place.worker is not None:
-            place.worker.end_handler()
-
-
-def _is_busy(place: Place) -> bool:
-    return place.worker is not None and place.worker.is_busy
+        worker.end_handler()

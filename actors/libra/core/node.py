@@ -89,7 +89,7 @@ class Node:
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
-        self._engine: Engine | None = None
+        self._engine: Engine
         self._alarm: asyncio.TimerHandle | None = None
 
     # Building --------------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class Node:
                 self.core.enter_simulation(options.seed, self.core.first_input_ns() or 0)
                 self._is_simulating = True
             self._open()
-            self._engine = self._make_engine()
+            engine = self._engine = self._make_engine()
             # From here until `release` the node and its native side hold each other.
             self.core.set_on_answer(self.post.answered)
             self._actors.start_all()
@@ -239,7 +239,7 @@ class Node:
             if on_progress is not None:
                 progress = asyncio.create_task(self._tell_progress(on_progress, progress_interval_s))
             try:
-                self._outcome.why = await self._engine.run()
+                self._outcome.why = await engine.run()
             except PanicException as error:
                 self._fatal = error
                 raise
@@ -248,7 +248,10 @@ class Node:
                 if isinstance(self._fatal, PanicException):
                     self.core.flush_logs()
                 else:
-                    await self._drain()
+                    await self._drain(engine)
+            if self._fatal is not None:
+                # An async handler met it during the drain.
+                raise self._fatal
         finally:
             self._outcome.duration_s = time.perf_counter() - started
             self._outcome.errors, self._outcome.failed = self._actors.errors, self._actors.failed
@@ -396,13 +399,10 @@ class Node:
         self._time_is_over = not self.should_stop()
         self.stop()
 
-    async def _drain(self) -> None:
+    async def _drain(self, engine: Engine) -> None:
         """Stop sources, handle what waits, stop actors in reverse order, each after what it left is handled, flush."""
         self.core.begin_drain()
         self._stop_sources()
-        engine = self._engine
-        if engine is None:
-            return
         now = asyncio.get_running_loop().time()
         self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
 
@@ -452,8 +452,7 @@ class Node:
         self._changed()
 
     def _changed(self) -> None:
-        if self._engine is not None:
-            self._engine.changed()
+        self._engine.changed()
 
     async def _tell_progress(self, on_progress: Callable[[], None], interval_s: float) -> None:
         while True:

@@ -45,6 +45,11 @@ class Place:
     cancelled: bool = False
 
     @property
+    def busy_worker(self) -> Worker | None:
+        """The task, while it awaits a handler."""
+        return self.worker if self.worker is not None and self.worker.is_busy else None
+
+    @property
     def is_over(self) -> bool:
         """True when no instance will follow."""
         return self.state in (ActorState.STOPPED, ActorState.FAILED)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from libra.core.events import Event
     from libra.core.place import Place
     from libra.core.supervision import Verdict
+    from libra.core.worker import Worker
     from libra_core import NodeCore
 
 __all__ = ["Lives", "Recoveries"]
@@ -41,7 +42,7 @@ class Lives(Protocol):
     def come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
         """An instance is no more: the actor waits to be started again, or has ended for good."""
 
-    def cancel_handler(self, place: Place) -> None:
+    def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended."""
 
 
@@ -99,10 +100,11 @@ class Recoveries:
                 place.recovery = recovery
                 self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._recoveries.append(recovery)
-        if recovery.gives_up:
+        wait_s = None if recovery.gives_up else verdict.wait_s
+        if wait_s is None:
             _log.error("given up: %s", ", ".join(f"actor {place.name}" for place in recovery.places))
-        elif verdict.wait_s is not None:
-            timer = self._core.set_timer(self._supervisor, round(verdict.wait_s * 1e9), 0)
+        else:
+            timer = self._core.set_timer(self._supervisor, round(wait_s * 1e9), 0)
             self._restart_timers[timer] = recovery
         self._lives.come_down(failed, TerminationReason.FAILED, detail)
         if recovery.gives_up:
@@ -115,7 +117,7 @@ class Recoveries:
     def restart_due(self, event: Event) -> None:
         """The wait before a restart is over: a timer of the supervisor."""
         recovery = self._restart_timers.pop(event.payload, None)
-        if recovery in self._recoveries and recovery is not None:
+        if recovery is not None and recovery in self._recoveries:
             recovery.is_due = True
             self._advance(recovery)
 
@@ -164,11 +166,12 @@ class Recoveries:
         if place.is_down:
             return True
         if self._core.is_held(place.slot):
-            if place.worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
+            # One that has not come to its actor's task yet is ended when it has.
+            if place.busy_worker is not None and place.state is not ActorState.STOPPING and not place.cancelled:
                 place.cancelled = True
                 # Simulated time stands still until it has ended.
                 self._sleepers.cancel(place.slot)
-                self._lives.cancel_handler(place)
+                self._lives.cancel_handler(place, place.busy_worker)
                 self._core.interrupt()
             return False
         if place.state is ActorState.RUNNING:

@@ -205,14 +205,15 @@ class SupervisionTree:
         member = self._actors[name]
         why = ""
         for above in member.groups():
-            waits = [counter.next_wait_s(now_ns) for counter in (member.own, above.within) if counter is not None]
-            known = [wait_s for wait_s in waits if wait_s is not None]
-            if len(known) == len(waits):
-                return Verdict(tuple(self._concerned(member, above)), max(known), why)
-            limit = member.own if waits[0] is None and member.own is not None else above.within
-            if limit is not None:
-                whose = member.name if limit is member.own else f"group {above.name}"
-                why = f"{whose}: more than {limit.policy.max_restarts} failures within {limit.policy.period_s:g} s"
+            counters = [counter for counter in (member.own, above.within) if counter is not None]
+            waits = [(counter, counter.next_wait_s(now_ns)) for counter in counters]
+            exceeded = [counter for counter, wait_s in waits if wait_s is None]
+            if not exceeded:
+                longest = max(wait_s for _, wait_s in waits if wait_s is not None)
+                return Verdict(tuple(self._concerned(member, above)), longest, why)
+            limit = exceeded[0]
+            whose = member.name if limit is member.own else f"group {above.name}"
+            why = f"{whose}: more than {limit.policy.max_restarts} failures within {limit.policy.period_s:g} s"
             if above is not self._root:
                 above.begin_anew()
                 member = above

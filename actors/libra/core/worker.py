@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+from libra_core import PanicException
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -46,25 +48,19 @@ class Worker:
         self._on_failure = on_failure
         self._on_idle = on_idle
         self._fatal = fatal
-        self._not_failures: Fatal = (*fatal, GeneratorExit)
         self._on_fatal = on_fatal
-        self._task: asyncio.Task[None] | None = None
-        self._wake: asyncio.Future[Awaitable[object]] | None = None
         self._current: Awaitable[object] | None = None
         self._has_begun = False
         self._ending_handler = False
         self._closing = False
+        loop = asyncio.get_running_loop()
+        self._wake: asyncio.Future[Awaitable[object]] = loop.create_future()
+        self._task = loop.create_task(self._run(), name=f"libra-actor-{slot}")
 
     def feed(self, awaitable: Awaitable[object]) -> None:
-        """Await what a handler gave, in the actor's task."""
-        if self._task is None:
-            self._current = awaitable
-            self._task = asyncio.get_running_loop().create_task(self._run(awaitable), name=f"libra-actor-{self._slot}")
-        elif self._wake is not None:
-            self._current = awaitable
-            self._wake.set_result(awaitable)
-        else:
-            raise AssertionError("an actor's handlers are awaited one at a time")
+        """Await what a handler gave, in the actor's task: one at a time, a second one is an `InvalidStateError`."""
+        self._wake.set_result(awaitable)
+        self._current = awaitable
 
     @property
     def is_busy(self) -> bool:
@@ -72,38 +68,31 @@ class Worker:
         return self._current is not None
 
     def end_handler(self) -> None:
-        """Cancel the handler that is suspended; its actor goes on. The handler gets its turn to clean up."""
-        if self._task is None or self._current is None:
-            return
+        """Cancel the handler that is awaited; its actor goes on. The handler gets its turn to clean up."""
         self._ending_handler = True
         if self._has_begun:
             self._task.cancel()
 
     async def close(self) -> None:
         """End the task, and with it a handler that is suspended."""
-        task, self._task = self._task, None
         self._closing = True
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         if inspect.iscoroutine(self._current):
             self._current.close()
 
-    async def _run(self, first: Awaitable[object]) -> None:
+    async def _run(self) -> None:
         try:
-            await self._work(first)
-        except self._fatal as error:
-            self._on_fatal(error)
-            raise
+            await self._work()
         except Exception as error:
             # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
             # stand still unnoticed.
             self._on_fatal(error)
             raise
 
-    async def _work(self, first: Awaitable[object]) -> None:
-        awaitable: Awaitable[object] | None = first
+    async def _work(self) -> None:
         while True:
+            awaitable: Awaitable[object] | None = await self._wake
             budget = _RESUME_EVENTS
             while awaitable is not None:
                 self._current = awaitable
@@ -114,11 +103,13 @@ class Worker:
                     return
                 # An event's further handlers are awaited even when the budget is spent.
                 budget = max(budget - 1, 0)
-                awaitable = self._core.resume(self._slot, budget)
+                try:
+                    awaitable = self._core.resume(self._slot, budget)
+                except self._fatal as error:
+                    self._end_run(error)
+                    awaitable = None
             self._wake = asyncio.get_running_loop().create_future()
             self._on_idle()
-            awaitable = await self._wake
-            self._wake = None
 
     async def _await(self, awaitable: Awaitable[object]) -> None:
         """Await one handler. Whatever it raises is its actor's failure, but for a cancellation that was asked for."""
@@ -133,15 +124,15 @@ class Worker:
         try:
             await self._core.steps(self._slot, awaitable)
             return
-        except self._not_failures:
+        except GeneratorExit:
             raise
+        except self._fatal as error:
+            self._end_run(error)
         except asyncio.CancelledError as error:
             if self._closing:
                 raise
             if self._ending_handler:
-                task = asyncio.current_task()
-                if task is not None:
-                    task.uncancel()
+                self._task.uncancel()
             else:
                 self._on_failure(self._slot, error)
         except BaseException as error:
@@ -149,3 +140,9 @@ class Worker:
         finally:
             self._ending_handler = self._has_begun = False
         self._core.drop_flight(self._slot)
+
+    def _end_run(self, error: BaseException) -> None:
+        """Told and not raised: what leaves a task may stop the loop in its tracks, with nothing drained."""
+        # After a panic nothing more is handled.
+        self._closing |= isinstance(error, PanicException)
+        self._on_fatal(error)

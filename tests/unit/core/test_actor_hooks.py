@@ -451,3 +451,29 @@ def test_a_fault_of_ours_in_an_actors_task_ends_the_run(stage, monkeypatch):
     set_up.add("suspends", Suspends)
     with pytest.raises(ValueError, match="a fault of ours"):
         set_up.run()
+
+
+def test_whoever_wants_to_hears_of_risk(stage):
+    log = []
+    risky = (
+        EventType.RISK_LIMIT_BREACH,
+        EventType.DRAWDOWN_WARNING,
+        EventType.CIRCUIT_BREAKER,
+        EventType.TRADING_RESUMED,
+    )
+
+    class Hears(Actor):
+        def on_risk(self, event):
+            log.append(event.event_type)
+
+    class Says(Actor):
+        def on_quote(self, quote):
+            for event_type in (*risky, EventType.RISK_LIMITS_CHANGED):
+                self.emit(event_type, {})
+
+    set_up = stage()
+    set_up.quotes(0)
+    set_up.add("hears", Hears)
+    set_up.add("says", Says)
+    assert set_up.run().errors == 0
+    assert log == list(risky)

@@ -12,7 +12,7 @@ import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
-from libra.core.node import Node, NodeOptions
+from libra.core.node import Node, NodeOptions, _end_undisturbed
 
 
 class Counter(Actor):
@@ -371,7 +371,8 @@ def test_actors_that_tell_each_other_for_ever_can_be_stopped(stage, limit, drain
     assert (outcome.why if limit == 0 else "stop", outcome.drained) == ("stop", drained)
 
 
-def test_a_live_node_without_inputs_ends_when_nothing_is_left_to_do(stage):
+@pytest.mark.parametrize("spin", [False, True])
+def test_a_live_node_without_inputs_ends_when_nothing_is_left_to_do(stage, spin):
     log = []
 
     class Works(Actor):
@@ -384,7 +385,7 @@ def test_a_live_node_without_inputs_ends_when_nothing_is_left_to_do(stage):
             if message:
                 self.ref.tell(message - 1)
 
-    set_up = stage(simulated=False)
+    set_up = stage(simulated=False, spin=spin)
     set_up.add("works", Works)
     outcome = set_up.run()
     assert log == [3, 2, 1, 0]
@@ -412,19 +413,34 @@ def test_a_run_that_is_cancelled_from_outside_still_drains(stage):
     assert log == ["on_stop"]
 
 
-def test_a_keyboard_interrupt_inside_a_handler_ends_the_program_after_a_drain(stage):
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_keyboard_interrupt_inside_a_handler_ends_the_program_after_a_drain(stage, simulated, is_async):
     """Where the node does not take signals itself."""
     log = []
 
     class Interrupted(Actor):
-        def on_quote(self, quote):
+        def on_start(self):
+            self.ref.tell("now")
+
+        def interrupt(self):
             raise KeyboardInterrupt
+
+        if is_async:
+
+            async def on_message(self, message):
+                await asyncio.sleep(0)
+                self.interrupt()
+
+        else:
+
+            def on_message(self, message):
+                self.interrupt()
 
         def on_stop(self):
             log.append("on_stop")
 
-    set_up = stage(signals=False)
-    set_up.quotes(0, 1)
+    set_up = stage(simulated=simulated, signals=False)
     set_up.add("interrupted", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         set_up.run()
@@ -520,3 +536,120 @@ def test_options_have_their_defaults():
     node = Node(NodeOptions())
     assert (node.options.simulated, node.options.seed, node.options.signals) == (False, 1, True)
     assert node.errors == 0
+
+
+def test_a_keyboard_interrupt_inside_on_stop_ends_the_program(stage):
+    class Stops(Actor):
+        def on_stop(self):
+            raise KeyboardInterrupt
+
+    set_up = stage(signals=False)
+    set_up.quotes(0)
+    set_up.add("stops", Stops)
+    with pytest.raises(KeyboardInterrupt):
+        set_up.run()
+
+
+def test_a_loop_that_spins_handles_what_comes_and_ends_when_told(stage):
+    log = []
+
+    class Ticks(Actor):
+        def on_start(self):
+            self.set_timer("tick", 0.001, interval_s=0.001)
+
+        def on_timer(self, name):
+            log.append(name)
+            self.ref.tell(len(log))
+
+        async def on_message(self, message):
+            await self.clock.sleep(0.001)
+            log.append(message)
+            if message == 1:
+                set_up.node.stop()
+
+    set_up = stage(simulated=False, spin=True)
+    set_up.node.endless = True
+    set_up.add("ticks", Ticks)
+    outcome = set_up.run()
+    assert log[:2] == ["tick", 1]
+    assert (outcome.why, outcome.errors, outcome.drained) == ("stop", 0, True)
+
+
+def test_an_async_handler_finishes_what_another_left_when_it_stopped(stage):
+    log = []
+
+    class Async(Actor):
+        async def on_message(self, message):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            log.append(message)
+
+        def on_stop(self):
+            log.append("stop")
+
+    class Leaves(Actor):
+        def on_stop(self):
+            self.actor("async").tell("the last word")
+
+    set_up = stage()
+    set_up.quotes(0)
+    set_up.add("async", Async)
+    set_up.add("leaves", Leaves)
+    outcome = set_up.run()
+    assert (log, outcome.drained) == (["the last word", "stop"], True)
+
+
+def test_a_keyboard_interrupt_during_the_drain_ends_the_program_too(stage):
+    log = []
+
+    class Interrupted(Actor):
+        async def on_message(self, message):
+            await asyncio.sleep(0)
+            raise KeyboardInterrupt
+
+        def on_stop(self):
+            log.append("on_stop")
+
+    class Leaves(Actor):
+        def on_stop(self):
+            self.actor("interrupted").tell("now")
+
+    set_up = stage(signals=False)
+    set_up.quotes(0)
+    set_up.add("interrupted", Interrupted)
+    set_up.add("leaves", Leaves)
+    with pytest.raises(KeyboardInterrupt):
+        set_up.run()
+    assert log == ["on_stop"]
+
+
+def test_a_keyboard_interrupt_behind_an_async_handler_ends_the_program_too(stage):
+    """There a sync handler runs in the actor's task."""
+    log = []
+
+    class Interrupted(Actor):
+        def on_start(self):
+            self.subscribe(EventType.ORDER_NEW, self.interrupt)
+
+        async def on_message(self, message):
+            self.emit(EventType.ORDER_NEW, {})
+            await asyncio.sleep(0)
+            log.append(message)
+
+        def interrupt(self, event):
+            raise KeyboardInterrupt
+
+        def on_stop(self):
+            log.append("on_stop")
+
+    set_up = stage(signals=False)
+    set_up.add("interrupted", Interrupted).tell("first")
+    with pytest.raises(KeyboardInterrupt):
+        set_up.run()
+    assert log == ["first", "on_stop"]
+
+
+def test_what_ends_undisturbed_leaves_signals_alone_when_the_stop_is_long_past():
+    before = signal.getsignal(signal.SIGINT)
+    _end_undisturbed(time.monotonic() - 1)
+    assert signal.getsignal(signal.SIGINT) is before

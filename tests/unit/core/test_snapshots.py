@@ -259,3 +259,28 @@ def test_an_actor_that_stopped_before_its_timer_gives_no_second_snapshot(stage):
     set_up.add("actor", Actor)
     set_up.node.take_snapshot(set_up.node.find_slot("actor"))
     assert set_up.node.snapshot_errors == 0
+
+
+def test_an_actor_without_a_state_of_its_own_carries_nothing_over(stage, tmp_path):
+    class Plain(Actor):
+        snapshot_interval_s = 0.5
+
+        def on_quote(self, quote):
+            if quote.bid == 102:
+                raise ValueError("no")
+
+    set_up = stage(restarts=POLICY, state_dir=tmp_path / "state")
+    set_up.quotes(*range(4))
+    set_up.add("plain", Plain)
+    outcome = set_up.run()
+    assert (outcome.errors, set_up.node.snapshot_errors, (tmp_path / "state").exists()) == (1, 0, False)
+
+
+def test_a_state_that_never_was_a_file_is_dropped_when_it_cannot_be_restored(run, tmp_path):
+    def restore(self, state):
+        raise ValueError("no")
+
+    record, outcome, node = run(snapshot_interval_s=1.0, restore=restore, fails_at=(103,), state_dir=tmp_path)
+    assert record == [("start", 0), ("start", 0)]
+    assert (outcome.errors, node.snapshot_errors) == (1, 1)
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".refused")] == []

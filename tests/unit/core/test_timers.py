@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from libra.core.actor import Actor
+from libra.core.clock import Sleepers
 
 T0_NS = 1_723_161_600_000_000_000
 
@@ -250,3 +251,29 @@ def test_the_clock_stands_still_while_handlers_run(stage, speed):
     set_up.add("slow", Slow)
     set_up.run()
     assert seen == [(True, T0_NS / 1e9), (True, T0_NS / 1e9 + 0.5), (True, T0_NS / 1e9 + 1)]
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_clock_says_what_kind_it_is(stage, simulated):
+    said = []
+
+    class Asks(Actor):
+        def on_start(self):
+            said.append(self.clock.is_simulated)
+
+    set_up = stage(simulated=simulated)
+    set_up.add("asks", Asks)
+    set_up.run()
+    assert said == [simulated]
+
+
+async def test_a_sleeper_that_was_cancelled_when_its_time_came_is_left_alone(stage):
+    core = stage().node.core
+    sleepers = Sleepers(core)
+    future = asyncio.get_running_loop().create_future()
+    timer = sleepers.lie_down(core.add_actor("sleeps"), future, 0.0)
+    future.cancel()
+    sleepers.wake([timer])
+    assert future.cancelled()
+    assert not sleepers
+    sleepers.wake([timer])

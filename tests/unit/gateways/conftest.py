@@ -116,7 +116,7 @@ def running(tmp_path, script):
     logs = []
 
     @asynccontextmanager
-    async def run(*, window_ms=300, ready=True):
+    async def run(*, window_ms=300, ready=True, before=lambda node: None):
         profile = tmp_path / "profile.toml"
         log = tmp_path / f"gate-{len(logs)}.log"
         if logs:
@@ -126,6 +126,7 @@ def running(tmp_path, script):
         profile.write_text(PROFILE.format(here=HERE, log=log, window_ms=window_ms))
         node = build(load(str(profile), environ={}))
         node.options = dataclasses.replace(node.options, signals=False, drain_timeout_s=5.0)
+        before(node)
         task = asyncio.create_task(node.run_async())
         running = Running(node, script)
         try:

@@ -122,6 +122,13 @@ macro_rules! event_types {
     };
 }
 
+impl EventType {
+    /// True for what a node sends to one actor, and nobody publishes: whoever gets one relies on where it came from.
+    pub const fn is_addressed(self) -> bool {
+        matches!(self, EventType::Timer | EventType::ActorTerminated)
+    }
+}
+
 event_types! {
     /// Any price update, for gateways that know no finer kind.
     Tick = 1, "TICK", MarketData, Conflate;

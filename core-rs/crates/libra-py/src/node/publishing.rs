@@ -2,12 +2,21 @@
 
 use libra_kernel::letters::Reason;
 use libra_kernel::{Event, EventType, Name, Policy, clock};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::{NodeCore, State, slot_of};
 use crate::event::{self, PyEvent};
 use crate::payload;
+
+/// Refuses what only a node itself sends, to one actor: its receivers rely on that.
+fn published_by_anyone(event_type: EventType) -> PyResult<()> {
+    if event_type.is_addressed() {
+        let name = event_type.name();
+        return Err(PyValueError::new_err(format!("{name} is sent to one actor by its node: nobody publishes it")));
+    }
+    Ok(())
+}
 
 #[pymethods]
 impl NodeCore {
@@ -25,6 +34,7 @@ impl NodeCore {
         let py = event_type.py();
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        published_by_anyone(event.event_type)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
         }
@@ -37,8 +47,8 @@ impl NodeCore {
         let Ok(event) = event.cast::<PyEvent>() else {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
-        let py = event.py();
-        let event = event.get().to_kernel(py);
+        let (py, event) = (event.py(), event.get().to_kernel(event.py()));
+        published_by_anyone(event.event_type)?;
         self.encode_if_leaving(py, &event)?;
         Ok(self.publish_native(py, event))
     }

@@ -17,8 +17,10 @@ use crate::risk::RiskLimits;
 use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
+mod aside;
 mod cancels;
 mod conflict;
+mod faults;
 mod kill;
 mod outside;
 mod restart;

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::risk::RiskCode;
 
 const KILLED: &str = "KILL_SWITCH";
 
 /// A folder of its own for a log, gone when the test is over.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("libra-kill-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
 
-    fn log(&self) -> LogConfig {
+    pub fn log(&self) -> LogConfig {
         LogConfig::File { path: self.0.join("gate.log"), sync: SyncPolicy::None }
     }
 
@@ -275,4 +276,19 @@ fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
     assert!(!types(&events).contains(&EventType::OrderNew), "{:?}", types(&events));
     let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
     assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
+}
+
+#[test]
+fn a_kill_switch_as_an_event_latches_though_the_log_does_not_take_it() {
+    let folder = Folder::new("event-log-fails");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    bench.desk.gate.break_log();
+    for _ in 0..2 {
+        bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY));
+    }
+    assert!(bench.desk.gate().is_killed());
+    assert_eq!(bench.desk.tally().errors, 1, "it is told once");
+    let request = bench.request(10);
+    assert_eq!(bench.desk.gate.reserve(bench.now_ns, &request).unwrap_err().code, RiskCode::LogFailed);
 }

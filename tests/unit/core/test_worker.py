@@ -1,0 +1,65 @@
+"""The task of an actor by itself: what it tells of, and what it keeps to itself."""
+
+import asyncio
+
+import pytest
+
+from libra.core.worker import Worker
+
+
+class Core:
+    """A native side with nothing behind it."""
+
+    async def steps(self, slot, awaitable):
+        await awaitable
+
+    def resume(self, slot, events):
+        return None
+
+    def drop_flight(self, slot):
+        pass
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def worker(told):
+    def make():
+        return Worker(
+            Core(),
+            0,
+            lambda slot, error: told.append(error),
+            lambda: None,
+            (KeyboardInterrupt,),
+            lambda error: told.append(error),
+        )
+
+    return make
+
+
+async def test_a_task_that_is_thrown_away_with_its_loop_tells_of_no_failure(worker, told):
+    made = worker()
+    made.feed(asyncio.Event().wait())
+    await asyncio.sleep(0)
+    made._task.get_coro().close()
+    await made.close()
+    assert told == []
+
+
+async def test_a_second_handler_is_refused_while_one_is_awaited(worker, told):
+    made = worker()
+    gate = asyncio.Event()
+    made.feed(gate.wait())
+    second = gate.wait()
+    with pytest.raises(asyncio.InvalidStateError):
+        made.feed(second)
+    second.close()
+    gate.set()
+    await asyncio.sleep(0.001)
+    assert (made.is_busy, told) == (False, [])
+    made.feed(gate.wait())
+    await made.close()
+    assert told == []
