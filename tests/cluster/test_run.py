@@ -181,6 +181,14 @@ def test_a_mistake_of_one_node_is_found_before_any_trades(topologies: Topologies
     assert nodes() == {}
 
 
+def test_what_an_account_cannot_begin_with_is_a_mistake_of_the_profile(topologies: Topologies, tmp_path: Path):
+    (tmp_path / "gate.log").write_text("an earlier run", encoding="utf-8")
+    ended = topologies.run("run", topologies.topology(account='log = { path = "gate.log" }'), "--json")
+    assert ended.code == 2
+    assert "node trading: account paper: gate.log holds an earlier run" in ended.err
+    assert nodes() == {}
+
+
 def test_a_second_signal_ends_it_at_once(topologies: Topologies):
     strategy = topologies.strategy("def on_stop(self):\n    while True:\n        time.sleep(0.1)\n")
     profile = topologies.topology(strategy=strategy, node="drain_timeout_s = 60\nhandler_timeout_s = 0")

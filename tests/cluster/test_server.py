@@ -181,6 +181,34 @@ def test_a_guardian_that_is_killed_takes_it_along_and_another_one_comes(hold, pa
     second.kill()
 
 
+def test_a_server_ends_with_its_guardian_though_nobody_is_left_to_see(hold, paths: ServerPaths):
+    holder = hold()
+    server = holder.server()
+    guardian = parent_of(server)
+    holder.process.send_signal(signal.SIGSTOP)
+    os.kill(guardian, signal.SIGKILL)
+    holder.kill()
+    wait_until(lambda: not is_alive(server), "the server ends with its guardian")
+    # Files stay for whoever starts the next one.
+    paths.guardian_socket.unlink()
+
+
+def test_one_that_was_left_at_its_place_is_ended(hold, paths: ServerPaths):
+    paths.run_folder.chmod(0o700)
+    paths.folder.mkdir(mode=0o700)
+    left = subprocess.Popen(
+        [joining.server_binary(), "--port", "0", "--unixsocket", str(paths.server_socket), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: asked(paths.server_socket, "PING") == "+PONG", "it answers")
+        assert hold().server() != left.pid
+        assert left.wait(30) == 0
+    finally:
+        left.kill()
+        left.wait()
+
+
 def test_nobody_else_can_get_at_it(hold, paths: ServerPaths):
     hold().server()
     for path in (paths.folder, paths.server_socket):
@@ -207,3 +235,12 @@ def test_a_server_that_cannot_start_is_explained(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(BridgeError, match="ended with 9"):
         ServerMembership("test")
     assert "no luck" in paths.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_server_that_nobody_joins_ends(paths: ServerPaths):
+    paths.folder.mkdir(parents=True, mode=0o700)
+    command = [sys.executable, "-m", "libra_cluster.server.guardian", str(paths.run_folder), "test"]
+    started = subprocess.run([*command, joining.server_binary(), "no"], stdout=subprocess.PIPE, text=True, check=True)
+    assert started.stdout == "ready\n"
+    assert_nothing_is_left(paths, int(paths.pid.read_text(encoding="utf-8")))

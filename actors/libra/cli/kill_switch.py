@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
     by_signal = options.account is None
     failures = [_signal(client) if by_signal else "" for client in clients]
     rows = [_confirm(client, options, failed) for client, failed in zip(clients, failures, strict=True)]
+    # An account is in one node; that others do not know it is no failure, unless none does.
+    rows = [row for row in rows if row.get("code") != "UNKNOWN_ACCOUNT"] or rows
     if options.json:
         print(json.dumps({"nodes": rows}, ensure_ascii=False))
     else:
@@ -67,7 +69,7 @@ def _confirm(client: NodeClient, options: argparse.Namespace, signal_failed: str
         row["accounts"] = client.ask("kill", account=options.account, reason=options.reason)["accounts"]
     except ControlError as error:
         if error.code != "SILENT":
-            row["error"] = error.text
+            row["error"], row["code"] = error.text, error.code
             return row
         if options.account is not None:
             # One account cannot be stopped from outside of a loop that hangs; all of them can.

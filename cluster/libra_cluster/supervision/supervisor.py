@@ -91,12 +91,11 @@ class Supervisor:
         tell = _Pace(on_progress, progress_interval_s)
         with ExitStack() as stack:
             stack.enter_context(self._signals())
-            stack.callback(self._close)
             bridge = self._topology.bridge
             if self._joined and bridge.url is None:
                 server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
                 stack.callback(server.close)
-                stack.callback(self._close)
+            stack.callback(self._close)
             for member in self._topology.members:
                 self._start(member)
             self._build()
@@ -105,6 +104,9 @@ class Supervisor:
                 self._let_run([child for child in self._children if child.member.ends_last is last], tell)
             self._follow(tell)
             self._drain(tell)
+            for child in self._children:
+                if _is_config_fault(child):
+                    raise ConfigError(f"node {child.name}: {child.death}")
             return self._sum_up(time.perf_counter() - started)
 
     # From the start to the end ---------------------------------------------------------------------------------------
@@ -138,8 +140,8 @@ class Supervisor:
                     self._raise_fault(child)
 
     def _raise_fault(self, child: Child) -> None:
-        if child.error is not None and child.error["exit_code"] == exit_codes.USAGE:
-            raise ConfigError(f"node {child.name}: {child.error['text']}")
+        if _is_config_fault(child):
+            raise ConfigError(f"node {child.name}: {child.death}")
         raise LibraError(f"node {child.name} could not be started: {child.death}")
 
     def _let_run(self, children: list[Child], tell: _Pace) -> None:
@@ -305,6 +307,10 @@ class _Pace:
         statuses = [child.status for child in children if child.status is not None]
         if self._show is not None and statuses:
             self._show(merge_statuses(statuses))
+
+
+def _is_config_fault(child: Child) -> bool:
+    return child.error is not None and child.error["exit_code"] == exit_codes.USAGE
 
 
 def _roles(member: Member) -> list[str]:

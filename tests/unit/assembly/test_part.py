@@ -9,7 +9,7 @@ from libra.config import Flags, NodePart, load
 from libra.core.actor import Actor
 from libra.core.events import Event, EventType
 from libra.errors import ConfigError
-from libra.model import OrderSide
+from libra.model import OrderSide, SignalType
 
 STRATEGY = """
 from libra.model import OrderSide, SignalType
@@ -115,6 +115,25 @@ def test_an_account_alone_takes_requests_of_strategies_that_are_elsewhere(settin
     assert "STRATEGY_STARTED" not in result.summary["events"]
 
 
+def test_an_account_alone_takes_signals_of_strategies_that_are_elsewhere(settings):
+    node = build(settings(duration_s=1.0), part=ACCOUNT_NODE)
+
+    class Says(Actor):
+        def on_start(self) -> None:
+            self.set_timer("act", 0.3)
+
+        def on_timer(self, name: str) -> None:
+            context = self._context
+            instrument = "BTC/USDT:USDT@synthetic"
+            context.core.emit_signal(context.slot, instrument, SignalType.LONG, 1.0, None, 0, "")
+
+    node.add_actor("mine", Says)
+    node.add_actor("stranger", Says)
+    result = node.run()
+    assert [row["strategy"] for row in result.orders] == ["mine"]
+    assert result.summary["fills"] >= 1
+
+
 def test_an_account_cancels_what_a_strategy_that_is_gone_left(settings):
     node = build(settings(duration_s=1.5), part=ACCOUNT_NODE)
     elsewhere = Elsewhere("BTC/USDT:USDT@synthetic", orders=1, price="59000.0")
@@ -193,6 +212,13 @@ def test_a_strategy_that_an_operator_ends_is_told_to_other_nodes_once(settings):
 
     node.run(on_progress=end)
     assert [event.payload for event in probe.seen] == [{"strategy": "mine", "vanished": True}]
+
+
+def test_a_node_that_was_stopped_before_it_ran_ends_in_order(settings):
+    node = build(settings(duration_s=60.0), part=ACCOUNT_NODE)
+    node.stop()
+    result = node.run()
+    assert (result.exit_code, result.summary["ended"]) == (0, "stop")
 
 
 def test_a_part_has_the_wall_clock(settings):

@@ -173,3 +173,16 @@ def test_what_a_status_shows():
         "  strategy s  running  on paper",
         "  flattening g BTC  given up: C d",
     ]
+
+
+def test_an_account_is_in_one_of_several_nodes(monkeypatch, capsys):
+    elsewhere = ControlError("UNKNOWN_ACCOUNT", "accounts are none")
+    has, has_not = Client(kill={"accounts": [KILLED]}), Client(kill=elsewhere)
+    monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, has])
+    assert main.main(["kill-switch", "--account", "paper", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["nodes"]
+    assert row["accounts"] == [KILLED]
+    # One that no node knows is stopped nowhere.
+    monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, Client(kill=elsewhere)])
+    assert main.main(["kill-switch", "--account", "papre"]) == 1
+    assert capsys.readouterr().out.count("NOT CONFIRMED") == 2
