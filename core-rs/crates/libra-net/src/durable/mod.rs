@@ -49,7 +49,7 @@ mod receiver;
 mod sender;
 
 pub use receiver::{Bounds, Delivery, Entry, Received, Receiver, ReceiverLimits, ReceiverStats, Why};
-pub use sender::{Act, Opened, Refusal, Reply, Sender, SenderLimits, SenderStats};
+pub use sender::{Act, Opened, Refusal, Refused, Reply, Sender, SenderLimits, SenderStats};
 
 use crate::ids::Position;
 
