@@ -150,10 +150,10 @@ impl Bridge {
         match &self.way {
             Way::Pair(joined, side) => stats.set_item("outbox", lock(joined).unapplied(*side))?,
             Way::Linked(link) => {
-                let (report, outbox) = {
+                let (report, outbox) = py.detach(|| {
                     let link = lock(link);
                     (link.report(), link.outbox())
-                };
+                });
                 stats.set_item("outbox", outbox)?;
                 stats.set_item("link", linked::to_python(py, &report)?)?;
             }

@@ -39,7 +39,17 @@ pub(super) struct Common {
     pub say_again: AtomicBool,
     /// Durable events that wait for their acknowledgement.
     pub outbox: AtomicU64,
-    reports: [Mutex<Vec<(String, Value)>>; 3],
+    /// Which report is asked for: they are made on demand.
+    asked: AtomicU64,
+    reports: Mutex<[Reported; 3]>,
+    reported: Condvar,
+}
+
+/// The last report of a thread, and which one it is.
+#[derive(Default)]
+struct Reported {
+    number: u64,
+    report: Vec<(String, Value)>,
 }
 
 /// Whose report it is.
@@ -65,7 +75,9 @@ impl Common {
             sent: std::array::from_fn(|_| AtomicU64::new(0)),
             say_again: AtomicBool::new(false),
             outbox: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             reports: Default::default(),
+            reported: Condvar::new(),
         }
     }
 
@@ -98,12 +110,34 @@ impl Common {
         drop(self.left.1.wait_timeout_while(left, timeout, |left| !*left));
     }
 
-    pub fn report(&self, part: Part, report: Vec<(String, Value)>) {
-        *self.reports[part as usize].lock().unwrap_or_else(PoisonError::into_inner) = report;
+    /// True when a report is asked for that is later than this one.
+    pub fn wants_report(&self, last: u64) -> bool {
+        self.asked.load(Ordering::Acquire) != last
     }
 
-    pub fn reported(&self, part: Part) -> Vec<(String, Value)> {
-        self.reports[part as usize].lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Takes a thread's report; gives its number.
+    pub fn report(&self, part: Part, report: Vec<(String, Value)>) -> u64 {
+        let number = self.asked.load(Ordering::Acquire);
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)[part as usize] = Reported { number, report };
+        self.reported.notify_all();
+        number
+    }
+
+    /// The reports of all threads as of now; of one that does not answer in time, its last.
+    pub fn ask_reports(&self, within: Duration) -> [Vec<(String, Value)>; 3] {
+        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.wake_all();
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_missing = |reports: &mut [Reported; 3]| reports.iter().any(|reported| reported.number < number);
+        let (reports, _) =
+            self.reported.wait_timeout_while(reports, within, are_missing).unwrap_or_else(PoisonError::into_inner);
+        std::array::from_fn(|part| reports[part].report.clone())
+    }
+
+    /// The last reports.
+    pub fn last_reports(&self) -> [Vec<(String, Value)>; 3] {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        std::array::from_fn(|part| reports[part].report.clone())
     }
 
     pub fn wake_all(&self) {

@@ -21,7 +21,6 @@ use crate::resp::{Reply, Watch, wait};
 
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
-const REPORT_EVERY_NS: i64 = 50_000_000;
 
 /// What comes of one publisher.
 struct Source {
@@ -36,7 +35,7 @@ pub(super) struct MarketIn {
     inner: Inner,
     /// Shards that were subscribed to, confirmed or not.
     asked: u64,
-    next_report_ns: i64,
+    reported: u64,
 }
 
 struct Inner {
@@ -69,7 +68,7 @@ impl MarketIn {
             refused: BTreeMap::new(),
             lag_ns: 0,
         };
-        MarketIn { line, common, inner, asked: 0, next_report_ns: i64::MIN }
+        MarketIn { line, common, inner, asked: 0, reported: u64::MAX }
     }
 
     fn turn(&mut self) {
@@ -104,8 +103,7 @@ impl MarketIn {
         if self.common.listening_to.swap(self.inner.confirmed, Ordering::AcqRel) != self.inner.confirmed {
             self.common.wakers.urgent.signal();
         }
-        if now_ns >= self.next_report_ns {
-            self.next_report_ns = now_ns + REPORT_EVERY_NS;
+        if self.common.wants_report(self.reported) {
             self.report();
         }
     }
@@ -175,7 +173,7 @@ impl MarketIn {
             (name.clone(), Value::Table(table))
         });
         report.push(("nodes".to_owned(), Value::Table(by_node.collect())));
-        self.common.report(Part::MarketIn, report);
+        self.reported = self.common.report(Part::MarketIn, report);
     }
 }
 

@@ -29,7 +29,6 @@ const PATIENCE_NS: i64 = 200_000;
 /// Frames without an answer, and bytes that the socket has not taken, beyond which nothing more is sent.
 const MOST_IN_FLIGHT: usize = 512;
 const MOST_UNSENT: usize = 4 << 20;
-const REPORT_EVERY_NS: i64 = 50_000_000;
 
 struct Shard {
     channel: String,
@@ -54,7 +53,7 @@ pub(super) struct MarketOut {
     latest: HashMap<(EventType, Name, Name), Event>,
     unsendable: u64,
     unheard: u64,
-    next_report_ns: i64,
+    reported: u64,
 }
 
 impl MarketOut {
@@ -68,7 +67,7 @@ impl MarketOut {
             latest: HashMap::new(),
             unsendable: 0,
             unheard: 0,
-            next_report_ns: i64::MIN,
+            reported: u64::MAX,
         }
     }
 
@@ -114,8 +113,7 @@ impl MarketOut {
         if let Err(why) = self.line.flush() {
             self.lose(now_ns, &why);
         }
-        if now_ns >= self.next_report_ns {
-            self.next_report_ns = now_ns + REPORT_EVERY_NS;
+        if self.common.wants_report(self.reported) {
             self.report();
         }
     }
@@ -210,7 +208,7 @@ impl MarketOut {
         report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
         let by_shard = self.shards.iter().map(|shard| Value::count(shard.numbering.sent()));
         report.push(("events_by_shard".to_owned(), Value::List(by_shard.collect())));
-        self.common.report(Part::MarketOut, report);
+        self.reported = self.common.report(Part::MarketOut, report);
     }
 }
 

@@ -48,12 +48,15 @@ pub use settings::LinkSettings;
 use super::{NodeSide, SeamSettings, seam};
 use crate::durable::library;
 use crate::resp::{Connector, Library, Options};
-use common::{Common, Part, Wakers};
+use common::{Common, Wakers};
 use greeting::{Greeting, greet};
 use line::{Dial, Line};
 use market_in::MarketIn;
 use market_out::MarketOut;
 use urgent::Urgent;
+
+/// How long a report waits for threads that are busy.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(50);
 
 /// The threads of a node's bridge. Dropping it stops them.
 pub struct Link {
@@ -113,11 +116,13 @@ impl Link {
         self.threads.iter().map(NativeThread::restarts).sum()
     }
 
-    /// What is counted, as of less than a second ago; a link that was stopped tells the end.
+    /// What is counted; a link that was stopped tells the end.
     pub fn report(&self) -> Value {
-        let mut report = self.common.reported(Part::Urgent);
-        report.push(("market_out".to_owned(), Value::Table(self.common.reported(Part::MarketOut))));
-        report.push(("market_in".to_owned(), Value::Table(self.common.reported(Part::MarketIn))));
+        let runs = self.threads.iter().any(|thread| thread.heartbeat().is_some());
+        let [mut report, market_out, market_in] =
+            if runs { self.common.ask_reports(ANSWERED_WITHIN) } else { self.common.last_reports() };
+        report.push(("market_out".to_owned(), Value::Table(market_out)));
+        report.push(("market_in".to_owned(), Value::Table(market_in)));
         report.push(("fenced".to_owned(), Value::Flag(self.common.is_fenced())));
         report.push(("restarts".to_owned(), Value::count(self.restarts())));
         Value::Table(report)

@@ -31,8 +31,6 @@ use crate::resp::{Reply, Watch, wait};
 
 /// Events taken out of the node's queue in a turn.
 const TAKEN: usize = 1_024;
-/// How often the report is written, at most.
-const REPORT_EVERY_NS: i64 = 50_000_000;
 /// How long a link that leaves waits for acknowledgements that are on their way.
 const LAST_WORDS_NS: i64 = 30_000_000;
 
@@ -65,7 +63,7 @@ struct Node {
     next_beacon_ns: i64,
     own_version: Option<u64>,
     listening_said: u64,
-    next_report_ns: i64,
+    reported: u64,
     leaving_since_ns: Option<i64>,
     was_told_down: bool,
     refused: BTreeMap<&'static str, u64>,
@@ -102,7 +100,7 @@ impl Urgent {
             next_beacon_ns: i64::MIN,
             own_version: None,
             listening_said: 0,
-            next_report_ns: i64::MIN,
+            reported: u64::MAX,
             leaving_since_ns: None,
             was_told_down: false,
             refused: BTreeMap::new(),
@@ -161,8 +159,7 @@ impl Urgent {
         if let Err(why) = self.hears.flush() {
             self.lose_hearing(now_ns, &why);
         }
-        if now_ns >= self.node.next_report_ns {
-            self.node.next_report_ns = now_ns + REPORT_EVERY_NS;
+        if self.node.common.wants_report(self.node.reported) {
             self.report();
         }
     }
@@ -246,7 +243,7 @@ impl Urgent {
         report.push(("held".to_owned(), Value::count(node.held.iter().map(|held| held.len() as u64).sum())));
         let waiting = node.outgoing.iter().map(|channel| channel.sender.outbox().events()).sum();
         node.common.outbox.store(waiting, Ordering::Relaxed);
-        node.common.report(Part::Urgent, report);
+        self.node.reported = node.common.report(Part::Urgent, report);
     }
 }
 
