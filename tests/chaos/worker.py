@@ -22,6 +22,7 @@ DURABLE = {
     "ORDERS": EventType.ORDER_FILLED,
     "SIGNALS": EventType.SIGNAL,
 }
+LANES = {event_type: lane for lane, event_type in DURABLE.items()}
 _SHOW_EVERY_S = 0.02
 
 
@@ -38,6 +39,7 @@ class Worker:
         self.refused = 0
         self.quotes = 0
         self.news: list[list[Any]] = []
+        self.failures: list[str] = []
         if order["role"] == "consumer":
             slot = self.core.add_actor("consumer")
             for event_type in DURABLE.values():
@@ -46,10 +48,11 @@ class Worker:
         self.slot = self.core.add_actor("worker")
         for told in ("BRIDGE_CONNECTED", "BRIDGE_DISCONNECTED", "BRIDGE_GAP", "BRIDGE_OVERFLOW", "NODE_UP", "NODE_DOWN"):
             self.core.subscribe(self.slot, EventType[told], self.on_news)
+        self.core.set_on_failure(lambda _slot, error, event: self.failures.append(f"{error!r} of {event!r}"))
         self.bridge = Bridge(self.core, order["bridge"])
 
     def on_durable(self, event: Event) -> None:
-        self.ledger.note(event.event_type.priority.name, event.payload)
+        self.ledger.note(LANES[event.event_type], event.payload)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1
@@ -105,6 +108,7 @@ class Worker:
             "refused": self.refused,
             "quotes": self.quotes,
             "news": self.news,
+            "failures": self.failures[:10],
             "ended": ended,
             "stats": stats or self.bridge.stats(),
         }

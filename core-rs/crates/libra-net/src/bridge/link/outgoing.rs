@@ -32,7 +32,7 @@ pub(super) enum Notice {
     ServerLost { events: u64 },
     SnapshotWanted(usize),
     Fenced { by: u64 },
-    Unsendable { event_type: EventType, why: String },
+    Unsendable { events: u64, why: String },
     Full,
 }
 
@@ -167,7 +167,12 @@ impl Outgoing {
 
     fn refuse(&mut self, event: &Event, why: String, credits: u64) {
         self.unsendable += 1;
-        self.notices.push(Notice::Unsendable { event_type: event.event_type, why });
+        let why = format!("{} cannot be sent: {why}", event.event_type.name());
+        // Said once for many.
+        match self.notices.last_mut() {
+            Some(Notice::Unsendable { events, why: before }) if *before == why => *events += 1,
+            _ => self.notices.push(Notice::Unsendable { events: 1, why }),
+        }
         self.owe(credits);
     }
 
@@ -222,8 +227,7 @@ impl Outgoing {
             }
             Err(why @ (Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
                 self.unsendable += credits;
-                let event_type = EventType::OrderRequest;
-                self.notices.push(Notice::Unsendable { event_type, why: why.to_string() });
+                self.notices.push(Notice::Unsendable { events: credits, why: why.to_string() });
                 self.owe(credits);
             }
         }

@@ -680,9 +680,7 @@ impl Node {
                     Notice::Fenced { by } => {
                         self.common.fence(&format!("another node publishes under this name, with the later epoch {by}"))
                     }
-                    Notice::Unsendable { event_type, why } => {
-                        seam.tell(said(NewsKind::Overflow, 1, format!("{} cannot be sent: {why}", event_type.name())));
-                    }
+                    Notice::Unsendable { events, why } => seam.tell(said(NewsKind::Overflow, events, why)),
                     Notice::Full => {
                         seam.tell(said(NewsKind::OutboxFull, channel.sender.outbox().events(), String::new()))
                     }
