@@ -172,12 +172,23 @@ def test_members_end_when_their_supervisor_is_killed(topologies: Topologies):
 
 
 def test_a_mistake_of_one_node_is_found_before_any_trades(topologies: Topologies, tmp_path: Path):
-    (tmp_path / "mine.py").write_text("raise RuntimeError('no such luck')\nclass Mine: ...\n", encoding="utf-8")
-    ended = topologies.run("run", topologies.topology(strategy="mine.py:Mine"), "--json")
+    # A slow import: the other node has long been built by then.
+    spoilt = "import time\ntime.sleep(2)\nraise RuntimeError('no such luck')\nclass Mine: ...\n"
+    (tmp_path / "spoilt.py").write_text(spoilt, encoding="utf-8")
+    topologies.strategy("def on_start(self):\n    open('it-ran', 'w').close()")
+    profile = topologies.topology(
+        strategy="spoilt.py:Mine",
+        strategy_more='\n[[strategies]]\nname = "near"\nclass = "mine.py:Mine"\naccount = "paper"\n'
+        'symbols = ["BTC/USDT:USDT"]',
+        nodes='[nodes.trading]\nroles = ["market", "accounts", "strategies"]\nstrategies = ["near"]\n'
+        '[nodes.far]\nroles = ["strategies"]\n',
+    )
+    ended = topologies.run("run", profile, "--json")
     assert ended.code == 2
-    assert "node strategies: " in ended.err
+    assert "node far: " in ended.err
     assert "no such luck" in ended.err
     assert ended.out == ""
+    assert not (tmp_path / "it-ran").exists()
     assert nodes() == {}
 
 

@@ -49,11 +49,13 @@ def test_event_types_and_their_lanes():
             "CIRCUIT_BREAKER",
             "TRADING_RESUMED",
             "RISK_LIMITS_CHANGED",
+            "BRIDGE_GAP",
+            "BRIDGE_OVERFLOW",
         }:
             assert lane is Priority.RISK
         elif name.startswith(("ORDER_", "POSITION_", "CANCEL_", "BALANCE_", "VENUE_")) and name != "ORDER_BOOK":
             assert lane is Priority.ORDERS
-        elif name in {"SIGNAL", "MESSAGE", "TIMER", "ACTOR_TERMINATED"}:
+        elif name in {"SIGNAL", "MESSAGE", "TIMER", "ACTOR_TERMINATED"} or name.startswith(("BRIDGE_", "NODE_")):
             assert lane is Priority.SIGNALS
         else:
             assert lane is Priority.MARKET_DATA

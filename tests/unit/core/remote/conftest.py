@@ -72,8 +72,6 @@ def run_joined():
 async def _run_joined(build, script, **sizes):
     """Two whole nodes, `build` adding their actors; `script` gets the nodes and their bridges while they run."""
     nodes = [Node(NodeOptions(name=name, signals=False, drain_timeout_s=5.0)) for name in "ab"]
-    for node in nodes:
-        node.endless = True
     build(*nodes)
     bridges = Bridge.pair(nodes[0].core, nodes[1].core, ("a", "b"), **sizes)
     bridges[0].start()

@@ -47,14 +47,28 @@ impl Wanted {
     }
 }
 
-/// What this node's actors want, as the router says it. Written by the loop, read by the threads when it changes.
-#[derive(Debug, Default)]
+/// What this node wants of others: what its actors subscribed to, as the router says it, and what it needs without any actor.
+/// Written by the loop, read by the threads when it changes.
+#[derive(Debug)]
 pub struct Own {
     version: AtomicU64,
     subscribed: Mutex<BTreeSet<(EventType, Name)>>,
+    needed: Mutex<BTreeSet<(EventType, Name)>>,
 }
 
 impl Own {
+    /// A kill switch is always wanted: accounts are latched natively, whoever listens.
+    pub(super) fn new() -> Self {
+        let needed = Mutex::new(BTreeSet::from([(EventType::CircuitBreaker, Name::NONE)]));
+        Own { version: AtomicU64::new(0), subscribed: Mutex::default(), needed }
+    }
+
+    /// From now on this is wanted, whoever subscribes.
+    pub fn need(&self, event_type: EventType, instrument: Name) {
+        self.needed.lock().unwrap_or_else(PoisonError::into_inner).insert((event_type, instrument));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
     pub(super) fn change(&self, event_type: EventType, instrument: Name, interested: bool) {
         let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
         if interested {
@@ -70,9 +84,11 @@ impl Own {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The (type, instrument) that actors subscribed to, `Name::NONE` for all instruments; without those that no event of
-    /// another node is of.
+    /// The (type, instrument) that this node wants, `Name::NONE` for all instruments; without those that no event of another
+    /// node is of.
     pub fn subscribed(&self) -> Vec<(EventType, Name)> {
-        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        let needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribed.union(&needed).copied().collect()
     }
 }

@@ -96,7 +96,7 @@ impl Shared {
         Shared {
             node: settings.node.clone(),
             wanted: Wanted::new(settings.shards),
-            own: Own::default(),
+            own: Own::new(),
             credits: Credits::new(settings.credits as u64),
             peers: RwLock::default(),
             applied: AppliedBoard::default(),

@@ -29,24 +29,27 @@ local function claim(keys, args)
 end
 
 -- KEYS epochs; ARGV publisher, epoch -> OK or FENCED
+-- An epoch that was claimed on this server is known here. One that has to be raised shows that the server lost it, and that
+-- stays written down, under a name that no publisher can have.
 local function raise(keys, args)
-  local stored = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
-  local epoch = tonumber(args[2])
-  if stored > epoch then
-    return redis.error_reply('FENCED ' .. text(stored))
+  local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':raised')
+  local known, raised, epoch = tonumber(stored[1] or '0'), tonumber(stored[2] or '0'), tonumber(args[2])
+  if known > epoch then
+    return redis.error_reply('FENCED ' .. text(known))
   end
-  if stored < epoch then
-    redis.call('HSET', keys[1], args[1], args[2])
+  if known < epoch then
+    redis.call('HSET', keys[1], args[1], args[2], args[1] .. ':raised', args[2])
+    raised = epoch
   end
-  return redis.status_reply('OK')
+  return redis.status_reply('OK'), raised
 end
 
 -- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run
 --   -> top, floor, acknowledgements as name, position, ...
 local function open(keys, args)
-  local raised = raise({ keys[1] }, { args[1], args[2] })
-  if raised.err then
-    return raised
+  local reply, raised = raise(keys, args)
+  if reply.err then
+    return reply
   end
   local epoch, confirmed, run = tonumber(args[2]), tonumber(args[3]), args[4]
   local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run')
@@ -60,9 +63,9 @@ local function open(keys, args)
     top = 0
   elseif known < epoch then
     -- Where a life begins stands in the stream, with the end of the one before. That one began on another server
-    -- process: then what this one has of it may not be all.
+    -- process, or is not the last that there was: then what this one has may not be all.
     local before = bounds[1] .. '-' .. bounds[2]
-    if bounds[3] == run then
+    if bounds[3] == run and raised <= known then
       redis.call('XADD', keys[3], args[2] .. '-0', 'l', before)
     else
       redis.call('XADD', keys[3], args[2] .. '-0', 'l', before, 't', '')
@@ -70,8 +73,9 @@ local function open(keys, args)
     redis.call('HSET', keys[2], 'epoch', args[2], 'top', '0', 'run', run)
     top = 0
   end
-  if confirmed > top then
-    -- It is sent again; but should the sender die before, nobody else would know.
+  if confirmed > top or raised == epoch then
+    -- The server lost what it had confirmed, or our claim, and with that perhaps a whole life after ours. What we hold is
+    -- sent again; but should we die before, nobody else would know, so the next life tells of it.
     redis.call('HSET', keys[2], 'run', '')
   end
   local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
@@ -85,7 +89,7 @@ local function append(keys, args)
     if tonumber(bounds[1] or '0') > tonumber(args[2]) then
       return redis.error_reply('FENCED ' .. bounds[1])
     end
-    return redis.error_reply('INCARNATION')
+    return redis.error_reply('INCARNATION unknown here')
   end
   local had = tonumber(bounds[2])
   local top, last, heard, gap = had, bounds[2], 0, false
@@ -131,7 +135,7 @@ local function trim(keys, args)
     if tonumber(bounds[1] or '0') > tonumber(args[1]) then
       return redis.error_reply('FENCED ' .. bounds[1])
     end
-    return redis.error_reply('INCARNATION')
+    return redis.error_reply('INCARNATION unknown here')
   end
   local own, top = tonumber(bounds[1]), tonumber(bounds[2])
   local epoch, seq = position(args[2])
@@ -149,7 +153,8 @@ local function trim(keys, args)
   elseif epoch == own and seq > top then
     redis.call('HSET', keys[1], 'top', text(seq))
   end
-  if below(tonumber(bounds[3]), tonumber(bounds[4]), epoch, seq) then
+  -- A floor with seq 0 says that the channel began there, which who never had a position is content with.
+  if seq > 0 and below(tonumber(bounds[3]), tonumber(bounds[4]), epoch, seq) then
     redis.call('HSET', keys[1], 'floor_epoch', text(epoch), 'floor', text(seq))
     redis.call('XTRIM', keys[2], 'MINID', '~', text(epoch) .. '-' .. text(seq + 1))
     return text(epoch) .. '-' .. text(seq)

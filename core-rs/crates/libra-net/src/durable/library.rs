@@ -13,10 +13,11 @@
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
 //! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count | `[incarnation, acknowledged, epoch, top, floor, entries]`, only the first two where there is no channel |
 //!
-//! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names, or,
-//! with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be its end. Errors are `FENCED epoch`, `INCARNATION`, `GAP top`.
+//! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,
+//! or, with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be
+//! its end. Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`; a code without a word behind it would come as `ERR`.
 
-use super::sender::Refusal;
+use super::Refusal;
 
 /// The name of the library.
 pub const NAME: &str = "libra1";
@@ -44,7 +45,7 @@ pub fn refusal(error: &str) -> Refusal {
     match (code, number) {
         (Some("GAP"), Some(top)) => Refusal::Gap { top },
         (Some("FENCED"), Some(by)) => Refusal::Fenced { by },
-        (Some("INCARNATION"), None) => Refusal::Incarnation,
+        (Some("INCARNATION"), _) => Refusal::Incarnation,
         _ => Refusal::Failed,
     }
 }

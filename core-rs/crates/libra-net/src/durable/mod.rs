@@ -42,14 +42,18 @@
 //! | what was delivered is applied | [`Receiver::applied`] |
 //! | [`Receiver::deadline`] has come | [`Receiver::tick`] |
 
+mod act;
+mod delivery;
 pub mod groups;
 pub mod library;
 pub mod outbox;
 mod receiver;
 mod sender;
 
-pub use receiver::{Bounds, Delivery, Entry, Received, Receiver, ReceiverLimits, ReceiverStats, Why};
-pub use sender::{Act, Opened, Refusal, Refused, Reply, Sender, SenderLimits, SenderStats};
+pub use act::{Act, Opened, Refusal, Refused, Reply, SenderLimits, SenderStats};
+pub use delivery::{Bounds, Delivery, Entry, Received, ReceiverLimits, ReceiverStats, Why};
+pub use receiver::Receiver;
+pub use sender::Sender;
 
 use crate::ids::Position;
 

@@ -111,13 +111,22 @@ struct Channel {
 pub struct Model {
     channels: Vec<Channel>,
     epochs: Vec<u64>,
+    /// The last epoch that had to be raised since the server had lost it.
+    raised: Vec<u64>,
     run: u64,
 }
 
 impl Model {
     /// An empty server whose process is number `run`, which is not 0.
     pub fn new(names: usize, run: u64) -> Model {
-        Model { channels: vec![Channel::default(); names], epochs: vec![0; names], run }
+        Model { channels: vec![Channel::default(); names], epochs: vec![0; names], raised: vec![0; names], run }
+    }
+
+    fn raise(&mut self, name: usize, epoch: u64) {
+        if self.epochs[name] < epoch {
+            self.epochs[name] = epoch;
+            self.raised[name] = epoch;
+        }
     }
 
     fn known(&mut self, name: usize, epoch: u64) -> Result<&mut Channel, Answer> {
@@ -132,13 +141,14 @@ impl Model {
         if self.epochs[name] > epoch {
             return Answer::Refused(Refusal::Fenced { by: self.epochs[name] });
         }
-        self.epochs[name] = epoch;
+        self.raise(name, epoch);
+        let raised = self.raised[name];
         let channel = &mut self.channels[name];
         match channel.bounds {
             Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
             Some((known, ..)) if known == epoch => {}
             Some((known, top, floor, run)) => {
-                let life = Stored::Life { before: Position::new(known, top), torn: run != self.run };
+                let life = Stored::Life { before: Position::new(known, top), torn: run != self.run || raised > known };
                 channel.stream.insert(Position::new(epoch, 0), life);
                 channel.bounds = Some((epoch, 0, floor, self.run));
             }
@@ -149,7 +159,7 @@ impl Model {
         }
         let (_, top, floor, run) = channel.bounds.as_mut().expect("it was opened");
         let (top, floor) = (*top, *floor);
-        if confirmed > top {
+        if confirmed > top || raised == epoch {
             *run = 0;
         }
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
@@ -201,7 +211,9 @@ impl Model {
                 upto.seq = upto.seq.min(*top);
             }
         }
-        *floor = upto.max(*floor);
+        if upto.seq > 0 {
+            *floor = upto.max(*floor);
+        }
         let floor = *floor;
         channel.stream.retain(|id, _| *id > floor);
         Answer::Floor(floor)
@@ -219,7 +231,7 @@ impl Server for Model {
                 if self.epochs[*name] > *epoch {
                     return Answer::Refused(Refusal::Fenced { by: self.epochs[*name] });
                 }
-                self.epochs[*name] = *epoch;
+                self.raise(*name, *epoch);
                 Answer::Done
             }
             Call::Open { name, epoch, confirmed } => self.open(*name, *epoch, *confirmed),
@@ -257,6 +269,7 @@ impl Server for Model {
         let names = self.channels.len();
         self.channels = vec![Channel::default(); names];
         self.epochs = vec![0; names];
+        self.raised = vec![0; names];
     }
 
     fn copy(&self, run: u64) -> Option<Model> {

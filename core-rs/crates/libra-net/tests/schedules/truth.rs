@@ -50,6 +50,9 @@ pub struct Ledger {
     pub most: Position,
     /// Events that a fault took away before this group had them.
     pub lost: BTreeSet<Position>,
+    /// Those of them that it was told of by a word about lower positions: a server that lost everything let a clock that is
+    /// behind claim an epoch below one that had been.
+    told: BTreeSet<Position>,
     /// Everything that it was given, for comparing two runs.
     pub story: Vec<String>,
     /// How many events it applied.
@@ -58,14 +61,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// It was given events up to `last`, the first of them `first`.
-    pub fn apply(
-        &mut self,
-        source: &Source,
-        epoch: u64,
-        first: u64,
-        last: u64,
-        forgot: bool,
-    ) -> Result<(), String> {
+    pub fn apply(&mut self, source: &Source, epoch: u64, first: u64, last: u64, forgot: bool) -> Result<(), String> {
         let cursor = self.cursor.ok_or("events before a position")?;
         let start = Position::new(epoch, first);
         if start <= cursor {
@@ -92,7 +88,7 @@ impl Ledger {
         let cursor = self.cursor.unwrap_or_default();
         // Who never had a position, or forgot it where the server did too, is owed nothing from before the channel.
         let excused = cursor == Position::default() && forgot;
-        if let Some(silent) = source.owed(cursor, start).next()
+        if let Some(silent) = source.owed(cursor, start).find(|position| !self.told.contains(position))
             && !excused
         {
             return Err(format!("{silent} was confirmed, and nobody was told that it is missing before {start}"));
@@ -105,6 +101,10 @@ impl Ledger {
         let cursor = self.cursor.ok_or("told something before a position")?;
         if upto <= cursor {
             return Err(format!("{what} up to {upto}, and {cursor} was there"));
+        }
+        if what != "life" {
+            let later = self.lost.range(Position::new(upto.epoch + 1, 0)..);
+            self.told.extend(later.copied().collect::<Vec<_>>());
         }
         self.story.push(format!("{what} {upto}"));
         self.move_to(upto);

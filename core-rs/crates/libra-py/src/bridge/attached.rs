@@ -69,6 +69,8 @@ impl NodeCore {
             misfits: 0,
             undeliverable: 0,
         }));
+        let traded = std::mem::take(&mut state.traded);
+        state.need_market(&traded);
         self.wake(&state);
     }
 
@@ -162,6 +164,16 @@ impl State {
             event.payload = Payload::shared(arrived);
         }
         self.router.deliver_remote(event, origin)
+    }
+
+    /// An account trades these: its desk sees their market natively, so other nodes have to send it.
+    pub fn need_market(&mut self, instruments: &[Name]) {
+        self.traded.extend(instruments);
+        let Some(bridge) = &self.bridge else { return };
+        for &instrument in instruments {
+            bridge.shared.own.need(EventType::Quote, instrument);
+            bridge.shared.own.need(EventType::Trade, instrument);
+        }
     }
 
     /// Tells the bridge what has been applied since the last time.

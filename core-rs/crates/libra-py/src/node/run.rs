@@ -165,7 +165,8 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         match &state.feed {
             Some(feed) => feed.has_ended() && state.edges.iter().all(|edge| edge.is_empty()),
-            None => state.inputs.sources().is_empty(),
+            // What is joined to others gets its inputs from them.
+            None => state.bridge.is_none() && state.inputs.sources().is_empty(),
         }
     }
 

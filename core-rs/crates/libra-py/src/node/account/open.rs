@@ -90,6 +90,7 @@ impl NodeCore {
         let py = slf.py();
         let account = Name::intern(account);
         let instruments: Vec<Instrument> = instruments.iter().map(|i| i.get().inner.clone()).collect();
+        let traded: Vec<Name> = instruments.iter().map(|instrument| instrument.id).collect();
         let amount = |what: &str, value: &Bound<'_, PyAny>| decimal::wide_units_of(what, value, MONEY_DECIMALS);
         let opening: PyResult<Vec<_>> =
             balances.iter().map(|(currency, value)| Ok((Name::intern(currency), amount("balance", value)?))).collect();
@@ -143,6 +144,7 @@ impl NodeCore {
             guard.watch_alarm(Arc::clone(desk.alarm()));
         }
         state.desks.push(desk);
+        state.need_market(&traded);
         let group = AccountGroup {
             desk: state.desks.len() - 1,
             name: account,

@@ -1,0 +1,210 @@
+//! What has to hold after each step, and at the end.
+
+use libra_net::durable::Delivery;
+use libra_net::ids::Position;
+
+use super::{Done, Faults, GROUPS, Life, MS, NAMES, World};
+use crate::server::{Frame, Stored};
+
+impl World {
+    /// A fault took things away: those are lost for good, and their groups have to be told some day.
+    pub(super) fn mark_lost(&mut self) {
+        for (at, lost) in self.unrecoverable() {
+            self.ledgers[at].lost.extend(lost);
+        }
+    }
+
+    /// For each group and publisher, the events that are owed and that are nowhere any more.
+    pub(super) fn unrecoverable(&mut self) -> Vec<(usize, Vec<Position>)> {
+        let mut all = Vec::new();
+        for name in 0..NAMES {
+            let found = self.servers[self.current].look(name);
+            let frames: Vec<(Position, u64)> = found
+                .entries
+                .iter()
+                .filter_map(|(id, stored)| match stored {
+                    Stored::Frame(frame) => Some((*id, Frame::read(frame).first)),
+                    Stored::Life { .. } => None,
+                })
+                .collect();
+            for at in (0..self.members.len()).filter(|at| self.members[*at].name == name) {
+                let Some(cursor) = self.ledgers[at].cursor else { continue };
+                let end = Position::new(u64::MAX, 0);
+                let missing = self.sources[name].owed(cursor, end).filter(|position| {
+                    let in_stream = frames
+                        .iter()
+                        .any(|(id, first)| id.epoch == position.epoch && (*first..=id.seq).contains(&position.seq));
+                    let held = self.lives.iter().any(|life| {
+                        let holds = life.alive && life.name == name && life.epoch == position.epoch;
+                        holds && life.sender.outbox().base() < position.seq
+                    });
+                    !in_stream && !held && !self.ledgers[at].lost.contains(position)
+                });
+                let missing: Vec<Position> = missing.collect();
+                if !missing.is_empty() {
+                    all.push((at, missing));
+                }
+            }
+        }
+        all
+    }
+
+    /// What has to hold after every step.
+    pub(super) fn check(&mut self) -> Done {
+        for life in &self.lives {
+            let outbox = life.sender.outbox();
+            if outbox.events() > self.sender_limits.events || outbox.bytes() > self.sender_limits.bytes {
+                return Err(format!("an outbox of {} events and {} bytes", outbox.events(), outbox.bytes()));
+            }
+        }
+        for member in &self.members {
+            if member.receiver.held() > self.receiver_limits.held {
+                return Err(format!("{} frames held", member.receiver.held()));
+            }
+            let waiting: u64 = member.todo.iter().map(events).sum();
+            if waiting > self.receiver_limits.unapplied + 16 {
+                return Err(format!("{waiting} events handed over that are not applied"));
+            }
+        }
+        for (at, missing) in self.unrecoverable() {
+            let (group, name) = (self.members[at].group, self.members[at].name);
+            let given_up = self.lives.iter().any(|life| {
+                // A snapshot on its way stands for what lies below its stamp.
+                let groups = life.sender.groups();
+                let stamped = missing.last().is_some_and(|last| groups.position(group) >= Some(*last));
+                let later = life.name == name && life.epoch >= missing[0].epoch;
+                later && (stamped || !groups.waits_for(group))
+            });
+            if !given_up {
+                let cursor = self.ledgers[at].cursor;
+                return Err(format!("group {group} at {cursor:?} can never have {missing:?} of {name}"));
+            }
+            self.ledgers[at].lost.extend(missing);
+        }
+        Ok(())
+    }
+
+    /// The faults stop: within bounded time every group has everything.
+    pub fn settle(&mut self) -> Done {
+        (self.faults, self.sick) = (Faults::None, false);
+        (0..self.current).for_each(|server| self.cut_all(server));
+        for round in 0..400 {
+            for name in 0..NAMES {
+                let newest =
+                    self.lives.iter().filter(|life| life.alive && life.name == name).map(|life| life.epoch).max();
+                match newest {
+                    None => self.start(name),
+                    Some(newest) => {
+                        let older = |life: &Life| life.alive && life.name == name && life.epoch < newest;
+                        let older: Vec<usize> = (0..self.lives.len()).filter(|at| older(&self.lives[*at])).collect();
+                        older.into_iter().for_each(|at| self.end(at));
+                    }
+                }
+            }
+            self.round()?;
+            if round == 40 {
+                (0..self.lives.len()).filter(|at| self.lives[*at].alive).collect::<Vec<_>>().into_iter().for_each(
+                    |at| {
+                        self.publish_from(at);
+                    },
+                );
+            }
+            if round > 40 && self.is_settled() {
+                return Ok(());
+            }
+        }
+        let state: Vec<String> = self
+            .members
+            .iter()
+            .enumerate()
+            .map(|(at, member)| {
+                format!(
+                    "group {} of {}: {:?}, {:?}",
+                    member.group,
+                    member.name,
+                    self.ledgers[at].cursor,
+                    member.receiver.position()
+                )
+            })
+            .collect();
+        let lives: Vec<String> = self
+            .lives
+            .iter()
+            .filter(|life| life.alive)
+            .map(|life| {
+                format!(
+                    "life {} of {}: last {}, base {}",
+                    life.epoch,
+                    life.name,
+                    life.sender.next_seq() - 1,
+                    life.sender.outbox().base()
+                )
+            })
+            .collect();
+        Err(format!("it does not settle: {state:#?} {lives:#?}"))
+    }
+
+    /// Everybody gets on with everything.
+    pub(super) fn round(&mut self) -> Done {
+        let (lives, members) = (self.lives.len(), self.members.len());
+        for at in 0..lives + 2 * members {
+            let missing = if at < lives {
+                self.lives[at].alive && self.lives[at].server.is_none()
+            } else if at < lives + members {
+                self.members[at - lives].server.is_none()
+            } else {
+                self.members[at - lives - members].subscription.is_none()
+            };
+            if missing {
+                self.connect(at)?;
+            }
+        }
+        for at in 0..members {
+            if self.members[at].subscription.as_ref().is_some_and(|sub| !sub.active) {
+                self.subscribe(at);
+            }
+        }
+        self.beacons();
+        (0..self.lives.len()).filter(|at| self.lives[*at].alive).collect::<Vec<_>>().into_iter().for_each(|at| {
+            (0..GROUPS.len()).for_each(|group| self.lives[at].sender.heard(self.now, group));
+        });
+        for _ in 0..60 {
+            for at in 0..self.lives.len() {
+                self.serve_life(at)?;
+                self.answer_life(at)?;
+                if self.lives[at].alive && !self.lives[at].control.is_empty() {
+                    self.take_control(at, false)?;
+                }
+            }
+            for at in 0..members {
+                self.serve_member(at)?;
+                self.answer_member(at)?;
+                self.take_push(at)?;
+                self.work_at(at)?;
+                if !self.members[at].mail.is_empty() {
+                    self.take_mail(at, false)?;
+                }
+            }
+        }
+        self.wait(25 * MS)?;
+        self.check()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        let idle = |at: usize| {
+            let member = &self.members[at];
+            let life = self.lives.iter().find(|life| life.alive && life.name == member.name);
+            let end = life.map(|life| Position::new(life.epoch, life.sender.next_seq() - 1));
+            member.todo.is_empty() && self.ledgers[at].cursor == end && !member.receiver.has_gap()
+        };
+        let empty = |life: &Life| !life.alive || (life.sender.outbox().events() == 0 && life.calls.is_empty());
+        (0..self.members.len()).all(idle) && self.lives.iter().all(empty)
+    }
+}
+
+fn events(delivery: &Delivery<Frame>) -> u64 {
+    match delivery {
+        Delivery::Events { first, last, skip, .. } => last + 1 - first - skip,
+        _ => 0,
+    }
+}

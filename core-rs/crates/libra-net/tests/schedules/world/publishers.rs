@@ -1,0 +1,118 @@
+//! Publishers: their lives, what their senders want done, and what the servers answer them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use libra_net::durable::{Act, Kind, Sender, claim_at_least};
+use libra_net::ids::Position;
+
+use super::{Done, Faults, GROUPS, Life, MS, Mail, NAMES, World};
+use crate::server::{Answer, Call, Frame};
+use crate::truth::Event;
+
+impl World {
+    /// A node with this name starts, and claims its epoch.
+    pub(super) fn start(&mut self, name: usize) {
+        let Answer::Acknowledged(seen) = self.run(self.current, &Call::Acknowledged { name }) else { return };
+        // Clocks of hosts differ, backwards too.
+        let wall = 1_000_000 + self.now / MS - self.rng.u64(0..500_000).min(self.now / MS);
+        let at_least = claim_at_least(wall, seen.into_iter().map(|(_, position)| position));
+        let Answer::Epoch(epoch) = self.run(self.current, &Call::Claim { name, at_least }) else { return };
+        if self.lives.iter().any(|life| life.name == name && life.epoch == epoch) {
+            return; // A clock that stood still for a whole life; the node tries again.
+        }
+        let sender = Sender::new(epoch, GROUPS, self.sender_limits, self.now);
+        self.note(|| format!("life {epoch} of {name} starts"));
+        let (calls, replies) = (VecDeque::new(), VecDeque::new());
+        self.lives.push(Life { name, epoch, sender, alive: true, server: None, calls, replies, control: Vec::new() });
+    }
+
+    pub(super) fn publish(&mut self) -> Done {
+        let Some(life) = self.pick(|world, at| world.lives[at].alive, self.lives.len()) else {
+            let name = self.rng.usize(0..NAMES);
+            self.start(name);
+            return Ok(());
+        };
+        self.publish_from(life);
+        Ok(())
+    }
+
+    pub(super) fn publish_from(&mut self, at: usize) {
+        let count = if self.rng.bool() { 1 } else { self.rng.u64(1..17) };
+        let kind = [Kind::Command, Kind::Cancel, Kind::Fact][self.rng.usize(0..3)];
+        let bad = self.faults == Faults::All && self.rng.u32(0..150) == 0;
+        let life = &mut self.lives[at];
+        let (name, epoch, first) = (life.name, life.epoch, life.sender.next_seq());
+        let last = first + count - 1;
+        let frame = Frame { publisher: name as u64, epoch, first, last, bad };
+        let taken = life.sender.offer(self.now, kind, last, Arc::from(frame.bytes()), &mut self.acts);
+        if taken.is_ok() {
+            for seq in first..=last {
+                self.sources[name].events.insert(Position::new(epoch, seq), Event { bad, ..Event::default() });
+            }
+        } else {
+            self.count("a command refused");
+        }
+        self.carry_out(at);
+    }
+
+    /// Does what a sender wants.
+    pub(super) fn carry_out(&mut self, at: usize) {
+        let mut acts = std::mem::take(&mut self.acts);
+        for act in acts.drain(..) {
+            let life = &mut self.lives[at];
+            let (name, epoch) = (life.name, life.epoch);
+            let call = match act {
+                Act::Open { confirmed } => Call::Open { name, epoch, confirmed },
+                Act::Append { first, last } => {
+                    let frames = life.sender.frames(first, last);
+                    let frames = frames.map(|outgoing| (outgoing.first, outgoing.last, outgoing.frame.to_vec()));
+                    Call::Append { name, epoch, frames: frames.collect() }
+                }
+                Act::Trim { upto, waiting } => {
+                    let groups = life.sender.waited_for().filter(|_| waiting).map(str::to_owned).collect();
+                    if !waiting {
+                        self.count("a skip");
+                    }
+                    Call::Trim { name, epoch, upto, groups }
+                }
+                Act::ReadAcknowledged => Call::Acknowledged { name },
+                Act::Cut { .. } => {
+                    self.count("a cut");
+                    continue;
+                }
+                Act::GivenUp { .. } => {
+                    self.count("a group given up");
+                    continue;
+                }
+                Act::ServerLost { .. } => {
+                    self.count("a server that lost something");
+                    continue;
+                }
+                Act::SnapshotWanted { group } => {
+                    let position = self.lives[at].sender.snapshot_made(self.now, group);
+                    let member = group * NAMES + name;
+                    self.members[member].mail.push(Mail::Snapshot(position));
+                    continue;
+                }
+                Act::Fenced { by } => {
+                    self.count("a sender fenced");
+                    self.run(self.current, &Call::Raise { name, epoch: by });
+                    self.end(at);
+                    continue;
+                }
+            };
+            self.lives[at].calls.push_back(call);
+        }
+        self.acts = acts;
+    }
+
+    /// A life of a publisher is over.
+    pub(super) fn end(&mut self, at: usize) {
+        let (name, epoch) = (self.lives[at].name, self.lives[at].epoch);
+        self.note(|| format!("life {epoch} of {name} ends"));
+        self.cut_life(at);
+        self.lives[at].alive = false;
+        self.mark_lost();
+    }
+}

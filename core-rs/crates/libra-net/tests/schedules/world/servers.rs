@@ -1,0 +1,281 @@
+//! Servers: which call is handled next, what it published, and the way of the answers.
+
+use libra_net::durable::{Bounds, Delivery, Entry, Opened, Received, Refusal, Reply, Why};
+use libra_net::ids::Position;
+
+use super::{Control, Done, GROUPS, NAMES, Push, World};
+use crate::server::{Answer, Call, Frame, Published, Stored};
+
+impl World {
+    /// Runs a call on a server and writes down what it changed.
+    pub(super) fn run(&mut self, server: usize, call: &Call) -> Answer {
+        let mut published = Vec::new();
+        let refuses = self.sick && matches!(call, Call::Append { .. } | Call::Open { .. } | Call::Ack { .. });
+        if refuses && self.rng.bool() {
+            return Answer::Refused(Refusal::Failed);
+        }
+        let answer = self.servers[server].call(call, &mut published);
+        self.note(|| format!("server {server}: {call:?} -> {answer:?}"));
+        match (call, &answer) {
+            (Call::Open { name, epoch, .. }, Answer::Opened { .. }) => {
+                self.sources[*name].opened = self.sources[*name].opened.max(*epoch);
+            }
+            (Call::Open { .. } | Call::Append { .. }, Answer::Refused(refusal)) => match refusal {
+                Refusal::Gap { .. } => self.count("a gap at the server"),
+                Refusal::Incarnation => self.count("an incarnation refused"),
+                Refusal::Fenced { .. } => self.count("a call fenced"),
+                Refusal::Failed => {}
+            },
+            _ => {}
+        }
+        for message in published {
+            match message {
+                Published::Frame { name, frame } => {
+                    let read = Frame::read(&frame);
+                    for seq in read.first..=read.last {
+                        let in_time = self.sources[name].opened <= read.epoch;
+                        let event = self.sources[name].events.entry(Position::new(read.epoch, seq)).or_default();
+                        event.in_time |= in_time;
+                    }
+                    for member in self.members.iter_mut().filter(|member| member.name == name) {
+                        match &mut member.subscription {
+                            Some(sub) if sub.server == server && sub.active => {
+                                sub.queue.push_back(Push::Frame(frame.clone()));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Published::Acknowledged { name, group, upto } => {
+                    let group = GROUPS.iter().position(|known| *known == group).expect("a declared group");
+                    let lives = self.lives.iter_mut().filter(|life| life.name == name && life.server == Some(server));
+                    lives.for_each(|life| life.control.push(Control::Acknowledged(group, upto)));
+                }
+            }
+        }
+        answer
+    }
+
+    /// A server handles one call of one connection.
+    pub(super) fn serve(&mut self) -> Done {
+        let (lives, members) = (self.lives.len(), self.members.len());
+        let all = lives + 2 * members + self.orphans.len();
+        let ready = |world: &World, at: usize| {
+            if at < lives {
+                world.lives[at].server.is_some() && !world.lives[at].calls.is_empty()
+            } else if at < lives + members {
+                world.members[at - lives].server.is_some() && !world.members[at - lives].calls.is_empty()
+            } else if at < lives + 2 * members {
+                world.members[at - lives - members].subscription.as_ref().is_some_and(|sub| !sub.active)
+            } else {
+                true
+            }
+        };
+        let Some(at) = self.pick(ready, all) else { return Ok(()) };
+        if at < lives {
+            self.serve_life(at)
+        } else if at < lives + members {
+            self.serve_member(at - lives)
+        } else if at < lives + 2 * members {
+            self.subscribe(at - lives - members);
+            Ok(())
+        } else {
+            self.count("a call of a connection that was given up");
+            let orphan = &mut self.orphans[at - lives - 2 * members];
+            let (server, call) = (orphan.server, orphan.calls.pop_front());
+            if orphan.calls.is_empty() {
+                self.orphans.remove(at - lives - 2 * members);
+            }
+            match call {
+                Some(call) => self.run_checked(server, &call).map(|_| ()),
+                None => Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn run_checked(&mut self, server: usize, call: &Call) -> Result<Answer, String> {
+        if let Call::Ack { name, group, upto } = call {
+            let group = GROUPS.iter().position(|known| known == group).expect("a declared group");
+            let most = self.ledgers[group * NAMES + name].most;
+            if *upto > most {
+                return Err(format!("group {group} acknowledges {upto} of {name} and has applied {most}"));
+            }
+        }
+        Ok(self.run(server, call))
+    }
+
+    pub(super) fn serve_life(&mut self, at: usize) -> Done {
+        let (Some(server), Some(call)) = (self.lives[at].server, self.lives[at].calls.pop_front()) else {
+            return Ok(());
+        };
+        let answer = self.run_checked(server, &call)?;
+        self.lives[at].replies.push_back((call, answer));
+        Ok(())
+    }
+
+    pub(super) fn serve_member(&mut self, at: usize) -> Done {
+        let (Some(server), Some(call)) = (self.members[at].server, self.members[at].calls.pop_front()) else {
+            return Ok(());
+        };
+        let answer = self.run_checked(server, &call)?;
+        self.members[at].replies.push_back((call, answer));
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, at: usize) {
+        if let Some(sub) = &mut self.members[at].subscription {
+            sub.active = true;
+            sub.queue.push_back(Push::Subscribed);
+        }
+    }
+
+    // --- answers ---
+
+    pub(super) fn answer(&mut self) -> Done {
+        let lives = self.lives.len();
+        let ready = |world: &World, at: usize| match at < lives {
+            true => !world.lives[at].replies.is_empty(),
+            false => !world.members[at - lives].replies.is_empty(),
+        };
+        let Some(at) = self.pick(ready, lives + self.members.len()) else { return Ok(()) };
+        if at < lives { self.answer_life(at) } else { self.answer_member(at - lives) }
+    }
+
+    pub(super) fn answer_life(&mut self, at: usize) -> Done {
+        let Some((call, answer)) = self.lives[at].replies.pop_front() else { return Ok(()) };
+        let refused = match &answer {
+            Answer::Refused(refusal) => Some(*refusal),
+            _ => None,
+        };
+        let reply = match (call, answer) {
+            (Call::Open { .. }, Answer::Opened { top, floor, acknowledged }) => {
+                Reply::Opened(Ok(Opened { top, floor, acknowledged }))
+            }
+            (Call::Append { name, epoch, frames }, Answer::Appended) => {
+                let (first, last) = (frames[0].0, frames[frames.len() - 1].1);
+                for seq in first..=last {
+                    let event = self.sources[name].events.get_mut(&Position::new(epoch, seq));
+                    event.expect("it was published").confirmed = true;
+                }
+                Reply::Appended(Ok(()))
+            }
+            (Call::Trim { .. }, Answer::Floor(floor)) => Reply::Trimmed(Ok(floor)),
+            (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => Reply::Acknowledged(all),
+            (call, answer) => {
+                let Some(refusal) = refused else { return Err(format!("{call:?} was answered by {answer:?}")) };
+                match call {
+                    Call::Open { .. } => Reply::Opened(Err(refusal)),
+                    Call::Append { .. } => Reply::Appended(Err(refusal)),
+                    _ => Reply::Trimmed(Err(refusal)),
+                }
+            }
+        };
+        self.lives[at].sender.reply(self.now, reply, &mut self.acts);
+        self.carry_out(at);
+        Ok(())
+    }
+
+    pub(super) fn answer_member(&mut self, at: usize) -> Done {
+        let Some((call, answer)) = self.members[at].replies.pop_front() else { return Ok(()) };
+        let now = self.now;
+        let receiver = &mut self.members[at].receiver;
+        match (call, answer) {
+            (Call::Ack { .. }, answer) => receiver.acknowledged(now, answer != refused_failed()),
+            (Call::Read { count, .. }, Answer::Found(found)) => {
+                let more = found.entries.len() == count as usize && count > 0;
+                let bounds = found.bounds.map(|(top, floor)| Bounds { top, floor });
+                let mut entries = found.entries.into_iter().map(|(id, frame)| entry(id, frame)).collect();
+                let begins = receiver.position().is_none();
+                let out = &mut self.deliveries;
+                receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, out);
+                if begins {
+                    let start = receiver.position().unwrap_or_default();
+                    let ledger = &mut self.ledgers[at];
+                    if start > ledger.most {
+                        return Err(format!("a group begins at {start} and never had more than {}", ledger.most));
+                    }
+                    ledger.cursor = Some(start);
+                    ledger.story.push(format!("begins at {start}"));
+                    // What it forgot may be gone by now.
+                    self.mark_lost();
+                }
+            }
+            (call, answer) => return Err(format!("{call:?} was answered by {answer:?}")),
+        }
+        self.deliver(at)
+    }
+
+    /// Does what a receiver wants.
+    pub(super) fn deliver(&mut self, at: usize) -> Done {
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        for delivery in deliveries.drain(..) {
+            let (name, group) = (self.members[at].name, GROUPS[self.members[at].group].to_owned());
+            self.note(|| format!("group {group} of {name}: {delivery:?}"));
+            match delivery {
+                Delivery::Read { after, count } => {
+                    self.members[at].calls.push_back(Call::Read { name, group, after, count });
+                }
+                Delivery::Ack { upto } => self.members[at].calls.push_back(Call::Ack { name, group, upto }),
+                Delivery::AskSnapshot { .. } => {
+                    let from = self.members[at].group;
+                    for life in self.lives.iter_mut().filter(|life| life.alive && life.name == name) {
+                        life.control.push(Control::Ask(from));
+                    }
+                }
+                Delivery::Fence { epoch } => {
+                    for life in self.lives.iter_mut().filter(|life| life.alive && life.name == name) {
+                        life.control.push(Control::Fence(epoch));
+                    }
+                }
+                Delivery::Gap { open } => self.count(if open { "a gap" } else { "a gap closed" }),
+                Delivery::Lost { upto, why, certain, .. } => {
+                    self.check_lost(at, upto, why, certain)?;
+                    self.members[at].todo.push_back(delivery);
+                }
+                _ => self.members[at].todo.push_back(delivery),
+            }
+        }
+        self.deliveries = deliveries;
+        Ok(())
+    }
+
+    /// `GAP_LOST` is said only when the source is over or the frame is of no use.
+    pub(super) fn check_lost(&mut self, at: usize, upto: Position, why: Why, certain: bool) -> Done {
+        let name = self.members[at].name;
+        self.count(match (why, certain) {
+            (Why::Undecodable, _) => "lost: undecodable",
+            (Why::Torn, _) => "lost: torn",
+            (Why::Trimmed, true) => "lost: trimmed",
+            (Why::Trimmed, false) => "lost: perhaps trimmed",
+            (Why::ServerLost, _) => "lost: by the server",
+        });
+        let over = self.members[at].receiver.is_dead() || self.sources[name].opened > upto.epoch || why == Why::Torn;
+        if why == Why::Undecodable {
+            let bad = self.sources[name].events.get(&upto).is_some_and(|event| event.bad);
+            return if bad { Ok(()) } else { Err(format!("{upto} can be decoded, and was called lost")) };
+        }
+        if !over {
+            return Err(format!("lost up to {upto} ({why:?}), and its publisher lives"));
+        }
+        // A snapshot may be ahead of all that was ever appended: then its position is what the server lacks.
+        if why == Why::ServerLost && !self.lost_data {
+            return Err(format!("lost up to {upto} ({why:?}), and no server lost anything"));
+        }
+        Ok(())
+    }
+}
+
+fn refused_failed() -> Answer {
+    Answer::Refused(Refusal::Failed)
+}
+
+fn entry(id: Position, stored: Stored) -> Entry<Frame> {
+    let what = match stored {
+        Stored::Life { before, torn } => Received::Life { before, torn },
+        Stored::Frame(bytes) => match Frame::read(&bytes) {
+            frame if frame.bad => Received::Bad,
+            frame => Received::Frame { first: frame.first, frame },
+        },
+    };
+    Entry { epoch: id.epoch, last: id.seq, what }
+}
