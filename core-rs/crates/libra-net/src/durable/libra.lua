@@ -1,6 +1,6 @@
 #!lua name=libra1
 -- version: 1
--- What Redis or Valkey does for Libra's durable channels, each function as one step. docs/wire.md says what they promise.
+-- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
 -- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
@@ -179,10 +179,24 @@ local function read(keys, args)
   return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries }
 end
 
+-- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new
+-- The field holds the version, a space, and the frame.
+local function latest(keys, args)
+  local had = redis.call('HGET', keys[1], args[2]) or ''
+  local epoch, seq = position(args[3])
+  local had_epoch, had_seq = position(string.match(had, '^(%d+%-%d+) '))
+  if not below(had_epoch, had_seq, epoch, seq) then
+    return -1
+  end
+  redis.call('HSET', keys[1], args[2], args[3] .. ' ' .. args[4])
+  return redis.call('PUBLISH', args[1], args[4])
+end
+
 redis.register_function('libra1_claim', claim)
 redis.register_function('libra1_raise', raise)
 redis.register_function('libra1_open', open)
 redis.register_function('libra1_append', append)
 redis.register_function('libra1_ack', ack)
 redis.register_function('libra1_trim', trim)
+redis.register_function('libra1_latest', latest)
 redis.register_function({ function_name = 'libra1_read', callback = read, flags = { 'no-writes' } })

@@ -1,4 +1,4 @@
-//! The functions that Redis or Valkey (7 or later) runs for durable channels, each as one step of the server.
+//! The functions that Redis or Valkey (7 or later) runs for durable channels and latest values, each as one step.
 //!
 //! Loaded by `FUNCTION LOAD REPLACE` where [`NAME`] is missing. Keys are those of [`crate::ids::Environment`]: `epochs`,
 //! `incarnation`, `bounds`, `stream`, `acknowledged`. Positions are text like `12-345`.
@@ -11,6 +11,7 @@
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0 |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
+//! | [`LATEST`] | state | channel, field, version, frame | who heard of it, or -1 when the server has one as new |
 //! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count | `[incarnation, acknowledged, epoch, top, floor, entries]`, only the first two where there is no channel |
 //!
 //! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,
@@ -35,6 +36,8 @@ pub const APPEND: &str = "libra1_append";
 pub const ACK: &str = "libra1_ack";
 /// Raises the floor, and trims.
 pub const TRIM: &str = "libra1_trim";
+/// Keeps the newest of a latest value, as version, space and frame, and publishes it.
+pub const LATEST: &str = "libra1_latest";
 /// Reads behind a position, with the bounds of the same moment.
 pub const READ: &str = "libra1_read";
 

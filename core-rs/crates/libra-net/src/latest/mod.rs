@@ -5,7 +5,6 @@
 //! the next one of its key, and by the load that follows each connection.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use crate::ids::Position;
@@ -86,16 +85,12 @@ impl<K: Eq + Hash + Clone> LatestReceiver<K> {
         self.newest = self.newest.max(epoch);
     }
 
-    /// After a load that was begun when the subscription was confirmed: takes out the keys whose value comes from a life that is over and
-    /// that the publisher, whose life `epoch` is, did not say again; they hold no longer.
+    /// After a load that began when the subscription was confirmed: takes out the keys whose value comes from a life before
+    /// `epoch`, the publisher's life now. It did not say them again, so they hold no longer.
     pub fn retire(&mut self, epoch: u64) -> Vec<K> {
         let gone: Vec<K> =
             self.versions.iter().filter(|(_, had)| had.epoch < epoch).map(|(key, _)| key.clone()).collect();
-        for key in &gone {
-            if let Entry::Occupied(entry) = self.versions.entry(key.clone()) {
-                entry.remove();
-            }
-        }
+        self.versions.retain(|_, had| had.epoch >= epoch);
         gone
     }
 

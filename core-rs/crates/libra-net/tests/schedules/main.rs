@@ -156,6 +156,18 @@ fn the_model_answers_as_valkey_does() {
     }
 }
 
+#[test]
+fn the_server_keeps_the_newest_of_a_latest_value() {
+    let Some(process) = Process::start() else { return };
+    let mut real = Real::new(&process, 1, 1);
+    assert_eq!(real.latest("btc", "1760000000000-2", b"b"), 0);
+    assert_eq!(real.latest("btc", "1760000000000-1", b"a"), -1);
+    assert_eq!(real.latest("btc", "1760000000000-2", b"b"), -1);
+    assert_eq!(real.latest("btc", "1760000000001-1", b"c 9-9 "), 0);
+    assert_eq!(real.latest("btc", "1760000000000-3", b"d"), -1);
+    assert_eq!(real.latest_value("btc"), b"1760000000001-1 c 9-9 ");
+}
+
 /// Schedules with the faults that a server of the tests' own can be put through end alike on it and on the model.
 #[test]
 fn schedules_end_alike_on_valkey() {

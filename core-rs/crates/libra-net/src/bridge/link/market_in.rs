@@ -75,10 +75,10 @@ impl MarketIn {
         let now_ns = monotonic_ns();
         let wanted = self.common.listen_to.load(Ordering::Acquire);
         // Without interest there is no connection to be had.
-        if wanted != 0 || self.line.is_up() {
-            if let Some(Change::Up(_)) = self.line.turn(now_ns) {
-                self.asked = 0;
-            }
+        if (wanted != 0 || self.line.is_up())
+            && let Some(Change::Up(_)) = self.line.turn(now_ns)
+        {
+            self.asked = 0;
         }
         self.inner.follow(&self.common);
         let inner = &mut self.inner;

@@ -150,8 +150,8 @@ impl Urgent {
             Err(why) => self.lose_hearing(now_ns, &why),
         }
         self.node.work(now_ns, now);
-        let mut calls = self.calls.up().map(|connection| connection.commands());
-        self.node.execute(now_ns, now, calls.as_deref_mut());
+        let calls = self.calls.up().map(|connection| connection.commands());
+        self.node.execute(now_ns, now, calls);
         self.node.tell();
         if let Err(why) = self.calls.flush() {
             self.lose_calls(now_ns, now, &why);
