@@ -80,9 +80,10 @@ class NodeProcess:
 
     def __init__(self, folder: Path, name: str, order: dict[str, Any]) -> None:
         self.name = name
-        self.ledger = folder / f"{name}.ledger"
-        self._status = folder / f"{name}.status"
-        self._log = folder / f"{name}.log"
+        files = order.pop("files", name)
+        self.ledger = folder / f"{files}.ledger"
+        self._status = folder / f"{files}.status"
+        self._log = folder / f"{files}.log"
         self.order = order | {"ledger": str(self.ledger), "status": str(self._status)}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -150,7 +151,6 @@ class TwoNodes:
         self.settings = {"environment": "chaos", "nodes": ["pub", "con"], "url": self.server.url} | settings
         self.pub = self.node("pub", role="publisher", per_s=per_s, quotes=quotes)
         self.con = self.node("con", role="consumer")
-        self._others: list[NodeProcess] = []
 
     def node(self, name: str, **order: Any) -> NodeProcess:
         return NodeProcess(self.folder, name, order | {"bridge": self.settings | {"node": name}})

@@ -22,6 +22,8 @@ pub(super) enum Pending {
     /// Of another node's channel with this number.
     Read(usize, u32),
     Ack(usize),
+    /// The server's name.
+    Incarnation,
     /// Of which only the order matters.
     Other,
 }
@@ -124,6 +126,16 @@ impl Calls<'_> {
     pub fn publish(&mut self, channel: &str, frame: &[u8]) {
         self.pending.push_back(Pending::Other);
         self.commands.publish(channel.as_bytes(), frame);
+    }
+
+    /// Asks for the server's name, having given it this one where it has none.
+    pub fn incarnation(&mut self, key: &str, given: Option<u128>) {
+        if let Some(name) = given {
+            self.pending.push_back(Pending::Other);
+            self.commands.push(&[b"SET", key.as_bytes(), format!("{name:032x}").as_bytes(), b"NX"]);
+        }
+        self.pending.push_back(Pending::Incarnation);
+        self.commands.push(&[b"GET", key.as_bytes()]);
     }
 
     pub fn ping(&mut self) {

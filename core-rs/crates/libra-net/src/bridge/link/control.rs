@@ -1,5 +1,7 @@
 //! What nodes say of themselves: our beacon, and the other nodes as theirs show them.
 
+use std::sync::atomic::Ordering;
+
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{EventType, Lane, Travel};
 
@@ -9,7 +11,6 @@ use super::settings::WHOLE;
 use crate::bridge::Shared;
 use crate::frame::{Beacon, ChannelPosition, Control, FrameReader, FrameWriter, Interest, Snapshot};
 use crate::ids::{ChannelId, Position};
-use std::sync::atomic::Ordering;
 
 /// How often a node says that it lives.
 pub(super) const BEACON_EVERY_NS: i64 = 1_000_000_000;

@@ -103,6 +103,10 @@ impl Incoming {
         self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
     }
 
+    pub fn incarnation(&mut self, heard: u128) {
+        self.receiver.incarnation(Some(heard), &mut self.out);
+    }
+
     pub fn acknowledged(&mut self, now: u64, done: bool) {
         self.receiver.acknowledged(now, done);
     }

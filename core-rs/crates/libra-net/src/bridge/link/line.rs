@@ -120,6 +120,11 @@ impl Line {
         self.wait(now_ns, why);
     }
 
+    /// There is to be no connection any more.
+    pub fn end(&mut self) {
+        self.phase = Phase::Down { until_ns: i64::MAX };
+    }
+
     pub fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Up(..))
     }
@@ -186,7 +191,7 @@ impl Line {
     /// When [`Line::turn`] or [`Line::check`] is due at the latest.
     pub fn due_ns(&mut self, now_ns: i64) -> Option<i64> {
         match &mut self.phase {
-            Phase::Down { until_ns } => Some(*until_ns),
+            Phase::Down { until_ns } => Some(*until_ns).filter(|&until| until != i64::MAX),
             Phase::Dialling(_) => None,
             Phase::Up(_, liveness) => Some(now_ns.saturating_add(nanos(liveness.due(now_ns)))),
         }
