@@ -47,7 +47,7 @@ class BridgeSettings(Section):
     appendonly: bool = Field(
         default=False, description="The topology's own server keeps its data on disk while it runs."
     )
-    shards: Annotated[Whole, Field(ge=1, le=256)] = Field(
+    shards: Annotated[Whole, Field(ge=1, le=64)] = Field(
         default=8, description="Channels that market data is spread over; the same in all nodes."
     )
     outbox_events: Annotated[Whole, Field(ge=64, le=10_000_000)] = Field(

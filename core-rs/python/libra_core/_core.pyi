@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeAlias, TypedDict, final
+from typing import Any, Literal, NotRequired, Self, TypeAlias, TypedDict, final
 
 from typing_extensions import disjoint_base
 
@@ -842,6 +842,9 @@ class _BridgeStats(TypedDict):
     credits_in_use: int
     outbox: int
     """Durable events that were sent and are not applied elsewhere."""
+    link: NotRequired[dict[str, Any]]
+    """What the threads count, where there is a server: connections, outboxes and channels by name, nodes, market data
+    out and in, whether this node is fenced."""
     lost_news: int
     unapplied: int
     """Durable events that arrived and are not applied here."""
@@ -850,8 +853,23 @@ class _BridgeStats(TypedDict):
     misfits: int
     undeliverable: int
 
+class _BridgeSettings(TypedDict):
+    environment: str
+    node: str
+    nodes: list[str]
+    """All that the topology declares; this one may be among them."""
+    url: str
+    username: NotRequired[str | None]
+    password: NotRequired[str | None]
+    ca_file: NotRequired[str | None]
+    shards: NotRequired[int]
+    outbox_events: NotRequired[int]
+    outbox_bytes: NotRequired[int]
+    stale_after_ms: NotRequired[int]
+
 @final
 class Bridge:
+    def __new__(cls, core: NodeCore, settings: _BridgeSettings) -> Self: ...
     @staticmethod
     def pair(
         core_a: NodeCore,

@@ -92,6 +92,11 @@ impl Life {
         self.heart.beat();
     }
 
+    /// Waits for something known, which wakes the thread when the actor is stopped too; not missed meanwhile.
+    pub fn wait<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.heart.sleep(wait)
+    }
+
     /// Sleeps for at most so long, or until the thread is unparked; not missed meanwhile.
     pub fn sleep(&self, wait: Duration) {
         self.heart.sleep(|| std::thread::park_timeout(wait));
@@ -133,9 +138,15 @@ impl NativeThread {
         self.life.restarts.load(Ordering::Relaxed)
     }
 
+    /// Has [`Life::is_stopping`] say so, and waits for nothing: for whoever has to wake the thread in a way of its own before
+    /// [`NativeThread::stop`].
+    pub fn begin_stop(&self) {
+        self.life.stopping.store(true, Ordering::Release);
+    }
+
     /// Stops the thread and waits for its end.
     pub fn stop(&mut self) {
-        self.life.stopping.store(true, Ordering::Release);
+        self.begin_stop();
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();

@@ -11,6 +11,7 @@
 //! - [`inbound`] — what arrives: a bounded queue for each urgent lane, which never loses an event, and an edge for market data;
 //! - [`shared`] — what both sides read: who wants what, credits, counters, applied positions, news;
 //! - [`interest`], [`credits`], [`news`] — its parts; [`mail`] — messages to actors of other nodes;
+//! - [`link`] — the threads: a node and its Redis or Valkey;
 //! - [`loopback`] — a bridge without a server: two nodes of one process.
 //!
 //! [`seam`] makes both sides. The loop never waits for a thread, and no thread for the loop: what finds no room waits on its own
@@ -19,6 +20,7 @@
 pub mod credits;
 pub mod inbound;
 pub mod interest;
+pub mod link;
 pub mod loopback;
 pub mod mail;
 pub mod news;

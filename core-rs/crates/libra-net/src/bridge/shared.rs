@@ -83,6 +83,8 @@ pub struct Shared {
     edges: OnceLock<[Arc<EdgeCounters>; 3]>,
     /// Something waits at the loop's end of an outbound queue: the thread that makes room wakes the loop.
     pub(super) is_overflowing: AtomicBool,
+    /// Nothing leaves any more.
+    is_closed: AtomicBool,
     /// A thread found a queue of arrivals full: the loop wakes it when there is room.
     pub(super) wants_room: AtomicBool,
     node_waker: Arc<Waker>,
@@ -102,6 +104,7 @@ impl Shared {
             lanes: Default::default(),
             edges: OnceLock::new(),
             is_overflowing: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             wants_room: AtomicBool::new(false),
             node_waker,
             thread_waker,
@@ -124,6 +127,17 @@ impl Shared {
             EventType::Message => mail::node_of(event).is_some_and(|node| self.knows(node)),
             _ => self.wanted.wants(event),
         }
+    }
+
+    /// From now on nothing leaves: commands are refused, and facts stay. For the threads, when this node must not publish.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// True when nothing leaves any more.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     // Peers and their messages ------------------------------------------------------------------------------------------

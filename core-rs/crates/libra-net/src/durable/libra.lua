@@ -1,4 +1,5 @@
 #!lua name=libra1
+-- version: 1
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --

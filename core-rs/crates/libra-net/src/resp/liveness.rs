@@ -41,6 +41,15 @@ impl Liveness {
         self.asked_ns = None;
     }
 
+    /// In how much time [`Liveness::check`] has something to do, if nothing comes.
+    pub fn due(&self, now_ns: i64) -> Duration {
+        let (then, within) = match self.asked_ns {
+            Some(asked) => (asked, ANSWER_WITHIN),
+            None => (self.heard_ns, ASK_AFTER),
+        };
+        within.saturating_sub(Duration::from_nanos(now_ns.saturating_sub(then).max(0) as u64))
+    }
+
     /// What to do, if nothing is left to read from the socket.
     pub fn check(&mut self, now_ns: i64) -> Pulse {
         let since = |then: i64| Duration::from_nanos(now_ns.saturating_sub(then).max(0) as u64);

@@ -170,7 +170,7 @@ fn account() -> Vec<Event> {
     let notice = Notice { account, code: "KILL_SWITCH".into(), detail: "an operator".into() };
     // What Python's `libra.core.codec` makes of {"side": "long", "sizes": [1, 2.5, None]}.
     let msgpack = b"\x82\xa4side\xa4long\xa5sizes\x93\x01\xcb\x40\x04\x00\x00\x00\x00\x00\x00\xc0";
-    let python = Encoded { tag: "plain".into(), bytes: msgpack.as_slice().into() };
+    let python = Encoded::new("plain", msgpack.as_slice());
     vec![
         event(0, EventType::PositionUpdated, "BTC/USDT", Payload::shared(report(Some(5)))),
         event(1, EventType::PositionUpdated, "BTC/USDT", Payload::shared(report(None))),

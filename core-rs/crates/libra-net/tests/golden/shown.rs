@@ -136,8 +136,8 @@ fn account(payload: &Payload) -> (&'static str, Value) {
         return ("notice", shown);
     }
     if let Some(encoded) = payload.downcast::<Encoded>() {
-        let bytes: String = encoded.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        return ("encoded", json!({ "tag": &*encoded.tag, "msgpack": bytes }));
+        let bytes: String = encoded.data().iter().map(|byte| format!("{byte:02x}")).collect();
+        return ("encoded", json!({ "tag": encoded.tag(), "msgpack": bytes }));
     }
     inline(payload)
 }

@@ -2,18 +2,21 @@
 //!
 //! - [`attached`] — the node's side: what arrives goes to its router, what was applied goes back;
 //! - [`mail`] — messages to and from actors of other nodes; [`news`] — what the bridge tells the node;
-//! - [`loopback`] — two nodes of one process, joined without a server;
+//! - [`linked`] — joined to others by a Redis or Valkey; [`loopback`] — two nodes of one process, joined without a server;
 //! - this file — the `Bridge` object: starting, stopping, counting.
 
 pub mod attached;
+mod linked;
 mod loopback;
 pub mod mail;
 pub mod news;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use libra_kernel::Lane;
 use libra_net::bridge::Shared;
+use libra_net::bridge::link::Link;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,13 +28,32 @@ use loopback::Joined;
 pub struct Bridge {
     core: Py<NodeCore>,
     shared: Arc<Shared>,
-    joined: Arc<Mutex<Joined>>,
-    /// Which of the two nodes it is.
-    side: usize,
+    way: Way,
+}
+
+/// By what.
+enum Way {
+    /// Nothing but memory; the side is which of the two nodes it is.
+    Pair(Arc<Mutex<Joined>>, usize),
+    /// A server.
+    Linked(Mutex<Link>),
 }
 
 #[pymethods]
 impl Bridge {
+    /// Joins a node to others by a Redis or Valkey, once it is started; what it publishes before waits. The settings are those of
+    /// `[bridge]`, with `node`, `nodes`, `url` and `password`: see the stub file.
+    ///
+    /// ValueError for settings that make no bridge, and for a node that has one or is simulated.
+    #[new]
+    fn new(py: Python<'_>, core: Py<NodeCore>, settings: &Bound<'_, PyDict>) -> PyResult<Bridge> {
+        core.get().may_have_bridge(py)?;
+        let (side, link) = linked::link(settings, core.get().waker.clone())?;
+        let shared = side.shared.clone();
+        core.get().attach_bridge(py, side);
+        Ok(Bridge { core, shared, way: Way::Linked(Mutex::new(link)) })
+    }
+
     /// Two nodes of one process, joined without a server: for tests and benchmarks. Each node gets its bridge, under the name
     /// that addresses its actors. What is to move is moved by `pump`, or by a thread once either bridge was started.
     ///
@@ -51,8 +73,8 @@ impl Bridge {
         let ([a, b], joined) = loopback::join(py, [&core_a, &core_b], names, [credits, market, arrivals])?;
         let joined = Arc::new(Mutex::new(joined));
         Ok((
-            Bridge { core: core_a, shared: a, joined: joined.clone(), side: 0 },
-            Bridge { core: core_b, shared: b, joined, side: 1 },
+            Bridge { core: core_a, shared: a, way: Way::Pair(joined.clone(), 0) },
+            Bridge { core: core_b, shared: b, way: Way::Pair(joined, 1) },
         ))
     }
 
@@ -63,13 +85,19 @@ impl Bridge {
     }
 
     /// Starts the threads. Nothing where they run.
-    fn start(&self) -> PyResult<()> {
-        self.joined().start()
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.way {
+            Way::Pair(joined, _) => lock(joined).start(),
+            Way::Linked(link) => self.core.get().start_link(py, &mut lock(link)),
+        }
     }
 
     /// Moves what is there to move, where no thread does; gives how much that was.
     fn pump(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.joined().pump())
+        match &self.way {
+            Way::Pair(joined, _) => py.detach(|| lock(joined).pump()),
+            Way::Linked(_) => 0,
+        }
     }
 
     /// Waits until what left the node has been applied, at most so long, stops the threads, and lets go of the node. Gives the
@@ -77,9 +105,18 @@ impl Bridge {
     #[pyo3(signature = (timeout_s=0.0))]
     fn stop<'py>(&self, py: Python<'py>, timeout_s: f64) -> PyResult<Bound<'py, PyDict>> {
         self.core.get().flush_bridge(py);
-        py.detach(|| loopback::settle(&self.joined, self.side, timeout_s));
-        let stats = self.stats(py)?;
-        py.detach(|| self.joined().stop());
+        let stats = match &self.way {
+            Way::Pair(joined, side) => {
+                py.detach(|| loopback::settle(joined, *side, timeout_s));
+                let stats = self.stats(py)?;
+                py.detach(|| lock(joined).stop());
+                stats
+            }
+            Way::Linked(link) => {
+                py.detach(|| lock(link).stop(Duration::try_from_secs_f64(timeout_s).unwrap_or_default()));
+                self.stats(py)?
+            }
+        };
         self.core.get().detach_bridge(py);
         Ok(stats)
     }
@@ -110,7 +147,17 @@ impl Bridge {
         stats.set_item("lanes", lanes)?;
         stats.set_item("credits", self.shared.credits.limit())?;
         stats.set_item("credits_in_use", self.shared.credits.in_use())?;
-        stats.set_item("outbox", self.joined().unapplied(self.side))?;
+        match &self.way {
+            Way::Pair(joined, side) => stats.set_item("outbox", lock(joined).unapplied(*side))?,
+            Way::Linked(link) => {
+                let (report, outbox) = py.detach(|| {
+                    let link = lock(link);
+                    (link.report(), link.outbox())
+                });
+                stats.set_item("outbox", outbox)?;
+                stats.set_item("link", linked::to_python(py, &report)?)?;
+            }
+        }
         stats.set_item("lost_news", self.shared.lost_news())?;
         let here = self.core.get().bridge_counts(py);
         stats.set_item("unapplied", here.unapplied)?;
@@ -122,10 +169,8 @@ impl Bridge {
     }
 }
 
-impl Bridge {
-    fn joined(&self) -> MutexGuard<'_, Joined> {
-        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,38 +1,10 @@
-//! A Python payload on its way between nodes.
+//! A Python payload on its way between nodes: a tag and msgpack, which the threads of the bridge never look into.
 
-use std::any::Any;
-
-use libra_kernel::SharedPayload;
-use libra_kernel::digest::Digest;
+pub use libra_kernel::Encoded;
 
 use super::super::cursor::{Cursor, put_text};
 use super::super::error::{EncodeError, Fault};
 use super::{Sink, Wire};
-
-/// A Python payload as `libra.core.codec` made it: which class it is, and its msgpack. The threads of the bridge never
-/// look inside; it becomes an object again on the loop's thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// The codec's tag.
-    pub tag: Box<str>,
-    /// msgpack.
-    pub bytes: Box<[u8]>,
-}
-
-impl SharedPayload for Encoded {
-    fn kind(&self) -> &'static str {
-        "encoded"
-    }
-
-    fn digest(&self, digest: &mut Digest) {
-        digest.blob(self.tag.as_bytes());
-        digest.blob(&self.bytes);
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
 
 pub(super) fn write(tag: &str, bytes: &[u8], to: &mut Vec<u8>) -> Result<(), EncodeError> {
     put_text(to, tag)?;
@@ -44,12 +16,12 @@ pub(super) fn write(tag: &str, bytes: &[u8], to: &mut Vec<u8>) -> Result<(), Enc
 
 impl Wire for Encoded {
     fn write(&self, sink: &mut Sink<'_>) -> Result<(), EncodeError> {
-        write(&self.tag, &self.bytes, sink.to)
+        write(self.tag(), self.data(), sink.to)
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
-        let tag = cursor.text()?.into();
+        let tag = cursor.text()?;
         let length = cursor.u32()? as usize;
-        Ok(Encoded { tag, bytes: cursor.bytes(length)?.into() })
+        Ok(Encoded::new(tag, cursor.bytes(length)?))
     }
 }

@@ -212,8 +212,7 @@ fn payload() -> impl Strategy<Value = Carried> {
         }),
         balance().prop_map(Carried::shared),
         (name(), text(), text()).prop_map(|(account, code, detail)| Carried::shared(Notice { account, code, detail })),
-        (text(), vec(any::<u8>(), 0..80))
-            .prop_map(|(tag, bytes)| Carried::shared(Encoded { tag: tag.into(), bytes: bytes.into() })),
+        (text(), vec(any::<u8>(), 0..80)).prop_map(|(tag, bytes)| Carried::shared(Encoded::new(tag, bytes))),
     ];
     prop_oneof![market, trading]
 }

@@ -93,7 +93,7 @@ fn a_python_payload_is_written_from_what_the_loop_encoded() {
     let mut direct = writer(ROOMY);
     assert_eq!(direct.append_encoded(&plain, tag, &msgpack), Ok(Append::Written));
     let mut shared = plain.clone();
-    shared.payload = Payload::shared(Encoded { tag: tag.into(), bytes: msgpack.into() });
+    shared.payload = Payload::shared(Encoded::new(tag, msgpack));
     assert_eq!(direct.finish(41, 1_000).unwrap(), frame_of(&[shared]));
 }
 
@@ -127,7 +127,7 @@ fn an_event_that_cannot_be_sent_leaves_the_frame_as_it_was() {
 
 #[test]
 fn an_event_longer_than_the_limit_has_a_frame_of_its_own_up_to_the_longest() {
-    let sized = |bytes: usize| event(Payload::shared(Encoded { tag: "t".into(), bytes: vec![0; bytes].into() }));
+    let sized = |bytes: usize| event(Payload::shared(Encoded::new("t", vec![0; bytes])));
     let small = event(Payload::Empty);
     let mut writer = writer(Limits { events: 16, bytes: 1_000 });
     assert_eq!(writer.append(&small), Ok(Append::Written));

@@ -1,0 +1,226 @@
+//! Calls of the server's functions: written into the connection's buffer, their answers told apart by their order.
+
+use std::collections::VecDeque;
+
+use super::decoded::Decoded;
+use super::greeting::incarnation_of;
+use crate::durable::library::{ACK, APPEND, OPEN, RAISE, READ, TRIM, refusal};
+use crate::durable::outbox::Outgoing as Frame;
+use crate::durable::{Bounds, Entry, Opened, Received, Refusal};
+use crate::frame::FrameReader;
+use crate::ids::{ChannelId, Environment, Position};
+use crate::resp::{Commands, Reply};
+
+/// A call whose answer has not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// Of our channel of this lane.
+    Open(usize),
+    Append(usize),
+    Trim(usize),
+    Acknowledgements(usize),
+    /// Of another node's channel with this number.
+    Read(usize, u32),
+    Ack(usize),
+    /// The server's name.
+    Incarnation,
+    /// Of which only the order matters.
+    Other,
+}
+
+/// The keys of a durable channel.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub id: ChannelId,
+    pub channel: String,
+    epochs: String,
+    incarnation: String,
+    bounds: String,
+    stream: String,
+    acknowledged: String,
+    /// Where its publisher listens.
+    control: String,
+}
+
+impl Keys {
+    pub fn new(environment: &Environment, id: ChannelId) -> Self {
+        Keys {
+            channel: environment.channel(id.lane, id.shard()),
+            epochs: environment.epochs(),
+            incarnation: environment.incarnation(),
+            bounds: environment.bounds(&id),
+            stream: environment.stream(&id),
+            acknowledged: environment.acknowledged(&id),
+            control: environment.control_of(id.publisher()),
+            id,
+        }
+    }
+}
+
+/// The connection's buffer and what was asked over it.
+pub(super) struct Calls<'a> {
+    pub commands: &'a mut Commands,
+    pub pending: &'a mut VecDeque<Pending>,
+}
+
+impl Calls<'_> {
+    fn call(&mut self, pending: Pending, name: &str, keys: &[&str], arguments: &[&[u8]]) {
+        self.pending.push_back(pending);
+        let mut command = self.commands.command(3 + keys.len() + arguments.len());
+        command.bulk(b"FCALL").bulk(name.as_bytes()).int(keys.len() as u64);
+        keys.iter().for_each(|key| {
+            command.bulk(key.as_bytes());
+        });
+        arguments.iter().for_each(|argument| {
+            command.bulk(argument);
+        });
+    }
+
+    pub fn open(&mut self, lane: usize, keys: &Keys, epoch: u64, confirmed: u64, run: &str) {
+        let names = [&*keys.epochs, &keys.bounds, &keys.stream, &keys.acknowledged];
+        let (epoch, confirmed) = (epoch.to_string(), confirmed.to_string());
+        let arguments = [keys.id.publisher().as_bytes(), epoch.as_bytes(), confirmed.as_bytes(), run.as_bytes()];
+        self.call(Pending::Open(lane), OPEN, &names, &arguments);
+    }
+
+    pub fn append(&mut self, lane: usize, keys: &Keys, epoch: u64, frames: &[&Frame]) {
+        self.pending.push_back(Pending::Append(lane));
+        let mut command = self.commands.command(7 + 3 * frames.len());
+        command.bulk(b"FCALL").bulk(APPEND.as_bytes()).int(2).bulk(keys.bounds.as_bytes()).bulk(keys.stream.as_bytes());
+        command.bulk(keys.channel.as_bytes()).int(epoch);
+        for outgoing in frames {
+            command.int(outgoing.first).int(outgoing.last).bulk(&outgoing.frame);
+        }
+    }
+
+    pub fn trim(&mut self, lane: usize, keys: &Keys, epoch: u64, upto: Position, groups: &[&str]) {
+        let (epoch, upto) = (epoch.to_string(), upto.to_string());
+        let mut arguments = vec![epoch.as_bytes(), upto.as_bytes()];
+        arguments.extend(groups.iter().map(|group| group.as_bytes()));
+        self.call(Pending::Trim(lane), TRIM, &[&keys.bounds, &keys.stream, &keys.acknowledged], &arguments);
+    }
+
+    pub fn read_acknowledged(&mut self, lane: usize, keys: &Keys) {
+        self.pending.push_back(Pending::Acknowledgements(lane));
+        self.commands.push(&[b"HGETALL", keys.acknowledged.as_bytes()]);
+    }
+
+    pub fn raise(&mut self, keys: &Keys, epoch: u64) {
+        let epoch = epoch.to_string();
+        self.call(Pending::Other, RAISE, &[&keys.epochs], &[keys.id.publisher().as_bytes(), epoch.as_bytes()]);
+    }
+
+    pub fn read(&mut self, index: usize, keys: &Keys, group: &str, after: Position, count: u32) {
+        let names = [&*keys.incarnation, &keys.bounds, &keys.stream, &keys.acknowledged];
+        let (epoch, seq, wanted) = (after.epoch.to_string(), after.seq.to_string(), count.to_string());
+        let arguments = [group.as_bytes(), epoch.as_bytes(), seq.as_bytes(), wanted.as_bytes()];
+        self.call(Pending::Read(index, count), READ, &names, &arguments);
+    }
+
+    pub fn ack(&mut self, index: usize, keys: &Keys, group: &str, upto: Position, frame: &[u8]) {
+        let upto = upto.to_string();
+        let arguments = [group.as_bytes(), upto.as_bytes(), keys.control.as_bytes(), frame];
+        self.call(Pending::Ack(index), ACK, &[&keys.acknowledged], &arguments);
+    }
+
+    pub fn publish(&mut self, channel: &str, frame: &[u8]) {
+        self.pending.push_back(Pending::Other);
+        self.commands.publish(channel.as_bytes(), frame);
+    }
+
+    /// Asks for the server's name, having given it this one where it has none.
+    pub fn incarnation(&mut self, key: &str, given: Option<u128>) {
+        if let Some(name) = given {
+            self.pending.push_back(Pending::Other);
+            self.commands.push(&[b"SET", key.as_bytes(), format!("{name:032x}").as_bytes(), b"NX"]);
+        }
+        self.pending.push_back(Pending::Incarnation);
+        self.commands.push(&[b"GET", key.as_bytes()]);
+    }
+
+    pub fn ping(&mut self) {
+        self.pending.push_back(Pending::Other);
+        self.commands.push(&[b"PING"]);
+    }
+}
+
+/// Says `frame` to the publisher of a channel.
+pub(super) fn control_of(keys: &Keys) -> &str {
+    &keys.control
+}
+
+/// What a function answered that can refuse.
+pub(super) fn refusable<T>(reply: Reply<'_>, read: impl FnOnce(Reply<'_>) -> Option<T>) -> Result<T, Refusal> {
+    match reply {
+        Reply::Error(message) => Err(refusal(&String::from_utf8_lossy(message))),
+        // Something that the function cannot have answered is as good as none.
+        other => read(other).ok_or(Refusal::Failed),
+    }
+}
+
+/// The answer of `open`.
+pub(super) fn opened(reply: Reply<'_>) -> Option<Opened> {
+    let mut items = reply.items()?;
+    let top = u64::try_from(items.next()?.int()?).ok()?;
+    let floor = items.next()?.text()?.parse().ok()?;
+    Some(Opened { top, floor, acknowledged: acknowledgements(items.next()?) })
+}
+
+/// Groups and their positions, in turn.
+pub(super) fn acknowledgements(reply: Reply<'_>) -> Vec<(String, Position)> {
+    let mut found = Vec::new();
+    let mut items = reply.items().into_iter().flatten();
+    while let (Some(group), Some(position)) = (items.next(), items.next()) {
+        if let (Some(group), Some(Ok(position))) = (group.text(), position.text().map(str::parse)) {
+            found.push((group.to_owned(), position));
+        }
+    }
+    found
+}
+
+/// What `read` answered, but for the entries.
+pub(super) struct ReadAnswer {
+    pub incarnation: Option<u128>,
+    pub acknowledged: Option<Position>,
+    pub bounds: Option<Bounds>,
+    /// Entries in the answer, also those that could not be told apart.
+    pub count: usize,
+}
+
+/// Takes the answer of `read` apart; entries go into `entries`.
+pub(super) fn read_answer(
+    reply: Reply<'_>,
+    keys: &Keys,
+    reader: &mut FrameReader,
+    entries: &mut Vec<Entry<Decoded>>,
+) -> Option<ReadAnswer> {
+    let mut items = reply.items()?;
+    let incarnation = items.next().and_then(incarnation_of);
+    let acknowledged = items.next().and_then(|reply| reply.text()?.parse().ok());
+    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, count: 0 };
+    let Some(epoch) = items.next() else { return Some(answer) };
+    let epoch = u64::try_from(epoch.int()?).ok()?;
+    let top = u64::try_from(items.next()?.int()?).ok()?;
+    let floor = items.next()?.text()?.parse().ok()?;
+    answer.bounds = Some(Bounds { top: Position::new(epoch, top), floor });
+    for entry in items.next()?.items()? {
+        let mut parts = entry.items()?;
+        let id: Position = parts.next()?.text()?.parse().ok()?;
+        answer.count += 1;
+        let what = what_of(parts.next()?, id, keys, reader);
+        entries.push(Entry { epoch: id.epoch, last: id.seq, what });
+    }
+    Some(answer)
+}
+
+fn what_of(fields: Reply<'_>, id: Position, keys: &Keys, reader: &mut FrameReader) -> Received<Decoded> {
+    if let Some(before) = fields.get("l") {
+        let before = before.text().and_then(|text| text.parse().ok());
+        return before.map_or(Received::Bad, |before| Received::Life { before, torn: fields.get("t").is_some() });
+    }
+    let frame = fields.get("f").and_then(Reply::bytes).and_then(|bytes| Decoded::read(bytes, &keys.id, reader).ok());
+    match frame {
+        Some(frame) if frame.last() == id => Received::Frame { first: frame.first, frame },
+        _ => Received::Bad,
+    }
+}

@@ -1,0 +1,147 @@
+//! What the threads of a link share.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use libra_kernel::wake::Waker;
+
+use super::greeting::Claimed;
+use super::report::Value;
+use super::settings::LinkSettings;
+use crate::bridge::Shared;
+use crate::bridge::news::{News, NewsKind};
+
+/// Who sleeps where.
+pub(super) struct Wakers {
+    pub urgent: Arc<Waker>,
+    pub market_out: Arc<Waker>,
+    pub market_in: Arc<Waker>,
+}
+
+pub(super) struct Common {
+    pub settings: LinkSettings,
+    pub seam: Arc<Shared>,
+    pub claimed: Claimed,
+    pub wakers: Wakers,
+    /// Another life of this node was heard of: nothing is sent any more.
+    pub fenced: AtomicBool,
+    /// On the monotonic clock, by when the link has to have left; 0 while it stays.
+    pub leave_by_ns: AtomicI64,
+    left: (Mutex<bool>, Condvar),
+    /// Shards of market data that this node's actors asked for and somebody offers.
+    pub listen_to: AtomicU64,
+    /// Those that the server has confirmed.
+    pub listening_to: AtomicU64,
+    /// Events sent, by shard.
+    pub sent: [AtomicU64; 64],
+    /// Latest values are to be sent again: somebody came.
+    pub say_again: AtomicBool,
+    /// Durable events that wait for their acknowledgement.
+    pub outbox: AtomicU64,
+    /// Which report is asked for: they are made on demand.
+    asked: AtomicU64,
+    reports: Mutex<[Reported; 3]>,
+    reported: Condvar,
+}
+
+/// The last report of a thread, and which one it is.
+#[derive(Default)]
+struct Reported {
+    number: u64,
+    report: Vec<(String, Value)>,
+}
+
+/// Whose report it is.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Urgent,
+    MarketOut,
+    MarketIn,
+}
+
+impl Common {
+    pub fn new(settings: LinkSettings, seam: Arc<Shared>, wakers: Wakers) -> Self {
+        Common {
+            settings,
+            seam,
+            claimed: Claimed::default(),
+            wakers,
+            fenced: AtomicBool::new(false),
+            leave_by_ns: AtomicI64::new(0),
+            left: Default::default(),
+            listen_to: AtomicU64::new(0),
+            listening_to: AtomicU64::new(0),
+            sent: std::array::from_fn(|_| AtomicU64::new(0)),
+            say_again: AtomicBool::new(false),
+            outbox: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            reports: Default::default(),
+            reported: Condvar::new(),
+        }
+    }
+
+    /// From now on nothing of this node leaves: commands are refused.
+    pub fn fence(&self, why: &str) {
+        if !self.fenced.swap(true, Ordering::AcqRel) {
+            self.seam.close();
+            self.seam.tell(News { detail: why.into(), ..News::new(NewsKind::Fenced) });
+        }
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::Acquire)
+    }
+
+    /// When the link has to have left, if it leaves.
+    pub fn leave_by(&self) -> Option<i64> {
+        Some(self.leave_by_ns.load(Ordering::Acquire)).filter(|&by| by != 0)
+    }
+
+    /// The urgent thread has sent what it could.
+    pub fn has_left(&self) {
+        *self.left.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.left.1.notify_all();
+    }
+
+    /// Waits for that, at most so long.
+    pub fn wait_until_left(&self, timeout: Duration) {
+        let left = self.left.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.left.1.wait_timeout_while(left, timeout, |left| !*left));
+    }
+
+    /// True when a report is asked for that is later than this one.
+    pub fn wants_report(&self, last: u64) -> bool {
+        self.asked.load(Ordering::Acquire) != last
+    }
+
+    /// Takes a thread's report; gives its number.
+    pub fn report(&self, part: Part, report: Vec<(String, Value)>) -> u64 {
+        let number = self.asked.load(Ordering::Acquire);
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)[part as usize] = Reported { number, report };
+        self.reported.notify_all();
+        number
+    }
+
+    /// The reports of all threads as of now; of one that does not answer in time, its last.
+    pub fn ask_reports(&self, within: Duration) -> [Vec<(String, Value)>; 3] {
+        let number = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.wake_all();
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_missing = |reports: &mut [Reported; 3]| reports.iter().any(|reported| reported.number < number);
+        let (reports, _) =
+            self.reported.wait_timeout_while(reports, within, are_missing).unwrap_or_else(PoisonError::into_inner);
+        std::array::from_fn(|part| reports[part].report.clone())
+    }
+
+    /// The last reports.
+    pub fn last_reports(&self) -> [Vec<(String, Value)>; 3] {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        std::array::from_fn(|part| reports[part].report.clone())
+    }
+
+    pub fn wake_all(&self) {
+        let Wakers { urgent, market_out, market_in } = &self.wakers;
+        [urgent, market_out, market_in].into_iter().for_each(|waker| waker.signal());
+    }
+}

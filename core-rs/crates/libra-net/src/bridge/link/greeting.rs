@@ -1,0 +1,94 @@
+//! What is asked of a server before a connection is used: whose data it has, and for the connection for calls the life that we
+//! may begin.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libra_kernel::clock::wall_ns;
+
+use super::settings::LinkSettings;
+use crate::durable::{claim_at_least, library};
+use crate::ids::{ChannelId, Environment, Position};
+use crate::resp::health::{Finding, inspect};
+use crate::resp::{Connection, Reply, RespError};
+
+/// What a server said.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    /// What names its data: gone when they are.
+    pub incarnation: u128,
+    /// Our life.
+    pub epoch: u64,
+    /// The server's process; something of our own where it may not be asked, so that it is like no other.
+    pub run: String,
+    /// What of its settings can cost events.
+    pub findings: Vec<Finding>,
+}
+
+/// Our life, once it is claimed; 0 before.
+#[derive(Debug, Default)]
+pub(super) struct Claimed(AtomicU64);
+
+impl Claimed {
+    pub fn get(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Acquire)).filter(|&epoch| epoch != 0)
+    }
+}
+
+/// Asks.
+pub(super) fn greet(
+    connection: &mut Connection,
+    settings: &LinkSettings,
+    channels: &[ChannelId],
+    claimed: &Claimed,
+) -> Result<Greeting, RespError> {
+    let environment = &settings.environment;
+    let incarnation = incarnation(connection, environment)?;
+    let epoch = match claimed.get() {
+        Some(epoch) => epoch,
+        None => {
+            let epoch = claim(connection, environment, &settings.node, channels)?;
+            claimed.0.store(epoch, Ordering::Release);
+            epoch
+        }
+    };
+    let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
+    Ok(Greeting { incarnation, epoch, run, findings: inspect(connection)? })
+}
+
+fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
+    let key = environment.incarnation();
+    let ours = format!("{:032x}", fastrand::u128(1..));
+    connection.call(&[b"SET", key.as_bytes(), ours.as_bytes(), b"NX"])?;
+    let place = connection.place().to_owned();
+    let reply = connection.call(&[b"GET", key.as_bytes()])?;
+    let known = reply.text().and_then(|text| u128::from_str_radix(text, 16).ok()).filter(|&number| number != 0);
+    known.ok_or(RespError::Unexpected { place, during: format!("GET {key}") })
+}
+
+fn claim(
+    connection: &mut Connection,
+    environment: &Environment,
+    node: &str,
+    channels: &[ChannelId],
+) -> Result<u64, RespError> {
+    let mut seen = Vec::new();
+    for channel in channels {
+        let key = environment.acknowledged(channel);
+        let reply = connection.call(&[b"HVALS", key.as_bytes()])?;
+        let positions = reply.items().into_iter().flatten().filter_map(|value| value.text()?.parse::<Position>().ok());
+        seen.extend(positions);
+    }
+    let wall_ms = u64::try_from(wall_ns() / 1_000_000).unwrap_or(0);
+    let least = claim_at_least(wall_ms, seen).to_string();
+    let place = connection.place().to_owned();
+    let epochs = environment.epochs();
+    let arguments: [&[u8]; 6] =
+        [b"FCALL", library::CLAIM.as_bytes(), b"1", epochs.as_bytes(), node.as_bytes(), least.as_bytes()];
+    let claimed = connection.call(&arguments)?.int().and_then(|epoch| u64::try_from(epoch).ok());
+    claimed.ok_or(RespError::Unexpected { place, during: library::CLAIM.into() })
+}
+
+/// The incarnation as a reply of READ has it.
+pub(super) fn incarnation_of(reply: Reply<'_>) -> Option<u128> {
+    u128::from_str_radix(reply.text()?, 16).ok()
+}

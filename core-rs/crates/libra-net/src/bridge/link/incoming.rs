@@ -1,0 +1,259 @@
+//! A durable channel of another node: frames to its receiver, events to the node, what was applied back.
+//!
+//! The node says what it has applied by the places of events that its router tracks. Places between them (a life that
+//! begins, events that were lost or that nobody tracks) are applied when what came before them is: they are `marks`.
+
+use std::collections::VecDeque;
+
+use libra_kernel::Travel;
+use libra_kernel::router::RemoteOrigin;
+
+use super::calls::{Calls, Keys, ReadAnswer, control_of};
+use super::decoded::Decoded;
+use crate::bridge::Arrival;
+use crate::durable::{Delivery, Entry, Receiver, ReceiverLimits, Why};
+use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
+use crate::ids::Position;
+
+/// What the node has to hear.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Gap { open: bool },
+    Lost { events: u64, why: &'static str, certain: bool },
+    SnapshotWanted,
+    SnapshotLoaded { events: u64 },
+}
+
+pub(super) struct Incoming {
+    pub index: u32,
+    pub peer: usize,
+    pub lane: usize,
+    pub keys: Keys,
+    pub receiver: Receiver<Decoded>,
+    out: Vec<Delivery<Decoded>>,
+    pub entries: Vec<Entry<Decoded>>,
+    /// The last tracked event that was handed over, and the last that the node has applied.
+    delivered: Position,
+    done: Position,
+    /// Behind which tracked event, and what is applied then.
+    marks: VecDeque<(Position, Position)>,
+    pub heard: Vec<Heard>,
+    pub skipped: u64,
+    /// Between making and handing over the last frame, on two clocks.
+    pub lag_ns: i64,
+}
+
+impl Incoming {
+    pub fn new(index: u32, peer: usize, lane: usize, keys: Keys) -> Self {
+        Incoming {
+            index,
+            peer,
+            lane,
+            keys,
+            receiver: Receiver::new(None, ReceiverLimits::default()),
+            out: Vec::new(),
+            entries: Vec::new(),
+            delivered: Position::default(),
+            done: Position::default(),
+            marks: VecDeque::new(),
+            heard: Vec::new(),
+            skipped: 0,
+            lag_ns: 0,
+        }
+    }
+
+    pub fn connected(&mut self, now: u64) {
+        self.receiver.connected(now, &mut self.out);
+    }
+
+    pub fn disconnected(&mut self) {
+        self.receiver.disconnected();
+    }
+
+    pub fn subscribed(&mut self, now: u64) {
+        self.receiver.subscribed(now, &mut self.out);
+    }
+
+    pub fn live(&mut self, now: u64, frame: Decoded) {
+        let (epoch, first, last) = (frame.epoch, frame.first, frame.last().seq);
+        self.receiver.live(now, epoch, first, last, frame, &mut self.out);
+    }
+
+    pub fn beacon(&mut self, now: u64, confirmed: Position) {
+        self.receiver.beacon(now, confirmed, &mut self.out);
+    }
+
+    pub fn dead(&mut self, now: u64) {
+        self.receiver.dead(now, &mut self.out);
+    }
+
+    pub fn snapshot(&mut self, now: u64, position: Position, snapshot: Decoded) {
+        self.receiver.snapshot(now, position, snapshot, &mut self.out);
+    }
+
+    /// The answer of a read of at most `count` entries; `None` where it was none.
+    pub fn read(&mut self, now: u64, answer: Option<ReadAnswer>, count: u32) {
+        let Some(answer) = answer else {
+            self.entries.clear();
+            return self.receiver.read_failed(now);
+        };
+        let more = answer.count >= count as usize && count > 0;
+        let ReadAnswer { incarnation, acknowledged, bounds, .. } = answer;
+        let (entries, out) = (&mut self.entries, &mut self.out);
+        self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
+    }
+
+    pub fn incarnation(&mut self, heard: u128) {
+        self.receiver.incarnation(Some(heard), &mut self.out);
+    }
+
+    pub fn acknowledged(&mut self, now: u64, done: bool) {
+        self.receiver.acknowledged(now, done);
+    }
+
+    pub fn tick(&mut self, now: u64) {
+        if self.receiver.deadline().is_some_and(|due| due <= now) {
+            self.receiver.tick(now, &mut self.out);
+        }
+    }
+
+    /// The node has applied all tracked events up to here.
+    pub fn applied(&mut self, now: u64, place: Position) {
+        self.done = self.done.max(place);
+        self.receiver.applied(now, place, &mut self.out);
+        self.pass_marks(now);
+    }
+
+    fn mark(&mut self, now: u64, upto: Position) {
+        self.marks.push_back((self.delivered, upto));
+        self.pass_marks(now);
+    }
+
+    fn pass_marks(&mut self, now: u64) {
+        while let Some(&(behind, upto)) = self.marks.front()
+            && behind <= self.done
+        {
+            self.marks.pop_front();
+            self.receiver.applied(now, upto, &mut self.out);
+        }
+    }
+
+    /// Does what the receiver wants done; events go behind `held`.
+    pub fn execute(
+        &mut self,
+        now: u64,
+        group: &str,
+        writer: &mut FrameWriter,
+        mut calls: Option<&mut Calls<'_>>,
+        held: &mut VecDeque<Arrival>,
+    ) {
+        while !self.out.is_empty() {
+            for delivery in std::mem::take(&mut self.out) {
+                match delivery {
+                    Delivery::Events { last, skip, frame, .. } => self.hand_over(now, last, skip, frame, held),
+                    Delivery::Life { begins } => self.mark(now, begins),
+                    Delivery::Lost { after, upto, why, certain } => {
+                        let events = if after.epoch == upto.epoch { upto.seq - after.seq } else { upto.seq };
+                        self.heard.push(Heard::Lost { events, why: word(why), certain });
+                        self.mark(now, upto);
+                    }
+                    Delivery::Snapshot { position, snapshot } => {
+                        let events = snapshot.events.len() as u64;
+                        let states = snapshot.events.into_iter().flatten();
+                        held.extend(states.map(|event| Arrival { event, origin: None }));
+                        self.heard.push(Heard::SnapshotLoaded { events });
+                        self.mark(now, position);
+                    }
+                    Delivery::Gap { open } => self.heard.push(Heard::Gap { open }),
+                    Delivery::Read { after, count } => match calls.as_deref_mut() {
+                        Some(calls) => calls.read(self.index as usize, &self.keys, group, after, count),
+                        None => self.receiver.read_failed(now),
+                    },
+                    Delivery::Ack { upto } => self.acknowledge(now, group, upto, writer, calls.as_deref_mut()),
+                    Delivery::Fence { epoch } => {
+                        let position = Position::new(epoch, 0);
+                        if let (Some(calls), Some(frame)) =
+                            (calls.as_deref_mut(), self.said_of(position, group, writer))
+                        {
+                            calls.publish(control_of(&self.keys), frame);
+                        }
+                    }
+                    Delivery::AskSnapshot { at } => {
+                        self.heard.push(Heard::SnapshotWanted);
+                        let channel = self.keys.id.clone();
+                        let request_id = fastrand::u128(1..);
+                        let request = SnapshotRequest { request_id, group: group.into(), channel, position: at };
+                        if writer.begin(&Control::SnapshotRequest(request)).is_ok()
+                            && let (Some(calls), Some(frame)) = (calls.as_deref_mut(), writer.finish(0, sent_ns()))
+                        {
+                            calls.publish(control_of(&self.keys), frame);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut VecDeque<Arrival>) {
+        let (epoch, first) = (frame.epoch, frame.first);
+        self.lag_ns = sent_ns().saturating_sub(frame.sent_ns);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let mut tracked = self.delivered;
+        for (seq, event) in (first..).zip(frame.events).skip(skip) {
+            match event {
+                Ok(event) => {
+                    // Only facts and commands are tracked: what may be conflated in a mailbox is done with when it is there.
+                    let is_tracked = event.event_type.travel() == Travel::Durable;
+                    let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
+                    if is_tracked {
+                        tracked = Position::new(epoch, seq);
+                    }
+                    held.push_back(Arrival { event, origin });
+                }
+                Err(skip) => {
+                    self.skipped += 1;
+                    self.heard.push(Heard::Lost { events: 1, why: skip.code(), certain: true });
+                }
+            }
+        }
+        self.delivered = tracked;
+        let upto = Position::new(epoch, last);
+        if tracked != upto {
+            self.mark(now, upto);
+        }
+    }
+
+    /// What this group says of a position, to the channel's publisher.
+    fn said_of<'w>(&self, position: Position, group: &str, writer: &'w mut FrameWriter) -> Option<&'w [u8]> {
+        let positions = vec![ChannelPosition { channel: self.keys.id.clone(), position }];
+        writer.begin(&Control::Ack(Ack { group: group.into(), positions })).ok()?;
+        writer.finish(0, sent_ns())
+    }
+
+    fn acknowledge(
+        &mut self,
+        now: u64,
+        group: &str,
+        upto: Position,
+        writer: &mut FrameWriter,
+        calls: Option<&mut Calls<'_>>,
+    ) {
+        match (calls, self.said_of(upto, group, writer)) {
+            (Some(calls), Some(frame)) => calls.ack(self.index as usize, &self.keys, group, upto, frame),
+            _ => self.receiver.acknowledged(now, false),
+        }
+    }
+}
+
+fn sent_ns() -> i64 {
+    libra_kernel::clock::wall_ns()
+}
+
+const fn word(why: Why) -> &'static str {
+    match why {
+        Why::Undecodable => "undecodable",
+        Why::Trimmed => "trimmed",
+        Why::ServerLost => "server_lost",
+        Why::Torn => "torn",
+    }
+}

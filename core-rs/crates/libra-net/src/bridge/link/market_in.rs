@@ -1,0 +1,281 @@
+//! Market data in: a connection that listens to the shards that this node's actors asked for, and never waits for the loop.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use libra_kernel::clock::{monotonic_ns, wall_ns};
+use libra_kernel::edge::EdgeSender;
+use libra_kernel::native::{Life, NativeActor};
+use libra_kernel::{Event, EventType, Lane, Name, Travel};
+
+use super::common::{Common, Part};
+use super::line::{Change, Line};
+use super::report::{Value, counts, line};
+use crate::best_effort::Accounting;
+use crate::frame::{FrameReader, Header};
+use crate::ids::Position;
+use crate::latest::LatestReceiver;
+use crate::resp::{Reply, Watch, wait};
+
+/// How soon what found no room at the loop is offered again.
+const RETRY_NS: i64 = 5_000_000;
+
+/// What comes of one publisher.
+struct Source {
+    reader: FrameReader,
+    shards: HashMap<String, Accounting>,
+    latest: LatestReceiver<(EventType, Name, Name)>,
+}
+
+pub(super) struct MarketIn {
+    line: Line,
+    common: Arc<Common>,
+    inner: Inner,
+    /// Shards that were subscribed to, confirmed or not.
+    asked: u64,
+    reported: u64,
+}
+
+struct Inner {
+    to: EdgeSender,
+    node: String,
+    sources: HashMap<String, Source>,
+    /// The types that actors of this node subscribed to.
+    types: [bool; EventType::NUMBERS],
+    version: Option<u64>,
+    events: Vec<Event>,
+    confirmed: u64,
+    skipped: u64,
+    unwanted: u64,
+    refused: BTreeMap<&'static str, u64>,
+    lag_ns: i64,
+}
+
+impl MarketIn {
+    pub fn new(common: Arc<Common>, to: EdgeSender, line: Line) -> Self {
+        let inner = Inner {
+            to,
+            node: common.settings.node.clone(),
+            sources: HashMap::new(),
+            types: [false; EventType::NUMBERS],
+            version: None,
+            events: Vec::new(),
+            confirmed: 0,
+            skipped: 0,
+            unwanted: 0,
+            refused: BTreeMap::new(),
+            lag_ns: 0,
+        };
+        MarketIn { line, common, inner, asked: 0, reported: u64::MAX }
+    }
+
+    fn turn(&mut self) {
+        let now_ns = monotonic_ns();
+        let wanted = self.common.listen_to.load(Ordering::Acquire);
+        // Without interest there is no connection to be had.
+        if (wanted != 0 || self.line.is_up())
+            && let Some(Change::Up(_)) = self.line.turn(now_ns)
+        {
+            self.asked = 0;
+        }
+        self.inner.follow(&self.common);
+        let inner = &mut self.inner;
+        let read = self.line.read(now_ns, |reply| {
+            inner.hear(reply);
+            Ok(())
+        });
+        match read.and_then(|()| self.line.check(now_ns)) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(connection) = self.line.up() {
+                    connection.commands().push(&[b"PING"]);
+                }
+            }
+            Err(why) => self.lose(now_ns, &why),
+        }
+        self.ask(wanted);
+        if let Err(why) = self.line.flush() {
+            self.lose(now_ns, &why);
+        }
+        self.inner.to.flush();
+        if self.common.listening_to.swap(self.inner.confirmed, Ordering::AcqRel) != self.inner.confirmed {
+            self.common.wakers.urgent.signal();
+        }
+        if self.common.wants_report(self.reported) {
+            self.report();
+        }
+    }
+
+    fn lose(&mut self, now_ns: i64, why: &str) {
+        self.line.lose(now_ns, why);
+        self.inner.confirmed = 0;
+        self.asked = 0;
+    }
+
+    /// Follows what is wanted.
+    fn ask(&mut self, wanted: u64) {
+        let environment = &self.common.settings.environment;
+        let Some(connection) = self.line.up() else { return };
+        for (name, shards) in [(&b"SUBSCRIBE"[..], wanted & !self.asked), (b"UNSUBSCRIBE", self.asked & !wanted)] {
+            if shards != 0 {
+                let mut command = connection.commands().command(1 + shards.count_ones() as usize);
+                command.bulk(name);
+                for shard in (0..64).filter(|shard| shards >> shard & 1 == 1) {
+                    command.bulk(environment.channel(Lane::MarketData, &shard.to_string()).as_bytes());
+                }
+            }
+        }
+        self.asked = wanted;
+    }
+
+    fn sleep(&mut self, life: &Life) {
+        let now_ns = monotonic_ns();
+        let waiting = self.inner.to.is_waiting().then_some(now_ns + RETRY_NS);
+        let wanted = self.common.listen_to.load(Ordering::Acquire);
+        let line = if wanted != 0 || self.line.is_up() { self.line.due_ns(now_ns) } else { None };
+        let due_ns = [waiting, line].into_iter().flatten().min();
+        let timeout = due_ns.map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));
+        let waker = &self.common.wakers.market_in;
+        let is_idle = || self.common.listen_to.load(Ordering::Acquire) == wanted;
+        if timeout == Some(Duration::ZERO) || !waker.park(is_idle) {
+            return;
+        }
+        let mut watches: Vec<Watch> =
+            [Some(Watch::new(waker.fd(), false)), self.line.watch()].into_iter().flatten().collect();
+        // All descriptors are our own and open, so there is nothing to go wrong with them.
+        let _ = life.wait(|| wait(&mut watches, timeout));
+    }
+
+    fn report(&mut self) {
+        let inner = &self.inner;
+        let total = |of: fn(&Accounting) -> u64| {
+            inner.sources.values().flat_map(|source| source.shards.values()).map(of).sum::<u64>()
+        };
+        let mut report = counts([
+            ("events", total(|shard| shard.received)),
+            ("lost", total(|shard| shard.lost)),
+            ("holes", total(|shard| shard.holes)),
+            ("refused", total(|shard| shard.refused)),
+            ("unwanted", inner.unwanted),
+            ("skipped", inner.skipped),
+            ("older", inner.sources.values().map(|source| source.latest.older()).sum()),
+            ("shards", u64::from(inner.confirmed.count_ones())),
+        ]);
+        report.push(("lag_us".to_owned(), Value::Number(inner.lag_ns / 1_000)));
+        report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
+        let refused = inner.refused.iter().map(|(code, count)| (*code, *count));
+        report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
+        let by_node = inner.sources.iter().map(|(name, source)| {
+            let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).sum();
+            let table = counts([("events", sum(|shard| shard.received)), ("lost", sum(|shard| shard.lost))]);
+            (name.clone(), Value::Table(table))
+        });
+        report.push(("nodes".to_owned(), Value::Table(by_node.collect())));
+        self.reported = self.common.report(Part::MarketIn, report);
+    }
+}
+
+impl Inner {
+    /// Follows what actors subscribed to.
+    fn follow(&mut self, common: &Common) {
+        let version = common.seam.own.version();
+        if self.version != Some(version) {
+            self.version = Some(version);
+            self.types = [false; EventType::NUMBERS];
+            for (event_type, _) in common.seam.own.subscribed() {
+                self.types[event_type as usize] = true;
+            }
+        }
+    }
+
+    fn hear(&mut self, reply: Reply<'_>) {
+        let Some((_, bytes)) = reply.message() else { return self.confirm(reply) };
+        let header = match Header::parse(bytes) {
+            Ok(header) => header,
+            Err(error) => return *self.refused.entry(error.code()).or_default() += 1,
+        };
+        if header.publisher == self.node {
+            return;
+        }
+        if !self.sources.contains_key(header.publisher) {
+            let source =
+                Source { reader: FrameReader::new(), shards: HashMap::new(), latest: LatestReceiver::default() };
+            self.sources.insert(header.publisher.to_owned(), source);
+        }
+        let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else { return };
+        let frame = match reader.read(bytes) {
+            Ok(frame) if frame.header.kind.is_events() && frame.header.lane == Some(Lane::MarketData) => frame,
+            Ok(_) => return *self.refused.entry("foreign").or_default() += 1,
+            Err(error) => return *self.refused.entry(error.code()).or_default() += 1,
+        };
+        if !shards.contains_key(header.shard) {
+            shards.insert(header.shard.to_owned(), Accounting::default());
+        }
+        let Some(accounting) = shards.get_mut(header.shard) else { return };
+        if !accounting.frame(header.epoch, header.first_seq, header.last_seq()) {
+            return;
+        }
+        self.lag_ns = wall_ns().saturating_sub(header.sent_ns);
+        self.events.clear();
+        for (_, event) in frame.events() {
+            match event {
+                Ok(event) if event.lane() != Lane::MarketData => self.skipped += 1,
+                Ok(event) if !self.types[event.event_type as usize] => self.unwanted += 1,
+                Ok(event) => {
+                    let is_latest = event.event_type.travel() == Travel::Latest;
+                    let key = (event.event_type, event.source, event.instrument);
+                    if !is_latest || latest.offer(&key, Position::new(header.epoch, event.sequence)) {
+                        self.events.push(event);
+                    }
+                }
+                Err(_) => self.skipped += 1,
+            }
+        }
+        self.to.send_many(self.events.drain(..));
+    }
+
+    fn confirm(&mut self, reply: Reply<'_>) {
+        let Reply::Push(mut items) = reply else { return };
+        let what = items.next().and_then(Reply::bytes);
+        let shard = items.next().and_then(Reply::text).and_then(|channel| channel.rsplit(':').next());
+        let Some(shard) = shard.and_then(|shard| shard.parse::<u32>().ok()).filter(|&shard| shard < 64) else { return };
+        match what {
+            Some(b"subscribe") => {
+                self.confirmed |= 1 << shard;
+                let name = shard.to_string();
+                let sources = self.sources.values_mut();
+                sources.filter_map(|source| source.shards.get_mut(&name)).for_each(Accounting::connected);
+            }
+            Some(b"unsubscribe") => self.confirmed &= !(1 << shard),
+            _ => {}
+        }
+    }
+}
+
+impl NativeActor for MarketIn {
+    fn run(&mut self, life: &Life) {
+        let common = self.common.clone();
+        while !life.is_stopping() {
+            life.beat();
+            common.wakers.market_in.unpark();
+            self.turn();
+            self.sleep(life);
+        }
+        self.report();
+    }
+
+    fn recover(&mut self, panic: &str) -> bool {
+        self.lose(monotonic_ns(), panic);
+        self.inner.sources.clear();
+        self.inner.events.clear();
+        true
+    }
+
+    fn restarting(&mut self, _panic: &str, _restart: u64, _wait: Duration) {}
+
+    fn give_up(self, panic: &str) {
+        self.common.fence(&format!("the bridge's thread that listens to market data has panicked too often: {panic}"));
+    }
+}

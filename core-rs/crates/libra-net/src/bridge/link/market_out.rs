@@ -1,0 +1,302 @@
+//! Market data out: frames of a shard each, published while somebody listens.
+//!
+//! A frame leaves when it is full, when nothing is in flight, or when its oldest event has waited too long; so a lone quote
+//! leaves at once, and under load frames fill. What the server does not take in time stays in the node's queue, under the
+//! policies of its types. Latest values that ride the lane are kept, and said again when somebody comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use libra_kernel::clock::{monotonic_ns, wall_ns};
+use libra_kernel::native::{Life, NativeActor};
+use libra_kernel::{Event, EventType, Lane, Name, Travel};
+
+use super::common::{Common, Part};
+use super::line::{Change, Line};
+use super::report::{Value, counts, line};
+use crate::best_effort::Numbering;
+use crate::bridge::OutboundEnd;
+use crate::frame::{Append, FrameWriter, Limits};
+use crate::ids::ChannelId;
+use crate::resp::{Commands, Reply, Watch, wait};
+
+/// Events taken out of the node's queue in a turn.
+const TAKEN: usize = 4_096;
+/// The longest that an event waits for its frame to fill.
+const PATIENCE_NS: i64 = 200_000;
+/// Frames without an answer, and bytes that the socket has not taken, beyond which nothing more is sent.
+const MOST_IN_FLIGHT: usize = 512;
+const MOST_UNSENT: usize = 4 << 20;
+
+struct Shard {
+    channel: String,
+    writer: FrameWriter,
+    numbering: Numbering,
+    /// When the first event of its frame came.
+    began_ns: i64,
+    frames: u64,
+}
+
+enum Pending {
+    Frame { shard: usize },
+    Ping,
+}
+
+pub(super) struct MarketOut {
+    common: Arc<Common>,
+    queue: OutboundEnd,
+    line: Line,
+    shards: Vec<Shard>,
+    pending: VecDeque<Pending>,
+    latest: HashMap<(EventType, Name, Name), Event>,
+    unsendable: u64,
+    unheard: u64,
+    reported: u64,
+}
+
+impl MarketOut {
+    pub fn new(common: Arc<Common>, queue: OutboundEnd, line: Line) -> Self {
+        MarketOut {
+            common,
+            queue,
+            line,
+            shards: Vec::new(),
+            pending: VecDeque::new(),
+            latest: HashMap::new(),
+            unsendable: 0,
+            unheard: 0,
+            reported: u64::MAX,
+        }
+    }
+
+    fn turn(&mut self) {
+        let now_ns = monotonic_ns();
+        if self.shards.is_empty() {
+            self.begin();
+        }
+        if let Some(Change::Up(_)) = self.line.turn(now_ns) {
+            self.pending.clear();
+            self.common.say_again.store(true, Ordering::Release);
+        }
+        let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
+        let read = self.line.read(now_ns, |reply| {
+            if matches!(reply, Reply::Push(_)) {
+                return Ok(());
+            }
+            match pending.pop_front() {
+                Some(Pending::Frame { shard }) => {
+                    // The server counts us too, where we listen to the same shard.
+                    let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
+                    if reply.int().is_some_and(|heard| heard <= ourselves as i64) {
+                        *unheard += 1;
+                        forget(common, shard);
+                    }
+                    Ok(())
+                }
+                Some(Pending::Ping) => Ok(()),
+                None => Err("an answer to nothing that was asked".into()),
+            }
+        });
+        match read.and_then(|()| self.line.check(now_ns)) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Some(connection) = self.line.up() {
+                    connection.commands().push(&[b"PING"]);
+                    self.pending.push_back(Pending::Ping);
+                }
+            }
+            Err(why) => self.lose(now_ns, &why),
+        }
+        self.send(now_ns);
+        if let Err(why) = self.line.flush() {
+            self.lose(now_ns, &why);
+        }
+        if self.common.wants_report(self.reported) {
+            self.report();
+        }
+    }
+
+    fn lose(&mut self, now_ns: i64, why: &str) {
+        self.line.lose(now_ns, why);
+        self.pending.clear();
+    }
+
+    /// Once our life is claimed there can be frames.
+    fn begin(&mut self) {
+        let Some(epoch) = self.common.claimed.get() else { return };
+        let settings = &self.common.settings;
+        for shard in 0..settings.shards {
+            let name = shard.to_string();
+            let Ok(id) = ChannelId::new(Lane::MarketData, &name, &settings.node) else { return };
+            self.shards.push(Shard {
+                channel: settings.environment.channel(Lane::MarketData, &name),
+                writer: FrameWriter::new(&id, epoch, Limits::BEST_EFFORT),
+                numbering: Numbering::default(),
+                began_ns: 0,
+                frames: 0,
+            });
+        }
+    }
+
+    fn send(&mut self, now_ns: i64) {
+        let MarketOut { common, queue, line, shards, pending, latest, unsendable, .. } = self;
+        let Some(connection) = line.up() else { return };
+        if shards.is_empty() || common.is_fenced() {
+            return;
+        }
+        let commands = connection.commands();
+        let mut out = Out { common, shards, pending, commands, unsendable, now_ns };
+        if common.say_again.swap(false, Ordering::AcqRel) {
+            latest.values().for_each(|event| out.append(event));
+        }
+        if out.has_room() {
+            queue.receive(TAKEN, |event| {
+                if event.event_type.travel() == Travel::Latest {
+                    out.append(&event);
+                    latest.insert((event.event_type, event.source, event.instrument), event);
+                } else if common.seam.wanted.wants(&event) {
+                    out.append(&event);
+                }
+            });
+        }
+        let is_quiet = out.pending.is_empty();
+        for shard in 0..out.shards.len() {
+            let waited_ns = now_ns - out.shards[shard].began_ns;
+            if is_quiet || waited_ns >= PATIENCE_NS || out.shards[shard].writer.is_full() {
+                out.publish(shard);
+            }
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let unsent = self.line.up().map_or(usize::MAX, |connection| connection.commands().unsent().len());
+        self.pending.len() < MOST_IN_FLIGHT && unsent < MOST_UNSENT && !self.shards.is_empty()
+    }
+
+    fn sleep(&mut self, life: &Life) {
+        let now_ns = monotonic_ns();
+        let gathers = self.shards.iter().any(|shard| shard.writer.count() > 0);
+        // Something is in flight then, and its answer ends the wait; should it be lost, a millisecond does.
+        let gathered = gathers.then_some(now_ns + PATIENCE_NS);
+        let dues = [self.line.due_ns(now_ns), gathered, (!self.shards.is_empty()).then_some(i64::MAX)];
+        let due_ns = dues.into_iter().flatten().min();
+        let timeout = due_ns
+            .filter(|&due| due != i64::MAX)
+            .map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));
+        let has_room = self.has_room();
+        let waker = &self.common.wakers.market_out;
+        let is_idle = || !has_room || self.common.is_fenced() || self.queue.is_empty();
+        if timeout == Some(Duration::ZERO) || !waker.park(is_idle) {
+            return;
+        }
+        let mut watches: Vec<Watch> =
+            [Some(Watch::new(waker.fd(), false)), self.line.watch()].into_iter().flatten().collect();
+        // All descriptors are our own and open, so there is nothing to go wrong with them.
+        let _ = life.wait(|| wait(&mut watches, timeout));
+    }
+
+    fn report(&mut self) {
+        let mut report = counts([
+            ("frames", self.shards.iter().map(|shard| shard.frames).sum()),
+            ("events", self.shards.iter().map(|shard| shard.numbering.sent()).sum()),
+            ("unanswered", self.pending.len() as u64),
+            ("unheard", self.unheard),
+            ("unsendable", self.unsendable),
+        ]);
+        report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
+        let by_shard = self.shards.iter().map(|shard| Value::count(shard.numbering.sent()));
+        report.push(("events_by_shard".to_owned(), Value::List(by_shard.collect())));
+        self.reported = self.common.report(Part::MarketOut, report);
+    }
+}
+
+/// Nobody listens to a shard any more: until a beacon says otherwise.
+fn forget(common: &Common, shard: usize) {
+    for &event_type in EventType::ALL {
+        if event_type.travel() == Travel::BestEffort {
+            let wanted = common.seam.wanted.shards_of(event_type);
+            common.seam.wanted.set(event_type, wanted & !(1 << shard));
+        }
+    }
+}
+
+/// What is needed to put an event into a frame and a frame on its way.
+struct Out<'a> {
+    common: &'a Common,
+    shards: &'a mut Vec<Shard>,
+    pending: &'a mut VecDeque<Pending>,
+    commands: &'a mut Commands,
+    unsendable: &'a mut u64,
+    now_ns: i64,
+}
+
+impl Out<'_> {
+    fn has_room(&self) -> bool {
+        self.pending.len() < MOST_IN_FLIGHT && self.commands.unsent().len() < MOST_UNSENT
+    }
+
+    fn append(&mut self, event: &Event) {
+        let index = usize::from(self.common.seam.wanted.shard(event.event_type, event.instrument));
+        // Latest values all ride the first shard.
+        let index = if event.event_type.travel() == Travel::Latest { 0 } else { index };
+        for _ in 0..2 {
+            let Some(shard) = self.shards.get_mut(index) else { return };
+            match shard.writer.append(event) {
+                Ok(Append::Written) => {
+                    if shard.writer.count() == 1 {
+                        shard.began_ns = self.now_ns;
+                    }
+                    return;
+                }
+                Ok(Append::Full) => self.publish(index),
+                Err(_) => break,
+            }
+        }
+        *self.unsendable += 1;
+    }
+
+    fn publish(&mut self, index: usize) {
+        let shard = &mut self.shards[index];
+        let count = u64::from(shard.writer.count());
+        if count == 0 {
+            return;
+        }
+        let first = shard.numbering.take(count);
+        if let Some(frame) = shard.writer.finish(first, wall_ns()) {
+            self.commands.publish(shard.channel.as_bytes(), frame);
+            self.pending.push_back(Pending::Frame { shard: index });
+            shard.frames += 1;
+            self.common.sent[index].store(shard.numbering.sent(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl NativeActor for MarketOut {
+    fn run(&mut self, life: &Life) {
+        let common = self.common.clone();
+        while !life.is_stopping() {
+            life.beat();
+            common.wakers.market_out.unpark();
+            self.turn();
+            self.sleep(life);
+        }
+        // What the node left goes, as far as the socket takes it.
+        self.turn();
+        self.report();
+    }
+
+    fn recover(&mut self, panic: &str) -> bool {
+        // Frames are numbered from where they were: the consumers see a hole, and count it.
+        self.lose(monotonic_ns(), panic);
+        self.shards.iter_mut().for_each(|shard| shard.writer.clear());
+        true
+    }
+
+    fn restarting(&mut self, _panic: &str, _restart: u64, _wait: Duration) {}
+
+    fn give_up(self, panic: &str) {
+        self.common.fence(&format!("the bridge's thread for market data has panicked too often: {panic}"));
+    }
+}

@@ -1,0 +1,183 @@
+//! A node and its Redis or Valkey: the native threads that stand behind the seam.
+//!
+//! ```text
+//!            urgent queue -> Outgoing (frames, Sender) --calls-->  FCALL append, ack, read, trim
+//! urgent     arrivals     <- Incoming (Receiver)       <-hears---  RISK, ORDERS, SIGNALS and control channels
+//! market out market queue -> frames by shard           --------->  PUBLISH
+//! market in  market edge  <- frames, counted           <---------  the shards that actors asked for
+//! ```
+//!
+//! - [`urgent`], [`market_out`], [`market_in`] — the threads; [`common`] — what they share;
+//! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`decoded`] — a frame that waits;
+//!   [`calls`] — the server's functions;
+//! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first;
+//! - [`line`] — a connection that comes back;
+//! - [`settings`], [`report`] — what it is made with, and what it tells.
+//!
+//! A thread that panics is started again where it can be (market data), under the kernel's policy for native threads;
+//! where it cannot, nothing leaves the node any more, and it is told so as if it were fenced. One that hangs is the guard's matter:
+//! [`Link::heartbeats`].
+
+mod calls;
+mod common;
+mod control;
+mod decoded;
+mod greeting;
+mod incoming;
+mod line;
+mod market_in;
+mod market_out;
+mod outgoing;
+mod report;
+mod settings;
+mod urgent;
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use libra_kernel::clock::monotonic_ns;
+use libra_kernel::heartbeat::Heartbeat;
+use libra_kernel::native::{NativePolicy, NativeThread};
+use libra_kernel::wake::Waker;
+
+pub use report::Value;
+pub use settings::LinkSettings;
+
+use super::{NodeSide, SeamSettings, seam};
+use crate::durable::library;
+use crate::resp::{Connector, Library, Options};
+use common::{Common, Wakers};
+use greeting::{Greeting, greet};
+use line::{Dial, Line};
+use market_in::MarketIn;
+use market_out::MarketOut;
+use urgent::Urgent;
+
+/// How long a report waits for threads that are busy.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(50);
+
+/// The threads of a node's bridge. Dropping it stops them.
+pub struct Link {
+    common: Arc<Common>,
+    /// What is started yet.
+    parts: Option<(MarketIn, MarketOut, Urgent)>,
+    threads: Vec<NativeThread>,
+}
+
+impl Link {
+    /// Makes the two sides, and starts nothing yet. `node` wakes the node's loop.
+    ///
+    /// # Errors
+    /// When the settings make no seam, or the system gives no descriptors.
+    pub fn new(settings: LinkSettings, seam_settings: &SeamSettings, node: Arc<Waker>) -> io::Result<(NodeSide, Link)> {
+        let wakers = Wakers {
+            urgent: Arc::new(Waker::new()?),
+            market_out: Arc::new(Waker::new()?),
+            market_in: Arc::new(Waker::new()?),
+        };
+        let [urgent, market_out, market_in] =
+            [&wakers.urgent, &wakers.market_out, &wakers.market_in].map(|waker| waker.clone());
+        let (node_side, side) = seam(seam_settings, node, urgent.clone(), market_out.clone())?;
+        side.shared.set_peers(settings.peers.iter().map(String::as_str));
+        control::want_all_that_is_kept(&side.shared, !settings.peers.is_empty());
+        let common = Arc::new(Common::new(settings, side.shared.clone(), wakers));
+        let line = |name: &'static str, greets: bool, waker: Arc<Waker>| -> io::Result<Line> {
+            Ok(Line::new(name, dial(&common, name, greets)?, waker))
+        };
+        let calls = line("libra-calls", true, urgent.clone())?;
+        let hears = line("libra-hears", false, urgent)?;
+        let market_in = MarketIn::new(common.clone(), side.market_in, line("libra-market-in", false, market_in)?);
+        let market_out = MarketOut::new(common.clone(), side.market, line("libra-market-out", false, market_out)?);
+        let urgent = Urgent::new(common.clone(), side.urgent, side.arrivals, calls, hears);
+        Ok((node_side, Link { common, parts: Some((market_in, market_out, urgent)), threads: Vec::new() }))
+    }
+
+    /// Starts the threads. A server that is not there is no reason to fail: they go on trying. Nothing where they run.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn start(&mut self, policy: NativePolicy) -> io::Result<()> {
+        let Some((market_in, market_out, urgent)) = self.parts.take() else { return Ok(()) };
+        self.threads.push(NativeThread::spawn("libra-market-in", policy, market_in)?);
+        self.threads.push(NativeThread::spawn("libra-market-out", policy, market_out)?);
+        self.threads.push(NativeThread::spawn("libra-urgent", policy, urgent)?);
+        Ok(())
+    }
+
+    /// The heartbeats of the threads, for the guard.
+    pub fn heartbeats(&self) -> Vec<Arc<Heartbeat>> {
+        self.threads.iter().filter_map(|thread| thread.heartbeat().cloned()).collect()
+    }
+
+    /// How often a panic has restarted a thread.
+    pub fn restarts(&self) -> u64 {
+        self.threads.iter().map(NativeThread::restarts).sum()
+    }
+
+    /// What is counted; a link that was stopped tells the end.
+    pub fn report(&self) -> Value {
+        let runs = self.threads.iter().any(|thread| thread.heartbeat().is_some());
+        let [mut report, market_out, market_in] =
+            if runs { self.common.ask_reports(ANSWERED_WITHIN) } else { self.common.last_reports() };
+        report.push(("market_out".to_owned(), Value::Table(market_out)));
+        report.push(("market_in".to_owned(), Value::Table(market_in)));
+        report.push(("fenced".to_owned(), Value::Flag(self.common.is_fenced())));
+        report.push(("restarts".to_owned(), Value::count(self.restarts())));
+        Value::Table(report)
+    }
+
+    /// Durable events that were sent and that not all consumers have applied, as the last report has it.
+    pub fn outbox(&self) -> u64 {
+        self.common.outbox.load(Ordering::Relaxed)
+    }
+
+    /// Sends what waits and hears of its acknowledgement, at most so long, says goodbye, and stops the threads. What could not leave
+    /// stands in the last [`Link::report`].
+    pub fn stop(&mut self, timeout: Duration) {
+        if self.threads.iter().all(|thread| thread.heartbeat().is_none()) {
+            return;
+        }
+        let timeout_ns = i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX);
+        // 0 means that it stays, and 1 that it is late already.
+        self.common.leave_by_ns.store(monotonic_ns().saturating_add(timeout_ns).max(1), Ordering::Release);
+        self.common.wake_all();
+        // The thread keeps the time; should it hang, a second more.
+        self.common.wait_until_left(timeout.saturating_add(Duration::from_secs(1)));
+        self.halt();
+    }
+
+    fn halt(&mut self) {
+        self.threads.iter().for_each(NativeThread::begin_stop);
+        self.common.wake_all();
+        self.threads.iter_mut().for_each(NativeThread::stop);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.halt();
+    }
+}
+
+/// How a connection is made. Several are made of one connector, which remembers the sentinel that answered.
+fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>> {
+    let settings = &common.settings;
+    let library = Library::new(library::SOURCE).map_err(io::Error::other)?;
+    let options = Options {
+        library: greets.then_some(library),
+        ..Options::new(&format!("libra:{}:{}:{name}", settings.environment.as_str(), settings.node))
+    };
+    let connector = Mutex::new(Connector::new(settings.endpoint.clone(), options));
+    let channels = settings.channels_of(&settings.node);
+    let common = common.clone();
+    Ok(Arc::new(move || {
+        let mut connection = connector.lock().unwrap_or_else(PoisonError::into_inner).connect()?;
+        let greeting = match greets {
+            true => greet(&mut connection, &common.settings, &channels, &common.claimed)?,
+            false => Greeting::default(),
+        };
+        Ok((connection, greeting))
+    }))
+}

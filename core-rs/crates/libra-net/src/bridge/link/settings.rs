@@ -1,0 +1,80 @@
+//! What a link is made with.
+
+use std::time::Duration;
+
+use crate::durable::SenderLimits;
+use crate::ids::{BadName, ChannelId, Environment};
+use crate::resp::Endpoint;
+use libra_kernel::Lane;
+
+/// The shard of the durable channels: each node has one channel a lane.
+pub(super) const WHOLE: &str = "all";
+
+/// The lanes of durable channels, the most urgent first.
+pub(super) const DURABLE: [Lane; 3] = [Lane::Risk, Lane::Orders, Lane::Signals];
+
+/// How a node is joined to others.
+#[derive(Clone, Debug)]
+pub struct LinkSettings {
+    /// The topology's.
+    pub environment: Environment,
+    /// This node's name.
+    pub node: String,
+    /// The other nodes that the topology declares: each is a consumer of what this one publishes.
+    pub peers: Vec<String>,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// How many shards market data has: the same in all nodes.
+    pub shards: u8,
+    /// Most durable events of a channel that wait for their acknowledgement.
+    pub outbox_events: u64,
+    /// The same in bytes.
+    pub outbox_bytes: usize,
+    /// A node that acknowledges nothing for so long is not waited for any more.
+    pub stale_after: Duration,
+    /// The version of the software, for the beacon.
+    pub version: String,
+}
+
+impl LinkSettings {
+    /// The usual ones.
+    ///
+    /// # Errors
+    /// When a name cannot be one.
+    pub fn new(environment: &str, node: &str, peers: &[&str], endpoint: Endpoint) -> Result<Self, BadName> {
+        for name in peers.iter().chain([&node]) {
+            ChannelId::new(Lane::Orders, WHOLE, name)?;
+        }
+        Ok(LinkSettings {
+            environment: Environment::new(environment)?,
+            node: node.into(),
+            peers: peers.iter().filter(|peer| **peer != node).map(|peer| (*peer).to_owned()).collect(),
+            endpoint,
+            shards: 8,
+            outbox_events: 100_000,
+            outbox_bytes: 64 << 20,
+            stale_after: Duration::from_secs(30),
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// The durable channels of a publisher.
+    pub(super) fn channels_of(&self, publisher: &str) -> Vec<ChannelId> {
+        DURABLE.iter().filter_map(|&lane| ChannelId::new(lane, WHOLE, publisher).ok()).collect()
+    }
+
+    /// How many durable events may be on their way before commands are refused: what a sender has room for whatever the
+    /// commands are, so that one that was accepted is never refused later.
+    pub fn credits(&self) -> usize {
+        usize::try_from(self.outbox_events / 4 * 3).unwrap_or(usize::MAX).max(1)
+    }
+
+    pub(super) fn sender_limits(&self) -> SenderLimits {
+        SenderLimits {
+            events: self.outbox_events,
+            bytes: self.outbox_bytes,
+            stale_after: u64::try_from(self.stale_after.as_nanos()).unwrap_or(u64::MAX),
+            ..SenderLimits::default()
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What comes: answers to calls, frames of durable channels, beacons and acknowledgements.
+
+use std::sync::atomic::Ordering;
+
+use super::super::calls::{Pending, read_answer};
+use super::super::control::{own_shards, want_market};
+use super::super::decoded::Decoded;
+use super::super::greeting::incarnation_of;
+use super::super::outgoing::Outgoing;
+use super::super::settings::DURABLE;
+use super::node::Node;
+use crate::bridge::news::{News, NewsKind};
+use crate::frame::{Beacon, Control, Header};
+use crate::ids::ChannelId;
+use crate::resp::Reply;
+
+impl Node {
+    pub(super) fn answer(&mut self, now: u64, reply: Reply<'_>) -> Result<(), String> {
+        if matches!(reply, Reply::Push(_)) {
+            return Ok(());
+        }
+        let Some(pending) = self.pending.pop_front() else { return Err("an answer to nothing that was asked".into()) };
+        if let Reply::Error(message) = reply {
+            self.heed(&String::from_utf8_lossy(message))?;
+        }
+        match pending {
+            Pending::Open(lane) | Pending::Append(lane) | Pending::Trim(lane) | Pending::Acknowledgements(lane) => {
+                if let Some(channel) = self.outgoing.get_mut(lane) {
+                    channel.reply(now, pending, reply);
+                }
+            }
+            Pending::Read(index, count) => {
+                if let Some(channel) = self.incoming.get_mut(index) {
+                    let reader = &mut self.peers[channel.peer].reader;
+                    let answer = read_answer(reply, &channel.keys, reader, &mut channel.entries);
+                    channel.read(now, answer, count);
+                }
+            }
+            Pending::Ack(index) => {
+                if let Some(channel) = self.incoming.get_mut(index) {
+                    channel.acknowledged(now, !matches!(reply, Reply::Error(_)));
+                }
+            }
+            Pending::Incarnation => self.hear_incarnation(reply),
+            Pending::Other => {}
+        }
+        Ok(())
+    }
+
+    /// What an error says beyond its call.
+    ///
+    /// # Errors
+    /// When another connection is needed: to the master, or to have the functions loaded again.
+    fn heed(&mut self, message: &str) -> Result<(), String> {
+        match message.split_ascii_whitespace().next() {
+            Some("FENCED" | "INCARNATION" | "GAP") => {}
+            Some("READONLY" | "MASTERDOWN" | "LOADING") => return Err(message.to_owned()),
+            _ if message.contains("Function not found") => return Err(message.to_owned()),
+            // Tried again for as long as it takes; once for each connection the operator hears of it.
+            _ if !std::mem::replace(&mut self.has_complained, true) => {
+                let detail = format!("the server refuses: {message}").into();
+                self.common.seam.tell(News { detail, ..News::new(NewsKind::ServerFinding) });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The server may have lost its data while the connection stood (FLUSHALL).
+    fn hear_incarnation(&mut self, reply: Reply<'_>) {
+        match incarnation_of(reply) {
+            Some(heard) if heard != self.greeting.incarnation => {
+                self.greeting.incarnation = heard;
+                self.incoming.iter_mut().for_each(|channel| channel.incarnation(heard));
+            }
+            Some(_) => {}
+            None => self.names_server = matches!(reply, Reply::Null),
+        }
+    }
+
+    pub(super) fn hear(&mut self, now_ns: i64, now: u64, reply: Reply<'_>) {
+        if let Some((_, frame)) = reply.message() {
+            return match Header::parse(frame) {
+                Ok(header) if header.kind.is_events() => self.hear_events(now, header, frame),
+                Ok(_) => self.hear_control(now_ns, now, frame),
+                Err(error) => self.refuse(error.code()),
+            };
+        }
+        let Reply::Push(mut items) = reply else { return };
+        if items.next().and_then(Reply::bytes) != Some(b"subscribe") {
+            return;
+        }
+        self.confirmed += 1;
+        if self.confirmed == 2 + DURABLE.len() {
+            self.incoming.iter_mut().for_each(|channel| channel.subscribed(now));
+            // Not standing since the connection for calls does, but since now.
+            self.hearing_since_ns = None;
+            self.stands(now_ns);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, code: &'static str) {
+        *self.refused.entry(code).or_default() += 1;
+    }
+
+    pub(super) fn hear_events(&mut self, now: u64, header: Header<'_>, frame: &[u8]) {
+        if header.publisher == self.common.settings.node {
+            let lane = DURABLE.iter().position(|&lane| Some(lane) == header.lane);
+            if let Some(channel) = lane.and_then(|lane| self.outgoing.get_mut(lane))
+                && header.epoch > channel.sender.epoch()
+            {
+                channel.heard_of(header.epoch);
+            }
+            return;
+        }
+        let place = self.incoming.iter().position(|channel| {
+            channel.keys.id.publisher() == header.publisher
+                && Some(channel.keys.id.lane) == header.lane
+                && channel.keys.id.shard() == header.shard
+        });
+        let Some(index) = place else {
+            self.foreign += 1;
+            return;
+        };
+        let channel = &mut self.incoming[index];
+        match Decoded::read(frame, &channel.keys.id, &mut self.peers[channel.peer].reader) {
+            Ok(frame) => channel.live(now, frame),
+            // The stream has it, or shows by its number that it is missing.
+            Err(error) => {
+                let code = error.code();
+                self.refuse(code);
+            }
+        }
+    }
+
+    pub(super) fn hear_control(&mut self, now_ns: i64, now: u64, bytes: &[u8]) {
+        let (publisher, epoch, control, events) = match self.reader.read(bytes) {
+            Ok(frame) => match frame.control() {
+                Ok(Some(control)) => {
+                    let header = frame.header;
+                    let snapshot = matches!(control, Control::Snapshot(_));
+                    let events = if snapshot { frame.events().map(|(_, event)| event).collect() } else { Vec::new() };
+                    (header.publisher.to_owned(), header.epoch, control, events)
+                }
+                Ok(None) => return,
+                Err(error) => return self.refuse(error.code()),
+            },
+            Err(error) => return self.refuse(error.code()),
+        };
+        if publisher == self.common.settings.node {
+            self.outgoing.iter_mut().for_each(|channel| channel.heard_of(epoch));
+            return;
+        }
+        let Some(peer) = self.peers.iter().position(|peer| peer.name == publisher) else {
+            self.foreign += 1;
+            return;
+        };
+        match control {
+            Control::Beacon(beacon) => self.hear_beacon(now_ns, now, peer, epoch, &beacon),
+            Control::Ack(ack) if ack.group == publisher => {
+                for said in ack.positions {
+                    if let Some(channel) = self.own_channel(&said.channel)
+                        && let Some(group) = channel.sender.groups().find(&publisher)
+                    {
+                        channel.acknowledged(now, group, said.position);
+                    }
+                }
+            }
+            Control::SnapshotRequest(request) if request.group == publisher => {
+                if let Some(channel) = self.own_channel(&request.channel)
+                    && let Some(group) = channel.sender.groups().find(&publisher)
+                {
+                    channel.snapshot_requested(now, group);
+                }
+            }
+            Control::Snapshot(snapshot) if snapshot.group == self.common.settings.node => {
+                for said in snapshot.positions {
+                    let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
+                    if let Some(channel) = channel.filter(|channel| channel.peer == peer) {
+                        let events = events.clone();
+                        let state = Decoded { epoch, first: 0, events, sent_ns: 0 };
+                        channel.snapshot(now, said.position, state);
+                    }
+                }
+            }
+            _ => self.foreign += 1,
+        }
+    }
+
+    pub(super) fn own_channel(&mut self, id: &ChannelId) -> Option<&mut Outgoing> {
+        self.outgoing.iter_mut().find(|channel| channel.keys.id == *id)
+    }
+
+    pub(super) fn hear_beacon(&mut self, now_ns: i64, now: u64, index: usize, epoch: u64, beacon: &Beacon) {
+        let peer = &mut self.peers[index];
+        if epoch < peer.epoch {
+            // Its successor was heard; the receivers below tell it so.
+        } else {
+            if epoch > peer.epoch && peer.is_up {
+                let detail = "it was started again".into();
+                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                peer.is_up = false;
+            }
+            peer.epoch = epoch;
+            (peer.heard_ns, peer.is_dead) = (now_ns, false);
+            let market_changed = peer.takes(beacon);
+            if beacon.is_leaving {
+                if std::mem::take(&mut peer.is_up) {
+                    let detail = "it left in order".into();
+                    self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                }
+                peer.shards = 0;
+            } else if !peer.is_up {
+                peer.is_up = true;
+                self.common.seam.tell(News::of_node(NewsKind::NodeUp, &peer.name));
+                // So that it need not wait for the next one.
+                self.next_beacon_ns = now_ns;
+            }
+            if market_changed || beacon.is_leaving {
+                self.market_changed();
+            }
+        }
+        for said in &beacon.channels {
+            let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
+            if let Some(channel) = channel.filter(|channel| channel.peer == index) {
+                channel.beacon(now, said.position);
+            }
+        }
+        let name = &self.peers[index].name;
+        for channel in &mut self.outgoing {
+            if let Some(group) = channel.sender.groups().find(name) {
+                channel.sender.heard(now, group);
+            }
+        }
+    }
+
+    /// What others want or offer of market data has changed, or what we want.
+    pub(super) fn market_changed(&mut self) {
+        let common = &self.common;
+        let up = || self.peers.iter().filter(|peer| peer.is_up);
+        want_market(&common.seam, up().fold(0, |shards, peer| shards | peer.shards));
+        if up().any(|peer| peer.shards & 1 == 1) {
+            common.say_again.store(true, Ordering::Release);
+            common.wakers.market_out.signal();
+        }
+        let offered = up().any(|peer| peer.offers_market);
+        let listen_to = if offered { own_shards(&common.seam, common.settings.shards) } else { 0 };
+        if common.listen_to.swap(listen_to, Ordering::AcqRel) != listen_to {
+            common.wakers.market_in.signal();
+        }
+    }
+}

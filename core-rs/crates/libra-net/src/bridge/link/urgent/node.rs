@@ -1,0 +1,143 @@
+//! What the urgent thread knows, and what it makes of its connections.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use libra_kernel::clock::monotonic_ns;
+use libra_kernel::router::RemoteOrigin;
+
+use super::super::calls::{Keys, Pending};
+use super::super::common::Common;
+use super::super::control::{Peer, SILENCE_NS};
+use super::super::greeting::Greeting;
+use super::super::incoming::Incoming;
+use super::super::outgoing::Outgoing;
+use super::super::settings::DURABLE;
+use crate::bridge::news::{News, NewsKind};
+use crate::bridge::{Arrival, Arrivals, OutboundEnd};
+use crate::durable::groups::Group;
+use crate::frame::{FrameReader, FrameWriter};
+use crate::ids::Position;
+use crate::resp::health::Severity;
+
+/// Everything but the connections.
+pub(super) struct Node {
+    pub(super) common: Arc<Common>,
+    pub(super) queue: OutboundEnd,
+    pub(super) arrivals: Arrivals,
+    pub(super) pending: VecDeque<Pending>,
+    /// Empty before our life is claimed.
+    pub(super) outgoing: Vec<Outgoing>,
+    /// By number: three for each peer.
+    pub(super) incoming: Vec<Incoming>,
+    pub(super) held: [VecDeque<Arrival>; 3],
+    pub(super) peers: Vec<Peer>,
+    pub(super) control: Option<FrameWriter>,
+    pub(super) reader: FrameReader,
+    pub(super) greeting: Greeting,
+    pub(super) started_ns: i64,
+    pub(super) places: Vec<RemoteOrigin>,
+    /// Since when both connections stand, so that silence means something.
+    pub(super) hearing_since_ns: Option<i64>,
+    pub(super) confirmed: usize,
+    pub(super) next_beacon_ns: i64,
+    pub(super) own_version: Option<u64>,
+    pub(super) listening_said: u64,
+    pub(super) reported: u64,
+    pub(super) leaving_since_ns: Option<i64>,
+    pub(super) was_told_down: bool,
+    /// The server has lost its name: it is to be given one.
+    pub(super) names_server: bool,
+    pub(super) has_complained: bool,
+    pub(super) refused: BTreeMap<&'static str, u64>,
+    pub(super) foreign: u64,
+}
+
+impl Node {
+    pub(super) fn is_connected(&self) -> bool {
+        !self.was_told_down && self.hearing_since_ns.is_some()
+    }
+
+    pub(super) fn connected(&mut self, now_ns: i64, now: u64, greeting: Greeting) {
+        self.pending.clear();
+        self.has_complained = false;
+        if self.outgoing.is_empty() {
+            let settings = &self.common.settings;
+            for (lane, id) in settings.channels_of(&settings.node).into_iter().enumerate() {
+                let keys = Keys::new(&settings.environment, id);
+                self.outgoing.push(Outgoing::new(lane, settings, keys, greeting.epoch, now));
+            }
+            self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
+            self.common.wakers.market_out.signal();
+        }
+        for finding in greeting.findings.iter().filter(|finding| finding.severity > Severity::Note) {
+            let detail = format!("{}: {} {}", finding.code, finding.sentence, finding.change);
+            self.common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
+        }
+        self.greeting = greeting;
+        self.outgoing.iter_mut().for_each(|channel| channel.connected(now));
+        self.incoming.iter_mut().for_each(|channel| channel.connected(now));
+        self.next_beacon_ns = now_ns;
+        self.stands(now_ns);
+    }
+
+    /// Both connections may stand now.
+    pub(super) fn stands(&mut self, now_ns: i64) {
+        if self.confirmed == 2 + DURABLE.len() && !self.outgoing.is_empty() && self.hearing_since_ns.is_none() {
+            self.hearing_since_ns = Some(now_ns);
+            self.was_told_down = false;
+            self.common.seam.tell(News::new(NewsKind::Connected));
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, now: u64, why: &str) {
+        self.pending.clear();
+        self.outgoing.iter_mut().for_each(|channel| channel.disconnected(now));
+        self.incoming.iter_mut().for_each(Incoming::disconnected);
+        self.hearing_since_ns = None;
+        self.told_down(why);
+    }
+
+    pub(super) fn told_down(&mut self, why: &str) {
+        if !self.was_told_down {
+            self.was_told_down = true;
+            self.common.seam.tell(News { detail: why.into(), ..News::new(NewsKind::Disconnected) });
+        }
+    }
+
+    // Rest and end ------------------------------------------------------------------------------------------------------
+
+    pub(super) fn is_idle(&self) -> bool {
+        (!self.can_take() || self.queue.is_empty())
+            && !self.common.seam.has_applied()
+            && self.own_version == Some(self.common.seam.own.version())
+    }
+
+    pub(super) fn due_ns(&self, calls_are_up: bool) -> Option<i64> {
+        let of_senders = self.outgoing.iter().filter_map(|channel| channel.sender.deadline()).min();
+        let of_receivers = self.incoming.iter().filter_map(|channel| channel.receiver.deadline()).min();
+        let soon = [of_senders, of_receivers].into_iter().flatten().map(|due| i64::try_from(due).unwrap_or(i64::MAX));
+        let beacon = Some(self.next_beacon_ns).filter(|_| calls_are_up && self.control.is_some());
+        let silence = self.hearing_since_ns.and_then(|since| {
+            let waited = self.peers.iter().filter(|peer| !peer.is_dead);
+            waited.map(|peer| peer.heard_ns.max(since) + SILENCE_NS).min()
+        });
+        let leaving = self.common.leave_by().map(|by| by.min(monotonic_ns() + 2_000_000));
+        soon.chain([beacon, silence, leaving].into_iter().flatten()).min()
+    }
+
+    /// True when all that left this node is where it has to be: with its consumers, or with the server for those that are
+    /// not there.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_away = |name: &str| self.peers.iter().all(|peer| peer.name != name || !peer.is_up);
+        self.queue.is_empty()
+            && self.outgoing.iter().all(|channel| {
+                let outbox = channel.sender.outbox();
+                let position = Position::new(channel.sender.epoch(), outbox.last());
+                let is_owed = |group: &Group| group.acknowledged < position;
+                let groups = channel.sender.groups().all();
+                let have_all = groups.iter().all(|group| !is_owed(group) || is_away(&group.name));
+                !channel.gathers() && (outbox.events() == 0 || (channel.sender.confirmed() == position && have_all))
+            })
+    }
+}

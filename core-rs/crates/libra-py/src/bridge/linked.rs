@@ -1,0 +1,86 @@
+//! A node joined to others by a server: what the settings say, and what the threads tell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libra_kernel::wake::Waker;
+use libra_net::bridge::link::{Link, LinkSettings, Value};
+use libra_net::bridge::{NodeSide, SeamSettings};
+use libra_net::resp::{Endpoint, Secret, TlsFiles};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::node::NodeCore;
+
+/// The seam and the threads that settings ask for.
+pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSide, Link)> {
+    let wrong = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
+    let text = |name: &str| -> PyResult<Option<String>> {
+        Ok(settings.get_item(name)?.map(|value| value.extract::<Option<String>>()).transpose()?.flatten())
+    };
+    let needed = |name: &str| text(name)?.ok_or_else(|| PyValueError::new_err(format!("the settings have no {name}")));
+    let number = |name: &str, usual: u64| -> PyResult<u64> {
+        Ok(settings.get_item(name)?.map(|value| value.extract::<Option<u64>>()).transpose()?.flatten().unwrap_or(usual))
+    };
+    let mut endpoint: Endpoint = needed("url")?.parse().map_err(|error| wrong(&error))?;
+    if let Some(user) = text("username")? {
+        endpoint.user = Some(user);
+    }
+    if let Some(password) = text("password")? {
+        endpoint.password = Some(Secret::Given(password));
+    }
+    if let Some(authorities) = text("ca_file")? {
+        let tls = endpoint.tls.get_or_insert_with(TlsFiles::default);
+        tls.authorities = Some(authorities.into());
+    }
+    let node = needed("node")?;
+    let nodes: Vec<String> = settings.get_item("nodes")?.map(|value| value.extract()).transpose()?.unwrap_or_default();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let usual = LinkSettings::new(&needed("environment")?, &node, &nodes, endpoint).map_err(|error| wrong(&error))?;
+    let shards = number("shards", usual.shards.into())?;
+    let link = LinkSettings {
+        shards: u8::try_from(shards).map_err(|_| PyValueError::new_err("at most 64 shards"))?,
+        outbox_events: number("outbox_events", usual.outbox_events)?,
+        outbox_bytes: usize::try_from(number("outbox_bytes", usual.outbox_bytes as u64)?).unwrap_or(usize::MAX),
+        stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
+        ..usual
+    };
+    let seam = SeamSettings { credits: link.credits(), shards: link.shards, ..SeamSettings::new(&node) };
+    Link::new(link, &seam, waker).map_err(|error| wrong(&error))
+}
+
+impl NodeCore {
+    /// Starts the threads of a link, which the guard listens to from then on.
+    pub fn start_link(&self, py: Python<'_>, link: &mut Link) -> PyResult<()> {
+        let policy = self.state.borrow(py).native_policy;
+        link.start(policy).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        if let Some(guard) = &*self.guard.borrow(py) {
+            link.heartbeats().iter().for_each(|heartbeat| guard.listen_to(heartbeat));
+        }
+        Ok(())
+    }
+}
+
+/// A report as Python sees it, ready for JSON.
+pub fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Number(number) => number.into_pyobject(py)?.into_any(),
+        Value::Flag(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
+        Value::Text(text) => text.into_pyobject(py)?.into_any(),
+        Value::Table(rows) => {
+            let table = PyDict::new(py);
+            for (name, row) in rows {
+                table.set_item(name, to_python(py, row)?)?;
+            }
+            table.into_any()
+        }
+        Value::List(items) => {
+            let list = PyList::empty(py);
+            for item in items {
+                list.append(to_python(py, item)?)?;
+            }
+            list.into_any()
+        }
+    })
+}

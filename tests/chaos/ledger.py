@@ -1,0 +1,66 @@
+"""What one end says it published and the other that it handled, each in a file of its own that is only appended to.
+
+A line is written with one system call, so a process that is killed leaves whole lines. The publisher writes before it
+publishes, and takes back what was refused; the consumer writes in its handler.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Ledger:
+    """An append-only file of (lane, number)."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def note(self, lane: str, number: int) -> None:
+        os.write(self._fd, f"{lane} {number}\n".encode())
+
+    def take_back(self, lane: str, number: int) -> None:
+        """It was refused."""
+        os.write(self._fd, f"{lane} -{number}\n".encode())
+
+
+def _rows(path: Path) -> Iterator[tuple[str, int]]:
+    for line in path.read_text(encoding="ascii").splitlines():
+        lane, number = line.split()
+        yield lane, int(number)
+
+
+def published(path: Path) -> dict[str, list[int]]:
+    """What was accepted, by lane and in order."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for lane, number in _rows(path):
+        if number > 0:
+            found[lane].append(number)
+        else:
+            assert found[lane].pop() == -number, "a refusal is of the event before it"
+    return dict(found)
+
+
+def handled(path: Path) -> dict[str, list[int]]:
+    """What handlers were given, by lane and in order."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for lane, number in _rows(path):
+        found[lane].append(number)
+    return dict(found)
+
+
+def assert_each_once_in_order(sent: Path, came: Path) -> dict[str, int]:
+    """Durable events handled = published, each once, in order; how many those were, by lane."""
+    there, here = published(sent), handled(came)
+    for lane in there.keys() | here.keys():
+        expected, found = there.get(lane, []), here.get(lane, [])
+        if expected != found:
+            at = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), None)
+            at = min(len(expected), len(found)) if at is None else at
+            missing, doubled = sorted(set(expected) - set(found)), len(found) - len(set(found))
+            raise AssertionError(
+                f"{lane}: published {len(expected)}, handled {len(found)}; they part at {at}: published "
+                f"{expected[at : at + 5]}, handled {found[at : at + 5]}; missing {missing[:10]} ({len(missing)}), "
+                f"{doubled} handled more than once"
+            )
+    return {lane: len(numbers) for lane, numbers in there.items()}

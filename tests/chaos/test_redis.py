@@ -1,0 +1,135 @@
+"""The server fails under load: durable events handled = published, each once, in order; market data is accounted for."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.topology import TwoNodes, wait_until
+
+Fault = Callable[[TwoNodes], None]
+
+
+def last(seconds: float) -> None:
+    """A fault has to last; nothing is expected to have come about by then."""
+    time.sleep(seconds)
+
+
+def comes_back_empty(two: TwoNodes) -> None:
+    two.server.kill()
+    last(1.0)
+    two.server.start()
+
+
+def comes_back_with_its_data(two: TwoNodes) -> None:
+    two.server.kill()
+    last(1.0)
+    two.server.start()
+
+
+def is_paused(two: TwoNodes) -> None:
+    two.server.signal(signal.SIGSTOP)
+    last(2.5)
+    two.server.signal(signal.SIGCONT)
+
+
+def cuts_connections(two: TwoNodes) -> None:
+    for _ in range(15):
+        for kind in ("normal", "pubsub"):
+            two.server.ask(f"CLIENT KILL TYPE {kind}")
+        last(0.1)
+
+
+def forgets_all(two: TwoNodes) -> None:
+    for _ in range(3):
+        assert two.server.ask("FLUSHALL") == "+OK"
+        last(0.3)
+
+
+def forgets_its_functions(two: TwoNodes) -> None:
+    assert two.server.ask("FUNCTION FLUSH") == "+OK"
+    last(0.3)
+
+
+def says_nonsense(two: TwoNodes) -> None:
+    for channel in ("RISK:all", "ORDERS:all", "SIGNALS:all", "MARKET_DATA:2", "control", "control:pub", "control:con"):
+        for nonsense in ("x", "LBRF", "LBRF\\x02\\x00" + "y" * 60, "LBRF\\x01\\x00" + "y" * 100, "z" * 50_000):
+            two.server.ask(f'PUBLISH libra:chaos:{channel} "{nonsense}"')
+
+
+def refuses_writes(two: TwoNodes) -> None:
+    two.server.ask("CONFIG SET maxmemory 1")
+    last(0.5)
+    two.server.ask("CONFIG SET maxmemory 0")
+
+
+FAULTS: list[Fault] = [
+    comes_back_empty,
+    comes_back_with_its_data,
+    is_paused,
+    cuts_connections,
+    forgets_all,
+    forgets_its_functions,
+    says_nonsense,
+    refuses_writes,
+]
+
+
+def test_durable_events_and_market_data_cross():
+    with TwoNodes(quotes=True) as two:
+        two.start()
+        two.publish_more(10_000)
+        wait_until(lambda: two.con.status["quotes"] > 100, two.tell)
+        counts = two.settle()
+        assert sum(counts.values()) >= 10_000
+        sent, came = (node.status["stats"]["link"] for node in (two.pub, two.con))
+        assert came["market_in"]["lost"] == 0
+        assert came["market_in"]["events"] == sent["market_out"]["events"]
+        assert not two.con.told("gap_lost")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_nothing_durable_is_lost_or_doubled_when_the_server(fault: Fault):
+    with TwoNodes(quotes=True, appendonly=fault is comes_back_with_its_data) as two:
+        two.start()
+        two.publish_more(5_000)
+        fault(two)
+        two.publish_more(5_000)
+        counts = two.settle()
+        assert sum(counts.values()) >= 10_000
+        assert not two.con.told("gap_lost"), two.tell()
+        assert not two.pub.told("overflow"), two.tell()
+        market = two.con.status["stats"]["link"]["market_in"]
+        assert market["events"] >= two.con.status["quotes"]
+
+
+def test_the_older_of_two_publishers_with_one_name_is_fenced():
+    with TwoNodes(per_s=5_000) as two:
+        two.start()
+        two.publish_more(2_000)
+        second = two.node("pub", role="publisher", per_s=0, files="second")
+        try:
+            second.start()
+            wait_until(lambda: two.pub.told("fenced"), two.tell)
+            refused = two.pub.status["refused"]
+            wait_until(lambda: two.pub.status["refused"] > refused, two.tell)
+            # What it does not publish any more leaves room for nothing but refusals.
+            numbers = two.con.status["stats"]["link"]["channels"]["SIGNALS:all:pub"]
+            last(0.3)
+            assert two.con.status["stats"]["link"]["channels"]["SIGNALS:all:pub"]["events"] == numbers["events"]
+            assert not second.told("fenced"), second.tell()
+        finally:
+            second.close()
+
+
+def test_the_death_of_a_node_is_told_within_three_seconds_and_its_return_too():
+    with TwoNodes(per_s=1_000) as two:
+        two.start()
+        two.con.kill()
+        wait_until(lambda: two.pub.told("node_down"), two.tell)
+        [[_, node, _, _, why]] = two.pub.told("node_down")
+        assert (node, why) == ("con", "its beacon is missing")
+        ups = len(two.pub.told("node_up"))
+        two.con.start()
+        wait_until(lambda: len(two.pub.told("node_up")) > ups, two.tell)

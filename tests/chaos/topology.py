@@ -1,0 +1,201 @@
+"""Two nodes and their server, each a process that a test may stop, kill and start again."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from libra_cluster.server.membership import server_binary
+from tests.chaos.ledger import assert_each_once_in_order
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def wait_until(holds: Callable[[], object], what: Callable[[], str], timeout_s: float = 60.0) -> None:
+    """Waits for something that has to come about; how long it takes is nobody's promise."""
+    until = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < until, f"never came about: {what()}"
+        time.sleep(0.01)
+
+
+class Server:
+    """A Valkey on a Unix socket. It keeps nothing unless it is told to."""
+
+    def __init__(self, folder: Path, *, appendonly: bool = False) -> None:
+        self.folder = folder
+        self.socket = folder / "s"
+        self._options = ["--appendonly", "yes", "--appendfsync", "always"] if appendonly else ["--appendonly", "no"]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        self.socket.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            [server_binary(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+            + ["--save", "", "--logfile", str(self.folder / "log"), *self._options],
+            stdin=subprocess.DEVNULL,
+        )
+        wait_until(lambda: self.ask("PING") == "+PONG", lambda: (self.folder / "log").read_text())
+
+    def ask(self, command: str) -> str:
+        """The first line that it answers to an inline command; nothing where none listens."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(10)
+            try:
+                connection.connect(str(self.socket))
+                connection.sendall(f"{command}\r\n".encode())
+                return connection.recv(65_536).decode(errors="replace").strip()
+            except OSError:
+                return ""
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+
+class NodeProcess:
+    """A worker's process and what it shows; started again it goes on in the same ledger."""
+
+    def __init__(self, folder: Path, name: str, order: dict[str, Any]) -> None:
+        self.name = name
+        files = order.pop("files", name)
+        self.ledger = folder / f"{files}.ledger"
+        self._status = folder / f"{files}.status"
+        self._log = folder / f"{files}.log"
+        self.order = order | {"ledger": str(self.ledger), "status": str(self._status)}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._status.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.worker", json.dumps(self.order)],
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(lambda: self._status.exists() or self._over(), self.tell)
+
+    def _over(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.tell()
+        return False
+
+    @property
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads(self._status.read_text(encoding="utf-8"))
+        return status
+
+    def count(self, lane: str) -> int:
+        number: int = self.status["numbers"][lane]
+        return number
+
+    def told(self, kind: str) -> list[list[Any]]:
+        return [news for news in self.status["news"] if news[0] == kind]
+
+    def tell(self) -> str:
+        """For whoever asks why a test failed."""
+        status = self._status.read_text(encoding="utf-8") if self._status.exists() else "no status"
+        return f"{self.name}: {status}\n{self._log.read_text(encoding='utf-8', errors='replace')[-4_000:]}"
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ends it in order."""
+        self.signal(signal.SIGTERM)
+        assert self.process is not None
+        assert self.process.wait(60) == 0, self.tell()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+
+class TwoNodes:
+    """A publisher `pub` and a consumer `con`, joined by a server."""
+
+    def __init__(self, *, per_s: int = 20_000, quotes: bool = False, appendonly: bool = False, **settings: Any) -> None:
+        # Not where pytest keeps its folders: the path of a Unix socket has to be short.
+        self.folder = Path(tempfile.mkdtemp(prefix="libra-chaos-"))
+        self.server = Server(self.folder, appendonly=appendonly)
+        self.settings = {"environment": "chaos", "nodes": ["pub", "con"], "url": self.server.url} | settings
+        self.pub = self.node("pub", role="publisher", per_s=per_s, quotes=quotes)
+        self.con = self.node("con", role="consumer")
+
+    def node(self, name: str, **order: Any) -> NodeProcess:
+        return NodeProcess(self.folder, name, order | {"bridge": self.settings | {"node": name}})
+
+    def start(self) -> None:
+        self.server.start()
+        self.con.start()
+        self.pub.start()
+        wait_until(lambda: self.pub.told("node_up") and self.con.told("node_up"), self.tell)
+
+    def tell(self) -> str:
+        return f"{self.pub.tell()}\n{self.con.tell()}"
+
+    def publish_more(self, more: int) -> None:
+        """Waits until so many more durable events were published."""
+        before = self.pub.count("ORDERS")
+        wait_until(lambda: self.pub.count("ORDERS") - before >= more // 2, self.tell)
+
+    def settle(self) -> dict[str, int]:
+        """Ends the publishing, waits until all was applied, ends both nodes, and compares their ledgers."""
+        self.pub.signal(signal.SIGUSR1)
+        seen: list[Any] = []
+
+        def is_settled() -> bool:
+            numbers = self.pub.status["numbers"]
+            is_quiet = bool(seen) and seen[-1] == numbers
+            seen.append(numbers)
+            stats = self.pub.status["stats"]
+            return is_quiet and stats["outbox"] == 0 and stats["credits_in_use"] == 0
+
+        wait_until(is_settled, self.tell)
+        self.pub.stop()
+        self.con.stop()
+        return assert_each_once_in_order(self.pub.ledger, self.con.ledger)
+
+    def close(self) -> None:
+        self.pub.close()
+        self.con.close()
+        self.server.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> "TwoNodes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if os.environ.get("LIBRA_CHAOS_TELL"):
+            print(self.tell())
+        self.close()

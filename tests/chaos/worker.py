@@ -1,0 +1,122 @@
+"""A node of a chaos test, as a process: `python -m tests.chaos.worker ORDER`, the order as JSON.
+
+A publisher publishes numbered events as fast as it is told to, until SIGUSR1; a consumer handles them. Both write their
+ledger, and show what they are at in a status file. SIGTERM ends them in order.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from libra.core.events import Event, EventType
+from libra_core import Bridge, NodeCore, Quote
+from tests.chaos.ledger import Ledger
+
+DURABLE = {
+    "RISK": EventType.RISK_LIMIT_BREACH,
+    "ORDERS": EventType.ORDER_FILLED,
+    "SIGNALS": EventType.SIGNAL,
+}
+LANES = {event_type: lane for lane, event_type in DURABLE.items()}
+_SHOW_EVERY_S = 0.02
+
+
+class Worker:
+    """One node: its native side and its bridge, driven by hand."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.order = order
+        self.ledger = Ledger(Path(order["ledger"]))
+        self.core = NodeCore(simulated=False, lane_capacity=order.get("lane_capacity", 65_536))
+        self.stopping = False
+        self.publishing = order["role"] == "publisher"
+        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), 0)
+        self.refused = 0
+        self.quotes = 0
+        self.news: list[list[Any]] = []
+        self.failures: list[str] = []
+        if order["role"] == "consumer":
+            slot = self.core.add_actor("consumer")
+            for event_type in DURABLE.values():
+                self.core.subscribe(slot, event_type, self.on_durable)
+            self.core.subscribe(slot, EventType.QUOTE, self.on_quote)
+        self.slot = self.core.add_actor("worker")
+        for told in ("BRIDGE_CONNECTED", "BRIDGE_DISCONNECTED", "BRIDGE_GAP", "BRIDGE_OVERFLOW", "NODE_UP", "NODE_DOWN"):
+            self.core.subscribe(self.slot, EventType[told], self.on_news)
+        self.core.set_on_failure(lambda _slot, error, event: self.failures.append(f"{error!r} of {event!r}"))
+        self.bridge = Bridge(self.core, order["bridge"])
+
+    def on_durable(self, event: Event) -> None:
+        self.ledger.note(LANES[event.event_type], event.payload)
+
+    def on_quote(self, _event: Event) -> None:
+        self.quotes += 1
+
+    def on_news(self, event: Event) -> None:
+        told = event.payload
+        self.news.append([told.kind, told.node, told.channel, told.count, told.detail])
+
+    def publish(self, lane: str) -> bool:
+        number = self.numbers[lane] = self.numbers[lane] + 1
+        self.ledger.note(lane, number)
+        if self.core.emit(self.slot, DURABLE[lane], number):
+            return True
+        self.ledger.take_back(lane, number)
+        self.refused += 1
+        return False
+
+    def quote(self) -> None:
+        number = self.numbers["QUOTE"] = self.numbers["QUOTE"] + 1
+        instrument = f"SYM{number % 16}"
+        quote = Quote(instrument, bid=f"{number}.1", ask=f"{number}.2", bid_size="1", ask_size="1")
+        self.core.publish_market(Event.create(EventType.QUOTE, "feed", quote), instrument)
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "publishing", False))
+        self.bridge.start()
+        started = shown = time.monotonic()
+        per_s, sent = self.order.get("per_s", 0), 0
+        while not self.stopping:
+            self.core.unpark()
+            busy = self.core.ingest() + self.core.drain(256, 1_000_000)[0]
+            now = time.monotonic()
+            if self.publishing:
+                due = int((now - started) * per_s)
+                for _ in range(min(due - sent, 200)):
+                    sent += 1
+                    # RISK is rare; facts and commands take turns.
+                    self.publish("RISK" if sent % 50 == 0 else ("ORDERS", "SIGNALS")[sent % 2])
+                    if self.order.get("quotes"):
+                        self.quote()
+            if now - shown >= _SHOW_EVERY_S:
+                shown = now
+                self.show()
+            if not busy and self.core.park():
+                select.select([self.core.fileno], [], [], 0.002)
+        last = self.bridge.stop(self.order.get("stop_s", 5.0))
+        self.show(last, ended=True)
+
+    def show(self, stats: dict[str, Any] | None = None, *, ended: bool = False) -> None:
+        status = {
+            "numbers": self.numbers,
+            "refused": self.refused,
+            "quotes": self.quotes,
+            "news": self.news,
+            "failures": self.failures[:10],
+            "ended": ended,
+            "stats": stats or self.bridge.stats(),
+        }
+        path = Path(self.order["status"])
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(status), encoding="utf-8")
+        os.replace(draft, path)
+
+
+if __name__ == "__main__":
+    Worker(json.loads(sys.argv[1])).run()

@@ -1,0 +1,64 @@
+"""A topology whose nodes are joined: it trades as one process does, over a server that it brings along."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.conftest import TWO_NODES
+from tests.integration.conftest import Shell
+
+BUYER = """
+quotes = fills = 0
+
+def on_start(self):
+    self.set_timer("buy", 0.1, interval_s=0.1)
+
+def on_quote(self, quote):
+    self.quotes += 1
+
+def on_timer(self, name):
+    if self.quotes:
+        self.submit(self.symbols[0], OrderSide.BUY, "0.001")
+
+def on_fill(self, fill):
+    self.fills += 1
+
+def on_stop(self):
+    print(f"quotes {self.quotes > 10} fills {self.fills}", flush=True)
+"""
+
+
+class Joined(Shell):
+    """`libra`, with topologies as users have them."""
+
+    def topology(self, more: str = "", **profile: str) -> str:
+        name = self.profile(**profile)
+        path = self.folder / name
+        path.write_text(path.read_text(encoding="utf-8") + TWO_NODES + more, encoding="utf-8")
+        return name
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Iterator[Joined]:
+    made = Joined(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
+    profile = joined.topology(strategy=joined.strategy(BUYER))
+    ended = joined.run("run", profile, "--duration", "4", "--json")
+    assert ended.code == 0, ended.err
+    summary = ended.summary
+    assert summary["fills"] > 0
+    assert summary["errors"] == 0
+    assert f"quotes True fills {summary['fills']}" in ended.err, "the strategy heard of each"
+    trading, strategies = (row["bridge"] for row in summary["nodes"])
+    assert trading["outbox"] == strategies["outbox"] == 0
+    for bridge in (trading, strategies):
+        assert bridge["link"]["fenced"] is False
+        assert all(channel["lost"] == 0 for channel in bridge["link"]["channels"].values())
+        assert bridge["link"]["market_in"]["lost"] == 0
+    requests = summary["events"]["ORDER_REQUEST"]
+    assert strategies["link"]["outboxes"]["ORDERS"]["offered"] == requests
+    assert trading["lanes"]["MARKET_DATA"]["sent"] > 0
