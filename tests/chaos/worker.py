@@ -23,7 +23,7 @@ DURABLE = {
     "SIGNALS": EventType.SIGNAL,
 }
 LANES = {event_type: lane for lane, event_type in DURABLE.items()}
-_SHOW_EVERY_S = 0.02
+_SHOW_EVERY_S = 0.05
 
 
 class Worker:
