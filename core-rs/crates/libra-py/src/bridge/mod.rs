@@ -36,7 +36,7 @@ enum Way {
     /// Nothing but memory; the side is which of the two nodes it is.
     Pair(Arc<Mutex<Joined>>, usize),
     /// A server.
-    Linked(Mutex<Link>),
+    Linked(Box<Mutex<Link>>),
 }
 
 #[pymethods]
@@ -51,7 +51,7 @@ impl Bridge {
         let (side, link) = linked::link(settings, core.get().waker.clone())?;
         let shared = side.shared.clone();
         core.get().attach_bridge(py, side);
-        Ok(Bridge { core, shared, way: Way::Linked(Mutex::new(link)) })
+        Ok(Bridge { core, shared, way: Way::Linked(Box::new(Mutex::new(link))) })
     }
 
     /// Two nodes of one process, joined without a server: for tests and benchmarks. Each node gets its bridge, under the name
