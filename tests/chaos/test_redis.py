@@ -1,11 +1,10 @@
-"""The server fails under load: durable events handled = published, each once, in order; market data is accounted for."""
+"""The server fails under load: durable events handled = published, each once, in order."""
 
 import signal
 import time
 from collections.abc import Callable
 
 import pytest
-
 from tests.chaos.topology import TwoNodes, wait_until
 
 Fault = Callable[[TwoNodes], None]

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from libra_cluster.server.membership import server_binary
 from tests.chaos.ledger import assert_each_once_in_order
+
+from libra_cluster.server.membership import server_binary
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -44,8 +45,10 @@ class Server:
         """Starts it, and waits until it answers."""
         self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [server_binary(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
-            + ["--save", "", "--logfile", str(self.folder / "log"), *self._options],
+            [
+                *(server_binary(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)),
+                *("--save", "", "--logfile", str(self.folder / "log"), *self._options),
+            ],
             stdin=subprocess.DEVNULL,
         )
         wait_until(lambda: self.ask("PING") == "+PONG", lambda: (self.folder / "log").read_text())
@@ -197,5 +200,5 @@ class TwoNodes:
 
     def __exit__(self, *_: object) -> None:
         if os.environ.get("LIBRA_CHAOS_TELL"):
-            print(self.tell())
+            sys.stdout.write(self.tell())
         self.close()

@@ -5,7 +5,6 @@ ledger, and show what they are at in a status file. SIGTERM ends them in order.
 """
 
 import json
-import os
 import select
 import signal
 import sys
@@ -13,9 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.ledger import Ledger
+
 from libra.core.events import Event, EventType
 from libra_core import Bridge, NodeCore, Quote
-from tests.chaos.ledger import Ledger
 
 DURABLE = {
     "RISK": EventType.RISK_LIMIT_BREACH,
@@ -23,7 +23,7 @@ DURABLE = {
     "SIGNALS": EventType.SIGNAL,
 }
 LANES = {event_type: lane for lane, event_type in DURABLE.items()}
-_SHOW_EVERY_S = 0.02
+_SHOW_EVERY_S = 0.05
 
 
 class Worker:
@@ -46,7 +46,14 @@ class Worker:
                 self.core.subscribe(slot, event_type, self.on_durable)
             self.core.subscribe(slot, EventType.QUOTE, self.on_quote)
         self.slot = self.core.add_actor("worker")
-        for told in ("BRIDGE_CONNECTED", "BRIDGE_DISCONNECTED", "BRIDGE_GAP", "BRIDGE_OVERFLOW", "NODE_UP", "NODE_DOWN"):
+        for told in (
+            "BRIDGE_CONNECTED",
+            "BRIDGE_DISCONNECTED",
+            "BRIDGE_GAP",
+            "BRIDGE_OVERFLOW",
+            "NODE_UP",
+            "NODE_DOWN",
+        ):
             self.core.subscribe(self.slot, EventType[told], self.on_news)
         self.core.set_on_failure(lambda _slot, error, event: self.failures.append(f"{error!r} of {event!r}"))
         self.bridge = Bridge(self.core, order["bridge"])
@@ -115,7 +122,7 @@ class Worker:
         path = Path(self.order["status"])
         draft = path.with_suffix(".new")
         draft.write_text(json.dumps(status), encoding="utf-8")
-        os.replace(draft, path)
+        draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ mod market_out;
 mod outgoing;
 mod report;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod urgent;
 
 use std::io;

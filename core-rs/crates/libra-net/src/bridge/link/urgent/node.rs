@@ -18,7 +18,7 @@ use crate::bridge::{Arrival, Arrivals, OutboundEnd};
 use crate::durable::groups::Group;
 use crate::frame::{FrameReader, FrameWriter};
 use crate::ids::Position;
-use crate::resp::health::Severity;
+use crate::resp::health::{Finding, Severity};
 
 /// Everything but the connections.
 pub(super) struct Node {
@@ -70,7 +70,10 @@ impl Node {
             self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
             self.common.wakers.market_out.signal();
         }
-        for finding in greeting.findings.iter().filter(|finding| finding.severity > Severity::Note) {
+        // What was so the last time need not be said again with each connection.
+        let is_new = |finding: &&Finding| self.greeting.findings.iter().all(|before| before.code != finding.code);
+        let findings = greeting.findings.iter().filter(|finding| finding.severity > Severity::Note);
+        for finding in findings.filter(is_new) {
             let detail = format!("{}: {} {}", finding.code, finding.sentence, finding.change);
             self.common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
         }
