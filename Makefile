@@ -80,9 +80,11 @@ RUST_COVERAGE := 100
 coverage: sync ## red where a line of the order gate, or a line or branch of libra.core, is run by no test, and names it
 	@failed=0; for part in rust python; do $(MAKE) --no-print-directory coverage-$$part || failed=1; done; exit $$failed
 
-bench: sync ## measure the bus against its peers and the goals, in one run, and the risk check; ARGS="--quick", "--json" or "--markdown"
+bench: sync ## measure the bus against its peers and the goals, the risk check, growth and waking; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
 	@$(BIN)/python benches/risk.py $(filter --json,$(ARGS))
+	@$(BIN)/python benches/scale.py $(ARGS)
+	@$(BIN)/python benches/wake.py $(ARGS)
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -223,6 +224,46 @@ def test_the_signal_works_while_a_strategy_holds_the_interpreter(shell):
     ended = third.end()
     assert ended.code == 0, ended.err
     assert "account paper is resumed; it was stopped: " in ended.err
+
+
+def test_the_signal_works_though_nobody_reads_any_more_what_the_node_says(shell):
+    log, account = log_of(shell)
+    holds = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    if self.n == 10:
+        import ctypes, pathlib, time
+        pathlib.Path("holds").touch()
+        while True:
+            ctypes.PyDLL(None).sleep(60)  # with the interpreter held, until a signal comes
+"""
+    reader, writer = os.pipe()
+    # Long enough for the guard to have said something to nobody.
+    profile = shell.profile(shell.strategy(holds), account=account, node="slow_handler_ms = 20\nhandler_timeout_s = 0")
+    with subprocess.Popen(
+        [str(Path(sys.executable).parent / "libra"), "run", profile, "--json"],
+        cwd=shell.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer,
+    ) as process:  # fmt: skip
+        try:
+            os.close(writer)
+            until = time.monotonic() + 30
+            while not (shell.folder / "holds").exists():
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            os.close(reader)
+            time.sleep(3)
+            process.send_signal(signal.SIGUSR1)
+            while not Path(f"{log}.killed").exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 1, "the guard ends what cannot be taken back"
+        finally:
+            process.kill()
 
 
 def test_a_latch_survives_the_death_of_its_process(shell):

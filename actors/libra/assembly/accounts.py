@@ -96,6 +96,11 @@ def open_account(
         raise ConfigError(f"account {group.name}: {error}") from error
     except OSError as error:
         raise StorageError(f"account {group.name}: the order gate's log cannot be used: {error}") from error
+    if account.recovered["torn"]:
+        _log.warning(
+            "account %s: the last record of its log was torn, as by a process that died while it wrote: it is cut off",
+            group.name,
+        )
     for limit, profile, log in account.recovered["limits"]:
         _log.warning("account %s: %s is %s by its log, not %s as in the profile", group.name, limit, log, profile)
     return account

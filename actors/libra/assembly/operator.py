@@ -87,13 +87,20 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
+        failed: list[str] = []
         for account in accounts:
             was_killed = account.is_killed
-            self._node.cancel_outside(account, account.kill(reason))
-            if was_killed:
-                # The signal came first; now it is known whose it was.
-                account.explain_kill(reason)
+            try:
+                self._node.cancel_outside(account, account.kill(reason))
+                if was_killed:
+                    # The signal came first; now it is known whose it was.
+                    account.explain_kill(reason)
+            except OSError as error:
+                # It sends nothing any more either; and the others have to be stopped, too.
+                failed.append(f"account {account.name}: its log says: {error}")
             _log.error("account %s: kill switch: %s", account.name, reason)
+        if failed:
+            raise ControlError("LOG", f"nothing new leaves, but what is open may not be cancelled: {'; '.join(failed)}")
         return {"accounts": [_account_row(account) for account in accounts]}
 
     def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +108,16 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra resume")
         accounts = self._accounts(arguments)
+        failed: list[str] = []
         for account in accounts:
             try:
                 account.resume(reason)
             except OSError as error:
-                raise ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}") from error
+                failed.append(f"account {account.name} stays stopped: its log says: {error}")
+                continue
             _log.warning("account %s is resumed: %s", account.name, reason)
+        if failed:
+            raise ControlError("LOG", "; ".join(failed))
         return {"accounts": [_account_row(account) for account in accounts]}
 
     def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look

@@ -33,6 +33,8 @@ class Account:
 
     def kill(self, reason):
         self.killed = self.killed or reason
+        if self.log_fails:
+            raise OSError("no space")
         return []
 
     def explain_kill(self, reason):
@@ -126,6 +128,15 @@ def test_arguments_that_make_no_sense():
 
 def test_a_log_that_fails_leaves_the_account_stopped():
     assert code(Node("a", log_fails=True), "resume") == "LOG"
+
+
+def test_a_log_that_fails_keeps_no_other_account_from_being_stopped_or_resumed():
+    node = Node("a", "b")
+    node.accounts["a"].log_fails = True
+    assert code(node, "kill", reason="enough") == "LOG"
+    assert [account.is_killed for account in node.accounts.values()] == [True, True]
+    assert code(node, "resume") == "LOG"
+    assert [account.is_killed for account in node.accounts.values()] == [True, False]
 
 
 def test_limits_are_asked_for_as_given_and_looser_only_when_confirmed():

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,30 @@ def test_a_signal_goes_to_who_listens_and_to_nobody_else(folder, monkeypatch):
     with pytest.raises(ControlError) as caught:
         NodeClient(run_file(takes_signal=False), folder).pull_switch()
     assert caught.value.code == "NO_SIGNAL"
+    assert len(sent) == 1
+
+
+def test_a_node_that_hangs_is_signalled_though_its_socket_takes_nobody_any_more(folder, monkeypatch):
+    sent = []
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda process, number: sent.append(number))
+    node = run_file()
+    path, run_path = node.paths(folder)
+    run_path.write_text(node.to_json())
+    with ExitStack() as held:
+        listener = held.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(1)
+        with pytest.raises(BlockingIOError):  # the backlog is full
+            while True:
+                waiting = held.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(path))
+        NodeClient(node, folder).pull_switch()
+        assert sent == [signal.SIGUSR1]
+    # Nobody listens any more: the pid may be anybody's.
+    with pytest.raises(ControlError) as caught:
+        NodeClient(node, folder).pull_switch()
+    assert caught.value.code == "GONE"
     assert len(sent) == 1
 
 

@@ -18,6 +18,9 @@
 //! flows one way: an event is made, accepted by a bus or the router (which numbers it), waits in lanes, and is taken out
 //! by whoever dispatches.
 
+// What prints panics where nobody reads, and takes its thread along.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod alarm;
 pub mod allowance;
 mod atomic;

@@ -12,6 +12,9 @@
 //! events out in the order of their receive times. Nothing here knows orders or Python, and no input makes it panic: what
 //! cannot be read is counted and told with its place.
 
+// What prints panics where nobody reads, and takes its thread along.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod binance;
 pub mod book;
 pub mod indicator;

@@ -11,6 +11,8 @@
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`errors`] — Rust errors as Python exceptions.
 
+// What prints panics where nobody reads, and takes its thread along.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 #![allow(missing_docs, reason = "a cdylib: its face is _core.pyi, which documents every name")]
 
 mod block;

@@ -11,6 +11,9 @@
 //! - [`desk`] — all of that for one account, joined by events;
 //! - [`session`] — where the events of a run come from: pulled in simulated time, pushed by a thread in a live one.
 
+// What prints panics where nobody reads, and takes its thread along.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod account;
 pub mod desk;
 pub mod gate;

@@ -25,6 +25,7 @@ mod watch;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -36,6 +37,7 @@ use crate::heartbeat::{Heartbeat, Listener};
 use crate::name::Name;
 use crate::turns::{Blocked, Turn, Turns};
 use crate::wake::Waker;
+pub use ending::say;
 use signals::Taken;
 use watch::{Shared, lock};
 
@@ -82,7 +84,13 @@ impl Guard {
         let (read, write) = signals::pipe()?;
         let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness));
         let watched = shared.clone();
-        let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(move || watched.watch(&read))?;
+        let guarded = move || {
+            if catch_unwind(AssertUnwindSafe(|| watched.watch(&read))).is_err() {
+                // A process that nobody can stop any more must not trade on.
+                watched.end("the guard of signals and deadlines failed, a fault of Libra", Some(String::new()));
+            }
+        };
+        let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(guarded)?;
         let mut guard = Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread) };
         if signals {
             guard.taken.take(&guard.signal_write)?;

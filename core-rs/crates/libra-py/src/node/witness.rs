@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use libra_kernel::Name;
-use libra_kernel::guard::Witness;
+use libra_kernel::guard::{Witness, say};
 use libra_kernel::turns::{Blocked, Turn, Turns};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
@@ -121,9 +121,9 @@ impl Witness for Interpreter {
             Blocked::Still(actor, held_ns) => {
                 if self.answered.load(Ordering::Relaxed) < self.questions.load(Ordering::Relaxed) {
                     let seconds = held_ns as f64 / 1e9;
-                    eprintln!(
-                        "libra: actor {actor} has blocked the loop for {seconds:.1} s, in native code that holds the interpreter"
-                    );
+                    say(&format!(
+                        "libra: actor {actor} has blocked the loop for {seconds:.1} s, in native code that holds the interpreter\n"
+                    ));
                 }
             }
         }
