@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench format test-long mutants coverage soak loom races
+.PHONY: help run test check bench format test-long mutants coverage soak chaos loom races
 .PHONY: tools sync test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
@@ -59,6 +59,9 @@ check: check-locks check-format check-imports check-lint check-types test smoke 
 test-long: sync ## the seeded tests at length: ten thousand lives of an account, random kills of a process
 	@LIBRA_LONG=1 $(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet -- --nocapture
 	@LIBRA_LONG=1 $(BIN)/pytest -q $(ARGS)
+
+chaos: sync ## the bridge under every fault of its server and its nodes, the long ones too; ARGS="-k failover"
+	@$(BIN)/pytest -q tests/chaos $(ARGS)
 
 soak: sync ## an hour's load in minutes: is memory flat, and objects, descriptors, threads; ARGS="--hours 0.2 --only bus"
 	@$(BIN)/python -m tests.soak $(ARGS)

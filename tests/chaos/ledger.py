@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+DURABLE = ("RISK", "ORDERS", "SIGNALS")
+"""The lanes of durable events."""
+
 
 class Ledger:
     """An append-only file of (lane, number)."""

@@ -27,6 +27,18 @@ def comes_back_with_its_data(two: TwoNodes) -> None:
     two.server.start()
 
 
+def is_away_for_three_seconds(two: TwoNodes) -> None:
+    two.server.kill()
+    last(3.0)
+    two.server.start()
+
+
+def is_away_for_half_a_minute(two: TwoNodes) -> None:
+    two.server.kill()
+    last(30.0)
+    two.server.start()
+
+
 def is_paused(two: TwoNodes) -> None:
     two.server.signal(signal.SIGSTOP)
     last(2.5)
@@ -64,6 +76,7 @@ def refuses_writes(two: TwoNodes) -> None:
 
 
 FAULTS: list[Fault] = [
+    is_away_for_three_seconds,
     comes_back_empty,
     comes_back_with_its_data,
     is_paused,
@@ -101,6 +114,22 @@ def test_nothing_durable_is_lost_or_doubled_when_the_server(fault: Fault):
         assert not two.pub.told("overflow"), two.tell()
         market = two.con.status["stats"]["link"]["market_in"]
         assert market["events"] >= two.con.status["quotes"]
+
+
+@pytest.mark.slow
+def test_nothing_durable_is_lost_or_doubled_when_the_server_is_away_for_half_a_minute():
+    # Longer than a node may be silent: that nobody could speak counts against no one. All that comes finds room.
+    with TwoNodes(per_s=1_000, stale_after_ms=20_000) as two:
+        two.start()
+        two.publish_more(2_000)
+        before = two.pub.accepted
+        is_away_for_half_a_minute(two)
+        assert two.pub.accepted - before >= 10_000
+        two.publish_more(2_000)
+        two.settle()
+        assert not two.con.told("gap_lost"), two.tell()
+        assert not two.pub.told("overflow"), two.tell()
+        assert two.pub.status["refused"] == 0
 
 
 def test_the_older_of_two_publishers_with_one_name_is_fenced():

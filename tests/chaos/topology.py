@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.ledger import assert_each_once_in_order
+from tests.chaos.ledger import DURABLE, assert_each_once_in_order
 
 from libra_cluster.server.membership import server_binary
 
@@ -29,12 +30,14 @@ def wait_until(holds: Callable[[], object], what: Callable[[], str], timeout_s: 
 
 
 class Server:
-    """A Valkey on a Unix socket. It keeps nothing unless it is told to."""
+    """A Valkey on a Unix socket, and on a port where it is given one. It keeps nothing unless it is told to."""
 
-    def __init__(self, folder: Path, *, appendonly: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, appendonly: bool = False, port: int = 0) -> None:
         self.folder = folder
         self.socket = folder / "s"
-        self._options = ["--appendonly", "yes", "--appendfsync", "always"] if appendonly else ["--appendonly", "no"]
+        self.port = port
+        kept = ["--appendonly", "yes", "--appendfsync", "always"] if appendonly else ["--appendonly", "no"]
+        self._options = [*kept, *options]
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,9 +47,10 @@ class Server:
     def start(self) -> None:
         """Starts it, and waits until it answers."""
         self.socket.unlink(missing_ok=True)
+        listens = ("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket))
         self.process = subprocess.Popen(
             [
-                *(server_binary(), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)),
+                *(server_binary(), *listens, "--dir", str(self.folder)),
                 *("--save", "", "--logfile", str(self.folder / "log"), *self._options),
             ],
             stdin=subprocess.DEVNULL,
@@ -54,7 +58,7 @@ class Server:
         wait_until(lambda: self.ask("PING") == "+PONG", lambda: (self.folder / "log").read_text())
 
     def ask(self, command: str) -> str:
-        """The first line that it answers to an inline command; nothing where none listens."""
+        """What it answers at once to an inline command, as it stands; nothing where none listens."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(10)
             try:
@@ -63,6 +67,17 @@ class Server:
                 return connection.recv(65_536).decode(errors="replace").strip()
             except OSError:
                 return ""
+
+    def connections(self) -> dict[str, int]:
+        """The nodes' connections by name, and which they are to the server."""
+        found = re.findall(r"^id=(\d+) .*? name=(libra:\S+)", self.ask("CLIENT LIST"), flags=re.MULTILINE)
+        return {name: int(number) for number, name in found}
+
+    def count(self, what: str) -> int:
+        """A number of its INFO."""
+        found = re.search(rf"^{what}:(\d+)", self.ask("INFO everything"), flags=re.MULTILINE)
+        assert found, what
+        return int(found[1])
 
     def kill(self) -> None:
         assert self.process is not None
@@ -112,9 +127,11 @@ class NodeProcess:
         status: dict[str, Any] = json.loads(self._status.read_text(encoding="utf-8"))
         return status
 
-    def count(self, lane: str) -> int:
-        number: int = self.status["numbers"][lane]
-        return number
+    @property
+    def accepted(self) -> int:
+        """Durable events that were published and not refused."""
+        status = self.status
+        return sum(status["numbers"][lane] for lane in DURABLE) - status["refused"]
 
     def told(self, kind: str) -> list[list[Any]]:
         return [news for news in self.status["news"] if news[0] == kind]
@@ -147,12 +164,20 @@ class NodeProcess:
 class TwoNodes:
     """A publisher `pub` and a consumer `con`, joined by a server."""
 
-    def __init__(self, *, per_s: int = 20_000, quotes: bool = False, appendonly: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        per_s: int = 20_000,
+        quotes: bool = False,
+        lanes: Sequence[str] = (),
+        appendonly: bool = False,
+        **settings: Any,
+    ) -> None:
         # Not where pytest keeps its folders: the path of a Unix socket has to be short.
         self.folder = Path(tempfile.mkdtemp(prefix="libra-chaos-"))
         self.server = Server(self.folder, appendonly=appendonly)
         self.settings = {"environment": "chaos", "nodes": ["pub", "con"], "url": self.server.url} | settings
-        self.pub = self.node("pub", role="publisher", per_s=per_s, quotes=quotes)
+        self.pub = self.node("pub", role="publisher", per_s=per_s, quotes=quotes, lanes=lanes)
         self.con = self.node("con", role="consumer")
 
     def node(self, name: str, **order: Any) -> NodeProcess:
@@ -160,6 +185,9 @@ class TwoNodes:
 
     def start(self) -> None:
         self.server.start()
+        self.start_nodes()
+
+    def start_nodes(self) -> None:
         self.con.start()
         self.pub.start()
         wait_until(lambda: self.pub.told("node_up") and self.con.told("node_up"), self.tell)
@@ -169,11 +197,16 @@ class TwoNodes:
 
     def publish_more(self, more: int) -> None:
         """Waits until so many more durable events were published."""
-        before = self.pub.count("ORDERS")
-        wait_until(lambda: self.pub.count("ORDERS") - before >= more // 2, self.tell)
+        before = self.pub.accepted
+        wait_until(lambda: self.pub.accepted - before >= more, self.tell)
 
     def settle(self) -> dict[str, int]:
-        """Ends the publishing, waits until all was applied, ends both nodes, and compares their ledgers."""
+        """Ends the publishing and both nodes when all was applied, and compares their ledgers."""
+        self.end()
+        return assert_each_once_in_order(self.pub.ledger, self.con.ledger)
+
+    def end(self) -> None:
+        """Ends the publishing, waits until all was applied, and ends both nodes."""
         self.pub.signal(signal.SIGUSR1)
         seen: list[Any] = []
 
@@ -187,7 +220,6 @@ class TwoNodes:
         wait_until(is_settled, self.tell)
         self.pub.stop()
         self.con.stop()
-        return assert_each_once_in_order(self.pub.ledger, self.con.ledger)
 
     def close(self) -> None:
         self.pub.close()

@@ -1,7 +1,8 @@
 """A node of a chaos test, as a process: `python -m tests.chaos.worker ORDER`, the order as JSON.
 
 A publisher publishes numbered events as fast as it is told to, until SIGUSR1; a consumer handles them. Both write their
-ledger, and show what they are at in a status file. SIGTERM ends them in order.
+ledger, and show what they are at in a status file. SIGTERM ends them in order. Started again a publisher counts on,
+and a consumer passes over what stands in its ledger, as an order gate does: what was not acknowledged comes again.
 """
 
 import json
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.ledger import Ledger
+from tests.chaos.ledger import Ledger, handled, published
 
 from libra.core.events import Event, EventType
 from libra_core import Bridge, NodeCore, Quote
@@ -31,11 +32,20 @@ class Worker:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
-        self.ledger = Ledger(Path(order["ledger"]))
+        path = Path(order["ledger"])
+        is_publisher = order["role"] == "publisher"
+        before = (published if is_publisher else handled)(path) if path.exists() else {}
+        self.ledger = Ledger(path)
         self.core = NodeCore(simulated=False, lane_capacity=order.get("lane_capacity", 65_536))
         self.stopping = False
-        self.publishing = order["role"] == "publisher"
-        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), 0)
+        self.publishing = is_publisher
+        # The last of each lane in an earlier life.
+        self.before = {lane: numbers[-1] for lane, numbers in before.items() if numbers}
+        self.repeated = 0
+        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), 0) | (self.before if is_publisher else {})
+        mixed = ["RISK" if number % 50 == 0 else ("ORDERS", "SIGNALS")[number % 2] for number in range(50)]
+        # RISK is rare; facts and commands take turns.
+        self.lanes = order.get("lanes") or mixed
         self.refused = 0
         self.quotes = 0
         self.news: list[list[Any]] = []
@@ -59,7 +69,11 @@ class Worker:
         self.bridge = Bridge(self.core, order["bridge"])
 
     def on_durable(self, event: Event) -> None:
-        self.ledger.note(LANES[event.event_type], event.payload)
+        lane = LANES[event.event_type]
+        if event.payload <= self.before.get(lane, 0):
+            self.repeated += 1
+        else:
+            self.ledger.note(lane, event.payload)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1
@@ -97,8 +111,7 @@ class Worker:
                 due = int((now - started) * per_s)
                 for _ in range(min(due - sent, 200)):
                     sent += 1
-                    # RISK is rare; facts and commands take turns.
-                    self.publish("RISK" if sent % 50 == 0 else ("ORDERS", "SIGNALS")[sent % 2])
+                    self.publish(self.lanes[sent % len(self.lanes)])
                     if self.order.get("quotes"):
                         self.quote()
             if now - shown >= _SHOW_EVERY_S:
@@ -113,6 +126,7 @@ class Worker:
         status = {
             "numbers": self.numbers,
             "refused": self.refused,
+            "repeated": self.repeated,
             "quotes": self.quotes,
             "news": self.news,
             "failures": self.failures[:10],

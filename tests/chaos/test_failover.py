@@ -1,0 +1,137 @@
+"""Another server takes the place of the one that the nodes work with, and a server's clock that was ahead."""
+
+import socket
+import subprocess
+import time
+from typing import Any
+
+import pytest
+from tests.chaos.topology import Server, TwoNodes, wait_until
+
+from libra_cluster.server.membership import server_binary
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+class Sentinels(TwoNodes):
+    """Two nodes that are told where the master is by a sentinel, which watches two servers."""
+
+    def __init__(self, **order: Any) -> None:
+        master, replica, port = free_ports(3)
+        super().__init__(**order, url=f"redis+sentinel://127.0.0.1:{port}/main")
+        self.servers = []
+        for name, at, options in (("a", master, ()), ("b", replica, ("--replicaof", "127.0.0.1", str(master)))):
+            folder = self.folder / name
+            folder.mkdir()
+            self.servers.append(Server(folder, *options, "--repl-diskless-sync-delay", "0", port=at))
+        self.server = self.servers[0]
+        self.port = port
+        self.sentinel: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+        wait_until(lambda: "master_link_status:up" in self.servers[1].ask("INFO replication"), self.tell)
+        configuration = self.folder / "sentinel.conf"
+        configuration.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\nlogfile {self.folder}/sentinel.log\n"
+            f"sentinel monitor main 127.0.0.1 {self.server.port} 1\n"
+            "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n",
+            encoding="utf-8",
+        )
+        self.sentinel = subprocess.Popen([server_binary(), str(configuration), "--sentinel"], stdin=subprocess.DEVNULL)
+        wait_until(lambda: str(self.servers[1].port) in self.ask_sentinel("SENTINEL REPLICAS main"), self.tell)
+        self.start_nodes()
+
+    def ask_sentinel(self, command: str) -> str:
+        with socket.socket() as connection:
+            connection.settimeout(10)
+            try:
+                connection.connect(("127.0.0.1", self.port))
+                connection.sendall(f"{command}\r\n".encode())
+                return connection.recv(65_536).decode()
+            except OSError:
+                return ""
+
+    def close(self) -> None:
+        if self.sentinel is not None:
+            self.sentinel.kill()
+            self.sentinel.wait()
+        for server in self.servers:
+            server.close()
+        super().close()
+
+
+def is_master(server: Server) -> bool:
+    return "role:master" in server.ask("INFO replication")
+
+
+def fail_over(two: Sentinels, dead: Server, heir: Server) -> None:
+    """The master dies under load and comes back with nothing; the sentinel makes it follow the new one."""
+    before = two.pub.accepted
+    dead.kill()
+    wait_until(lambda: is_master(heir), two.tell)
+    two.publish_more(3_000)
+    dead.start()
+    wait_until(lambda: "master_link_status:up" in dead.ask("INFO replication"), two.tell)
+    wait_until(lambda: "libra:chaos:pub:libra-calls" in heir.connections(), two.tell)
+    two.publish_more(2_000)
+    assert two.pub.accepted - before >= 10_000, two.tell()
+
+
+def settle(two: Sentinels, failovers: int) -> None:
+    two.settle()
+    assert not two.con.told("gap_lost"), two.tell()
+    assert not two.pub.told("overflow"), two.tell()
+    assert two.pub.status["stats"]["link"]["connections"]["calls"]["reconnects"] >= failovers
+
+
+def test_a_failover_to_the_replica_loses_and_doubles_nothing():
+    with Sentinels(per_s=10_000) as two:
+        two.start()
+        two.publish_more(4_000)
+        fail_over(two, two.servers[0], two.servers[1])
+        settle(two, 1)
+
+
+@pytest.mark.slow
+def test_a_failover_there_and_back_loses_and_doubles_nothing():
+    with Sentinels(per_s=5_000) as two:
+        two.start()
+        two.publish_more(4_000)
+        fail_over(two, two.servers[0], two.servers[1])
+        fail_over(two, two.servers[1], two.servers[0])
+        settle(two, 2)
+
+
+def test_a_clock_that_was_an_hour_ahead_and_stepped_back_holds_up_nobody():
+    # A server's clock cannot be set without privileges, and need not be: it names no entry. What an earlier clock could
+    # leave behind is a life whose epoch, and so the ids of its stream, are later than all that clocks say now.
+    ahead = (int(time.time()) + 3_600) * 1_000
+    with TwoNodes(appendonly=True) as two:
+        two.server.start()
+        assert two.server.ask(f"HSET libra:chaos:epochs pub {ahead}") == ":1"
+        two.start_nodes()
+        two.publish_more(6_000)
+        assert two.pub.status["stats"]["link"]["epoch"] == ahead + 1
+        two.pub.stop()
+        two.pub.start()
+        two.publish_more(3_000)
+        two.server.kill()
+        two.server.start()
+        two.publish_more(3_000)
+        assert two.pub.status["stats"]["link"]["epoch"] == ahead + 2
+        last = two.server.ask("XREVRANGE libra:chaos:stream:ORDERS:all:pub + - COUNT 1")
+        assert f"{ahead + 2}-" in last, last
+        assert sum(two.settle().values()) >= 10_000
+        assert not two.con.told("gap_lost"), two.tell()
+        assert not two.pub.told("fenced"), two.tell()

@@ -1,0 +1,70 @@
+"""The server stays away for longer than an outbox lasts: commands are refused, facts are cut and told."""
+
+from itertools import pairwise
+
+from tests.chaos.ledger import handled, published
+from tests.chaos.topology import TwoNodes, wait_until
+
+
+def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive():
+    with TwoNodes(lanes=["SIGNALS"], outbox_events=16_000) as two:
+        room = 12_000
+        two.start()
+        two.publish_more(5_000)
+        two.server.kill()
+        before = two.pub.accepted
+        wait_until(lambda: two.pub.status["refused"] >= 2_000, two.tell)
+        accepted = two.pub.accepted
+        assert accepted - before >= 10_000, two.tell()
+        # Handlers have done at least what was acknowledged, and nothing reaches them now.
+        assert accepted - len(handled(two.con.ledger)["SIGNALS"]) <= room
+        stats = two.pub.status["stats"]
+        assert stats["credits_in_use"] == room
+        assert stats["lanes"]["SIGNALS"]["refused"] >= 2_000
+
+        two.server.start()
+        # There is room again.
+        two.publish_more(3_000)
+        two.settle()
+        status = two.pub.status
+        assert status["stats"]["lanes"]["SIGNALS"]["refused"] == status["refused"]
+        assert not two.pub.told("overflow"), two.tell()
+        assert not two.con.told("gap_lost"), two.tell()
+
+
+def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
+    limit = 8_000
+    with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:
+        two.start()
+        two.publish_more(limit + 2_000)
+        two.server.kill()
+        before = two.pub.accepted
+        two.publish_more(20_000)
+        assert two.pub.accepted - before >= 10_000
+        outbox = two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]
+        assert outbox["events"] <= limit
+        assert outbox["cut"] > 0
+
+        two.server.start()
+        wait_until(lambda: two.con.told("snapshot_loaded"), two.tell)
+        two.publish_more(1_000)
+        loaded = two.pub.accepted
+        two.publish_more(5_000)
+        two.end()
+        sent, came = published(two.pub.ledger)["ORDERS"], handled(two.con.ledger)["ORDERS"]
+        # In order and none twice; what is missing lies between what had been applied and a snapshot that stands for it.
+        assert all(a < b for a, b in pairwise(came))
+        after = [number for number in sent if number > loaded]
+        assert len(after) > 1_000
+        assert came[-len(after) :] == after
+        assert came[: before - limit] == sent[: before - limit]
+        holes = [b - a - 1 for a, b in pairwise(came) if b - a > 1]
+        snapshots = two.con.told("snapshot_loaded")
+        assert 0 < len(holes) <= len(snapshots), (holes, two.tell())
+        cut = two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]["cut"]
+        assert sum(count for _, _, _, count, detail in two.pub.told("overflow") if "cut" in detail) == cut
+        # Nobody is told of a loss that the snapshot makes up for, and the publisher is told who needs one.
+        assert not two.con.told("gap_lost"), two.tell()
+        assert {channel for _, _, channel, _, _ in snapshots} == {"ORDERS:all:pub"}
+        assert any(node == "con" for _, node, _, _, _ in two.pub.told("overflow")), two.tell()
+        assert two.pub.status["refused"] == 0
