@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench format test-long mutants coverage soak chaos loom races
+.PHONY: help run test check bench bench-bridge format test-long mutants coverage soak chaos loom races
 .PHONY: tools sync test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
@@ -44,7 +44,7 @@ need_cc = $(if $(find_cc),,$(error Libra needs a C compiler to link with, and fi
 uv = $(or $(find_uv),$(OWN_UV))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # Not by `uv run`: without a terminal it hands a Ctrl-C of the group on a second time.
 run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--duration 10 --json" passes arguments on
@@ -88,6 +88,9 @@ bench: sync ## measure the bus against its peers and the goals, the risk check, 
 	@$(BIN)/python benches/risk.py $(filter --json,$(ARGS))
 	@$(BIN)/python benches/scale.py $(ARGS)
 	@$(BIN)/python benches/wake.py $(ARGS)
+
+bench-bridge: sync ## measure the bridge between nodes against redis-py and the goals, over a real Valkey; ARGS as for bench
+	@$(BIN)/python benches/bridge.py $(ARGS)
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix
