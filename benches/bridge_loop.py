@@ -1,7 +1,7 @@
 """A node with Python handlers on uvloop, as a process: `bridge_loop.py publish|consume SOCKET SECONDS PER_S`.
 
-A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to its handler.
-Both clocks are the machine's monotonic one. With a rate of 0 nothing is published, and what an idle node costs is told.
+A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to its
+handler. Both clocks are the machine's monotonic one. With a rate of 0 nothing is published, and what an idle node costs is told.
 """
 
 from __future__ import annotations
