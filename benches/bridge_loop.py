@@ -1,6 +1,6 @@
 """A node with Python handlers on uvloop, as a process: `bridge_loop.py publish|consume SOCKET SECONDS PER_S`.
 
-A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to its handler.
+A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to a handler.
 Both clocks are the machine's monotonic one. With a rate of 0 nothing is published, and what an idle node costs is told.
 """
 
@@ -33,7 +33,8 @@ class LoopNode:
 
     def on_order(self, event: Event) -> None:
         """The handler whose beginning is the end of the way."""
-        self.waits.append(time.monotonic_ns() - event.payload)
+        if event.payload:
+            self.waits.append(time.monotonic_ns() - event.payload)
 
     def step(self) -> None:
         """Whatever there is to do, until the bridge wakes the loop again."""
@@ -46,6 +47,11 @@ class LoopNode:
 
     async def publish(self, seconds: float, per_s: float) -> int:
         """Lone events; the number that was accepted."""
+        # The consumer's start is over when it has applied something.
+        self.core.emit(self.slot, EventType.ORDER_FILLED, 0)
+        self.step()
+        while self.bridge.stats()["credits_in_use"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
         started, sent = time.monotonic(), 0
         while (now := time.monotonic()) - started < seconds:
             if per_s and now - started >= sent / per_s:
