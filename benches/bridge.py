@@ -5,7 +5,9 @@ processes, a publisher and a consumer; the server is one for all, and emptied in
 repeats that take turns. All is wall clock but shares of a core, which are CPU time over wall clock. What is being
 measured goes to stderr.
 
-- *saturated*, *paced*: trades, from a native loop to a native one; `missing` is the share that was dropped or lost;
+- *sustained*, *saturated*, *paced*: trades, from a native loop to a native one: at the highest pace that holds,
+  as many as leave, and at one pace; `missing` is the share that did not arrive. Nothing tells a publisher how far
+  behind its consumers are, so a saturated one fills the server's buffers until the consumer is cut off;
 - *redis-py*: its pub/sub with the same fields as msgpack;
 - *order*: a lone durable event from publish to handler. Native nodes carry the market data themselves; beside those
   with Python handlers two native ones do;
@@ -72,23 +74,17 @@ def measure(binary: str, peer: str | None, seconds: float, repeats: int) -> dict
 
 def budgets(found: dict[str, Found]) -> list[Budget]:
     """Every goal."""
-    market = found["saturated"]
+    held = max(found["sustained"]["events/s"], 1)
     goals = [
-        Budget("trades, native to native", market["events/s"] / 1e6, 5, "M/s", at_least=True),
-        Budget(
-            "their lag, last quarter against the second",
-            market["lag in the last quarter, us"] / max(market["lag in the second quarter, us"], 1),
-            1.5,
-            "x",
-        ),
+        Budget("trades without growing lag or loss", held / 1e6, 5, "M/s", at_least=True),
         Budget("publisher, server and subscriber at 1 M/s", found["paced"]["all three"] * 100, 60, "% of a core"),
         Budget("durable events, one by one", found["durable"]["events/s"] / 1e3, 150, "k/s", at_least=True),
         Budget("durable events, in batches", found["durable in batches"]["events/s"] / 1e3, 300, "k/s", at_least=True),
         Budget("a node's idle bridge", found["idle"]["a node"] * 100, 0.1, "% of a core"),
     ]
     if "redis-py" in found:
-        times = market["events/s"] / found["redis-py"]["events/s"]
-        goals.insert(3, Budget("trades against redis-py, one event a message", times, 50, "x", at_least=True))
+        times = held / found["redis-py"]["events/s"]
+        goals.insert(2, Budget("trades against redis-py, one event a message", times, 50, "x", at_least=True))
     for name in ("order", "order in Python"):
         beside = found[f"{name} beside market data"]
         goals.append(Budget(f"{name} beside {MARKET_PER_S // 1000} k/s, p50", beside["p50_us"], 100, "us"))
@@ -100,8 +96,9 @@ def tables(found: dict[str, Found], goals: list[Budget]) -> list[tuple[list[str]
     """Every table as heads and rows."""
     peer = found.get("redis-py")
     ways = {
-        "native to native, 8 shards": "saturated",
-        "native to native, one shard": "saturated, one shard",
+        "native to native, paced, without growing lag or loss": "sustained",
+        "native to native, saturated, 8 shards": "saturated",
+        "native to native, saturated, one shard": "saturated, one shard",
         "redis-py, 128 events a message": "redis-py, 128 a message",
         "redis-py, one event a message": "redis-py",
     }
@@ -114,6 +111,8 @@ def tables(found: dict[str, Found], goals: list[Budget]) -> list[tuple[list[str]
     paced = found["paced"]
 
     def lag(case: Found) -> str:
+        if "lag, us" in case:
+            return f"{case['lag, us'] / 1e3:.1f} ms, none"
         if "missing" not in case:
             return "-"
         before, after = case["lag in the second quarter, us"], case["lag in the last quarter, us"]
@@ -125,7 +124,7 @@ def tables(found: dict[str, Found], goals: list[Budget]) -> list[tuple[list[str]
             [[*goal.row()[:3], f"{goal.over:.2f}"] for goal in goals],
         ),
         (
-            ["market data, saturated", "events/s", "against redis-py", "lag in the second / last quarter, missing"],
+            ["market data", "arrived, events/s", "against redis-py", "lag in the second / last quarter, missing"],
             [
                 [
                     name,

@@ -1,7 +1,7 @@
 """A node with Python handlers on uvloop, as a process: `bridge_loop.py publish|consume SOCKET SECONDS PER_S`.
 
-A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to its
-handler. Both clocks are the machine's monotonic one. With a rate of 0 nothing is published, and what an idle node costs is told.
+A publisher publishes durable events from its loop, alone and evenly; a consumer notes how long each took to a handler.
+Both clocks are the machine's monotonic one. With a rate of 0 nothing is published, and what an idle node costs is told.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class LoopNode:
 
     def on_order(self, event: Event) -> None:
         """The handler whose beginning is the end of the way."""
-        self.waits.append(time.monotonic_ns() - event.payload)
+        if event.payload:
+            self.waits.append(time.monotonic_ns() - event.payload)
 
     def step(self) -> None:
         """Whatever there is to do, until the bridge wakes the loop again."""
@@ -43,6 +44,13 @@ class LoopNode:
                 pass
             if self.core.park():
                 return
+
+    async def warm_up(self) -> None:
+        """Waits until the consumer has applied a first event: so its start is over."""
+        self.core.emit(self.slot, EventType.ORDER_FILLED, 0)
+        self.step()
+        while self.bridge.stats()["credits_in_use"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
 
     async def publish(self, seconds: float, per_s: float) -> int:
         """Lone events; the number that was accepted."""
@@ -70,6 +78,8 @@ async def main(role: str, socket: str, seconds: float, per_s: float) -> None:
     node.bridge.start()
     node.step()
     await node.met.wait()
+    if role == "publish":
+        await node.warm_up()
     used, sent = time.process_time(), 0
     if role == "publish":
         sent = await node.publish(seconds, per_s)

@@ -43,7 +43,68 @@ impl Wanted {
     #[inline]
     pub fn wants(&self, event: &Event) -> bool {
         let shards = self.shards_of(event.event_type);
-        shards != 0 && (shards == u64::MAX || shards >> self.shard(event.event_type, event.instrument) & 1 == 1)
+        // Where every shard is wanted, which one it is need not be looked up.
+        let all = u64::MAX >> (64 - u32::from(self.shards));
+        shards != 0 && (shards & all == all || shards >> self.shard(event.event_type, event.instrument) & 1 == 1)
+    }
+}
+
+/// The shards of instruments, remembered by one thread: a look at the table of names takes its lock, which all threads share.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    by_name: Vec<u8>,
+}
+
+/// No shard has this number.
+const UNKNOWN: u8 = u8::MAX;
+
+impl Remembered {
+    /// As [`Wanted::shard`], of market data.
+    #[inline]
+    pub fn shard(&mut self, wanted: &Wanted, instrument: Name) -> u8 {
+        match self.by_name.get(instrument.index()) {
+            Some(&shard) if shard != UNKNOWN => shard,
+            _ => self.look_up(wanted, instrument),
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, wanted: &Wanted, instrument: Name) -> u8 {
+        let (shard, at) = (wanted.shard(EventType::Trade, instrument), instrument.index());
+        if self.by_name.len() <= at {
+            self.by_name.resize(at + 1, UNKNOWN);
+        }
+        self.by_name[at] = shard;
+        shard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libra_kernel::Payload;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_the_shard_and_no_instrument_has_the_first() {
+        let (wanted, mut remembered) = (Wanted::new(7), Remembered::default());
+        let names: Vec<Name> = (0..200).rev().map(|n| Name::intern(&format!("REMEMBERED{n}"))).collect();
+        for name in names.iter().rev().chain(&names).copied().chain([Name::NONE]) {
+            assert_eq!(remembered.shard(&wanted, name), wanted.shard(EventType::Quote, name));
+        }
+        assert_eq!(remembered.shard(&wanted, Name::NONE), 0);
+    }
+
+    #[test]
+    fn an_event_is_wanted_by_its_shard_and_by_all_of_them() {
+        let wanted = Wanted::new(8);
+        let mut event = Event::new(EventType::Trade, Name::NONE, 1, Payload::Empty);
+        event.instrument = Name::intern("WANTED/USDT");
+        let own = 1_u64 << wanted.shard(EventType::Trade, event.instrument);
+        for (shards, is_wanted) in [(0, false), (own, true), (0xff, true), (u64::MAX, true), (0xff & !own, false)] {
+            wanted.set(EventType::Trade, shards);
+            assert_eq!(wanted.wants(&event), is_wanted, "{shards:b}");
+        }
     }
 }
 

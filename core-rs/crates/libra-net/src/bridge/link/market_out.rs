@@ -18,6 +18,7 @@ use super::line::{Change, Line};
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
+use crate::bridge::interest::Remembered;
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::ChannelId;
 use crate::resp::{Commands, Reply, Watch, wait};
@@ -51,6 +52,7 @@ pub(super) struct MarketOut {
     shards: Vec<Shard>,
     pending: VecDeque<Pending>,
     latest: HashMap<(EventType, Name, Name), Event>,
+    remembered: Remembered,
     unsendable: u64,
     unheard: u64,
     reported: u64,
@@ -65,6 +67,7 @@ impl MarketOut {
             shards: Vec::new(),
             pending: VecDeque::new(),
             latest: HashMap::new(),
+            remembered: Remembered::default(),
             unsendable: 0,
             unheard: 0,
             reported: u64::MAX,
@@ -141,13 +144,13 @@ impl MarketOut {
     }
 
     fn send(&mut self, now_ns: i64) {
-        let MarketOut { common, queue, line, shards, pending, latest, unsendable, .. } = self;
+        let MarketOut { common, queue, line, shards, pending, latest, remembered, unsendable, .. } = self;
         let Some(connection) = line.up() else { return };
         if shards.is_empty() || common.is_fenced() {
             return;
         }
         let commands = connection.commands();
-        let mut out = Out { common, shards, pending, commands, unsendable, now_ns };
+        let mut out = Out { common, shards, pending, commands, remembered, unsendable, now_ns };
         if common.say_again.swap(false, Ordering::AcqRel) {
             latest.values().for_each(|event| out.append(event));
         }
@@ -228,6 +231,7 @@ struct Out<'a> {
     shards: &'a mut Vec<Shard>,
     pending: &'a mut VecDeque<Pending>,
     commands: &'a mut Commands,
+    remembered: &'a mut Remembered,
     unsendable: &'a mut u64,
     now_ns: i64,
 }
@@ -238,9 +242,11 @@ impl Out<'_> {
     }
 
     fn append(&mut self, event: &Event) {
-        let index = usize::from(self.common.seam.wanted.shard(event.event_type, event.instrument));
-        // Latest values all ride the first shard.
-        let index = if event.event_type.travel() == Travel::Latest { 0 } else { index };
+        let index = match event.event_type.travel() {
+            // Latest values all ride the first shard.
+            Travel::Latest => 0,
+            _ => usize::from(self.remembered.shard(&self.common.seam.wanted, event.instrument)),
+        };
         for _ in 0..2 {
             let Some(shard) = self.shards.get_mut(index) else { return };
             match shard.writer.append(event) {
