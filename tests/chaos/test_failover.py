@@ -1,5 +1,6 @@
 """Another server takes the place of the one that the nodes work with, and a server's clock that was ahead."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -75,17 +76,18 @@ def is_master(server: Server) -> bool:
     return "role:master" in server.ask("INFO replication")
 
 
-def fail_over(two: Sentinels, dead: Server, heir: Server) -> None:
-    """The master dies under load and comes back with nothing; the sentinel makes it follow the new one."""
+def fail_over(two: Sentinels, dead: Server, heir: Server, *, is_back_early: bool) -> None:
+    """The master dies under load. Back before the sentinel names its heir, it may have the nodes once more, empty."""
     before = two.pub.accepted
     dead.kill()
     wait_until(lambda: is_master(heir), two.tell)
-    two.publish_more(3_000)
-    dead.start()
-    wait_until(lambda: "master_link_status:up" in dead.ask("INFO replication"), two.tell)
+    if is_back_early:
+        dead.start()
     wait_until(lambda: "libra:chaos:pub:libra-calls" in heir.connections(), two.tell)
-    two.publish_more(2_000)
-    assert two.pub.accepted - before >= 10_000, two.tell()
+    wait_until(lambda: "libra:chaos:con:libra-calls" in heir.connections(), two.tell)
+    if not is_back_early:
+        dead.start()
+    wait_until(lambda: two.pub.accepted - before >= 10_000, two.tell)
 
 
 def settle(two: Sentinels, failovers: int) -> None:
@@ -99,7 +101,24 @@ def test_a_failover_to_the_replica_loses_and_doubles_nothing():
     with Sentinels(per_s=10_000) as two:
         two.start()
         two.publish_more(4_000)
-        fail_over(two, two.servers[0], two.servers[1])
+        fail_over(two, two.servers[0], two.servers[1], is_back_early=False)
+        settle(two, 1)
+
+
+@pytest.mark.slow
+def test_a_master_that_sleeps_through_its_failover_is_left_and_loses_and_doubles_nothing():
+    with Sentinels(per_s=5_000) as two:
+        two.start()
+        two.publish_more(4_000)
+        old, heir = two.servers
+        before = two.pub.accepted
+        old.signal(signal.SIGSTOP)
+        wait_until(lambda: is_master(heir), two.tell)
+        wait_until(lambda: "libra:chaos:pub:libra-calls" in heir.connections(), two.tell)
+        # It wakes up as a master, with connections and calls that were on their way, until the sentinel tells it.
+        old.signal(signal.SIGCONT)
+        wait_until(lambda: "master_link_status:up" in old.ask("INFO replication"), two.tell)
+        wait_until(lambda: two.pub.accepted - before >= 10_000, two.tell)
         settle(two, 1)
 
 
@@ -108,8 +127,10 @@ def test_a_failover_there_and_back_loses_and_doubles_nothing():
     with Sentinels(per_s=5_000) as two:
         two.start()
         two.publish_more(4_000)
-        fail_over(two, two.servers[0], two.servers[1])
-        fail_over(two, two.servers[1], two.servers[0])
+        fail_over(two, two.servers[0], two.servers[1], is_back_early=True)
+        # Its turn comes again when the sentinel has made it follow the new one.
+        wait_until(lambda: "master_link_status:up" in two.servers[0].ask("INFO replication"), two.tell)
+        fail_over(two, two.servers[1], two.servers[0], is_back_early=False)
         settle(two, 2)
 
 

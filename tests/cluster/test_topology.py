@@ -106,6 +106,7 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
         ("[nodes]\n", "names no node"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'http://x'\n", "has to be redis://HOST:PORT"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://me:pw@x'\n", "must not hold a user or a password"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis+sentinel://me:pw@x/main'\n", "must not hold a user"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nappendonly = true\n", "is for the server that the top"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nusername = 'me'\n", "needs a password"),
         (TRADING + STRATEGIES + "[bridge]\nusername = 'me'\npassword_env = 'P'\n", "add url, or take it out"),
@@ -116,6 +117,11 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
 )
 def test_mistakes(wrong, more: str, found: str):
     assert found in wrong(more)
+
+
+def test_a_server_may_be_found_by_sentinels(read):
+    url = "redis+sentinel://one:26379,two/main"
+    assert Topology.of(read(f"[bridge]\nurl = '{url}'\n")).bridge.url == url
 
 
 def test_mistakes_are_found_all_at_once(wrong):

@@ -16,14 +16,16 @@ __all__ = ["BridgeSettings", "Name"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name that stands in keys and channels: small letters, digits, `_` and `-`, a letter or digit first."""
 
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 _MIB = 1 << 20
 
 
 def _url(url: str) -> str:
     scheme = next((scheme for scheme in _SCHEMES if url.startswith(scheme)), None)
     if scheme is None or len(url) == len(scheme):
-        raise ValueError("has to be redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH")
+        raise ValueError(
+            "has to be redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH or redis+sentinel://HOST,HOST/MASTER"
+        )
     if "@" in url:
         raise ValueError("must not hold a user or a password; use username, and password_env or password_file")
     return url
@@ -35,8 +37,9 @@ class BridgeSettings(Section):
     environment: Name = Field(default="libra", description="Begins every key and channel; one for each topology.")
     url: Annotated[str, AfterValidator(_url)] | None = Field(
         default=None,
-        description="Redis 7+ or Valkey: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH. Without it a "
-        "server of the topology's own is started, and ends with the last of its processes.",
+        description="Redis 7+ or Valkey: redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH, or "
+        "redis+sentinel://HOST:PORT,HOST:PORT/MASTER, which asks those for the master. Without it a server of "
+        "the topology's own is started, and ends with the last of its processes.",
     )
     username: str | None = Field(default=None, description="User of the server's ACL; needs a password.")
     password_env: str | None = Field(default=None, description="The environment variable that holds the password.")
