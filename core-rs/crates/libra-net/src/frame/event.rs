@@ -12,9 +12,21 @@ use super::payload;
 pub(super) const EVENT_HEADER: usize = 64;
 
 /// False for events that stay in their process, on both sides of the wire: approvals and venues' reports belong to one
-/// account's node, a timer to one actor.
+/// account's node, a timer to one actor, what is said of a bridge to its node.
 pub const fn leaves_process(event_type: EventType) -> bool {
-    !matches!(event_type, EventType::OrderApproved | EventType::VenueReport | EventType::Timer)
+    use EventType::*;
+    !matches!(
+        event_type,
+        OrderApproved
+            | VenueReport
+            | Timer
+            | BridgeConnected
+            | BridgeDisconnected
+            | BridgeGap
+            | BridgeOverflow
+            | NodeUp
+            | NodeDown
+    )
 }
 
 /// The W3C trace flags of an event: what is about orders, risk or signals is always sampled, market data is left to the
