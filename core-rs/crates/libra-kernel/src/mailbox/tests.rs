@@ -107,6 +107,8 @@ fn a_lane_gives_memory_back_after_a_burst_and_allocates_nothing_in_a_steady_stat
     assert!(rooms[2_999] < 512, "{} slots for 40 events", rooms[2_999]);
     let later = steady(5_000, 40);
     assert!(later.iter().all(|room| *room == rooms[2_999]), "a steady load moves nothing");
+    let few = steady(3_000, 1);
+    assert!(steady(5_000, 1).iter().all(|room| *room == few[2_999]), "nor does a small one");
 }
 
 #[test]
