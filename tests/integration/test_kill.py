@@ -168,7 +168,7 @@ def test_a_stop_right_behind_the_kill_switch_waits_for_the_venues_answers(shell)
     running.signal(signal.SIGINT)
     ended = running.end()
     assert ended.code == 3, ended.err
-    assert states(ended) <= {"CANCELLED", "REJECTED"}, "nothing is left open as far as anybody knows"
+    assert states(ended) <= {"CANCELLED", "REJECTED"}, f"something is left open, as far as is known: {ended.err}"
     assert ended.summary["orders"]["CANCELLED"] > 0
     assert "without an answer" not in ended.err
 

@@ -402,6 +402,8 @@ class Node:
     async def _drain(self, engine: Engine) -> None:
         """Stop sources, handle what waits, stop actors in reverse order, each after what it left is handled, flush."""
         self.core.begin_drain()
+        # A stop must not overtake the kill switch that was pulled before it.
+        self.core.catch_up_with_signals()
         self._stop_sources()
         now = asyncio.get_running_loop().time()
         self._answers_until = now + self.options.drain_timeout_s * _PATIENCE

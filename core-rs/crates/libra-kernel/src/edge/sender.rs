@@ -119,6 +119,11 @@ impl EdgeSender {
         self.overflow.take_lost_books()
     }
 
+    /// What wakes the consumer, for a producer that tells it something which stands in no queue.
+    pub fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
+    }
+
     /// The counters, for whoever reports them.
     pub fn counters(&self) -> Arc<EdgeCounters> {
         self.counters.clone()
@@ -193,6 +198,7 @@ impl Drop for EdgeSender {
             }
         }
         self.ending.close();
-        self.waker.notify();
+        // No queue tells of an end: a consumer that has looked for one already must not go to sleep over it.
+        self.waker.signal();
     }
 }

@@ -117,6 +117,19 @@ fn a_consumer_that_races_the_end_loses_nothing() {
 }
 
 #[test]
+fn a_consumer_that_is_about_to_sleep_hears_of_the_end() {
+    let waker = Arc::new(Waker::new().unwrap());
+    let (sender, receiver) = edge(4, waker.clone());
+    // It begins its turn, finds the edge open, and the producer ends before it sleeps.
+    waker.unpark();
+    assert!(!receiver.is_closed());
+    drop(sender);
+    assert!(!waker.park(|| receiver.is_empty()), "it would sleep over the end");
+    waker.unpark();
+    assert!(receiver.is_closed() && waker.park(|| receiver.is_empty()));
+}
+
+#[test]
 fn every_event_is_accounted_for_when_a_producer_leaves() {
     let (mut sender, mut receiver) = edge(4, Arc::new(Waker::new().unwrap()));
     for tag in 0..100 {

@@ -26,8 +26,8 @@ mod watch;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ use crate::wake::Waker;
 pub use ending::say;
 use signals::Taken;
 use watch::{Shared, lock};
+
+/// How long [`Guard::catch_up`] waits at most: the thread may have to write a marker to a slow disk.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Limits that the guard watches; 0 stands for none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,10 +140,25 @@ impl Guard {
         self.poke();
     }
 
+    /// Waits until the thread has done what the signals ask for that came before this: they may arrive all at once, and a
+    /// stop must not overtake a kill switch. True when it has, false where it is held up for seconds.
+    pub fn catch_up(&self) -> bool {
+        let (echoes, came) = &self.shared.echoes;
+        let echoes = lock(echoes);
+        let before = *echoes;
+        self.write(signals::ECHO as u8);
+        let waited = came.wait_timeout_while(echoes, CATCH_UP, |echoes| *echoes == before);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Makes the thread look at its deadline again.
     fn poke(&self) {
-        // SAFETY: the pipe is open as long as the guard lives, and never blocks; 0 is no signal.
-        unsafe { libc::write(self.signal_write.as_raw_fd(), [0u8].as_ptr().cast(), 1) };
+        self.write(0);
+    }
+
+    fn write(&self, byte: u8) {
+        // SAFETY: the pipe is open as long as the guard lives, and never blocks.
+        unsafe { libc::write(self.signal_write.as_raw_fd(), (&raw const byte).cast(), 1) };
     }
 
     /// The handlers of this actor run now (`Name::NONE`: nobody's).
@@ -173,10 +191,31 @@ impl Drop for Guard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// A process has one guard at a time.
+    static ONE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn who_catches_up_knows_of_every_signal_that_came_before() {
+        let _one = lock(&ONE);
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
+        for _ in 0..200 {
+            let alarm = Arc::new(Alarm::new(None));
+            guard.watch_alarm(alarm.clone());
+            // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
+            unsafe { libc::raise(libc::SIGUSR1) };
+            assert!(guard.catch_up());
+            assert!(alarm.is_raised());
+        }
+    }
 
     #[test]
     fn sigusr1_raises_every_alarm_wakes_the_loop_and_ends_nothing() {
+        let _one = lock(&ONE);
         let waker = Arc::new(Waker::new().unwrap());
         let guard = Guard::install(waker.clone(), 1_000_000_000, true, Limits::default(), None).unwrap();
         let alarms = [(); 2].map(|()| Arc::new(Alarm::new(None)));

@@ -15,6 +15,9 @@ pub(super) const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// Stands in the pipe where somebody wants to know that all before it is done; no signal has this number.
+pub(super) const ECHO: i32 = 255;
+
 /// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
 static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
 /// Handler and flags that SIGINT and SIGTERM had before a guard that a signal has ended.

@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::signals::{SECOND_SIGNAL_AFTER_NS, next_signal};
+use super::signals::{ECHO, SECOND_SIGNAL_AFTER_NS, next_signal};
 use super::{Limits, Witness};
 use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) finished: AtomicBool,
     pub(super) logs: Mutex<Vec<OwnedFd>>,
     pub(super) alarms: Mutex<Vec<Arc<Alarm>>>,
+    /// How often the thread has come to an [`ECHO`], and who waits for that.
+    pub(super) echoes: (Mutex<u64>, Condvar),
 }
 
 impl Shared {
@@ -56,6 +58,7 @@ impl Shared {
             finished: AtomicBool::new(false),
             logs: Mutex::default(),
             alarms: Mutex::default(),
+            echoes: Default::default(),
         }
     }
 
@@ -66,7 +69,10 @@ impl Shared {
         while !self.finished.load(Ordering::SeqCst) {
             let signal = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds));
             let now_ns = monotonic_ns();
-            if signal == Some(libc::SIGUSR1) {
+            if signal == Some(ECHO) {
+                *lock(&self.echoes.0) += 1;
+                self.echoes.1.notify_all();
+            } else if signal == Some(libc::SIGUSR1) {
                 self.raise_alarms();
                 rounds.answer_by_ns = now_ns.saturating_add(ALARM_PATIENCE_NS);
             } else if let Some(signal) = signal {

@@ -97,6 +97,11 @@ impl NodeCore {
         }
     }
 
+    /// Waits until what signals have asked for by now is known to the loop; False where the guard is held up.
+    fn catch_up_with_signals(&self, py: Python<'_>) -> bool {
+        self.guard.borrow(py).as_ref().is_none_or(Guard::catch_up)
+    }
+
     /// All actors have stopped: what is left of the drain is the disk's, which may take this long.
     fn extend_drain(&self, py: Python<'_>, seconds: f64) {
         if let Some(guard) = &*self.guard.borrow(py) {

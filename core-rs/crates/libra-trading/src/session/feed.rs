@@ -195,12 +195,15 @@ impl NativeActor for Player {
         // The other sources still have their counters to tell; a source that panics again has nothing to add.
         let _ = catch_unwind(AssertUnwindSafe(|| self.report_status(false)));
         let Player { status, edge, .. } = self;
+        let waker = edge.waker();
         // Hands over what waits before the end is told.
         drop(edge);
         let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
         status.problems.push(Problem { place, message, fatal: true });
         status.failed = true;
         status.ended = true;
+        drop(status);
+        waker.signal();
     }
 }
 
@@ -300,7 +303,12 @@ impl Player {
         let mut status = self.lock_status();
         status.counters = counters;
         status.problems.extend(problems);
-        status.ended = ended;
+        let has_just_ended = ended && !std::mem::replace(&mut status.ended, ended);
+        drop(status);
+        if has_just_ended {
+            // No queue tells of an end: the loop may have looked for one, and be about to sleep.
+            self.edge.waker().signal();
+        }
     }
 }
 
