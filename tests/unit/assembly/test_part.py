@@ -36,13 +36,12 @@ def settings(tmp_path: Path):
     """Loads the small profile with a strategy of one file."""
 
     def settings(more: str = "", duration_s: float = 0.6, **flags):
-        from tests.integration.conftest import BODY, HEAD, MARKET
+        from tests.integration.conftest import Shell
 
         (tmp_path / "mine.py").write_text(STRATEGY.replace("{more}", more), encoding="utf-8")
-        text = HEAD.format(clock=flags.pop("clock", "live"), node="") + MARKET.format(quotes_hz=100)
-        text += BODY.format(risk="", account="", strategy="mine.py:Mine", strategy_more='on_vanish = "cancel"')
-        (tmp_path / "p.toml").write_text(text, encoding="utf-8")
-        return load(tmp_path / "p.toml", flags=Flags(duration_s=duration_s), environ={})
+        clock, on_vanish = flags.pop("clock", "live"), 'on_vanish = "cancel"'
+        Shell(tmp_path).profile("mine.py:Mine", clock=clock, quotes_hz=100, strategy_more=on_vanish)
+        return load(tmp_path / "test.toml", flags=Flags(duration_s=duration_s), environ={})
 
     return settings
 
