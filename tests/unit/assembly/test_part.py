@@ -102,6 +102,12 @@ def test_strategies_alone_ask_an_account_that_is_elsewhere(settings):
     assert result.summary["positions"] == []
 
 
+def test_strategies_alone_forge_no_facts_of_an_account_that_is_elsewhere(settings):
+    node = build(settings(), part=STRATEGIES_NODE)
+    with pytest.raises(ValueError, match="ORDER_FILLED is a fact of an account"):
+        node.core.emit(node.find_slot("mine"), EventType.ORDER_FILLED, {})
+
+
 def test_an_account_alone_takes_requests_of_strategies_that_are_elsewhere(settings):
     node = build(settings(duration_s=1.0), part=ACCOUNT_NODE)
     elsewhere = Elsewhere("BTC/USDT:USDT@synthetic", orders=2, price="60500.0")

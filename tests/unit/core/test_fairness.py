@@ -1,6 +1,7 @@
 """An actor that publishes to itself without end, beside others: whose turn it is, in a node as it drains."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_a_batch_that_gives_way_again_and_again_is_no_way_around_it():
     loop.drain(20 * BOUND)
     # Its batches and its facts count together; the market data between them is handled in the same turns.
     assert loop.longest_wait("other", "storm") <= 2 * BOUND
+
+
+def test_in_simulated_time_it_does_not_matter_how_long_a_handler_takes():
+    def turns(seconds):
+        loop = Loop(simulated=True)
+
+        def again():
+            time.sleep(seconds)
+            loop.core.emit(storm, EventType.CIRCUIT_BREAKER)
+
+        storm = loop.actor("storm", EventType.CIRCUIT_BREAKER, again)
+        other = loop.actor("other", EventType.TICK, lambda: loop.core.emit(other, EventType.TICK, instrument="x"))
+        loop.core.emit(other, EventType.TICK, instrument="x")
+        loop.core.emit(storm, EventType.CIRCUIT_BREAKER)
+        loop.drain(BOUND)
+        return loop.ran[:BOUND]
+
+    assert turns(0.0005) == turns(0)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
