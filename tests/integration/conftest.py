@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import profiles
 
 LIBRA = Path(sys.executable).parent / "libra"
 
@@ -24,48 +25,21 @@ seed = 1
 {node}
 """
 
+SYMBOL = "BTC/USDT:USDT"
+
 MARKET = """
 [market]
 kind = "synthetic"
-
-[[market.symbols]]
-symbol = "BTC/USDT:USDT"
-start_price = "60000.0"
-volatility_bps_per_sqrt_s = 3.0
-spread_ticks = 1
-quote_rate_hz = {quotes_hz}
-trade_rate_hz = 20
-book_rate_hz = 10
-level_size = "0.5"
 """
 
-BODY = """
-[[instruments]]
-symbol = "BTC/USDT:USDT"
-venue = "synthetic"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-min_notional = "5"
-maker_fee = "0.0002"
-taker_fee = "0.0005"
-
+RISK = """
 [risk]
 max_position_notional = "50000"
 max_order_notional = "20000"
 {risk}
+"""
 
-[[account_groups]]
-name = "paper"
-balances = {{ USDT = "100000" }}
-allow_short = true
-gateway = {{ kind = "paper", latency_ms = 5, slippage_ticks = 0, limit_fill = "through" }}
-sizing = {{ kind = "fixed_notional", value = "5000" }}
-{account}
-
+STRATEGY_ENTRY = """
 [[strategies]]
 name = "mine"
 class = "{strategy}"
@@ -170,8 +144,12 @@ class Shell:
         quotes_hz: float = 50,
         name: str = "test.toml",
     ) -> str:
-        text = HEAD.format(clock=clock, node=node) + (market or MARKET.format(quotes_hz=quotes_hz))
-        text += BODY.format(risk=risk, account=account, strategy=strategy, strategy_more=strategy_more)
+        rates = {"quotes_hz": quotes_hz, "trades_hz": 20, "books_hz": 10}
+        btc = profiles.symbol(SYMBOL, start_price="60000.0", volatility_bps=3.0, level_size="0.5", **rates)
+        text = HEAD.format(clock=clock, node=node) + (market or MARKET + btc)
+        text += profiles.instrument(SYMBOL) + RISK.format(risk=risk)
+        text += profiles.account(balance="100000", order_value="5000", more=account)
+        text += STRATEGY_ENTRY.format(strategy=strategy, strategy_more=strategy_more)
         (self.folder / name).write_text(text, encoding="utf-8")
         return f"./{name}"
 

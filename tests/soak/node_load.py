@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import profiles
 from tests.soak import actors
 from tests.soak.probe import Sample, begin, take
 
@@ -17,7 +18,7 @@ from libra.config.load import load
 from libra.core.actor import Actor
 
 SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
-RATES_HZ = {"quote": 100.0, "trade": 50.0, "book": 20.0}
+RATES_HZ = {"quotes_hz": 100.0, "trades_hz": 50.0, "books_hz": 20.0}
 """Of each of three symbols: 510 market events a second, and about 400 that they cause."""
 SAMPLES = 40
 
@@ -48,39 +49,6 @@ max_position_notional = "500000"
 max_order_notional = "20000"
 max_orders_per_second = 1000
 max_messages_per_second = 2000
-
-[[account_groups]]
-name = "paper"
-balances = {{ USDT = "10000000" }}
-allow_short = true
-gateway = {{ kind = "paper", latency_ms = 5, slippage_ticks = 0, limit_fill = "through" }}
-sizing = {{ kind = "fixed_notional", value = "500" }}
-{log}
-"""
-
-_SYMBOL = """
-[[market.symbols]]
-symbol = "{symbol}"
-start_price = "600.0"
-volatility_bps_per_sqrt_s = 1.0
-spread_ticks = 1
-quote_rate_hz = {quote}
-trade_rate_hz = {trade}
-book_rate_hz = {book}
-level_size = "500"
-
-[[instruments]]
-symbol = "{symbol}"
-venue = "synthetic"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-min_notional = "5"
-maker_fee = "0.0002"
-taker_fee = "0.0005"
 """
 
 _STRATEGY = """
@@ -95,9 +63,11 @@ symbols = [{symbols}]
 def profile(*, clock: str, duration_s: float, times: float, log: str = "") -> str:
     """A profile with ``times`` the usual rates."""
     speed = '"max"' if clock == "simulated" else "1.0"
-    rates = {name: hz * times for name, hz in RATES_HZ.items()}
-    text = _HEAD.format(clock=clock, speed=speed, duration_s=duration_s, log=log)
-    text += "".join(_SYMBOL.format(symbol=symbol, **rates) for symbol in SYMBOLS)
+    rates: dict[str, Any] = {name: hz * times for name, hz in RATES_HZ.items()}
+    market = {"start_price": "600.0", "volatility_bps": 1.0, "level_size": "500", **rates}
+    text = _HEAD.format(clock=clock, speed=speed, duration_s=duration_s)
+    text += profiles.account(balance="10000000", order_value="500", more=log)
+    text += "".join(profiles.symbol(name, **market) + profiles.instrument(name) for name in SYMBOLS)
     symbols = ", ".join(f'"{symbol}"' for symbol in SYMBOLS)
     for name, kind in (("trader", "Trader"), ("failing", "Failing"), ("switching", "Switching")):
         text += _STRATEGY.format(name=name, kind=kind, symbols=symbols)

@@ -77,6 +77,10 @@ class Operator:
                 }
                 for strategy in node.strategies
             ],
+            "waiting_s": {
+                actor: {lane: round(age_s, 3) for lane, age_s in lanes.items()}
+                for actor, lanes in node.core.waiting_s().items()
+            },
             "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
             "failed": node.failed,

@@ -113,6 +113,8 @@ class TradingNode(Node):
         """What the bridge counted, once the run is over."""
         self.instruments = native_instruments(settings)
         self.core.list_instruments(list(self.instruments.values()))
+        # Its accounts may be in another node.
+        self.core.reserve_facts()
         self.accounts: dict[str, AccountGroup] = {}
         self.started_at = time.perf_counter()
         self._profile = profile

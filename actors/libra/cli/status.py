@@ -58,6 +58,10 @@ def describe(row: Mapping[str, Any]) -> str:
     lines += [line for account in row["accounts"] for line in account_lines(account)]
     for strategy in row["strategies"]:
         lines.append(f"  strategy {strategy['name']}  {strategy['state']}  on {strategy['account']}")
+    for actor, lanes in row["waiting_s"].items():
+        if lanes:
+            ages = ", ".join(f"{lane} {age_s:.1f} s" for lane, age_s in lanes.items())
+            lines.append(f"  {actor} has waiting: {ages}")
     for gone in row["vanished"]:
         for closing in gone["flattening"]:
             why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
@@ -47,16 +46,21 @@ def main(arguments: list[str]) -> int:
 
 def _stop_node(client: NodeClient, timeout_s: float) -> bool:
     node = client.node
-    os.kill(node.pid, signal.SIGTERM)
-    began = told = time.monotonic()
-    while node in find_nodes(run_folder()):
-        now = time.monotonic()
-        if now - began >= timeout_s:
-            return False
-        if now - told >= _TELL_EVERY_S:
-            told = now
-            print(f"{node.name} (pid {node.pid}) is draining, {now - began:.0f} s", file=sys.stderr)
-        time.sleep(_LOOK_EVERY_S)
+    with client.process() as process:
+        client.signal(process, signal.SIGTERM)
+        began = told = time.monotonic()
+        # Its socket is left alone: whoever connects to a node that hangs waits in a queue that is short.
+        while client.is_listed():
+            now = time.monotonic()
+            if now - began >= timeout_s:
+                return False
+            if now - told >= _TELL_EVERY_S:
+                told = now
+                print(f"{node.name} (pid {node.pid}) is draining, {now - began:.0f} s", file=sys.stderr)
+            if process.has_ended(_LOOK_EVERY_S):
+                # One that was killed has left its files, which a look around removes.
+                find_nodes(run_folder())
+                return True
     return True
 
 

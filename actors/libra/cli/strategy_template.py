@@ -17,7 +17,10 @@ class @CLASS@(Strategy):
     """
 
     def on_start(self) -> None:
-        """Called once, before the first event. State lives in the strategy: there is one for all its symbols."""
+        """Called before the first event: once for each instance, so after a restart again, on a fresh one.
+
+        State lives in the strategy: there is one for all its symbols.
+        """
         self.lookback_ms = int(self.params.get("lookback_ms", 1000))
         self.threshold = float(self.params.get("threshold_bps", 1.0)) / 10_000
         self.reference = {}  # symbol -> (time, mid price)

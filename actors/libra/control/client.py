@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from libra.control.folder import RunFile
 from libra.control.messages import LONGEST_LINE, decode_reply, encode_request
 from libra.control.peer import peer_of
+from libra.control.process import NodeProcess
 from libra.errors import ControlError
 
 __all__ = ["ANSWER_S", "NodeClient"]
@@ -31,7 +32,7 @@ class NodeClient:
 
     def __init__(self, node: RunFile, folder: Path) -> None:
         self.node = node
-        self._path, _ = node.paths(folder)
+        self._path, self._run_path = node.paths(folder)
 
     def ask(self, op: str, *, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Ask for one thing; ``None`` arguments are left out.
@@ -55,36 +56,57 @@ class NodeClient:
     def pull_switch(self) -> None:
         """Send SIGUSR1: nothing new leaves from that instant, whatever the node's loop does.
 
-        The signal goes to the process that listens on the socket, by a descriptor, so never to a later one of its pid.
-        A node that hangs accepts nobody, and after some more askers its socket takes no more: that is a life sign, too.
-
         Raises:
             ControlError: When the node is no more, or does not take the signal.
         """
+        with self.process() as process:
+            self.signal(process, signal.SIGUSR1)
+
+    def signal(self, process: NodeProcess, number: signal.Signals) -> None:
+        """Send a signal to the node's process.
+
+        Raises:
+            ControlError: When it is no more.
+        """
+        try:
+            process.send(number)
+        except ProcessLookupError:
+            raise self._gone() from None
+
+    @contextlib.contextmanager
+    def process(self) -> Iterator[NodeProcess]:
+        """The process that listens on the node's socket, held by a descriptor, and so never a later one of its pid.
+
+        A node that hangs accepts nobody, and after some more askers its socket takes no more: that is a life sign, too.
+
+        Raises:
+            ControlError: When the node is no more, or takes no signals.
+        """
         if not self.node.takes_signal:
             raise ControlError("NO_SIGNAL", f"node {self.node.name} runs inside another program and takes no signals")
-        gone = ControlError("GONE", f"node {self.node.name} (pid {self.node.pid}) is gone")
         try:
-            process = os.pidfd_open(self.node.pid) if hasattr(os, "pidfd_open") else None
+            held = NodeProcess(self.node.pid)
         except OSError:
-            raise gone from None
+            raise self._gone() from None
+        with held as process:
+            self._see_that_it_listens()
+            yield process
+
+    def _see_that_it_listens(self) -> None:
         try:
-            try:
-                with self._connect(time.monotonic() + ANSWER_S) as connection:
-                    if peer_of(connection).pid not in (self.node.pid, None):
-                        raise gone
-            except ControlError as error:
-                if error.code != "SILENT":
-                    raise
-            if process is None:  # pragma: no cover - Linux has descriptors of processes
-                os.kill(self.node.pid, signal.SIGUSR1)
-            else:
-                signal.pidfd_send_signal(process, signal.SIGUSR1)
-        except ProcessLookupError:
-            raise gone from None
-        finally:
-            if process is not None:
-                os.close(process)
+            with self._connect(time.monotonic() + ANSWER_S) as connection:
+                if peer_of(connection).pid not in (self.node.pid, None):
+                    raise self._gone()
+        except ControlError as error:
+            if error.code != "SILENT":
+                raise
+
+    def is_listed(self) -> bool:
+        """True while the node's run file is there: until it has drained, or for ever where its process was killed."""
+        return self._run_path.exists()
+
+    def _gone(self) -> ControlError:
+        return ControlError("GONE", f"node {self.node.name} (pid {self.node.pid}) is gone")
 
     def _connect(self, until: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -96,7 +118,7 @@ class NodeClient:
             raise self._silent(ANSWER_S) from None
         except OSError:
             connection.close()
-            raise ControlError("GONE", f"node {self.node.name} (pid {self.node.pid}) is gone") from None
+            raise self._gone() from None
         return connection
 
     def _silent(self, timeout_s: float) -> ControlError:

@@ -149,7 +149,11 @@ class Actor:
     # What an actor does ----------------------------------------------------------------------------------------------
 
     def emit(self, event_type: EventType, payload: object = None, *, instrument: str | None = None) -> bool:
-        """Publish an event, as a child of the one being handled; False when a subscriber refused it."""
+        """Publish an event, as a child of the one being handled; False when a subscriber refused it.
+
+        Raises:
+            ValueError: For a type that only the node itself, or the order gate of an account, may publish.
+        """
         return self._context.core.emit(self._context.slot, event_type, payload, instrument)
 
     def subscribe(
@@ -175,7 +179,7 @@ class Actor:
 
         Raises:
             ValueError: For a batch of anything but market data.
-            TypeError: For a block of an event type that has none.
+            TypeError: For a block of an event type that has none, and for a handler that cannot be called.
         """
         call = self.on_event if handler is None else handler
         core, slot = self._context.core, self._context.slot
@@ -189,6 +193,9 @@ class Actor:
         """Have `on_timer(name)` called after a delay, and every ``interval_s`` after that.
 
         A name is set once: again means anew.
+
+        Raises:
+            ValueError: For a time that is negative, not a number, or longer than thirty years.
         """
         self._context.set_timer(name, delay_s, interval_s)
 

@@ -15,9 +15,23 @@ if TYPE_CHECKING:
 
     from libra_core import NodeCore
 
-__all__ = ["Clock", "Sleepers"]
+__all__ = ["Clock", "Sleepers", "delay_ns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_S = 1e9
+"""Some thirty years: a delay beyond that is a mistake, and far beyond it nanoseconds do not fit."""
+
+
+def delay_ns(what: str, seconds: float) -> int:
+    """A delay in whole nanoseconds.
+
+    Raises:
+        ValueError: For what is none: negative, not a number, or longer than thirty years.
+    """
+    # Whatever is not a number compares as false.
+    if not 0 <= seconds <= _LONGEST_S:
+        raise ValueError(f"{what} is a number of seconds from 0 to {_LONGEST_S:.0f}, not {seconds!r}")
+    return round(seconds * 1e9)
 
 
 class Clock:
@@ -48,7 +62,11 @@ class Clock:
         return _EPOCH + timedelta(microseconds=self._core.now_ns() // 1_000)
 
     async def sleep(self, seconds: float) -> None:
-        """Suspend the calling handler for so long on this clock; events for its actor wait meanwhile."""
+        """Suspend the calling handler for so long on this clock; events for its actor wait meanwhile.
+
+        Raises:
+            ValueError: For a time that is negative, not a number, or longer than thirty years.
+        """
         await self._sleep(seconds)
 
 
@@ -81,7 +99,7 @@ class Sleepers:
         self, slot: int, future: asyncio.Future[Any], seconds: float, when_due: BaseException | None = None
     ) -> int:
         """Wake ``future`` after so many seconds on the clock, by ``when_due`` where that is given. Gives a timer."""
-        timer: int = self._core.set_timer(slot, round(seconds * 1e9), 0, True)  # noqa: FBT003
+        timer: int = self._core.set_timer(slot, delay_ns("a wait", seconds), 0, True)  # noqa: FBT003
         self._by_timer[timer] = _Sleeper(slot, future, when_due)
         return timer
 

@@ -6,7 +6,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
-from libra.core.clock import Clock
+from libra.core.clock import Clock, delay_ns
 from libra.core.mail import ActorRef
 from libra.errors import LibraError
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from libra_core import Mail, NodeCore
 
 __all__ = ["ActorContext", "Switchboard"]
-
-_NS = 1_000_000_000
 
 
 class Switchboard(Protocol):
@@ -122,7 +120,8 @@ class ActorContext:
 
     def set_snapshot_timer(self, interval_s: float) -> None:
         """Have a snapshot taken every so many seconds, between two events."""
-        self._snapshot_timer = self.core.set_timer(self.slot, round(interval_s * _NS), round(interval_s * _NS))
+        interval = delay_ns("snapshot_interval_s", interval_s)
+        self._snapshot_timer = self.core.set_timer(self.slot, interval, interval)
 
     def take_snapshot_if_due(self, timer: int) -> bool:
         """Take a snapshot, if this timer is for that."""
@@ -133,8 +132,9 @@ class ActorContext:
 
     def set_timer(self, name: str, delay_s: float, interval_s: float) -> None:
         """Set the timer ``name``, anew where it was set."""
+        delay, interval = delay_ns("delay_s", delay_s), delay_ns("interval_s", interval_s)
         self.cancel_timer(name)
-        timer = self.core.set_timer(self.slot, round(delay_s * _NS), round(interval_s * _NS))
+        timer = self.core.set_timer(self.slot, delay, interval)
         self._timers[name] = timer
         self._names[timer] = (name, interval_s > 0)
 

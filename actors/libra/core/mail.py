@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from libra.core.clock import delay_ns
 from libra.core.events import EventType
 from libra.errors import LibraError
 
@@ -122,7 +123,9 @@ class ActorRef:
         Raises:
             TimeoutError: When no reply came in time.
             AskFailed: When the message was refused, or the other actor raised.
+            ValueError: For a timeout that is negative, not a number, or longer than thirty years; nothing is sent.
         """
+        delay_ns("timeout", timeout)
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         letter = Ask(message, reply)
         if not self._switchboard.core.send(self._slot, EventType.MESSAGE, self._sender, letter):

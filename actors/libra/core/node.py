@@ -103,14 +103,7 @@ class Node:
         whole: RestartPolicy | None = None,
         parent: str | None = None,
     ) -> None:
-        """Add a supervision group: actors that stand and fall together. See `libra.core.supervision`.
-
-        Args:
-            name: Its name.
-            strategy: Whom a failing member takes along.
-            policy: How often its members may fail, all together, before the group has failed.
-            whole: How often the group may be started anew as a whole before it is given up.
-            parent: The group that it stands in; the node itself where left out.
+        """Add a supervision group; its terms are those of `libra.core.supervision.SupervisionTree.add_group`.
 
         Raises:
             ValueError: When there is a group of that name.

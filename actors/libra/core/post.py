@@ -12,6 +12,7 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from libra.core.clock import delay_ns
 from libra.core.mail import ActorRef, Ask, AskFailed, Tell
 from libra.errors import CodecError
 
@@ -58,6 +59,7 @@ class Post:
 
     async def ask(self, to: str, sender: int | None, message: object, timeout_s: float) -> Any:  # noqa: ANN401
         """Send a message and wait for the answer, on the clock of the sender."""
+        delay_ns("timeout", timeout_s)
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         letter = Ask(message, reply)
         number = secrets.randbits(128)

@@ -36,13 +36,12 @@ def settings(tmp_path: Path):
     """Loads the small profile with a strategy of one file."""
 
     def settings(more: str = "", duration_s: float = 0.6, **flags):
-        from tests.integration.conftest import BODY, HEAD, MARKET
+        from tests.integration.conftest import Shell
 
         (tmp_path / "mine.py").write_text(STRATEGY.replace("{more}", more), encoding="utf-8")
-        text = HEAD.format(clock=flags.pop("clock", "live"), node="") + MARKET.format(quotes_hz=100)
-        text += BODY.format(risk="", account="", strategy="mine.py:Mine", strategy_more='on_vanish = "cancel"')
-        (tmp_path / "p.toml").write_text(text, encoding="utf-8")
-        return load(tmp_path / "p.toml", flags=Flags(duration_s=duration_s), environ={})
+        clock, on_vanish = flags.pop("clock", "live"), 'on_vanish = "cancel"'
+        Shell(tmp_path).profile("mine.py:Mine", clock=clock, quotes_hz=100, strategy_more=on_vanish)
+        return load(tmp_path / "test.toml", flags=Flags(duration_s=duration_s), environ={})
 
     return settings
 
@@ -101,6 +100,12 @@ def test_strategies_alone_ask_an_account_that_is_elsewhere(settings):
     }
     assert node.accounts == {}
     assert result.summary["positions"] == []
+
+
+def test_strategies_alone_forge_no_facts_of_an_account_that_is_elsewhere(settings):
+    node = build(settings(), part=STRATEGIES_NODE)
+    with pytest.raises(ValueError, match="ORDER_FILLED is a fact of an account"):
+        node.core.emit(node.find_slot("mine"), EventType.ORDER_FILLED, {})
 
 
 def test_an_account_alone_takes_requests_of_strategies_that_are_elsewhere(settings):

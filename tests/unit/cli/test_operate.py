@@ -169,6 +169,7 @@ def test_what_a_status_shows():
             {**TRADING, "name": "b", "stopped": ["RECONCILING", ""]},
         ],
         "strategies": [{"name": "s", "state": "running", "account": "paper"}],
+        "waiting_s": {"paper.risk": {}, "s": {"ORDERS": 0.04, "MARKET_DATA": 12.51}},
         "vanished": [{"strategy": "g", "flattening": [
             {"instrument": "BTC", "state": "given up", "code": "C", "detail": "d"},
         ]}],
@@ -179,6 +180,7 @@ def test_what_a_status_shows():
         "    BTC  1  unrealised -2.00",
         "  account b  stopped: RECONCILING  0 open orders  limits version 1",
         "  strategy s  running  on paper",
+        "  s has waiting: ORDERS 0.0 s, MARKET_DATA 12.5 s",
         "  flattening g BTC  given up: C d",
     ]
 

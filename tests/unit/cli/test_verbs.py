@@ -46,7 +46,9 @@ def test_a_new_strategy_has_a_profile_that_is_ready(engine, capsys, tmp_path: Pa
     out = capsys.readouterr().out
     assert "libra run config/my_idea.toml" in out
     assert 'class = "strategies/my_idea.py:MyIdea"' in out
-    compile((tmp_path / "strategies/my_idea.py").read_text(), "my_idea.py", "exec")
+    written = (tmp_path / "strategies/my_idea.py").read_text()
+    compile(written, "my_idea.py", "exec")
+    assert "once for each instance, so after a restart again" in written
     assert main(["run", "config/my_idea.toml"]) == 0
     assert main(["run", "my_idea"]) == 0
     assert engine.settings.strategies[0].class_path == f"{tmp_path}/strategies/my_idea.py:MyIdea"

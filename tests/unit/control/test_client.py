@@ -4,14 +4,18 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from libra.cli import main
 from libra.control.client import NodeClient
 from libra.control.folder import RunFile, find_nodes, run_folder
+from libra.control.process import NodeProcess
 from libra.errors import ControlError
 
 
@@ -29,15 +33,15 @@ def folder(tmp_path):
 
 
 @contextmanager
-def listening(folder: Path, node: RunFile, *, answer: bytes | None):
+def listening(folder: Path, node: RunFile, *, answer: bytes | None, held: list | None = None):
     """A socket and run file of a node that answers each connection with some bytes, or with nothing."""
     path, run_path = node.paths(folder)
+    held = [] if held is None else held
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(8)
         run_path.write_text(node.to_json())
         over = threading.Event()
-        held = []
 
         def serve():
             while not over.is_set():
@@ -133,6 +137,76 @@ def test_a_node_that_hangs_is_signalled_though_its_socket_takes_nobody_any_more(
         NodeClient(node, folder).pull_switch()
     assert caught.value.code == "GONE"
     assert len(sent) == 1
+
+
+def stop(monkeypatch, folder, *arguments):
+    monkeypatch.setenv("LIBRA_RUN_DIR", str(folder))
+    return main.main(["stop", *arguments])
+
+
+def test_a_stop_goes_to_who_listens_and_to_nobody_else(folder, monkeypatch, capsys):
+    sent = []
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda process, number: sent.append(number))
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(pid))
+    # A pid that belongs to another process by now, and a node inside another program.
+    for node, said in ((run_file(pid=os.getppid()), "is gone"), (run_file(takes_signal=False), "takes no signals")):
+        with listening(folder, node, answer=None):
+            assert stop(monkeypatch, folder, "--timeout", "0.1") == 1
+        assert said in capsys.readouterr().err
+        node.paths(folder)[1].unlink()
+    assert sent == []
+
+
+def test_a_stop_waits_without_knocking_at_a_node_that_hangs(folder, monkeypatch, capsys):
+    sent, held = [], []
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda process, number: sent.append(number))
+    with listening(folder, run_file(), answer=None, held=held):
+        assert stop(monkeypatch, folder, "--timeout", "0.4") == 1
+        # To be found, and to be known before it is signalled.
+        assert len(held) == 2
+    assert sent == [signal.SIGTERM]
+    assert "still runs after 0.4 s" in capsys.readouterr().err
+
+
+LISTENS = """
+import pathlib, socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(8)
+print("listens", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_stop_sees_the_end_of_a_process_that_leaves_its_files(folder, monkeypatch, capsys):
+    command = [sys.executable, "-c", LISTENS, str(folder / "early")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "listens\n"
+            node = run_file(pid=process.pid)
+            path, run_path = node.paths(folder)
+            (folder / "early").rename(path)
+            run_path.write_text(node.to_json())
+            assert stop(monkeypatch, folder, "--json") == 0
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGTERM
+    assert json.loads(capsys.readouterr().out) == {"name": "n", "pid": process.pid, "ended": True}
+    assert list(folder.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        NodeProcess(process.pid)
+
+
+def test_a_signal_never_reaches_a_process_that_has_ended():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        held = NodeProcess(process.pid)
+        with held:
+            assert not held.has_ended(0)
+            process.kill()
+            assert held.has_ended(60)
+            process.wait()
+            with pytest.raises(ProcessLookupError):
+                held.send(signal.SIGTERM)
 
 
 def test_what_is_dead_is_removed_and_what_is_no_run_file_is_left(folder):

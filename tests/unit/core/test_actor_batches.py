@@ -290,6 +290,22 @@ def test_only_market_data_is_gathered(stage):
     ]
 
 
+@pytest.mark.parametrize("batch", [False, True, "block"])
+def test_what_cannot_be_called_is_no_handler(stage, batch):
+    errors = []
+
+    class Reader(Actor):
+        def on_start(self):
+            for handler in (5, "on_quote", [], object()):
+                try:
+                    self.subscribe(EventType.QUOTE, handler, batch=batch)
+                except TypeError as error:
+                    errors.append(str(error).partition(" not ")[0])
+
+    run(stage, Reader)
+    assert errors == ["a handler has to be callable,"] * 4
+
+
 def test_a_live_node_hands_over_before_it_sleeps(stage):
     got = []
 

@@ -92,12 +92,30 @@ def test_a_name_that_is_not_set_cannot_be_taken_back(stage):
     run(stage, lambda actor: actor.cancel_timer("nobody"))
 
 
-def test_a_timer_of_no_delay_is_due_at_once_and_one_of_a_negative_delay_too(stage):
-    def begin(actor):
-        actor.set_timer("now", 0.0)
-        actor.set_timer("past", -5.0)
+def test_a_timer_of_no_delay_is_due_at_once(stage):
+    assert run(stage, lambda actor: actor.set_timer("now", 0.0)) == [("now", 0.0)]
 
-    assert run(stage, begin) == [("now", 0.0), ("past", 0.0)]
+
+@pytest.mark.parametrize("seconds", [-1e-9, -5, float("nan"), float("inf"), -float("inf"), 1.1e9, 1e300])
+def test_what_is_no_delay_is_refused_and_changes_nothing(stage, seconds):
+    seen = []
+
+    class Refused(Timed):
+        async def on_message(self, message):
+            for wait in (self.clock.sleep(seconds), self.ref.ask("never sent", timeout=seconds)):
+                with pytest.raises(ValueError, match="is a number of seconds from 0 to 1000000000, not"):
+                    await wait
+            seen.append(message)
+
+    def begin(actor):
+        actor.set_timer("t", 2.5)
+        for arguments in ({"delay_s": seconds}, {"delay_s": 1, "interval_s": seconds}):
+            with pytest.raises(ValueError, match=f"^{list(arguments)[-1]} is a number of seconds from 0 to 1000000000"):
+                actor.set_timer("t", **arguments)
+        actor.ref.tell("go")
+
+    assert run(stage, begin, cls=Refused) == [("t", 2.5)], "the timer that was set stays"
+    assert seen == ["go"]
 
 
 def test_sleep_takes_its_time_on_the_clock_and_others_go_on(stage):

@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from libra.core.events import EventType
+from libra.core.events import Event, EventType
 from libra.gateways.protocol import Gateway, ReportingGateway
 from libra.model import OrderReport
 
@@ -303,7 +303,7 @@ async def test_an_order_is_sent_once_however_often_it_is_published(running, scri
         await node.until(lambda: script.ordered)
         (order,) = node.account.orders()
         for _ in range(3):
-            node.strategy.emit(EventType.ORDER_NEW, order)
+            node.gateway_actor.send(Event.create(EventType.ORDER_NEW, "acct.execution", order))
         await node.until(lambda: node.node.core.waiting(node.node.find_slot("acct.gateway")) == 0)
         await asyncio.sleep(0.02)
         assert script.ordered == [order_id]

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.model import OrderReport
@@ -22,8 +24,9 @@ async def test_it_sees_every_order_of_every_strategy_and_each_fill_behind_its_or
     async with running(before=lambda node: node.add_actor("sees", Sees)) as node:
         order_id = node.submit()
         await node.until(lambda: script.ordered)
-        # Whoever publishes something else under that name is not heard.
-        node.strategy.emit(EventType.ORDER_FILLED, {"order": order_id})
+        # Nobody else publishes anything under that name.
+        with pytest.raises(ValueError, match="ORDER_FILLED is a fact of an account"):
+            node.strategy.emit(EventType.ORDER_FILLED, {"order": order_id})
         for trade_id, size in ((1, "0.005"), (2, "0.015")):
             script.report(OrderReport(order_id, "FILLED", trade_id=trade_id, price="100.1", size=size, fee="0"))
         await node.until(lambda: len(seen) == 6)

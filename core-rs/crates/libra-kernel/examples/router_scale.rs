@@ -39,8 +39,8 @@ fn run(mut router: Router, names: &[Name], events: usize) -> f64 {
             event.instrument = names[rng.usize(..names.len())];
             router.deliver(event);
         }
-        while let Some((id, least)) = router.next_ready() {
-            while let Some(event) = router.mailbox(id).pop_up_to(least) {
+        while let Some(turn) = router.next_turn() {
+            while let Some(event) = router.mailbox(turn.id).pop_up_to(turn.least) {
                 black_box(event);
                 delivered += 1;
             }

@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_ulong};
 use libra_kernel::wake::Waker;
 use libra_kernel::{EventType, Name};
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -19,7 +19,7 @@ use crate::drain::Drain;
 use crate::enums;
 use crate::event::{PyEvent, Spare};
 use crate::gil::GilCell;
-use crate::handlers::{InFlight, Style, Wanted};
+use crate::handlers::{InFlight, Style, Wanted, callable};
 use crate::queue::{Queue, Waiting};
 use crate::subscriptions::Subscriptions;
 
@@ -53,10 +53,10 @@ pub struct BusCore {
 impl BusCore {
     #[new]
     #[pyo3(signature = (*, max_queue_size=100_000, max_handlers_per_type=100))]
-    fn new(max_queue_size: usize, max_handlers_per_type: usize) -> PyResult<Self> {
-        if max_queue_size == 0 || max_handlers_per_type == 0 {
-            return Err(PyValueError::new_err("max_queue_size and max_handlers_per_type have to be at least 1"));
-        }
+    fn new(
+        #[pyo3(from_py_with = max_queue_size)] max_queue_size: usize,
+        #[pyo3(from_py_with = max_handlers_per_type)] max_handlers_per_type: usize,
+    ) -> PyResult<Self> {
         let waker = Waker::new().map_err(|error| PyOSError::new_err(error.to_string()))?;
         let state = State {
             queue: Queue::new(max_queue_size),
@@ -84,14 +84,12 @@ impl BusCore {
         instruments: Vec<String>,
         batch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
-        if !handler.is_callable() {
-            return Err(PyTypeError::new_err(format!("a handler has to be callable, not {}", handler.repr()?)));
-        }
+        let call = callable(handler)?;
         let event_type = enums::event_type_of(event_type)?;
         let style = batch_style(py, event_type, batch)?.unwrap_or(Style::Event);
         let wanted = Wanted {
             event_type,
-            call: handler.clone().unbind(),
+            call,
             filter: filter_fn,
             instruments: instruments.iter().map(|name| Name::intern(name)).collect(),
             style,
@@ -333,6 +331,28 @@ unsafe fn taken(bus: *mut ffi::PyObject, event: *mut ffi::PyObject) -> Option<bo
             Python::attach(|py| in_use().restore(py));
         }
         taken
+    }
+}
+
+fn max_queue_size(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+    limit("max_queue_size", given)
+}
+
+fn max_handlers_per_type(given: &Bound<'_, PyAny>) -> PyResult<usize> {
+    limit("max_handlers_per_type", given)
+}
+
+/// A limit of a bus. TypeError for what is no integer.
+fn limit(name: &str, given: &Bound<'_, PyAny>) -> PyResult<usize> {
+    match given.extract::<usize>() {
+        Ok(limit) if limit != 0 => Ok(limit),
+        Err(error) if !error.is_instance_of::<PyOverflowError>(given.py()) => Err(error),
+        // Also what no machine word holds, negative numbers among it.
+        _ => Err(PyValueError::new_err(format!(
+            "{name} is how many there may be: from 1 to {}, not {}",
+            usize::MAX,
+            given.repr()?
+        ))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use libra_kernel::{Event, EventType, Name};
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,6 +15,14 @@ use crate::block::{Kind, Rows};
 use crate::event::PyEvent;
 use crate::gil::GilCell;
 use crate::subscriptions::{Gathering, HandlerList};
+
+/// What may be a handler. TypeError for what cannot be called: at once, not with its first event.
+pub fn callable(handler: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if !handler.is_callable() {
+        return Err(PyTypeError::new_err(format!("a handler has to be callable, not {}", handler.repr()?)));
+    }
+    Ok(handler.clone().unbind())
+}
 
 /// What a handler is called with.
 #[derive(Clone, Copy, PartialEq, Eq)]

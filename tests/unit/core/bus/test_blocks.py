@@ -271,3 +271,18 @@ def test_without_numpy_only_blocks_are_missing():
 def test_numpy_is_not_loaded_before_it_is_needed():
     program = "import sys, libra.core.blocks, libra.core.node; sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_numpy_is_loaded_by_a_subscription_to_blocks_and_not_by_the_first_of_them():
+    program = """
+import sys
+from libra.core.events import EventType
+from libra_core import NodeCore
+subscribed = NodeCore(simulated=False)
+slot = subscribed.add_actor("one")
+subscribed.subscribe(slot, EventType.QUOTE, print, batch=True)
+assert "numpy" not in sys.modules
+subscribed.subscribe(slot, EventType.QUOTE, print, batch="block")
+assert "numpy" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

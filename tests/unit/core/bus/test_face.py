@@ -29,10 +29,14 @@ def test_names_and_signatures():
     assert not inspect.iscoroutinefunction(MessageBus.emit)
 
 
-def test_sizes_of_nothing_are_refused():
-    for name in ("max_queue_size", "max_handlers_per_type"):
-        with pytest.raises(ValueError, match=name):
-            MessageBus(**{name: 0})
+@pytest.mark.parametrize("name", ["max_queue_size", "max_handlers_per_type"])
+def test_sizes_of_nothing_are_refused(name):
+    for size in (0, -1, -(2**70), 2**64):
+        with pytest.raises(ValueError, match=f"^{name} is how many there may be: from 1 to .*, not {size}\\b"):
+            MessageBus(**{name: size})
+    with pytest.raises(TypeError):
+        MessageBus(**{name: "many"})
+    MessageBus(**{name: 1})
 
 
 def test_subscription_ids_are_uuids():

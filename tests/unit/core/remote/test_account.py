@@ -69,6 +69,12 @@ def trade_on(two):
     return two.a.core.emit_order_request(0, *order)
 
 
+def test_where_an_account_was_opened_its_facts_are_its_desks_alone(split):
+    with pytest.raises(ValueError, match="ORDER_FILLED is a fact of an account"):
+        split.b.core.emit(split.execution, EventType.ORDER_FILLED, {})
+    assert split.a.core.emit(0, EventType.BAR, {})
+
+
 def test_an_order_is_acknowledged_when_its_intent_stands_in_the_log(split):
     split.b.core.set_paused(split.execution, True)
     order_id = trade_on(split)

@@ -127,6 +127,22 @@ impl EventType {
     pub const fn is_addressed(self) -> bool {
         matches!(self, EventType::Timer | EventType::ActorTerminated)
     }
+
+    /// True for what only an account's own desk can know: what became of an order, a position, a balance, a limit. Whoever
+    /// gets one acts on it, a portfolio by what it holds and a gateway by what it sends.
+    pub const fn is_account_fact(self) -> bool {
+        use EventType::*;
+        match self {
+            OrderApproved | OrderNew | OrderSubmitted | OrderAccepted | OrderPartiallyFilled | OrderFilled => true,
+            OrderCancelled | OrderExpired | OrderRejected | OrderCancelRejected | OrderRequestRejected => true,
+            VenueReport | PositionOpened | PositionClosed | PositionUpdated | BalanceUpdated => true,
+            RiskLimitBreach | DrawdownWarning | TradingResumed | RiskLimitsChanged => true,
+            OrderRequest | CancelRequest | Signal | Message | Timer | ActorTerminated | CircuitBreaker => false,
+            Tick | Quote | Trade | Bar | OrderBook | GatewayConnected | GatewayDisconnected => false,
+            StrategyStarted | StrategyStopped | ActorState | DeadLetter => false,
+            BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => false,
+        }
+    }
 }
 
 event_types! {

@@ -94,6 +94,11 @@ impl LaneQueue {
         self.live
     }
 
+    /// The event that `pop` would take.
+    pub(super) fn oldest(&self) -> Option<&Event> {
+        self.slots.iter().flatten().next()
+    }
+
     /// Events that it has memory for.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {

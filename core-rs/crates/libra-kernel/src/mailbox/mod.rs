@@ -14,6 +14,9 @@ use crate::event::{Event, Lane};
 use crate::name::Name;
 use lane::LaneQueue;
 
+/// So many events of more urgent lanes go before the first event of a lane; then that one is owed its turn.
+pub const PASSES: u16 = 256;
+
 /// How much a mailbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capacity {
@@ -25,11 +28,20 @@ pub enum Capacity {
     Unbounded,
 }
 
-/// Four lanes: strict priority between them, first-in-first-out within one.
+/// Four lanes: priority between them, first-in-first-out within one.
+///
+/// The priority is strict for [`PASSES`] events in a row. After so many that went before some less urgent event, each less
+/// urgent lane in which something waits gives one, the more urgent first: whoever floods a lane starves no other.
 pub struct Mailbox {
     lanes: [LaneQueue; 4],
     capacity: Capacity,
     waiting: usize,
+    /// Events taken in a row while something less urgent waited.
+    passes: u16,
+    /// Lanes that are owed one event each, a bit each.
+    owed: u8,
+    /// Events that it was given ahead of others' turns since its own last one: see the router's `fairness`.
+    pub(crate) overtaken: u32,
     /// The router has this mailbox on its list of those with work; of those with RISK; of those with ORDERS.
     pub(crate) listed: bool,
     pub(crate) listed_risk: bool,
@@ -43,6 +55,9 @@ impl Mailbox {
             lanes: std::array::from_fn(|_| LaneQueue::default()),
             capacity,
             waiting: 0,
+            passes: 0,
+            owed: 0,
+            overtaken: 0,
             listed: false,
             listed_risk: false,
             listed_urgent: false,
@@ -76,10 +91,52 @@ impl Mailbox {
         if self.waiting == 0 {
             return None;
         }
-        for lane in &mut self.lanes[..=least as usize] {
+        if self.owed != 0
+            && let Some(event) = self.pop_owed(least)
+        {
+            return Some(event);
+        }
+        for (index, lane) in self.lanes[..=least as usize].iter_mut().enumerate() {
             if let Some(event) = lane.pop() {
                 self.waiting -= 1;
+                // More urgent lanes are empty: what is left waits in this one or in less urgent ones.
+                if self.waiting == lane.len() {
+                    self.passes = 0;
+                } else {
+                    self.pass_over(index);
+                }
                 return Some(event);
+            }
+        }
+        None
+    }
+
+    /// An event of this lane was taken while something less urgent waits.
+    fn pass_over(&mut self, taken: usize) {
+        self.passes += 1;
+        if self.passes == PASSES {
+            self.passes = 0;
+            // Those that are still owed come first, or the more urgent of them would be owed again and again.
+            if self.owed != 0 {
+                return;
+            }
+            for index in taken + 1..self.lanes.len() {
+                self.owed |= u8::from(self.lanes[index].len() != 0) << index;
+            }
+        }
+    }
+
+    /// Takes what the most urgent lane is owed of those that may be taken from.
+    #[cold]
+    fn pop_owed(&mut self, least: Lane) -> Option<Event> {
+        for index in 0..=least as usize {
+            if self.owed & 1 << index != 0 {
+                self.owed &= !(1 << index);
+                // It may have been dropped meanwhile.
+                if let Some(event) = self.lanes[index].pop() {
+                    self.waiting -= 1;
+                    return Some(event);
+                }
             }
         }
         None
@@ -123,6 +180,11 @@ impl Mailbox {
     /// Events that wait in one lane.
     pub fn lane_len(&self, lane: Lane) -> usize {
         self.lanes[lane as usize].len()
+    }
+
+    /// The event that has waited longest in a lane.
+    pub fn oldest(&self, lane: Lane) -> Option<&Event> {
+        self.lanes[lane as usize].oldest()
     }
 
     /// True when a lane of facts is so full (80 %) that no new orders may be made.

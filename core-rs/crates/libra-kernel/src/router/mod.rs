@@ -5,24 +5,28 @@
 //! bridge listens.
 //!
 //! - [`interest`] — who wants events of a type and an instrument;
+//! - [`fairness`] — whose turn it is, and how long one may go before the others;
 //! - [`applied`] — which events of other nodes have been handled, so that a bridge may acknowledge them;
 //! - [`remote`] — how events of other nodes come in;
-//! - this file — numbering, refusing, fanning out, and which mailbox's turn comes next.
+//! - this file — numbering, refusing and fanning out.
 
 mod applied;
+mod fairness;
 mod interest;
 mod remote;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
 use applied::{Applied, Ticket};
+use fairness::Lists;
 use interest::Interest;
 
 pub use applied::RemoteOrigin;
+pub use fairness::{EVENT_US, OVERTAKES, TURN, Turn};
 pub use remote::Delivery;
 
 /// A mailbox of the router: dense from 0.
@@ -77,12 +81,7 @@ pub struct RouterStats {
 /// See the module.
 pub struct Router {
     mailboxes: Vec<Mailbox>,
-    /// Mailboxes that may have something waiting, each once, the longest waiting first.
-    ready: VecDeque<MailboxId>,
-    /// Mailboxes that got something in RISK since they were last asked for, each once.
-    risk: VecDeque<MailboxId>,
-    /// Mailboxes that got something in ORDERS since they were last asked for, each once.
-    urgent: VecDeque<MailboxId>,
+    lists: Lists,
     /// Mailboxes that were pressed when something was last put into them.
     pressed: Vec<MailboxId>,
     /// Mailboxes whose room decides whether a command is taken: see [`Router::set_decisive`].
@@ -115,9 +114,7 @@ impl Router {
         let types = EventType::NUMBERS;
         Router {
             mailboxes: Vec::new(),
-            ready: VecDeque::new(),
-            risk: VecDeque::new(),
-            urgent: VecDeque::new(),
+            lists: Lists::default(),
             pressed: Vec::new(),
             decisive: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
@@ -304,65 +301,6 @@ impl Router {
         taken
     }
 
-    /// Takes the next mailbox that may have something waiting, and the least urgent lane to look into: RISK of all
-    /// mailboxes comes first, then ORDERS of all, then the rest. Whoever takes it says by [`Router::list_again`] when
-    /// something is left.
-    pub fn next_ready(&mut self) -> Option<(MailboxId, Lane)> {
-        while let Some(id) = self.risk.pop_front() {
-            self.mailboxes[id].listed_risk = false;
-            if self.mailboxes[id].has_up_to(Lane::Risk) {
-                return Some((id, Lane::Risk));
-            }
-        }
-        while let Some(id) = self.urgent.pop_front() {
-            self.mailboxes[id].listed_urgent = false;
-            if self.mailboxes[id].has_up_to(Lane::Orders) {
-                return Some((id, Lane::Orders));
-            }
-        }
-        let id = self.ready.pop_front()?;
-        self.mailboxes[id].listed = false;
-        Some((id, Lane::MarketData))
-    }
-
-    /// True when something more urgent than `lane` may wait in some mailbox.
-    pub fn has_more_urgent_than(&self, lane: Lane) -> bool {
-        match lane {
-            Lane::Risk => false,
-            Lane::Orders => !self.risk.is_empty(),
-            _ => !self.risk.is_empty() || !self.urgent.is_empty(),
-        }
-    }
-
-    /// Puts a mailbox back on the list when something is left in it.
-    pub fn list_again(&mut self, id: MailboxId) {
-        let mailbox = &self.mailboxes[id];
-        if mailbox.has_up_to(Lane::Risk) {
-            self.list(id, Lane::Risk);
-        }
-        if self.mailboxes[id].lane_len(Lane::Orders) != 0 {
-            self.list(id, Lane::Orders);
-        }
-        if !self.mailboxes[id].is_empty() {
-            self.list(id, Lane::MarketData);
-        }
-    }
-
-    /// Notes that a mailbox has something for a turn of this urgency.
-    #[inline]
-    fn list(&mut self, id: MailboxId, lane: Lane) {
-        let mailbox = &mut self.mailboxes[id];
-        let (listed, list) = match lane {
-            Lane::Risk => (&mut mailbox.listed_risk, &mut self.risk),
-            Lane::Orders => (&mut mailbox.listed_urgent, &mut self.urgent),
-            Lane::Signals | Lane::MarketData => (&mut mailbox.listed, &mut self.ready),
-        };
-        if !*listed {
-            *listed = true;
-            list.push_back(id);
-        }
-    }
-
     /// Tells the bridge that the effect of an event is durable.
     pub fn acknowledge(&mut self, event: &Event) {
         if let Some(remote) = &mut self.remote {
@@ -464,6 +402,8 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
     })
 }
 
+#[cfg(test)]
+mod fairness_tests;
 #[cfg(test)]
 mod remote_tests;
 #[cfg(test)]

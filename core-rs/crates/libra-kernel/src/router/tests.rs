@@ -76,10 +76,12 @@ fn risk_of_all_comes_before_orders_of_any() {
     router.subscribe(b, EventType::CircuitBreaker, Name::NONE);
     router.publish(event(EventType::OrderApproved, "x"));
     router.publish(event(EventType::CircuitBreaker, "x"));
-    assert_eq!(router.next_ready(), Some((b, Lane::Risk)));
+    let risk = router.next_turn().map(|turn| (turn.id, turn.least));
+    assert_eq!(risk, Some((b, Lane::Risk)));
     router.mailbox(b).pop();
     assert!(router.has_more_urgent_than(Lane::Signals));
-    assert_eq!(router.next_ready(), Some((a, Lane::Orders)));
+    let orders = router.next_turn().map(|turn| (turn.id, turn.least));
+    assert_eq!(orders, Some((a, Lane::Orders)));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use libra_kernel::edge::{EdgeReceiver, edge};
 use libra_kernel::mailbox::{Capacity, Offer};
 use libra_kernel::router::{MailboxId, Router};
 use libra_kernel::wake::Waker;
-use libra_kernel::{Event, EventType, Lane, Name};
+use libra_kernel::{Event, EventType, Name};
 
 use oracle::Oracle;
 use producer::{Script, TYPES};
@@ -96,9 +96,11 @@ impl Consumer {
     fn dispatch(&mut self) -> usize {
         let mut count = 0;
         for _ in 0..self.rng.usize(..6) {
-            let Some((id, least)) = self.router.next_ready() else { break };
+            let Some(mut turn) = self.router.next_turn() else { break };
+            let id = turn.id;
             for _ in 0..self.rng.usize(1..20) {
-                let Some(event) = self.router.mailbox(id).pop_up_to(least) else { break };
+                let Some(event) = self.router.mailbox(id).pop_up_to(turn.least) else { break };
+                self.router.note_given(&mut turn);
                 self.oracle.dispatched(id, &event);
                 count += 1;
                 // A handler that publishes, sometimes to itself.
@@ -106,11 +108,11 @@ impl Consumer {
                     let caused = self.handlers.next();
                     self.publish(caused);
                 }
-                if least != Lane::Risk && self.router.has_more_urgent_than(least) {
+                if !self.router.may_go_on(&turn) {
                     break;
                 }
             }
-            self.router.list_again(id);
+            self.router.give_way(turn, self.rng.bool());
         }
         count
     }

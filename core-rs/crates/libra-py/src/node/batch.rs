@@ -4,8 +4,7 @@
 //! has to give way, to its own events of more urgent lanes or to others', keeps what has gathered and is *owing*; when
 //! nothing urgent is left it is the first to get a turn.
 
-use std::collections::VecDeque;
-
+use libra_kernel::router::Turn;
 use libra_kernel::{Event, Lane};
 use pyo3::prelude::*;
 
@@ -15,19 +14,36 @@ use crate::handlers::InFlight;
 use crate::subscriptions::HandlerList;
 
 impl State {
-    /// The actor whose turn it is, and the least urgent lane that it may take from.
-    pub fn next_turn(&mut self) -> Option<(usize, Lane)> {
-        let owing = |owing: &mut VecDeque<usize>| owing.pop_front().map(|slot| (slot, Lane::MarketData));
-        if !self.owing.is_empty() && !self.router.has_more_urgent_than(Lane::MarketData) {
-            return owing(&mut self.owing);
+    /// The actor whose turn it is.
+    pub fn next_turn(&mut self) -> Option<Turn> {
+        while !self.owing.is_empty() && !self.router.has_more_urgent_than(Lane::MarketData) {
+            let turn = self.owing.pop_front().and_then(|slot| self.router.turn_before_others(slot));
+            if turn.is_some() {
+                return turn;
+            }
+        }
+        if let Some(turn) = self.router.next_turn() {
+            return Some(turn);
         }
         // What may be urgent may have been taken already: then nothing is ready, and a batch is still owed.
-        self.router.next_ready().or_else(|| owing(&mut self.owing))
+        let slot = self.owing.pop_front()?;
+        self.router.turn_before_others(slot).or_else(|| self.router.next_turn())
     }
 
-    /// The actor gives way: it gets another turn for what waits for it, or for the batch that it owes.
+    /// The actor may run again: it gets a turn for what waits for it, or for the batch that it owes.
     pub fn leave(&mut self, py: Python<'_>, slot: usize) {
         self.router.list_again(slot);
+        self.note_owing(py, slot);
+    }
+
+    /// The actor gives way in its turn, as it does in [`State::leave`]; `is_over`: the drain's time is.
+    pub fn give_way(&mut self, py: Python<'_>, turn: Turn, is_over: bool) {
+        let slot = turn.id;
+        self.router.give_way(turn, is_over);
+        self.note_owing(py, slot);
+    }
+
+    fn note_owing(&mut self, py: Python<'_>, slot: usize) {
         let is_owing = self.router.mailbox(slot).is_empty() && self.slots[slot].subscriptions.has_gathered(py);
         if is_owing && !self.owing.contains(&slot) {
             self.owing.push_back(slot);

@@ -1,10 +1,12 @@
 //! What a node counted: events, lanes, and the digest over all of it.
 
+use libra_kernel::mailbox::Mailbox;
 use libra_kernel::router::{LaneTotals, lane_totals};
-use libra_kernel::{EventType, Lane};
+use libra_kernel::{EventType, Lane, Name, clock};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::slot::Slot;
 use super::{NodeCore, State};
 
 #[pymethods]
@@ -17,6 +19,31 @@ impl NodeCore {
     /// Adds something that is no event to the digest: the configuration of the run.
     fn digest_blob(&self, py: Python<'_>, bytes: &[u8]) {
         self.state.borrow(py).router.digest_blob(bytes);
+    }
+
+    /// How long the oldest event of each lane has waited for each actor, in seconds on the node's clock since it was made:
+    /// name, then lane. A lane in which nothing waits is left out.
+    fn waiting_s<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let now_ns = clock::now_ns();
+        let rows: Vec<(Name, Vec<(Lane, f64)>)> = {
+            let state = self.state.borrow(py);
+            let places = state.slots.iter().zip(state.router.mailboxes()).filter(|(slot, _)| !slot.gone);
+            let row = |(slot, mailbox): (&Slot, &Mailbox)| {
+                let age = |lane| mailbox.oldest(lane).map(|event| (lane, now_ns.saturating_sub(event.ts_ns)));
+                let ages = Lane::ALL.into_iter().filter_map(age);
+                (slot.name, ages.map(|(lane, ns)| (lane, ns.max(0) as f64 / 1e9)).collect())
+            };
+            places.map(row).collect()
+        };
+        let waiting = PyDict::new(py);
+        for (name, ages) in rows {
+            let lanes = PyDict::new(py);
+            for (lane, age_s) in ages {
+                lanes.set_item(lane.name(), age_s)?;
+            }
+            waiting.set_item(name.as_str(), lanes)?;
+        }
+        Ok(waiting)
     }
 
     /// Counts of the router and the lanes.

@@ -1,10 +1,11 @@
 //! The loop that calls the handlers of a node's actors.
 //!
-//! Urgent lanes (RISK, ORDERS) of all actors come first. An actor whose handler suspends is left to its own task, which
+//! Urgent lanes (RISK, ORDERS) of all actors come first, as far as the router's `fairness` lets them. An actor whose handler suspends is left to its own task, which
 //! goes on with it through [`NodeCore::resume`]; its later events wait, whatever their kind, and the other actors run on.
 
 use std::time::{Duration, Instant};
 
+use libra_kernel::router::Turn;
 use libra_kernel::{Event, Lane, Name};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -14,26 +15,30 @@ use crate::event::PyEvent;
 use crate::handlers::{InFlight, Step};
 use crate::subscriptions::HandlerList;
 
-/// An actor with much market data gives way to the next after so many events.
-const TURN: usize = 64;
 const LOOK_AT_CLOCK_EVERY: usize = 16;
 
 /// When a drain gives the loop back.
 pub struct Budget {
     events: usize,
-    time: Option<(Instant, Duration)>,
+    start: Instant,
+    time: Duration,
     used: usize,
+    /// How many events are handled before the clock is looked at: soon at first, for handlers that are slow.
+    look_at: usize,
+    is_over: bool,
 }
 
 impl Budget {
     pub fn new(events: usize, time: Duration) -> Self {
-        Budget { events, time: Some((Instant::now(), time)), used: 0 }
+        Budget { events, start: Instant::now(), time, used: 0, look_at: 1, is_over: false }
     }
 
-    pub fn is_spent(&self) -> bool {
-        self.used >= self.events
-            || (self.used % LOOK_AT_CLOCK_EVERY == LOOK_AT_CLOCK_EVERY - 1
-                && self.time.is_some_and(|(start, time)| start.elapsed() >= time))
+    pub fn is_spent(&mut self) -> bool {
+        if self.used >= self.look_at {
+            self.look_at = (2 * self.used + 1).min(self.used + LOOK_AT_CLOCK_EVERY);
+            self.is_over |= self.start.elapsed() >= self.time;
+        }
+        self.is_over || self.used >= self.events
     }
 }
 
@@ -134,43 +139,56 @@ impl NodeCore {
 
     fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
         while !budget.is_spent() {
-            let Some((slot, least)) = self.state.borrow(py).next_turn() else { return Ok(()) };
-            let mut turn = 0;
-            loop {
-                let next = {
-                    let mut state = self.state.borrow(py);
-                    if !state.slots[slot].may_run() {
-                        // It is listed again when it may.
-                        break;
-                    }
-                    if turn >= TURN
-                        || (!self.simulated && budget.is_spent())
-                        || state.router.has_more_urgent_than(least)
-                    {
-                        state.leave(py, slot);
-                        break;
-                    }
-                    next_event(&mut state, slot, least)
-                };
-                let flight = match next {
-                    Some((event, handlers)) => batch::gathered(py, event, handlers)?,
-                    None => match self.next_batch(py, slot, least)? {
-                        Some(flight) => Some(flight),
-                        None => break,
-                    },
-                };
-                turn += 1;
-                budget.used += 1;
-                let Some(flight) = flight else { continue };
-                if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
-                    let mut state = self.state.borrow(py);
-                    state.slots[slot].suspended = true;
-                    state.suspended.push((slot, awaitable));
-                    break;
-                }
+            let Some(turn) = self.state.borrow(py).next_turn() else { return Ok(()) };
+            // How long handlers take must decide nothing in a simulated run.
+            let since = (turn.overtakes() && !self.simulated).then(Instant::now);
+            let slot = turn.id;
+            self.run_turn(py, turn, budget)?;
+            if let Some(since) = since {
+                let took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.state.borrow(py).router.charge(slot, took_us);
             }
         }
         Ok(())
+    }
+
+    fn run_turn(&self, py: Python<'_>, mut turn: Turn, budget: &mut Budget) -> PyResult<()> {
+        let slot = turn.id;
+        loop {
+            let next = {
+                let mut state = self.state.borrow(py);
+                if !state.slots[slot].may_run() {
+                    // It is listed again when it may.
+                    return Ok(());
+                }
+                let time_is_over = !self.simulated && budget.is_spent();
+                if time_is_over || !state.router.may_go_on(&turn) {
+                    state.give_way(py, turn, time_is_over);
+                    return Ok(());
+                }
+                let next = next_event(&mut state, slot, turn.least);
+                if next.is_some() {
+                    state.router.note_given(&mut turn);
+                }
+                next
+            };
+            let flight = match next {
+                Some((event, handlers)) => batch::gathered(py, event, handlers)?,
+                None => {
+                    let Some(flight) = self.next_batch(py, slot, turn.least)? else { return Ok(()) };
+                    self.state.borrow(py).router.note_given(&mut turn);
+                    Some(flight)
+                }
+            };
+            budget.used += 1;
+            let Some(flight) = flight else { continue };
+            if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
+                let mut state = self.state.borrow(py);
+                state.slots[slot].suspended = true;
+                state.suspended.push((slot, awaitable));
+                return Ok(());
+            }
+        }
     }
 
     /// Runs the handlers of one event that are left. A failure is the supervisor's, and ends the event.

@@ -66,6 +66,8 @@ pub struct State {
     pub mid_drain: bool,
     /// SIGINT is the guard's: a `KeyboardInterrupt` was raised by somebody's code.
     pub takes_interrupts: bool,
+    /// Facts of accounts come from desks alone: there is an account here, or in a node that this one is joined to.
+    pub facts_are_reserved: bool,
     /// An actor asked its node for something that has to be done before the next input.
     pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
@@ -142,6 +144,7 @@ impl NodeCore {
             mid_drain: false,
             takes_interrupts: false,
             interrupted: false,
+            facts_are_reserved: false,
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),

@@ -9,17 +9,14 @@ use super::{NodeCore, State, slot_of};
 use crate::event::{self, PyEvent};
 use crate::payload;
 
-/// Refuses what only a node itself sends, to one actor: its receivers rely on that.
-fn published_by_anyone(event_type: EventType) -> PyResult<()> {
-    if event_type.is_addressed() {
-        let name = event_type.name();
-        return Err(PyValueError::new_err(format!("{name} is sent to one actor by its node: nobody publishes it")));
-    }
-    Ok(())
-}
-
 #[pymethods]
 impl NodeCore {
+    /// From now on what an account says comes from its desk alone, as from the first account that is opened here: this is
+    /// for a node whose accounts are in another one.
+    fn reserve_facts(&self, py: Python<'_>) {
+        self.state.borrow(py).facts_are_reserved = true;
+    }
+
     /// Publishes an event of an actor: a child of the event that it is handling, or a root. False when a subscriber or the
     /// bridge refused it. CodecError for a payload that another node wants and that cannot be encoded: then it is not
     /// published at all.
@@ -34,7 +31,7 @@ impl NodeCore {
         let py = event_type.py();
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
-        published_by_anyone(event.event_type)?;
+        self.published_by_anyone(py, event.event_type)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
         }
@@ -48,7 +45,7 @@ impl NodeCore {
             return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
         };
         let (py, event) = (event.py(), event.get().to_kernel(event.py()));
-        published_by_anyone(event.event_type)?;
+        self.published_by_anyone(py, event.event_type)?;
         self.encode_if_leaving(py, &event)?;
         Ok(self.publish_native(py, event))
     }
@@ -103,6 +100,19 @@ impl NodeCore {
     /// As [`NodeCore::origin`], for a cancel: it may use a reserve.
     pub fn origin_of_cancel(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
         self.origin_of(py, slot, true)
+    }
+
+    /// Refuses what its receivers believe for where it comes from: what only a node itself sends, to one actor, and what only
+    /// an account's desk says, which does so natively.
+    fn published_by_anyone(&self, py: Python<'_>, event_type: EventType) -> PyResult<()> {
+        let why = if event_type.is_addressed() {
+            "is sent to one actor by its node: nobody publishes it"
+        } else if event_type.is_account_fact() && self.state.borrow(py).facts_are_reserved {
+            "is a fact of an account, which its order gate alone publishes: submit, cancel or signal instead"
+        } else {
+            return Ok(());
+        };
+        Err(PyValueError::new_err(format!("{} {why}", event_type.name())))
     }
 
     fn origin_of(&self, py: Python<'_>, slot: usize, is_cancel: bool) -> PyResult<Option<(Option<Event>, Name)>> {

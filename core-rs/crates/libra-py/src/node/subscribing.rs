@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use super::{NodeCore, slot_of};
 use crate::bus::batch_style;
 use crate::enums;
-use crate::handlers::{Style, Wanted};
+use crate::handlers::{Style, Wanted, callable};
 
 #[pymethods]
 impl NodeCore {
@@ -20,11 +20,12 @@ impl NodeCore {
         py: Python<'_>,
         slot: usize,
         event_type: &Bound<'_, PyAny>,
-        handler: Py<PyAny>,
+        handler: &Bound<'_, PyAny>,
         instruments: Vec<String>,
         payload: bool,
         batch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<String> {
+        let handler = callable(handler)?;
         let event_type = enums::event_type_of(event_type)?;
         let batch = batch_style(py, event_type, batch)?;
         if batch.is_some() && event_type.lane() != Lane::MarketData {

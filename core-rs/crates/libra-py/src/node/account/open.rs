@@ -144,6 +144,7 @@ impl NodeCore {
             guard.watch_alarm(Arc::clone(desk.alarm()));
         }
         state.desks.push(desk);
+        state.facts_are_reserved = true;
         state.need_market(&traded);
         let group = AccountGroup {
             desk: state.desks.len() - 1,
