@@ -141,7 +141,7 @@ def _line(happening: Happening, first_ns: int) -> str:
 _WORDS = {
     "published": "published",
     "cause": "came in, and led to what follows",
-    "sent": "sent to other nodes",
+    "sent": "left for other nodes",
     "received": "received",
     "handled": "handled by {actor}",
     "failed": "a handler of {actor} raised",

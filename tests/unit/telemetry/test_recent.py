@@ -54,6 +54,30 @@ def test_an_event_is_remembered_with_who_handled_it():
     assert node.core.notes_of(event.trace_id[:6], 2)[1].actor == "good", "a prefix finds it, and a limit holds"
 
 
+@pytest.mark.parametrize(("ends", "step"), [("well", "handled"), ("badly", "failed")])
+def test_a_handler_that_is_awaited_is_remembered_when_it_has_ended(ends, step):
+    node = Driven()
+
+    async def later(slot, event):
+        pass
+
+    slot = node.actor("slow", EventType.SIGNAL, later)
+    event = Event.create(EventType.SIGNAL, "test")
+    node.core.publish(event)
+    _, [(suspended, awaitable)] = node.core.drain(256, 1_000_000)
+    assert suspended == slot
+    assert node.notes(event.trace_id) == [("published", "SIGNAL", "")]
+    began_ns = node.core.now_ns()
+    awaitable.close()
+    if ends == "well":
+        assert node.core.resume(slot, 10) is None
+    else:
+        node.core.drop_flight(slot)
+    assert node.notes(event.trace_id)[1:] == [(step, "SIGNAL", "slow")]
+    note = node.core.notes_of(event.trace_id, 9)[1]
+    assert note.at_ns <= began_ns <= note.end_ns, "from the call to the end"
+
+
 def test_market_data_is_remembered_for_what_came_of_it_only():
     node = Driven()
     made = []

@@ -12,7 +12,7 @@ pub enum Step {
     Published,
     /// Something urgent came of it here. It is market data that was not sampled, noted for what it caused.
     Cause,
-    /// The bridge put it into a frame and handed that to the connection.
+    /// It stands in a frame that the bridge has closed, and leaves with it as soon as the server takes it.
     Sent,
     /// It came from another node and was taken in.
     Received,
