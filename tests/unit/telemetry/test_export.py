@@ -133,12 +133,16 @@ def test_a_collector_that_does_not_answer_costs_counted_drops_and_a_bounded_wait
     gate = threading.Event()
     exporter = TraceExporter(core.take_notes, Kept(gate=gate), **IDENTITY)
     exporter.start()
+    late = threading.Timer(20.0, gate.set)
     try:
         for _ in range(10_000):
             assert core.publish(Event.create(EventType.SIGNAL, "test"))
         assert core.recorded()["not_exported"] >= 10_000 - 3 * 100
+        late.start()
         exporter.close(0.05)
+        assert not gate.is_set(), "it did not wait for the answer"
     finally:
+        late.cancel()
         gate.set()
 
 
