@@ -160,11 +160,16 @@ def test_notes_are_handed_out_once_and_what_nobody_takes_is_counted():
     assert node.core.recorded()["notes"] == 3, "the ring has them all the same"
 
 
-def test_a_trace_is_one_over_two_nodes():
-    a, b = Driven(), Driven()
-    b.actor("theirs", EventType.SIGNAL)
+@pytest.mark.parametrize(
+    ("event_type", "rates"),
+    [(EventType.SIGNAL, (0.0, 0.0)), (EventType.QUOTE, (1.0, 0.0))],
+    ids=["urgent", "sampled where it comes from"],
+)
+def test_a_trace_is_one_over_two_nodes(event_type, rates):
+    a, b = (Driven(sample=rate) for rate in rates)
+    b.actor("theirs", event_type)
     bridges = Bridge.pair(a.core, b.core)
-    event = Event.create(EventType.SIGNAL, "test")
+    event = Event.create(event_type, "test")
 
     def settle():
         moved = 1
@@ -176,8 +181,8 @@ def test_a_trace_is_one_over_two_nodes():
     settle()
     assert a.core.publish(event)
     settle()
-    assert a.notes(event.trace_id) == [("published", "SIGNAL", "")]
-    assert b.notes(event.trace_id) == [("received", "SIGNAL", ""), ("handled", "SIGNAL", "theirs")]
+    assert a.notes(event.trace_id) == [("published", event_type.name, "")]
+    assert b.notes(event.trace_id) == [("received", event_type.name, ""), ("handled", event_type.name, "theirs")]
     (here,), (there, _) = (node.core.notes_of(event.trace_id, 9) for node in (a, b))
     assert (here.span_id, here.trace_id) == (there.span_id, there.trace_id)
     for bridge in bridges:
