@@ -103,21 +103,25 @@ impl NodeCore {
         latest.unwrap_or_default().iter().map(EventNote::from).collect()
     }
 
-    /// How much is remembered: `notes`, `overwritten`, `since_ns` (the time of the oldest note; None without one),
+    /// How much is remembered: `notes`, `overwritten`, `since_ns` (from when on all of it is there; None without a note),
     /// `not_exported` (dropped since nobody took them in time).
     fn recorded<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (mut notes, mut overwritten, mut since_ns) = (0, 0, None);
+        let (mut notes, mut overwritten, mut cut_ns, mut first_ns) = (0, 0, None, None);
         self.look(py, |recorder| {
             notes += recorder.notes().count();
             overwritten += recorder.overwritten();
-            // What one ring has lost of a trace the other may still have: whole is what both reach back to.
-            since_ns = since_ns.max(recorder.notes().next().map(|note| note.at_ns));
+            let Some(oldest) = recorder.notes().next() else { return };
+            first_ns = Some(first_ns.map_or(oldest.at_ns, |first_ns: i64| first_ns.min(oldest.at_ns)));
+            if recorder.overwritten() > 0 {
+                cut_ns = cut_ns.max(Some(oldest.at_ns));
+            }
         });
         let intakes = self.intakes.lock().unwrap_or_else(PoisonError::into_inner);
         let row = PyDict::new(py);
         row.set_item("notes", notes)?;
         row.set_item("overwritten", overwritten)?;
-        row.set_item("since_ns", since_ns)?;
+        // A ring that has lost nothing reaches back to the start, however late its first note is.
+        row.set_item("since_ns", cut_ns.or(first_ns))?;
         row.set_item("not_exported", intakes.iter().map(|intake| intake.dropped()).sum::<u64>())?;
         Ok(row)
     }
