@@ -83,11 +83,12 @@ RUST_COVERAGE := 100
 coverage: sync ## red where a line of the order gate, or a line or branch of libra.core, is run by no test, and names it
 	@failed=0; for part in rust python; do $(MAKE) --no-print-directory coverage-$$part || failed=1; done; exit $$failed
 
-bench: sync ## measure the bus against its peers and the goals, the risk check, growth and waking; ARGS="--quick", "--json" or "--markdown"
+bench: sync ## measure the bus against its peers and the goals, the risk check, growth, waking and traces; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
 	@$(BIN)/python benches/risk.py $(filter --json,$(ARGS))
 	@$(BIN)/python benches/scale.py $(ARGS)
 	@$(BIN)/python benches/wake.py $(ARGS)
+	@$(BIN)/python benches/traces.py $(filter --quick --json,$(ARGS))
 
 bench-bridge: sync ## measure the bridge between nodes against redis-py and the goals, over a real Valkey; ARGS as for bench
 	@$(BIN)/python benches/bridge.py $(ARGS)

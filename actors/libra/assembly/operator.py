@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from libra.assembly.trading_node import TradingNode
     from libra.control.peer import Peer
     from libra.control.server import Verb
-    from libra_core import AccountGroup
+    from libra_core import AccountGroup, EventNote
 
 __all__ = ["Operator"]
+
+_MOST_NOTES = 1_000
+"""Of one answer: making it holds the loop for some milliseconds at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Operator:
             "limits": self.limits,
             "set_limits": self.set_limits,
             "stop_strategy": self.stop_strategy,
+            "trace": self.trace,
+            "traces": self.traces,
         }
 
     def status(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
@@ -162,6 +167,31 @@ class Operator:
         self._node.stop_strategy(name)
         return {"strategy": name, "on_vanish": strategies[name].on_vanish}
 
+    def trace(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
+        """What the node remembers of traces whose id begins with these digits."""
+        _only(arguments, "id")
+        prefix = arguments.get("id")
+        if not isinstance(prefix, str):
+            raise ControlError("BAD_REQUEST", "id: a trace id, or its first digits")
+        try:
+            notes = self._node.core.notes_of(prefix, _MOST_NOTES)
+        except ValueError as error:
+            raise ControlError("BAD_REQUEST", f"id: {error}") from None
+        return {
+            "notes": [_note_row(note) for note in notes],
+            "more": len(notes) == _MOST_NOTES,
+            "recorded": dict(self._node.core.recorded()),
+        }
+
+    def traces(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
+        """The latest traces with an order in them, the latest first."""
+        _only(arguments, "last")
+        last = arguments.get("last")
+        if not isinstance(last, int) or isinstance(last, bool) or not 1 <= last <= _MOST_NOTES:
+            raise ControlError("BAD_REQUEST", f"last: 1 to {_MOST_NOTES}")
+        latest = self._node.core.latest_orders(last)
+        return {"traces": [_note_row(note) for note in latest], "recorded": dict(self._node.core.recorded())}
+
     def _accounts(self, arguments: dict[str, Any]) -> list[AccountGroup]:
         name = arguments.get("account")
         if name is None:
@@ -178,6 +208,24 @@ def _account_row(account: AccountGroup) -> dict[str, Any]:
         if row["size"]
     ]
     return {"name": account.name, **account.standing(), "positions": positions}
+
+
+def _note_row(note: EventNote) -> dict[str, Any]:
+    """A note as a trace is told in: ids in hexadecimal digits, as in the log."""
+    return {
+        "trace_id": f"{note.trace_id:032x}",
+        "span_id": f"{note.span_id:016x}",
+        "parent_span_id": f"{note.parent_span_id:016x}" if note.parent_span_id else "",
+        "step": note.step,
+        "event_type": note.event_type,
+        "lane": note.lane,
+        "source": note.source,
+        "instrument": note.instrument,
+        "actor": note.actor,
+        "sequence": note.sequence,
+        "at_ns": note.at_ns,
+        "end_ns": note.end_ns,
+    }
 
 
 def _only(arguments: dict[str, Any], *known: str) -> None:

@@ -23,6 +23,7 @@ from libra.assembly.operator import Operator
 from libra.assembly.options import node_options
 from libra.assembly.outside import Outside
 from libra.assembly.sources import SIMULATION_START_NS, add_source
+from libra.assembly.tracing import listens, record_events
 from libra.assembly.vanished import VanishedReport
 from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
@@ -112,6 +113,7 @@ class TradingNode(Node):
         self.bridge_stats: dict[str, Any] = {}
         """What the bridge counted, once the run is over."""
         self.instruments = native_instruments(settings)
+        self._exporter = record_events(self.core, settings)
         self.core.list_instruments(list(self.instruments.values()))
         # Its accounts may be in another node.
         self.core.reserve_facts()
@@ -241,6 +243,8 @@ class TradingNode(Node):
         self._look_at_latches()
         if self._bridge is not None:
             self._bridge.start(self.core)
+        if self._exporter is not None:
+            self._exporter.start()
         self._listen()
 
     def _opened(self) -> None:
@@ -309,6 +313,9 @@ class TradingNode(Node):
         if self._bridge is not None:
             # The last events are published by now; what waits for another node has the drain's time to leave.
             self.bridge_stats = self._bridge.stop(self.options.drain_timeout_s)
+        if self._exporter is not None:
+            self.core.extend_drain(2 * self.options.drain_timeout_s)
+            self._exporter.close(self.options.drain_timeout_s)
         await super()._close()
 
     def should_stop(self) -> bool:
@@ -364,10 +371,7 @@ class TradingNode(Node):
 
     def _listen(self) -> None:
         node = self.settings.node
-        wanted = node.control
-        if wanted is None:
-            wanted = node.clock == "live" or node.speed != "max"
-        if not wanted:
+        if not listens(self.settings):
             return
         started_ns = time.time_ns()
         operator = Operator(self, started_ns, self._profile, libra.__version__)

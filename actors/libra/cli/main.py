@@ -28,6 +28,7 @@ _VERBS = {
     "resume": ("libra.cli.resume:main", "let orders leave again after the kill switch"),
     "limits": ("libra.cli.limits:main", "show or change the risk limits of a running account"),
     "stop": ("libra.cli.stop:main", "end a running node, or one of its strategies, in an orderly way"),
+    "trace": ("libra.cli.trace:main", "show the path of an order, or of any trace, over the nodes that run here"),
     "config": ("libra.cli.config_verb:main", "check a profile, show what holds, print the schema"),
     "new-strategy": ("libra.cli.new_strategy:main", "write a strategy to start from, with a profile that runs"),
 }

@@ -10,6 +10,7 @@ from libra.config.instruments import InstrumentSettings
 from libra.config.market import MarketSettings
 from libra.config.node import NodeSettings
 from libra.config.strategies import StrategySettings
+from libra.config.telemetry import TelemetrySettings
 
 
 class Settings(Section):
@@ -28,6 +29,10 @@ class Settings(Section):
     )
     strategies: tuple[StrategySettings, ...] = Field(
         default=(), description="Strategies, each with its account and symbols."
+    )
+    telemetry: TelemetrySettings = Field(
+        default_factory=TelemetrySettings,
+        description="What a node remembers of its events, and where it tells of them.",
     )
 
     def instrument(self, key: str) -> InstrumentSettings | None:

@@ -9,7 +9,9 @@ import pytest
 from libra.assembly.operator import Operator
 from libra.control.peer import Peer
 from libra.core.actor import ActorState
+from libra.core.events import Event, EventType
 from libra.errors import ControlError
+from libra_core import NodeCore
 
 OPS = Peer(os.geteuid(), 1)
 
@@ -154,3 +156,40 @@ def test_a_strategy_is_stopped_once():
     node.states["mine"] = ActorState.STOPPED
     assert code(node, "stop_strategy", strategy="mine") == "UNKNOWN_STRATEGY"
     assert node.stopped == ["mine"]
+
+
+def test_what_is_remembered_is_told_in_the_digits_of_the_log():
+    node = Node("a")
+    node.core = NodeCore(simulated=False)
+    node.core.record(5_000)
+    event = Event.create(EventType.ORDER_NEW, "test")
+    assert node.core.publish(event)
+    [row] = ask(node, "trace", id=event.trace_id[:8])["notes"]
+    assert (row["trace_id"], row["span_id"], row["parent_span_id"]) == (event.trace_id, event.span_id, "")
+    assert (row["step"], row["event_type"], row["lane"]) == ("published", "ORDER_NEW", "ORDERS")
+    listed = ask(node, "traces", last=5)
+    assert [found["trace_id"] for found in listed["traces"]] == [event.trace_id]
+    assert listed["recorded"]["notes"] == 1
+    for number in range(2_000):
+        node.core.publish(Event.create(EventType.SIGNAL, f"s{number % 3}", None, event.trace_id))
+    answer = ask(node, "trace", id=event.trace_id)
+    assert (len(answer["notes"]), answer["more"]) == (1_000, True)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("trace", {}),
+        ("trace", {"id": 7}),
+        ("trace", {"id": "xyz"}),
+        ("trace", {"id": "", "more": 1}),
+        ("traces", {}),
+        ("traces", {"last": 0}),
+        ("traces", {"last": True}),
+        ("traces", {"last": 10**6}),
+    ],
+)
+def test_a_question_about_traces_that_makes_no_sense_is_refused(verb, arguments):
+    node = Node("a")
+    node.core = NodeCore(simulated=False)
+    assert code(node, verb, **arguments) == "BAD_REQUEST"

@@ -11,6 +11,7 @@
 //! - [`native`] — supervised threads; [`guard`] — signals, and the end of a process that hangs, by what it sees in
 //!   [`turns`] (whose handler runs), [`heartbeat`] and [`memory`];
 //! - [`alarm`] — the kill switch that needs no loop;
+//! - [`recent`] — what is remembered of recent events, for who follows a trace;
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
 //!
@@ -38,6 +39,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod name;
 pub mod native;
+pub mod recent;
 pub mod router;
 pub mod timers;
 pub mod turns;

@@ -189,6 +189,7 @@ fn msgpack(events: &[Event]) -> (f64, f64, f64) {
                 event_type: EventType::from_number(header[0] as u16).expect("a type"),
                 price_decimals: header[1] as u8,
                 size_decimals: header[2] as u8,
+                trace_flags: 0,
                 sequence: ids[4],
                 source: names[0],
                 instrument: names[1],

@@ -81,6 +81,8 @@ pub struct InFlight {
     pub event: Py<PyEvent>,
     pub handlers: HandlerList,
     pub next: usize,
+    /// When its handlers began, where that is noted.
+    pub began_ns: Option<i64>,
     /// A batch that ends with the event, to be handed over before its handlers run.
     batch: Option<Gathered>,
 }
@@ -118,12 +120,18 @@ impl InFlight {
 
     /// An event whose handlers have run up to the `next`th.
     pub fn rest(event: Py<PyEvent>, handlers: HandlerList, next: usize) -> Self {
-        InFlight { event, handlers, next, batch: None }
+        InFlight { event, handlers, next, began_ns: None, batch: None }
     }
 
     /// A batch, which is handed over as an event is.
     pub fn of_batch(py: Python<'_>, batch: Gathered) -> Self {
-        InFlight { event: batch.last.clone_ref(py), handlers: HandlerList::default(), next: 0, batch: Some(batch) }
+        InFlight {
+            event: batch.last.clone_ref(py),
+            handlers: HandlerList::default(),
+            next: 0,
+            began_ns: None,
+            batch: Some(batch),
+        }
     }
 
     /// Runs the handlers that are left, up to the first that suspends or raises. It may be called again after either.

@@ -94,6 +94,9 @@ pub struct Event {
     pub price_decimals: u8,
     /// Decimals of the payload's sizes.
     pub size_decimals: u8,
+    /// The W3C trace flags of market data: [`Event::SAMPLED`], or 0. What rides another lane is always sampled, whatever
+    /// stands here.
+    pub trace_flags: u8,
     /// The place in the process's order (`bus_seq`), 0 before acceptance.
     pub sequence: u64,
     /// Who says so.
@@ -115,6 +118,9 @@ pub struct Event {
 const _: () = assert!(std::mem::size_of::<Event>() == 128);
 
 impl Event {
+    /// Bit 0 of the W3C trace flags: the trace is followed.
+    pub const SAMPLED: u8 = 1;
+
     /// A root event: a new trace and a new span.
     #[inline]
     pub fn new(event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
@@ -122,6 +128,7 @@ impl Event {
             event_type,
             price_decimals: 0,
             size_decimals: 0,
+            trace_flags: 0,
             sequence: 0,
             source,
             instrument: Name::NONE,
@@ -155,6 +162,7 @@ impl Event {
             event_type,
             price_decimals: self.price_decimals,
             size_decimals: self.size_decimals,
+            trace_flags: self.trace_flags,
             sequence: 0,
             source,
             instrument: self.instrument,
@@ -207,6 +215,12 @@ impl Event {
     #[inline]
     pub fn lane(&self) -> Lane {
         self.event_type.lane()
+    }
+
+    /// True when what becomes of it is noted and exported: it is urgent, or market data whose trace is sampled.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.event_type.lane() != Lane::MarketData || self.trace_flags & Event::SAMPLED != 0
     }
 
     /// Adds the event to the digest of a run, its sequence included.

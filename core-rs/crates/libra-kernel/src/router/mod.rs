@@ -21,6 +21,7 @@ use crate::digest::Digest;
 use crate::event::{Event, EventType, Lane, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
+use crate::recent::Recorder;
 use applied::{Applied, Ticket};
 use fairness::Lists;
 use interest::Interest;
@@ -93,6 +94,8 @@ pub struct Router {
     /// Some mailbox has dropped a book.
     books_lost: bool,
     digest: Option<Digest>,
+    /// What is remembered of recent events, where anyone may ask for it.
+    recorder: Option<Box<Recorder>>,
     sequence: u64,
     counts: Vec<u64>,
     stats_published: [u64; 4],
@@ -122,6 +125,7 @@ impl Router {
             applied: None,
             books_lost: false,
             digest: None,
+            recorder: None,
             sequence: 0,
             counts: vec![0; types],
             stats_published: [0; 4],
@@ -219,6 +223,7 @@ impl Router {
         let taken = self.may_take(&event, &interest) && self.may_leave(&event);
         if taken {
             self.number(&mut event);
+            self.note_published(&mut event);
             self.stats_published[event.lane() as usize] += 1;
             if let Some(remote) = &mut self.remote {
                 remote.published(&event);
@@ -242,6 +247,7 @@ impl Router {
         }
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
+        self.note_published(&mut event);
         self.stats_published[lane] += 1;
         if let Some(remote) = &mut self.remote {
             remote.published(&event);
@@ -294,6 +300,7 @@ impl Router {
     pub fn send(&mut self, id: MailboxId, mut event: Event) -> bool {
         self.counts[event.event_type as usize] += 1;
         self.number(&mut event);
+        self.note_published(&mut event);
         let lane = event.lane() as usize;
         self.stats_published[lane] += 1;
         let taken = self.put(id, event) != Offer::Refused;
@@ -338,6 +345,17 @@ impl Router {
         }
     }
 
+    /// From now on what becomes of events is remembered; nothing any more without a recorder.
+    pub fn set_recorder(&mut self, recorder: Option<Recorder>) {
+        self.recorder = recorder.map(Box::new);
+    }
+
+    /// What is remembered, where anything is.
+    #[inline]
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.recorder.as_deref_mut()
+    }
+
     /// The number of the last event.
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -361,6 +379,13 @@ impl Router {
         }
         self.list(id, Lane::MarketData);
         offer
+    }
+
+    #[inline]
+    fn note_published(&mut self, event: &mut Event) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.published(event);
+        }
     }
 
     fn number(&mut self, event: &mut Event) {

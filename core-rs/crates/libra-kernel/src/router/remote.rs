@@ -163,6 +163,9 @@ impl Router {
         hand_out: impl FnOnce(&mut Router, &Event, Option<Ticket>),
     ) -> Delivery {
         self.number(&mut event);
+        if let Some(recorder) = self.recorder() {
+            recorder.received(&event);
+        }
         self.stats_arrived[event.lane() as usize] += 1;
         let ticket = origin.map(|origin| self.applied.get_or_insert_default().open(origin));
         // What may be dropped or conflated is nothing to wait for.

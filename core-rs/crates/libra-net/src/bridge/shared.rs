@@ -11,6 +11,7 @@ use libra_kernel::{Event, EventType, Lane};
 
 use super::SeamSettings;
 use super::credits::Credits;
+use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
 use super::news::{Board, News};
@@ -76,6 +77,8 @@ pub struct Shared {
     pub own: Own,
     /// How many durable events may be on their way.
     pub credits: Credits,
+    /// What is remembered of events that left.
+    pub departures: Arc<Departures>,
     peers: RwLock<BTreeSet<Box<str>>>,
     applied: AppliedBoard,
     news: Board,
@@ -98,6 +101,7 @@ impl Shared {
             wanted: Wanted::new(settings.shards),
             own: Own::new(),
             credits: Credits::new(settings.credits as u64),
+            departures: Arc::default(),
             peers: RwLock::default(),
             applied: AppliedBoard::default(),
             news: Board::default(),

@@ -1,7 +1,7 @@
 //! One event in a frame: a header of 64 bytes and the payload.
 
 use libra_kernel::fixed::MAX_DECIMALS;
-use libra_kernel::{Event, EventType, Lane, Name, Payload, SharedPayload};
+use libra_kernel::{Event, EventType, Name, Payload, SharedPayload};
 
 use super::cursor::Cursor;
 use super::error::{EncodeError, Fault, Skip};
@@ -31,11 +31,8 @@ pub const fn leaves_process(event_type: EventType) -> bool {
 
 /// The W3C trace flags of an event: what is about orders, risk or signals is always sampled, market data is left to the
 /// head sampling of its gateway.
-pub const fn trace_flags(event: &Event) -> u8 {
-    match event.event_type.lane() {
-        Lane::Risk | Lane::Orders | Lane::Signals => 1,
-        Lane::MarketData => 0,
-    }
+pub fn trace_flags(event: &Event) -> u8 {
+    u8::from(event.is_traced())
 }
 
 /// Appends `event`, with an `encoded` payload (tag, msgpack) in place of its own where one is given.
@@ -128,6 +125,7 @@ pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: boo
         event_type,
         price_decimals: head[33],
         size_decimals: head[34],
+        trace_flags: head[32] & Event::SAMPLED,
         sequence: u64::from_le_bytes(eight(head, 48)),
         source,
         instrument,

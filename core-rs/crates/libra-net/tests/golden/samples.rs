@@ -33,6 +33,7 @@ fn event(number: u64, event_type: EventType, instrument: &str, payload: Payload)
         event_type,
         price_decimals: 2,
         size_decimals: 5,
+        trace_flags: 0,
         sequence: 1_000 + number,
         source: Name::intern("binance"),
         instrument: Name::intern(instrument),

@@ -60,6 +60,7 @@ impl NodeCore {
     pub fn attach_bridge(&self, py: Python<'_>, side: NodeSide) {
         let mut state = self.state.borrow(py);
         let NodeSide { outbound, inbound, shared } = side;
+        self.record_departures(&state, &shared);
         state.router.set_remote(Box::new(outbound));
         state.bridge = Some(Box::new(Attached {
             shared,

@@ -119,6 +119,9 @@ impl NodeCore {
             Some(parent) => parent.child(EventType::Message, source, now_ns, payload),
             None => Event::new(EventType::Message, source, now_ns, payload),
         };
+        if let (Some(parent), Some(recorder)) = (&parent, state.router.recorder()) {
+            recorder.caused(parent, &event);
+        }
         let kept = event.clone();
         let taken = bridge.shared.wants(&event) && state.router.post(event);
         if !taken {

@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use libra_kernel::recent::Step as Noted;
 use libra_kernel::router::Turn;
-use libra_kernel::{Event, Lane, Name};
+use libra_kernel::{Event, Lane, Name, clock};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
@@ -109,7 +110,7 @@ impl NodeCore {
             let place = &mut state.slots[slot];
             let (flight, current) = (place.flight.take(), place.current.take());
             if let Some(flight) = &flight {
-                state.note_handled(slot, flight.event.get());
+                state.note_handled(slot, flight, Noted::Failed);
                 state.report_applied();
             }
             (flight, current)
@@ -195,6 +196,10 @@ impl NodeCore {
     fn run_flight(&self, py: Python<'_>, slot: usize, mut flight: InFlight) -> PyResult<Outcome> {
         let name = {
             let mut state = self.state.borrow(py);
+            let is_noted = state.router.recorder().is_some() && flight.event.get().event().is_traced();
+            if is_noted && flight.began_ns.is_none() {
+                flight.began_ns = Some(clock::now_ns());
+            }
             let place = &mut state.slots[slot];
             place.current = Some(flight.event.clone_ref(py));
             place.name
@@ -204,7 +209,7 @@ impl NodeCore {
         self.note_running(py, Name::NONE);
         match step {
             Step::Done => {
-                let current = self.state.borrow(py).note_handled(slot, flight.event.get());
+                let current = self.state.borrow(py).note_handled(slot, &flight, Noted::Handled);
                 drop(current);
                 Ok(Outcome::Done)
             }
@@ -213,7 +218,7 @@ impl NodeCore {
                 Ok(Outcome::Suspended(awaitable))
             }
             Step::Raised(error) => {
-                let current = self.state.borrow(py).note_handled(slot, flight.event.get());
+                let current = self.state.borrow(py).note_handled(slot, &flight, Noted::Failed);
                 drop(current);
                 // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed. So has one
                 // that raises KeyboardInterrupt where no Ctrl-C can: the guard takes those.
@@ -269,7 +274,11 @@ impl State {
     /// The handlers of an actor are done with an event, well or not. Gives what it was handling, to be dropped outside the
     /// borrow.
     #[inline]
-    fn note_handled(&mut self, slot: usize, event: &PyEvent) -> Option<Py<PyEvent>> {
+    fn note_handled(&mut self, slot: usize, flight: &InFlight, how: Noted) -> Option<Py<PyEvent>> {
+        let event = flight.event.get();
+        if let (Some(began_ns), Some(recorder)) = (flight.began_ns, self.router.recorder()) {
+            recorder.handled(how, event.event(), event.sequence, self.slots[slot].name, began_ns);
+        }
         if self.router.is_tracking() {
             self.router.handled(slot, event.event().lane(), event.sequence);
         }

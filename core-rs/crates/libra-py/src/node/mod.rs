@@ -7,6 +7,7 @@
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
 //! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`batch`] — events that are handed over
 //!   together; [`steps`] — handlers that are awaited;
+//! - [`recent`] — what is remembered of recent events;
 //! - [`guarding`] — the guard, and [`witness`], its eyes inside the interpreter; [`counting`] — what is reported;
 //! - this file — the node itself, and what an engine asks of it.
 
@@ -20,6 +21,7 @@ pub mod letters;
 mod operate;
 mod places;
 mod publishing;
+mod recent;
 mod run;
 mod slot;
 mod steps;
@@ -36,6 +38,7 @@ use libra_kernel::guard::Guard;
 use libra_kernel::letters::Letters;
 use libra_kernel::mailbox::Capacity;
 use libra_kernel::native::NativePolicy;
+use libra_kernel::recent::Intake;
 use libra_kernel::router::Router;
 use libra_kernel::timers::Timers;
 use libra_kernel::wake::Waker;
@@ -49,6 +52,7 @@ use pyo3::prelude::*;
 
 use crate::bridge::attached::Attached;
 use crate::gil::GilCell;
+use recent::Recording;
 use run::Pace;
 use slot::Slot;
 use witness::Interruption;
@@ -101,6 +105,8 @@ pub struct State {
     pub bridge: Option<Box<Attached>>,
     /// Called with (id, answer, refusal) when an answer of another node came.
     pub on_answer: Option<Py<PyAny>>,
+    /// How much is remembered of recent events, where anything is.
+    pub recording: Option<Recording>,
 }
 
 impl State {
@@ -120,6 +126,8 @@ pub struct NodeCore {
     /// How a handler is ended whose time is over.
     pub interruption: GilCell<Option<Arc<Interruption>>>,
     pub simulated: bool,
+    /// What waits to be exported, by writer.
+    pub intakes: Mutex<Vec<Intake>>,
 }
 
 #[pymethods]
@@ -160,6 +168,7 @@ impl NodeCore {
             pace: Pace::default(),
             bridge: None,
             on_answer: None,
+            recording: None,
             lane_capacity: if simulated { Capacity::Unbounded } else { Capacity::PerLane(lane_capacity) },
             publish_limit: 0,
             letters: Letters::default(),
@@ -172,6 +181,7 @@ impl NodeCore {
             witness: GilCell::new(None),
             interruption: GilCell::new(None),
             simulated,
+            intakes: Mutex::default(),
         })
     }
 
@@ -257,6 +267,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<run::Progress>()?;
     module.add_class::<steps::Steps>()?;
     module.add_class::<letters::DeadLetter>()?;
+    module.add_class::<recent::EventNote>()?;
     // What Python sees of a panic: for those that have to tell a fault of ours from a user's.
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
     module.add_class::<account::AccountGroup>()

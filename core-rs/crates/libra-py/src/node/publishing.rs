@@ -36,7 +36,7 @@ impl NodeCore {
             event.instrument = Name::intern(instrument);
         }
         self.encode_if_leaving(py, &event)?;
-        Ok(self.publish_native(py, event))
+        Ok(self.publish_of(py, parent.as_ref(), event))
     }
 
     /// Publishes an event as it is.
@@ -79,6 +79,9 @@ impl NodeCore {
             state.note_letter(Reason::Gone, name, Some(&event));
             self.wake(state);
             return Ok(false);
+        }
+        if let (Some(parent), Some(recorder)) = (&parent, state.router.recorder()) {
+            recorder.caused(parent, &event);
         }
         let kept = event.clone();
         let taken = state.router.send(slot, event);
@@ -129,6 +132,14 @@ impl NodeCore {
             return Ok(None);
         }
         Ok(Some((current, name)))
+    }
+
+    /// Publishes what an actor says while it handles `parent`.
+    pub fn publish_of(&self, py: Python<'_>, parent: Option<&Event>, event: Event) -> bool {
+        if let (Some(parent), Some(recorder)) = (parent, self.state.borrow(py).router.recorder()) {
+            recorder.caused(parent, &event);
+        }
+        self.publish_native(py, event)
     }
 
     pub fn publish_native(&self, py: Python<'_>, event: Event) -> bool {

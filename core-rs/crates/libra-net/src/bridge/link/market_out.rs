@@ -18,6 +18,7 @@ use super::line::{Change, Line};
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
+use crate::bridge::departures::FrameNotes;
 use crate::bridge::interest::Remembered;
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::ChannelId;
@@ -34,6 +35,8 @@ const MOST_UNSENT: usize = 4 << 20;
 struct Shard {
     channel: String,
     writer: FrameWriter,
+    /// What is remembered of the events in `writer`.
+    notes: FrameNotes,
     numbering: Numbering,
     /// When the first event of its frame came.
     began_ns: i64,
@@ -136,6 +139,7 @@ impl MarketOut {
             self.shards.push(Shard {
                 channel: settings.environment.channel(Lane::MarketData, &name),
                 writer: FrameWriter::new(&id, epoch, Limits::BEST_EFFORT),
+                notes: FrameNotes::new(&self.common.seam.departures),
                 numbering: Numbering::default(),
                 began_ns: 0,
                 frames: 0,
@@ -254,6 +258,7 @@ impl Out<'_> {
                     if shard.writer.count() == 1 {
                         shard.began_ns = self.now_ns;
                     }
+                    shard.notes.add(event);
                     return;
                 }
                 Ok(Append::Full) => self.publish(index),
@@ -272,6 +277,7 @@ impl Out<'_> {
         let first = shard.numbering.take(count);
         if let Some(frame) = shard.writer.finish(first, wall_ns()) {
             self.commands.publish(shard.channel.as_bytes(), frame);
+            shard.notes.close();
             self.pending.push_back(Pending::Frame { shard: index });
             shard.frames += 1;
             self.common.sent[index].store(shard.numbering.sent(), Ordering::Relaxed);
@@ -296,7 +302,10 @@ impl NativeActor for MarketOut {
     fn recover(&mut self, panic: &str) -> bool {
         // Frames are numbered from where they were: the consumers see a hole, and count it.
         self.lose(monotonic_ns(), panic);
-        self.shards.iter_mut().for_each(|shard| shard.writer.clear());
+        self.shards.iter_mut().for_each(|shard| {
+            shard.writer.clear();
+            shard.notes.clear();
+        });
         true
     }
 

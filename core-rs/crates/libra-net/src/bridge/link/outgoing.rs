@@ -12,6 +12,7 @@ use libra_kernel::{Event, EventType, Name, Policy, Travel};
 
 use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
+use crate::bridge::departures::FrameNotes;
 use crate::durable::outbox::Outgoing as Outbound;
 use crate::durable::{Act, Kind, Refused, Reply as Told, Sender};
 use crate::frame::{Append, FrameWriter, Limits};
@@ -49,6 +50,8 @@ pub(super) struct Outgoing {
     pub keys: Keys,
     pub sender: Sender,
     writer: FrameWriter,
+    /// What is remembered of the events in `writer`.
+    pub notes: FrameNotes,
     kind: Option<Kind>,
     credits: u64,
     waiting: Option<Waiting>,
@@ -79,6 +82,7 @@ impl Outgoing {
             sender: Sender::new(epoch, groups, settings.sender_limits(), now),
             writer: FrameWriter::new(&keys.id, epoch, Limits::DURABLE),
             keys,
+            notes: FrameNotes::default(),
             kind: None,
             credits: 0,
             waiting: None,
@@ -158,6 +162,7 @@ impl Outgoing {
                     _ => Kind::Command,
                 });
                 self.credits += credits;
+                self.notes.add(event);
             }
             // An empty frame takes any event that can be sent at all.
             Ok(Append::Full) => self.refuse(event, "it finds no place in an empty frame".into(), credits),
@@ -212,6 +217,7 @@ impl Outgoing {
         let first = self.sender.next_seq();
         let last = first + u64::from(self.writer.count()).saturating_sub(1);
         let Some(frame) = self.writer.finish(first, wall_ns()) else { return };
+        self.notes.close();
         let (kind, credits) = (self.kind.take().unwrap_or(Kind::Fact), std::mem::take(&mut self.credits));
         self.waiting = Some(Waiting { kind, last, credits, frame: frame.into() });
         self.offer(now);

@@ -225,6 +225,7 @@ pub fn event() -> impl Strategy<Value = Event> {
             event_type,
             price_decimals: decimals.0,
             size_decimals: decimals.1,
+            trace_flags: numbers.2[0] as u8 & Event::SAMPLED,
             sequence: numbers.0,
             source: names.0,
             instrument: names.1,

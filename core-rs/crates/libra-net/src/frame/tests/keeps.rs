@@ -156,6 +156,8 @@ fn what_is_about_money_or_intent_is_sampled() {
     let flags = |event_type| trace_flags(&Event::new(event_type, Name::NONE, 0, Payload::Empty));
     assert_eq!([EventType::OrderFilled, EventType::CircuitBreaker, EventType::Signal].map(flags), [1, 1, 1]);
     assert_eq!(flags(EventType::Quote), 0);
+    let sampled = Event { trace_flags: Event::SAMPLED, ..Event::new(EventType::Quote, Name::NONE, 0, Payload::Empty) };
+    assert_eq!(trace_flags(&sampled), 1, "its gateway has said so");
     assert_eq!(frame_of(&[event(Payload::Empty)])[72 + 32], 1);
 }
 

@@ -51,7 +51,7 @@ impl NodeCore {
         let mut event = child_or_root(parent.as_ref(), libra_kernel::EventType::Signal, source, now_ns, payload);
         event.instrument = Name::intern(instrument);
         (event.price_decimals, event.size_decimals) = decimals;
-        Ok(self.publish_native(py, event))
+        Ok(self.publish_of(py, parent.as_ref(), event))
     }
 
     /// A request for an order: an ORDER_REQUEST. Gives its id, or None when it was refused.
@@ -97,7 +97,7 @@ impl NodeCore {
         let mut event = child_or_root(parent.as_ref(), event_type, source, now_ns, payload);
         event.instrument = Name::intern(instrument);
         (event.price_decimals, event.size_decimals) = decimals;
-        Ok(self.publish_native(py, event).then(|| id.to_string()))
+        Ok(self.publish_of(py, parent.as_ref(), event).then(|| id.to_string()))
     }
 
     /// A request to cancel an order: a CANCEL_REQUEST. False when it was refused.
@@ -108,7 +108,7 @@ impl NodeCore {
         let payload = libra_kernel::Payload::shared(cancel);
         let event_type = libra_kernel::EventType::CancelRequest;
         let event = child_or_root(parent.as_ref(), event_type, source, clock::now_ns(), payload);
-        Ok(self.publish_native(py, event))
+        Ok(self.publish_of(py, parent.as_ref(), event))
     }
 }
 

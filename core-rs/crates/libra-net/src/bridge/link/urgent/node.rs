@@ -13,6 +13,7 @@ use super::super::greeting::Greeting;
 use super::super::incoming::Incoming;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
+use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
 use crate::bridge::{Arrival, Arrivals, OutboundEnd};
 use crate::durable::groups::Group;
@@ -65,7 +66,9 @@ impl Node {
             let settings = &self.common.settings;
             for (lane, id) in settings.channels_of(&settings.node).into_iter().enumerate() {
                 let keys = Keys::new(&settings.environment, id);
-                self.outgoing.push(Outgoing::new(lane, settings, keys, greeting.epoch, now));
+                let mut outgoing = Outgoing::new(lane, settings, keys, greeting.epoch, now);
+                outgoing.notes = FrameNotes::new(&self.common.seam.departures);
+                self.outgoing.push(outgoing);
             }
             self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
             self.common.wakers.market_out.signal();
