@@ -7,7 +7,7 @@ use crate::gate::{GateError, GateEvent};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::RiskCode;
 
-use super::Desk;
+use super::{Desk, Link};
 
 impl Desk {
     /// Execution's step for a `CANCEL_REQUEST`. Gives the order that a gateway outside has to cancel at its venue.
@@ -31,15 +31,22 @@ impl Desk {
     }
 
     /// Sets the kill latch, takes back what is on its way to a paper venue and cancels what is open. Gives the orders that
-    /// a gateway outside has to cancel.
+    /// a gateway outside has to cancel. All of that is done when it fails, too: an error means that the log has not taken it
+    /// yet, and what is to be cancelled outside stands in [`Desk::cancelling`].
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
-        let latched = self.gate.kill(now_ns, reason);
+        let (latched, logged) = self.gate.kill(now_ns, reason);
         for report in self.link.recall(now_ns) {
             self.on_report(router, now_ns, &report);
         }
         let outside = self.cancel_all(router, now_ns, None);
-        self.publish_all(router, now_ns, latched?);
-        Ok(outside)
+        self.publish_all(router, now_ns, latched);
+        match logged {
+            Ok(()) => Ok(outside),
+            Err(error) => {
+                self.mark_latch();
+                Err(error)
+            }
+        }
     }
 
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
@@ -68,6 +75,31 @@ impl Desk {
         }
     }
 
+    /// The log has not taken the latch: until it does, the alarm's marker beside it speaks to the next process.
+    fn mark_latch(&mut self) {
+        if !self.alarm.is_raised() {
+            self.alarm.raise();
+        }
+        self.unlogged_alarm = self.alarm.count();
+        if let Err(error) = self.alarm.mark() {
+            self.fault(format!("neither the log nor a marker beside it takes the kill latch: {error}"));
+        }
+    }
+
+    /// Appends what holds and the log has not taken. False while it does not take it.
+    pub(super) fn pay_log(&mut self) -> bool {
+        if self.gate.owed() > 0 {
+            if self.gate.pay().is_err() {
+                return false;
+            }
+            if self.unlogged_alarm != 0 {
+                // The latch stands in the log.
+                self.settle_alarm(self.unlogged_alarm);
+            }
+        }
+        true
+    }
+
     #[cold]
     fn answer_alarm(&mut self, router: &mut Router, now_ns: i64) {
         let count = self.alarm.count();
@@ -75,16 +107,15 @@ impl Desk {
             return;
         }
         match self.kill(router, now_ns, "set by a signal to the process") {
+            Ok(_) if self.gate.owed() > 0 => self.mark_latch(),
             Ok(_) => self.settle_alarm(count),
-            Err(error) => {
-                // Latched in this process; for the next one the marker stays.
-                self.unlogged_alarm = count;
-                self.fault(error);
-            }
+            // Latched in this process; for the next one the marker stays.
+            Err(error) => self.fault(error),
         }
     }
 
     fn settle_alarm(&mut self, count: u64) {
+        self.unlogged_alarm = 0;
         if let Err(error) = self.alarm.settle(count) {
             self.unlogged_alarm = count;
             self.fault(format!("the kill switch's marker beside the log cannot be removed: {error}"));
@@ -146,7 +177,8 @@ impl Desk {
 
     /// Orders are reconciled with the venue: new ones may leave.
     pub fn set_reconciled(&mut self) {
-        self.gate.set_reconciling(!self.unbooked.is_empty());
+        let silent = !matches!(self.link, Link::External);
+        self.gate.set_reconciling(silent && !self.unbooked.is_empty());
     }
 
     /// Forces the log to the disk.
@@ -155,7 +187,11 @@ impl Desk {
     }
 
     fn cancel(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> Option<ClientOrderId> {
-        match self.gate.cancel(now_ns, id) {
+        let intent = self.gate.cancel(now_ns, id);
+        if intent.as_ref().is_ok_and(|intent| !intent.logged) {
+            self.fault(format!("{id}: a cancel leaves before its intent stands in the log, which takes nothing"));
+        }
+        match intent {
             Ok(_) if self.link.cancel(now_ns, id) => None,
             Ok(_) if self.unsent.remove(&id).is_some() => {
                 // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.

@@ -248,7 +248,10 @@ impl Desk {
             None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
         };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
-        self.on_report(router, now_ns, &report);
+        if !self.on_report(router, now_ns, &report) && matches!(self.link, Link::External) {
+            // Nobody else will say it: the venue never heard of the order.
+            self.unbooked.push(report);
+        }
     }
 
     /// An order's bytes left.
@@ -294,14 +297,15 @@ impl Desk {
 
     /// Tries what the log could not take; once all of it is booked, new orders may leave again.
     fn book_again(&mut self, router: &mut Router, now_ns: i64) {
-        if self.unbooked.is_empty() {
+        if !self.pay_log() || self.unbooked.is_empty() {
             return;
         }
         for report in std::mem::take(&mut self.unbooked) {
             // One that fails again is kept again, in its order.
             self.on_report(router, now_ns, &report);
         }
-        if self.unbooked.is_empty() && self.unanswered().is_empty() {
+        let outside = matches!(self.link, Link::External);
+        if !outside && self.unbooked.is_empty() && self.unanswered().is_empty() {
             self.set_reconciled();
         }
     }

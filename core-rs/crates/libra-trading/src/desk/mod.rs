@@ -97,7 +97,8 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
-    /// What a venue said and the log could not take: tried again before anything else, and no new order leaves before.
+    /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
+    /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
@@ -131,7 +132,8 @@ impl Desk {
         let (mut gate, mut recovered) = Gate::open(config.gate, now_ns)?;
         if alarm.is_marked().map_err(marker_error)? {
             // An earlier process was stopped while it could not write: the latch is as good as one in its log.
-            let latched = gate.kill(now_ns, "set by a signal to an earlier process")?;
+            let (latched, logged) = gate.kill(now_ns, "set by a signal to an earlier process");
+            logged?;
             let sequence = gate.sequence();
             recovered.unconfirmed.extend(latched.into_iter().map(|event| (sequence, event)));
             recovered.killed = true;

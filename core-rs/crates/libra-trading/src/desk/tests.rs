@@ -23,6 +23,7 @@ mod conflict;
 mod faults;
 mod kill;
 mod outside;
+mod owed;
 mod restart;
 mod vanish;
 mod way;

@@ -66,16 +66,14 @@ impl Gate {
         }
     }
 
-    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set even
-    /// when the log cannot be written, which the error then tells. The caller cancels what is open.
-    pub fn kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {
+    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set, and is to
+    /// be published, even when the log cannot be written, which the error then tells: the log gets it later. The caller
+    /// cancels what is open.
+    pub fn kill(&mut self, now_ns: i64, reason: &str) -> (Vec<GateEvent>, Result<(), GateError>) {
         if self.is_killed() {
-            return Ok(Vec::new());
+            return (Vec::new(), Ok(()));
         }
-        let reason = clip(reason).to_owned();
-        let latched = self.commit(Record::Kill { now_ns, reason: reason.clone() });
-        self.state.killed = Some(reason);
-        latched
+        self.commit_or_owe(Record::Kill { now_ns, reason: clip(reason).to_owned() })
     }
 
     /// Tells more about a latch that is set: who pulled the switch, and why. It goes into the log as the latch did.
@@ -103,6 +101,11 @@ impl Gate {
         self.log_failed = false;
         self.commit_watermark(utc_day(now_ns).max(self.state.account.day()), true, false)?;
         Ok(events)
+    }
+
+    /// True from a write that failed until a resume: nothing new leaves.
+    pub fn log_failed(&self) -> bool {
+        self.log_failed
     }
 
     /// Why the kill latch is set, while it is.
@@ -226,9 +229,8 @@ impl Gate {
             let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
             if value > limit && !told {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };
-                if self.commit(Record::Breach(breach)).is_err() && !self.state.breaches.contains(&breach) {
-                    self.state.breaches.push(breach);
-                }
+                // A log that fails stops new orders by itself.
+                let _ = self.commit_or_owe(Record::Breach(breach));
                 return Some(breach);
             }
         }
@@ -241,5 +243,10 @@ impl Gate {
     /// Makes every further write to the log fail.
     pub fn break_log(&mut self) {
         self.log.break_writes();
+    }
+
+    /// Lets it take records again.
+    pub fn mend_log(&mut self) {
+        self.log.mend_writes();
     }
 }

@@ -16,6 +16,7 @@
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
+//! - `owed` — what only takes risk away and does not wait for the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders;
 //! - this file — opening, and what may be asked.
 //!
@@ -30,6 +31,7 @@ mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod owed;
 pub mod record;
 mod refusals;
 mod report;
@@ -214,6 +216,8 @@ pub struct Gate {
     rates: Rates,
     log: Log,
     log_failed: bool,
+    /// What holds and the log has not taken, in order.
+    owed: VecDeque<Record>,
     stopping: Option<String>,
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
@@ -269,6 +273,7 @@ impl Gate {
             lapsed: Vec::new(),
             log,
             log_failed: false,
+            owed: VecDeque::new(),
             stopping: None,
             reconciling: false,
             alarm: None,
@@ -304,8 +309,9 @@ impl Gate {
         Ok((gate, recovered))
     }
 
-    /// Appends a record, then books it, then returns what is to be published.
+    /// Appends a record, behind what is owed, then books it, then returns what is to be published.
     fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
+        self.pay()?;
         if let Err(error) = self.log.append(&record) {
             // A text that is too long says nothing about the log.
             self.log_failed |= !matches!(error, LogError::TooLong);

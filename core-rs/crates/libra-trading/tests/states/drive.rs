@@ -16,6 +16,9 @@ use crate::world::{Bytes, Done, End, Maybe, Task, Words, World, broken};
 /// Cancels that came ahead are kept for so long.
 const EARLY_NS: i64 = 60_000_000_000;
 
+/// What a refusal says that stands in the log, behind a write that failed.
+const IN_THE_LOG: [&str; 2] = ["an earlier write failed", "held back before it left"];
+
 impl World {
     /// Takes one step, lets the process die and live again where it has to, and looks at everything.
     pub fn take(&mut self, step: Step) -> Done<()> {
@@ -123,6 +126,10 @@ impl World {
                 self.truth.memory.draining = true;
                 Ok(())
             }
+            Step::Disk { full, room } => {
+                (self.truth.memory.full, self.room) = (full, room);
+                Ok(())
+            }
             Step::Lie { lie, which } => self.lie(lie, which),
             Step::Die(death) => {
                 self.armed.get_or_insert(death);
@@ -165,7 +172,11 @@ impl World {
             EventType::CancelRequest => self.on_cancel(&event)?,
             _ => {
                 self.point("before a consumer has an event")?;
-                if let Some(order) = event.payload.downcast::<Order>() {
+                let order = event.payload.downcast::<Order>();
+                // One that the log did not take is no outcome: the same request may come again.
+                if let Some(order) =
+                    order.filter(|order| order.reason != "LOG_FAILED" || IN_THE_LOG.contains(&order.detail.as_str()))
+                {
                     self.consumer.see(order).or_else(broken)?;
                     if order.status == OrderStatus::New {
                         self.life().tasks.push(Task::Order(order.client_order_id));
@@ -184,6 +195,7 @@ impl World {
         let Some(request) = event.payload.downcast::<OrderRequest>() else { return Ok(()) };
         let id = client_order_id(name(ACCOUNT), request.request_id);
         self.met(id, "request");
+        let failed = self.truth.memory.log_failed || (self.truth.memory.full && self.truth.is_due(self.now_ns));
         self.call("a request", Maybe::Request(id), |desk, router, now_ns| desk.on_request(router, now_ns, event))?;
         self.truth.lapse(self.now_ns);
         let approved = self.truth.memory.approvals.contains_key(&id);
@@ -193,7 +205,10 @@ impl World {
                 self.truth.asked.get_mut(&id).expect("it was asked").request = request.clone();
             }
             let same = self.truth.asked[&id].request == *request;
+            // It was judged before its own refusal may have failed to be written.
+            let fails = std::mem::replace(&mut self.truth.memory.log_failed, failed);
             let refusal = if approved { None } else { self.truth.refusal(self.now_ns, request) };
+            self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
                 self.truth.refuse(id);
@@ -233,6 +248,8 @@ impl World {
             } else if self.truth.stopped().is_some() || self.now_ns > held.deadline_ns {
                 self.cover.note("an approval is not good any more");
                 self.truth.refuse(id);
+            } else if self.truth.memory.full {
+                return broken(format!("the disk is full and no write of {id} failed"));
             } else {
                 self.truth.intend(self.now_ns, id);
             }

@@ -133,6 +133,11 @@ pub enum Step {
         strategy: u8,
     },
     Drain,
+    /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
+    Disk {
+        full: bool,
+        room: u8,
+    },
     Lie {
         lie: Lie,
         which: u8,
@@ -152,6 +157,15 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point, ..death(&mut rng) }));
         }
         steps.push(step);
+        if matches!(step, Step::Disk { full: true, .. }) {
+            // What has to be done while it is full comes at once, or the process dies with it.
+            match rng.u8(0..4) {
+                0 => steps.push(Step::Kill),
+                1 => steps.extend([Step::Cancel { which: rng.u8(..) }, Step::Handle { events: 7 }]),
+                2 => steps.push(Step::Die(death(&mut rng))),
+                _ => {}
+            }
+        }
     }
     steps
 }
@@ -216,6 +230,8 @@ fn step(rng: &mut Rng) -> Step {
             which,
         },
         928..944 => Step::Die(death(rng)),
+        944..947 => Step::Disk { full: true, room: rng.u8(0..17) },
+        947..967 => Step::Disk { full: false, room: 0 },
         _ => Step::Flow { roll: rng.u8(..) },
     }
 }

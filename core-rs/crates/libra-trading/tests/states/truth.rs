@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use libra_kernel::Name;
 use libra_trading::instrument::{ContractKind, Instrument, Money};
-use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType};
+use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, VenueReport};
 use libra_trading::risk::RiskLimits;
 
 pub const SECOND: i64 = 1_000_000_000;
@@ -63,6 +63,14 @@ pub struct Asked {
     pub left_ns: i64,
 }
 
+/// What holds although the log did not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    Kill,
+    Cancel(ClientOrderId),
+    Loss,
+}
+
 /// What a process forgets when it dies.
 #[derive(Clone, Default)]
 pub struct Memory {
@@ -77,6 +85,14 @@ pub struct Memory {
     pub stopped: BTreeSet<Name>,
     pub draining: bool,
     pub reconciling: bool,
+    /// The log's disk takes nothing.
+    pub full: bool,
+    /// A write failed and nobody has resumed since.
+    pub log_failed: bool,
+    /// In the order in which the log gets it.
+    pub owed: Vec<Owed>,
+    /// What became of orders that never left, and the log did not take.
+    pub unbooked: Vec<VenueReport>,
 }
 
 /// See the module.
@@ -263,6 +279,7 @@ impl Truth {
         match () {
             () if self.killed => Some("killed"),
             () if self.incident => Some("incident"),
+            () if self.memory.log_failed => Some("log failed"),
             () if self.memory.draining => Some("draining"),
             () if self.memory.reconciling => Some("reconciling"),
             () if self.lost_day.is_some() => Some("loss"),
@@ -324,8 +341,16 @@ impl Truth {
         None
     }
 
-    /// Approvals out of time are refused.
+    /// Is an approval out of time?
+    pub fn is_due(&self, now_ns: i64) -> bool {
+        self.memory.approvals.values().any(|approved| now_ns > approved.deadline_ns)
+    }
+
+    /// Approvals out of time are refused; with a log that failed they wait.
     pub fn lapse(&mut self, now_ns: i64) -> Vec<ClientOrderId> {
+        if self.memory.log_failed {
+            return Vec::new();
+        }
         let due = self.memory.approvals.iter().filter(|(_, approved)| now_ns > approved.deadline_ns);
         let due: Vec<ClientOrderId> = due.map(|(id, _)| *id).collect();
         for id in &due {
@@ -344,8 +369,12 @@ impl Truth {
         self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
     }
 
+    /// Refused in the log; where that takes nothing, the request is refused all the same and stays without an outcome.
     pub fn refuse(&mut self, id: ClientOrderId) {
         self.memory.approvals.remove(&id);
+        if self.memory.full {
+            return;
+        }
         self.conclude(id, OrderStatus::Rejected, true, 0, 0);
     }
 

@@ -111,7 +111,7 @@ fn an_approval_is_tested_again_when_it_is_spent() {
     let mut gate = gate(RiskLimits::default());
     let approvals: Vec<_> = (1..=4).map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).collect();
     assert_eq!(gate.spend(T0 + SECOND + 1, &approvals[0]).unwrap_err().code, RiskCode::Expired);
-    gate.kill(T0, "operator").unwrap();
+    gate.kill(T0, "operator").1.unwrap();
     let killed = gate.spend(T0, &approvals[1]).unwrap_err();
     assert_eq!(killed.to_string(), "KILL_SWITCH: operator");
     assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err(), killed, "recorded");
@@ -245,8 +245,8 @@ fn the_latch_holds_through_a_restart_and_cancels_pass() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
-    assert_eq!(gate.kill(T0, "loss").unwrap(), [GateEvent::Latched { reason: "loss".into() }]);
-    assert!(gate.kill(T0, "again").unwrap().is_empty());
+    assert_eq!(gate.kill(T0, "loss").0, [GateEvent::Latched { reason: "loss".into() }]);
+    assert!(gate.kill(T0, "again").0.is_empty());
     drop(gate);
     let (mut gate, recovered) = file.open(RiskLimits::default(), T0);
     assert!(recovered.killed && gate.is_killed());
