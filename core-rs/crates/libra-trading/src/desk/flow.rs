@@ -248,8 +248,13 @@ impl Desk {
             None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
         };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
+        self.book_own(router, now_ns, report);
+    }
+
+    /// What nobody will say again: until the log takes it, it is kept.
+    fn book_own(&mut self, router: &mut Router, now_ns: i64, report: VenueReport) {
+        // What a paper account cannot book it keeps, whoever says it.
         if !self.on_report(router, now_ns, &report) && matches!(self.link, Link::External) {
-            // Nobody else will say it: the venue never heard of the order.
             self.unbooked.push(report);
         }
     }
@@ -302,7 +307,7 @@ impl Desk {
         }
         for report in std::mem::take(&mut self.unbooked) {
             // One that fails again is kept again, in its order.
-            self.on_report(router, now_ns, &report);
+            self.book_own(router, now_ns, report);
         }
         let outside = matches!(self.link, Link::External);
         if !outside && self.unbooked.is_empty() && self.unanswered().is_empty() {

@@ -16,8 +16,14 @@ use crate::world::{Bytes, Done, End, Maybe, Task, Words, World, broken};
 /// Cancels that came ahead are kept for so long.
 const EARLY_NS: i64 = 60_000_000_000;
 
-/// What a refusal says that stands in the log, behind a write that failed.
-const IN_THE_LOG: [&str; 2] = ["an earlier write failed", "held back before it left"];
+/// What is refused for want of a log stands in none: that is no outcome, and the same request may come again. Behind a
+/// write that failed a refusal may stand in the log, with one of two texts.
+fn is_recorded(order: &Order) -> bool {
+    match order.reason.as_str() {
+        "LOG_FAILED" => ["an earlier write failed", "held back before it left"].contains(&order.detail.as_str()),
+        reason => reason != "APPROVAL_INVALID",
+    }
+}
 
 impl World {
     /// Takes one step, lets the process die and live again where it has to, and looks at everything.
@@ -173,10 +179,7 @@ impl World {
             _ => {
                 self.point("before a consumer has an event")?;
                 let order = event.payload.downcast::<Order>();
-                // One that the log did not take is no outcome: the same request may come again.
-                if let Some(order) =
-                    order.filter(|order| order.reason != "LOG_FAILED" || IN_THE_LOG.contains(&order.detail.as_str()))
-                {
+                if let Some(order) = order.filter(|order| is_recorded(order)) {
                     self.consumer.see(order).or_else(broken)?;
                     if order.status == OrderStatus::New {
                         self.life().tasks.push(Task::Order(order.client_order_id));

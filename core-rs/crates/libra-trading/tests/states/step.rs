@@ -149,6 +149,7 @@ pub enum Step {
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
     let mut steps = Vec::with_capacity(count);
+    let mut mended_at = None;
     while steps.len() < count {
         let step = step(&mut rng);
         // What is rare is rarely met by a death of its own.
@@ -157,7 +158,15 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point, ..death(&mut rng) }));
         }
         steps.push(step);
+        if mended_at.is_some_and(|at| steps.len() >= at) {
+            mended_at = None;
+            steps.push(Step::Disk { full: false, room: 0 });
+            if rng.u8(0..4) > 0 {
+                steps.push(Step::Resume);
+            }
+        }
         if matches!(step, Step::Disk { full: true, .. }) {
+            mended_at = Some(steps.len() + rng.usize(1..40));
             // What has to be done while it is full comes at once, or the process dies with it.
             match rng.u8(0..4) {
                 0 => steps.push(Step::Kill),
@@ -230,8 +239,7 @@ fn step(rng: &mut Rng) -> Step {
             which,
         },
         928..944 => Step::Die(death(rng)),
-        944..947 => Step::Disk { full: true, room: rng.u8(0..17) },
-        947..967 => Step::Disk { full: false, room: 0 },
+        944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         _ => Step::Flow { roll: rng.u8(..) },
     }
 }
