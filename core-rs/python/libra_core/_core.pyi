@@ -418,6 +418,7 @@ class RiskCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_FINAL = "ORDER_FINAL"
+    NOT_OWNER = "NOT_OWNER"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"

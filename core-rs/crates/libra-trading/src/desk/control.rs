@@ -1,24 +1,66 @@
 //! The kill switch, cancelling and draining.
 
 use libra_kernel::router::Router;
-use libra_kernel::{Event, Name};
+use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::gate::{GateError, GateEvent};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
-use crate::risk::RiskCode;
+use crate::risk::{Rejection, RiskCode};
 
+use super::payload::Notice;
 use super::{Desk, Link};
 
 impl Desk {
-    /// Execution's step for a `CANCEL_REQUEST`. Gives the order that a gateway outside has to cancel at its venue.
+    /// Execution's step for a `CANCEL_REQUEST`, which is good for orders of the strategy that it names. Gives the order that
+    /// a gateway outside has to cancel at its venue.
     pub fn on_cancel_request(&mut self, router: &mut Router, now_ns: i64, event: &Event) -> Option<ClientOrderId> {
         let request = event.payload.downcast::<CancelRequest>()?;
         if request.account != self.name {
             return None;
         }
-        let outside = self.cancel(router, now_ns, request.client_order_id);
+        let (id, asker) = (request.client_order_id, request.strategy);
+        let owner = self.gate.order(id).map(|order| order.request.strategy);
+        let outside = match owner.filter(|owner| *owner != asker) {
+            None => self.cancel(router, now_ns, id, Some(asker)),
+            Some(owner) => {
+                // In the trace of whoever asked: the order's own goes on as if nothing had been said.
+                let notice = self.refuse_stranger(id, owner, asker);
+                let payload = Payload::shared(notice);
+                router.publish(event.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+                None
+            }
+        };
         router.acknowledge(event);
         outside
+    }
+
+    /// Counts a cancel by a strategy that does not own the order, and says why it is refused.
+    fn refuse_stranger(&mut self, id: ClientOrderId, owner: Name, asker: Name) -> Notice {
+        let code = RiskCode::NotOwner;
+        *self.tally.rejections.entry(code.as_str().into()).or_default() += 1;
+        let why = Rejection::limit(code, format!("strategy {owner}"), format!("strategy {asker}"));
+        Notice { account: self.name, code: id.to_string(), detail: why.to_string() }
+    }
+
+    /// An order is here: takes the cancels that came ahead of it. True when its own strategy asked for one; others are
+    /// refused.
+    pub(super) fn take_early_cancels(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        owner: Name,
+    ) -> bool {
+        let mut own = false;
+        for asker in self.early_cancels.take(now_ns, id) {
+            if asker == owner {
+                own = true;
+            } else {
+                let payload = Payload::shared(self.refuse_stranger(id, owner, asker));
+                router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+            }
+        }
+        own
     }
 
     /// Cancels every open order, or those of one strategy. Gives those that a gateway outside has to cancel.
@@ -27,7 +69,7 @@ impl Desk {
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
             .collect();
-        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id)).collect()
+        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id, None)).collect()
     }
 
     /// Sets the kill latch, takes back what is on its way to a paper venue and cancels what is open. Gives the orders that
@@ -186,7 +228,14 @@ impl Desk {
         self.gate.flush()
     }
 
-    fn cancel(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> Option<ClientOrderId> {
+    /// Cancels an order, for the strategy that asked or for the account itself.
+    fn cancel(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        asker: Option<Name>,
+    ) -> Option<ClientOrderId> {
         let intent = self.gate.cancel(now_ns, id);
         if intent.as_ref().is_ok_and(|intent| !intent.logged) {
             self.fault(format!("{id}: a cancel leaves before its intent stands in the log, which takes nothing"));
@@ -204,7 +253,12 @@ impl Desk {
                 Some(id)
             }
             // It may be on its way through risk: it ends there, before it leaves.
-            Err(rejection) if rejection.code == RiskCode::UnknownOrder && self.early_cancels.keep(now_ns, id) => None,
+            Err(rejection)
+                if rejection.code == RiskCode::UnknownOrder
+                    && asker.is_some_and(|asker| self.early_cancels.keep(now_ns, id, asker)) =>
+            {
+                None
+            }
             Err(rejection) => {
                 *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;
                 let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };

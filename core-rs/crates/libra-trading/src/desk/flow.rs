@@ -128,7 +128,7 @@ impl Desk {
                 // A refusal here is as final as any: it goes into the log with the reservation.
                 let why = match router.is_pressed() {
                     true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
-                    false => self.ended_early(now_ns, &approval, request),
+                    false => self.ended_early(router, now_ns, &approval, request),
                 };
                 if let Some(why) = why {
                     if let Some(why) = self.gate.release(now_ns, &approval, why) {
@@ -187,7 +187,7 @@ impl Desk {
             return;
         }
         self.heed_alarm(router, now_ns);
-        if let Some(why) = self.ended_early(now_ns, &approved.approval, &approved.request) {
+        if let Some(why) = self.ended_early(router, now_ns, &approved.approval, &approved.request) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
                 self.reject(router, now_ns, event, &approved.request, &why);
@@ -316,12 +316,19 @@ impl Desk {
     }
 
     /// Why an approved order ends before it leaves: its strategy is no more, or a cancel was faster.
-    fn ended_early(&mut self, now_ns: i64, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
+    fn ended_early(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        approval: &Approval,
+        request: &OrderRequest,
+    ) -> Option<Rejection> {
         if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
         }
         let id = approval.client_order_id();
-        self.early_cancels.take(now_ns, id).then(|| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
+        let cancelled = self.take_early_cancels(router, now_ns, id, request.strategy);
+        cancelled.then(|| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
     }
 
     /// Publishes what consumers of an earlier process have not confirmed.

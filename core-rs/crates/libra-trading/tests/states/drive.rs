@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use libra_kernel::{Event, EventType, Payload};
+use libra_kernel::{Event, EventType, Name, Payload};
 use libra_trading::desk::payload::Approved;
 use libra_trading::gate::client_order_id;
 use libra_trading::order::{CancelRequest, ClientOrderId, Order, OrderRequest, OrderStatus};
@@ -57,11 +57,18 @@ impl World {
                 request.size += i64::from(other);
                 self.ask(request)
             }
-            Step::Cancel { which } => match self.pick_order(which) {
-                Some(id) => self.ask_to_cancel(id),
+            Step::Cancel { which, stranger } => match self.pick_order(which) {
+                Some(id) => {
+                    let owner = self.truth.asked[&id].request.strategy;
+                    let other = market::strategies().into_iter().find(|strategy| *strategy != owner);
+                    self.ask_to_cancel(id, other.filter(|_| stranger).unwrap_or(owner))
+                }
                 None => Ok(()),
             },
-            Step::CancelAhead => self.ask_to_cancel(client_order_id(name(ACCOUNT), self.next_request)),
+            Step::CancelAhead => {
+                let id = client_order_id(name(ACCOUNT), self.next_request);
+                self.ask_to_cancel(id, market::strategies()[0])
+            }
             Step::Handle { events } => (0..events).try_for_each(|_| self.handle().map(drop)),
             Step::Send { which } => self.send(which),
             Step::Arrive { which, roll } => {
@@ -158,8 +165,8 @@ impl World {
         Ok(())
     }
 
-    fn ask_to_cancel(&mut self, client_order_id: ClientOrderId) -> Done<()> {
-        let (account, strategy) = (name(ACCOUNT), market::strategies()[0]);
+    fn ask_to_cancel(&mut self, client_order_id: ClientOrderId, strategy: Name) -> Done<()> {
+        let account = name(ACCOUNT);
         let payload = Payload::shared(CancelRequest { account, strategy, client_order_id });
         let event = Event::new(EventType::CancelRequest, strategy, self.now_ns, payload);
         self.life().router.publish(event);
@@ -234,7 +241,7 @@ impl World {
             self.cover.note("refused: its strategy was given up");
             return true;
         }
-        let Some(asked_ns) = self.truth.memory.early.remove(&id) else { return false };
+        let Some(asked_ns) = self.truth.memory.early.remove(&(id, request.strategy)) else { return false };
         let ended = self.now_ns <= asked_ns + EARLY_NS;
         self.cover.note(if ended { "refused: a cancel came ahead" } else { "a cancel came too far ahead" });
         ended
@@ -270,9 +277,14 @@ impl World {
             self.call("a cancel", maybe, |desk, router, now_ns| desk.on_cancel_request(router, now_ns, event))?;
         if self.truth.outcome(id).is_none() {
             let now_ns = self.now_ns;
-            self.truth.memory.early.insert(id, now_ns);
+            self.truth.memory.early.insert((id, request.strategy), now_ns);
         }
-        let expected = self.truth.cancel(id);
+        let owner = self.truth.asked.get(&id).map(|asked| asked.request.strategy);
+        let stranger = self.truth.outcome(id).is_some() && owner != Some(request.strategy);
+        if stranger {
+            self.cover.note("another strategy's order is not cancelled");
+        }
+        let expected = !stranger && self.truth.cancel(id);
         self.done();
         if outside != expected.then_some(id) {
             return broken(format!(

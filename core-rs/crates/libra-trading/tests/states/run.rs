@@ -72,6 +72,7 @@ const MISHAPS: &[&str] = &[
     "the kill latch is set",
     "a day went by",
     "a write to the log fails",
+    "another strategy's order is not cancelled",
     "a kill that the log does not take",
     "a cancel leaves before its intent stands in the log",
     "the log gets what it was owed",

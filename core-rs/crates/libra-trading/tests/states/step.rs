@@ -70,6 +70,8 @@ pub enum Step {
     /// A strategy asks for a cancel.
     Cancel {
         which: u8,
+        /// Another than the order's.
+        stranger: bool,
     },
     /// A cancel that overtakes its order's request.
     CancelAhead,
@@ -170,7 +172,7 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             // What has to be done while it is full comes at once, or the process dies with it.
             match rng.u8(0..4) {
                 0 => steps.push(Step::Kill),
-                1 => steps.extend([Step::Cancel { which: rng.u8(..) }, Step::Handle { events: 7 }]),
+                1 => steps.extend([Step::Cancel { which: rng.u8(..), stranger: false }, Step::Handle { events: 7 }]),
                 2 => steps.push(Step::Die(death(&mut rng))),
                 _ => {}
             }
@@ -209,7 +211,7 @@ fn step(rng: &mut Rng) -> Step {
             strategy: rng.u8(0..3),
         },
         220..240 => Step::Repeat { which, other: rng.u8(0..4) == 0 },
-        240..270 => Step::Cancel { which },
+        240..270 => Step::Cancel { which, stranger: rng.u8(0..5) == 0 },
         270..274 => Step::CancelAhead,
         274..420 => Step::Handle { events: rng.u8(1..8) },
         420..510 => Step::Send { which },

@@ -80,8 +80,8 @@ pub struct Memory {
     pub given: Vec<i64>,
     /// Orders with an intent of this process that the gateway has not begun to send.
     pub unsent: BTreeMap<ClientOrderId, i64>,
-    /// Cancels of orders that were not known here.
-    pub early: BTreeMap<ClientOrderId, i64>,
+    /// Cancels of orders that were not known here, and who asked for them.
+    pub early: BTreeMap<(ClientOrderId, Name), i64>,
     pub stopped: BTreeSet<Name>,
     pub draining: bool,
     pub reconciling: bool,
