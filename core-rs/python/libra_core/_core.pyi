@@ -1069,6 +1069,7 @@ class NodeCore:
         log_path: str | PathLike[str] | None = None,
         sync_every_record: bool = False,
         validity_window_ns: int | None = None,
+        on_breach: str = "reduce_only",
     ) -> AccountGroup: ...
     def publish_unconfirmed(self) -> int: ...
     def emit_signal(

@@ -10,6 +10,17 @@ use crate::risk::{Rejection, RiskCode};
 use super::payload::Notice;
 use super::{Desk, Link};
 
+/// For whom an order is cancelled.
+#[derive(Clone, Copy)]
+pub(super) enum Asker {
+    /// The strategy that owns it, or that will if it is still to come.
+    Strategy(Name),
+    /// An operator, the kill switch, the policy for a vanished strategy.
+    Account,
+    /// A loss limit that is passed.
+    Breach(RiskCode),
+}
+
 impl Desk {
     /// Execution's step for a `CANCEL_REQUEST`, which is good for orders of the strategy that it names. Gives the order that
     /// a gateway outside has to cancel at its venue.
@@ -21,7 +32,7 @@ impl Desk {
         let (id, asker) = (request.client_order_id, request.strategy);
         let owner = self.gate.order(id).map(|order| order.request.strategy);
         let outside = match owner.filter(|owner| *owner != asker) {
-            None => self.cancel(router, now_ns, id, Some(asker)),
+            None => self.cancel(router, now_ns, id, Asker::Strategy(asker)),
             Some(owner) => {
                 // In the trace of whoever asked: the order's own goes on as if nothing had been said.
                 let notice = self.refuse_stranger(id, owner, asker);
@@ -69,7 +80,7 @@ impl Desk {
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
             .collect();
-        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id, None)).collect()
+        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id, Asker::Account)).collect()
     }
 
     /// Sets the kill latch, takes back what is on its way to a paper venue and cancels what is open. Gives the orders that
@@ -228,13 +239,12 @@ impl Desk {
         self.gate.flush()
     }
 
-    /// Cancels an order, for the strategy that asked or for the account itself.
-    fn cancel(
+    pub(super) fn cancel(
         &mut self,
         router: &mut Router,
         now_ns: i64,
         id: ClientOrderId,
-        asker: Option<Name>,
+        asker: Asker,
     ) -> Option<ClientOrderId> {
         let intent = self.gate.cancel(now_ns, id);
         if intent.as_ref().is_ok_and(|intent| !intent.logged) {
@@ -244,7 +254,11 @@ impl Desk {
             Ok(_) if self.link.cancel(now_ns, id) => None,
             Ok(_) if self.unsent.remove(&id).is_some() => {
                 // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
-                let code = self.gate.is_killed().then_some(RiskCode::KillSwitch);
+                let code = match asker {
+                    _ if self.gate.is_killed() => Some(RiskCode::KillSwitch),
+                    Asker::Breach(code) => Some(code),
+                    Asker::Strategy(_) | Asker::Account => None,
+                };
                 self.hold_back(router, now_ns, id, code);
                 None
             }
@@ -255,7 +269,7 @@ impl Desk {
             // It may be on its way through risk: it ends there, before it leaves.
             Err(rejection)
                 if rejection.code == RiskCode::UnknownOrder
-                    && asker.is_some_and(|asker| self.early_cancels.keep(now_ns, id, asker)) =>
+                    && matches!(asker, Asker::Strategy(asker) if self.early_cancels.keep(now_ns, id, asker)) =>
             {
                 None
             }

@@ -52,6 +52,7 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+        self.pursue_breach(router, now_ns);
         self.pursue_flattening(router, now_ns);
     }
 
@@ -285,6 +286,9 @@ impl Desk {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);
+                if filled {
+                    self.pursue_breach(router, now_ns);
+                }
                 self.pursue_flattening(router, now_ns);
                 true
             }
@@ -404,7 +408,7 @@ impl Desk {
         }
     }
 
-    fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
+    pub(super) fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
         let notice = Notice { account: self.name, code: code.to_owned(), detail };
         router.publish(Event::new(event_type, self.sources.risk, now_ns, Payload::shared(notice)));
     }

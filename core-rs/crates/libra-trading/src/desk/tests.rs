@@ -18,6 +18,7 @@ use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
 mod aside;
+mod breach;
 mod cancels;
 mod conflict;
 mod faults;

@@ -17,13 +17,14 @@
 //! - `venue` — what goes to the venue and what comes back;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `owed` — what only takes risk away and does not wait for the log;
-//! - `latch` — kill switch, loss limits, everything that stops new orders;
+//! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
 //! - this file — opening, and what may be asked.
 //!
 //! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
 
 mod approval;
 mod approve;
+mod breach;
 mod codec;
 mod event;
 mod exposure;
@@ -47,6 +48,7 @@ use libra_kernel::alarm::Alarm;
 use thiserror::Error;
 
 pub use approval::Approval;
+pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode};
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
@@ -80,6 +82,8 @@ pub struct GateConfig {
     pub approval_ttl_ns: i64,
     /// How long after its intent an order may still be taken by the venue (its receive window, and the skew of clocks).
     pub validity_window_ns: i64,
+    /// What it does while a loss limit is passed.
+    pub on_breach: OnBreach,
 }
 
 impl GateConfig {
@@ -93,6 +97,7 @@ impl GateConfig {
             log: LogConfig::Memory,
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
+            on_breach: OnBreach::default(),
         }
     }
 }
@@ -209,6 +214,7 @@ pub struct Gate {
     limits_version: u64,
     approval_ttl_ns: i64,
     validity_window_ns: i64,
+    on_breach: OnBreach,
     state: State,
     approvals: Approvals,
     /// Refused because their approvals lapsed, and not handed out yet.
@@ -267,6 +273,7 @@ impl Gate {
             limits_version: 1,
             approval_ttl_ns: config.approval_ttl_ns,
             validity_window_ns: config.validity_window_ns,
+            on_breach: config.on_breach,
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
             state,
             approvals: Approvals::default(),

@@ -10,11 +10,11 @@ use crate::world::{Done, Maybe, World, broken};
 
 impl Truth {
     /// A cancel is asked for. True when it has to go to the venue; one that never left ends here.
-    pub fn cancel(&mut self, id: ClientOrderId) -> bool {
+    pub fn cancel(&mut self, id: ClientOrderId, for_loss: bool) -> bool {
         if !self.is_open(id) {
             return false;
         }
-        let (killed, unsent) = (self.killed, self.memory.unsent.remove(&id).is_some());
+        let (killed, unsent) = (self.killed || for_loss, self.memory.unsent.remove(&id).is_some());
         let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it is open");
         let repeated = std::mem::replace(&mut outcome.cancel_pending, true);
         if self.memory.full && !repeated {
@@ -122,6 +122,7 @@ impl World {
         let touched: BTreeSet<ClientOrderId> = match maybe {
             Maybe::Cancel(ids) => ids.clone(),
             Maybe::Kill => open.iter().copied().collect(),
+            Maybe::Quote | Maybe::Report(_) if !self.gate().breaches().is_empty() => open.iter().copied().collect(),
             Maybe::HeldBack(id) | Maybe::Submitted(id) | Maybe::Request(id) | Maybe::Approved(id) => [*id].into(),
             _ => BTreeSet::new(),
         };
@@ -146,7 +147,10 @@ impl World {
                 Some(OrderStatus::New) if before.approvals.contains_key(id) && matches!(maybe, Maybe::Approved(_)) => {
                     let approved = before.approvals[id];
                     let reconciling = std::mem::replace(&mut self.truth.memory.reconciling, before.reconciling);
-                    let stopped = self.truth.stopped().is_some() || before.draining || before.log_failed;
+                    let stopped = self.truth.stopped().is_some() || before.draining || before.log_failed || {
+                        let request = &self.truth.asked[id].request;
+                        self.truth.loses(*id, request)
+                    };
                     self.truth.memory.reconciling = reconciling;
                     if stopped || self.now_ns > approved.deadline_ns {
                         return broken(format!("an intent of {id} that must not be"));
@@ -172,7 +176,8 @@ impl World {
                 outcome.not_found_ns = None;
             }
             outcome.cancel_pending &= !outcome.status.is_final();
-            if matches!(maybe, Maybe::Cancel(_) | Maybe::Kill) && !outcome.status.is_final() {
+            let cancels = matches!(maybe, Maybe::Cancel(_) | Maybe::Kill | Maybe::Quote | Maybe::Report(_));
+            if cancels && !outcome.status.is_final() {
                 outcome.cancel_pending |= cancelling.contains(id);
             }
         }

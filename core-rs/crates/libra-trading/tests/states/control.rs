@@ -16,7 +16,8 @@ impl World {
         if self.truth.memory.full && !again {
             self.truth.memory.owed.push(Owed::Kill);
         }
-        let expected: Vec<ClientOrderId> = self.truth.open().into_iter().filter(|id| self.truth.cancel(*id)).collect();
+        let expected: Vec<ClientOrderId> =
+            self.truth.open().into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
@@ -38,7 +39,7 @@ impl World {
             desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
         })?;
         self.truth.memory.stopped.insert(strategy);
-        let expected = open.into_iter().filter(|id| self.truth.cancel(*id)).collect();
+        let expected = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
         self.done();
         self.cancel_outside(outside, expected)
     }

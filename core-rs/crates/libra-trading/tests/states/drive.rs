@@ -217,7 +217,7 @@ impl World {
             let same = self.truth.asked[&id].request == *request;
             // It was judged before its own refusal may have failed to be written.
             let fails = std::mem::replace(&mut self.truth.memory.log_failed, failed);
-            let refusal = if approved { None } else { self.truth.refusal(self.now_ns, request) };
+            let refusal = if approved { None } else { self.truth.refusal(self.now_ns, id, request) };
             self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
@@ -255,7 +255,10 @@ impl World {
         if let Some(held) = self.truth.memory.approvals.get(&id).copied() {
             if self.ended_early(id, &approved.request) {
                 self.truth.refuse(id);
-            } else if self.truth.stopped().is_some() || self.now_ns > held.deadline_ns {
+            } else if self.truth.stopped().is_some()
+                || self.now_ns > held.deadline_ns
+                || self.truth.loses(id, &approved.request)
+            {
                 self.cover.note("an approval is not good any more");
                 self.truth.refuse(id);
             } else if self.truth.memory.full {
@@ -284,7 +287,7 @@ impl World {
         if stranger {
             self.cover.note("another strategy's order is not cancelled");
         }
-        let expected = !stranger && self.truth.cancel(id);
+        let expected = !stranger && self.truth.cancel(id, false);
         self.done();
         if outside != expected.then_some(id) {
             return broken(format!(

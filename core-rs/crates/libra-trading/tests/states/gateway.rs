@@ -179,6 +179,9 @@ impl World {
             return broken(format!("{report:?} was taken in: {taken}"));
         }
         self.watch_losses(self.truth.rows.len() > rows)?;
+        if effect == Effect::Taken && !full && matches!(report.outcome, VenueOutcome::Filled { .. }) {
+            self.pursue_breach();
+        }
         self.point("between booking and publishing")?;
         Ok(taken)
     }
@@ -236,7 +239,7 @@ impl World {
             let outside =
                 self.call("a recovery's cancels", maybe, |desk, router, now_ns| desk.cancel_all(router, now_ns, None))?;
             for id in open {
-                self.truth.cancel(id);
+                self.truth.cancel(id, false);
             }
             self.done();
             self.life().to_cancel.extend(outside);

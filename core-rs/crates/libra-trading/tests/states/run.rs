@@ -73,6 +73,8 @@ const MISHAPS: &[&str] = &[
     "a day went by",
     "a write to the log fails",
     "another strategy's order is not cancelled",
+    "an order is cancelled for a loss",
+    "an order that reduces stays behind a loss",
     "a kill that the log does not take",
     "a cancel leaves before its intent stands in the log",
     "the log gets what it was owed",

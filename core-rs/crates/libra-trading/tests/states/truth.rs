@@ -50,6 +50,8 @@ pub struct Outcome {
     pub not_found_ns: Option<i64>,
     pub hold_price: i64,
     pub cancel_pending: bool,
+    /// Its place among all intents.
+    pub intended: usize,
 }
 
 /// One request.
@@ -93,6 +95,8 @@ pub struct Memory {
     pub owed: Vec<Owed>,
     /// What became of orders that never left, and the log did not take.
     pub unbooked: Vec<VenueReport>,
+    /// Orders cancelled because of a loss, and when.
+    pub exceeding: BTreeMap<ClientOrderId, i64>,
 }
 
 /// See the module.
@@ -108,6 +112,10 @@ pub struct Truth {
     pub incident: bool,
     /// The day whose loss limit was passed.
     pub lost_day: Option<i64>,
+    /// Behind such a loss nothing leaves; otherwise what reduces does.
+    pub halts: bool,
+    /// Outcomes so far.
+    pub intents: usize,
     /// Orders that only the venue knows and that were told.
     pub strangers: BTreeSet<ClientOrderId>,
     pub memory: Memory,
@@ -282,13 +290,54 @@ impl Truth {
             () if self.memory.log_failed => Some("log failed"),
             () if self.memory.draining => Some("draining"),
             () if self.memory.reconciling => Some("reconciling"),
-            () if self.lost_day.is_some() => Some("loss"),
             () => None,
         }
     }
 
+    /// True for an order that a passed loss limit does not let through. It reduces when position, everything open on its
+    /// side and itself together cannot pass zero.
+    pub fn loses(&self, id: ClientOrderId, request: &OrderRequest) -> bool {
+        let (buys, sells) = self.held(request.instrument);
+        let own = if self.memory.approvals.contains_key(&id) { request.size } else { 0 };
+        let open = if request.side == OrderSide::Buy { buys } else { sells } - own;
+        let position = self.position(request.instrument).0 * -sign(request.side);
+        self.lost_day.is_some() && (self.halts || open + request.size > position)
+    }
+
+    /// Cancels what must not stay while a loss limit is passed: what does not reduce, and of what does all that goes
+    /// beyond the position, the youngest first.
+    pub fn pursue_breach(&mut self, now_ns: i64) -> usize {
+        if self.lost_day.is_none() {
+            self.memory.exceeding.clear();
+            return 0;
+        }
+        let mut left = BTreeMap::new();
+        let mut exceeding = Vec::new();
+        let mut open = self.open();
+        open.sort_by_key(|id| self.asked[id].outcome.as_ref().map(|outcome| outcome.intended));
+        for id in open {
+            let (request, outcome) = (&self.asked[&id].request, self.outcome(id).expect("it is open"));
+            if outcome.cancel_pending {
+                continue;
+            }
+            let room = (self.position(request.instrument).0 * -sign(request.side)).max(0);
+            let left = left.entry((request.instrument, request.side as u8)).or_insert(room);
+            let size = (request.size - self.filled(id)).max(0);
+            if !self.halts && size <= *left {
+                *left -= size;
+            } else if self.memory.exceeding.get(&id).is_none_or(|at| now_ns >= at + 5 * SECOND) {
+                exceeding.push(id);
+            }
+        }
+        for id in &exceeding {
+            self.memory.exceeding.insert(*id, now_ns);
+            self.cancel(*id, true);
+        }
+        exceeding.len()
+    }
+
     /// Why a request may not be approved now; `None` when it has to be.
-    pub fn refusal(&self, now_ns: i64, request: &OrderRequest) -> Option<&'static str> {
+    pub fn refusal(&self, now_ns: i64, id: ClientOrderId, request: &OrderRequest) -> Option<&'static str> {
         if let Some(why) = self.stopped() {
             return Some(why);
         }
@@ -333,6 +382,9 @@ impl Truth {
             if self.cost(request, self.hold_price(request), request.size) > self.total(pays) - self.reserved(pays) {
                 return Some("funds");
             }
+        }
+        if self.loses(id, request) {
+            return Some("loss");
         }
         let second = self.memory.given.iter().filter(|at| now_ns - **at < SECOND).count();
         if limits.max_orders_per_second.is_some_and(|most| second >= most as usize) {
@@ -397,7 +449,9 @@ impl Truth {
             not_found_ns: None,
             hold_price,
             cancel_pending: false,
+            intended: self.intents,
         });
+        self.intents += 1;
     }
 }
 

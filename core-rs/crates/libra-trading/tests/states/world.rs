@@ -10,7 +10,7 @@ use libra_kernel::mailbox::Capacity;
 use libra_kernel::router::{MailboxId, Router};
 use libra_kernel::{Event, EventType, Payload};
 use libra_trading::desk::{Desk, DeskConfig, Link};
-use libra_trading::gate::{Gate, GateConfig, LogConfig, SyncPolicy, client_order_id};
+use libra_trading::gate::{Gate, GateConfig, LogConfig, OnBreach, SyncPolicy, client_order_id};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce, VenueReport};
 use libra_trading::portfolio::{PortfolioConfig, Sizing};
 
@@ -213,6 +213,8 @@ impl World {
                 killed: false,
                 incident: false,
                 lost_day: None,
+                halts: seed % 5 == 4,
+                intents: 0,
                 strangers: BTreeSet::new(),
                 memory: Memory::default(),
             },
@@ -343,6 +345,7 @@ impl World {
             opening: market::opening(),
             log: LogConfig::File { path: self.file.0.clone(), sync: self.sync },
             validity_window_ns: WINDOW,
+            on_breach: if self.truth.halts { OnBreach::Halt } else { OnBreach::ReduceOnly },
             ..GateConfig::new(account)
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");
@@ -469,7 +472,19 @@ impl World {
             self.met(lapsed, "approval lapses");
         }
         self.done();
-        self.watch_losses(true)
+        self.watch_losses(true)?;
+        self.pursue_breach();
+        Ok(())
+    }
+
+    /// What must not stay behind a loss is cancelled.
+    pub fn pursue_breach(&mut self) {
+        for _ in 0..self.truth.pursue_breach(self.now_ns) {
+            self.cover.note("an order is cancelled for a loss");
+        }
+        if self.truth.lost_day.is_some() && self.truth.open().len() > self.life().desk.gate().cancels_pending() {
+            self.cover.note("an order that reduces stays behind a loss");
+        }
     }
 
     pub fn request(&mut self, step: Step) -> Done<()> {

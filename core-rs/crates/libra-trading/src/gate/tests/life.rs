@@ -324,15 +324,15 @@ fn a_daily_loss_holds_until_the_next_day_restart_or_not() {
     assert_eq!((breach.code, breach.value), (RiskCode::DailyLoss, money(10_001) / 100));
     assert_eq!(gate.on_quote(linear().id, PRICE - 100_020, PRICE, T0), None, "told once");
     quote(&mut gate, T0);
-    let refused = gate.reserve(T0, &sell(2, 10)).unwrap_err();
+    let refused = gate.reserve(T0, &buy(2, 10)).unwrap_err();
     assert_eq!(refused.to_string(), "DAILY_LOSS: limit 100 USDT, value 100.01 USDT");
     gate.resume(T0).unwrap();
     drop(gate);
     let (mut gate, _) = file.open(limits(), T0);
-    assert_eq!(gate.reserve(T0, &sell(3, 10)).unwrap_err().code, RiskCode::DailyLoss);
+    assert_eq!(gate.reserve(T0, &buy(3, 10)).unwrap_err().code, RiskCode::DailyLoss);
     let tomorrow = T0 + 86_400 * SECOND;
     quote(&mut gate, tomorrow);
-    gate.reserve(tomorrow, &sell(4, 10)).unwrap();
+    gate.reserve(tomorrow, &buy(4, 10)).unwrap();
 }
 
 #[test]
@@ -350,10 +350,10 @@ fn a_drawdown_is_measured_from_a_peak_that_restarts_remember() {
     assert_eq!(usdt(&gate).peak, money(11_000));
     let breach = gate.on_quote(linear().id, PRICE, PRICE + 10, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 909));
-    assert_eq!(gate.reserve(T0, &sell(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
+    assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
     gate.resume(T0).unwrap();
     assert_eq!(usdt(&gate).peak, money(10_000));
-    gate.reserve(T0, &sell(3, 10)).unwrap();
+    gate.reserve(T0, &buy(3, 10)).unwrap();
 }
 
 #[test]
