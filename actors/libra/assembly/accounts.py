@@ -89,6 +89,7 @@ def open_account(
             volume_window_ns=risk.volume_window_s * _S,
             volatility=_volatility(group.sizing),
             validity_window_ns=group.validity_window_ms * _MS,
+            on_breach=group.on_breach,
             log_path=_log_path(group),
             sync_every_record=group.log.sync == "every_record",
         )

@@ -105,11 +105,13 @@ class Operator:
                     # The signal came first; now it is known whose it was.
                     account.explain_kill(reason)
             except OSError as error:
-                # It sends nothing any more either; and the others have to be stopped, too.
+                # It sends nothing any more either, and what is open is cancelled all the same; the others have to be
+                # stopped, too.
+                self._node.cancel_outside(account, account.cancelling())
                 failed.append(f"account {account.name}: its log says: {error}")
             _log.error("account %s: kill switch: %s", account.name, reason)
         if failed:
-            raise ControlError("LOG", f"nothing new leaves, but what is open may not be cancelled: {'; '.join(failed)}")
+            raise ControlError("LOG", f"nothing new leaves and what is open is cancelled, but the log has not taken it: {'; '.join(failed)}")
         return {"accounts": [_account_row(account) for account in accounts]}
 
     def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -223,8 +223,10 @@ def _stopped(accounts: list[AccountGroup]) -> dict[str, str]:
     """Why the kill switch is set or a loss limit is passed, by account."""
     stopped = {}
     for account in accounts:
-        reasons = [f"{code}: {detail}" for code, detail in account.breaches()]
-        if (why := account.standing()["killed"]) is not None:
+        standing = account.standing()
+        only = ", orders that reduce pass" if standing["reduce_only"] else ""
+        reasons = [f"{code}: {detail}{only}" for code, detail in account.breaches()]
+        if (why := standing["killed"]) is not None:
             reasons.insert(0, f"KILL_SWITCH: {why}")
         if reasons:
             stopped[account.name] = "; ".join(reasons)

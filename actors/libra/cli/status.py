@@ -75,7 +75,8 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
     if account["killed"] is not None:
         state = f"KILLED ({account['killed']})"
     elif stopped is not None:
-        state = "stopped: " + " ".join(part for part in stopped if part)
+        state = "reduce only: " if account.get("reduce_only") else "stopped: "
+        state += " ".join(part for part in stopped if part)
     else:
         state = "trading"
     waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""

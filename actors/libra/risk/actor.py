@@ -34,6 +34,8 @@ class Risk(Actor):
         """Listen to requests and to the kill switch."""
         self.subscribe(EventType.ORDER_REQUEST, self.check)
         self.subscribe(EventType.CIRCUIT_BREAKER, self.kill)
+        for event_type in (EventType.RISK_LIMIT_BREACH, EventType.DRAWDOWN_WARNING):
+            self.subscribe(event_type, self.cancel)
 
     def check(self, event: Event) -> None:
         """A request is approved, or rejected with a code, the limit and the value."""
@@ -52,3 +54,9 @@ class Risk(Actor):
         # The latch itself was set natively, before this event reached anyone.
         self._account.kill(f"set by {event.source}")
         self._cancel(self._account.cancelling())
+
+    def cancel(self, event: Event) -> None:
+        """A limit is passed: orders that must not stay were cancelled natively, and a gateway outside has to hear of it."""
+        told = event.payload
+        if isinstance(told, Notice) and told.account == self._account.name:
+            self._cancel(self._account.cancelling())

@@ -419,6 +419,7 @@ class RiskCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_FINAL = "ORDER_FINAL"
+    NOT_OWNER = "NOT_OWNER"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"
@@ -1114,6 +1115,7 @@ class NodeCore:
         log_path: str | PathLike[str] | None = None,
         sync_every_record: bool = False,
         validity_window_ns: int | None = None,
+        on_breach: str = "reduce_only",
     ) -> AccountGroup: ...
     def publish_unconfirmed(self) -> int: ...
     def emit_signal(

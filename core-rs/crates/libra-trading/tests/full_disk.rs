@@ -25,7 +25,7 @@ fn half_a_record_is_taken_back() {
     let before = length();
 
     limit_files_to(before + 10);
-    let error = gate.kill(2, "a reason that is longer than what is left").unwrap_err().to_string();
+    let error = gate.kill(2, "a reason that is longer than what is left").1.unwrap_err().to_string();
     assert!(error.contains("only a part of a record was written"), "{error}");
     assert!(gate.is_killed(), "set all the same");
     assert_eq!(length(), before, "the part that was written is gone");
@@ -33,7 +33,7 @@ fn half_a_record_is_taken_back() {
     // There is room again: what was latched is taken back by hand, and the log is whole.
     limit_files_to(libc::RLIM_INFINITY);
     gate.resume(3).unwrap();
-    gate.kill(4, "for good").unwrap();
+    gate.kill(4, "for good").1.unwrap();
     drop(gate);
     let (gate, recovered) = Gate::open(config(), 5).unwrap();
     assert_eq!(recovered.torn, None);

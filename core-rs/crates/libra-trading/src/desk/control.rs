@@ -1,24 +1,77 @@
 //! The kill switch, cancelling and draining.
 
 use libra_kernel::router::Router;
-use libra_kernel::{Event, Name};
+use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::gate::{GateError, GateEvent};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
-use crate::risk::RiskCode;
+use crate::risk::{Rejection, RiskCode};
 
-use super::Desk;
+use super::payload::Notice;
+use super::{Desk, Link};
+
+/// For whom an order is cancelled.
+#[derive(Clone, Copy)]
+pub(super) enum Asker {
+    /// The strategy that owns it, or that will if it is still to come.
+    Strategy(Name),
+    /// An operator, the kill switch, the policy for a vanished strategy.
+    Account,
+    /// A loss limit that is passed.
+    Breach(RiskCode),
+}
 
 impl Desk {
-    /// Execution's step for a `CANCEL_REQUEST`. Gives the order that a gateway outside has to cancel at its venue.
+    /// Execution's step for a `CANCEL_REQUEST`, which is good for orders of the strategy that it names. Gives the order that
+    /// a gateway outside has to cancel at its venue.
     pub fn on_cancel_request(&mut self, router: &mut Router, now_ns: i64, event: &Event) -> Option<ClientOrderId> {
         let request = event.payload.downcast::<CancelRequest>()?;
         if request.account != self.name {
             return None;
         }
-        let outside = self.cancel(router, now_ns, request.client_order_id);
+        let (id, asker) = (request.client_order_id, request.strategy);
+        let owner = self.gate.order(id).map(|order| order.request.strategy);
+        let outside = match owner.filter(|owner| *owner != asker) {
+            None => self.cancel(router, now_ns, id, Asker::Strategy(asker)),
+            Some(owner) => {
+                // In the trace of whoever asked: the order's own goes on as if nothing had been said.
+                let notice = self.refuse_stranger(id, owner, asker);
+                let payload = Payload::shared(notice);
+                router.publish(event.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+                None
+            }
+        };
         router.acknowledge(event);
         outside
+    }
+
+    /// Counts a cancel by a strategy that does not own the order, and says why it is refused.
+    fn refuse_stranger(&mut self, id: ClientOrderId, owner: Name, asker: Name) -> Notice {
+        let code = RiskCode::NotOwner;
+        *self.tally.rejections.entry(code.as_str().into()).or_default() += 1;
+        let why = Rejection::limit(code, format!("strategy {owner}"), format!("strategy {asker}"));
+        Notice { account: self.name, code: id.to_string(), detail: why.to_string() }
+    }
+
+    /// An order is here: takes the cancels that came ahead of it. True when its own strategy asked for one; others are
+    /// refused.
+    pub(super) fn take_early_cancels(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        owner: Name,
+    ) -> bool {
+        let mut own = false;
+        for asker in self.early_cancels.take(now_ns, id) {
+            if asker == owner {
+                own = true;
+            } else {
+                let payload = Payload::shared(self.refuse_stranger(id, owner, asker));
+                router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+            }
+        }
+        own
     }
 
     /// Cancels every open order, or those of one strategy. Gives those that a gateway outside has to cancel.
@@ -27,19 +80,26 @@ impl Desk {
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
             .collect();
-        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id)).collect()
+        open.into_iter().filter_map(|id| self.cancel(router, now_ns, id, Asker::Account)).collect()
     }
 
     /// Sets the kill latch, takes back what is on its way to a paper venue and cancels what is open. Gives the orders that
-    /// a gateway outside has to cancel.
+    /// a gateway outside has to cancel. All of that is done when it fails, too: an error means that the log has not taken it
+    /// yet, and what is to be cancelled outside stands in [`Desk::cancelling`].
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
-        let latched = self.gate.kill(now_ns, reason);
+        let (latched, logged) = self.gate.kill(now_ns, reason);
         for report in self.link.recall(now_ns) {
             self.on_report(router, now_ns, &report);
         }
         let outside = self.cancel_all(router, now_ns, None);
-        self.publish_all(router, now_ns, latched?);
-        Ok(outside)
+        self.publish_all(router, now_ns, latched);
+        match logged {
+            Ok(()) => Ok(outside),
+            Err(error) => {
+                self.mark_latch();
+                Err(error)
+            }
+        }
     }
 
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
@@ -68,6 +128,31 @@ impl Desk {
         }
     }
 
+    /// The log has not taken the latch: until it does, the alarm's marker beside it speaks to the next process.
+    fn mark_latch(&mut self) {
+        if !self.alarm.is_raised() {
+            self.alarm.raise();
+        }
+        self.unlogged_alarm = self.alarm.count();
+        if let Err(error) = self.alarm.mark() {
+            self.fault(format!("neither the log nor a marker beside it takes the kill latch: {error}"));
+        }
+    }
+
+    /// Appends what holds and the log has not taken. False while it does not take it.
+    pub(super) fn pay_log(&mut self) -> bool {
+        if self.gate.owed() > 0 {
+            if self.gate.pay().is_err() {
+                return false;
+            }
+            if self.unlogged_alarm != 0 {
+                // The latch stands in the log.
+                self.settle_alarm(self.unlogged_alarm);
+            }
+        }
+        true
+    }
+
     #[cold]
     fn answer_alarm(&mut self, router: &mut Router, now_ns: i64) {
         let count = self.alarm.count();
@@ -75,16 +160,15 @@ impl Desk {
             return;
         }
         match self.kill(router, now_ns, "set by a signal to the process") {
+            Ok(_) if self.gate.owed() > 0 => self.mark_latch(),
             Ok(_) => self.settle_alarm(count),
-            Err(error) => {
-                // Latched in this process; for the next one the marker stays.
-                self.unlogged_alarm = count;
-                self.fault(error);
-            }
+            // Latched in this process; for the next one the marker stays.
+            Err(error) => self.fault(error),
         }
     }
 
     fn settle_alarm(&mut self, count: u64) {
+        self.unlogged_alarm = 0;
         if let Err(error) = self.alarm.settle(count) {
             self.unlogged_alarm = count;
             self.fault(format!("the kill switch's marker beside the log cannot be removed: {error}"));
@@ -146,7 +230,8 @@ impl Desk {
 
     /// Orders are reconciled with the venue: new ones may leave.
     pub fn set_reconciled(&mut self) {
-        self.gate.set_reconciling(!self.unbooked.is_empty());
+        let silent = !matches!(self.link, Link::External);
+        self.gate.set_reconciling(silent && !self.unbooked.is_empty());
     }
 
     /// Forces the log to the disk.
@@ -154,12 +239,26 @@ impl Desk {
         self.gate.flush()
     }
 
-    fn cancel(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> Option<ClientOrderId> {
-        match self.gate.cancel(now_ns, id) {
+    pub(super) fn cancel(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        asker: Asker,
+    ) -> Option<ClientOrderId> {
+        let intent = self.gate.cancel(now_ns, id);
+        if intent.as_ref().is_ok_and(|intent| !intent.logged) {
+            self.fault(format!("{id}: a cancel leaves before its intent stands in the log, which takes nothing"));
+        }
+        match intent {
             Ok(_) if self.link.cancel(now_ns, id) => None,
             Ok(_) if self.unsent.remove(&id).is_some() => {
                 // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
-                let code = self.gate.is_killed().then_some(RiskCode::KillSwitch);
+                let code = match asker {
+                    _ if self.gate.is_killed() => Some(RiskCode::KillSwitch),
+                    Asker::Breach(code) => Some(code),
+                    Asker::Strategy(_) | Asker::Account => None,
+                };
                 self.hold_back(router, now_ns, id, code);
                 None
             }
@@ -168,7 +267,12 @@ impl Desk {
                 Some(id)
             }
             // It may be on its way through risk: it ends there, before it leaves.
-            Err(rejection) if rejection.code == RiskCode::UnknownOrder && self.early_cancels.keep(now_ns, id) => None,
+            Err(rejection)
+                if rejection.code == RiskCode::UnknownOrder
+                    && matches!(asker, Asker::Strategy(asker) if self.early_cancels.keep(now_ns, id, asker)) =>
+            {
+                None
+            }
             Err(rejection) => {
                 *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;
                 let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };

@@ -52,6 +52,7 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+        self.pursue_breach(router, now_ns);
         self.pursue_flattening(router, now_ns);
     }
 
@@ -128,7 +129,7 @@ impl Desk {
                 // A refusal here is as final as any: it goes into the log with the reservation.
                 let why = match router.is_pressed() {
                     true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
-                    false => self.ended_early(now_ns, &approval, request),
+                    false => self.ended_early(router, now_ns, &approval, request),
                 };
                 if let Some(why) = why {
                     if let Some(why) = self.gate.release(now_ns, &approval, why) {
@@ -187,7 +188,7 @@ impl Desk {
             return;
         }
         self.heed_alarm(router, now_ns);
-        if let Some(why) = self.ended_early(now_ns, &approved.approval, &approved.request) {
+        if let Some(why) = self.ended_early(router, now_ns, &approved.approval, &approved.request) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
                 self.reject(router, now_ns, event, &approved.request, &why);
@@ -248,7 +249,15 @@ impl Desk {
             None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
         };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
-        self.on_report(router, now_ns, &report);
+        self.book_own(router, now_ns, report);
+    }
+
+    /// What nobody will say again: until the log takes it, it is kept.
+    fn book_own(&mut self, router: &mut Router, now_ns: i64, report: VenueReport) {
+        // What a paper account cannot book it keeps, whoever says it.
+        if !self.on_report(router, now_ns, &report) && matches!(self.link, Link::External) {
+            self.unbooked.push(report);
+        }
     }
 
     /// An order's bytes left.
@@ -277,6 +286,9 @@ impl Desk {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);
+                if filled {
+                    self.pursue_breach(router, now_ns);
+                }
                 self.pursue_flattening(router, now_ns);
                 true
             }
@@ -294,25 +306,33 @@ impl Desk {
 
     /// Tries what the log could not take; once all of it is booked, new orders may leave again.
     fn book_again(&mut self, router: &mut Router, now_ns: i64) {
-        if self.unbooked.is_empty() {
+        if !self.pay_log() || self.unbooked.is_empty() {
             return;
         }
         for report in std::mem::take(&mut self.unbooked) {
             // One that fails again is kept again, in its order.
-            self.on_report(router, now_ns, &report);
+            self.book_own(router, now_ns, report);
         }
-        if self.unbooked.is_empty() && self.unanswered().is_empty() {
+        let outside = matches!(self.link, Link::External);
+        if !outside && self.unbooked.is_empty() && self.unanswered().is_empty() {
             self.set_reconciled();
         }
     }
 
     /// Why an approved order ends before it leaves: its strategy is no more, or a cancel was faster.
-    fn ended_early(&mut self, now_ns: i64, approval: &Approval, request: &OrderRequest) -> Option<Rejection> {
+    fn ended_early(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        approval: &Approval,
+        request: &OrderRequest,
+    ) -> Option<Rejection> {
         if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
         }
         let id = approval.client_order_id();
-        self.early_cancels.take(now_ns, id).then(|| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
+        let cancelled = self.take_early_cancels(router, now_ns, id, request.strategy);
+        cancelled.then(|| Rejection::new(RiskCode::CancelledEarly, id.to_string()))
     }
 
     /// Publishes what consumers of an earlier process have not confirmed.
@@ -388,7 +408,7 @@ impl Desk {
         }
     }
 
-    fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
+    pub(super) fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
         let notice = Notice { account: self.name, code: code.to_owned(), detail };
         router.publish(Event::new(event_type, self.sources.risk, now_ns, Payload::shared(notice)));
     }

@@ -15,11 +15,13 @@
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
+//! - [`breach`] — what a passed loss limit takes from the book;
 //! - [`books`] — what it has to tell: equity over time, latency, counts.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
 
 mod books;
+mod breach;
 mod control;
 mod early;
 mod flow;
@@ -97,7 +99,10 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
-    /// What a venue said and the log could not take: tried again before anything else, and no new order leaves before.
+    /// Orders that were cancelled because a loss limit is passed, and when.
+    exceeding: BTreeMap<ClientOrderId, i64>,
+    /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
+    /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
@@ -131,7 +136,8 @@ impl Desk {
         let (mut gate, mut recovered) = Gate::open(config.gate, now_ns)?;
         if alarm.is_marked().map_err(marker_error)? {
             // An earlier process was stopped while it could not write: the latch is as good as one in its log.
-            let latched = gate.kill(now_ns, "set by a signal to an earlier process")?;
+            let (latched, logged) = gate.kill(now_ns, "set by a signal to an earlier process");
+            logged?;
             let sequence = gate.sequence();
             recovered.unconfirmed.extend(latched.into_iter().map(|event| (sequence, event)));
             recovered.killed = true;
@@ -158,6 +164,7 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
+            exceeding: BTreeMap::new(),
             unbooked: Vec::new(),
             reports: Vec::new(),
             latency: Latency::default(),

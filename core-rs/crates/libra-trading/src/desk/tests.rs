@@ -18,11 +18,13 @@ use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
 mod aside;
+mod breach;
 mod cancels;
 mod conflict;
 mod faults;
 mod kill;
 mod outside;
+mod owed;
 mod restart;
 mod vanish;
 mod way;

@@ -7,8 +7,8 @@
 //! Flattening begins when none of its orders is open, so that its net cannot move under it, and goes on order by order. The
 //! id of each is a pure function of what the log holds (the process's epoch, the strategy's fills so far, the tries since
 //! the last), so the same step taken twice is one order. None is larger than what the account itself holds in that
-//! direction: closing one strategy's part never opens a position against another's. A refusal by the kill switch, a loss
-//! limit or a stop is final: a resume later must not let loose orders that nobody expects.
+//! direction: closing one strategy's part never opens a position against another's. A refusal by the kill switch or a stop,
+//! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::gate::client_order_id;
+use crate::gate::{OnBreach, client_order_id};
 use crate::instrument::Instrument;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
 use crate::risk::RiskCode;
@@ -39,6 +39,9 @@ const STOPS: [RiskCode; 6] = [
     RiskCode::Incident,
     RiskCode::LogFailed,
 ];
+
+/// Those of them that a loss limit makes.
+const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// What to do with the open orders and the position of a strategy that is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +164,7 @@ impl Desk {
         if let Some((request_id, asked_ns)) = closing.asked {
             let id = client_order_id(self.name, request_id);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
-                Some(order) => closing.learn(order, now_ns),
+                Some(order) => closing.learn(order, now_ns, self.gate.on_breach()),
                 None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
                 None => {}
             }
@@ -251,7 +254,7 @@ impl Desk {
 
 impl Closing {
     /// What became of an order of its own.
-    fn learn(&mut self, order: &Order, now_ns: i64) {
+    fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach) {
         self.asked = None;
         if order.filled > 0 {
             self.tries = 0;
@@ -259,8 +262,10 @@ impl Closing {
         }
         self.tries += 1;
         self.not_before_ns = now_ns.saturating_add(RETRY_NS);
+        // Where orders that reduce pass, one is refused for a loss only while others reduce already.
+        let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
         let stopped = order.status == OrderStatus::Rejected
-            && RiskCode::parse(&order.reason).is_some_and(|code| STOPS.contains(&code));
+            && RiskCode::parse(&order.reason).is_some_and(|code| STOPS.contains(&code) && !passes(code));
         if stopped || self.tries >= MOST_TRIES {
             self.give_up(&order.reason, &order.detail);
         }

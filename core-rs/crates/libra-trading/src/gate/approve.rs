@@ -125,8 +125,8 @@ impl Gate {
             portfolio: self.state.portfolio(slot),
         };
         let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
-        if let Some(breach) = self.state.breaches.first() {
-            return Err(breach.rejection());
+        if let Some(rejection) = self.refuses_for_loss(slot, request.side, request.size) {
+            return Err(rejection);
         }
         // Last, so that a request that is refused anyhow uses up nothing.
         self.rates.check(now_ns, request.strategy)?;
@@ -180,7 +180,7 @@ impl Gate {
         if now_ns > approval.deadline_ns {
             return Some(expired(approval.deadline_ns, now_ns));
         }
-        self.state.breaches.first().map(|breach| breach.rejection())
+        self.refuses_for_loss(slot.instrument, slot.request.side, slot.request.size)
     }
 
     /// True while `approval` is unspent and holds its reservation.

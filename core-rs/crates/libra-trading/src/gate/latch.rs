@@ -15,7 +15,7 @@ use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
 use super::record::{Record, Watermark};
-use super::{Gate, GateError, GateEvent, Incident};
+use super::{Gate, GateError, GateEvent, Incident, OnBreach};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
@@ -66,16 +66,14 @@ impl Gate {
         }
     }
 
-    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set even
-    /// when the log cannot be written, which the error then tells. The caller cancels what is open.
-    pub fn kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {
+    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set, and is to
+    /// be published, even when the log cannot be written, which the error then tells: the log gets it later. The caller
+    /// cancels what is open.
+    pub fn kill(&mut self, now_ns: i64, reason: &str) -> (Vec<GateEvent>, Result<(), GateError>) {
         if self.is_killed() {
-            return Ok(Vec::new());
+            return (Vec::new(), Ok(()));
         }
-        let reason = clip(reason).to_owned();
-        let latched = self.commit(Record::Kill { now_ns, reason: reason.clone() });
-        self.state.killed = Some(reason);
-        latched
+        self.commit_or_owe(Record::Kill { now_ns, reason: clip(reason).to_owned() })
     }
 
     /// Tells more about a latch that is set: who pulled the switch, and why. It goes into the log as the latch did.
@@ -105,6 +103,11 @@ impl Gate {
         Ok(events)
     }
 
+    /// True from a write that failed until a resume: nothing new leaves.
+    pub fn log_failed(&self) -> bool {
+        self.log_failed
+    }
+
     /// Why the kill latch is set, while it is.
     pub fn kill_reason(&self) -> Option<&str> {
         self.state.killed.as_deref()
@@ -115,9 +118,14 @@ impl Gate {
         self.state.incident.as_ref()
     }
 
-    /// Why a new order would be refused now whatever it was, if it would.
+    /// Why new orders are refused now, if they are; behind a loss limit those that reduce may pass (see [`OnBreach`]).
     pub fn standstill(&self) -> Option<Rejection> {
         self.refuses_all().or_else(|| self.state.breaches.first().map(|breach| breach.rejection()))
+    }
+
+    /// True while orders that reduce a position pass, and all others are refused for a loss.
+    pub fn is_reduce_only(&self) -> bool {
+        self.on_breach == OnBreach::ReduceOnly && !self.state.breaches.is_empty() && self.refuses_all().is_none()
     }
 
     /// True while the kill latch is set.
@@ -226,9 +234,8 @@ impl Gate {
             let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
             if value > limit && !told {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };
-                if self.commit(Record::Breach(breach)).is_err() && !self.state.breaches.contains(&breach) {
-                    self.state.breaches.push(breach);
-                }
+                // A log that fails stops new orders by itself.
+                let _ = self.commit_or_owe(Record::Breach(breach));
                 return Some(breach);
             }
         }
@@ -241,5 +248,10 @@ impl Gate {
     /// Makes every further write to the log fail.
     pub fn break_log(&mut self) {
         self.log.break_writes();
+    }
+
+    /// Lets it take records again.
+    pub fn mend_log(&mut self) {
+        self.log.mend_writes();
     }
 }

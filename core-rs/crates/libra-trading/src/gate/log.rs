@@ -371,4 +371,13 @@ impl Log {
             log.file = full;
         }
     }
+
+    /// Undoes [`Log::break_writes`].
+    pub fn mend_writes(&mut self) {
+        if let Some(log) = &mut self.file {
+            log.file = OpenOptions::new().read(true).append(true).open(&log.path).unwrap();
+            lock(&log.file, &log.path).unwrap();
+            log.closed = false;
+        }
+    }
 }

@@ -16,13 +16,15 @@
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
-//! - `latch` — kill switch, loss limits, everything that stops new orders;
+//! - `owed` — what only takes risk away and does not wait for the log;
+//! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
 //! - this file — opening, and what may be asked.
 //!
 //! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
 
 mod approval;
 mod approve;
+mod breach;
 mod codec;
 mod event;
 mod exposure;
@@ -30,6 +32,7 @@ mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod owed;
 pub mod record;
 mod refusals;
 mod report;
@@ -45,6 +48,7 @@ use libra_kernel::alarm::Alarm;
 use thiserror::Error;
 
 pub use approval::Approval;
+pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode};
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
@@ -78,6 +82,8 @@ pub struct GateConfig {
     pub approval_ttl_ns: i64,
     /// How long after its intent an order may still be taken by the venue (its receive window, and the skew of clocks).
     pub validity_window_ns: i64,
+    /// What it does while a loss limit is passed.
+    pub on_breach: OnBreach,
 }
 
 impl GateConfig {
@@ -91,6 +97,7 @@ impl GateConfig {
             log: LogConfig::Memory,
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
+            on_breach: OnBreach::default(),
         }
     }
 }
@@ -207,6 +214,7 @@ pub struct Gate {
     limits_version: u64,
     approval_ttl_ns: i64,
     validity_window_ns: i64,
+    on_breach: OnBreach,
     state: State,
     approvals: Approvals,
     /// Refused because their approvals lapsed, and not handed out yet.
@@ -214,6 +222,8 @@ pub struct Gate {
     rates: Rates,
     log: Log,
     log_failed: bool,
+    /// What holds and the log has not taken, in order.
+    owed: VecDeque<Record>,
     stopping: Option<String>,
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
@@ -263,12 +273,14 @@ impl Gate {
             limits_version: 1,
             approval_ttl_ns: config.approval_ttl_ns,
             validity_window_ns: config.validity_window_ns,
+            on_breach: config.on_breach,
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
             state,
             approvals: Approvals::default(),
             lapsed: Vec::new(),
             log,
             log_failed: false,
+            owed: VecDeque::new(),
             stopping: None,
             reconciling: false,
             alarm: None,
@@ -304,8 +316,9 @@ impl Gate {
         Ok((gate, recovered))
     }
 
-    /// Appends a record, then books it, then returns what is to be published.
+    /// Appends a record, behind what is owed, then books it, then returns what is to be published.
     fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
+        self.pay()?;
         if let Err(error) = self.log.append(&record) {
             // A text that is too long says nothing about the log.
             self.log_failed |= !matches!(error, LogError::TooLong);

@@ -11,7 +11,7 @@ use super::record::Record;
 use super::report::Verdict;
 use super::{Gate, GateError, GateEvent};
 
-/// A cancel that may be sent: its intent stands in the log.
+/// A cancel that may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CancelIntent {
     /// The order.
@@ -22,6 +22,8 @@ pub struct CancelIntent {
     pub instrument: Name,
     /// True when an earlier cancel still waits for its answer.
     pub repeated: bool,
+    /// True when its intent stands in the log; otherwise the log gets it as soon as it takes records again.
+    pub logged: bool,
 }
 
 impl Gate {
@@ -37,8 +39,9 @@ impl Gate {
         self.commit(Record::Submitted { now_ns, client_order_id: id })
     }
 
-    /// Appends the intent to cancel an order; only then may the cancel leave. It works with the kill latch set and
-    /// while stopping or reconciling.
+    /// Appends the intent to cancel an order, then the cancel may leave: it works with the kill latch set and while stopping
+    /// or reconciling, and also when the log takes nothing. A cancel only takes risk away, and one that waited for a disk
+    /// would leave the account exposed.
     pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Result<CancelIntent, Rejection> {
         let Some((_, entry)) = self.state.entry(id) else {
             return Err(match self.state.refusals.get(id) {
@@ -49,15 +52,19 @@ impl Gate {
         if entry.order.status.is_final() {
             return Err(Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", entry.order.status)));
         }
-        let intent = CancelIntent {
+        let mut intent = CancelIntent {
             client_order_id: id,
             venue_order_id: entry.order.venue_order_id.clone(),
             instrument: entry.order.request.instrument,
             repeated: entry.cancel_pending,
+            logged: true,
         };
         if !intent.repeated {
             let record = Record::CancelIntent { now_ns, client_order_id: id };
-            self.commit(record).map_err(|error| log_failed(&error))?;
+            match self.commit_or_owe(record).1 {
+                Err(GateError::Log(_)) => intent.logged = false,
+                other => other.map_err(|error| log_failed(&error))?,
+            }
             self.stats.cancels += 1;
         }
         // Also one that is asked for again: the venue hears it again.

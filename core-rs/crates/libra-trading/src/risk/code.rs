@@ -81,6 +81,7 @@ risk_codes! {
     NotFound = "NOT_FOUND", "the venue does not know the order, twice, after its window";
     UnknownOrder = "UNKNOWN_ORDER", "no order of this id";
     OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";
+    NotOwner = "NOT_OWNER", "the order is another strategy's";
 }
 
 impl RiskCode {

@@ -3,22 +3,33 @@
 
 use std::collections::BTreeSet;
 
-use libra_trading::order::{ClientOrderId, OrderStatus};
+use libra_trading::order::{ClientOrderId, OrderStatus, VenueOutcome, VenueReport};
 
-use crate::truth::{Memory, Truth};
+use crate::truth::{Effect, Memory, Owed, Truth};
 use crate::world::{Done, Maybe, World, broken};
 
 impl Truth {
     /// A cancel is asked for. True when it has to go to the venue; one that never left ends here.
-    pub fn cancel(&mut self, id: ClientOrderId) -> bool {
+    pub fn cancel(&mut self, id: ClientOrderId, for_loss: bool) -> bool {
         if !self.is_open(id) {
             return false;
         }
-        let (killed, unsent) = (self.killed, self.memory.unsent.remove(&id).is_some());
+        let (killed, unsent) = (self.killed || for_loss, self.memory.unsent.remove(&id).is_some());
         let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it is open");
-        outcome.cancel_pending = true;
+        let repeated = std::mem::replace(&mut outcome.cancel_pending, true);
+        if self.memory.full && !repeated {
+            self.memory.owed.push(Owed::Cancel(id));
+        }
         if !unsent {
             return true;
+        }
+        if self.memory.full {
+            let outcome = match killed {
+                true => VenueOutcome::Rejected { code: "KILL_SWITCH".into(), detail: String::new() },
+                false => VenueOutcome::Cancelled { reason: "REQUESTED".into() },
+            };
+            self.hold_back(id, outcome);
+            return false;
         }
         outcome.cancel_pending = false;
         // The venue may have told a lie about it, and then it is not for us to say that it was refused.
@@ -32,15 +43,34 @@ impl Truth {
         false
     }
 
+    /// An order that never leaves, while the log does not take what became of it.
+    fn hold_back(&mut self, client_order_id: ClientOrderId, outcome: VenueOutcome) {
+        let report = VenueReport { client_order_id, venue_order_id: String::new(), outcome, ts_venue_ns: 0 };
+        if self.clone().take(&report) == Effect::Taken {
+            self.memory.unbooked.push(report);
+        }
+    }
+
+    /// The log takes records again, and what was kept for it is in it.
+    pub fn book_again(&mut self) {
+        for report in std::mem::take(&mut self.memory.unbooked) {
+            self.take(&report);
+        }
+    }
+
     /// May the bytes leave now? One that may not ends here.
-    pub fn last_look(&mut self, now_ns: i64, id: ClientOrderId) -> bool {
+    pub fn last_look(&mut self, now_ns: i64, id: ClientOrderId, log_failed: bool) -> bool {
         let Some(intended_ns) = self.memory.unsent.remove(&id) else { return false };
-        let stopped = self.killed || self.incident || self.memory.reconciling;
+        let stopped = self.killed || self.incident || log_failed || self.memory.reconciling;
         let asked = self.asked.get_mut(&id).expect("it was asked");
         let late = now_ns > intended_ns + crate::truth::WINDOW / 2
             || (asked.request.deadline_ns > 0 && now_ns > asked.request.deadline_ns);
         let outcome = asked.outcome.as_mut().expect("it has an intent");
         if outcome.status != OrderStatus::New {
+            return false;
+        }
+        if (stopped || late) && self.memory.full {
+            self.hold_back(id, VenueOutcome::Rejected { code: "HELD_BACK".into(), detail: String::new() });
             return false;
         }
         if stopped || late {
@@ -53,6 +83,9 @@ impl Truth {
     }
 
     pub fn submitted(&mut self, id: ClientOrderId) {
+        if self.memory.full {
+            return;
+        }
         let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it has an intent");
         if outcome.status == OrderStatus::New {
             outcome.status = OrderStatus::Submitted;
@@ -63,10 +96,33 @@ impl Truth {
 impl World {
     pub fn adopt(&mut self, maybe: &Maybe, before: &Memory, cancelling: &[ClientOrderId]) -> Done<()> {
         let found = |world: &World, id: ClientOrderId| world.gate().order(id).map(|order| order.status);
+        // What was owed is the first that the log gets. The rest of it is forgotten, but for the latch: that has a marker
+        // beside the log.
+        let paid = self.appended.min(before.owed.len());
+        let appended = self.appended - paid;
+        for owed in &before.owed[paid..] {
+            match owed {
+                Owed::Kill => {}
+                Owed::Loss => self.truth.lost_day = None,
+                Owed::Cancel(id) => {
+                    if let Some(outcome) = self.truth.asked.get_mut(id).and_then(|asked| asked.outcome.as_mut()) {
+                        outcome.cancel_pending = false;
+                    }
+                }
+            }
+            self.cover.note("died before the log had what it was owed");
+        }
+        for report in &before.unbooked {
+            let ended = found(self, report.client_order_id).is_some_and(OrderStatus::is_final);
+            if ended && self.truth.is_open(report.client_order_id) {
+                self.truth.take(report);
+            }
+        }
         let open = self.truth.open();
         let touched: BTreeSet<ClientOrderId> = match maybe {
             Maybe::Cancel(ids) => ids.clone(),
             Maybe::Kill => open.iter().copied().collect(),
+            Maybe::Quote | Maybe::Report(_) if !self.gate().breaches().is_empty() => open.iter().copied().collect(),
             Maybe::HeldBack(id) | Maybe::Submitted(id) | Maybe::Request(id) | Maybe::Approved(id) => [*id].into(),
             _ => BTreeSet::new(),
         };
@@ -91,7 +147,10 @@ impl World {
                 Some(OrderStatus::New) if before.approvals.contains_key(id) && matches!(maybe, Maybe::Approved(_)) => {
                     let approved = before.approvals[id];
                     let reconciling = std::mem::replace(&mut self.truth.memory.reconciling, before.reconciling);
-                    let stopped = self.truth.stopped().is_some() || before.draining;
+                    let stopped = self.truth.stopped().is_some() || before.draining || before.log_failed || {
+                        let request = &self.truth.asked[id].request;
+                        self.truth.loses(*id, request)
+                    };
                     self.truth.memory.reconciling = reconciling;
                     if stopped || self.now_ns > approved.deadline_ns {
                         return broken(format!("an intent of {id} that must not be"));
@@ -117,17 +176,19 @@ impl World {
                 outcome.not_found_ns = None;
             }
             outcome.cancel_pending &= !outcome.status.is_final();
-            if matches!(maybe, Maybe::Cancel(_) | Maybe::Kill) && !outcome.status.is_final() {
+            let cancels = matches!(maybe, Maybe::Cancel(_) | Maybe::Kill | Maybe::Quote | Maybe::Report(_));
+            if cancels && !outcome.status.is_final() {
                 outcome.cancel_pending |= cancelling.contains(id);
             }
         }
         // These begin with the record that says it; before a resume stands who asked for it.
         match maybe {
-            Maybe::Kill if self.appended >= 1 => self.truth.killed = true,
-            Maybe::Resume if self.appended >= 2 => (self.truth.killed, self.truth.incident) = (false, false),
-            Maybe::Report(report) if self.appended >= 1 => drop(self.truth.take(report)),
+            Maybe::Kill if appended >= 1 => self.truth.killed = true,
+            Maybe::Resume if appended >= 2 => (self.truth.killed, self.truth.incident) = (false, false),
+            Maybe::Report(report) if appended >= 1 => drop(self.truth.take(report)),
             _ => {}
         }
+        self.truth.killed |= self.marked;
         let owed: Vec<ClientOrderId> = {
             let owed = self.truth.asked.iter().filter(|(_, a)| a.outcome.as_ref().is_some_and(|o| o.cancel_pending));
             owed.map(|(id, _)| *id).collect()

@@ -50,6 +50,8 @@ impl Truth {
             same!(format!("reserved of {currency}"), balance.reserved, self.reserved(currency));
         }
         same!("the kill latch", gate.is_killed(), self.killed);
+        same!("what the log is owed", gate.owed(), self.memory.owed.len());
+        same!("a log that failed", gate.log_failed(), self.memory.log_failed);
         same!("approvals", gate.outstanding(), self.memory.approvals.len());
         same!("reconciling", gate.is_reconciling(), self.memory.reconciling);
         Ok(())

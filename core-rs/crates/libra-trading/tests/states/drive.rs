@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use libra_kernel::{Event, EventType, Payload};
+use libra_kernel::{Event, EventType, Name, Payload};
 use libra_trading::desk::payload::Approved;
 use libra_trading::gate::client_order_id;
 use libra_trading::order::{CancelRequest, ClientOrderId, Order, OrderRequest, OrderStatus};
@@ -15,6 +15,15 @@ use crate::world::{Bytes, Done, End, Maybe, Task, Words, World, broken};
 
 /// Cancels that came ahead are kept for so long.
 const EARLY_NS: i64 = 60_000_000_000;
+
+/// What is refused for want of a log stands in none: that is no outcome, and the same request may come again. Behind a
+/// write that failed a refusal may stand in the log, with one of two texts.
+fn is_recorded(order: &Order) -> bool {
+    match order.reason.as_str() {
+        "LOG_FAILED" => ["an earlier write failed", "held back before it left"].contains(&order.detail.as_str()),
+        reason => reason != "APPROVAL_INVALID",
+    }
+}
 
 impl World {
     /// Takes one step, lets the process die and live again where it has to, and looks at everything.
@@ -48,11 +57,18 @@ impl World {
                 request.size += i64::from(other);
                 self.ask(request)
             }
-            Step::Cancel { which } => match self.pick_order(which) {
-                Some(id) => self.ask_to_cancel(id),
+            Step::Cancel { which, stranger } => match self.pick_order(which) {
+                Some(id) => {
+                    let owner = self.truth.asked[&id].request.strategy;
+                    let other = market::strategies().into_iter().find(|strategy| *strategy != owner);
+                    self.ask_to_cancel(id, other.filter(|_| stranger).unwrap_or(owner))
+                }
                 None => Ok(()),
             },
-            Step::CancelAhead => self.ask_to_cancel(client_order_id(name(ACCOUNT), self.next_request)),
+            Step::CancelAhead => {
+                let id = client_order_id(name(ACCOUNT), self.next_request);
+                self.ask_to_cancel(id, market::strategies()[0])
+            }
             Step::Handle { events } => (0..events).try_for_each(|_| self.handle().map(drop)),
             Step::Send { which } => self.send(which),
             Step::Arrive { which, roll } => {
@@ -123,6 +139,10 @@ impl World {
                 self.truth.memory.draining = true;
                 Ok(())
             }
+            Step::Disk { full, room } => {
+                (self.truth.memory.full, self.room) = (full, room);
+                Ok(())
+            }
             Step::Lie { lie, which } => self.lie(lie, which),
             Step::Die(death) => {
                 self.armed.get_or_insert(death);
@@ -145,8 +165,8 @@ impl World {
         Ok(())
     }
 
-    fn ask_to_cancel(&mut self, client_order_id: ClientOrderId) -> Done<()> {
-        let (account, strategy) = (name(ACCOUNT), market::strategies()[0]);
+    fn ask_to_cancel(&mut self, client_order_id: ClientOrderId, strategy: Name) -> Done<()> {
+        let account = name(ACCOUNT);
         let payload = Payload::shared(CancelRequest { account, strategy, client_order_id });
         let event = Event::new(EventType::CancelRequest, strategy, self.now_ns, payload);
         self.life().router.publish(event);
@@ -165,7 +185,8 @@ impl World {
             EventType::CancelRequest => self.on_cancel(&event)?,
             _ => {
                 self.point("before a consumer has an event")?;
-                if let Some(order) = event.payload.downcast::<Order>() {
+                let order = event.payload.downcast::<Order>();
+                if let Some(order) = order.filter(|order| is_recorded(order)) {
                     self.consumer.see(order).or_else(broken)?;
                     if order.status == OrderStatus::New {
                         self.life().tasks.push(Task::Order(order.client_order_id));
@@ -184,6 +205,7 @@ impl World {
         let Some(request) = event.payload.downcast::<OrderRequest>() else { return Ok(()) };
         let id = client_order_id(name(ACCOUNT), request.request_id);
         self.met(id, "request");
+        let failed = self.truth.memory.log_failed || (self.truth.memory.full && self.truth.is_due(self.now_ns));
         self.call("a request", Maybe::Request(id), |desk, router, now_ns| desk.on_request(router, now_ns, event))?;
         self.truth.lapse(self.now_ns);
         let approved = self.truth.memory.approvals.contains_key(&id);
@@ -193,7 +215,10 @@ impl World {
                 self.truth.asked.get_mut(&id).expect("it was asked").request = request.clone();
             }
             let same = self.truth.asked[&id].request == *request;
-            let refusal = if approved { None } else { self.truth.refusal(self.now_ns, request) };
+            // It was judged before its own refusal may have failed to be written.
+            let fails = std::mem::replace(&mut self.truth.memory.log_failed, failed);
+            let refusal = if approved { None } else { self.truth.refusal(self.now_ns, id, request) };
+            self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
                 self.truth.refuse(id);
@@ -216,7 +241,7 @@ impl World {
             self.cover.note("refused: its strategy was given up");
             return true;
         }
-        let Some(asked_ns) = self.truth.memory.early.remove(&id) else { return false };
+        let Some(asked_ns) = self.truth.memory.early.remove(&(id, request.strategy)) else { return false };
         let ended = self.now_ns <= asked_ns + EARLY_NS;
         self.cover.note(if ended { "refused: a cancel came ahead" } else { "a cancel came too far ahead" });
         ended
@@ -230,9 +255,14 @@ impl World {
         if let Some(held) = self.truth.memory.approvals.get(&id).copied() {
             if self.ended_early(id, &approved.request) {
                 self.truth.refuse(id);
-            } else if self.truth.stopped().is_some() || self.now_ns > held.deadline_ns {
+            } else if self.truth.stopped().is_some()
+                || self.now_ns > held.deadline_ns
+                || self.truth.loses(id, &approved.request)
+            {
                 self.cover.note("an approval is not good any more");
                 self.truth.refuse(id);
+            } else if self.truth.memory.full {
+                return broken(format!("the disk is full and no write of {id} failed"));
             } else {
                 self.truth.intend(self.now_ns, id);
             }
@@ -250,9 +280,14 @@ impl World {
             self.call("a cancel", maybe, |desk, router, now_ns| desk.on_cancel_request(router, now_ns, event))?;
         if self.truth.outcome(id).is_none() {
             let now_ns = self.now_ns;
-            self.truth.memory.early.insert(id, now_ns);
+            self.truth.memory.early.insert((id, request.strategy), now_ns);
         }
-        let expected = self.truth.cancel(id);
+        let owner = self.truth.asked.get(&id).map(|asked| asked.request.strategy);
+        let stranger = self.truth.outcome(id).is_some() && owner != Some(request.strategy);
+        if stranger {
+            self.cover.note("another strategy's order is not cancelled");
+        }
+        let expected = !stranger && self.truth.cancel(id, false);
         self.done();
         if outside != expected.then_some(id) {
             return broken(format!(

@@ -38,9 +38,10 @@ impl World {
             }
             return Ok(());
         }
+        let failed = self.truth.memory.log_failed;
         let may =
             self.call("a last look", Maybe::HeldBack(id), |desk, router, now_ns| desk.may_send(router, now_ns, id))?;
-        let expected = self.truth.last_look(self.now_ns, id);
+        let expected = self.truth.last_look(self.now_ns, id, failed);
         self.done();
         if may != expected {
             return broken(format!("{id} may leave: {may}, and should: {expected}"));
@@ -148,8 +149,8 @@ impl World {
             // It may have overtaken the order.
             self.life().to_cancel.insert(id);
             self.life().to_ask.insert(id);
-        } else {
-            self.book(&report)?;
+        } else if !self.book(&report)? {
+            self.life().to_ask.insert(id);
         }
         self.query_all();
         Ok(())
@@ -165,13 +166,22 @@ impl World {
         let maybe = Maybe::Report(Box::new(report.clone()));
         let taken = self.call("a report", maybe, |desk, router, now_ns| desk.on_report(router, now_ns, report))?;
         let rows = self.truth.rows.len();
-        let effect = self.truth.take(report);
+        let full = self.truth.memory.full;
+        let effect = if full { self.truth.clone().take(report) } else { self.truth.take(report) };
         self.done();
         self.cover.fills += (self.truth.rows.len() - rows) as u64;
-        if taken != (effect != Effect::Impossible) {
+        let expected = match effect {
+            Effect::None => true,
+            Effect::Taken => !full,
+            Effect::Impossible => false,
+        };
+        if taken != expected {
             return broken(format!("{report:?} was taken in: {taken}"));
         }
         self.watch_losses(self.truth.rows.len() > rows)?;
+        if effect == Effect::Taken && !full && matches!(report.outcome, VenueOutcome::Filled { .. }) {
+            self.pursue_breach();
+        }
         self.point("between booking and publishing")?;
         Ok(taken)
     }
@@ -229,7 +239,7 @@ impl World {
             let outside =
                 self.call("a recovery's cancels", maybe, |desk, router, now_ns| desk.cancel_all(router, now_ns, None))?;
             for id in open {
-                self.truth.cancel(id);
+                self.truth.cancel(id, false);
             }
             self.done();
             self.life().to_cancel.extend(outside);

@@ -6,6 +6,7 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
+//! - `disk` — a log that takes nothing for a while;
 //! - `cover` — what the runs came through.
 //!
 //! `LIBRA_SEED=7 cargo test -p libra-trading --test states one_seed -- --nocapture` runs one seed and prints its steps;
@@ -16,6 +17,7 @@ mod compare;
 mod consumer;
 mod control;
 mod cover;
+mod disk;
 mod drive;
 mod gateway;
 mod market;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use libra_trading::order::{OrderStatus, VenueOutcome};
 
 use crate::cover::Cover;
+use crate::disk::alone;
 use crate::step::{Death, Kind, Lie, Step, Tail, steps};
 use crate::venue::Stand;
 use crate::world::{Done, End, Words, World, broken};
@@ -70,6 +71,14 @@ const MISHAPS: &[&str] = &[
     "the venue goes out of sight",
     "the kill latch is set",
     "a day went by",
+    "a write to the log fails",
+    "another strategy's order is not cancelled",
+    "an order is cancelled for a loss",
+    "an order that reduces stays behind a loss",
+    "a kill that the log does not take",
+    "a cancel leaves before its intent stands in the log",
+    "the log gets what it was owed",
+    "died before the log had what it was owed",
     "a day's loss over the limit",
     "a lie: UnknownOrder",
     "a lie: Overfill",
@@ -80,6 +89,7 @@ const MISHAPS: &[&str] = &[
     "refused: its strategy was given up",
     "refused: killed",
     "refused: incident",
+    "refused: log failed",
     "refused: draining",
     "refused: reconciling",
     "refused: loss",
@@ -97,6 +107,7 @@ const MISHAPS: &[&str] = &[
 
 /// A run: the steps, and then everything settles.
 fn run(seed: u64, steps: &[Step]) -> Result<Cover, String> {
+    let _turn = alone();
     let mut world = World::new(seed);
     let all = (|| {
         world.start()?;

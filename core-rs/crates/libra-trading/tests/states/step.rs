@@ -70,6 +70,8 @@ pub enum Step {
     /// A strategy asks for a cancel.
     Cancel {
         which: u8,
+        /// Another than the order's.
+        stranger: bool,
     },
     /// A cancel that overtakes its order's request.
     CancelAhead,
@@ -133,6 +135,11 @@ pub enum Step {
         strategy: u8,
     },
     Drain,
+    /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
+    Disk {
+        full: bool,
+        room: u8,
+    },
     Lie {
         lie: Lie,
         which: u8,
@@ -144,6 +151,7 @@ pub enum Step {
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
     let mut steps = Vec::with_capacity(count);
+    let mut mended_at = None;
     while steps.len() < count {
         let step = step(&mut rng);
         // What is rare is rarely met by a death of its own.
@@ -152,6 +160,23 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point, ..death(&mut rng) }));
         }
         steps.push(step);
+        if mended_at.is_some_and(|at| steps.len() >= at) {
+            mended_at = None;
+            steps.push(Step::Disk { full: false, room: 0 });
+            if rng.u8(0..4) > 0 {
+                steps.push(Step::Resume);
+            }
+        }
+        if matches!(step, Step::Disk { full: true, .. }) {
+            mended_at = Some(steps.len() + rng.usize(1..40));
+            // What has to be done while it is full comes at once, or the process dies with it.
+            match rng.u8(0..4) {
+                0 => steps.push(Step::Kill),
+                1 => steps.extend([Step::Cancel { which: rng.u8(..), stranger: false }, Step::Handle { events: 7 }]),
+                2 => steps.push(Step::Die(death(&mut rng))),
+                _ => {}
+            }
+        }
     }
     steps
 }
@@ -186,7 +211,7 @@ fn step(rng: &mut Rng) -> Step {
             strategy: rng.u8(0..3),
         },
         220..240 => Step::Repeat { which, other: rng.u8(0..4) == 0 },
-        240..270 => Step::Cancel { which },
+        240..270 => Step::Cancel { which, stranger: rng.u8(0..5) == 0 },
         270..274 => Step::CancelAhead,
         274..420 => Step::Handle { events: rng.u8(1..8) },
         420..510 => Step::Send { which },
@@ -216,6 +241,7 @@ fn step(rng: &mut Rng) -> Step {
             which,
         },
         928..944 => Step::Die(death(rng)),
+        944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         _ => Step::Flow { roll: rng.u8(..) },
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use libra_kernel::Name;
 use libra_trading::instrument::{ContractKind, Instrument, Money};
-use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType};
+use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, VenueReport};
 use libra_trading::risk::RiskLimits;
 
 pub const SECOND: i64 = 1_000_000_000;
@@ -50,6 +50,8 @@ pub struct Outcome {
     pub not_found_ns: Option<i64>,
     pub hold_price: i64,
     pub cancel_pending: bool,
+    /// Its place among all intents.
+    pub intended: usize,
 }
 
 /// One request.
@@ -63,6 +65,14 @@ pub struct Asked {
     pub left_ns: i64,
 }
 
+/// What holds although the log did not take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    Kill,
+    Cancel(ClientOrderId),
+    Loss,
+}
+
 /// What a process forgets when it dies.
 #[derive(Clone, Default)]
 pub struct Memory {
@@ -72,11 +82,21 @@ pub struct Memory {
     pub given: Vec<i64>,
     /// Orders with an intent of this process that the gateway has not begun to send.
     pub unsent: BTreeMap<ClientOrderId, i64>,
-    /// Cancels of orders that were not known here.
-    pub early: BTreeMap<ClientOrderId, i64>,
+    /// Cancels of orders that were not known here, and who asked for them.
+    pub early: BTreeMap<(ClientOrderId, Name), i64>,
     pub stopped: BTreeSet<Name>,
     pub draining: bool,
     pub reconciling: bool,
+    /// The log's disk takes nothing.
+    pub full: bool,
+    /// A write failed and nobody has resumed since.
+    pub log_failed: bool,
+    /// In the order in which the log gets it.
+    pub owed: Vec<Owed>,
+    /// What became of orders that never left, and the log did not take.
+    pub unbooked: Vec<VenueReport>,
+    /// Orders cancelled because of a loss, and when.
+    pub exceeding: BTreeMap<ClientOrderId, i64>,
 }
 
 /// See the module.
@@ -92,6 +112,10 @@ pub struct Truth {
     pub incident: bool,
     /// The day whose loss limit was passed.
     pub lost_day: Option<i64>,
+    /// Behind such a loss nothing leaves; otherwise what reduces does.
+    pub halts: bool,
+    /// Outcomes so far.
+    pub intents: usize,
     /// Orders that only the venue knows and that were told.
     pub strangers: BTreeSet<ClientOrderId>,
     pub memory: Memory,
@@ -263,15 +287,57 @@ impl Truth {
         match () {
             () if self.killed => Some("killed"),
             () if self.incident => Some("incident"),
+            () if self.memory.log_failed => Some("log failed"),
             () if self.memory.draining => Some("draining"),
             () if self.memory.reconciling => Some("reconciling"),
-            () if self.lost_day.is_some() => Some("loss"),
             () => None,
         }
     }
 
+    /// True for an order that a passed loss limit does not let through. It reduces when position, everything open on its
+    /// side and itself together cannot pass zero.
+    pub fn loses(&self, id: ClientOrderId, request: &OrderRequest) -> bool {
+        let (buys, sells) = self.held(request.instrument);
+        let own = if self.memory.approvals.contains_key(&id) { request.size } else { 0 };
+        let open = if request.side == OrderSide::Buy { buys } else { sells } - own;
+        let position = self.position(request.instrument).0 * -sign(request.side);
+        self.lost_day.is_some() && (self.halts || open + request.size > position)
+    }
+
+    /// Cancels what must not stay while a loss limit is passed: what does not reduce, and of what does all that goes
+    /// beyond the position, the youngest first.
+    pub fn pursue_breach(&mut self, now_ns: i64) -> usize {
+        if self.lost_day.is_none() {
+            self.memory.exceeding.clear();
+            return 0;
+        }
+        let mut left = BTreeMap::new();
+        let mut exceeding = Vec::new();
+        let mut open = self.open();
+        open.sort_by_key(|id| self.asked[id].outcome.as_ref().map(|outcome| outcome.intended));
+        for id in open {
+            let (request, outcome) = (&self.asked[&id].request, self.outcome(id).expect("it is open"));
+            if outcome.cancel_pending {
+                continue;
+            }
+            let room = (self.position(request.instrument).0 * -sign(request.side)).max(0);
+            let left = left.entry((request.instrument, request.side as u8)).or_insert(room);
+            let size = (request.size - self.filled(id)).max(0);
+            if !self.halts && size <= *left {
+                *left -= size;
+            } else if self.memory.exceeding.get(&id).is_none_or(|at| now_ns >= at + 5 * SECOND) {
+                exceeding.push(id);
+            }
+        }
+        for id in &exceeding {
+            self.memory.exceeding.insert(*id, now_ns);
+            self.cancel(*id, true);
+        }
+        exceeding.len()
+    }
+
     /// Why a request may not be approved now; `None` when it has to be.
-    pub fn refusal(&self, now_ns: i64, request: &OrderRequest) -> Option<&'static str> {
+    pub fn refusal(&self, now_ns: i64, id: ClientOrderId, request: &OrderRequest) -> Option<&'static str> {
         if let Some(why) = self.stopped() {
             return Some(why);
         }
@@ -317,6 +383,9 @@ impl Truth {
                 return Some("funds");
             }
         }
+        if self.loses(id, request) {
+            return Some("loss");
+        }
         let second = self.memory.given.iter().filter(|at| now_ns - **at < SECOND).count();
         if limits.max_orders_per_second.is_some_and(|most| second >= most as usize) {
             return Some("rate");
@@ -324,8 +393,16 @@ impl Truth {
         None
     }
 
-    /// Approvals out of time are refused.
+    /// Is an approval out of time?
+    pub fn is_due(&self, now_ns: i64) -> bool {
+        self.memory.approvals.values().any(|approved| now_ns > approved.deadline_ns)
+    }
+
+    /// Approvals out of time are refused; with a log that failed they wait.
     pub fn lapse(&mut self, now_ns: i64) -> Vec<ClientOrderId> {
+        if self.memory.log_failed {
+            return Vec::new();
+        }
         let due = self.memory.approvals.iter().filter(|(_, approved)| now_ns > approved.deadline_ns);
         let due: Vec<ClientOrderId> = due.map(|(id, _)| *id).collect();
         for id in &due {
@@ -344,8 +421,12 @@ impl Truth {
         self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
     }
 
+    /// Refused in the log; where that takes nothing, the request is refused all the same and stays without an outcome.
     pub fn refuse(&mut self, id: ClientOrderId) {
         self.memory.approvals.remove(&id);
+        if self.memory.full {
+            return;
+        }
         self.conclude(id, OrderStatus::Rejected, true, 0, 0);
     }
 
@@ -368,7 +449,9 @@ impl Truth {
             not_found_ns: None,
             hold_price,
             cancel_pending: false,
+            intended: self.intents,
         });
+        self.intents += 1;
     }
 }
 

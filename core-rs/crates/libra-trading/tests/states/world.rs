@@ -10,15 +10,16 @@ use libra_kernel::mailbox::Capacity;
 use libra_kernel::router::{MailboxId, Router};
 use libra_kernel::{Event, EventType, Payload};
 use libra_trading::desk::{Desk, DeskConfig, Link};
-use libra_trading::gate::{Gate, GateConfig, LogConfig, SyncPolicy, client_order_id};
+use libra_trading::gate::{Gate, GateConfig, LogConfig, OnBreach, SyncPolicy, client_order_id};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce, VenueReport};
 use libra_trading::portfolio::{PortfolioConfig, Sizing};
 
 use crate::consumer::Consumer;
 use crate::cover::Cover;
+use crate::disk::Full;
 use crate::market::{self, ACCOUNT, T0};
 use crate::step::{Death, Kind, Step, Tail};
-use crate::truth::{Memory, SECOND, Truth, WINDOW, name};
+use crate::truth::{Memory, Owed, SECOND, Truth, WINDOW, name};
 use crate::venue::Venue;
 
 /// How a step ended early.
@@ -102,8 +103,23 @@ impl LogFile {
         static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = folder.join(format!("libra-states-{}-{seed:x}-{count}.log", std::process::id()));
-        let _ = fs::remove_file(&path);
-        LogFile(path)
+        let file = LogFile(path);
+        file.remove();
+        file
+    }
+
+    fn remove(&self) {
+        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(self.marker());
+    }
+
+    /// What speaks to the next process when the log did not take the kill latch.
+    pub fn marker(&self) -> PathBuf {
+        self.0.with_extension("log.killed")
+    }
+
+    fn mark(&self) {
+        fs::write(self.marker(), "").expect("a marker can be made");
     }
 
     pub fn len(&self) -> u64 {
@@ -139,7 +155,7 @@ impl LogFile {
 
 impl Drop for LogFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        self.remove();
     }
 }
 
@@ -169,6 +185,10 @@ pub struct World {
     digest: Option<(i64, String)>,
     /// It died with so many whole records of the interrupted call in the log.
     pub appended: usize,
+    /// What is left of a full disk.
+    pub room: u8,
+    /// A latch that the log had not taken spoke to this process.
+    pub marked: bool,
 }
 
 impl World {
@@ -193,6 +213,8 @@ impl World {
                 killed: false,
                 incident: false,
                 lost_day: None,
+                halts: seed % 5 == 4,
+                intents: 0,
                 strangers: BTreeSet::new(),
                 memory: Memory::default(),
             },
@@ -206,6 +228,8 @@ impl World {
             lied: BTreeSet::new(),
             digest: None,
             appended: 0,
+            room: 0,
+            marked: false,
         }
     }
 
@@ -241,25 +265,59 @@ impl World {
         self.point(&format!("before {place}"))?;
         let length = self.armed.map(|_| self.file.len());
         let now_ns = self.now_ns;
+        let marked = self.file.marker().exists();
+        let full = self.truth.memory.full.then(|| Full::at(self.file.len() + u64::from(self.room)));
         let life = self.life();
         let result = what(&mut life.desk, &mut life.router, now_ns);
+        drop(full);
         self.maybe = maybe;
         match (self.armed, length) {
             (Some(death), Some(length)) if death.point == 0 => {
                 let appended = self.file.len() - length;
                 let cut = length + appended * u64::from(death.cut) / 65_535;
+                if marked && cut < self.file.len() {
+                    // It goes when all is written.
+                    self.file.mark();
+                }
                 self.die(&format!("in {place}"), length, cut, self.file.len())?;
             }
             (Some(death), _) => self.armed = Some(Death { point: death.point - 1, ..death }),
             (None, _) => {}
         }
+        self.look_at_log(place)?;
         Ok(result)
+    }
+
+    /// A log fails on a full disk only, until someone resumes; what it is owed it gets as a whole.
+    fn look_at_log(&mut self, place: &str) -> Done<()> {
+        let (failed, owed) = (self.gate().log_failed(), self.gate().owed());
+        let memory = &mut self.truth.memory;
+        if failed && !memory.log_failed {
+            if !memory.full {
+                return broken(format!("the log failed in {place}, with room on the disk"));
+            }
+            memory.log_failed = true;
+            self.cover.note("a write to the log fails");
+        } else if !failed && memory.log_failed {
+            if place != "a resume" {
+                return broken(format!("a failed log was forgotten in {place}"));
+            }
+            memory.log_failed = false;
+        }
+        let memory = &mut self.truth.memory;
+        if owed == 0 && !memory.owed.is_empty() {
+            memory.owed.clear();
+            self.cover.note("the log gets what it was owed");
+        }
+        Ok(())
     }
 
     fn die<T>(&mut self, place: &str, start: u64, cut: u64, end: u64) -> Done<T> {
         let death = self.armed.expect("it was to die");
         let life = self.life.take().expect("it lived");
-        self.digest = (cut == end).then(|| (life.desk.gate().account().day(), life.desk.gate().state_digest()));
+        let owes = life.desk.gate().owed() > 0;
+        self.digest =
+            (cut == end && !owes).then(|| (life.desk.gate().account().day(), life.desk.gate().state_digest()));
         drop(life);
         self.cut(cut, death.tail);
         self.appended = self.file.ends().into_iter().filter(|end| *end > start).count();
@@ -287,6 +345,7 @@ impl World {
             opening: market::opening(),
             log: LogConfig::File { path: self.file.0.clone(), sync: self.sync },
             validity_window_ns: WINDOW,
+            on_breach: if self.truth.halts { OnBreach::Halt } else { OnBreach::ReduceOnly },
             ..GateConfig::new(account)
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");
@@ -306,6 +365,7 @@ impl World {
             }
             let whole = self.file.whole();
             let torn = self.file.len() - whole;
+            self.marked = self.file.marker().exists();
             let (desk, recovered) = match Desk::open(self.config(), self.now_ns) {
                 Ok(opened) => opened,
                 Err(error) => return broken(format!("the log does not open: {error}")),
@@ -314,6 +374,9 @@ impl World {
                 // It dies again while it recovers, at any byte of what it has appended by now.
                 let cut = whole + (self.file.len() - whole) * u64::from(death.cut) / 65_535;
                 drop(desk);
+                if self.marked {
+                    self.file.mark();
+                }
                 self.cut(cut, death.tail);
                 self.cover.note("died in recovery");
                 continue;
@@ -399,11 +462,29 @@ impl World {
         let event = Event::market(EventType::Quote, name("market"), id, decimals, self.now_ns, payload);
         self.call("a quote", Maybe::Quote, |desk, router, _| desk.on_market(router, &event))?;
         self.truth.memory.quotes.insert(id, (bid, ask, self.now_ns));
+        if !self.truth.memory.full {
+            self.truth.book_again();
+            if self.gate().owed() > 0 {
+                return broken("the log can be written and has not what it is owed");
+            }
+        }
         for lapsed in self.truth.lapse(self.now_ns) {
             self.met(lapsed, "approval lapses");
         }
         self.done();
-        self.watch_losses(true)
+        self.watch_losses(true)?;
+        self.pursue_breach();
+        Ok(())
+    }
+
+    /// What must not stay behind a loss is cancelled.
+    pub fn pursue_breach(&mut self) {
+        for _ in 0..self.truth.pursue_breach(self.now_ns) {
+            self.cover.note("an order is cancelled for a loss");
+        }
+        if self.truth.lost_day.is_some() && self.truth.open().len() > self.life().desk.gate().cancels_pending() {
+            self.cover.note("an order that reduces stays behind a loss");
+        }
     }
 
     pub fn request(&mut self, step: Step) -> Done<()> {
@@ -486,6 +567,9 @@ impl World {
         }
         if told && self.truth.lost_day.is_none() {
             self.cover.note("a day's loss over the limit");
+            if self.truth.memory.full {
+                self.truth.memory.owed.push(Owed::Loss);
+            }
         }
         self.truth.lost_day = told.then(|| self.truth.lost_day.filter(|lost| *lost == day).unwrap_or(day));
         Ok(())

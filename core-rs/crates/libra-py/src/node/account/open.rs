@@ -7,7 +7,7 @@ use std::time::Duration;
 use libra_kernel::fixed::pow10;
 use libra_kernel::{Name, clock};
 use libra_trading::desk::{Desk, DeskConfig, Link};
-use libra_trading::gate::{GateConfig, LogConfig, SyncPolicy};
+use libra_trading::gate::{GateConfig, LogConfig, OnBreach, SyncPolicy};
 use libra_trading::instrument::{Instrument, MONEY_DECIMALS};
 use libra_trading::paper::{LimitFill, PaperConfig, PaperVenue};
 use libra_trading::portfolio::{PortfolioConfig, Sizing, VolatilityConfig, VolatilityTarget};
@@ -68,7 +68,8 @@ impl NodeCore {
     /// ValueError for limits or instruments that make no sense.
     #[pyo3(signature = (
         account, instruments, strategies, *, balances, sizing, sizing_overrides, allow_short, limits,
-        volume_window_ns=None, volatility=None, validity_window_ns=None, log_path=None, sync_every_record=false,
+        volume_window_ns=None, volatility=None, validity_window_ns=None, on_breach="reduce_only", log_path=None,
+        sync_every_record=false,
     ))]
     #[allow(clippy::too_many_arguments, reason = "an account has that many terms, all given by keyword")]
     fn open_account(
@@ -84,6 +85,7 @@ impl NodeCore {
         volume_window_ns: Option<i64>,
         volatility: Option<VolatilityTerms<'_>>,
         validity_window_ns: Option<i64>,
+        on_breach: &str,
         log_path: Option<PathBuf>,
         sync_every_record: bool,
     ) -> PyResult<AccountGroup> {
@@ -117,6 +119,11 @@ impl NodeCore {
                 None => LogConfig::Memory,
             },
             validity_window_ns: validity_window_ns.unwrap_or(defaults.validity_window_ns),
+            on_breach: match on_breach {
+                "reduce_only" => OnBreach::ReduceOnly,
+                "halt" => OnBreach::Halt,
+                other => return Err(PyValueError::new_err(format!("no such policy: {other:?}"))),
+            },
             ..defaults
         };
         let portfolio = PortfolioConfig {

@@ -79,3 +79,56 @@ fn a_cancel_that_cannot_be_taken_is_answered() {
     assert_eq!(answer.event_type, EventType::OrderCancelRejected);
     assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("ORDER_FINAL"));
 }
+
+fn stranger_asks(bench: &mut Bench, client_order_id: ClientOrderId) -> (Option<ClientOrderId>, Vec<Event>) {
+    let cancel = CancelRequest { account: bench.desk.name, strategy: Name::intern("stranger"), client_order_id };
+    let event = Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel));
+    let outside = bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    let told: Vec<Event> = std::iter::from_fn(|| bench.router.mailbox(bench.all).pop()).collect();
+    assert!(told.iter().all(|told| told.trace_id == event.trace_id), "in the trace of whoever asked");
+    (outside, told)
+}
+
+fn why(event: &Event) -> String {
+    assert_eq!(event.event_type, EventType::OrderCancelRejected);
+    event.payload.downcast::<payload::Notice>().unwrap().detail.clone()
+}
+
+const NOT_OWNER: &str = "NOT_OWNER: limit strategy desk-strategy, value strategy stranger";
+
+#[test]
+fn an_order_is_cancelled_by_its_own_strategy_and_by_the_account() {
+    for link in [Link::External, paper(0)] {
+        let mut bench = Bench::new(link);
+        bench.quote(6_000_000, 6_000_010);
+        let request = bench.request(10);
+        let id = order_of(&bench.submit(request)[1]).client_order_id;
+        let before = bench.desk.gate().order(id).unwrap().status;
+        let (outside, told) = stranger_asks(&mut bench, id);
+        assert_eq!((outside, told.iter().map(why).collect::<Vec<_>>()), (None, vec![NOT_OWNER.to_owned()]));
+        assert_eq!(bench.desk.gate().order(id).unwrap().status, before);
+        assert_eq!((bench.desk.gate().cancels_pending(), bench.desk.tally.rejections["NOT_OWNER"]), (0, 1));
+        bench.desk.cancel_all(&mut bench.router, bench.now_ns, None);
+        bench.desk.advance(&mut bench.router, bench.now_ns);
+        assert_eq!(bench.desk.gate().order(id).unwrap().status, OrderStatus::Cancelled, "an operator may");
+    }
+}
+
+#[test]
+fn a_cancel_that_comes_ahead_ends_an_order_of_its_strategy_only() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let (goes, ends) = (bench.request(100), bench.request(100));
+    let id = |request: &OrderRequest| client_order_id(Name::intern(ACCOUNT), request.request_id);
+    for request in [&goes, &ends] {
+        assert_eq!(stranger_asks(&mut bench, id(request)).1.len(), 0, "nobody knows yet whose it will be");
+    }
+    cancel(&mut bench, id(&ends));
+    let events = bench.submit(goes.clone());
+    assert_eq!(bench.desk.gate.order(id(&goes)).unwrap().status, OrderStatus::New);
+    let refused = events.iter().find(|event| event.event_type == EventType::OrderCancelRejected).unwrap();
+    assert_eq!(why(refused), NOT_OWNER);
+    bench.submit(ends.clone());
+    assert_eq!(bench.desk.gate.order(id(&ends)).unwrap().reason, "CANCELLED_EARLY");
+    assert_eq!(bench.desk.early_cancels.len(), 0);
+}

@@ -21,7 +21,7 @@ impl Folder {
         LogConfig::File { path: self.0.join("gate.log"), sync: SyncPolicy::None }
     }
 
-    fn marker(&self) -> PathBuf {
+    pub fn marker(&self) -> PathBuf {
         self.0.join("gate.log.killed")
     }
 }

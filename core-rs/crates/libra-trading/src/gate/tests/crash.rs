@@ -31,7 +31,7 @@ fn a_log_cut_at_any_byte_is_a_prefix_of_the_run() {
     note(&gate);
     gate.cancel(T0, first).unwrap();
     note(&gate);
-    gate.kill(T0, "test").unwrap();
+    gate.kill(T0, "test").1.unwrap();
     note(&gate);
     gate.on_report(T0, &report(first, VenueOutcome::Cancelled { reason: "REQUESTED".into() })).unwrap();
     note(&gate);

@@ -109,7 +109,7 @@ fn a_disk_that_does_not_take_it_closes_the_log() {
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     gate.log.break_writes();
     assert!(gate.flush().unwrap_err().to_string().contains("os error"), "it cannot be forced to the disk");
-    assert!(gate.kill(T0, "x").unwrap_err().to_string().contains("the log is closed"), "and nobody tries again");
+    assert!(gate.kill(T0, "x").1.unwrap_err().to_string().contains("the log is closed"), "and nobody tries again");
     let refused = gate.reserve(T0, &buy(1, 10)).unwrap_err().to_string();
     assert!(refused.starts_with("LOG_FAILED") && refused.contains("the refusal was KILL_SWITCH"), "{refused}");
     let mut simulated = super::gate(RiskLimits::default());
@@ -209,4 +209,20 @@ fn any_key_can_be_hashed() {
         hasher.finish()
     };
     assert_ne!(hash(b"one"), hash(b"two"));
+}
+
+#[test]
+fn a_loss_that_the_log_did_not_take_is_in_it_later() {
+    let limits = RiskLimits { max_daily_loss: Some(money(50)), ..RiskLimits::default() };
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(limits.clone(), T0);
+    trade(&mut gate, &buy(1, 100), PRICE);
+    gate.break_log();
+    let breach = gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    assert_eq!(gate.owed(), 1);
+    gate.mend_log();
+    gate.pay().unwrap();
+    drop(gate);
+    let (gate, _) = file.open(limits, T0);
+    assert_eq!((gate.breaches(), gate.owed()), (&[breach][..], 0));
 }

@@ -111,7 +111,7 @@ fn an_approval_is_tested_again_when_it_is_spent() {
     let mut gate = gate(RiskLimits::default());
     let approvals: Vec<_> = (1..=4).map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).collect();
     assert_eq!(gate.spend(T0 + SECOND + 1, &approvals[0]).unwrap_err().code, RiskCode::Expired);
-    gate.kill(T0, "operator").unwrap();
+    gate.kill(T0, "operator").1.unwrap();
     let killed = gate.spend(T0, &approvals[1]).unwrap_err();
     assert_eq!(killed.to_string(), "KILL_SWITCH: operator");
     assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err(), killed, "recorded");
@@ -245,8 +245,8 @@ fn the_latch_holds_through_a_restart_and_cancels_pass() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
-    assert_eq!(gate.kill(T0, "loss").unwrap(), [GateEvent::Latched { reason: "loss".into() }]);
-    assert!(gate.kill(T0, "again").unwrap().is_empty());
+    assert_eq!(gate.kill(T0, "loss").0, [GateEvent::Latched { reason: "loss".into() }]);
+    assert!(gate.kill(T0, "again").0.is_empty());
     drop(gate);
     let (mut gate, recovered) = file.open(RiskLimits::default(), T0);
     assert!(recovered.killed && gate.is_killed());
@@ -324,15 +324,15 @@ fn a_daily_loss_holds_until_the_next_day_restart_or_not() {
     assert_eq!((breach.code, breach.value), (RiskCode::DailyLoss, money(10_001) / 100));
     assert_eq!(gate.on_quote(linear().id, PRICE - 100_020, PRICE, T0), None, "told once");
     quote(&mut gate, T0);
-    let refused = gate.reserve(T0, &sell(2, 10)).unwrap_err();
+    let refused = gate.reserve(T0, &buy(2, 10)).unwrap_err();
     assert_eq!(refused.to_string(), "DAILY_LOSS: limit 100 USDT, value 100.01 USDT");
     gate.resume(T0).unwrap();
     drop(gate);
     let (mut gate, _) = file.open(limits(), T0);
-    assert_eq!(gate.reserve(T0, &sell(3, 10)).unwrap_err().code, RiskCode::DailyLoss);
+    assert_eq!(gate.reserve(T0, &buy(3, 10)).unwrap_err().code, RiskCode::DailyLoss);
     let tomorrow = T0 + 86_400 * SECOND;
     quote(&mut gate, tomorrow);
-    gate.reserve(tomorrow, &sell(4, 10)).unwrap();
+    gate.reserve(tomorrow, &buy(4, 10)).unwrap();
 }
 
 #[test]
@@ -350,10 +350,10 @@ fn a_drawdown_is_measured_from_a_peak_that_restarts_remember() {
     assert_eq!(usdt(&gate).peak, money(11_000));
     let breach = gate.on_quote(linear().id, PRICE, PRICE + 10, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 909));
-    assert_eq!(gate.reserve(T0, &sell(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
+    assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
     gate.resume(T0).unwrap();
     assert_eq!(usdt(&gate).peak, money(10_000));
-    gate.reserve(T0, &sell(3, 10)).unwrap();
+    gate.reserve(T0, &buy(3, 10)).unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `model` — random runs with restarts against a simple truth.
 
+mod breach;
 mod crash;
 mod edges;
 mod format;

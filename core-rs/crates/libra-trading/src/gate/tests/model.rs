@@ -221,7 +221,7 @@ impl Model {
                     self.gate().on_report(now, &said).unwrap();
                 }
             }
-            Step::Kill => drop(self.gate().kill(now, "model").unwrap()),
+            Step::Kill => self.gate().kill(now, "model").1.unwrap(),
             Step::Resume => drop(self.gate().resume(now).unwrap()),
             Step::Wait { seconds } => {
                 self.now_ns += seconds * 7 * SECOND;
