@@ -15,6 +15,7 @@
 //! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
+//! - `recent` — what a restart goes on counting: rates, our share of the volume;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `latch` — kill switch, loss limits, everything that stops new orders;
 //! - this file — opening, and what may be asked.
@@ -30,6 +31,7 @@ mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod recent;
 pub mod record;
 mod refusals;
 mod report;
@@ -58,6 +60,7 @@ use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
 use approval::Approvals;
 use log::Log;
+use recent::Recent;
 use record::Record;
 use state::State;
 
@@ -241,8 +244,10 @@ impl Gate {
         let mut state = State::default();
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
+        let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);
         let (log, torn) = Log::open(&config.log, |sequence, record| {
             state.apply(&record, &mut events)?;
+            recent.note(&record, &state);
             waiting.extend(events.drain(..).map(|event| (sequence, event)));
             if let Record::Confirmed { sequence } = record {
                 while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
@@ -284,6 +289,7 @@ impl Gate {
             gate.define(instrument)?;
         }
         let limits = gate.recover_limits()?;
+        recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
 
         let (unanswered, open): (Vec<_>, Vec<_>) =

@@ -309,31 +309,38 @@ impl State {
 
     /// Brings what an order holds in line with what remains of it; a final one holds nothing.
     pub(super) fn rehold(&mut self, index: usize) -> Result<(), &'static str> {
-        let entry = &mut self.entries[index];
+        let entry = &self.entries[index];
         let Some(slot) = entry.instrument else { return Ok(()) };
         let order = &entry.order;
         let (side, size) = (order.request.side, order.request.size);
         let remaining = if order.status.is_final() { 0 } else { size.saturating_sub(order.filled).max(0) };
         let instrument = self.account.instrument_at(slot);
         let held = hold(instrument, is_buy(side), entry.hold_price, remaining).ok_or("a reservation does not fit")?;
+        // Neither is below zero, so a difference of two fits.
         let (more, more_held) = (remaining - entry.open_size, held - entry.held);
         let orders = i32::from(remaining > 0) - i32::from(entry.open_size > 0);
+        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")?;
+        let entry = &mut self.entries[index];
         (entry.open_size, entry.held) = (remaining, held);
-        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")
+        Ok(())
     }
 
-    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative.
+    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative. `None`, and
+    /// nothing changed, when a sum does not fit.
     #[inline]
     pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
-        *open = open.checked_add(size)?;
+        let sum = open.checked_add(size)?;
+        let count = desk.orders.checked_add_signed(orders)?;
         if held != 0 {
             let (base, quote, _) = self.account.currencies_at(slot);
             let balance = self.account.balance_mut(if is_buy(side) { quote } else { base });
             balance.reserved = balance.reserved.checked_add(held)?;
         }
-        desk.orders = desk.orders.saturating_add_signed(orders);
+        // Nothing fails from here on.
+        *open = sum;
+        desk.orders = count;
         self.revalue(slot);
         Some(())
     }
