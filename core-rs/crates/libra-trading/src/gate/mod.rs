@@ -12,6 +12,7 @@
 //!
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
+//! - `history`, `packed` — orders that are over, and executions, in little memory;
 //! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
@@ -27,10 +28,12 @@ mod approve;
 mod codec;
 mod event;
 mod exposure;
+mod history;
 mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod packed;
 mod recent;
 pub mod record;
 mod refusals;
@@ -48,6 +51,7 @@ use thiserror::Error;
 
 pub use approval::Approval;
 pub use event::{GateEvent, Incident, IncidentCode};
+pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
@@ -55,10 +59,11 @@ pub use venue::CancelIntent;
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
-use crate::order::{ClientOrderId, Fill, Order, OrderStatus};
+use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
 use approval::Approvals;
+use history::Entries;
 use log::Log;
 use recent::Recent;
 use record::Record;
@@ -81,6 +86,8 @@ pub struct GateConfig {
     pub approval_ttl_ns: i64,
     /// How long after its intent an order may still be taken by the venue (its receive window, and the skew of clocks).
     pub validity_window_ns: i64,
+    /// How many of the orders that ended last are kept as they are; older ones are packed.
+    pub keep_whole: usize,
 }
 
 impl GateConfig {
@@ -94,6 +101,7 @@ impl GateConfig {
             log: LogConfig::Memory,
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
+            keep_whole: 1_000,
         }
     }
 }
@@ -242,6 +250,7 @@ impl Gate {
         }
 
         let mut state = State::default();
+        state.entries = Entries::keeping(config.keep_whole);
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
         let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);
@@ -415,15 +424,22 @@ impl Gate {
     }
 
     /// Every order, and the last 1,000 refused requests among them, in the order of the log.
-    pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+    pub fn orders(&self) -> impl Iterator<Item = Arc<Order>> {
         self.state.orders()
+    }
+
+    /// The last `count` of these, in the order of the log.
+    pub fn last_orders(&self, count: usize) -> Vec<Arc<Order>> {
+        let mut last: Vec<_> = self.state.orders_backwards().take(count).collect();
+        last.reverse();
+        last
     }
 
     /// How many orders are in which state, every refused request of the log among the rejected.
     pub fn order_counts(&self) -> BTreeMap<OrderStatus, u64> {
         let mut counts = BTreeMap::new();
-        for entry in self.state.entries.iter().filter(|entry| entry.rejection.is_none()) {
-            *counts.entry(entry.order.status).or_default() += 1;
+        for (status, _) in self.state.entries.statuses().filter(|(_, refused)| !refused) {
+            *counts.entry(status).or_default() += 1;
         }
         if self.rejected_requests() > 0 {
             *counts.entry(OrderStatus::Rejected).or_default() += self.rejected_requests();
@@ -442,7 +458,7 @@ impl Gate {
     }
 
     fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
-        self.state.open.iter().map(|index| &self.state.entries[*index as usize])
+        self.state.open.iter().filter_map(|index| self.state.entries.whole(*index as usize))
     }
 
     /// Orders that are not final, in the order of their intents.
@@ -461,13 +477,13 @@ impl Gate {
     }
 
     /// An order, or a refused request that is among the last 1,000.
-    pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
+    pub fn order(&self, id: ClientOrderId) -> Option<Arc<Order>> {
         self.state.order(id)
     }
 
     /// Every fill, in the order of booking.
-    pub fn fills(&self) -> &[Fill] {
-        &self.state.fills
+    pub fn fills(&self) -> Fills<'_> {
+        self.state.fills()
     }
 
     /// What was counted since the gate was opened.

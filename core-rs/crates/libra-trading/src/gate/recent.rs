@@ -56,11 +56,11 @@ impl Recent {
                 }
             }
             // A report that could not be booked is no execution of ours.
-            Record::Report { now_ns, .. } if state.fills.len() > self.fills => {
-                self.fills = state.fills.len();
-                if let Some(fill) = state.fills.last()
-                    && let Some(slot) = state.account.slot(fill.instrument)
-                    && self.reaches(*now_ns, self.volume_window_ns)
+            Record::Report { now_ns, report } if state.booked.len() > self.fills => {
+                self.fills = state.booked.len();
+                if self.reaches(*now_ns, self.volume_window_ns)
+                    && let Some((_, entry)) = state.entry(report.client_order_id)
+                    && let (Some(slot), Some(fill)) = (entry.instrument, &entry.order.last_fill)
                 {
                     self.executed.push((*now_ns, slot, fill.size));
                 }

@@ -292,6 +292,8 @@ impl World {
             opening: market::opening(),
             log: LogConfig::File { path: self.file.0.clone(), sync: self.sync },
             validity_window_ns: WINDOW,
+            // Orders that are over are packed at once, soon, or never in a life.
+            keep_whole: [0, 2, 1_000][usize::from(self.limits % 3)],
             ..GateConfig::new(account)
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");

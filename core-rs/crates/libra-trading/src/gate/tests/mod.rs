@@ -3,12 +3,14 @@
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
+//! - `history` — orders that are over, in little memory;
 //! - `recent` — what a restart goes on counting;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod crash;
 mod edges;
 mod format;
+mod history;
 mod life;
 mod limits;
 mod model;
