@@ -149,31 +149,9 @@ impl Instrument {
 pub(crate) mod tests {
     use super::*;
 
-    /// BTCUSDT of USD-M futures: two price decimals (tick 0.10), three size decimals.
+    /// BTCUSDT of USD-M futures.
     pub(crate) fn btc() -> Instrument {
-        Instrument {
-            id: Name::intern("BTC/USDT:USDT@binanceusdm"),
-            symbol: Name::intern("BTC/USDT:USDT"),
-            venue: Name::intern("binanceusdm"),
-            venue_symbol: Name::intern("BTCUSDT"),
-            base: Name::intern("BTC"),
-            quote: Name::intern("USDT"),
-            settle: Name::intern("USDT"),
-            kind: ContractKind::Linear,
-            price_decimals: 2,
-            size_decimals: 3,
-            tick_size: 10,
-            lot_size: 1,
-            min_size: 1,
-            max_size: 1_000_000,
-            min_notional: 100 * pow10(MONEY_DECIMALS),
-            contract_size: 1,
-            contract_decimals: 0,
-            maker_fee: 20_000,
-            taker_fee: 50_000,
-            fee_decimals: 8,
-            tradable: true,
-        }
+        crate::samples::contract("BTC", "binanceusdm")
     }
 
     #[test]

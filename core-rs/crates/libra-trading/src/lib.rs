@@ -24,3 +24,11 @@ pub mod portfolio;
 pub mod risk;
 pub mod session;
 pub mod signal;
+
+/// The tests beside the crate share their instruments with those inside, which see the crate by its name as well.
+#[cfg(test)]
+#[path = "../tests/samples/mod.rs"]
+pub(crate) mod samples;
+
+#[cfg(test)]
+extern crate self as libra_trading;

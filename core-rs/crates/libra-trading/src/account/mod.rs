@@ -1,6 +1,7 @@
 //! What an account holds: positions, balances, P&L and equity, booked fill by fill in exact integers.
 //!
 //! - [`position`] — one instrument's size and basis, and how a fill changes it;
+//! - [`curve`] — equity over time;
 //! - [`balance`] — one currency's balance, P&L, equity, peak and day;
 //! - this file — the account: which fill goes to which position and which currencies.
 //!
@@ -8,6 +9,7 @@
 //! Nothing here decides whether an order may leave.
 
 pub mod balance;
+pub mod curve;
 pub mod position;
 
 use libra_kernel::Name;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use libra_kernel::Name;
 use libra_kernel::latency::Latency;
 
-use crate::instrument::Money;
+use crate::account::curve::EquityPoint;
 
 use super::Desk;
 
@@ -25,23 +24,6 @@ pub struct Tally {
     pub last_error: String,
 }
 
-/// One currency of an account at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EquityPoint {
-    /// When, on the account's clock.
-    pub ts_ns: i64,
-    /// The currency.
-    pub currency: Name,
-    /// Opening + realised - fees + unrealised.
-    pub equity: Money,
-    /// Realised P&L before fees.
-    pub realised: Money,
-    /// P&L of open positions at the last quotes.
-    pub unrealised: Money,
-    /// Fees.
-    pub fees: Money,
-}
-
 impl Desk {
     /// The counts so far.
     pub fn tally(&self) -> &Tally {
@@ -53,9 +35,9 @@ impl Desk {
         &self.latency
     }
 
-    /// Equity over time, in the order of time.
+    /// Equity over time, in the order of time: the older, the coarser (see [`crate::account::curve`]).
     pub fn equity_curve(&self) -> &[EquityPoint] {
-        &self.equity
+        self.equity.points()
     }
 
     /// Notes equity now, whatever was noted before: at the end of a run.
@@ -63,7 +45,7 @@ impl Desk {
         self.next_equity_ns = now_ns.saturating_add(EQUITY_EVERY_NS);
         for balance in self.gate.account().balances() {
             let Some(equity) = balance.equity() else { continue };
-            self.equity.push(EquityPoint {
+            self.equity.note(EquityPoint {
                 ts_ns: now_ns,
                 currency: balance.currency,
                 equity,

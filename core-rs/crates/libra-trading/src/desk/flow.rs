@@ -433,7 +433,7 @@ impl Desk {
         let recorded = self.gate.order(client_order_id(self.name, request.request_id));
         let order = match recorded {
             // The outcome of a request that came again is told as it stands.
-            Some(order) => order.clone(),
+            Some(order) => order,
             None => Arc::new(Order {
                 client_order_id: client_order_id(self.name, request.request_id),
                 venue_order_id: String::new(),

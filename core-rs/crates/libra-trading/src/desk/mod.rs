@@ -38,13 +38,15 @@ use libra_kernel::ids::TraceId;
 use libra_kernel::latency::Latency;
 use libra_kernel::{Event, EventType, Name, Payload};
 
+use crate::account::curve::EquityCurve;
 use crate::gate::{Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
 
 use early::EarlyCancels;
 
-pub use books::{EquityPoint, Tally};
+pub use crate::account::curve::EquityPoint;
+pub use books::Tally;
 pub use vanish::{Flattening, OnVanish, Vanished};
 pub use venue::Link;
 
@@ -110,7 +112,7 @@ pub struct Desk {
     /// When the market event that is being handled came in, on the monotonic clock; 0 outside a simulated step.
     input_ns: i64,
     tally: Tally,
-    equity: Vec<EquityPoint>,
+    equity: EquityCurve,
     next_equity_ns: i64,
     published: u64,
 }
@@ -170,7 +172,7 @@ impl Desk {
             latency: Latency::default(),
             input_ns: 0,
             tally: Tally::default(),
-            equity: Vec::new(),
+            equity: EquityCurve::default(),
             next_equity_ns: i64::MIN,
             published: 0,
         };
@@ -206,10 +208,10 @@ impl Desk {
     /// The portfolio's ledger, and the paper venue's open orders and trade ids, as the log has them.
     fn rebuild(&mut self) {
         for order in self.gate.orders() {
-            self.portfolio.on_order(order);
+            self.portfolio.on_order(&order);
         }
-        for fill in self.gate.fills() {
-            self.portfolio.on_fill(fill);
+        for fill in self.gate.fills().iter() {
+            self.portfolio.on_fill(&fill);
         }
         self.link.restore(&self.gate);
     }

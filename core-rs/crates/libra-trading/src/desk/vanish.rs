@@ -149,7 +149,7 @@ impl Desk {
 
     fn count_fills(&self, strategy: Name, gone: &mut Vanished) {
         let fills = self.gate.fills();
-        for fill in fills[gone.counted..].iter().filter(|fill| fill.strategy == strategy) {
+        for fill in fills.since(gone.counted).filter(|fill| fill.strategy == strategy) {
             let closing = gone.closings.entry(fill.instrument).or_default();
             closing.net += i128::from(fill.size) * i128::from(fill.side.sign());
             closing.fills += 1;
@@ -164,7 +164,7 @@ impl Desk {
         if let Some((request_id, asked_ns)) = closing.asked {
             let id = client_order_id(self.name, request_id);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
-                Some(order) => closing.learn(order, now_ns, self.gate.on_breach()),
+                Some(order) => closing.learn(&order, now_ns, self.gate.on_breach()),
                 None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
                 None => {}
             }

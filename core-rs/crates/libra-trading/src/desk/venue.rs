@@ -91,7 +91,7 @@ impl Link {
         let (Link::Paper(venue) | Link::Threaded(venue, _)) = self else { return };
         let mut venue = Link::lock(venue);
         for order in gate.orders() {
-            venue.adopt(order, order.filled);
+            venue.adopt(&order, order.filled);
         }
         // A fill is booked once by its trade id: one that came again would be a fill lost.
         if let Some(last) = gate.fills().iter().map(|fill| fill.trade_id).max() {

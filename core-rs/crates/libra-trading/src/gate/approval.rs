@@ -126,16 +126,22 @@ impl Approvals {
         if self.get(id).is_some_and(|slot| slot.approval == *approval) { self.remove(id) } else { None }
     }
 
-    /// The next approval that is out of time, in the order of their places.
-    pub fn take_due(&mut self, now_ns: i64) -> Option<Slot> {
-        let due = self.slots.iter().flatten().find(|slot| now_ns > slot.approval.deadline_ns);
-        match due.map(|slot| slot.approval.client_order_id) {
-            Some(id) => self.remove(id),
-            None => {
-                let deadlines = self.slots.iter().flatten().map(|slot| slot.approval.deadline_ns);
-                self.next_deadline_ns = deadlines.min().unwrap_or(i64::MAX);
-                None
+    /// Takes out every approval that is out of time, in the order of their places: one look at each, however many are
+    /// due.
+    pub fn take_due(&mut self, now_ns: i64) -> Vec<Slot> {
+        let (mut due, mut next_deadline_ns) = (Vec::new(), i64::MAX);
+        for (index, place) in self.slots.iter_mut().enumerate() {
+            match place {
+                Some(slot) if now_ns > slot.approval.deadline_ns => {
+                    self.by_id.remove(&slot.approval.client_order_id.0);
+                    self.free.push(index as u32);
+                    due.extend(place.take());
+                }
+                Some(slot) => next_deadline_ns = next_deadline_ns.min(slot.approval.deadline_ns),
+                None => {}
             }
         }
+        self.next_deadline_ns = next_deadline_ns;
+        due
     }
 }

@@ -219,15 +219,21 @@ impl Gate {
 
     #[cold]
     fn lapse(&mut self, now_ns: i64) {
-        // With a log that fails nothing can be spent either: what cannot be recorded waits until it can.
-        while !self.log_failed
-            && let Some(slot) = self.approvals.take_due(now_ns)
-        {
-            match self.record_refusal(now_ns, &slot.request, expired(slot.approval.deadline_ns, now_ns)) {
-                Ok(order) => self.lapsed.push(order),
-                Err(_) if self.log_failed => return self.approvals.insert(slot),
+        if self.log_failed {
+            return;
+        }
+        for slot in self.approvals.take_due(now_ns) {
+            let why = expired(slot.approval.deadline_ns, now_ns);
+            let refused = if self.log_failed { None } else { self.record_refusal(now_ns, &slot.request, why).ok() };
+            match refused {
+                Some(order) => self.lapsed.push(order),
+                // With a log that fails nothing can be spent either: what cannot be recorded waits until it can.
+                None if self.log_failed => {
+                    self.approvals.insert(slot);
+                    continue;
+                }
                 // A text that no record holds: the intent would not have been taken either.
-                Err(_) => {}
+                None => {}
             }
             self.unreserve(&slot);
             self.stats.rejected += 1;

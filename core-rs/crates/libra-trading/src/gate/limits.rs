@@ -115,7 +115,10 @@ impl Gate {
         let mut held = Vec::new();
         if !self.state.limit_words.is_empty() {
             let instruments = self.instruments();
-            let words: Vec<Term> = self.state.limit_words.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            // That the account has no such limit makes no profile stricter.
+            let counts = |(key, value): &(&String, &Option<String>)| value.is_some() || key.starts_with("instruments.");
+            let words = self.state.limit_words.iter().filter(counts);
+            let words: Vec<Term> = words.map(|(key, value)| (key.clone(), value.clone())).collect();
             let (logged, _) = apply(&self.limits, &words, &instruments)?;
             let strict = stricter(&self.limits, &logged, &instruments);
             let (profile, now) = (terms(&self.limits, &instruments), terms(&strict, &instruments));

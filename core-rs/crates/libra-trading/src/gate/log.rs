@@ -63,10 +63,21 @@ pub enum LogError {
         path: PathBuf,
     },
     /// Not a log.
-    #[error("{path}: not a gate log")]
+    #[error("{path}: not a gate log, and left as it is; name another file for the log, or move this one away")]
     NotALog {
         /// The file.
         path: PathBuf,
+    },
+    /// Cut off within its header: what it held is gone.
+    #[error(
+        "{path}: cut off, {length} of the {HEADER} bytes of its header are left; restore the file from a copy; only if the \
+         account is to begin anew, move it away (open orders and positions are then unknown here)"
+    )]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// What is left of it.
+        length: usize,
     },
     /// Written by a newer version.
     #[error("{path}: version {found} of the format is newer than {MAJOR}, which is what this build reads")]
@@ -221,21 +232,23 @@ impl LogFile {
         LogError::Io { path: self.path.clone(), error }
     }
 
-    /// Checks the header, or writes it into a file that is new or whose first write was torn.
+    /// Checks the header, or writes it into a file that is new: missing, or empty. The header is one small write and is
+    /// taken back where it fails, so a file with a part of it was cut off later, and held an account before.
     fn header(&mut self) -> Result<(), LogError> {
         let mut found = Vec::with_capacity(HEADER);
         (&self.file).take(HEADER as u64).read_to_end(&mut found).map_err(|error| self.io(error))?;
         let expected = header_bytes();
-        if found.len() < HEADER {
-            if !expected.starts_with(&found) {
-                return Err(LogError::NotALog { path: self.path.clone() });
-            }
-            self.file.set_len(0).map_err(|error| self.io(error))?;
+        if found.is_empty() {
             self.append(&expected)?;
             if self.sync == SyncPolicy::EveryRecord {
                 self.sync_directory()?;
             }
             return Ok(());
+        }
+        if found.len() < HEADER {
+            let (path, length) = (self.path.clone(), found.len());
+            let ours = found.starts_with(&MAGIC[..length.min(MAGIC.len())]);
+            return Err(if ours { LogError::CutOff { path, length } } else { LogError::NotALog { path } });
         }
         let crc = crc32c::crc32c(&found[..12]).to_le_bytes();
         if &found[..8] != MAGIC || found[12..] != crc {

@@ -12,9 +12,11 @@
 //!
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
+//! - `history`, `packed` — orders that are over, and executions, in little memory;
 //! - `refusals` — refused requests, in bounded memory;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
+//! - `recent` — what a restart goes on counting: rates, our share of the volume;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
@@ -28,11 +30,14 @@ mod breach;
 mod codec;
 mod event;
 mod exposure;
+mod history;
 mod ids;
 mod latch;
 mod limits;
 pub mod log;
 mod owed;
+mod packed;
+mod recent;
 pub mod record;
 mod refusals;
 mod report;
@@ -50,6 +55,7 @@ use thiserror::Error;
 pub use approval::Approval;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode};
+pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
@@ -57,11 +63,13 @@ pub use venue::CancelIntent;
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
-use crate::order::{ClientOrderId, Fill, Order, OrderStatus};
+use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
 use approval::Approvals;
+use history::Entries;
 use log::Log;
+use recent::Recent;
 use record::Record;
 use state::State;
 
@@ -84,6 +92,8 @@ pub struct GateConfig {
     pub validity_window_ns: i64,
     /// What it does while a loss limit is passed.
     pub on_breach: OnBreach,
+    /// How many of the orders that ended last are kept as they are; older ones are packed.
+    pub keep_whole: usize,
 }
 
 impl GateConfig {
@@ -98,6 +108,7 @@ impl GateConfig {
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
             on_breach: OnBreach::default(),
+            keep_whole: 1_000,
         }
     }
 }
@@ -249,10 +260,13 @@ impl Gate {
         }
 
         let mut state = State::default();
+        state.entries = Entries::keeping(config.keep_whole);
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
+        let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);
         let (log, torn) = Log::open(&config.log, |sequence, record| {
             state.apply(&record, &mut events)?;
+            recent.note(&record, &state);
             waiting.extend(events.drain(..).map(|event| (sequence, event)));
             if let Record::Confirmed { sequence } = record {
                 while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
@@ -296,6 +310,7 @@ impl Gate {
             gate.define(instrument)?;
         }
         let limits = gate.recover_limits()?;
+        recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
 
         let (unanswered, open): (Vec<_>, Vec<_>) =
@@ -422,15 +437,22 @@ impl Gate {
     }
 
     /// Every order, and the last 1,000 refused requests among them, in the order of the log.
-    pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+    pub fn orders(&self) -> impl Iterator<Item = Arc<Order>> {
         self.state.orders()
+    }
+
+    /// The last `count` of these, in the order of the log.
+    pub fn last_orders(&self, count: usize) -> Vec<Arc<Order>> {
+        let mut last: Vec<_> = self.state.orders_backwards().take(count).collect();
+        last.reverse();
+        last
     }
 
     /// How many orders are in which state, every refused request of the log among the rejected.
     pub fn order_counts(&self) -> BTreeMap<OrderStatus, u64> {
         let mut counts = BTreeMap::new();
-        for entry in self.state.entries.iter().filter(|entry| entry.rejection.is_none()) {
-            *counts.entry(entry.order.status).or_default() += 1;
+        for (status, _) in self.state.entries.statuses().filter(|(_, refused)| !refused) {
+            *counts.entry(status).or_default() += 1;
         }
         if self.rejected_requests() > 0 {
             *counts.entry(OrderStatus::Rejected).or_default() += self.rejected_requests();
@@ -449,7 +471,7 @@ impl Gate {
     }
 
     fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
-        self.state.open.iter().map(|index| &self.state.entries[*index as usize])
+        self.state.open.iter().filter_map(|index| self.state.entries.whole(*index as usize))
     }
 
     /// Orders that are not final, in the order of their intents.
@@ -468,13 +490,13 @@ impl Gate {
     }
 
     /// An order, or a refused request that is among the last 1,000.
-    pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
+    pub fn order(&self, id: ClientOrderId) -> Option<Arc<Order>> {
         self.state.order(id)
     }
 
     /// Every fill, in the order of booking.
-    pub fn fills(&self) -> &[Fill] {
-        &self.state.fills
+    pub fn fills(&self) -> Fills<'_> {
+        self.state.fills()
     }
 
     /// What was counted since the gate was opened.

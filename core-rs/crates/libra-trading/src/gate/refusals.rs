@@ -76,7 +76,7 @@ impl Refusals {
     }
 
     /// Those kept in full, in the order of the log.
-    pub fn recent(&self) -> impl Iterator<Item = &Refusal> {
+    pub fn recent(&self) -> impl DoubleEndedIterator<Item = &Refusal> {
         self.recent.iter()
     }
 

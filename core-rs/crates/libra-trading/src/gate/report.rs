@@ -119,10 +119,10 @@ impl State {
             self.raise(IncidentCode::UnknownOrder, id, "the venue has an order that the log does not know", events);
             return Ok(());
         };
-        if !report.venue_order_id.is_empty() && self.entries[index].order.venue_order_id != report.venue_order_id {
-            Arc::make_mut(&mut self.entries[index].order).venue_order_id.clone_from(&report.venue_order_id);
+        if !report.venue_order_id.is_empty() && self.entries.get(index).order.venue_order_id != report.venue_order_id {
+            Arc::make_mut(&mut self.entries.change(index).order).venue_order_id.clone_from(&report.venue_order_id);
         }
-        let not_found_before = self.entries[index].not_found_ns.take();
+        let not_found_before = self.entries.change(index).not_found_ns.take();
         match &report.outcome {
             VenueOutcome::Accepted => self.enter(index, now_ns, OrderStatus::Accepted, "", ""),
             VenueOutcome::Rejected { code, detail } => {
@@ -133,23 +133,23 @@ impl State {
                 self.enter(index, now_ns, OrderStatus::Expired, RiskCode::Expired.as_str(), "");
             }
             VenueOutcome::CancelRejected { detail } => {
-                self.entries[index].cancel_pending = false;
+                self.entries.change(index).cancel_pending = false;
                 events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
                 return Ok(());
             }
             VenueOutcome::NotFound if not_found_before.is_none() => {
-                self.entries[index].not_found_ns = Some(report.ts_venue_ns);
+                self.entries.change(index).not_found_ns = Some(report.ts_venue_ns);
                 return Ok(());
             }
             VenueOutcome::NotFound => {
                 // An order that the venue had answered is gone from there: cancelled, with what was executed before.
-                let answered = self.entries[index].order.status >= OrderStatus::Accepted;
+                let answered = self.entries.get(index).order.status >= OrderStatus::Accepted;
                 let end = if answered { OrderStatus::Cancelled } else { OrderStatus::Rejected };
                 let code = RiskCode::NotFound;
                 self.enter(index, now_ns, end, code.as_str(), code.description());
             }
             &VenueOutcome::Filled { trade_id, price, size, fee, fee_currency, liquidity } => {
-                let OrderRequest { instrument, strategy, side, .. } = self.entries[index].order.request;
+                let OrderRequest { instrument, strategy, side, .. } = self.entries.get(index).order.request;
                 let fill = Fill {
                     client_order_id: id,
                     trade_id,
@@ -167,7 +167,7 @@ impl State {
             }
         }
         self.rehold(index)?;
-        events.push(GateEvent::Order(self.entries[index].order.clone()));
+        events.push(GateEvent::Order(self.entries.get(index).order()));
         Ok(())
     }
 
@@ -181,9 +181,11 @@ impl State {
 
     /// A final order waits for nothing.
     fn settle(&mut self, index: usize) {
-        if self.entries[index].order.status.is_final() {
-            self.open.remove(&(index as u32));
-            self.entries[index].cancel_pending = false;
+        if self.entries.get(index).order.status.is_final() {
+            self.entries.change(index).cancel_pending = false;
+            if self.open.remove(&(index as u32)) {
+                self.entries.ended(index);
+            }
         }
     }
 
@@ -198,7 +200,7 @@ impl State {
         if !self.fill_keys.insert(fill_key(index, trade_id)) {
             return Err("a fill that was booked before");
         }
-        let before = self.entries[index].order.clone();
+        let before = self.entries.get(index).order();
         let sums = (|| {
             let instrument = self.account.instrument(fill.instrument)?;
             let notional = before.filled_notional.checked_add(instrument.notional(price, size)?)?;
@@ -225,13 +227,13 @@ impl State {
         }
         self.settle(index);
         self.rehold(index)?;
-        if let Some(slot) = self.entries[index].instrument
+        if let Some(slot) = self.entries.get(index).instrument
             && let Some(volume) = &mut self.desks[slot].volume
         {
             volume.on_own(now_ns, size);
         }
-        self.fills.push(fill);
-        events.push(GateEvent::Order(self.entries[index].order.clone()));
+        self.booked.push(index, &fill);
+        events.push(GateEvent::Order(self.entries.get(index).order()));
         for (change, position) in booked.changes {
             events.push(GateEvent::Position { change, position });
         }

@@ -10,13 +10,14 @@ use libra_kernel::{Name, SharedPayload};
 use crate::account::balance::utc_day;
 use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
-use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
+use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
 use crate::risk::exposure::{Sums, Worth};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 
 use super::event::{GateEvent, Incident};
+use super::history::{Booked, Entries, Fills, Seen};
 use super::ids::{IdMap, IdSet, client_order_id};
 use super::record::Record;
 use super::refusals::{Refusal, Refusals};
@@ -55,7 +56,7 @@ impl Default for Desk {
 }
 
 /// An order with what only the gate needs to know.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub order: Arc<Order>,
     /// Its place among all outcomes of the log.
@@ -82,14 +83,14 @@ pub(super) struct State {
     pub account: Account,
     pub desks: Vec<Desk>,
     /// Every order that had an intent.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// Every request that had none.
     pub refusals: Refusals,
     outcomes: u64,
     pub index: IdMap<u32>,
     /// Orders that are not final, in the order of their intents.
     pub open: BTreeSet<u32>,
-    pub fills: Vec<Fill>,
+    pub booked: Booked,
     /// (order, trade id): with it the account's and the order's instrument are given.
     pub fill_keys: IdSet,
     /// Orders that only the venue knows.
@@ -108,30 +109,48 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn entry(&self, id: ClientOrderId) -> Option<(usize, &Entry)> {
+    pub fn entry(&self, id: ClientOrderId) -> Option<(usize, Seen<'_>)> {
         let index = *self.index.get(&id.0)? as usize;
-        Some((index, &self.entries[index]))
+        Some((index, self.entries.get(index)))
     }
 
     /// An order, or a refused request that is kept in full.
-    pub fn order(&self, id: ClientOrderId) -> Option<&Arc<Order>> {
+    pub fn order(&self, id: ClientOrderId) -> Option<Arc<Order>> {
         match self.entry(id) {
-            Some((_, entry)) => Some(&entry.order),
-            None => self.refusals.full(id).map(|refusal| &refusal.order),
+            Some((_, entry)) => Some(entry.order()),
+            None => self.refusals.full(id).map(|refusal| refusal.order.clone()),
         }
     }
 
     /// All of them, in the order of the log.
-    pub fn orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+    pub fn orders(&self) -> impl Iterator<Item = Arc<Order>> {
         let (mut entries, mut refusals) = (self.entries.iter().peekable(), self.refusals.recent().peekable());
         std::iter::from_fn(move || {
             let entry = entries.peek().map_or(u64::MAX, |entry| entry.ordinal);
             if refusals.peek().is_some_and(|refusal| refusal.ordinal < entry) {
-                refusals.next().map(|refusal| &refusal.order)
+                refusals.next().map(|refusal| refusal.order.clone())
             } else {
-                entries.next().map(|entry| &entry.order)
+                entries.next().map(|entry| entry.order())
             }
         })
+    }
+
+    /// The same, the last one first.
+    pub fn orders_backwards(&self) -> impl Iterator<Item = Arc<Order>> {
+        let (mut entries, mut refusals) =
+            (self.entries.iter().rev().peekable(), self.refusals.recent().rev().peekable());
+        std::iter::from_fn(move || {
+            let entry = entries.peek().map(|entry| entry.ordinal);
+            if refusals.peek().is_some_and(|refusal| Some(refusal.ordinal) > entry) {
+                refusals.next().map(|refusal| refusal.order.clone())
+            } else {
+                entries.next().map(|entry| entry.order())
+            }
+        })
+    }
+
+    pub fn fills(&self) -> Fills<'_> {
+        Fills { booked: &self.booked, entries: &self.entries }
     }
 
     /// Takes in a record; `events` gets what is to be published. An error means that the record does not belong to this
@@ -143,6 +162,7 @@ impl State {
                     return Err("an epoch or an account out of order");
                 }
                 (self.epoch, self.name) = (*epoch, *account);
+                self.entries.set_account(*account);
             }
             Record::Opening(amounts) => {
                 for (currency, amount) in amounts {
@@ -166,7 +186,7 @@ impl State {
                 let index = self.push(order, None, Some(instrument), *hold_price, *window_end_ns)?;
                 self.open.insert(index as u32);
                 self.rehold(index)?;
-                events.push(GateEvent::Order(self.entries[index].order.clone()));
+                events.push(GateEvent::Order(self.entries.get(index).order()));
             }
             Record::Rejected { now_ns, request, rejection } => {
                 let order = self.outcome(*now_ns, request, Some(rejection))?;
@@ -176,15 +196,15 @@ impl State {
             }
             Record::Submitted { now_ns, client_order_id } => {
                 let index = self.find(*client_order_id)?;
-                if self.entries[index].order.status == OrderStatus::New {
+                if self.entries.get(index).order.status == OrderStatus::New {
                     let order = self.order_mut(index, *now_ns);
                     order.status = OrderStatus::Submitted;
-                    events.push(GateEvent::Order(self.entries[index].order.clone()));
+                    events.push(GateEvent::Order(self.entries.get(index).order()));
                 }
             }
             Record::CancelIntent { client_order_id, .. } => {
                 let index = self.find(*client_order_id)?;
-                self.entries[index].cancel_pending = true;
+                self.entries.change(index).cancel_pending = true;
             }
             Record::Report { now_ns, report } => self.apply_report(*now_ns, report, events)?,
             Record::Kill { reason, .. } => {
@@ -241,7 +261,7 @@ impl State {
 
     /// The order, to be changed at `now_ns`; a copy is made when an event still holds the state before.
     pub(super) fn order_mut(&mut self, index: usize, now_ns: i64) -> &mut Order {
-        let order = Arc::make_mut(&mut self.entries[index].order);
+        let order = Arc::make_mut(&mut self.entries.change(index).order);
         order.ts_ns = now_ns;
         order.last_fill = None;
         order
@@ -290,7 +310,7 @@ impl State {
         hold_price: i64,
         window_end_ns: i64,
     ) -> Result<usize, &'static str> {
-        let index = self.entries.len();
+        let (index, is_final) = (self.entries.len(), order.status.is_final());
         self.index.insert(order.client_order_id.0, u32::try_from(index).map_err(|_| "too many orders")?);
         self.entries.push(Entry {
             order,
@@ -304,36 +324,46 @@ impl State {
             not_found_ns: None,
             cancel_pending: false,
         });
+        if is_final {
+            self.entries.ended(index);
+        }
         Ok(index)
     }
 
     /// Brings what an order holds in line with what remains of it; a final one holds nothing.
     pub(super) fn rehold(&mut self, index: usize) -> Result<(), &'static str> {
-        let entry = &mut self.entries[index];
+        let entry = self.entries.get(index);
         let Some(slot) = entry.instrument else { return Ok(()) };
         let order = &entry.order;
         let (side, size) = (order.request.side, order.request.size);
         let remaining = if order.status.is_final() { 0 } else { size.saturating_sub(order.filled).max(0) };
         let instrument = self.account.instrument_at(slot);
         let held = hold(instrument, is_buy(side), entry.hold_price, remaining).ok_or("a reservation does not fit")?;
+        // Neither is below zero, so a difference of two fits.
         let (more, more_held) = (remaining - entry.open_size, held - entry.held);
         let orders = i32::from(remaining > 0) - i32::from(entry.open_size > 0);
+        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")?;
+        let entry = self.entries.change(index);
         (entry.open_size, entry.held) = (remaining, held);
-        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")
+        Ok(())
     }
 
-    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative.
+    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative. `None`, and
+    /// nothing changed, when a sum does not fit.
     #[inline]
     pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
-        *open = open.checked_add(size)?;
+        let sum = open.checked_add(size)?;
+        let count = desk.orders.checked_add_signed(orders)?;
         if held != 0 {
             let (base, quote, _) = self.account.currencies_at(slot);
             let balance = self.account.balance_mut(if is_buy(side) { quote } else { base });
             balance.reserved = balance.reserved.checked_add(held)?;
         }
-        desk.orders = desk.orders.saturating_add_signed(orders);
+        // Nothing fails from here on.
+        *open = sum;
+        desk.orders = count;
         self.revalue(slot);
         Some(())
     }
@@ -341,7 +371,7 @@ impl State {
     /// A digest of everything that the log holds but epochs, watermarks and what was confirmed.
     pub fn digest(&self) -> String {
         let mut digest = Digest::new();
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             entry.order.digest(&mut digest);
             digest.i64(entry.hold_price);
             digest.i64(entry.window_end_ns);
@@ -351,7 +381,7 @@ impl State {
             digest.blob(rejection.as_bytes());
         }
         self.refusals.digest(&mut digest);
-        for fill in &self.fills {
+        for fill in self.fills().iter() {
             digest.i128(fill.client_order_id.0 as i128);
             digest.name(fill.instrument);
             digest.u64(fill.trade_id);

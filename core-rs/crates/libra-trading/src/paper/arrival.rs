@@ -31,7 +31,7 @@ impl PaperVenue {
             Err(refusal) => (self.market_of(request.instrument).unwrap_or(usize::MAX), Some(refusal)),
         };
         let arrival = self.arrival();
-        let mut record = Record {
+        let mut record = Box::new(Record {
             venue_order_id: String::new(),
             arrival,
             market: at,
@@ -41,7 +41,7 @@ impl PaperVenue {
             ts_arrival_ns: self.clock_ns,
             ts_last_ns: self.clock_ns,
             request,
-        };
+        });
         if let Some(Refusal { code, detail }) = refusal {
             record.state = State::Rejected { code: code.into(), detail: detail.clone() };
             self.records.insert(id, record);

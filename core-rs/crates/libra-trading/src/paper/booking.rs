@@ -62,6 +62,10 @@ impl PaperVenue {
             market.resting[side as usize].remove(&key);
         }
         let (venue_order_id, outcome) = (record.venue_order_id.clone(), filled(&fill));
+        if record.fills.is_empty() {
+            // Most orders have one fill, and all are kept.
+            record.fills.reserve_exact(1);
+        }
         record.fills.push(fill);
         self.report(id, venue_order_id, outcome);
         true

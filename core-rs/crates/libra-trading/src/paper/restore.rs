@@ -57,7 +57,7 @@ impl PaperVenue {
             ts_arrival_ns: order.ts_ns,
             ts_last_ns: order.ts_ns,
         };
-        self.records.insert(id, record);
+        self.records.insert(id, Box::new(record));
         if working {
             self.rest(at, id, request.side, request.price, arrival);
         }

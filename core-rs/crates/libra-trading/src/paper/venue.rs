@@ -57,7 +57,7 @@ pub struct PaperVenue {
     pub(super) markets: Vec<Market>,
     by_name: HashMap<Name, usize>,
     /// Looked up by id only: no output follows the order of this map.
-    pub(super) records: HashMap<ClientOrderId, Record>,
+    pub(super) records: HashMap<ClientOrderId, Box<Record>>,
     /// On their way to the venue, `(due, action)`, in order.
     outbound: VecDeque<(i64, Action)>,
     /// On their way to us, `(visible, report)`, in order.

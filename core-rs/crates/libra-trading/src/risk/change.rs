@@ -74,7 +74,8 @@ fn find<'a>(key: &str, instruments: &'a [Instrument]) -> Result<Target<'a>, Stri
     }
 }
 
-/// `limits` with `terms` set, and what that changed. All mistakes are told at once.
+/// `limits` with `terms` set, and what that changed. All mistakes are told at once. A limit that every account has to
+/// have is lowered or raised, never taken away; an instrument's own value of it is, since the account's holds then.
 pub fn apply(
     limits: &RiskLimits,
     terms: &[Term],
@@ -97,6 +98,9 @@ pub fn apply(
             continue;
         }
         match text.as_deref().map(|text| target.key.read(text, decimals)).transpose() {
+            Ok(None) if target.instrument.is_none() && target.key.is_required() => {
+                problems.push(format!("{key} has to be set for every account: give it a value"));
+            }
             Ok(value) => {
                 let old = target.get(limits);
                 target.set(&mut next, value);
@@ -260,12 +264,37 @@ mod tests {
     }
 
     #[test]
+    fn what_every_account_has_to_have_is_not_taken_away() {
+        let terms = [
+            term("max_order_notional", "-"),
+            term("max_position_notional", "-"),
+            term("instruments.ETH/USDT.max_order_notional", "-"),
+            term("max_order_size", "-"),
+        ];
+        let problems = apply(&RiskLimits::default(), &terms, &instruments()).unwrap_err().problems;
+        assert_eq!(
+            problems,
+            [
+                "max_order_notional has to be set for every account: give it a value",
+                "max_position_notional has to be set for every account: give it a value",
+            ]
+        );
+        let own = set(
+            &RiskLimits::default(),
+            &[("max_order_notional", "9"), ("instruments.ETH/USDT.max_order_notional", "8")],
+        );
+        let back = set(&own, &[("instruments.ETH/USDT.max_order_notional", "-")]);
+        assert_eq!(back.of(&instruments()[1]).max_order_notional, own.default.max_order_notional);
+    }
+
+    #[test]
     fn an_own_limit_above_the_account_s_loosens() {
         let before = set(&RiskLimits::default(), &[("max_order_notional", "100")]);
         let own = set(&before, &[("instruments.ETH/USDT.max_order_notional", "200")]);
         let found = loosened(&before, &own, &instruments());
         assert_eq!(found, ["instruments.ETH/USDT@x.max_order_notional would loosen from 100 to 200: confirm it"]);
-        let removed = set(&before, &[("max_order_notional", "-")]);
+        let mut removed = before.clone();
+        removed.set(LimitKey::MaxOrderNotional, None);
         assert_eq!(loosened(&before, &removed, &instruments()).len(), 3, "the account and both instruments");
         assert!(loosened(&before, &set(&before, &[("max_order_notional", "99")]), &instruments()).is_empty());
     }

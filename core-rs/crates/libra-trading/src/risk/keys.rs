@@ -116,11 +116,17 @@ impl LimitKey {
         Ok(value)
     }
 
+    /// True for a limit that every account has to have: without it one mistake could spend everything. A profile without
+    /// it is refused (`REQUIRED_LIMITS`, `libra/config/checks.py`), and no change takes it away.
+    pub const fn is_required(self) -> bool {
+        matches!(self, LimitKey::MaxPositionNotional | LimitKey::MaxOrderNotional)
+    }
+
     /// The largest value that makes sense and fits.
     pub const fn most(self) -> i128 {
         match self {
-            // A fall by more than everything is none.
-            LimitKey::MaxDrawdown | LimitKey::MaxParticipation => 10_000,
+            // A fall by more than everything is none, and no price lies further below the middle.
+            LimitKey::MaxDrawdown | LimitKey::MaxParticipation | LimitKey::PriceCollar => 10_000,
             // More would be a window of megabytes, and no venue takes as many.
             LimitKey::MaxOrdersPerSecond
             | LimitKey::MaxOrdersPerMinute
@@ -187,6 +193,7 @@ mod tests {
             (LimitKey::MaxDrawdown, "0", "has to be above zero, is 0"),
             (LimitKey::MaxDrawdown, "-1", "has to be above zero, is -1"),
             (LimitKey::MaxDrawdown, "100.01", "has to be at most 100, is 100.01"),
+            (LimitKey::PriceCollar, "100.01", "has to be at most 100, is 100.01"),
             (LimitKey::MaxDrawdown, "0.125", "has more than 2 decimals: 0.125"),
             (LimitKey::MaxOpenOrders, "1.5", "has to be a whole number, is 1.5"),
             (LimitKey::MaxOpenOrders, "many", "is no number: \"many\""),

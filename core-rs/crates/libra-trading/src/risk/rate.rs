@@ -9,6 +9,8 @@ use super::code::{Rejection, RiskCode};
 use super::limits::RiskLimits;
 
 const SECOND_NS: i64 = 1_000_000_000;
+/// The longest window.
+pub(crate) const MINUTE_NS: i64 = 60 * SECOND_NS;
 
 /// A sliding window over the last `limit` times. It allocates once.
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ impl Rates {
     pub fn new(limits: &RiskLimits) -> Self {
         Rates {
             second: RateWindow::new(limits.max_orders_per_second, SECOND_NS),
-            minute: RateWindow::new(limits.max_orders_per_minute, 60 * SECOND_NS),
+            minute: RateWindow::new(limits.max_orders_per_minute, MINUTE_NS),
             messages: RateWindow::new(limits.max_messages_per_second, SECOND_NS),
             per_strategy: limits.max_strategy_messages_per_second,
             strategies: Vec::new(),

@@ -31,7 +31,7 @@ impl Truth {
     /// Compares everything; an error names the first thing that differs.
     pub fn compare(&self, gate: &Gate) -> Result<(), String> {
         self.compare_orders(gate)?;
-        same!("fills", gate.fills().iter().map(row).collect::<Vec<_>>(), self.rows);
+        same!("fills", gate.fills().iter().map(|fill| row(&fill)).collect::<Vec<_>>(), self.rows);
         for instrument in &self.instruments {
             let position = gate.account().position(instrument.id).ok_or("an instrument is gone")?;
             let (size, cost, realised) = self.position(instrument.id);

@@ -23,6 +23,8 @@ mod gateway;
 mod market;
 mod run;
 mod said;
+#[path = "../samples/mod.rs"]
+mod samples;
 mod step;
 mod truth;
 mod venue;

@@ -1,52 +1,21 @@
 //! What the runs trade, with what, and within which limits.
 
 use libra_kernel::Name;
-use libra_trading::instrument::{ContractKind, Instrument, Money};
+use libra_trading::instrument::{Instrument, Money};
 use libra_trading::risk::{InstrumentLimits, RiskLimits};
 
+use crate::samples;
 use crate::truth::{SECOND, name};
 
 pub const ACCOUNT: &str = "states";
 pub const T0: i64 = 1_700_000_000_000_000_000;
 pub const PRICE: i64 = 6_000_000;
 
-pub fn money(units: i64) -> Money {
-    Money::from(units) * 1_000_000_000_000
-}
+pub use crate::samples::money;
 
 /// A contract and its asset: what settles in quote currency, and what moves both.
 pub fn instruments() -> Vec<Instrument> {
-    let contract = Instrument {
-        id: name("BTC/USDT:USDT@states"),
-        symbol: name("BTC/USDT:USDT"),
-        venue: name("states"),
-        venue_symbol: name("BTCUSDT"),
-        base: name("BTC"),
-        quote: name("USDT"),
-        settle: name("USDT"),
-        kind: ContractKind::Linear,
-        price_decimals: 2,
-        size_decimals: 3,
-        tick_size: 10,
-        lot_size: 1,
-        min_size: 1,
-        max_size: 1_000_000,
-        min_notional: money(100),
-        contract_size: 1,
-        contract_decimals: 0,
-        maker_fee: 20_000,
-        taker_fee: 50_000,
-        fee_decimals: 8,
-        tradable: true,
-    };
-    let asset = Instrument {
-        id: name("BTC/USDT@states"),
-        symbol: name("BTC/USDT"),
-        kind: ContractKind::Spot,
-        size_decimals: 5,
-        ..contract.clone()
-    };
-    vec![contract, asset]
+    vec![samples::contract("BTC", "states"), samples::asset("BTC", "states")]
 }
 
 pub fn opening() -> Vec<(Name, Money)> {

@@ -421,6 +421,13 @@ impl Truth {
         self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
     }
 
+    /// After a restart the rates go on from what is written down: each intent counts at its own time.
+    pub fn remember_rates(&mut self) {
+        let outcomes =
+            self.asked.values().filter_map(|asked| asked.outcome.as_ref()).filter(|outcome| !outcome.refused);
+        self.memory.given = outcomes.map(|outcome| outcome.window_end_ns - WINDOW).collect();
+    }
+
     /// Refused in the log; where that takes nothing, the request is refused all the same and stays without an outcome.
     pub fn refuse(&mut self, id: ClientOrderId) {
         self.memory.approvals.remove(&id);

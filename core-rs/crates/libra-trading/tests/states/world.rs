@@ -93,6 +93,9 @@ pub struct Life {
 }
 
 /// The log's file, gone with the value.
+/// Bytes of the log's header.
+const HEADER: u64 = 16;
+
 pub struct LogFile(pub PathBuf);
 
 impl LogFile {
@@ -134,7 +137,7 @@ impl LogFile {
     /// Where the header and each whole record end.
     fn ends(&self) -> Vec<u64> {
         let bytes = fs::read(&self.0).unwrap_or_default();
-        let mut at = 16;
+        let mut at = HEADER as usize;
         if bytes.len() < at {
             return Vec::new();
         }
@@ -329,6 +332,8 @@ impl World {
     }
 
     fn cut(&mut self, length: u64, tail: Tail) {
+        // The header is one small write: it is there or not, and without it there is nothing behind it either.
+        let (length, tail) = if length < HEADER { (0, Tail::Nothing) } else { (length, tail) };
         let file = fs::OpenOptions::new().write(true).open(&self.file.0).expect("the log is there");
         file.set_len(length).expect("it can be cut");
         if let Tail::Zeros(count) = tail {
@@ -346,6 +351,8 @@ impl World {
             log: LogConfig::File { path: self.file.0.clone(), sync: self.sync },
             validity_window_ns: WINDOW,
             on_breach: if self.truth.halts { OnBreach::Halt } else { OnBreach::ReduceOnly },
+            // Orders that are over are packed at once, soon, or never in a life.
+            keep_whole: [0, 2, 1_000][usize::from(self.limits % 3)],
             ..GateConfig::new(account)
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");
@@ -420,6 +427,7 @@ impl World {
         self.truth.memory.reconciling = true;
         self.truth.limits = market::limits(self.limits);
         self.adopt(&maybe, &before, &recovered.cancelling)?;
+        self.truth.remember_rates();
         self.watch_losses(false)?;
         self.compare("after the restart")?;
         let ids = |orders: &[std::sync::Arc<libra_trading::order::Order>]| -> BTreeSet<ClientOrderId> {

@@ -71,12 +71,12 @@ impl AccountGroup {
     /// An order, or None.
     fn order(&self, py: Python<'_>, order_id: &str) -> PyResult<Option<PyOrder>> {
         let id = parse_id(order_id)?;
-        Ok(self.with(py, |desk, _, _| desk.gate().order(id).map(|order| view(desk, order))))
+        Ok(self.with(py, |desk, _, _| desk.gate().order(id).map(|order| view(desk, &order))))
     }
 
     /// All orders, and the last 1,000 refused requests, in the order of the log.
     fn orders(&self, py: Python<'_>) -> Vec<PyOrder> {
-        self.with(py, |desk, _, _| desk.gate().orders().map(|order| view(desk, order)).collect())
+        self.with(py, |desk, _, _| desk.gate().orders().map(|order| view(desk, &order)).collect())
     }
 
     /// Orders that are not final.
@@ -86,16 +86,13 @@ impl AccountGroup {
 
     /// The last `count` orders.
     fn last_orders(&self, py: Python<'_>, count: usize) -> Vec<PyOrder> {
-        self.with(py, |desk, _, _| {
-            let total = desk.gate().orders().count();
-            desk.gate().orders().skip(total.saturating_sub(count)).map(|order| view(desk, order)).collect()
-        })
+        self.with(py, |desk, _, _| desk.gate().last_orders(count).iter().map(|order| view(desk, order)).collect())
     }
 
     /// All fills, in the order of booking.
     fn fills(&self, py: Python<'_>) -> Vec<PyFill> {
         self.with(py, |desk, _, _| {
-            let fill = |fill: &Fill| PyFill { inner: fill.clone(), decimals: decimals(desk, fill.instrument) };
+            let fill = |fill: Fill| PyFill { decimals: decimals(desk, fill.instrument), inner: fill };
             desk.gate().fills().iter().map(fill).collect()
         })
     }

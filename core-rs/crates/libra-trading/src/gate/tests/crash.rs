@@ -1,4 +1,5 @@
-//! A run whose file is cut at every byte: it always opens, and the account is what it was after some record.
+//! A run whose file is cut at every byte: behind its header it always opens, and the account is what it was after some
+//! record; within its header it never does.
 
 use std::fs;
 
@@ -39,7 +40,13 @@ fn a_log_cut_at_any_byte_is_a_prefix_of_the_run() {
 
     let whole = fs::read(&file.0).unwrap();
     let first_state = states[0].0 as usize;
-    for length in 0..=whole.len() {
+    for length in 1..16 {
+        fs::write(&file.0, &whole[..length]).unwrap();
+        let error = Gate::open(file.config(RiskLimits::default()), T0).err().unwrap().to_string();
+        assert!(error.contains(&format!("cut off, {length} of the 16 bytes")), "{error}");
+        assert_eq!(fs::read(&file.0).unwrap(), whole[..length], "left as it is");
+    }
+    for length in [0].into_iter().chain(16..=whole.len()) {
         fs::write(&file.0, &whole[..length]).unwrap();
         let (mut gate, recovered) = file.open(RiskLimits::default(), T0);
         if length >= first_state {

@@ -159,10 +159,29 @@ fn an_approval_does_not_lapse_unrecorded() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     let approval = gate.reserve(T0, &buy(1, 10)).unwrap();
+    let other = gate.reserve(T0, &buy(2, 10)).unwrap();
     gate.log.break_writes();
-    assert!(gate.on_time(T0 + SECOND + 1).is_empty());
-    assert!(gate.holds(&approval), "it waits for a log that can be written");
+    for _ in 0..2 {
+        assert!(gate.on_time(T0 + SECOND + 1).is_empty());
+        assert!(gate.holds(&approval) && gate.holds(&other), "they wait for a log that can be written");
+        assert_eq!(gate.reserved(linear().id), Some((20, 0)));
+    }
     assert_eq!(gate.spend(T0 + SECOND + 1, &approval).unwrap_err().code, RiskCode::LogFailed);
+}
+
+#[test]
+fn many_approvals_lapse_together_and_those_in_time_stay() {
+    let mut gate = gate(RiskLimits::default());
+    let late: Vec<_> = (0..500).map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).collect();
+    let in_time: Vec<_> = (500..520).map(|id| gate.reserve(T0 + SECOND, &buy(id, 10)).unwrap()).collect();
+    gate.spend(T0, &late[7]).unwrap();
+    let told: Vec<_> = gate.on_time(T0 + SECOND + 1).iter().map(|order| order.request.request_id).collect();
+    assert_eq!(told, (0..500).filter(|id| *id != 7).collect::<Vec<_>>(), "each once, in their order");
+    assert!(in_time.iter().all(|approval| gate.holds(approval)));
+    assert_eq!((gate.outstanding(), gate.reserved(linear().id)), (20, Some((210, 0))));
+    assert!(gate.on_time(T0 + 2 * SECOND).is_empty());
+    assert_eq!(gate.on_time(T0 + 2 * SECOND + 1).len(), 20);
+    assert_eq!(gate.reserved(linear().id), Some((10, 0)), "the one that was spent");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gate::GateError;
+use crate::gate::record::Record;
 use crate::risk::{InstrumentLimits, LimitChange, RiskCode, Term};
 
 fn eth() -> Instrument {
@@ -234,6 +235,35 @@ fn what_is_wrong_or_not_confirmed_changes_nothing() {
     assert_eq!((gate.sequence(), gate.limits().clone(), gate.limits_version()), before);
     gate.change_limits(T0, "ops", &terms(&[("max_open_orders", "11")]), true).unwrap().unwrap();
     assert_eq!(gate.limits().max_open_orders, Some(11));
+}
+
+#[test]
+fn what_every_account_has_to_have_is_not_taken_away_even_confirmed() {
+    let file = TempLog::new();
+    let most = InstrumentLimits {
+        max_order_notional: Some(money(50_000)),
+        max_position_notional: Some(money(90_000)),
+        ..InstrumentLimits::default()
+    };
+    let limits = RiskLimits { default: most, ..base() };
+    let (mut gate, _) = file.open(limits.clone(), T0);
+    let before = (gate.sequence(), gate.limits().clone(), gate.limits_version());
+    for value in ["none", "-", "0"] {
+        for key in ["max_order_notional", "max_position_notional"] {
+            // One that is good beside it does not change either.
+            let error =
+                gate.change_limits(T0, "ops", &terms(&[(key, value), ("max_open_orders", "5")]), true).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+    assert_eq!((gate.sequence(), gate.limits().clone(), gate.limits_version()), before, "and nothing is written down");
+    assert_eq!(gate.reserve(T0, &buy(1, 900)).unwrap_err().code, RiskCode::OrderNotionalLimit);
+    // A log in which it was taken away, by an earlier version, opens with the profile's.
+    let gone = LimitChange { key: "max_order_notional".into(), old: Some("50000".into()), new: None };
+    let changed = LimitsChanged { now_ns: T0, who: "ops".into(), confirmed: true, version: 2, changes: vec![gone] };
+    gate.commit(Record::Limits(changed)).unwrap();
+    drop(gate);
+    assert_eq!(file.open(limits, T0).0.limits().default, most);
 }
 
 #[test]

@@ -3,25 +3,28 @@
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
+//! - `history` — orders that are over, in little memory;
+//! - `recent` — what a restart goes on counting;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod breach;
 mod crash;
 mod edges;
 mod format;
+mod history;
 mod life;
 mod limits;
 mod model;
+mod recent;
 mod rules;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libra_kernel::Name;
-use libra_kernel::fixed::pow10;
 
 use crate::instrument::tests::btc;
-use crate::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money};
+use crate::instrument::{ContractKind, Instrument, Money};
 use crate::order::{
     ClientOrderId, Liquidity, OrderRequest, OrderSide, OrderType, TimeInForce, VenueOutcome, VenueReport,
 };
@@ -34,9 +37,7 @@ pub const T0: i64 = 1_700_000_000_000_000_000;
 pub const SECOND: i64 = 1_000_000_000;
 pub const PRICE: i64 = 6_000_000;
 
-pub fn money(units: i64) -> Money {
-    Money::from(units) * pow10(MONEY_DECIMALS)
-}
+pub use crate::samples::money;
 
 pub fn name(text: &str) -> Name {
     Name::intern(text)
@@ -47,14 +48,7 @@ pub fn linear() -> Instrument {
 }
 
 pub fn spot() -> Instrument {
-    Instrument {
-        id: name("BTC/USDT@binance"),
-        symbol: name("BTC/USDT"),
-        venue: name("binance"),
-        kind: ContractKind::Spot,
-        size_decimals: 5,
-        ..btc()
-    }
+    crate::samples::asset("BTC", "binance")
 }
 
 pub fn config(limits: RiskLimits) -> GateConfig {
