@@ -42,6 +42,7 @@ impl Loop {
                 self.router.note_given(&mut turn);
                 self.given += 1;
                 handler(self, turn.id, event.lane());
+                assert!(self.given < 2 * most, "a turn without end");
             }
         }
     }
@@ -239,4 +240,21 @@ fn what_a_lane_is_owed_may_be_dropped_meanwhile() {
     assert_eq!(mailbox.pop().map(|event| event.lane()), Some(Lane::MarketData));
     assert_eq!(mailbox.pop().map(|event| event.lane()), Some(Lane::Risk));
     assert!(mailbox.pop().is_none() && mailbox.is_empty());
+}
+
+/// Where only one of what is owed is given at a time, the next one is that of the next lane.
+#[test]
+fn of_the_lanes_that_are_owed_each_has_its_turn() {
+    let mut mailbox = Mailbox::new(Capacity::Unbounded);
+    for event_type in TYPES {
+        (0..4 * PASSES).for_each(|_| assert_eq!(mailbox.offer(event(event_type, "x")), crate::mailbox::Offer::Queued));
+    }
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..PASSES {
+            assert_eq!(mailbox.pop_up_to(Lane::Risk).map(|event| event.lane()), Some(Lane::Risk));
+        }
+        given.push(mailbox.pop().map(|event| event.lane()));
+    }
+    assert_eq!(given, [Some(Lane::Orders), Some(Lane::Signals), Some(Lane::MarketData)]);
 }
