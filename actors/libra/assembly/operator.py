@@ -111,7 +111,10 @@ class Operator:
                 failed.append(f"account {account.name}: its log says: {error}")
             _log.error("account %s: kill switch: %s", account.name, reason)
         if failed:
-            raise ControlError("LOG", f"nothing new leaves and what is open is cancelled, but the log has not taken it: {'; '.join(failed)}")
+            raise ControlError(
+                "LOG",
+                f"nothing new leaves and what is open is cancelled, but the log has not taken it: {'; '.join(failed)}",
+            )
         return {"accounts": [_account_row(account) for account in accounts]}
 
     def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -224,9 +224,10 @@ def _stopped(accounts: list[AccountGroup]) -> dict[str, str]:
     stopped = {}
     for account in accounts:
         standing = account.standing()
-        only = ", orders that reduce pass" if standing["reduce_only"] else ""
-        reasons = [f"{code}: {detail}{only}" for code, detail in account.breaches()]
-        if (why := standing["killed"]) is not None:
+        why = standing["killed"]
+        passes = ", orders that reduce pass" if why is None and standing["on_breach"] == "reduce_only" else ""
+        reasons = [f"{code}: {detail}{passes}" for code, detail in account.breaches()]
+        if why is not None:
             reasons.insert(0, f"KILL_SWITCH: {why}")
         if reasons:
             stopped[account.name] = "; ".join(reasons)

@@ -16,6 +16,9 @@ from libra.errors import ControlError
 
 WATCH_EVERY_S = 1.0
 
+_LOSSES = ("DAILY_LOSS", "DRAWDOWN")
+"""Stops behind which an account may still reduce."""
+
 
 def main(arguments: list[str]) -> int:
     """Runs the verb.
@@ -75,8 +78,8 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
     if account["killed"] is not None:
         state = f"KILLED ({account['killed']})"
     elif stopped is not None:
-        state = "reduce only: " if account.get("reduce_only") else "stopped: "
-        state += " ".join(part for part in stopped if part)
+        only = stopped[0] in _LOSSES and account.get("on_breach") == "reduce_only"
+        state = ("reduce only: " if only else "stopped: ") + " ".join(part for part in stopped if part)
     else:
         state = "trading"
     waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""

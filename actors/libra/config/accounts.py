@@ -211,8 +211,8 @@ class AccountGroupSettings(Section):
     allow_short: bool = Field(default=False, description="May positions go below zero? Never for spot.")
     on_breach: Literal["reduce_only", "halt"] = Field(
         default="reduce_only",
-        description="While a loss limit is passed, orders that only reduce a position may leave and stay, and all others "
-        'are refused and cancelled ("reduce_only"), or nothing leaves and all is cancelled ("halt").',
+        description="While a loss limit is passed, orders that only reduce a position may leave and stay, and all "
+        'others are refused and cancelled ("reduce_only"), or nothing leaves and all is cancelled ("halt").',
     )
     risk: RiskSettings = Field(
         default_factory=RiskSettings, description="Its limits; what is not given here comes from the top-level [risk]."

@@ -56,7 +56,7 @@ class Risk(Actor):
         self._cancel(self._account.cancelling())
 
     def cancel(self, event: Event) -> None:
-        """A limit is passed: orders that must not stay were cancelled natively, and a gateway outside has to hear of it."""
+        """A limit is passed: what must not stay was cancelled natively, and a gateway outside has to hear of it."""
         told = event.payload
         if isinstance(told, Notice) and told.account == self._account.name:
             self._cancel(self._account.cancelling())

@@ -39,6 +39,9 @@ class Account:
             raise OSError("no space")
         return []
 
+    def cancelling(self):
+        return [f"open of {self.name}"]
+
     def explain_kill(self, reason):
         self.killed = reason
 
@@ -75,9 +78,10 @@ class Node:
         self.states = {"mine": ActorState.RUNNING}
         self.stopped = []
         self.asked = []
+        self.cancelled = []
 
     def cancel_outside(self, account, ids):
-        pass
+        self.cancelled += ids
 
     def actor_states(self):
         return self.states
@@ -137,6 +141,7 @@ def test_a_log_that_fails_keeps_no_other_account_from_being_stopped_or_resumed()
     node.accounts["a"].log_fails = True
     assert code(node, "kill", reason="enough") == "LOG"
     assert [account.is_killed for account in node.accounts.values()] == [True, True]
+    assert node.cancelled == ["open of a"], "a cancel does not wait for a log"
     assert code(node, "resume") == "LOG"
     assert [account.is_killed for account in node.accounts.values()] == [True, False]
 

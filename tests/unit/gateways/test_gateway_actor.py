@@ -179,6 +179,20 @@ async def test_a_cancel_without_an_answer_is_repeated_behind_a_query(running, sc
         assert script.ordered == [order_id]
 
 
+async def test_a_loss_over_its_limit_cancels_at_the_venue_at_once(running, script):
+    async with running() as node:
+        resting, traded = node.submit(price="99.0"), node.submit()
+        await node.until(lambda: len(script.ordered) == 2)
+        script.report(accepted(resting), accepted(traded), filled(traded))
+        await node.until(lambda: node.status(traded) == "FILLED")
+        node.node.change_limits("acct", {"max_daily_loss": "0.000001"}, who="ops")
+        await node.until(lambda: script.cancelled)
+        assert script.cancelled == [resting]
+        assert script.queried == [], "by being told, not by being looked for"
+        script.on_query = lambda order_id: [accepted(order_id), cancelled(order_id)]
+        await node.until(lambda: node.status(resting) == "CANCELLED")
+
+
 async def test_a_cancel_that_overtakes_its_order_is_repeated(running, script):
     known = set()
     script.on_cancel = lambda order_id: order_id in known

@@ -3,6 +3,7 @@
 use libra_kernel::Name;
 use libra_kernel::clock;
 use libra_trading::desk::{Flattening, OnVanish};
+use libra_trading::gate::OnBreach;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -63,7 +64,7 @@ impl AccountGroup {
     }
 
     /// Where the account stands: `killed` (why, or None), `stopped` (code and explanation of what refuses every new order,
-    /// or None), `reduce_only` (True when that is a loss, and orders that reduce a position pass), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
+    /// or None), `on_breach` (what passes behind a loss), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
     fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         self.with(py, |desk, _, _| {
@@ -71,7 +72,11 @@ impl AccountGroup {
             dict.set_item("killed", gate.kill_reason())?;
             let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
             dict.set_item("stopped", stopped)?;
-            dict.set_item("reduce_only", gate.is_reduce_only())?;
+            let on_breach = match gate.on_breach() {
+                OnBreach::ReduceOnly => "reduce_only",
+                OnBreach::Halt => "halt",
+            };
+            dict.set_item("on_breach", on_breach)?;
             let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
             dict.set_item("incident", incident)?;
             dict.set_item("open_orders", gate.open_orders().count())?;

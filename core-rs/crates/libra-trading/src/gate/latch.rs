@@ -15,7 +15,7 @@ use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
 use super::record::{Record, Watermark};
-use super::{Gate, GateError, GateEvent, Incident, OnBreach};
+use super::{Gate, GateError, GateEvent, Incident};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
@@ -118,14 +118,9 @@ impl Gate {
         self.state.incident.as_ref()
     }
 
-    /// Why new orders are refused now, if they are; behind a loss limit those that reduce may pass (see [`OnBreach`]).
+    /// Why new orders are refused now, if they are; behind a loss limit those that reduce may pass (see [`super::OnBreach`]).
     pub fn standstill(&self) -> Option<Rejection> {
         self.refuses_all().or_else(|| self.state.breaches.first().map(|breach| breach.rejection()))
-    }
-
-    /// True while orders that reduce a position pass, and all others are refused for a loss.
-    pub fn is_reduce_only(&self) -> bool {
-        self.on_breach == OnBreach::ReduceOnly && !self.state.breaches.is_empty() && self.refuses_all().is_none()
     }
 
     /// True while the kill latch is set.
