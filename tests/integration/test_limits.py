@@ -11,8 +11,9 @@ import pytest
 
 from libra.assembly import build
 from libra.config import load
+from libra.config.checks import REQUIRED_LIMITS
 from libra.core.events import EventType
-from libra.errors import ConfigError
+from libra.errors import ConfigError, StorageError
 from libra.risk import LimitChange
 
 PROFILE = """\
@@ -118,6 +119,11 @@ def test_what_is_wrong_or_not_confirmed_is_told_at_once_and_changes_nothing(live
         )
         with pytest.raises(ConfigError, match="would loosen from 10 to 11: confirm it"):
             node.change_limits("paper", {"max_drawdown_pct": "11"}, who="ops")
+        for limit in REQUIRED_LIMITS:
+            with pytest.raises(ConfigError, match=f"{limit} has to be set for every account: give it a value"):
+                node.change_limits("paper", {limit: None, "max_open_orders": "1"}, who="ops", confirmed=True)
+        with pytest.raises(ConfigError, match="price_collar_pct has to be at most 100, is 101"):
+            node.change_limits("paper", {"price_collar_pct": "101"}, who="ops", confirmed=True)
         with pytest.raises(ConfigError, match="needs the name of who asks"):
             node.change_limits("paper", {"max_drawdown_pct": "9"}, who=" ")
         with pytest.raises(ConfigError, match="no open account 'other'; there is paper"):
@@ -125,6 +131,19 @@ def test_what_is_wrong_or_not_confirmed_is_told_at_once_and_changes_nothing(live
         assert (account.limits(), account.limits_version) == (before, 1)
 
     lives(step)
+
+
+def test_a_log_cut_off_within_its_header_is_no_new_account(tmp_path):
+    log = tmp_path / "gate.log"
+    log.write_bytes(b"LIBRAGTE\x01")
+    profile = tmp_path / "profile.toml"
+    profile.write_text(PROFILE.format(shipped=SHIPPED, log=log), encoding="utf-8")
+    with pytest.raises(
+        StorageError, match="cut off, 9 of the 16 bytes of its header are left; restore the file"
+    ) as told:
+        asyncio.run(build(load(str(profile), environ={})).run_async())
+    assert "only if the account is to begin anew, move it away" in str(told.value)
+    assert log.read_bytes() == b"LIBRAGTE\x01"
 
 
 def test_no_event_of_a_strategy_changes_limits(lives):

@@ -55,6 +55,7 @@ def test_a_limit_is_lowered_holds_over_a_kill_and_is_raised_only_when_confirmed(
         (["max_order_size=0.5"], "would loosen from 0.001 to 0.5: confirm it"),
         (["max_order_size=0.0005", "max_orders=1"], "max_orders: no such limit"),
         (["max_order_size=-1", "--confirm"], "has to be above zero"),
+        (["max_order_notional=none", "--confirm"], "max_order_notional has to be set for every account"),
     ):
         refused = shell.run("limits", "set", *terms)
         assert refused.code == 1, terms

@@ -145,6 +145,7 @@ mod tests {
     fn a_long_curve_keeps_its_ends_its_extremes_and_its_fall_in_little_memory() {
         let (all, mut curve) = walk(70 * 86_400);
         let now_ns = all[all.len() - 1].ts_ns;
+        assert!(curve.points().len() < 60_000, "{} notes, without being asked to", curve.points().len());
         curve.thin(now_ns);
         let points = curve.points();
         let older = |than_ns: i64| points.partition_point(|point| now_ns - point.ts_ns > than_ns);

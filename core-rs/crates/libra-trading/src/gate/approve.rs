@@ -24,17 +24,25 @@ impl Gate {
         }
         let id = ids::derive(self.account_hash, request.request_id);
         let content = content_hash(request);
-        if let Some(slot) = self.approvals.get(id)
-            && self.still_good(slot)
+        let stale = match self.approvals.get(id) {
+            Some(slot) if self.still_good(slot) => {
+                let good = slot.approval.content_hash == content;
+                let outcome = if good { Ok(slot.approval.clone()) } else { Err(other_content(id)) };
+                self.stats.repeated_requests += 1;
+                return outcome;
+            }
+            slot => slot.is_some(),
+        };
+        if self.is_recorded(id)
+            && let Some(rejection) = self.outcome_again(id, request)
         {
-            let outcome =
-                if slot.approval.content_hash == content { Ok(slot.approval.clone()) } else { Err(other_content(id)) };
-            self.stats.repeated_requests += 1;
-            return outcome;
-        }
-        if let Some(rejection) = self.recorded(id, request) {
             self.stats.repeated_requests += 1;
             return Err(rejection);
+        }
+        // Approved under limits that are gone: checked anew, without its own reservation in the way.
+        if stale && let Some(slot) = self.approvals.remove(id) {
+            self.unreserve(&slot);
+            self.stats.released += 1;
         }
         match self.admit(now_ns, request) {
             Ok((instrument, checked)) => {
@@ -68,7 +76,15 @@ impl Gate {
         slot.approval.limits_version == self.limits_version
     }
 
-    fn recorded(&mut self, id: ClientOrderId, request: &OrderRequest) -> Option<Rejection> {
+    /// True when the request of this id has an outcome in the log.
+    #[inline]
+    fn is_recorded(&self, id: ClientOrderId) -> bool {
+        self.state.index.contains_key(&id.0) || self.refused(id)
+    }
+
+    /// What became of a request that came before.
+    #[cold]
+    fn outcome_again(&self, id: ClientOrderId, request: &OrderRequest) -> Option<Rejection> {
         if let Some((_, entry)) = self.state.entry(id) {
             return Some(match &entry.rejection {
                 _ if entry.order.request != *request => other_content(id),
@@ -79,19 +95,12 @@ impl Gate {
                 }
             });
         }
-        if let Some(known) = self.state.refusals.get(id) {
-            return Some(match self.state.refusals.full(id) {
-                _ if known.content_hash != content_hash(request) => other_content(id),
-                Some(refusal) => (*refusal.rejection).clone(),
-                None => Rejection::new(known.code, "refused before"),
-            });
-        }
-        // Approved under limits that are gone: checked anew, without its own reservation in the way.
-        if let Some(slot) = self.approvals.remove(id) {
-            self.unreserve(&slot);
-            self.stats.released += 1;
-        }
-        None
+        let known = self.state.refusals.get(id)?;
+        Some(match self.state.refusals.full(id) {
+            _ if known.content_hash != content_hash(request) => other_content(id),
+            Some(refusal) => (*refusal.rejection).clone(),
+            None => Rejection::new(known.code, "refused before"),
+        })
     }
 
     /// Every check. The state of the account comes first, so that its name is what the refusal says.
@@ -190,7 +199,7 @@ impl Gate {
 
     /// True when the request of this id has an outcome in the log, or an approval that may still become one.
     pub fn knows(&self, id: ClientOrderId) -> bool {
-        self.state.index.contains_key(&id.0) || self.refused(id) || self.approvals.get(id).is_some()
+        self.is_recorded(id) || self.approvals.get(id).is_some()
     }
 
     /// True when the request of this id was refused, in the log.

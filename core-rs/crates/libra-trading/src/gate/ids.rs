@@ -24,8 +24,31 @@ pub(super) fn derive(account_hash: u64, request_id: u128) -> ClientOrderId {
     ClientOrderId(xxh3_128(&key))
 }
 
-/// Mixes a 128-bit key into 64 bits. Keys are hashes already, or (order, trade id) pairs that only a venue chooses; a
-/// map with it is for look-ups only and is never iterated, so its order decides nothing.
+/// Takes a half of a client order id for its hash: it is one already, of what we choose ourselves. A map with it is for
+/// look-ups only and is never iterated, so its order decides nothing.
+#[derive(Default)]
+pub(super) struct DerivedHasher(u64);
+
+impl Hasher for DerivedHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut hasher = IdHasher(self.0);
+        hasher.write(bytes);
+        self.0 = hasher.finish();
+    }
+
+    #[inline]
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+/// Mixes a 128-bit key into 64 bits: of (order, trade id) pairs and of ids that only a venue knows. As above, for look-ups
+/// only.
 #[derive(Default)]
 pub(super) struct IdHasher(u64);
 
@@ -47,5 +70,6 @@ impl Hasher for IdHasher {
     }
 }
 
-pub(super) type IdMap<V> = HashMap<u128, V, BuildHasherDefault<IdHasher>>;
+/// By client order id.
+pub(super) type IdMap<V> = HashMap<u128, V, BuildHasherDefault<DerivedHasher>>;
 pub(super) type IdSet = HashSet<u128, BuildHasherDefault<IdHasher>>;

@@ -198,7 +198,10 @@ fn check_worth(
     let reference = reference_price(request, market);
     let notional = instrument.notional(reference, request.size).ok_or_else(|| overflow("the order's notional"))?;
     let least_price = if request.order_type == OrderType::Limit { request.price } else { reference };
-    let least = instrument.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?;
+    let least = match least_price == reference {
+        true => notional,
+        false => instrument.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?,
+    };
     if least < instrument.min_notional {
         let quote = instrument.quote.as_str();
         return Err(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least, quote));
