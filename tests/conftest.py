@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from libra.core.actor import Actor, ActorRef
@@ -16,6 +17,10 @@ from libra.core.node import Node, NodeOptions, Outcome
 from libra.model import ContractKind, Instrument
 
 pytest_plugins = ("tests.strict_skips",)
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("libra", deadline=None)
+hypothesis.settings.load_profile("libra")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts into the background so. Tests are about what Ctrl-C does.
