@@ -17,14 +17,15 @@ impl World {
             self.truth.memory.owed.push(Owed::Kill);
         }
         let expected: Vec<ClientOrderId> =
-            self.truth.open().into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+            self.truth.open_by_intent().into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
             Err(error) if again || !self.truth.memory.full => return broken(error.to_string()),
             Err(_) => {
                 self.cover.note("a kill that the log does not take");
-                self.life().desk.cancelling().into_iter().filter(|id| expected.contains(id)).collect()
+                let cancelling = self.life().desk.cancelling();
+                expected.iter().copied().filter(|id| cancelling.contains(id)).collect()
             }
         };
         self.cancel_outside(outside, expected)
@@ -33,7 +34,7 @@ impl World {
     pub fn stop_strategy(&mut self, strategy: u8) -> Done<()> {
         let strategy = market::strategies()[usize::from(strategy) % 3];
         let of = |world: &World, id: &ClientOrderId| world.truth.asked[id].request.strategy == strategy;
-        let open: Vec<_> = self.truth.open().into_iter().filter(|id| of(self, id)).collect();
+        let open: Vec<_> = self.truth.open_by_intent().into_iter().filter(|id| of(self, id)).collect();
         let maybe = Maybe::Cancel(open.iter().copied().collect());
         let outside = self.call("a strategy given up", maybe, |desk, router, now_ns| {
             desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
@@ -44,8 +45,7 @@ impl World {
         self.cancel_outside(outside, expected)
     }
 
-    pub fn cancel_outside(&mut self, mut outside: Vec<ClientOrderId>, expected: Vec<ClientOrderId>) -> Done<()> {
-        outside.sort_unstable();
+    pub fn cancel_outside(&mut self, outside: Vec<ClientOrderId>, expected: Vec<ClientOrderId>) -> Done<()> {
         if outside != expected {
             return broken(format!("cancels for the venue: {outside:?}, and they should be {expected:?}"));
         }

@@ -154,6 +154,13 @@ impl Truth {
         self.asked.keys().copied().filter(|id| self.is_open(*id)).collect()
     }
 
+    /// Open orders in the order of their intents, in which they are cancelled.
+    pub fn open_by_intent(&self) -> Vec<ClientOrderId> {
+        let mut open = self.open();
+        open.sort_by_key(|id| self.outcome(*id).map(|outcome| outcome.intended));
+        open
+    }
+
     pub fn filled(&self, id: ClientOrderId) -> i64 {
         self.rows.iter().filter(|row| row.order == id).map(|row| row.size).sum()
     }
@@ -313,9 +320,7 @@ impl Truth {
         }
         let mut left = BTreeMap::new();
         let mut exceeding = Vec::new();
-        let mut open = self.open();
-        open.sort_by_key(|id| self.asked[id].outcome.as_ref().map(|outcome| outcome.intended));
-        for id in open {
+        for id in self.open_by_intent() {
             let (request, outcome) = (&self.asked[&id].request, self.outcome(id).expect("it is open"));
             if outcome.cancel_pending {
                 continue;
