@@ -13,10 +13,17 @@ use crate::bridge::Shared;
 use crate::bridge::news::{News, NewsKind};
 
 /// Who sleeps where.
+#[derive(Clone)]
 pub(super) struct Wakers {
     pub urgent: Arc<Waker>,
     pub market_out: Arc<Waker>,
     pub market_in: Arc<Waker>,
+}
+
+impl Wakers {
+    pub fn wake_all(&self) {
+        [&self.urgent, &self.market_out, &self.market_in].into_iter().for_each(|waker| waker.signal());
+    }
 }
 
 pub(super) struct Common {
@@ -141,7 +148,6 @@ impl Common {
     }
 
     pub fn wake_all(&self) {
-        let Wakers { urgent, market_out, market_in } = &self.wakers;
-        [urgent, market_out, market_in].into_iter().for_each(|waker| waker.signal());
+        self.wakers.wake_all();
     }
 }
