@@ -208,8 +208,7 @@ impl Node {
             let market_changed = peer.takes(beacon);
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {
-                    let detail = "it left in order".into();
-                    self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                    self.common.seam.tell(News::of_node(NewsKind::NodeLeft, &peer.name));
                 }
                 peer.shards = 0;
             } else if !peer.is_up {
