@@ -119,7 +119,9 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     from libra.assembly import build
     from libra.assembly.vanished import vanished_rows
 
-    part = NodePart(**{**order["part"], "strategies": tuple(order["part"]["strategies"])})
+    part = order["part"]
+    elsewhere = {name: tuple(strategies) for name, strategies in part["elsewhere"].items()}
+    part = NodePart(**{**part, "strategies": tuple(part["strategies"]), "elsewhere": elsewhere})
     membership, bridge = _join(order)
     try:
         resume = order["resume"] if part.accounts else ()

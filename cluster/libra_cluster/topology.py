@@ -7,7 +7,7 @@ process. Strategies may be anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -85,6 +85,10 @@ class Topology:
             strategies = placement.strategies or rest if "strategies" in placement.roles else ()
             part = NodePart("market" in placement.roles, "accounts" in placement.roles, strategies)
             members.append(Member(name, part, dict(placement.env)))
+        hosts = {member.name: member.part.strategies for member in members if member.part.strategies}
+        for at, member in enumerate(members):
+            elsewhere = {name: strategies for name, strategies in hosts.items() if name != member.name}
+            members[at] = replace(member, part=replace(member.part, elsewhere=elsewhere))
         return Topology(tuple(members), bridge if bridge is not None else BridgeSettings())
 
     @property

@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 DURABLE = ("RISK", "ORDERS", "SIGNALS")
 """The lanes of durable events."""
@@ -67,3 +68,29 @@ def assert_each_once_in_order(sent: Path, came: Path) -> dict[str, int]:
                 f"{doubled} handled more than once"
             )
     return {lane: len(numbers) for lane, numbers in there.items()}
+
+
+def books_of_market_data(sent: dict[str, Any], came: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """What became of market data between a publisher and a consumer, by their status: rows of what has to be equal.
+
+    Published = not wanted + dropped + conflated + sent; sent = received + lost + missed + not followed; received = not
+    subscribed to + dropped + conflated + handled.
+    """
+    here, there = sent["stats"], came["stats"]
+    lane, out = here["lanes"]["MARKET_DATA"], here["link"]["market_out"]
+    arrived, market = there["lanes"]["MARKET_DATA"], there["link"]["market_in"]
+    of_publisher = market["nodes"].get(here["node"], dict.fromkeys(("events", "lost", "missed", "unfollowed"), 0))
+    from_loop = lane["dropped"] + lane["conflated"] + out["events"] - out["again"] + out["unwanted"] + out["unsendable"]
+    to_loop = market["unwanted"] + market["skipped"] + market["older"] + arrived["arrived"]
+    mailbox = came["market"]
+    return [
+        ("published", sent["market"]["published"], lane["unwanted"] + lane["refused"] + lane["sent"]),
+        ("from the loop to the thread", lane["sent"], from_loop),
+        ("from node to node", out["events"], sum(of_publisher.values())),
+        ("from the thread to the loop", market["events"], to_loop + arrived["dropped_in"] + arrived["conflated_in"]),
+        (
+            "in the mailbox",
+            arrived["arrived"],
+            came["quotes"] + mailbox["dropped"] + mailbox["conflated"] + there["misfits"] + mailbox["refused"],
+        ),
+    ]

@@ -76,14 +76,21 @@ def is_master(server: Server) -> bool:
     return "role:master" in server.ask("INFO replication")
 
 
-def fail_over(two: Sentinels, dead: Server, heir: Server) -> None:
-    """The master dies under load, and comes back, empty, when the nodes have found its heir."""
+def fail_over(two: Sentinels, dead: Server, heir: Server, *, is_back_early: bool = False) -> None:
+    """The master dies under load. Back before the sentinel names its heir, it may have the nodes once more, empty."""
     before = two.pub.accepted
     dead.kill()
+    if is_back_early:
+        # It is still the one that is named, and calls itself a master; the sentinel has seen it gone.
+        wait_until(lambda: "s_down" in two.ask_sentinel("SENTINEL MASTER main"), two.tell)
+        dead.start()
     wait_until(lambda: is_master(heir), two.tell)
-    wait_until(lambda: "libra:chaos:pub:libra-calls" in heir.connections(), two.tell)
-    wait_until(lambda: "libra:chaos:con:libra-calls" in heir.connections(), two.tell)
-    dead.start()
+    for node in ("pub", "con"):
+        for kind in ("calls", "hears"):
+            name = f"libra:chaos:{node}:libra-{kind}"
+            wait_until(lambda name=name: name in heir.connections(), two.tell)
+    if not is_back_early:
+        dead.start()
     wait_until(lambda: two.pub.accepted - before >= 10_000, two.tell)
 
 
@@ -116,6 +123,14 @@ def test_a_master_that_sleeps_through_its_failover_is_left_and_loses_and_doubles
         old.signal(signal.SIGCONT)
         wait_until(lambda: "master_link_status:up" in old.ask("INFO replication"), two.tell)
         wait_until(lambda: two.pub.accepted - before >= 10_000, two.tell)
+        settle(two, 1)
+
+
+def test_a_master_that_is_back_before_its_heir_is_named_does_not_keep_the_nodes():
+    with Sentinels(per_s=5_000) as two:
+        two.start()
+        two.publish_more(4_000)
+        fail_over(two, two.servers[0], two.servers[1], is_back_early=True)
         settle(two, 1)
 
 

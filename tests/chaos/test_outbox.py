@@ -11,6 +11,8 @@ def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive
         room = 12_000
         two.start()
         two.publish_more(5_000)
+        # What waits is little, so nearly all of the room is left for the time without a server.
+        wait_until(lambda: two.pub.status["stats"]["credits_in_use"] < 1_000, two.tell)
         two.server.kill()
         before = two.pub.accepted
         wait_until(lambda: two.pub.status["refused"] >= 2_000, two.tell)

@@ -128,6 +128,7 @@ class Worker:
             "refused": self.refused,
             "repeated": self.repeated,
             "quotes": self.quotes,
+            "market": self.core.counts()["lanes"]["MARKET_DATA"],
             "news": self.news,
             "failures": self.failures[:10],
             "ended": ended,

@@ -59,6 +59,17 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def nodes() -> dict[str, int]:
+    """The nodes that run, with their processes."""
+    return {node.name: node.pid for node in find_nodes(Path(os.environ["LIBRA_RUN_DIR"]))}
+
+
+def wait_for_nodes(running: Running, *names: str) -> dict[str, int]:
+    wait_until(lambda: running.process.poll() is not None or set(nodes()) == set(names), f"{names} run")
+    assert running.process.poll() is None, running.end().err
+    return nodes()
+
+
 def end(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

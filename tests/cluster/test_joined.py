@@ -1,10 +1,14 @@
 """A topology whose nodes are joined: it trades as one process does, over a server that it brings along."""
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.cluster.conftest import TWO_NODES
+from tests.cluster.conftest import TWO_NODES, wait_for_nodes, wait_until
 from tests.integration.conftest import Shell
 
 BUYER = """
@@ -62,3 +66,33 @@ def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
     requests = summary["events"]["ORDER_REQUEST"]
     assert strategies["link"]["outboxes"]["ORDERS"]["offered"] == requests
     assert trading["lanes"]["MARKET_DATA"]["sent"] > 0
+    assert not summary.get("vanished"), "it left in order"
+
+
+def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
+    # It is not dead, so its supervisor sees nothing: it is the node of its account that misses its beacon.
+    running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def trading() -> dict[str, Any]:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        return node
+
+    wait_until(lambda: trading()["accounts"][0]["positions"], "it trades")
+    os.kill(pids["strategies"], signal.SIGSTOP)
+    wait_until(lambda: trading()["vanished"], "the node is missed")
+    assert [(row["strategy"], row["on_vanish"]) for row in trading()["vanished"]] == [("mine", "cancel")]
+    os.kill(pids["strategies"], signal.SIGCONT)
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert [row["strategy"] for row in ended.summary["vanished"]] == ["mine"]
+
+
+def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
+    running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids["strategies"], signal.SIGKILL)
+    ended = running.end()
+    assert ended.code == 1
+    assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]

@@ -8,12 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cluster.conftest import TWO_NODES, Topologies, children_of, is_alive, wait_until
-from tests.integration.conftest import Running
+from tests.cluster.conftest import TWO_NODES, Topologies, children_of, is_alive, nodes, wait_for_nodes, wait_until
 
 import libra_core
 from libra.config import load
-from libra.control.folder import find_nodes
 from libra.errors import BridgeError
 from libra_cluster.supervision.supervisor import Supervisor
 
@@ -21,17 +19,6 @@ ONE_NODE = """
 [nodes.all]
 roles = ["market", "accounts", "strategies"]
 """
-
-
-def nodes() -> dict[str, int]:
-    """The nodes that run, with their processes."""
-    return {node.name: node.pid for node in find_nodes(Path(os.environ["LIBRA_RUN_DIR"]))}
-
-
-def wait_for_nodes(running: Running, *names: str) -> dict[str, int]:
-    wait_until(lambda: running.process.poll() is not None or set(nodes()) == set(names), f"{names} run")
-    assert running.process.poll() is None, running.end().err
-    return nodes()
 
 
 def assert_all_gone(pids: object) -> None:

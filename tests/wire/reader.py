@@ -12,7 +12,7 @@ import msgspec
 MAJOR, MINOR = 1, 0
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
 _EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
-_LOCAL_ONLY = {17, 27, 66}
+_LOCAL_ONLY = {17, 27, 66, 67, 85, *range(96, 102)}
 
 
 class FrameError(ValueError):

@@ -17,22 +17,37 @@ __all__ = ["Outside"]
 class Outside(Actor):
     """Listens for the end of strategies elsewhere. One that stopped with its node, in order, has not vanished.
 
+    A node that is silent while the server answers has taken its strategies with it. Should it come back their requests
+    stay refused: what became of their orders was decided meanwhile.
+
     Args:
         strategies: The names of those that run elsewhere.
+        hosts: Where, by the names of the nodes.
         vanish: Called with the name of one that failed for good, or was ended by an operator.
     """
 
-    def __init__(self, strategies: frozenset[str], vanish: Callable[[str], None]) -> None:
+    def __init__(
+        self, strategies: frozenset[str], hosts: Mapping[str, tuple[str, ...]], vanish: Callable[[str], None]
+    ) -> None:
         super().__init__()
         self._strategies = strategies
+        self._hosts = hosts
         self._vanish = vanish
 
     def on_start(self) -> None:
         """Listen."""
         self.subscribe(EventType.STRATEGY_STOPPED, self.learn)
+        self.subscribe(EventType.NODE_DOWN, self.lose)
 
     def learn(self, event: Event) -> None:
         """A strategy has stopped."""
         told = event.payload
         if isinstance(told, Mapping) and told.get("vanished") is True and event.source in self._strategies:
             self._vanish(event.source)
+
+    def lose(self, event: Event) -> None:
+        """A node is no more."""
+        told = event.payload
+        if told.kind == "node_down":
+            for name in self._hosts.get(told.node, ()):
+                self._vanish(name)

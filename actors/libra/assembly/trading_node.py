@@ -143,7 +143,7 @@ class TradingNode(Node):
             add_account_actors(self, group, partial(self.accounts.__getitem__, group.name))
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
-            self.add_actor("outside", partial(Outside, outside, self._vanish))
+            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish))
         for strategy in self.strategies:
             self._add_strategy(strategy)
 

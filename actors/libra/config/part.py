@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from libra.config.settings import Settings
 
 __all__ = ["NodePart"]
@@ -20,11 +22,13 @@ class NodePart:
         accounts: It has the account groups: their gates take requests of all strategies of the profile, wherever
             they run.
         strategies: The names of the strategies that run in it.
+        elsewhere: Those of each other node, by its name.
     """
 
     market: bool
     accounts: bool
     strategies: tuple[str, ...]
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
     def whole(settings: Settings) -> NodePart:

@@ -206,7 +206,8 @@ class Actor:
     def watch(self, actor: ActorRef | str) -> None:
         """Have `on_terminated` called whenever an instance of another actor ends; at once where it has ended for good.
 
-        It lasts over restarts of the other, and ends with this instance.
+        It lasts over restarts of the other, and ends with this instance. ``NODE/ACTOR`` watches one of another node:
+        the death of that node, its leaving and a name that it does not know end the watch too.
 
         Raises:
             KeyError: When the node has none of that name.

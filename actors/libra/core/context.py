@@ -7,16 +7,18 @@ import random
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from libra.core.clock import Clock, delay_ns
+from libra.core.events import EventType
 from libra.core.mail import ActorRef
+from libra.core.watching import Terminated, TerminationReason
 from libra.errors import LibraError
 
 if TYPE_CHECKING:
     import asyncio
 
     from libra.core.actor import ActorState
+    from libra.core.events import Event
     from libra.core.mail import Ask, Tell
     from libra.core.post import Post
-    from libra.core.watching import Terminated
     from libra_core import Mail, NodeCore
 
 __all__ = ["ActorContext", "Switchboard"]
@@ -43,11 +45,14 @@ class Switchboard(Protocol):
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped."""
 
-    def watch(self, watcher: int, watched: int) -> None:
+    def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""
 
-    def unwatch(self, watcher: int, watched: int) -> bool:
+    def unwatch(self, watcher: int | str, watched: int) -> bool:
         """It does not want to any more; False when it did not."""
+
+    def tell_end(self, watcher: int, told: Terminated) -> None:
+        """Tell an actor of the end of one that it watches."""
 
     def take_snapshot(self, slot: int) -> None:
         """Take a snapshot of an actor."""
@@ -76,6 +81,7 @@ class ActorContext:
         self._timers: dict[str, int] = {}
         self._names: dict[int, tuple[str, bool]] = {}
         self._watched: set[str] = set()
+        self._hears_of_nodes = False
         self._snapshot_timer: int | None = None
 
     @property
@@ -100,15 +106,36 @@ class ActorContext:
         self._switchboard.request_stop(self.slot)
 
     def watch(self, name: str) -> None:
-        """Learn of each end of another actor."""
-        self._watched.add(name)
-        self._switchboard.watch(self.slot, self._switchboard.find_slot(name))
+        """Learn of each end of another actor, of another node too."""
+        local, remote = self._switchboard.post.resolve(name)
+        if remote is None:
+            slot = self._switchboard.find_slot(local)
+            self._watched.add(local)
+            self._switchboard.watch(self.slot, slot)
+            return
+        if not self._hears_of_nodes:
+            self._hears_of_nodes = True
+            self.core.subscribe(self.slot, EventType.NODE_DOWN, self._node_is_down)
+        self._watched.add(remote)
+        self._switchboard.post.watch(self.slot, remote)
+
+    def _node_is_down(self, event: Event) -> None:
+        """Whoever was watched there is no more, or cannot be heard of."""
+        news = event.payload
+        for name in sorted(self._watched):
+            if name.startswith(f"{news.node}/"):
+                told = Terminated(name, TerminationReason.NODE_DOWN, news.detail)
+                self._switchboard.tell_end(self.slot, told)
 
     def unwatch(self, name: str) -> bool:
         """Learn nothing more of it, not even what waits in the mailbox."""
-        self._switchboard.unwatch(self.slot, self._switchboard.find_slot(name))
-        was_watched = name in self._watched
-        self._watched.discard(name)
+        local, remote = self._switchboard.post.resolve(name)
+        if remote is None:
+            self._switchboard.unwatch(self.slot, self._switchboard.find_slot(local))
+        else:
+            self._switchboard.post.unwatch(self.slot, remote)
+        was_watched = (remote or local) in self._watched
+        self._watched.discard(remote or local)
         return was_watched
 
     def is_watched(self, told: Terminated) -> bool:

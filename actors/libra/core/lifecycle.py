@@ -153,15 +153,18 @@ class Lifecycles:
         """Where each actor stands, by name."""
         return {place.name: place.state for place in self._places.values()}
 
-    def watch(self, watcher: int, watched: int) -> None:
-        """An actor wants to learn of each end of another one. Of one that is over it learns at once."""
+    def watch(self, watcher: int | str, watched: int) -> None:
+        """An actor, of another node by its address, wants to learn of each end of another one.
+
+        Of one that is over it learns at once.
+        """
         place = self._places[watched]
         if place.is_over:
-            self._tell(watcher, Terminated(place.name, TerminationReason.GONE))
+            self.tell_end(watcher, Terminated(place.name, TerminationReason.GONE))
         else:
             self._watches.add(watcher, watched)
 
-    def unwatch(self, watcher: int, watched: int) -> bool:
+    def unwatch(self, watcher: int | str, watched: int) -> bool:
         """It does not want to any more; False when it did not."""
         return self._watches.remove(watcher, watched)
 
@@ -315,10 +318,13 @@ class Lifecycles:
     def _tell_watchers(self, place: Place, reason: TerminationReason, detail: str, *, comes_back: bool) -> None:
         told = Terminated(place.name, reason, detail, comes_back)
         for watcher in self._watches.of(place.slot, for_good=not comes_back):
-            self._tell(watcher, told)
+            self.tell_end(watcher, told)
 
-    def _tell(self, watcher: int, told: Terminated) -> None:
-        if not self._places[watcher].is_over:
+    def tell_end(self, watcher: int | str, told: Terminated) -> None:
+        """Tell a watcher of an end, in order with its other messages."""
+        if isinstance(watcher, str):
+            self._switchboard.post.tell_end(watcher, told)
+        elif not self._places[watcher].is_over:
             self._core.send(watcher, EventType.ACTOR_TERMINATED, self._supervisor, told)
 
     def _jitter(self, name: str) -> Callable[[], float]:

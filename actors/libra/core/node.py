@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from libra.core.actor import Actor, ActorState
     from libra.core.engine import Engine
     from libra.core.mail import Ask
+    from libra.core.watching import Terminated
 
 __all__ = ["Node", "NodeOptions", "Outcome"]
 
@@ -361,13 +362,17 @@ class Node:
         """An actor asks to be stopped, when the event that it handles is done."""
         self._actors.request_stop(slot)
 
-    def watch(self, watcher: int, watched: int) -> None:
+    def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""
         self._actors.watch(watcher, watched)
 
-    def unwatch(self, watcher: int, watched: int) -> bool:
+    def unwatch(self, watcher: int | str, watched: int) -> bool:
         """It does not want to any more; False when it did not."""
         return self._actors.unwatch(watcher, watched)
+
+    def tell_end(self, watcher: int, told: Terminated) -> None:
+        """Tell an actor of the end of one that it watches."""
+        self._actors.tell_end(watcher, told)
 
     def take_snapshot(self, slot: int) -> None:
         """Take a snapshot of an actor, between two of its events."""

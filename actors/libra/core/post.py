@@ -12,8 +12,11 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from libra.core.clock import delay_ns
 from libra.core.mail import ActorRef, Ask, AskFailed, Tell
+from libra.core.watching import Ended, Terminated, TerminationReason, WatchRequest
 from libra.errors import CodecError
 
 if TYPE_CHECKING:
@@ -46,12 +49,45 @@ class Post:
         Raises:
             KeyError: When this node has no such actor, and ``name`` leads to no other node.
         """
+        local, remote = self.resolve(name)
+        if remote is not None:
+            return RemoteActorRef(remote, self, sender)
+        return ActorRef(local, self._switchboard.find_slot(local), self._switchboard, sender)
+
+    def resolve(self, name: str) -> tuple[str, str | None]:
+        """The name of an actor in this node, and its address where it is in another one."""
         node, slash, actor = name.partition("/")
         own = self._switchboard.core.node_name
         if slash and own is not None and node != own:
-            return RemoteActorRef(name, self, sender)
-        local = actor if slash and node == own else name
-        return ActorRef(local, self._switchboard.find_slot(local), self._switchboard, sender)
+            return name, name
+        return (actor if slash and node == own else name), None
+
+    def watch(self, slot: int, watched: str) -> None:
+        """An actor of this node learns of each end of one elsewhere.
+
+        Where there is none, or its node cannot be reached, it learns that at once.
+        """
+        number = secrets.randbits(128)
+        self._waiting[number] = _Watch(self, number, slot, watched)
+        if not self._switchboard.core.post(slot, watched, "ask", number, WatchRequest()):
+            del self._waiting[number]
+            why = "its node is not known, or the bridge has no room"
+            self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.NODE_DOWN, why))
+
+    def unwatch(self, slot: int, watched: str) -> None:
+        """It does not any more. Should this find no room: what comes is passed over."""
+        self._switchboard.core.post(slot, watched, "tell", 0, WatchRequest(wants=False))
+
+    def tell_end(self, watcher: str, told: Terminated) -> None:
+        """Tell a watcher elsewhere of the end of an actor of this node."""
+        name = f"{self._switchboard.core.node_name}/{told.name}"
+        self._switchboard.core.post(None, watcher, "tell", 0, Ended(msgspec.structs.replace(told, name=name)))
+
+    def watch_is_settled(self, number: int, slot: int, watched: str, refusal: str | None) -> None:
+        """The other node knows of a watch, or has no such actor."""
+        self._waiting.pop(number, None)
+        if refusal is not None:
+            self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.GONE, refusal))
 
     def tell(self, to: str, sender: int | None, message: object) -> bool:
         """Send a message; False when it was refused."""
@@ -84,7 +120,7 @@ class Post:
     def opened(self, mail: Mail, slot: int | None) -> Ask | Tell | None:
         """What the actor of a slot makes of a message from elsewhere; None for an ask that it has seen."""
         if mail.kind != "ask":
-            return Tell(mail.message)
+            return self._told(mail, slot)
         if mail.id in self._answers:
             answer = self._answers[mail.id]
             if answer is not None:
@@ -98,7 +134,25 @@ class Post:
         self._answers[mail.id] = None
         if len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
-        return RemoteAsk(message, self, mail, slot)
+        ask = RemoteAsk(message, self, mail, slot)
+        if isinstance(message, WatchRequest) and slot is not None:
+            self._switchboard.watch(mail.sender, slot)
+            ask.reply_with(answer=None)
+            return None
+        return ask
+
+    def _told(self, mail: Mail, slot: int | None) -> Tell | None:
+        message = mail.message
+        if isinstance(message, WatchRequest):
+            if slot is not None:
+                self._switchboard.unwatch(mail.sender, slot)
+            return None
+        # A node tells of its own actors, and no actor of it does.
+        if isinstance(message, Ended) and mail.sender == f"{message.told.name.partition('/')[0]}/":
+            if slot is not None:
+                self._switchboard.tell_end(slot, message.told)
+            return None
+        return Tell(message)
 
     def settle(self, mail: Mail, slot: int | None, kind: str, answer: object) -> None:
         """Answer an ask, once."""
@@ -113,6 +167,29 @@ class Post:
         self._switchboard.core.post(
             slot if kind == "reply" else None, f"{mail.sender.partition('/')[0]}/", kind, mail.id, answer
         )
+
+
+class _Watch(Ask):
+    """A watch that the other node has not confirmed."""
+
+    __slots__ = ("_number", "_post", "_slot", "_watched")
+
+    def __init__(self, post: Post, number: int, slot: int, watched: str) -> None:
+        self.message = WatchRequest()
+        self.settled = None
+        self._post = post
+        self._number = number
+        self._slot = slot
+        self._watched = watched
+
+    def refuse(self, why: str) -> None:
+        """There is no such actor."""
+        self._post.watch_is_settled(self._number, self._slot, self._watched, why)
+
+    def reply_with(self, answer: object) -> None:
+        """It is watched."""
+        del answer
+        self._post.watch_is_settled(self._number, self._slot, self._watched, None)
 
 
 class RemoteAsk(Ask):

@@ -12,7 +12,7 @@ import msgspec
 
 from libra.core import codec
 
-__all__ = ["Terminated", "TerminationReason", "Watches"]
+__all__ = ["Ended", "Terminated", "TerminationReason", "WatchRequest", "Watches"]
 
 
 class TerminationReason(StrEnum):
@@ -25,7 +25,9 @@ class TerminationReason(StrEnum):
     TAKEN_DOWN = "taken_down"
     """Another one of its group failed."""
     GONE = "gone"
-    """It had ended before it was watched."""
+    """It had ended before it was watched, or there is none of that name."""
+    NODE_DOWN = "node_down"
+    """Its node is no more, or cannot be reached."""
 
 
 @codec.register(tag="libra.terminated")
@@ -33,7 +35,7 @@ class Terminated(msgspec.Struct, frozen=True):
     """An instance of a watched actor has ended. Nothing in it is of one process only.
 
     Attributes:
-        name: The actor's name.
+        name: The actor's name; ``NODE/ACTOR`` of an actor of another node.
         reason: Why.
         detail: What was raised, as text; empty where nothing was.
         comes_back: A fresh instance follows; False is the end of the watch.
@@ -45,17 +47,31 @@ class Terminated(msgspec.Struct, frozen=True):
     comes_back: bool = False
 
 
+@codec.register(tag="libra.watch")
+class WatchRequest(msgspec.Struct, frozen=True):
+    """An actor of another node wants to learn of each end of the one that it is sent to, or not any more."""
+
+    wants: bool = True
+
+
+@codec.register(tag="libra.ended")
+class Ended(msgspec.Struct, frozen=True):
+    """What a node tells a watcher elsewhere."""
+
+    told: Terminated
+
+
 class Watches:
-    """The watches of a node, by slots."""
+    """The watches of a node, by slots; a watcher elsewhere by its address."""
 
     def __init__(self) -> None:
-        self._watchers: dict[int, dict[int, None]] = {}
+        self._watchers: dict[int, dict[int | str, None]] = {}
 
-    def add(self, watcher: int, watched: int) -> None:
+    def add(self, watcher: int | str, watched: int) -> None:
         """``watcher`` learns of each end of ``watched`` from now on."""
         self._watchers.setdefault(watched, {})[watcher] = None
 
-    def remove(self, watcher: int, watched: int) -> bool:
+    def remove(self, watcher: int | str, watched: int) -> bool:
         """It does not any more; False when it did not."""
         return self._watchers.get(watched, {}).pop(watcher, 0) is None
 
@@ -64,7 +80,7 @@ class Watches:
         for watchers in self._watchers.values():
             watchers.pop(watcher, None)
 
-    def of(self, watched: int, *, for_good: bool) -> list[int]:
+    def of(self, watched: int, *, for_good: bool) -> list[int | str]:
         """Who watches an actor that has just ended, in the order of watching."""
         watchers = self._watchers.pop(watched, {}) if for_good else self._watchers.get(watched, {})
         return list(watchers)

@@ -55,7 +55,9 @@ def test_event_types_and_their_lanes():
             assert lane is Priority.RISK
         elif name.startswith(("ORDER_", "POSITION_", "CANCEL_", "BALANCE_", "VENUE_")) and name != "ORDER_BOOK":
             assert lane is Priority.ORDERS
-        elif name in {"SIGNAL", "MESSAGE", "TIMER", "ACTOR_TERMINATED"} or name.startswith(("BRIDGE_", "NODE_")):
+        elif name in {"SIGNAL", "MESSAGE", "TIMER", "ACTOR_TERMINATED"} or name.startswith(
+            ("BRIDGE_", "NODE_", "STRATEGY_")
+        ):
             assert lane is Priority.SIGNALS
         else:
             assert lane is Priority.MARKET_DATA

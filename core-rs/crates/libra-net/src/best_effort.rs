@@ -1,7 +1,7 @@
 //! The best-effort kind: what was lost in transit is counted, not repaired.
 //!
-//! `channel_seq` runs over the events of a publisher's channel. A receiver that follows it knows how many never came:
-//! `sent while connected = received + lost`, where what its own queues drop or conflate later counts as received here.
+//! `channel_seq` runs over the events of a publisher's channel. A receiver that follows it knows how many never came, also
+//! those that a cut connection took with it; what its own queues drop or conflate later counts as received here.
 
 /// The sequence of a channel at its publisher: numbers what is sent, and only that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,16 +23,23 @@ impl Numbering {
     }
 }
 
-/// What came of one publisher's channel, counted at one receiver.
+/// What came of one publisher's channel, counted at one receiver: `sent = received + lost + missed + unfollowed`, once the
+/// publisher has said how many it sent ([`Accounting::sent`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accounting {
     epoch: u64,
     next: u64,
     following: bool,
+    /// The connection was another one when the last frame came.
+    interrupted: bool,
     /// Events that came, and were passed on.
     pub received: u64,
     /// Events that were sent while we were connected and never came.
     pub lost: u64,
+    /// Events that went with a connection that was cut, or were sent before the next one stood.
+    pub missed: u64,
+    /// Events that were sent while nobody here had asked for them.
+    pub unfollowed: u64,
     /// Times that some were lost.
     pub holes: u64,
     /// Frames that were there already, came late, or from a life that was over: not passed on.
@@ -42,8 +49,13 @@ pub struct Accounting {
 }
 
 impl Accounting {
-    /// The subscription is confirmed: what was sent before is not ours to count.
+    /// The subscription is confirmed, on another connection than before.
     pub fn connected(&mut self) {
+        self.interrupted = self.following;
+    }
+
+    /// The subscription has ended, since nobody here asks for it any more.
+    pub fn left(&mut self) {
         self.following = false;
     }
 
@@ -53,25 +65,35 @@ impl Accounting {
             self.refused += 1;
             return false;
         }
-        // A new life that begins while we listen counts from 1.
-        let expected = if epoch == self.epoch { self.next } else { 1 };
-        self.lives += u64::from(epoch != self.epoch);
-        if self.following && first > expected {
-            self.lost += first - expected;
-            self.holes += 1;
-        }
+        self.pass_over(epoch, first);
         self.received += last - first + 1;
-        (self.epoch, self.next, self.following) = (epoch, last.saturating_add(1), true);
+        (self.next, self.interrupted) = (last.saturating_add(1), false);
         true
     }
 
-    /// The publisher's beacon says how many it has sent. Called when frames that were sent before have had time to come.
+    /// The publisher says how many it has sent. Called when what was sent before has come or never will, and the subscription
+    /// stands.
     pub fn sent(&mut self, epoch: u64, sent: u64) {
-        if self.following && epoch == self.epoch && sent >= self.next {
-            self.lost += sent + 1 - self.next;
-            self.holes += 1;
-            self.next = sent.saturating_add(1);
+        if epoch > self.epoch || (epoch == self.epoch && sent >= self.next) {
+            self.pass_over(epoch, sent.saturating_add(1));
         }
+    }
+
+    /// What was expected before this place never came.
+    fn pass_over(&mut self, epoch: u64, place: u64) {
+        // A life counts from 1.
+        let expected = if epoch == self.epoch { self.next.max(1) } else { 1 };
+        self.lives += u64::from(epoch != self.epoch);
+        let hole = place.saturating_sub(expected);
+        match (self.following, self.interrupted) {
+            (false, _) => self.unfollowed += hole,
+            (true, true) => self.missed += hole,
+            (true, false) => {
+                self.lost += hole;
+                self.holes += u64::from(hole > 0);
+            }
+        }
+        (self.epoch, self.next, self.following) = (epoch, place, true);
     }
 }
 
@@ -86,6 +108,7 @@ mod tests {
         assert!(accounting.frame(5, 11, 20), "it was sent before we came, so nothing is lost");
         assert!(accounting.frame(5, 31, 40));
         assert_eq!((accounting.received, accounting.lost, accounting.holes), (20, 10, 1));
+        assert_eq!(accounting.unfollowed, 10);
         assert!(
             !accounting.frame(5, 21, 30),
             "late: it is counted as lost, and passing it on would turn the order around"
@@ -97,14 +120,36 @@ mod tests {
     }
 
     #[test]
-    fn nothing_counts_while_nobody_listens() {
+    fn what_a_cut_connection_took_with_it_is_missed_and_told_at_the_latest_by_the_publisher() {
         let mut accounting = Accounting::default();
-        accounting.sent(5, 1_000);
-        assert!(accounting.frame(5, 1, 1));
+        assert!(accounting.frame(5, 1, 10));
         accounting.connected();
         accounting.sent(5, 500);
-        assert!(accounting.frame(5, 501, 510));
-        assert_eq!((accounting.received, accounting.lost), (11, 0));
+        assert_eq!(
+            (accounting.received, accounting.lost, accounting.missed),
+            (10, 0, 490),
+            "nothing more may ever come"
+        );
+        assert!(accounting.frame(5, 521, 530), "the rest before the first frame");
+        assert_eq!((accounting.received, accounting.lost, accounting.missed), (20, 0, 510));
+        accounting.sent(5, 531);
+        accounting.sent(5, 531);
+        accounting.sent(4, 900);
+        assert_eq!((accounting.lost, accounting.missed), (1, 510));
+        accounting.sent(6, 3);
+        assert_eq!((accounting.lost, accounting.lives), (4, 2), "a life of which nothing came");
+    }
+
+    #[test]
+    fn what_was_sent_while_nobody_asked_is_neither_lost_nor_missed() {
+        let mut accounting = Accounting::default();
+        accounting.sent(5, 1_000);
+        assert!(accounting.frame(5, 1_001, 1_001));
+        accounting.left();
+        accounting.connected();
+        assert!(accounting.frame(5, 1_501, 1_510));
+        assert_eq!((accounting.received, accounting.lost, accounting.missed), (11, 0, 0));
+        assert_eq!(accounting.unfollowed, 1_499);
     }
 
     #[test]
@@ -117,24 +162,34 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn received_and_lost_make_up_what_was_sent(
-            frames in proptest::collection::vec((1..20_u64, proptest::bool::ANY), 1..200),
+        fn what_was_sent_is_accounted_for_whatever_becomes_of_it(
+            steps in proptest::collection::vec((1..20_u64, 0..5_u8), 1..200),
         ) {
             let (mut numbering, mut accounting) = (Numbering::default(), Accounting::default());
-            let (mut received, mut unheard) = (0, 0);
-            for (count, arrives) in frames {
-                let first = numbering.take(count);
-                if arrives {
-                    proptest::prop_assert!(accounting.frame(1, first, first + count - 1));
-                    received += count;
-                } else if received == 0 {
-                    // What comes before the first frame that was heard is not ours to count.
-                    unheard += count;
+            let (mut received, mut is_asked_for) = (0, true);
+            for (count, step) in steps {
+                match step {
+                    0 | 1 => {
+                        let first = numbering.take(count);
+                        if step == 0 && is_asked_for {
+                            proptest::prop_assert!(accounting.frame(1, first, first + count - 1));
+                            received += count;
+                        }
+                    }
+                    2 => accounting.connected(),
+                    3 => {
+                        is_asked_for = !is_asked_for;
+                        if !is_asked_for {
+                            accounting.left();
+                        }
+                    }
+                    _ => {}
                 }
             }
             accounting.sent(1, numbering.sent());
-            let sent = if received == 0 { 0 } else { numbering.sent() - unheard };
-            proptest::prop_assert_eq!((accounting.received, accounting.received + accounting.lost), (received, sent));
+            let Accounting { lost, missed, unfollowed, .. } = accounting;
+            proptest::prop_assert_eq!(accounting.received, received);
+            proptest::prop_assert_eq!(received + lost + missed + unfollowed, numbering.sent());
         }
     }
 }

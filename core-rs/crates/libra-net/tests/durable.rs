@@ -232,6 +232,18 @@ fn live_frames_are_applied_in_order_once_and_only_whole_holes_are_read() {
 }
 
 #[test]
+fn a_life_that_begins_is_no_gap_unless_the_read_that_enters_it_fails() {
+    let (mut receiver, mut out) = receiver();
+    receiver.live(0, 8, 1, 2, 2, &mut out);
+    assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }], "it is entered by reading");
+    out.clear();
+    receiver.read_failed(0);
+    receiver.disconnected();
+    receiver.tick(MS, &mut out);
+    assert_eq!(out, [Delivery::Gap { open: true }]);
+}
+
+#[test]
 fn a_read_that_began_before_the_subscription_is_not_enough() {
     let (mut receiver, mut out) = receiver();
     receiver.unsubscribed();

@@ -59,19 +59,22 @@ pub enum Travel {
 
 impl EventType {
     /// How events of this type reach other nodes. An approval never does: nothing stands between it and its venue. What is
-    /// said of a node's own mailboxes, timers and bridge means nothing elsewhere.
+    /// said of a node's own mailboxes, timers and bridge means nothing elsewhere: the death of an actor reaches a watcher
+    /// elsewhere as a message, and dead letters stay in the node whose mailboxes they missed, which counts them.
     pub const fn travel(self) -> Travel {
         use EventType::*;
         match self {
             Tick | Quote | Trade | Bar | OrderBook => Travel::BestEffort,
             PositionUpdated | BalanceUpdated | ActorState => Travel::Latest,
-            GatewayConnected | GatewayDisconnected | StrategyStarted | StrategyStopped => Travel::Latest,
+            GatewayConnected | GatewayDisconnected => Travel::Latest,
             OrderRequest | CancelRequest | OrderNew | OrderSubmitted | OrderAccepted => Travel::Durable,
             OrderPartiallyFilled | OrderFilled | OrderCancelled | OrderExpired => Travel::Durable,
             OrderRejected | OrderRequestRejected | OrderCancelRejected => Travel::Durable,
             PositionOpened | PositionClosed => Travel::Durable,
             RiskLimitBreach | DrawdownWarning | CircuitBreaker | TradingResumed => Travel::Durable,
             RiskLimitsChanged | Signal | Message => Travel::Durable,
+            // What becomes of its orders hangs on it, in the node of its account.
+            StrategyStarted | StrategyStopped => Travel::Durable,
             OrderApproved | VenueReport | Timer | ActorTerminated | DeadLetter => Travel::Never,
             BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => Travel::Never,
         }
@@ -220,9 +223,9 @@ event_types! {
     /// A venue is not connected any more.
     GatewayDisconnected = 81, "GATEWAY_DISCONNECTED", MarketData, Never;
     /// A strategy is running.
-    StrategyStarted = 82, "STRATEGY_STARTED", MarketData, Never;
+    StrategyStarted = 82, "STRATEGY_STARTED", Signals, Never;
     /// A strategy is not running any more.
-    StrategyStopped = 83, "STRATEGY_STOPPED", MarketData, Never;
+    StrategyStopped = 83, "STRATEGY_STOPPED", Signals, Never;
     /// An actor's life cycle moved on.
     ActorState = 84, "ACTOR_STATE", MarketData, Never;
     /// An event could not be delivered, or was not handled to its end.

@@ -36,6 +36,8 @@ use std::sync::Arc;
 use libra_kernel::edge::{EdgeSender, edge_of};
 use libra_kernel::wake::Waker;
 
+use crate::frame::LONGEST_FRAME;
+
 pub use inbound::{Arrival, Arrivals, Inbound};
 pub use outbound::{Outbound, OutboundEnd};
 pub use shared::Shared;
@@ -54,12 +56,21 @@ pub struct SeamSettings {
     pub arrivals: usize,
     /// How many shards market data has: 1 to 64.
     pub shards: u8,
+    /// Bytes of the longest command that can be sent at all.
+    pub longest: usize,
 }
 
 impl SeamSettings {
     /// The usual sizes.
     pub fn new(node: &str) -> Self {
-        SeamSettings { node: node.into(), credits: 65_536, market: 16_384, arrivals: 4_096, shards: 8 }
+        SeamSettings {
+            node: node.into(),
+            credits: 65_536,
+            market: 16_384,
+            arrivals: 4_096,
+            shards: 8,
+            longest: LONGEST_FRAME,
+        }
     }
 }
 

@@ -36,8 +36,10 @@ pub enum NewsKind {
     Overflow,
     /// Another node is there.
     NodeUp,
-    /// Another node is no more.
+    /// Another node is no more, and did not say so.
     NodeDown,
+    /// Another node has left in order.
+    NodeLeft,
     /// A setting of the server that endangers what is promised.
     ServerFinding,
 }
@@ -58,6 +60,7 @@ impl NewsKind {
             NewsKind::Overflow => "overflow",
             NewsKind::NodeUp => "node_up",
             NewsKind::NodeDown => "node_down",
+            NewsKind::NodeLeft => "node_left",
             NewsKind::ServerFinding => "server_finding",
         }
     }
@@ -71,7 +74,7 @@ impl NewsKind {
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
-            NewsKind::NodeDown => EventType::NodeDown,
+            NewsKind::NodeDown | NewsKind::NodeLeft => EventType::NodeDown,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use libra_kernel::edge::EdgeCounters;
 use libra_kernel::router::RemoteOrigin;
 use libra_kernel::wake::Waker;
-use libra_kernel::{Event, EventType, Lane};
+use libra_kernel::{Encoded, Event, EventType, Lane, Leaving, Payload};
 
 use super::SeamSettings;
 use super::credits::Credits;
@@ -15,6 +15,9 @@ use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
 use super::news::{Board, News};
+
+/// What a frame of one event has beside its payload and names, at most: its header with publisher and shard, and the event's.
+const FRAME_AROUND: usize = 512;
 
 /// What became of the events of one lane, on their way out and in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub struct Shared {
     pub credits: Credits,
     /// What is remembered of events that left.
     pub departures: Arc<Departures>,
+    /// Bytes of the longest command that can be sent at all.
+    longest: usize,
     peers: RwLock<BTreeSet<Box<str>>>,
     applied: AppliedBoard,
     news: Board,
@@ -102,6 +107,7 @@ impl Shared {
             own: Own::new(),
             credits: Credits::new(settings.credits as u64),
             departures: Arc::default(),
+            longest: settings.longest,
             peers: RwLock::default(),
             applied: AppliedBoard::default(),
             news: Board::default(),
@@ -131,6 +137,23 @@ impl Shared {
             EventType::Message => mail::node_of(event).is_some_and(|node| self.knows(node)),
             _ => self.wanted.wants(event),
         }
+    }
+
+    /// False for an event that is longer than any frame may be, or than its outbox is: it could never leave, however empty
+    /// that is. Objects alone can be so long.
+    pub fn is_sendable(&self, event: &Event) -> bool {
+        let Payload::Shared(shared) = &event.payload else { return true };
+        let encoded = match shared.as_any().downcast_ref::<Encoded>() {
+            Some(encoded) => encoded.tag().len() + encoded.data().len(),
+            None => match shared.leaving() {
+                Leaving::As(Payload::Shared(leaving)) => {
+                    let encoded = leaving.as_any().downcast_ref::<Encoded>();
+                    encoded.map_or(0, |encoded| encoded.tag().len() + encoded.data().len())
+                }
+                _ => 0,
+            },
+        };
+        encoded + event.source.as_str().len() + event.instrument.as_str().len() + FRAME_AROUND <= self.longest
     }
 
     /// From now on nothing leaves: commands are refused, and facts stay. For the threads, when this node must not publish.

@@ -8,7 +8,7 @@ use libra_kernel::router::{Delivery, Router};
 use super::loopback::Loopback;
 use super::mail::{Mail, MailKind};
 use super::*;
-use libra_kernel::{Event, EventType, Lane, Name};
+use libra_kernel::{Encoded, Event, EventType, Lane, Name};
 
 /// A node: a router with one mailbox, and its side of the bridge.
 struct Node {
@@ -106,6 +106,19 @@ fn commands_are_refused_without_credit_and_facts_are_not() {
     loopback.turn();
     assert_eq!((a.shared.credits.in_use(), loopback.unapplied()), (0, [0, 0]));
     assert!(a.router.publish(event(EventType::OrderRequest, "x")));
+}
+
+#[test]
+fn a_command_that_could_never_be_sent_is_refused_when_it_is_published() {
+    let (mut a, _, _) = pair(4, &[EventType::Signal], 99);
+    let of = |length: usize| {
+        let mut event = event(EventType::Signal, "x");
+        event.payload = Payload::shared(Encoded::new("plain", vec![0; length]));
+        event
+    };
+    assert!(!a.router.publish(of(crate::frame::LONGEST_FRAME)), "it would be lost on its way");
+    assert_eq!(a.shared.counts(Lane::Signals).refused, 1);
+    assert!(a.router.publish(of(1 << 20)));
 }
 
 #[test]

@@ -277,8 +277,11 @@ impl<F> Receiver<F> {
             let count = if self.at.is_some() { self.limits.count } else { 0 };
             out.push(Delivery::Read { after: self.at.unwrap_or_default(), count });
         }
-        // What only waits for room is not missing.
-        let gap = missing && (self.gap || room);
+        // What only waits for room is not missing, nor is a life that begins: it is entered by the read that is under way.
+        let enters = self.reading
+            && self.behind.is_none()
+            && self.at.is_some_and(|at| at.epoch < self.known.epoch && self.known_here <= at.seq);
+        let gap = missing && (self.gap || (room && !enters));
         if gap != self.gap {
             self.gap = gap;
             self.stats.gaps += u64::from(gap);

@@ -151,7 +151,8 @@ impl Sender {
             return Err(Refused::TooLarge);
         }
         let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
-        if kind == Kind::Command {
+        // An empty outbox gives a command all of its room: there is nothing to wait for.
+        if kind == Kind::Command && self.outbox.events() > 0 {
             most_events -= most_events / 8;
             most_bytes -= most_bytes / 8;
         }

@@ -1,7 +1,7 @@
 //! One event in a frame: a header of 64 bytes and the payload.
 
 use libra_kernel::fixed::MAX_DECIMALS;
-use libra_kernel::{Event, EventType, Name, Payload, SharedPayload};
+use libra_kernel::{Event, EventType, Name, Payload, SharedPayload, Travel};
 
 use super::cursor::Cursor;
 use super::error::{EncodeError, Fault, Skip};
@@ -12,21 +12,9 @@ use super::payload;
 pub(super) const EVENT_HEADER: usize = 64;
 
 /// False for events that stay in their process, on both sides of the wire: approvals and venues' reports belong to one
-/// account's node, a timer to one actor, what is said of a bridge to its node.
+/// account's node, a timer to one actor, dead letters and what is said of a bridge to their node.
 pub const fn leaves_process(event_type: EventType) -> bool {
-    use EventType::*;
-    !matches!(
-        event_type,
-        OrderApproved
-            | VenueReport
-            | Timer
-            | BridgeConnected
-            | BridgeDisconnected
-            | BridgeGap
-            | BridgeOverflow
-            | NodeUp
-            | NodeDown
-    )
+    !matches!(event_type.travel(), Travel::Never)
 }
 
 /// The W3C trace flags of an event: what is about orders, risk or signals is always sampled, market data is left to the

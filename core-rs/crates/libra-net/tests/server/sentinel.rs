@@ -84,12 +84,20 @@ fn a_failover_is_followed() {
 
 /// A sentinel that names this server, whatever the others think.
 fn stubborn(port: Option<u16>) -> Host {
+    slow(port, 0)
+}
+
+/// The same, that takes its time.
+fn slow(port: Option<u16>, wait_ms: u64) -> Host {
     let named = port.map_or("_\r\n".into(), |port| {
         let digits = port.to_string();
         format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{digits}\r\n", digits.len())
     });
     let port = crate::pretender::start(move |words| match words {
-        "SENTINEL get-master-addr-by-name desk" => named.clone(),
+        "SENTINEL get-master-addr-by-name desk" => {
+            std::thread::sleep(Duration::from_millis(wait_ms));
+            named.clone()
+        }
         _ => "%2\r\n+version\r\n+9.0.0\r\n+mode\r\n+sentinel\r\n".into(),
     });
     Host { name: "127.0.0.1".into(), port }
@@ -109,6 +117,25 @@ fn a_sentinel_that_names_a_replica_is_not_believed() {
     // The next sentinel knows better.
     let mut connector = Connector::new(through(vec![behind, stubborn(Some(master.port))]), Options::new("node"));
     assert_eq!(connector.connect().unwrap().place(), format!("redis://127.0.0.1:{}", master.port));
+}
+
+#[test]
+fn of_two_that_call_themselves_masters_the_one_that_most_sentinels_name_is_taken() {
+    let (Some(old), Some(heir)) = (Valkey::start(""), Valkey::start("")) else { return };
+    // The one that is wrong is heard first.
+    let sentinels = || vec![stubborn(Some(old.port)), slow(Some(heir.port), 50), slow(Some(heir.port), 50)];
+    for turn in 0..3 {
+        let mut asked = sentinels();
+        asked.rotate_left(turn);
+        let mut connector = Connector::new(through(asked), Options::new("node"));
+        assert_eq!(connector.connect().unwrap().place(), format!("redis://127.0.0.1:{}", heir.port));
+        assert_eq!(connector.master().unwrap().map(|host| host.port), Some(heir.port));
+    }
+    // Where they do not agree a connection may be had, and nobody is told to leave his.
+    let mut connector = Connector::new(through(sentinels()[..2].to_vec()), Options::new("node"));
+    assert!(connector.connect().is_ok());
+    let error = connector.master().unwrap_err().to_string();
+    assert!(error.contains("1 name 127.0.0.1"), "{error}");
 }
 
 #[test]

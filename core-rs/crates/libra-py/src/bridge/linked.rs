@@ -46,7 +46,12 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
         ..usual
     };
-    let seam = SeamSettings { credits: link.credits(), shards: link.shards, ..SeamSettings::new(&node) };
+    let seam = SeamSettings {
+        credits: link.credits(),
+        shards: link.shards,
+        longest: link.longest(),
+        ..SeamSettings::new(&node)
+    };
     Link::new(link, &seam, waker).map_err(|error| wrong(&error))
 }
 

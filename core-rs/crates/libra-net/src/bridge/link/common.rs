@@ -1,5 +1,6 @@
 //! What the threads of a link share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,17 @@ use crate::bridge::Shared;
 use crate::bridge::news::{News, NewsKind};
 
 /// Who sleeps where.
+#[derive(Clone)]
 pub(super) struct Wakers {
     pub urgent: Arc<Waker>,
     pub market_out: Arc<Waker>,
     pub market_in: Arc<Waker>,
+}
+
+impl Wakers {
+    pub fn wake_all(&self) {
+        [&self.urgent, &self.market_out, &self.market_in].into_iter().for_each(|waker| waker.signal());
+    }
 }
 
 pub(super) struct Common {
@@ -33,8 +41,12 @@ pub(super) struct Common {
     pub listen_to: AtomicU64,
     /// Those that the server has confirmed.
     pub listening_to: AtomicU64,
-    /// Events sent, by shard.
+    /// Market events that the server has answered for, by shard.
     pub sent: [AtomicU64; 64],
+    /// Market data are on their way to a server that answers.
+    pub market_is_leaving: AtomicBool,
+    /// What other nodes have sent of market data.
+    pub said: Said,
     /// Latest values are to be sent again: somebody came.
     pub say_again: AtomicBool,
     /// Durable events that wait for their acknowledgement.
@@ -43,6 +55,40 @@ pub(super) struct Common {
     asked: AtomicU64,
     reports: Mutex<[Reported; 3]>,
     reported: Condvar,
+}
+
+/// How many events a publisher has sent: its epoch, and by shard.
+pub(super) type Sent = (u64, Vec<(String, u64)>);
+
+/// What beacons said of it, by publisher: from the urgent thread to the one that listens to market data.
+#[derive(Default)]
+pub(super) struct Said {
+    version: AtomicU64,
+    by_node: Mutex<BTreeMap<String, Sent>>,
+}
+
+impl Said {
+    /// Takes what a beacon says; whether it is news.
+    pub fn take(&self, node: &str, sent: Sent) -> bool {
+        let mut by_node = self.by_node.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_node.get(node) == Some(&sent) || sent.1.is_empty() {
+            return false;
+        }
+        by_node.insert(node.to_owned(), sent);
+        drop(by_node);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// Goes up with each news; 0 before the first.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// As it stands.
+    pub fn all(&self) -> BTreeMap<String, Sent> {
+        self.by_node.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The last report of a thread, and which one it is.
@@ -73,6 +119,8 @@ impl Common {
             listen_to: AtomicU64::new(0),
             listening_to: AtomicU64::new(0),
             sent: std::array::from_fn(|_| AtomicU64::new(0)),
+            market_is_leaving: AtomicBool::new(false),
+            said: Said::default(),
             say_again: AtomicBool::new(false),
             outbox: AtomicU64::new(0),
             asked: AtomicU64::new(0),
@@ -141,7 +189,6 @@ impl Common {
     }
 
     pub fn wake_all(&self) {
-        let Wakers { urgent, market_out, market_in } = &self.wakers;
-        [urgent, market_out, market_in].into_iter().for_each(|waker| waker.signal());
+        self.wakers.wake_all();
     }
 }

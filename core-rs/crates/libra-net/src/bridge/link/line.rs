@@ -9,6 +9,7 @@ use std::time::Duration;
 use libra_kernel::wake::Waker;
 
 use super::greeting::Greeting;
+use super::sentinels::Named;
 use crate::resp::{Backoff, BackoffLimits, Connection, Liveness, Pulse, Reply, RespError, Watch};
 
 /// Connects, and asks what has to be known before the connection is used.
@@ -46,17 +47,22 @@ pub(super) struct Line {
     waker: Arc<Waker>,
     backoff: Backoff,
     phase: Phase,
+    named: Arc<Named>,
+    /// Which of the sentinels' answers the connection was held against.
+    looked: u64,
     pub counts: LineCounts,
 }
 
 impl Line {
-    pub fn new(name: &'static str, dial: Arc<Dial>, waker: Arc<Waker>) -> Self {
+    pub fn new(name: &'static str, dial: Arc<Dial>, waker: Arc<Waker>, named: Arc<Named>) -> Self {
         Line {
             name,
             dial,
             waker,
             backoff: Backoff::new(BackoffLimits::default(), fastrand::Rng::new()),
             phase: Phase::Down { until_ns: i64::MIN },
+            named,
+            looked: 0,
             counts: LineCounts::default(),
         }
     }
@@ -159,9 +165,12 @@ impl Line {
     /// After [`Line::read`]: true when the server is to be asked whether it lives; the caller sends PING.
     ///
     /// # Errors
-    /// When it has been silent for too long.
+    /// When it has been silent for too long, or sentinels name another one as the master.
     pub fn check(&mut self, now_ns: i64) -> Result<bool, String> {
-        let Phase::Up(_, liveness) = &mut self.phase else { return Ok(false) };
+        let Phase::Up(connection, liveness) = &mut self.phase else { return Ok(false) };
+        if let Some(elsewhere) = self.named.elsewhere(connection.place(), &mut self.looked) {
+            return Err(format!("the sentinels name another master: {elsewhere}"));
+        }
         match liveness.check(now_ns) {
             Pulse::Fine(_) => Ok(false),
             Pulse::Ask => Ok(true),

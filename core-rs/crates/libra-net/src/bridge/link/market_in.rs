@@ -10,7 +10,7 @@ use libra_kernel::edge::EdgeSender;
 use libra_kernel::native::{Life, NativeActor};
 use libra_kernel::{Event, EventType, Lane, Name, Travel};
 
-use super::common::{Common, Part};
+use super::common::{Common, Part, Sent};
 use super::line::{Change, Line};
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
@@ -23,6 +23,7 @@ use crate::resp::{Reply, Watch, wait};
 const RETRY_NS: i64 = 5_000_000;
 
 /// What comes of one publisher.
+#[derive(Default)]
 struct Source {
     reader: FrameReader,
     shards: HashMap<String, Accounting>,
@@ -35,6 +36,8 @@ pub(super) struct MarketIn {
     inner: Inner,
     /// Shards that were subscribed to, confirmed or not.
     asked: u64,
+    /// Up to which beacons the books are closed, or were asked to be.
+    closed: u64,
     reported: u64,
 }
 
@@ -47,6 +50,9 @@ struct Inner {
     version: Option<u64>,
     events: Vec<Event>,
     confirmed: u64,
+    /// What others said they had sent: held against what came when the server has answered this question, since all that it
+    /// had for us before lies before its answer.
+    closing: Option<(String, BTreeMap<String, Sent>)>,
     skipped: u64,
     unwanted: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -63,12 +69,13 @@ impl MarketIn {
             version: None,
             events: Vec::new(),
             confirmed: 0,
+            closing: None,
             skipped: 0,
             unwanted: 0,
             refused: BTreeMap::new(),
             lag_ns: 0,
         };
-        MarketIn { line, common, inner, asked: 0, reported: u64::MAX }
+        MarketIn { line, common, inner, asked: 0, closed: 0, reported: u64::MAX }
     }
 
     fn turn(&mut self) {
@@ -96,6 +103,7 @@ impl MarketIn {
             Err(why) => self.lose(now_ns, &why),
         }
         self.ask(wanted);
+        self.close_books();
         if let Err(why) = self.line.flush() {
             self.lose(now_ns, &why);
         }
@@ -110,8 +118,21 @@ impl MarketIn {
 
     fn lose(&mut self, now_ns: i64, why: &str) {
         self.line.lose(now_ns, why);
-        self.inner.confirmed = 0;
-        self.asked = 0;
+        (self.inner.confirmed, self.inner.closing) = (0, None);
+        (self.asked, self.closed) = (0, 0);
+    }
+
+    /// Where others have said how much they sent, asks the server for an answer behind all of it.
+    fn close_books(&mut self) {
+        let said = self.common.said.version();
+        let Some(connection) = self.line.up() else { return };
+        if said == self.closed || self.asked == 0 || self.inner.closing.is_some() {
+            return;
+        }
+        self.closed = said;
+        let question = format!("closing {said}");
+        connection.commands().push(&[b"PING", question.as_bytes()]);
+        self.inner.closing = Some((question, self.common.said.all()));
     }
 
     /// Follows what is wanted.
@@ -138,7 +159,11 @@ impl MarketIn {
         let due_ns = [waiting, line].into_iter().flatten().min();
         let timeout = due_ns.map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));
         let waker = &self.common.wakers.market_in;
-        let is_idle = || self.common.listen_to.load(Ordering::Acquire) == wanted;
+        let may_close = self.line.is_up() && self.inner.closing.is_none() && self.asked != 0;
+        let is_idle = || {
+            self.common.listen_to.load(Ordering::Acquire) == wanted
+                && !(may_close && self.common.said.version() != self.closed)
+        };
         if timeout == Some(Duration::ZERO) || !waker.park(is_idle) {
             return;
         }
@@ -156,6 +181,8 @@ impl MarketIn {
         let mut report = counts([
             ("events", total(|shard| shard.received)),
             ("lost", total(|shard| shard.lost)),
+            ("missed", total(|shard| shard.missed)),
+            ("unfollowed", total(|shard| shard.unfollowed)),
             ("holes", total(|shard| shard.holes)),
             ("refused", total(|shard| shard.refused)),
             ("unwanted", inner.unwanted),
@@ -169,7 +196,12 @@ impl MarketIn {
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         let by_node = inner.sources.iter().map(|(name, source)| {
             let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).sum();
-            let table = counts([("events", sum(|shard| shard.received)), ("lost", sum(|shard| shard.lost))]);
+            let table = counts([
+                ("events", sum(|shard| shard.received)),
+                ("lost", sum(|shard| shard.lost)),
+                ("missed", sum(|shard| shard.missed)),
+                ("unfollowed", sum(|shard| shard.unfollowed)),
+            ]);
             (name.clone(), Value::Table(table))
         });
         report.push(("nodes".to_owned(), Value::Table(by_node.collect())));
@@ -200,9 +232,7 @@ impl Inner {
             return;
         }
         if !self.sources.contains_key(header.publisher) {
-            let source =
-                Source { reader: FrameReader::new(), shards: HashMap::new(), latest: LatestReceiver::default() };
-            self.sources.insert(header.publisher.to_owned(), source);
+            self.sources.insert(header.publisher.to_owned(), Source::default());
         }
         let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else { return };
         let frame = match reader.read(bytes) {
@@ -236,8 +266,25 @@ impl Inner {
         self.to.send_many(self.events.drain(..));
     }
 
+    /// All that was sent before a beacon was heard has come by now, or never will.
+    fn close(&mut self, answer: &[u8]) {
+        if self.closing.as_ref().is_none_or(|(question, _)| question.as_bytes() != answer) {
+            return;
+        }
+        let Some((_, said)) = self.closing.take() else { return };
+        for (node, (epoch, sent)) in said {
+            let source = self.sources.entry(node).or_default();
+            for (shard, sent) in sent {
+                let is_ours = shard.parse::<u32>().is_ok_and(|shard| shard < 64 && self.confirmed >> shard & 1 == 1);
+                if is_ours {
+                    source.shards.entry(shard).or_default().sent(epoch, sent);
+                }
+            }
+        }
+    }
+
     fn confirm(&mut self, reply: Reply<'_>) {
-        let Reply::Push(mut items) = reply else { return };
+        let Reply::Push(mut items) = reply else { return self.close(reply.bytes().unwrap_or_default()) };
         let what = items.next().and_then(Reply::bytes);
         let shard = items.next().and_then(Reply::text).and_then(|channel| channel.rsplit(':').next());
         let Some(shard) = shard.and_then(|shard| shard.parse::<u32>().ok()).filter(|&shard| shard < 64) else { return };
@@ -248,7 +295,12 @@ impl Inner {
                 let sources = self.sources.values_mut();
                 sources.filter_map(|source| source.shards.get_mut(&name)).for_each(Accounting::connected);
             }
-            Some(b"unsubscribe") => self.confirmed &= !(1 << shard),
+            Some(b"unsubscribe") => {
+                self.confirmed &= !(1 << shard);
+                let name = shard.to_string();
+                let sources = self.sources.values_mut();
+                sources.filter_map(|source| source.shards.get_mut(&name)).for_each(Accounting::left);
+            }
             _ => {}
         }
     }
@@ -268,7 +320,8 @@ impl NativeActor for MarketIn {
 
     fn recover(&mut self, panic: &str) -> bool {
         self.lose(monotonic_ns(), panic);
-        self.inner.sources.clear();
+        // What was counted stays.
+        self.inner.sources.values_mut().for_each(|source| source.reader = FrameReader::new());
         self.inner.events.clear();
         true
     }

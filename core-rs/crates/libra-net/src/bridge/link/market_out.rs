@@ -44,7 +44,11 @@ struct Shard {
 }
 
 enum Pending {
-    Frame { shard: usize },
+    /// Of which this is the last event.
+    Frame {
+        shard: usize,
+        last: u64,
+    },
     Ping,
 }
 
@@ -57,6 +61,10 @@ pub(super) struct MarketOut {
     latest: HashMap<(EventType, Name, Name), Event>,
     remembered: Remembered,
     unsendable: u64,
+    /// Nobody wanted them any more when their turn came.
+    unwanted: u64,
+    /// Latest values that were said again.
+    again: u64,
     unheard: u64,
     reported: u64,
 }
@@ -72,6 +80,8 @@ impl MarketOut {
             latest: HashMap::new(),
             remembered: Remembered::default(),
             unsendable: 0,
+            unwanted: 0,
+            again: 0,
             unheard: 0,
             reported: u64::MAX,
         }
@@ -84,6 +94,10 @@ impl MarketOut {
         }
         if let Some(Change::Up(_)) = self.line.turn(now_ns) {
             self.pending.clear();
+            // What was on its way over the connection before is with the server, or will never be.
+            for (sent, shard) in self.common.sent.iter().zip(&self.shards) {
+                sent.store(shard.numbering.sent(), Ordering::Relaxed);
+            }
             self.common.say_again.store(true, Ordering::Release);
         }
         let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
@@ -92,7 +106,8 @@ impl MarketOut {
                 return Ok(());
             }
             match pending.pop_front() {
-                Some(Pending::Frame { shard }) => {
+                Some(Pending::Frame { shard, last }) => {
+                    common.sent[shard].store(last, Ordering::Relaxed);
                     // The server counts us too, where we listen to the same shard.
                     let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
                     if reply.int().is_some_and(|heard| heard <= ourselves as i64) {
@@ -118,6 +133,14 @@ impl MarketOut {
         self.send(now_ns);
         if let Err(why) = self.line.flush() {
             self.lose(now_ns, &why);
+        }
+        let is_leaving = self.line.is_up()
+            && (!self.queue.is_empty()
+                || self.pending.iter().any(|pending| matches!(pending, Pending::Frame { .. }))
+                || self.shards.iter().any(|shard| shard.writer.count() > 0));
+        // Written only where it changes: the urgent thread reads it.
+        if self.common.market_is_leaving.load(Ordering::Relaxed) != is_leaving {
+            self.common.market_is_leaving.store(is_leaving, Ordering::Release);
         }
         if self.common.wants_report(self.reported) {
             self.report();
@@ -148,7 +171,8 @@ impl MarketOut {
     }
 
     fn send(&mut self, now_ns: i64) {
-        let MarketOut { common, queue, line, shards, pending, latest, remembered, unsendable, .. } = self;
+        let MarketOut { common, queue, line, shards, pending, latest, remembered, unsendable, unwanted, again, .. } =
+            self;
         let Some(connection) = line.up() else { return };
         if shards.is_empty() || common.is_fenced() {
             return;
@@ -156,6 +180,7 @@ impl MarketOut {
         let commands = connection.commands();
         let mut out = Out { common, shards, pending, commands, remembered, unsendable, now_ns };
         if common.say_again.swap(false, Ordering::AcqRel) {
+            *again += latest.len() as u64;
             latest.values().for_each(|event| out.append(event));
         }
         if out.has_room() {
@@ -165,6 +190,8 @@ impl MarketOut {
                     latest.insert((event.event_type, event.source, event.instrument), event);
                 } else if common.seam.wanted.wants(&event) {
                     out.append(&event);
+                } else {
+                    *unwanted += 1;
                 }
             });
         }
@@ -211,6 +238,8 @@ impl MarketOut {
             ("unanswered", self.pending.len() as u64),
             ("unheard", self.unheard),
             ("unsendable", self.unsendable),
+            ("unwanted", self.unwanted),
+            ("again", self.again),
         ]);
         report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
         let by_shard = self.shards.iter().map(|shard| Value::count(shard.numbering.sent()));
@@ -278,9 +307,8 @@ impl Out<'_> {
         if let Some(frame) = shard.writer.finish(first, wall_ns()) {
             self.commands.publish(shard.channel.as_bytes(), frame);
             shard.notes.close();
-            self.pending.push_back(Pending::Frame { shard: index });
+            self.pending.push_back(Pending::Frame { shard: index, last: first + count - 1 });
             shard.frames += 1;
-            self.common.sent[index].store(shard.numbering.sent(), Ordering::Relaxed);
         }
     }
 }

@@ -11,7 +11,7 @@
 //! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`decoded`] — a frame that waits;
 //!   [`calls`] — the server's functions;
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first;
-//! - [`line`] — a connection that comes back;
+//! - [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
 //! - [`settings`], [`report`] — what it is made with, and what it tells.
 //!
 //! A thread that panics is started again where it can be (market data), under the kernel's policy for native threads;
@@ -29,6 +29,7 @@ mod market_in;
 mod market_out;
 mod outgoing;
 mod report;
+mod sentinels;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ use greeting::{Greeting, greet};
 use line::{Dial, Line};
 use market_in::MarketIn;
 use market_out::MarketOut;
+use sentinels::{Asking, Named};
 use urgent::Urgent;
 
 /// How long a report waits for threads that are busy.
@@ -66,6 +68,8 @@ pub struct Link {
     /// What is started yet.
     parts: Option<(MarketIn, MarketOut, Urgent)>,
     threads: Vec<NativeThread>,
+    named: Arc<Named>,
+    asking: Option<Asking>,
 }
 
 impl Link {
@@ -85,15 +89,17 @@ impl Link {
         side.shared.set_peers(settings.peers.iter().map(String::as_str));
         control::want_all_that_is_kept(&side.shared, !settings.peers.is_empty());
         let common = Arc::new(Common::new(settings, side.shared.clone(), wakers));
+        let named = Arc::new(Named::default());
         let line = |name: &'static str, greets: bool, waker: Arc<Waker>| -> io::Result<Line> {
-            Ok(Line::new(name, dial(&common, name, greets)?, waker))
+            Ok(Line::new(name, dial(&common, name, greets)?, waker, named.clone()))
         };
         let calls = line("libra-calls", true, urgent.clone())?;
         let hears = line("libra-hears", false, urgent)?;
         let market_in = MarketIn::new(common.clone(), side.market_in, line("libra-market-in", false, market_in)?);
         let market_out = MarketOut::new(common.clone(), side.market, line("libra-market-out", false, market_out)?);
         let urgent = Urgent::new(common.clone(), side.urgent, side.arrivals, calls, hears);
-        Ok((node_side, Link { common, parts: Some((market_in, market_out, urgent)), threads: Vec::new() }))
+        let parts = Some((market_in, market_out, urgent));
+        Ok((node_side, Link { common, parts, threads: Vec::new(), named, asking: None }))
     }
 
     /// Starts the threads. A server that is not there is no reason to fail: they go on trying. Nothing where they run.
@@ -102,6 +108,8 @@ impl Link {
     /// When the system gives no threads.
     pub fn start(&mut self, policy: NativePolicy) -> io::Result<()> {
         let Some((market_in, market_out, urgent)) = self.parts.take() else { return Ok(()) };
+        let connector = connector(&self.common, "libra-sentinels", None);
+        self.asking = sentinels::ask(connector, self.named.clone(), self.common.wakers.clone())?;
         self.threads.push(NativeThread::spawn("libra-market-in", policy, market_in)?);
         self.threads.push(NativeThread::spawn("libra-market-out", policy, market_out)?);
         self.threads.push(NativeThread::spawn("libra-urgent", policy, urgent)?);
@@ -151,6 +159,7 @@ impl Link {
     }
 
     fn halt(&mut self) {
+        self.asking = None;
         self.threads.iter().for_each(NativeThread::begin_stop);
         self.common.wake_all();
         self.threads.iter_mut().for_each(NativeThread::stop);
@@ -163,16 +172,17 @@ impl Drop for Link {
     }
 }
 
-/// How a connection is made. Several are made of one connector, which remembers the sentinel that answered.
-fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>> {
+fn connector(common: &Common, name: &str, library: Option<Library>) -> Connector {
     let settings = &common.settings;
+    let name = format!("libra:{}:{}:{name}", settings.environment.as_str(), settings.node);
+    Connector::new(settings.endpoint.clone(), Options { library, ..Options::new(&name) })
+}
+
+/// How a connection is made.
+fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>> {
     let library = Library::new(library::SOURCE).map_err(io::Error::other)?;
-    let options = Options {
-        library: greets.then_some(library),
-        ..Options::new(&format!("libra:{}:{}:{name}", settings.environment.as_str(), settings.node))
-    };
-    let connector = Mutex::new(Connector::new(settings.endpoint.clone(), options));
-    let channels = settings.channels_of(&settings.node);
+    let connector = Mutex::new(connector(common, name, greets.then_some(library)));
+    let channels = common.settings.channels_of(&common.settings.node);
     let common = common.clone();
     Ok(Arc::new(move || {
         let mut connection = connector.lock().unwrap_or_else(PoisonError::into_inner).connect()?;

@@ -225,9 +225,6 @@ impl Outgoing {
 
     fn offer(&mut self, now: u64) {
         let Some(Waiting { kind, last, credits, frame }) = self.waiting.take() else { return };
-        // An empty outbox gives a command all of its room: there is nothing to wait for.
-        let is_alone = kind == Kind::Command && self.sender.outbox().events() == 0;
-        let kind = if is_alone { Kind::Cancel } else { kind };
         match self.sender.offer(now, kind, last, frame.clone(), &mut self.acts) {
             Ok(()) => self.owe(credits),
             Err(Refused::Full) => {

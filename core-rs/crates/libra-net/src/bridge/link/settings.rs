@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::durable::SenderLimits;
+use crate::frame::LONGEST_FRAME;
 use crate::ids::{BadName, ChannelId, Environment};
 use crate::resp::Endpoint;
 use libra_kernel::Lane;
@@ -67,6 +68,11 @@ impl LinkSettings {
     /// commands are, so that one that was accepted is never refused later.
     pub fn credits(&self) -> usize {
         usize::try_from(self.outbox_events / 4 * 3).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Bytes of the longest command that can be sent at all: a frame's, and what an empty outbox takes.
+    pub fn longest(&self) -> usize {
+        self.outbox_bytes.min(LONGEST_FRAME)
     }
 
     pub(super) fn sender_limits(&self) -> SenderLimits {

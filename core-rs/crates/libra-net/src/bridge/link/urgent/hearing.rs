@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use libra_kernel::Lane;
+
 use super::super::calls::{Pending, read_answer};
 use super::super::control::{own_shards, want_market};
 use super::super::decoded::Decoded;
@@ -206,8 +208,7 @@ impl Node {
             let market_changed = peer.takes(beacon);
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {
-                    let detail = "it left in order".into();
-                    self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                    self.common.seam.tell(News::of_node(NewsKind::NodeLeft, &peer.name));
                 }
                 peer.shards = 0;
             } else if !peer.is_up {
@@ -216,8 +217,15 @@ impl Node {
                 // So that it need not wait for the next one.
                 self.next_beacon_ns = now_ns;
             }
+            let market = beacon.channels.iter().filter(|said| said.channel.lane == Lane::MarketData);
+            let sent = market.map(|said| (said.channel.shard().to_owned(), said.position.seq)).collect();
+            if self.common.said.take(&self.peers[index].name, (epoch, sent)) {
+                self.common.wakers.market_in.signal();
+            }
             if market_changed || beacon.is_leaving {
                 self.market_changed();
+            } else {
+                self.want_market();
             }
         }
         for said in &beacon.channels {
@@ -234,11 +242,17 @@ impl Node {
         }
     }
 
+    /// What others want of market data, said again by each beacon: meanwhile the server may have found nobody to give it to.
+    fn want_market(&self) {
+        let up = self.peers.iter().filter(|peer| peer.is_up);
+        want_market(&self.common.seam, up.fold(0, |shards, peer| shards | peer.shards));
+    }
+
     /// What others want or offer of market data has changed, or what we want.
     pub(super) fn market_changed(&mut self) {
+        self.want_market();
         let common = &self.common;
         let up = || self.peers.iter().filter(|peer| peer.is_up);
-        want_market(&common.seam, up().fold(0, |shards, peer| shards | peer.shards));
         if up().any(|peer| peer.shards & 1 == 1) {
             common.say_again.store(true, Ordering::Release);
             common.wakers.market_out.signal();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::RemoteOrigin;
@@ -137,6 +138,7 @@ impl Node {
     pub(super) fn is_settled(&self) -> bool {
         let is_away = |name: &str| self.peers.iter().all(|peer| peer.name != name || !peer.is_up);
         self.queue.is_empty()
+            && !self.common.market_is_leaving.load(Ordering::Acquire)
             && self.outgoing.iter().all(|channel| {
                 let outbox = channel.sender.outbox();
                 let position = Position::new(channel.sender.epoch(), outbox.last());
