@@ -28,6 +28,9 @@ use crate::resp::{Commands, Reply, Watch, wait};
 const TAKEN: usize = 4_096;
 /// The longest that an event waits for its frame to fill.
 const PATIENCE_NS: i64 = 200_000;
+/// How long answers may stand unread while no event waits for them: each turn of the loop reads them anyhow, and a wake-up for
+/// them alone would double what a stream of frames costs.
+const ANSWERS_NS: i64 = 2_000_000;
 /// Frames without an answer, and bytes that the socket has not taken, beyond which nothing more is sent.
 const MOST_IN_FLIGHT: usize = 512;
 const MOST_UNSENT: usize = 4 << 20;
@@ -214,7 +217,9 @@ impl MarketOut {
         let gathers = self.shards.iter().any(|shard| shard.writer.count() > 0);
         // Something is in flight then, and its answer ends the wait; should it be lost, a millisecond does.
         let gathered = gathers.then_some(now_ns + PATIENCE_NS);
-        let dues = [self.line.due_ns(now_ns), gathered, (!self.shards.is_empty()).then_some(i64::MAX)];
+        let is_sent = self.line.up().is_none_or(|connection| connection.commands().unsent().is_empty());
+        let only_answers = (!gathers && is_sent && !self.pending.is_empty()).then_some(now_ns + ANSWERS_NS);
+        let dues = [self.line.due_ns(now_ns), gathered, only_answers, (!self.shards.is_empty()).then_some(i64::MAX)];
         let due_ns = dues.into_iter().flatten().min();
         let timeout = due_ns
             .filter(|&due| due != i64::MAX)
@@ -225,8 +230,8 @@ impl MarketOut {
         if timeout == Some(Duration::ZERO) || !waker.park(is_idle) {
             return;
         }
-        let mut watches: Vec<Watch> =
-            [Some(Watch::new(waker.fd(), false)), self.line.watch()].into_iter().flatten().collect();
+        let line = self.line.watch().filter(|_| only_answers.is_none());
+        let mut watches: Vec<Watch> = [Some(Watch::new(waker.fd(), false)), line].into_iter().flatten().collect();
         // All descriptors are our own and open, so there is nothing to go wrong with them.
         let _ = life.wait(|| wait(&mut watches, timeout));
     }
