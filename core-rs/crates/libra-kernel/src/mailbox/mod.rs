@@ -91,19 +91,16 @@ impl Mailbox {
         if self.waiting == 0 {
             return None;
         }
-        if self.owed != 0
-            && let Some(event) = self.pop_owed(least)
-        {
-            return Some(event);
-        }
-        for (index, lane) in self.lanes[..=least as usize].iter_mut().enumerate() {
+        let first = if self.owed == 0 { 0 } else { self.owed_lane(least) };
+        for index in first..=least as usize {
+            let lane = &mut self.lanes[index];
             if let Some(event) = lane.pop() {
                 self.waiting -= 1;
-                // More urgent lanes are empty: what is left waits in this one or in less urgent ones.
-                if self.waiting == lane.len() {
-                    self.passes = 0;
-                } else {
+                // But for what is owed, more urgent lanes are empty: what is left waits here or in less urgent ones.
+                if self.waiting != lane.len() {
                     self.pass_over(index);
+                } else if self.passes != 0 {
+                    self.passes = 0;
                 }
                 return Some(event);
             }
@@ -126,20 +123,19 @@ impl Mailbox {
         }
     }
 
-    /// Takes what the most urgent lane is owed of those that may be taken from.
+    /// The most urgent lane that is owed an event, of those that may be taken from: it has had it then. 0 for none.
     #[cold]
-    fn pop_owed(&mut self, least: Lane) -> Option<Event> {
+    fn owed_lane(&mut self, least: Lane) -> usize {
         for index in 0..=least as usize {
             if self.owed & 1 << index != 0 {
                 self.owed &= !(1 << index);
-                // It may have been dropped meanwhile.
-                if let Some(event) = self.lanes[index].pop() {
-                    self.waiting -= 1;
-                    return Some(event);
+                // What it had may have been dropped meanwhile.
+                if self.lanes[index].len() != 0 {
+                    return index;
                 }
             }
         }
-        None
+        0
     }
 
     /// Takes the next event to throw it away: it counts as dropped.

@@ -133,6 +133,7 @@ impl Router {
     }
 
     /// True when something more urgent than `lane` may wait in some mailbox that may overtake.
+    #[inline]
     pub fn has_more_urgent_than(&self, lane: Lane) -> bool {
         match lane {
             Lane::Risk => false,

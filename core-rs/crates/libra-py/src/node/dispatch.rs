@@ -24,22 +24,29 @@ pub struct Budget {
     start: Instant,
     time: Duration,
     used: usize,
-    /// How many events are handled before the clock is looked at: soon at first, for handlers that are slow.
+    /// How many events are handled before the clock is looked at: soon, for handlers that are slow, but not after the only
+    /// event of a drain.
     look_at: usize,
-    is_over: bool,
 }
 
 impl Budget {
     pub fn new(events: usize, time: Duration) -> Self {
-        Budget { events, start: Instant::now(), time, used: 0, look_at: 1, is_over: false }
+        Budget { events, start: Instant::now(), time, used: 0, look_at: events.min(2) }
     }
 
+    #[inline]
     pub fn is_spent(&mut self) -> bool {
-        if self.used >= self.look_at {
-            self.look_at = (2 * self.used + 1).min(self.used + LOOK_AT_CLOCK_EVERY);
-            self.is_over |= self.start.elapsed() >= self.time;
+        self.used >= self.look_at && self.look()
+    }
+
+    /// Looks at both limits; once it is spent, it stays so.
+    #[cold]
+    fn look(&mut self) -> bool {
+        let is_spent = self.used >= self.events || self.start.elapsed() >= self.time;
+        if !is_spent {
+            self.look_at = (2 * self.used + 1).min(self.used + LOOK_AT_CLOCK_EVERY).min(self.events);
         }
-        self.is_over || self.used >= self.events
+        is_spent
     }
 }
 
@@ -86,7 +93,7 @@ impl NodeCore {
             if used >= events || place.paused || place.gone || urgent_elsewhere(&mut state, slot) {
                 break Ok(None);
             }
-            let Some((event, handlers)) = next_event(&mut state, slot, Lane::MarketData) else { break Ok(None) };
+            let Some((event, handlers)) = next_event(&mut state, slot, Lane::MarketData, None) else { break Ok(None) };
             drop(state);
             flight = Some(InFlight::new(py, event, handlers)?);
             used += 1;
@@ -139,16 +146,19 @@ impl NodeCore {
     }
 
     fn drain_turns(&self, py: Python<'_>, budget: &mut Budget) -> PyResult<()> {
+        // Between two turns ahead of others the clock is read once. How long they take decides nothing in a simulated run.
+        let mut read = Some(budget.start);
         while !budget.is_spent() {
             let Some(turn) = self.state.borrow(py).next_turn() else { return Ok(()) };
-            // How long handlers take must decide nothing in a simulated run.
-            let since = (turn.overtakes() && !self.simulated).then(Instant::now);
-            let slot = turn.id;
+            let (slot, is_charged) = (turn.id, turn.overtakes() && !self.simulated);
+            let since = is_charged.then(|| read.unwrap_or_else(Instant::now));
             self.run_turn(py, turn, budget)?;
-            if let Some(since) = since {
-                let took_us = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            read = since.map(|since| {
+                let now = Instant::now();
+                let took_us = u64::try_from((now - since).as_micros()).unwrap_or(u64::MAX);
                 self.state.borrow(py).router.charge(slot, took_us);
-            }
+                now
+            });
         }
         Ok(())
     }
@@ -167,11 +177,7 @@ impl NodeCore {
                     state.give_way(py, turn, time_is_over);
                     return Ok(());
                 }
-                let next = next_event(&mut state, slot, turn.least);
-                if next.is_some() {
-                    state.router.note_given(&mut turn);
-                }
-                next
+                next_event(&mut state, slot, turn.least, Some(&mut turn))
             };
             let flight = match next {
                 Some((event, handlers)) => batch::gathered(py, event, handlers)?,
@@ -257,12 +263,17 @@ fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
     state.router.has_more_urgent_than(Lane::Signals) && !state.router.mailbox(slot).has_up_to(Lane::Orders)
 }
 
-/// The next event of a slot that has handlers; events nobody handles any more are taken out silently.
-fn next_event(state: &mut State, slot: usize, least: Lane) -> Option<(Event, HandlerList)> {
+/// The next event of a slot that has handlers, in a turn of the router where it is one; events nobody handles any more are
+/// taken out silently.
+#[inline]
+fn next_event(state: &mut State, slot: usize, least: Lane, turn: Option<&mut Turn>) -> Option<(Event, HandlerList)> {
     loop {
         let event = state.router.mailbox(slot).pop_up_to(least)?;
         let handlers = state.slots[slot].subscriptions.of(event.event_type, event.instrument);
         if !handlers.is_empty() {
+            if let Some(turn) = turn {
+                state.router.note_given(turn);
+            }
             return Some((event, handlers));
         }
         state.router.handled(slot, event.lane(), event.sequence);
