@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use libra_kernel::Travel;
 use libra_kernel::router::RemoteOrigin;
+use libra_kernel::{Event, Travel};
 
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::decoded::Decoded;
@@ -14,6 +14,7 @@ use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
 use crate::ids::Position;
+use crate::latest::{Key, LatestReceiver};
 
 /// What the node has to hear.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub(super) struct Incoming {
     done: Position,
     /// Behind which tracked event, and what is applied then.
     marks: VecDeque<(Position, Position)>,
+    /// Which latest values were handed over, whichever way they came.
+    pub latest: LatestReceiver<Key>,
+    pub loaded: u64,
     pub heard: Vec<Heard>,
     pub skipped: u64,
     /// Between making and handing over the last frame, on two clocks.
@@ -56,6 +60,8 @@ impl Incoming {
             delivered: Position::default(),
             done: Position::default(),
             marks: VecDeque::new(),
+            latest: LatestReceiver::of_all_lives(),
+            loaded: 0,
             heard: Vec::new(),
             skipped: 0,
             lag_ns: 0,
@@ -77,6 +83,23 @@ impl Incoming {
     pub fn live(&mut self, now: u64, frame: Decoded) {
         let (epoch, first, last) = (frame.epoch, frame.first, frame.last().seq);
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
+    }
+
+    /// Latest values that were published by themselves, or loaded; of these the ones that are `again` wanted are handed over
+    /// also where they are what was handed over last.
+    pub fn state(&mut self, frame: Decoded, again: Option<&dyn Fn(&Event) -> bool>, held: &mut VecDeque<Arrival>) {
+        for event in frame.events.into_iter().flatten() {
+            let (key, version) = (Key::of(&event), Position::new(frame.epoch, event.sequence));
+            let is_taken = event.event_type.travel() == Travel::Latest
+                && match again {
+                    Some(again) => self.latest.load(&key, version, again(&event)),
+                    None => self.latest.offer(&key, version),
+                };
+            if is_taken {
+                self.loaded += u64::from(again.is_some());
+                held.push_back(Arrival { event, origin: None });
+            }
+        }
     }
 
     pub fn beacon(&mut self, now: u64, confirmed: Position) {
@@ -159,8 +182,7 @@ impl Incoming {
                     }
                     Delivery::Snapshot { position, snapshot } => {
                         let events = snapshot.events.len() as u64;
-                        let states = snapshot.events.into_iter().flatten();
-                        held.extend(states.map(|event| Arrival { event, origin: None }));
+                        self.state(snapshot, None, held);
                         self.heard.push(Heard::SnapshotLoaded { events });
                         self.mark(now, position);
                     }
@@ -204,6 +226,10 @@ impl Incoming {
                 Ok(event) => {
                     // Only facts and commands are tracked: what may be conflated in a mailbox is done with when it is there.
                     let is_tracked = event.event_type.travel() == Travel::Durable;
+                    let version = Position::new(epoch, event.sequence);
+                    if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
+                        continue;
+                    }
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
                     if is_tracked {
                         tracked = Position::new(epoch, seq);

@@ -37,6 +37,7 @@ impl Urgent {
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         report.push(("foreign_frames".to_owned(), Value::count(node.foreign)));
         report.push(("held".to_owned(), Value::count(node.held.iter().map(|held| held.len() as u64).sum())));
+        report.push(("kept".to_owned(), Value::count(node.keeper.as_ref().map_or(0, |keeper| keeper.written))));
         let waiting = node.outgoing.iter().map(|channel| channel.sender.outbox().events()).sum();
         node.common.outbox.store(waiting, Ordering::Relaxed);
         self.node.reported = node.common.report(Part::Urgent, report);
@@ -78,6 +79,8 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("lost", stats.lost),
         ("foreign", stats.foreign),
         ("skipped", channel.skipped),
+        ("older", channel.latest.older()),
+        ("loaded", channel.loaded),
     ]);
     table.push(("gap".to_owned(), Value::Flag(channel.receiver.has_gap())));
     table.push(("lag_us".to_owned(), Value::Number(channel.lag_ns / 1_000)));
