@@ -29,6 +29,8 @@ impl Urgent {
                 ("epoch".to_owned(), Value::count(peer.epoch)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
+                // On the monotonic clock, which all processes of a machine share.
+                ("heard_ns".to_owned(), Value::Number(peer.heard_ns)),
             ];
             (peer.name.clone(), Value::Table(table))
         });
@@ -37,7 +39,10 @@ impl Urgent {
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         report.push(("foreign_frames".to_owned(), Value::count(node.foreign)));
         report.push(("held".to_owned(), Value::count(node.held.iter().map(|held| held.len() as u64).sum())));
-        report.push(("kept".to_owned(), Value::count(node.keeper.as_ref().map_or(0, |keeper| keeper.written))));
+        if let Some(keeper) = &node.keeper {
+            report.push(("kept".to_owned(), Value::count(keeper.written)));
+            report.push(("keeps".to_owned(), Value::Flag(!keeper.is_settled())));
+        }
         let waiting = node.outgoing.iter().map(|channel| channel.sender.outbox().events()).sum();
         node.common.outbox.store(waiting, Ordering::Relaxed);
         self.node.reported = node.common.report(Part::Urgent, report);
