@@ -87,7 +87,11 @@ def books_of_market_data(sent: dict[str, Any], came: dict[str, Any]) -> list[tup
         ("published", sent["market"]["published"], lane["unwanted"] + lane["refused"] + lane["sent"]),
         ("from the loop to the thread", lane["sent"], from_loop),
         ("from node to node", out["events"], sum(of_publisher.values())),
-        ("from the thread to the loop", market["events"] + market["loaded"], to_loop + arrived["dropped_in"] + arrived["conflated_in"]),
+        (
+            "from the thread to the loop",
+            market["events"] + market["loaded"],
+            to_loop + arrived["dropped_in"] + arrived["conflated_in"],
+        ),
         (
             "in the mailbox",
             arrived["arrived"],

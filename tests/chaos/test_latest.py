@@ -1,6 +1,7 @@
 """Of positions, balances, actors and gateways a node knows the newest, whoever was started again meanwhile."""
 
 import signal
+from itertools import pairwise
 
 from tests.chaos.topology import NodeProcess, TwoNodes, wait_until
 from tests.chaos.worker import STATE
@@ -32,7 +33,7 @@ def knows(node: NodeProcess, what: set[str], number: int) -> bool:
 
 def only_newer(node: NodeProcess) -> None:
     for name, numbers in node.status["known"].items():
-        assert all(one < next_one for one, next_one in zip(numbers, numbers[1:], strict=False)), (name, numbers)
+        assert all(one < later for one, later in pairwise(numbers)), (name, numbers)
 
 
 def test_a_node_that_is_started_again_learns_what_it_had_acknowledged():

@@ -31,12 +31,12 @@ class Watcher(Actor):
         self.watch(message)
 
     def on_terminated(self, terminated):
-        self.told.append((terminated, time.monotonic_ns()))
+        self.told.append((terminated, time.time_ns()))
 
 
 async def until(holds):
     async with asyncio.timeout(60):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what other processes do sets no event here
             await asyncio.sleep(0.01)
 
 
@@ -59,7 +59,7 @@ async def killed_while_watched(settings):
         await node.ref("watcher").ask("there/watched", timeout=30)
         # The other node has the request, and has acknowledged it.
         await until(lambda: not node.post._waiting and bridge.stats()["outbox"] == 0)
-        killed_ns = time.monotonic_ns()
+        killed_ns = time.time_ns()
         there.kill()
         await there.wait()
         await until(lambda: told)
@@ -89,4 +89,5 @@ def test_a_killed_node_is_told_to_its_watcher_within_three_seconds():
     # From the last beacon, which is earlier than the death or on its way at that moment: what is left of the promise is
     # room for the machine.
     assert heard_ns - killed_ns < PROMISED_NS - SILENCE_NS
-    assert SILENCE_NS <= told_ns - heard_ns < PROMISED_NS, (told_ns - heard_ns) / 1e9
+    # Two clocks are compared, one of which may be slewed.
+    assert SILENCE_NS - 10_000_000 < told_ns - heard_ns < PROMISED_NS, (told_ns - heard_ns) / 1e9

@@ -1,4 +1,4 @@
-"""A whole node with an actor that others may watch, as a process: `python -m tests.chaos.watched SETTINGS`, the bridge's as JSON."""
+"""A node with an actor to be watched, as a process: `python -m tests.chaos.watched SETTINGS`, its bridge as JSON."""
 
 import asyncio
 import json

@@ -1,8 +1,8 @@
 """A node of a chaos test, as a process: `python -m tests.chaos.worker ORDER`, the order as JSON.
 
 A publisher publishes numbered events as fast as it is told to, until SIGUSR1; a consumer handles them. Both write their
-ledger, and show what they are at in a status file. At SIGUSR2 a publisher says anew what only the latest counts of, and a
-consumer that was `late` begins to listen to that. SIGTERM ends them in order. Started again a publisher counts on,
+ledger, and show what they are at in a status file. At SIGUSR2 a publisher says anew what only the latest counts of, and
+a consumer that was `late` begins to listen to that. SIGTERM ends them in order. Started again a publisher counts on,
 and a consumer passes over what stands in its ledger, as an order gate does: what was not acknowledged comes again.
 """
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use libra_kernel::clock::{monotonic_ns, wall_ns};
+
 use super::super::common::Part;
 use super::super::incoming::{Heard, Incoming};
 use super::super::outgoing::{Notice, Outgoing};
@@ -13,6 +15,7 @@ use crate::bridge::news::{News, NewsKind};
 impl Urgent {
     pub(super) fn report(&mut self) {
         let node = &self.node;
+        let now_ns = monotonic_ns();
         let mut report = vec![
             ("epoch".to_owned(), Value::count(node.greeting.epoch)),
             ("incarnation".to_owned(), Value::Text(format!("{:032x}", node.greeting.incarnation))),
@@ -29,8 +32,7 @@ impl Urgent {
                 ("epoch".to_owned(), Value::count(peer.epoch)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
-                // On the monotonic clock, which all processes of a machine share.
-                ("heard_ns".to_owned(), Value::Number(peer.heard_ns)),
+                ("heard_ns".to_owned(), Value::Number(wall_ns() - (now_ns - peer.heard_ns))),
             ];
             (peer.name.clone(), Value::Table(table))
         });
