@@ -64,9 +64,12 @@ fn a_server_that_lost_everything_gets_the_newest_of_each_key() {
     };
     assert_eq!(take(&mut sender), [("btc", 3, 3), ("eth", 2, 2)]);
     assert!(!sender.has_waiting());
+    sender.adopt("btc", position(6, 9), 0);
+    sender.adopt("sol", position(6, 9), 9);
+    assert!(!sender.has_waiting(), "the server has it");
     sender.say_again();
     sender.say_again();
-    assert_eq!(take(&mut sender), [("btc", 3, 3), ("eth", 2, 2)], "once each");
+    assert_eq!(take(&mut sender), [("btc", 3, 3), ("eth", 2, 2), ("sol", 9, 9)], "once each");
 }
 
 /// A publisher, a server and a consumer. Values are their own numbers in the order of their making.

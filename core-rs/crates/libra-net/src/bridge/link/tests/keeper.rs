@@ -56,15 +56,17 @@ fn what_was_refused_is_written_again_and_published_where_accounts_have_it() {
         keeper.keep(numbered(EventType::PositionUpdated, sequence));
     }
     keeper.keep(numbered(EventType::ActorState, 3));
-    assert_eq!(server.execute(&mut keeper), (vec![Pending::Keep, Pending::Keep], 0), "the durable channel says it");
-    keeper.written(Reply::Int(0));
+    keeper.keep(numbered(EventType::BalanceUpdated, 6));
+    let three = vec![Pending::Keep; 3];
+    assert_eq!(server.execute(&mut keeper), (three.clone(), 0), "the durable channel says it");
+    (0..2).for_each(|_| keeper.written(Reply::Int(0)));
     keeper.written(Reply::Error(b"OOM command not allowed"));
     assert_eq!(server.execute(&mut keeper).0, []);
     keeper.retry();
-    assert_eq!(server.execute(&mut keeper), (vec![Pending::Keep, Pending::Keep], 1));
-    (0..2).for_each(|_| keeper.written(Reply::Int(-1)));
+    assert_eq!(server.execute(&mut keeper), (three, 2), "not those of MARKET_DATA");
+    (0..3).for_each(|_| keeper.written(Reply::Int(-1)));
     assert!(keeper.is_settled());
-    assert_eq!(keeper.values().count(), 2);
-    keeper.keep(numbered(EventType::PositionUpdated, 6));
+    assert_eq!(keeper.values().count(), 3);
+    keeper.keep(numbered(EventType::PositionUpdated, 7));
     assert_eq!(server.execute(&mut keeper), (vec![Pending::Keep], 0));
 }
