@@ -13,11 +13,13 @@ pub struct Key {
 impl Key {
     /// That of an event.
     pub fn of(event: &Event) -> Key {
-        let event_type = match event.event_type {
-            EventType::GatewayDisconnected => EventType::GatewayConnected,
-            other => other,
-        };
-        Key { event_type, source: event.source, instrument: event.instrument }
+        Key { event_type: of_state(event.event_type), source: event.source, instrument: event.instrument }
+    }
+
+    /// True when a subscription to a type, of one instrument or of all, is to it.
+    pub fn is_of(&self, event_type: EventType, instrument: Name) -> bool {
+        let asked = Key { event_type: of_state(event_type), source: self.source, instrument };
+        *self == asked || (instrument.is_none() && self.event_type == asked.event_type)
     }
 
     /// The field of the server's hash that holds its value.
@@ -27,6 +29,13 @@ impl Key {
             other => other.name(),
         };
         format!("{what}/{}/{}", self.source.as_str(), self.instrument.as_str())
+    }
+}
+
+const fn of_state(event_type: EventType) -> EventType {
+    match event_type {
+        EventType::GatewayDisconnected => EventType::GatewayConnected,
+        other => other,
     }
 }
 
@@ -48,6 +57,12 @@ mod tests {
         let position = event(EventType::PositionUpdated, "BTC/USDT");
         assert_eq!(position.field(), "POSITION_UPDATED/paper/BTC/USDT");
         assert_ne!(position, event(EventType::PositionUpdated, "ETH/USDT"));
+        let btc = Name::intern("BTC/USDT");
+        assert!(
+            position.is_of(EventType::PositionUpdated, btc) && position.is_of(EventType::PositionUpdated, Name::NONE)
+        );
+        assert!(!position.is_of(EventType::BalanceUpdated, btc));
+        assert!(!position.is_of(EventType::PositionUpdated, Name::intern("ETH/USDT")));
         assert_ne!(position, event(EventType::BalanceUpdated, "BTC/USDT"));
     }
 }

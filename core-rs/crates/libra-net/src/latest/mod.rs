@@ -82,7 +82,8 @@ impl<K: Eq + Hash + Clone, V> LatestSender<K, V> {
 /// The receiver's side: which version of each key it applied, of one publisher.
 #[derive(Debug)]
 pub struct LatestReceiver<K> {
-    versions: HashMap<K, Position>,
+    /// The version, and whether all who want it were given it.
+    versions: HashMap<K, (Position, bool)>,
     outlive: bool,
     newest: u64,
     older: u64,
@@ -102,29 +103,33 @@ impl<K: Eq + Hash + Clone> LatestReceiver<K> {
 
     /// A value was published: whether it is to be applied. One that is not is counted.
     pub fn offer(&mut self, key: &K, version: Position) -> bool {
-        let is_newer = self.raise(key, version, false);
+        let is_newer = self.raise(key, version);
         self.older += u64::from(!is_newer);
         is_newer
     }
 
-    /// A value was loaded: whether it is to be applied, for somebody new (`again`) also when it is the one that was applied
-    /// last.
-    pub fn load(&mut self, key: &K, version: Position, again: bool) -> bool {
-        self.raise(key, version, again)
+    /// A value was loaded: whether it is to be applied.
+    pub fn load(&mut self, key: &K, version: Position) -> bool {
+        self.raise(key, version)
     }
 
-    fn raise(&mut self, key: &K, version: Position, again: bool) -> bool {
+    /// Somebody new wants these keys: what was applied last of them is applied once more when it comes again.
+    pub fn unseen(&mut self, of: impl Fn(&K) -> bool) {
+        self.versions.iter_mut().filter(|(key, _)| of(key)).for_each(|(_, (_, is_seen))| *is_seen = false);
+    }
+
+    fn raise(&mut self, key: &K, version: Position) -> bool {
         if !self.outlive && version.epoch < self.newest {
             return false;
         }
         self.newest = self.newest.max(version.epoch);
         match self.versions.get_mut(key) {
-            Some(had) if *had > version || (*had == version && !again) => false,
+            Some((had, is_seen)) if *had > version || (*had == version && *is_seen) => false,
             Some(had) => {
-                *had = version;
+                *had = (version, true);
                 true
             }
-            None => self.versions.insert(key.clone(), version).is_none(),
+            None => self.versions.insert(key.clone(), (version, true)).is_none(),
         }
     }
 

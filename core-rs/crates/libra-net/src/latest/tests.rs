@@ -33,18 +33,23 @@ fn a_successor_that_was_only_heard_of_ends_the_life_before() {
 fn what_an_account_has_outlives_the_life_that_said_it() {
     let mut receiver = LatestReceiver::of_all_lives();
     receiver.heard(6);
-    assert!(receiver.load(&"btc", position(6, 1), false));
-    assert!(receiver.load(&"eth", position(5, 9), false), "its successor had no reason to say it again");
-    assert!(!receiver.load(&"btc", position(5, 9), false));
+    assert!(receiver.load(&"btc", position(6, 1)));
+    assert!(receiver.load(&"eth", position(5, 9)), "its successor had no reason to say it again");
+    assert!(!receiver.load(&"btc", position(5, 9)));
 }
 
 #[test]
 fn a_loaded_value_is_applied_again_for_somebody_new_and_an_older_one_never() {
     let mut receiver = LatestReceiver::of_all_lives();
-    assert!(receiver.load(&"btc", position(5, 2), true));
-    assert!(!receiver.load(&"btc", position(5, 2), false));
-    assert!(receiver.load(&"btc", position(5, 2), true));
-    assert!(!receiver.load(&"btc", position(5, 1), true));
+    receiver.unseen(|_| true);
+    assert!(receiver.load(&"btc", position(5, 2)));
+    assert!(!receiver.load(&"btc", position(5, 2)), "it was there when that came");
+    receiver.unseen(|key| *key == "eth");
+    assert!(!receiver.load(&"btc", position(5, 2)));
+    receiver.unseen(|key| *key == "btc");
+    assert!(!receiver.load(&"btc", position(5, 1)));
+    assert!(receiver.load(&"btc", position(5, 2)));
+    assert!(!receiver.load(&"btc", position(5, 2)), "once");
     assert_eq!(receiver.older(), 0, "they were not published");
 }
 
@@ -104,7 +109,7 @@ impl World {
 
     fn apply(&mut self, key: u8, version: Position, value: u64, was_loaded: bool) {
         let is_newer = match was_loaded {
-            true => self.receiver.load(&key, version, false),
+            true => self.receiver.load(&key, version),
             false => self.receiver.offer(&key, version),
         };
         if is_newer {

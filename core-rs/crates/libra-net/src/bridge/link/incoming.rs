@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
+use libra_kernel::Travel;
 use libra_kernel::router::RemoteOrigin;
-use libra_kernel::{Event, Travel};
 
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::decoded::Decoded;
@@ -85,18 +85,17 @@ impl Incoming {
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
     }
 
-    /// Latest values that were published by themselves, or loaded; of these the ones that are `again` wanted are handed over
-    /// also where they are what was handed over last.
-    pub fn state(&mut self, frame: Decoded, again: Option<&dyn Fn(&Event) -> bool>, held: &mut VecDeque<Arrival>) {
+    /// Latest values that were published by themselves, or looked up.
+    pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut VecDeque<Arrival>) {
         for event in frame.events.into_iter().flatten() {
             let (key, version) = (Key::of(&event), Position::new(frame.epoch, event.sequence));
             let is_taken = event.event_type.travel() == Travel::Latest
-                && match again {
-                    Some(again) => self.latest.load(&key, version, again(&event)),
-                    None => self.latest.offer(&key, version),
+                && match was_loaded {
+                    true => self.latest.load(&key, version),
+                    false => self.latest.offer(&key, version),
                 };
             if is_taken {
-                self.loaded += u64::from(again.is_some());
+                self.loaded += u64::from(was_loaded);
                 held.push_back(Arrival { event, origin: None });
             }
         }
@@ -182,7 +181,7 @@ impl Incoming {
                     }
                     Delivery::Snapshot { position, snapshot } => {
                         let events = snapshot.events.len() as u64;
-                        self.state(snapshot, None, held);
+                        self.state(snapshot, false, held);
                         self.heard.push(Heard::SnapshotLoaded { events });
                         self.mark(now, position);
                     }

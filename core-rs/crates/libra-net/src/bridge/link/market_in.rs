@@ -8,7 +8,7 @@ use std::time::Duration;
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 use libra_kernel::edge::EdgeSender;
 use libra_kernel::native::{Life, NativeActor};
-use libra_kernel::{Event, EventType, Lane, Travel};
+use libra_kernel::{Event, EventType, Lane, Name, Travel};
 
 use super::common::{Common, Part, Sent};
 use super::keeper::frame_in;
@@ -41,8 +41,8 @@ enum Asked {
     Ping,
     /// Which life of a node is the newest.
     Life(String),
-    /// The latest values of a node, for these types again.
-    State(String, [bool; EventType::NUMBERS]),
+    /// The latest values of a node.
+    State(String),
 }
 
 pub(super) struct MarketIn {
@@ -65,9 +65,8 @@ struct Inner {
     /// The types that actors of this node subscribed to.
     types: [bool; EventType::NUMBERS],
     version: Option<u64>,
-    /// Latest values are to be looked up, for these types also those that were handed over already: somebody new wants them.
+    /// Latest values are to be looked up.
     is_due: bool,
-    new: [bool; EventType::NUMBERS],
     loaded: u64,
     events: Vec<Event>,
     confirmed: u64,
@@ -89,7 +88,6 @@ impl MarketIn {
             types: [false; EventType::NUMBERS],
             version: None,
             is_due: false,
-            new: [false; EventType::NUMBERS],
             loaded: 0,
             events: Vec::new(),
             confirmed: 0,
@@ -122,7 +120,7 @@ impl MarketIn {
             match questions.pop_front() {
                 Some(Asked::Ping) => inner.close(reply.bytes().unwrap_or_default()),
                 Some(Asked::Life(node)) => inner.hear_life(node, reply),
-                Some(Asked::State(node, again)) => inner.hear_state(node, reply, &again),
+                Some(Asked::State(node)) => inner.hear_state(node, reply),
                 // A subscription that was refused: the shard is not confirmed.
                 None if matches!(reply, Reply::Error(_)) => {}
                 None => return Err("an answer to nothing that was asked".into()),
@@ -168,13 +166,12 @@ impl MarketIn {
         }
         let Some(connection) = self.line.up() else { return };
         self.inner.is_due = false;
-        let new = std::mem::replace(&mut self.inner.new, [false; EventType::NUMBERS]);
         let settings = &self.common.settings;
         let epochs = settings.environment.epochs();
         for node in &settings.peers {
             connection.commands().push(&[b"HGET", epochs.as_bytes(), node.as_bytes()]);
             connection.commands().push(&[b"HGETALL", settings.environment.state(node).as_bytes()]);
-            self.questions.extend([Asked::Life(node.clone()), Asked::State(node.clone(), new)]);
+            self.questions.extend([Asked::Life(node.clone()), Asked::State(node.clone())]);
         }
     }
 
@@ -278,7 +275,10 @@ impl Inner {
                 self.types[event_type as usize] = true;
                 let is_new = !before[event_type as usize] && event_type.travel() == Travel::Latest;
                 if is_new && event_type.lane() == Lane::MarketData {
-                    (self.new[event_type as usize], self.is_due) = (true, true);
+                    // Somebody new has not seen what others were given already.
+                    self.is_due = true;
+                    let sources = self.sources.values_mut();
+                    sources.for_each(|source| source.latest.unseen(|key| key.is_of(event_type, Name::NONE)));
                 }
             }
         }
@@ -335,7 +335,7 @@ impl Inner {
     }
 
     /// A node's hash of latest values.
-    fn hear_state(&mut self, node: String, reply: Reply<'_>, again: &[bool; EventType::NUMBERS]) {
+    fn hear_state(&mut self, node: String, reply: Reply<'_>) {
         let Some(mut items) = reply.items() else { return };
         let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
         self.events.clear();
@@ -357,7 +357,7 @@ impl Inner {
                 let at = event.event_type as usize;
                 let is_ours = event.lane() == Lane::MarketData && event.event_type.travel() == Travel::Latest;
                 let version = Position::new(epoch, event.sequence);
-                if is_ours && self.types[at] && latest.load(&Key::of(&event), version, again[at]) {
+                if is_ours && self.types[at] && latest.load(&Key::of(&event), version) {
                     self.loaded += 1;
                     self.events.push(event);
                 }

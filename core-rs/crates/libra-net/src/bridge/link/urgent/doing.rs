@@ -32,7 +32,7 @@ impl Node {
         let version = self.common.seam.own.version();
         if self.own_version != Some(version) {
             self.own_version = Some(version);
-            self.state.follow(self.common.seam.own.subscribed().into_iter());
+            self.state.follow(self.common.seam.own.subscribed().into_iter(), &mut self.incoming);
             self.market_changed();
         }
         self.look_for_dead(now_ns, now);

@@ -136,7 +136,7 @@ impl Node {
         let channel = &mut self.incoming[index];
         match Decoded::read(frame, &channel.keys.id, &mut self.peers[channel.peer].reader) {
             // By itself, since a server had lost it.
-            Ok(frame) if header.kind == Kind::Latest => channel.state(frame, None, &mut self.held[channel.lane]),
+            Ok(frame) if header.kind == Kind::Latest => channel.state(frame, false, &mut self.held[channel.lane]),
             Ok(frame) => channel.live(now, frame),
             // The stream has it, or shows by its number that it is missing.
             Err(error) => {

@@ -7,6 +7,7 @@ use libra_kernel::{Event, EventType, Lane, Name};
 
 use super::super::calls::Calls;
 use super::super::decoded::Decoded;
+use super::super::incoming::Incoming;
 use super::super::keeper::{frame_in, is_of_account};
 use super::super::settings::LinkSettings;
 use super::node::Node;
@@ -17,10 +18,6 @@ use crate::resp::Reply;
 #[derive(Default)]
 pub(super) struct StateWanted {
     wanted: BTreeSet<(EventType, Name)>,
-    /// What came to be wanted since the last look: whoever asked for it has not seen what others were given already.
-    new: BTreeSet<(EventType, Name)>,
-    /// The same at the time of the look whose answers are awaited.
-    asked: BTreeSet<(EventType, Name)>,
     /// It is to be looked up.
     pub(super) is_due: bool,
     has_failed: bool,
@@ -28,18 +25,19 @@ pub(super) struct StateWanted {
 }
 
 impl StateWanted {
-    /// What this node's actors subscribed to has changed.
-    pub(super) fn follow(&mut self, subscribed: impl Iterator<Item = (EventType, Name)>) {
+    /// What this node's actors subscribed to has changed: whoever is new has not seen what others were given already.
+    pub(super) fn follow(&mut self, subscribed: impl Iterator<Item = (EventType, Name)>, incoming: &mut [Incoming]) {
         let wanted: BTreeSet<_> = subscribed.filter(|(event_type, _)| is_of_account(*event_type)).collect();
         let new: Vec<_> = wanted.difference(&self.wanted).copied().collect();
         self.is_due |= !new.is_empty();
-        self.new.extend(new);
+        for (event_type, instrument) in new {
+            incoming.iter_mut().for_each(|channel| channel.latest.unseen(|key| key.is_of(event_type, instrument)));
+        }
         self.wanted = wanted;
     }
 
     /// What was asked is not answered any more.
     pub(super) fn disconnected(&mut self) {
-        self.new.append(&mut self.asked);
         (self.in_flight, self.has_failed) = (0, false);
     }
 
@@ -54,7 +52,6 @@ impl StateWanted {
             return;
         }
         self.is_due = false;
-        self.asked = std::mem::take(&mut self.new);
         if !self.wanted.is_empty() {
             let hashes = settings.peers.iter().map(|peer| settings.environment.state(peer));
             hashes.enumerate().for_each(|(peer, hash)| calls.state(peer, &hash));
@@ -73,8 +70,7 @@ impl Node {
         let state = &mut self.state;
         state.in_flight = state.in_flight.saturating_sub(1);
         let Some(mut items) = reply.items() else {
-            state.has_failed = true;
-            return state.new.extend(state.asked.iter().copied());
+            return state.has_failed = true;
         };
         let mut channels = self.incoming.iter_mut();
         let channel = channels.find(|channel| channel.peer == peer && channel.keys.id.lane == Lane::Orders);
@@ -99,7 +95,7 @@ impl Node {
                 Ok(mut decoded) => {
                     let is_wanted = |event: &Event| is_in(&state.wanted, event);
                     decoded.events.retain(|event| event.as_ref().is_ok_and(is_wanted));
-                    channel.state(decoded, Some(&|event| is_in(&state.asked, event)), held);
+                    channel.state(decoded, true, held);
                 }
                 Err(error) => refuse(error.code()),
             }
