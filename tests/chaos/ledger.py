@@ -74,7 +74,7 @@ def books_of_market_data(sent: dict[str, Any], came: dict[str, Any]) -> list[tup
     """What became of market data between a publisher and a consumer, by their status: rows of what has to be equal.
 
     Published = not wanted + dropped + conflated + sent; sent = received + lost + missed + not followed; received = not
-    subscribed to + dropped + conflated + handled.
+    subscribed to + dropped + conflated + handled. Latest values that were loaded come on top of what was received.
     """
     here, there = sent["stats"], came["stats"]
     lane, out = here["lanes"]["MARKET_DATA"], here["link"]["market_out"]
@@ -87,7 +87,11 @@ def books_of_market_data(sent: dict[str, Any], came: dict[str, Any]) -> list[tup
         ("published", sent["market"]["published"], lane["unwanted"] + lane["refused"] + lane["sent"]),
         ("from the loop to the thread", lane["sent"], from_loop),
         ("from node to node", out["events"], sum(of_publisher.values())),
-        ("from the thread to the loop", market["events"], to_loop + arrived["dropped_in"] + arrived["conflated_in"]),
+        (
+            "from the thread to the loop",
+            market["events"] + market["loaded"],
+            to_loop + arrived["dropped_in"] + arrived["conflated_in"],
+        ),
         (
             "in the mailbox",
             arrived["arrived"],

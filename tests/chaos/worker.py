@@ -1,7 +1,8 @@
 """A node of a chaos test, as a process: `python -m tests.chaos.worker ORDER`, the order as JSON.
 
 A publisher publishes numbered events as fast as it is told to, until SIGUSR1; a consumer handles them. Both write their
-ledger, and show what they are at in a status file. SIGTERM ends them in order. Started again a publisher counts on,
+ledger, and show what they are at in a status file. At SIGUSR2 a publisher says anew what only the latest counts of, and
+a consumer that was `late` begins to listen to that. SIGTERM ends them in order. Started again a publisher counts on,
 and a consumer passes over what stands in its ledger, as an order gate does: what was not acknowledged comes again.
 """
 
@@ -23,6 +24,14 @@ DURABLE = {
     "ORDERS": EventType.ORDER_FILLED,
     "SIGNALS": EventType.SIGNAL,
 }
+STATE = (
+    EventType.POSITION_UPDATED,
+    EventType.BALANCE_UPDATED,
+    EventType.ACTOR_STATE,
+    EventType.GATEWAY_CONNECTED,
+    EventType.GATEWAY_DISCONNECTED,
+)
+"""Of these only the latest counts; the last two are of one thing."""
 LANES = {event_type: lane for lane, event_type in DURABLE.items()}
 _SHOW_EVERY_S = 0.05
 
@@ -48,6 +57,9 @@ class Worker:
         self.lanes = order.get("lanes") or mixed
         self.refused = 0
         self.quotes = 0
+        self.state = 0
+        self.known: dict[str, list[int]] = {}
+        self.is_asked = False
         self.news: list[list[Any]] = []
         self.failures: list[str] = []
         if order["role"] == "consumer":
@@ -55,6 +67,8 @@ class Worker:
             for event_type in DURABLE.values():
                 self.core.subscribe(slot, event_type, self.on_durable)
             self.core.subscribe(slot, EventType.QUOTE, self.on_quote)
+            if not order.get("late"):
+                self.listen_to_state()
         self.slot = self.core.add_actor("worker")
         for told in (
             "BRIDGE_CONNECTED",
@@ -74,6 +88,20 @@ class Worker:
             self.repeated += 1
         else:
             self.ledger.note(lane, event.payload)
+
+    def listen_to_state(self) -> None:
+        slot = self.core.add_actor("state")
+        for event_type in STATE:
+            self.core.subscribe(slot, event_type, self.on_state)
+
+    def on_state(self, event: Event) -> None:
+        self.known.setdefault(event.event_type.name, []).append(event.payload)
+
+    def say_state(self) -> None:
+        """Later lives count on from where earlier ones were."""
+        self.state = max(self.state + 1, time.time_ns() // 1_000_000)
+        for event_type in STATE:
+            self.core.emit(self.slot, event_type, self.state)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1
@@ -100,6 +128,7 @@ class Worker:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
         signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "publishing", False))
+        signal.signal(signal.SIGUSR2, lambda *_: setattr(self, "is_asked", True))
         self.bridge.start()
         started = shown = time.monotonic()
         per_s, sent = self.order.get("per_s", 0), 0
@@ -107,6 +136,12 @@ class Worker:
             self.core.unpark()
             busy = self.core.ingest() + self.core.drain(256, 1_000_000)[0]
             now = time.monotonic()
+            if self.is_asked:
+                self.is_asked = False
+                if self.order["role"] == "consumer":
+                    self.listen_to_state()
+                else:
+                    self.say_state()
             if self.publishing:
                 due = int((now - started) * per_s)
                 for _ in range(min(due - sent, 200)):
@@ -128,6 +163,8 @@ class Worker:
             "refused": self.refused,
             "repeated": self.repeated,
             "quotes": self.quotes,
+            "state": self.state,
+            "known": self.known,
             "market": self.core.counts()["lanes"]["MARKET_DATA"],
             "news": self.news,
             "failures": self.failures[:10],

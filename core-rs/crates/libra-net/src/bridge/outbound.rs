@@ -57,7 +57,8 @@ impl RemoteSink for Outbound {
     fn published(&mut self, event: &Event) {
         let tally = &self.shared.lanes[event.lane() as usize];
         if !self.shared.wants(event) {
-            return tally.unwanted.add(1);
+            // What stays in its process is not offered to anybody.
+            return tally.unwanted.add(u64::from(event.event_type.travel() != Travel::Never));
         }
         if self.shared.is_closed() {
             return tally.refused.add(1);

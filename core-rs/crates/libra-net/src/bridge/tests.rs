@@ -87,6 +87,14 @@ fn an_event_crosses_as_it_is_and_does_not_come_back() {
 }
 
 #[test]
+fn what_stays_in_its_process_is_offered_to_nobody() {
+    let (mut a, _, _) = pair(16, &[EventType::Quote], 99);
+    a.router.publish(event(EventType::DeadLetter, ""));
+    let market = a.shared.counts(Lane::MarketData);
+    assert_eq!((market.sent, market.unwanted), (0, 0), "a node with dead letters has no market data");
+}
+
+#[test]
 fn commands_are_refused_without_credit_and_facts_are_not() {
     let (mut a, mut b, mut loopback) = pair(4, &[EventType::OrderRequest, EventType::OrderFilled], 99);
     for _ in 0..4 {

@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 1
+-- version: 2
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -180,7 +180,7 @@ local function read(keys, args)
 end
 
 -- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new
--- The field holds the version, a space, and the frame.
+-- The field holds the version, a space, and the frame. Where no channel is named, nobody is told.
 local function latest(keys, args)
   local had = redis.call('HGET', keys[1], args[2]) or ''
   local epoch, seq = position(args[3])
@@ -189,6 +189,9 @@ local function latest(keys, args)
     return -1
   end
   redis.call('HSET', keys[1], args[2], args[3] .. ' ' .. args[4])
+  if args[1] == '' then
+    return 0
+  end
   return redis.call('PUBLISH', args[1], args[4])
 end
 

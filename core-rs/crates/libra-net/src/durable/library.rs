@@ -11,7 +11,7 @@
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0 |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
-//! | [`LATEST`] | state | channel, field, version, frame | who heard of it, or -1 when the server has one as new |
+//! | [`LATEST`] | state | channel, field, version, frame | who heard of it (nobody where the channel is empty), or -1 when the server has one as new |
 //! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count | `[incarnation, acknowledged, epoch, top, floor, entries]`, only the first two where there is no channel |
 //!
 //! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::decoded::Decoded;
 use super::greeting::incarnation_of;
-use crate::durable::library::{ACK, APPEND, OPEN, RAISE, READ, TRIM, refusal};
+use crate::durable::library::{ACK, APPEND, LATEST, OPEN, RAISE, READ, TRIM, refusal};
 use crate::durable::outbox::Outgoing as Frame;
 use crate::durable::{Bounds, Entry, Opened, Received, Refusal};
 use crate::frame::FrameReader;
@@ -24,6 +24,12 @@ pub(super) enum Pending {
     Ack(usize),
     /// The server's name.
     Incarnation,
+    /// A latest value of ours.
+    Keep,
+    /// What the server has of ours.
+    Adopt,
+    /// The latest values of the node with this number.
+    State(usize),
     /// Of which only the order matters.
     Other,
 }
@@ -126,6 +132,24 @@ impl Calls<'_> {
     pub fn publish(&mut self, channel: &str, frame: &[u8]) {
         self.pending.push_back(Pending::Other);
         self.commands.publish(channel.as_bytes(), frame);
+    }
+
+    /// Has the server keep a latest value, and say it on a channel unless that is empty.
+    pub fn keep(&mut self, hash: &str, channel: &str, field: &str, version: Position, frame: &[u8]) {
+        let version = version.to_string();
+        self.call(Pending::Keep, LATEST, &[hash], &[channel.as_bytes(), field.as_bytes(), version.as_bytes(), frame]);
+    }
+
+    /// Asks for what the server has kept of ours.
+    pub fn adopt(&mut self, hash: &str) {
+        self.pending.push_back(Pending::Adopt);
+        self.commands.push(&[b"HGETALL", hash.as_bytes()]);
+    }
+
+    /// Asks for what it has kept of another node.
+    pub fn state(&mut self, peer: usize, hash: &str) {
+        self.pending.push_back(Pending::State(peer));
+        self.commands.push(&[b"HGETALL", hash.as_bytes()]);
     }
 
     /// Asks for the server's name, having given it this one where it has none.

@@ -1,10 +1,11 @@
 //! What the threads of a link share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use libra_kernel::Event;
 use libra_kernel::wake::Waker;
 
 use super::greeting::Claimed;
@@ -12,6 +13,7 @@ use super::report::Value;
 use super::settings::LinkSettings;
 use crate::bridge::Shared;
 use crate::bridge::news::{News, NewsKind};
+use crate::latest::Key;
 
 /// Who sleeps where.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub(super) struct Common {
     pub said: Said,
     /// Latest values are to be sent again: somebody came.
     pub say_again: AtomicBool,
+    /// Latest values that ride MARKET_DATA, on their way to the thread that has the server keep them.
+    pub kept: Kept,
     /// Durable events that wait for their acknowledgement.
     pub outbox: AtomicU64,
     /// Which report is asked for: they are made on demand.
@@ -91,6 +95,32 @@ impl Said {
     }
 }
 
+/// The newest of each latest value, from one thread to another.
+#[derive(Default)]
+pub(super) struct Kept {
+    has_some: AtomicBool,
+    values: Mutex<HashMap<Key, Event>>,
+}
+
+impl Kept {
+    pub fn put(&self, event: Event) {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).insert(Key::of(&event), event);
+        self.has_some.store(true, Ordering::Release);
+    }
+
+    pub fn has_some(&self) -> bool {
+        self.has_some.load(Ordering::Acquire)
+    }
+
+    /// All that wait.
+    pub fn take(&self) -> HashMap<Key, Event> {
+        match self.has_some.swap(false, Ordering::AcqRel) {
+            true => std::mem::take(&mut *self.values.lock().unwrap_or_else(PoisonError::into_inner)),
+            false => HashMap::new(),
+        }
+    }
+}
+
 /// The last report of a thread, and which one it is.
 #[derive(Default)]
 struct Reported {
@@ -122,6 +152,7 @@ impl Common {
             market_is_leaving: AtomicBool::new(false),
             said: Said::default(),
             say_again: AtomicBool::new(false),
+            kept: Kept::default(),
             outbox: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             reports: Default::default(),

@@ -14,6 +14,7 @@ use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
 use crate::ids::Position;
+use crate::latest::{Key, LatestReceiver};
 
 /// What the node has to hear.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub(super) struct Incoming {
     done: Position,
     /// Behind which tracked event, and what is applied then.
     marks: VecDeque<(Position, Position)>,
+    /// Which latest values were handed over, whichever way they came.
+    pub latest: LatestReceiver<Key>,
+    pub loaded: u64,
     pub heard: Vec<Heard>,
     pub skipped: u64,
     /// Between making and handing over the last frame, on two clocks.
@@ -56,6 +60,8 @@ impl Incoming {
             delivered: Position::default(),
             done: Position::default(),
             marks: VecDeque::new(),
+            latest: LatestReceiver::of_all_lives(),
+            loaded: 0,
             heard: Vec::new(),
             skipped: 0,
             lag_ns: 0,
@@ -77,6 +83,22 @@ impl Incoming {
     pub fn live(&mut self, now: u64, frame: Decoded) {
         let (epoch, first, last) = (frame.epoch, frame.first, frame.last().seq);
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
+    }
+
+    /// Latest values that were published by themselves, or looked up.
+    pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut VecDeque<Arrival>) {
+        for event in frame.events.into_iter().flatten() {
+            let (key, version) = (Key::of(&event), Position::new(frame.epoch, event.sequence));
+            let is_taken = event.event_type.travel() == Travel::Latest
+                && match was_loaded {
+                    true => self.latest.load(&key, version),
+                    false => self.latest.offer(&key, version),
+                };
+            if is_taken {
+                self.loaded += u64::from(was_loaded);
+                held.push_back(Arrival { event, origin: None });
+            }
+        }
     }
 
     pub fn beacon(&mut self, now: u64, confirmed: Position) {
@@ -159,8 +181,7 @@ impl Incoming {
                     }
                     Delivery::Snapshot { position, snapshot } => {
                         let events = snapshot.events.len() as u64;
-                        let states = snapshot.events.into_iter().flatten();
-                        held.extend(states.map(|event| Arrival { event, origin: None }));
+                        self.state(snapshot, false, held);
                         self.heard.push(Heard::SnapshotLoaded { events });
                         self.mark(now, position);
                     }
@@ -204,6 +225,10 @@ impl Incoming {
                 Ok(event) => {
                     // Only facts and commands are tracked: what may be conflated in a mailbox is done with when it is there.
                     let is_tracked = event.event_type.travel() == Travel::Durable;
+                    let version = Position::new(epoch, event.sequence);
+                    if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
+                        continue;
+                    }
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
                     if is_tracked {
                         tracked = Position::new(epoch, seq);

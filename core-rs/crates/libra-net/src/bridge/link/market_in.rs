@@ -1,6 +1,6 @@
 //! Market data in: a connection that listens to the shards that this node's actors asked for, and never waits for the loop.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,23 +11,38 @@ use libra_kernel::native::{Life, NativeActor};
 use libra_kernel::{Event, EventType, Lane, Name, Travel};
 
 use super::common::{Common, Part, Sent};
+use super::keeper::frame_in;
 use super::line::{Change, Line};
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
-use crate::frame::{FrameReader, Header};
+use crate::frame::{FrameReader, Header, Kind};
 use crate::ids::Position;
-use crate::latest::LatestReceiver;
+use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
 
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
 
 /// What comes of one publisher.
-#[derive(Default)]
 struct Source {
     reader: FrameReader,
     shards: HashMap<String, Accounting>,
-    latest: LatestReceiver<(EventType, Name, Name)>,
+    latest: LatestReceiver<Key>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Source { reader: FrameReader::new(), shards: HashMap::new(), latest: LatestReceiver::of_a_life() }
+    }
+}
+
+/// A question to the server that is not answered yet.
+enum Asked {
+    Ping,
+    /// Which life of a node is the newest.
+    Life(String),
+    /// The latest values of a node.
+    State(String),
 }
 
 pub(super) struct MarketIn {
@@ -36,6 +51,8 @@ pub(super) struct MarketIn {
     inner: Inner,
     /// Shards that were subscribed to, confirmed or not.
     asked: u64,
+    /// In the order of their answers.
+    questions: VecDeque<Asked>,
     /// Up to which beacons the books are closed, or were asked to be.
     closed: u64,
     reported: u64,
@@ -48,6 +65,9 @@ struct Inner {
     /// The types that actors of this node subscribed to.
     types: [bool; EventType::NUMBERS],
     version: Option<u64>,
+    /// Latest values are to be looked up.
+    is_due: bool,
+    loaded: u64,
     events: Vec<Event>,
     confirmed: u64,
     /// What others said they had sent: held against what came when the server has answered this question, since all that it
@@ -67,6 +87,8 @@ impl MarketIn {
             sources: HashMap::new(),
             types: [false; EventType::NUMBERS],
             version: None,
+            is_due: false,
+            loaded: 0,
             events: Vec::new(),
             confirmed: 0,
             closing: None,
@@ -75,7 +97,7 @@ impl MarketIn {
             refused: BTreeMap::new(),
             lag_ns: 0,
         };
-        MarketIn { line, common, inner, asked: 0, closed: 0, reported: u64::MAX }
+        MarketIn { line, common, inner, asked: 0, questions: VecDeque::new(), closed: 0, reported: u64::MAX }
     }
 
     fn turn(&mut self) {
@@ -86,11 +108,23 @@ impl MarketIn {
             && let Some(Change::Up(_)) = self.line.turn(now_ns)
         {
             self.asked = 0;
+            self.questions.clear();
         }
         self.inner.follow(&self.common);
-        let inner = &mut self.inner;
+        let (inner, questions) = (&mut self.inner, &mut self.questions);
         let read = self.line.read(now_ns, |reply| {
-            inner.hear(reply);
+            if matches!(reply, Reply::Push(_)) {
+                inner.hear(reply);
+                return Ok(());
+            }
+            match questions.pop_front() {
+                Some(Asked::Ping) => inner.close(reply.bytes().unwrap_or_default()),
+                Some(Asked::Life(node)) => inner.hear_life(node, reply),
+                Some(Asked::State(node)) => inner.hear_state(node, reply),
+                // A subscription that was refused: the shard is not confirmed.
+                None if matches!(reply, Reply::Error(_)) => {}
+                None => return Err("an answer to nothing that was asked".into()),
+            }
             Ok(())
         });
         match read.and_then(|()| self.line.check(now_ns)) {
@@ -98,11 +132,13 @@ impl MarketIn {
             Ok(true) => {
                 if let Some(connection) = self.line.up() {
                     connection.commands().push(&[b"PING"]);
+                    self.questions.push_back(Asked::Ping);
                 }
             }
             Err(why) => self.lose(now_ns, &why),
         }
         self.ask(wanted);
+        self.look_up();
         self.close_books();
         if let Err(why) = self.line.flush() {
             self.lose(now_ns, &why);
@@ -120,6 +156,23 @@ impl MarketIn {
         self.line.lose(now_ns, why);
         (self.inner.confirmed, self.inner.closing) = (0, None);
         (self.asked, self.closed) = (0, 0);
+        self.questions.clear();
+    }
+
+    /// Asks for the latest values of all nodes: behind the subscription, so that what is said from now on comes by that.
+    fn look_up(&mut self) {
+        if !self.inner.is_due || self.inner.confirmed & 1 == 0 {
+            return;
+        }
+        let Some(connection) = self.line.up() else { return };
+        self.inner.is_due = false;
+        let settings = &self.common.settings;
+        let epochs = settings.environment.epochs();
+        for node in &settings.peers {
+            connection.commands().push(&[b"HGET", epochs.as_bytes(), node.as_bytes()]);
+            connection.commands().push(&[b"HGETALL", settings.environment.state(node).as_bytes()]);
+            self.questions.extend([Asked::Life(node.clone()), Asked::State(node.clone())]);
+        }
     }
 
     /// Where others have said how much they sent, asks the server for an answer behind all of it.
@@ -132,6 +185,7 @@ impl MarketIn {
         self.closed = said;
         let question = format!("closing {said}");
         connection.commands().push(&[b"PING", question.as_bytes()]);
+        self.questions.push_back(Asked::Ping);
         self.inner.closing = Some((question, self.common.said.all()));
     }
 
@@ -187,6 +241,7 @@ impl MarketIn {
             ("refused", total(|shard| shard.refused)),
             ("unwanted", inner.unwanted),
             ("skipped", inner.skipped),
+            ("loaded", inner.loaded),
             ("older", inner.sources.values().map(|source| source.latest.older()).sum()),
             ("shards", u64::from(inner.confirmed.count_ones())),
         ]);
@@ -215,9 +270,16 @@ impl Inner {
         let version = common.seam.own.version();
         if self.version != Some(version) {
             self.version = Some(version);
-            self.types = [false; EventType::NUMBERS];
+            let before = std::mem::replace(&mut self.types, [false; EventType::NUMBERS]);
             for (event_type, _) in common.seam.own.subscribed() {
                 self.types[event_type as usize] = true;
+                let is_new = !before[event_type as usize] && event_type.travel() == Travel::Latest;
+                if is_new && event_type.lane() == Lane::MarketData {
+                    // Somebody new has not seen what others were given already.
+                    self.is_due = true;
+                    let sources = self.sources.values_mut();
+                    sources.for_each(|source| source.latest.unseen(|key| key.is_of(event_type, Name::NONE)));
+                }
             }
         }
     }
@@ -255,12 +317,50 @@ impl Inner {
                 Ok(event) if !self.types[event.event_type as usize] => self.unwanted += 1,
                 Ok(event) => {
                     let is_latest = event.event_type.travel() == Travel::Latest;
-                    let key = (event.event_type, event.source, event.instrument);
+                    let key = Key::of(&event);
                     if !is_latest || latest.offer(&key, Position::new(header.epoch, event.sequence)) {
                         self.events.push(event);
                     }
                 }
                 Err(_) => self.skipped += 1,
+            }
+        }
+        self.to.send_many(self.events.drain(..));
+    }
+
+    fn hear_life(&mut self, node: String, reply: Reply<'_>) {
+        if let Some(epoch) = reply.int().and_then(|epoch| u64::try_from(epoch).ok()) {
+            self.sources.entry(node).or_default().latest.heard(epoch);
+        }
+    }
+
+    /// A node's hash of latest values.
+    fn hear_state(&mut self, node: String, reply: Reply<'_>) {
+        let Some(mut items) = reply.items() else { return };
+        let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
+        self.events.clear();
+        while let (Some(_), Some(value)) = (items.next(), items.next()) {
+            let read = frame_in(value).map(|frame| reader.read(frame));
+            let frame = match read {
+                Some(Ok(frame)) if frame.header.publisher == node && frame.header.kind == Kind::Latest => frame,
+                Some(Ok(_)) | None => {
+                    *self.refused.entry("foreign").or_default() += 1;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    *self.refused.entry(error.code()).or_default() += 1;
+                    continue;
+                }
+            };
+            let epoch = frame.header.epoch;
+            for event in frame.events().filter_map(|(_, event)| event.ok()) {
+                let at = event.event_type as usize;
+                let is_ours = event.lane() == Lane::MarketData && event.event_type.travel() == Travel::Latest;
+                let version = Position::new(epoch, event.sequence);
+                if is_ours && self.types[at] && latest.load(&Key::of(&event), version) {
+                    self.loaded += 1;
+                    self.events.push(event);
+                }
             }
         }
         self.to.send_many(self.events.drain(..));
@@ -284,13 +384,14 @@ impl Inner {
     }
 
     fn confirm(&mut self, reply: Reply<'_>) {
-        let Reply::Push(mut items) = reply else { return self.close(reply.bytes().unwrap_or_default()) };
+        let Reply::Push(mut items) = reply else { return };
         let what = items.next().and_then(Reply::bytes);
         let shard = items.next().and_then(Reply::text).and_then(|channel| channel.rsplit(':').next());
         let Some(shard) = shard.and_then(|shard| shard.parse::<u32>().ok()).filter(|&shard| shard < 64) else { return };
         match what {
             Some(b"subscribe") => {
                 self.confirmed |= 1 << shard;
+                self.is_due |= shard == 0;
                 let name = shard.to_string();
                 let sources = self.sources.values_mut();
                 sources.filter_map(|source| source.shards.get_mut(&name)).for_each(Accounting::connected);

@@ -2,7 +2,8 @@
 //!
 //! A frame leaves when it is full, when nothing is in flight, or when its oldest event has waited too long; so a lone quote
 //! leaves at once, and under load frames fill. What the server does not take in time stays in the node's queue, under the
-//! policies of its types. Latest values that ride the lane are kept, and said again when somebody comes.
+//! policies of its types. Latest values that ride the lane are kept, said again when somebody comes, and handed to the thread that
+//! has the server keep them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 use libra_kernel::native::{Life, NativeActor};
-use libra_kernel::{Event, EventType, Lane, Name, Travel};
+use libra_kernel::{Event, EventType, Lane, Travel};
 
 use super::common::{Common, Part};
 use super::line::{Change, Line};
@@ -22,6 +23,7 @@ use crate::bridge::departures::FrameNotes;
 use crate::bridge::interest::Remembered;
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::ChannelId;
+use crate::latest::Key;
 use crate::resp::{Commands, Reply, Watch, wait};
 
 /// Events taken out of the node's queue in a turn.
@@ -61,7 +63,7 @@ pub(super) struct MarketOut {
     line: Line,
     shards: Vec<Shard>,
     pending: VecDeque<Pending>,
-    latest: HashMap<(EventType, Name, Name), Event>,
+    latest: HashMap<Key, Event>,
     remembered: Remembered,
     unsendable: u64,
     /// Nobody wanted them any more when their turn came.
@@ -186,17 +188,23 @@ impl MarketOut {
             *again += latest.len() as u64;
             latest.values().for_each(|event| out.append(event));
         }
+        let mut kept = false;
         if out.has_room() {
             queue.receive(TAKEN, |event| {
                 if event.event_type.travel() == Travel::Latest {
                     out.append(&event);
-                    latest.insert((event.event_type, event.source, event.instrument), event);
+                    common.kept.put(event.clone());
+                    kept = true;
+                    latest.insert(Key::of(&event), event);
                 } else if common.seam.wanted.wants(&event) {
                     out.append(&event);
                 } else {
                     *unwanted += 1;
                 }
             });
+        }
+        if kept {
+            common.wakers.urgent.signal();
         }
         let is_quiet = out.pending.is_empty();
         for shard in 0..out.shards.len() {

@@ -10,6 +10,7 @@
 //! - [`urgent`], [`market_out`], [`market_in`] — the threads; [`common`] — what they share;
 //! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`decoded`] — a frame that waits;
 //!   [`calls`] — the server's functions;
+//! - [`keeper`] — the newest of what only the latest counts of, in the server's hash;
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first;
 //! - [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
 //! - [`settings`], [`report`] — what it is made with, and what it tells.
@@ -24,6 +25,7 @@ mod control;
 mod decoded;
 mod greeting;
 mod incoming;
+mod keeper;
 mod line;
 mod market_in;
 mod market_out;

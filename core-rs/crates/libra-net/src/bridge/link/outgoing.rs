@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use libra_kernel::clock::wall_ns;
-use libra_kernel::{Event, EventType, Name, Policy, Travel};
+use libra_kernel::{Event, EventType, Policy, Travel};
 
 use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
@@ -17,6 +17,7 @@ use crate::durable::outbox::Outgoing as Outbound;
 use crate::durable::{Act, Kind, Refused, Reply as Told, Sender};
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::Position;
+use crate::latest::Key;
 use crate::resp::Reply;
 
 /// Latest values wait while more of the outbox than this, in percent, is taken.
@@ -60,9 +61,7 @@ pub(super) struct Outgoing {
     /// The last event of each frame that was offered, and the credit that its leaving gives back.
     owed: VecDeque<(u64, u64)>,
     latest: Vec<Event>,
-    latest_at: HashMap<(EventType, Name, Name), usize>,
-    /// The newest of each latest value, for who needs a snapshot.
-    state: HashMap<(EventType, Name, Name), Event>,
+    latest_at: HashMap<Key, usize>,
     is_connected: bool,
     acts: Vec<Act>,
     pub in_flight: usize,
@@ -90,7 +89,6 @@ impl Outgoing {
             owed: VecDeque::new(),
             latest: Vec::new(),
             latest_at: HashMap::new(),
-            state: HashMap::new(),
             is_connected: false,
             acts: Vec::new(),
             in_flight: 0,
@@ -123,8 +121,7 @@ impl Outgoing {
     }
 
     fn keep_latest(&mut self, event: Event) {
-        let key = (event.event_type, event.source, event.instrument);
-        self.state.insert(key, event.clone());
+        let key = Key::of(&event);
         match self.latest_at.get(&key).and_then(|&at| self.latest.get_mut(at)) {
             Some(place) => {
                 *place = event;
@@ -251,9 +248,9 @@ impl Outgoing {
         back
     }
 
-    /// What stands in a snapshot that is made for a group now: the newest of each latest value, and its stamp.
-    pub fn snapshot(&mut self, now: u64, group: usize) -> (Position, impl Iterator<Item = &Event>) {
-        (self.sender.snapshot_made(now, group), self.state.values())
+    /// A snapshot for a group is made now: its stamp.
+    pub fn snapshot(&mut self, now: u64, group: usize) -> Position {
+        self.sender.snapshot_made(now, group)
     }
 
     pub fn connected(&mut self, now: u64) {

@@ -84,11 +84,42 @@ fn a_place_is_applied_when_the_node_says_so_and_not_when_it_is_handed_over() {
 #[test]
 fn what_nobody_tracks_is_applied_with_what_came_before_it() {
     let mut node = Node::new();
-    node.begins_with(vec![fact(), Ok(event(EventType::PositionUpdated)), Ok(event(EventType::BalanceUpdated))]);
+    node.begins_with(vec![fact(), Ok(event(EventType::PositionUpdated)), Ok(balance(1))]);
     assert!(node.held[1].origin.is_none() && node.held[2].origin.is_none(), "a mailbox may conflate them");
     assert_eq!(node.applied(), 0);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!(node.applied(), 3);
+}
+
+/// A balance with its number on the publisher's bus.
+fn balance(number: u64) -> Event {
+    Event { sequence: number, ..event(EventType::BalanceUpdated) }
+}
+
+fn looked_up(epoch: u64, number: u64) -> Decoded {
+    Decoded { epoch, first: number, events: vec![Ok(balance(number))], sent_ns: 0 }
+}
+
+#[test]
+fn of_a_latest_value_only_a_newer_one_is_handed_over_whichever_way_it_comes() {
+    let mut node = Node::new();
+    let look = |node: &mut Node, epoch, number, is_new| {
+        if is_new {
+            node.channel.latest.unseen(|_| true);
+        }
+        node.channel.state(looked_up(epoch, number), true, &mut node.held);
+        node.held.drain(..).count()
+    };
+    assert_eq!(look(&mut node, 7, 20, false), 1);
+    assert_eq!((look(&mut node, 7, 20, false), look(&mut node, 7, 19, true), look(&mut node, 7, 20, true)), (0, 0, 1));
+    node.begins_with(vec![fact(), Ok(balance(19)), Ok(balance(20)), Ok(balance(21))]);
+    let handed_over: Vec<_> = node.held.drain(..).map(|arrival| arrival.event.sequence).collect();
+    assert_eq!(handed_over, [event(EventType::OrderFilled).sequence, 21]);
+    node.channel.applied(10, Position::new(7, 1));
+    assert_eq!(node.applied(), 4, "what was passed over is applied with what came before it");
+    node.channel.state(looked_up(7, 21), false, &mut node.held);
+    assert_eq!((node.held.len(), node.channel.latest.older(), node.channel.loaded), (0, 3, 2));
+    assert_eq!(look(&mut node, 8, 1, false), 1, "a new life counts from 1");
 }
 
 #[test]

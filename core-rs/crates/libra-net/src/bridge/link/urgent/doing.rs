@@ -7,6 +7,7 @@ use libra_kernel::clock::wall_ns;
 use super::super::calls::Calls;
 use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
+use super::super::keeper::{Keeper, is_of_account};
 use super::super::outgoing::{Notice, Outgoing};
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
@@ -31,6 +32,7 @@ impl Node {
         let version = self.common.seam.own.version();
         if self.own_version != Some(version) {
             self.own_version = Some(version);
+            self.state.follow(self.common.seam.own.subscribed().into_iter(), &mut self.incoming);
             self.market_changed();
         }
         self.look_for_dead(now_ns, now);
@@ -42,9 +44,17 @@ impl Node {
     }
 
     pub(super) fn take_out(&mut self, now: u64) {
+        if let Some(keeper) = &mut self.keeper {
+            self.common.kept.take().into_values().for_each(|event| keeper.keep(event));
+        }
         if self.can_take() {
-            let outgoing = &mut self.outgoing;
+            let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
             self.queue.receive(TAKEN, |event| {
+                if is_of_account(event.event_type)
+                    && let Some(keeper) = keeper
+                {
+                    keeper.keep(event.clone());
+                }
                 // The queue carries urgent lanes alone, whose numbers are those of the channels.
                 if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
                     channel.take(event, now);
@@ -100,6 +110,8 @@ impl Node {
             {
                 self.listening_said = self.common.listening_to.load(Ordering::Acquire);
                 self.next_beacon_ns = now_ns + BEACON_EVERY_NS;
+                self.keeper.iter_mut().for_each(Keeper::retry);
+                self.state.retry();
                 let given = std::mem::take(&mut self.names_server).then(|| fastrand::u128(1..));
                 calls.incarnation(&self.common.settings.environment.incarnation(), given);
                 let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
@@ -110,6 +122,12 @@ impl Node {
                 }
             }
         }
+        if let Some(calls) = &mut calls {
+            self.keeper.iter_mut().for_each(|keeper| keeper.execute(calls));
+            if self.hearing_since_ns.is_some() {
+                self.state.look_up(&self.common.settings, calls);
+            }
+        }
         for held in &mut self.held {
             while let Some(arrival) = held.pop_front() {
                 if let Some(back) = self.arrivals.offer(arrival) {
@@ -118,8 +136,8 @@ impl Node {
                 }
             }
         }
-        if let Some(writer) = &mut self.control {
-            make_snapshots(&self.common, &mut self.outgoing, writer, now, calls.as_mut());
+        if let (Some(writer), Some(keeper)) = (&mut self.control, &self.keeper) {
+            make_snapshots(&self.common, &mut self.outgoing, keeper, writer, now, calls.as_mut());
         }
     }
 }
@@ -128,6 +146,7 @@ impl Node {
 fn make_snapshots(
     common: &Common,
     outgoing: &mut [Outgoing],
+    keeper: &Keeper,
     writer: &mut FrameWriter,
     now: u64,
     mut calls: Option<&mut Calls<'_>>,
@@ -137,13 +156,15 @@ fn make_snapshots(
         for group in wanted {
             let Some(name) = channel.sender.groups().all().get(group).map(|group| group.name.clone()) else { continue };
             let id = channel.keys.id.clone();
-            let (position, state) = channel.snapshot(now, group);
+            let state = keeper.values().filter(|event| event.lane() == channel.keys.id.lane);
+            let state: Vec<_> = state.collect();
+            let position = channel.snapshot(now, group);
             let message = snapshot(&name, id, position);
             if writer.begin(&message).is_err() {
                 continue;
             }
             // What cannot be encoded was refused when it was published.
-            state.for_each(|event| _ = writer.append(event));
+            state.into_iter().for_each(|event| _ = writer.append(event));
             if let (Some(calls), Some(frame)) = (calls.as_deref_mut(), writer.finish(0, wall_ns())) {
                 calls.publish(&common.settings.environment.control_of(&name), frame);
             }

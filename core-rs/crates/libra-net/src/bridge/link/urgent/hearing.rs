@@ -8,11 +8,12 @@ use super::super::calls::{Pending, read_answer};
 use super::super::control::{own_shards, want_market};
 use super::super::decoded::Decoded;
 use super::super::greeting::incarnation_of;
+use super::super::keeper::Keeper;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
-use crate::frame::{Beacon, Control, Header};
+use crate::frame::{Beacon, Control, Header, Kind};
 use crate::ids::ChannelId;
 use crate::resp::Reply;
 
@@ -44,6 +45,13 @@ impl Node {
                 }
             }
             Pending::Incarnation => self.hear_incarnation(reply),
+            Pending::Keep => self.keeper.iter_mut().for_each(|keeper| keeper.written(reply)),
+            Pending::Adopt => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.adopt(reply, &mut self.reader);
+                }
+            }
+            Pending::State(peer) => self.hear_state(peer, reply),
             Pending::Other => {}
         }
         Ok(())
@@ -73,6 +81,7 @@ impl Node {
         match incarnation_of(reply) {
             Some(heard) if heard != self.greeting.incarnation => {
                 self.greeting.incarnation = heard;
+                self.keeper.iter_mut().for_each(Keeper::say_again);
                 self.incoming.iter_mut().for_each(|channel| channel.incarnation(heard));
             }
             Some(_) => {}
@@ -126,6 +135,8 @@ impl Node {
         };
         let channel = &mut self.incoming[index];
         match Decoded::read(frame, &channel.keys.id, &mut self.peers[channel.peer].reader) {
+            // By itself, since a server had lost it.
+            Ok(frame) if header.kind == Kind::Latest => channel.state(frame, false, &mut self.held[channel.lane]),
             Ok(frame) => channel.live(now, frame),
             // The stream has it, or shows by its number that it is missing.
             Err(error) => {

@@ -4,11 +4,12 @@
 //! receivers read no further) nor for the server (connections are dialled elsewhere, and what is not answered is counted).
 //!
 //! - [`node`] — what it knows, and its connections' coming and going; [`hearing`] — what comes; [`doing`] — what is to be done;
-//!   [`telling`] — news and counts; this file — the thread and its turns.
+//!   [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
 
 mod doing;
 mod hearing;
 mod node;
+mod state;
 mod telling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::bridge::{Arrivals, OutboundEnd};
 use crate::frame::FrameReader;
 use crate::resp::{Watch, wait};
 use node::Node;
+use state::StateWanted;
 
 /// How long a link that leaves waits for acknowledgements that are on their way.
 const LAST_WORDS_NS: i64 = 30_000_000;
@@ -71,6 +73,8 @@ impl Urgent {
             listening_said: 0,
             reported: u64::MAX,
             leaving_since_ns: None,
+            keeper: None,
+            state: StateWanted::default(),
             was_told_down: false,
             names_server: false,
             has_complained: false,

@@ -12,8 +12,10 @@ use super::super::common::Common;
 use super::super::control::{Peer, SILENCE_NS};
 use super::super::greeting::Greeting;
 use super::super::incoming::Incoming;
+use super::super::keeper::Keeper;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
+use super::state::StateWanted;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
 use crate::bridge::{Arrival, Arrivals, OutboundEnd};
@@ -35,6 +37,9 @@ pub(super) struct Node {
     pub(super) held: [VecDeque<Arrival>; 3],
     pub(super) peers: Vec<Peer>,
     pub(super) control: Option<FrameWriter>,
+    /// There is one as soon as our life is claimed.
+    pub(super) keeper: Option<Keeper>,
+    pub(super) state: StateWanted,
     pub(super) reader: FrameReader,
     pub(super) greeting: Greeting,
     pub(super) started_ns: i64,
@@ -72,6 +77,7 @@ impl Node {
                 self.outgoing.push(outgoing);
             }
             self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
+            self.keeper = Keeper::new(settings, greeting.epoch).ok();
             self.common.wakers.market_out.signal();
         }
         // What was so the last time need not be said again with each connection.
@@ -83,6 +89,8 @@ impl Node {
         }
         self.greeting = greeting;
         self.outgoing.iter_mut().for_each(|channel| channel.connected(now));
+        self.keeper.iter_mut().for_each(Keeper::connected);
+        self.state.disconnected();
         self.incoming.iter_mut().for_each(|channel| channel.connected(now));
         self.next_beacon_ns = now_ns;
         self.stands(now_ns);
@@ -93,6 +101,8 @@ impl Node {
         if self.confirmed == 2 + DURABLE.len() && !self.outgoing.is_empty() && self.hearing_since_ns.is_none() {
             self.hearing_since_ns = Some(now_ns);
             self.was_told_down = false;
+            // Whatever comes from now on is heard: what came before is looked up.
+            self.state.is_due = true;
             self.common.seam.tell(News::new(NewsKind::Connected));
         }
     }
@@ -100,6 +110,8 @@ impl Node {
     pub(super) fn disconnected(&mut self, now: u64, why: &str) {
         self.pending.clear();
         self.outgoing.iter_mut().for_each(|channel| channel.disconnected(now));
+        self.keeper.iter_mut().for_each(Keeper::disconnected);
+        self.state.disconnected();
         self.incoming.iter_mut().for_each(Incoming::disconnected);
         self.hearing_since_ns = None;
         self.told_down(why);
@@ -117,6 +129,7 @@ impl Node {
     pub(super) fn is_idle(&self) -> bool {
         (!self.can_take() || self.queue.is_empty())
             && !self.common.seam.has_applied()
+            && !self.common.kept.has_some()
             && self.own_version == Some(self.common.seam.own.version())
     }
 
@@ -139,6 +152,8 @@ impl Node {
         let is_away = |name: &str| self.peers.iter().all(|peer| peer.name != name || !peer.is_up);
         self.queue.is_empty()
             && !self.common.market_is_leaving.load(Ordering::Acquire)
+            && !self.common.kept.has_some()
+            && self.keeper.as_ref().is_none_or(Keeper::is_settled)
             && self.outgoing.iter().all(|channel| {
                 let outbox = channel.sender.outbox();
                 let position = Position::new(channel.sender.epoch(), outbox.last());

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use libra_kernel::clock::{monotonic_ns, wall_ns};
+
 use super::super::common::Part;
 use super::super::incoming::{Heard, Incoming};
 use super::super::outgoing::{Notice, Outgoing};
@@ -13,6 +15,7 @@ use crate::bridge::news::{News, NewsKind};
 impl Urgent {
     pub(super) fn report(&mut self) {
         let node = &self.node;
+        let now_ns = monotonic_ns();
         let mut report = vec![
             ("epoch".to_owned(), Value::count(node.greeting.epoch)),
             ("incarnation".to_owned(), Value::Text(format!("{:032x}", node.greeting.incarnation))),
@@ -29,6 +32,7 @@ impl Urgent {
                 ("epoch".to_owned(), Value::count(peer.epoch)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
+                ("heard_ns".to_owned(), Value::Number(wall_ns() - (now_ns - peer.heard_ns))),
             ];
             (peer.name.clone(), Value::Table(table))
         });
@@ -37,6 +41,10 @@ impl Urgent {
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         report.push(("foreign_frames".to_owned(), Value::count(node.foreign)));
         report.push(("held".to_owned(), Value::count(node.held.iter().map(|held| held.len() as u64).sum())));
+        if let Some(keeper) = &node.keeper {
+            report.push(("kept".to_owned(), Value::count(keeper.written)));
+            report.push(("keeps".to_owned(), Value::Flag(!keeper.is_settled())));
+        }
         let waiting = node.outgoing.iter().map(|channel| channel.sender.outbox().events()).sum();
         node.common.outbox.store(waiting, Ordering::Relaxed);
         self.node.reported = node.common.report(Part::Urgent, report);
@@ -78,6 +86,8 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("lost", stats.lost),
         ("foreign", stats.foreign),
         ("skipped", channel.skipped),
+        ("older", channel.latest.older()),
+        ("loaded", channel.loaded),
     ]);
     table.push(("gap".to_owned(), Value::Flag(channel.receiver.has_gap())));
     table.push(("lag_us".to_owned(), Value::Number(channel.lag_ns / 1_000)));

@@ -1,0 +1,68 @@
+//! Of what a value is the latest.
+
+use libra_kernel::{Event, EventType, Name};
+
+/// A type, a source and an instrument; of a gateway's coming and going the newest counts, whichever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    event_type: EventType,
+    source: Name,
+    instrument: Name,
+}
+
+impl Key {
+    /// That of an event.
+    pub fn of(event: &Event) -> Key {
+        Key { event_type: of_state(event.event_type), source: event.source, instrument: event.instrument }
+    }
+
+    /// True when a subscription to a type, of one instrument or of all, is to it.
+    pub fn is_of(&self, event_type: EventType, instrument: Name) -> bool {
+        let asked = Key { event_type: of_state(event_type), source: self.source, instrument };
+        *self == asked || (instrument.is_none() && self.event_type == asked.event_type)
+    }
+
+    /// The field of the server's hash that holds its value.
+    pub fn field(&self) -> String {
+        let what = match self.event_type {
+            EventType::GatewayConnected => "GATEWAY",
+            other => other.name(),
+        };
+        format!("{what}/{}/{}", self.source.as_str(), self.instrument.as_str())
+    }
+}
+
+const fn of_state(event_type: EventType) -> EventType {
+    match event_type {
+        EventType::GatewayDisconnected => EventType::GatewayConnected,
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libra_kernel::Payload;
+
+    use super::*;
+
+    #[test]
+    fn a_gateway_has_one_state_and_all_else_has_one_by_type_source_and_instrument() {
+        let event = |event_type, instrument: &str| {
+            let mut event = Event::new(event_type, Name::intern("paper"), 1, Payload::Empty);
+            event.instrument = Name::intern(instrument);
+            Key::of(&event)
+        };
+        assert_eq!(event(EventType::GatewayConnected, ""), event(EventType::GatewayDisconnected, ""));
+        assert_eq!(event(EventType::GatewayDisconnected, "").field(), "GATEWAY/paper/");
+        let position = event(EventType::PositionUpdated, "BTC/USDT");
+        assert_eq!(position.field(), "POSITION_UPDATED/paper/BTC/USDT");
+        assert_ne!(position, event(EventType::PositionUpdated, "ETH/USDT"));
+        let btc = Name::intern("BTC/USDT");
+        assert!(
+            position.is_of(EventType::PositionUpdated, btc) && position.is_of(EventType::PositionUpdated, Name::NONE)
+        );
+        assert!(!position.is_of(EventType::BalanceUpdated, btc));
+        assert!(!position.is_of(EventType::PositionUpdated, Name::intern("ETH/USDT")));
+        assert_ne!(position, event(EventType::BalanceUpdated, "BTC/USDT"));
+    }
+}
