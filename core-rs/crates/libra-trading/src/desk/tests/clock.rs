@@ -86,7 +86,13 @@ fn before_the_first_quotes_no_size_is_taken_from_an_equity_that_nobody_knows() {
         events.filter(|event| event.event_type == EventType::OrderRequest).count()
     };
     assert_eq!(on_eth(&mut bench), 0);
+    let noted = |bench: &mut Bench| {
+        bench.desk.note_equity(bench.now_ns);
+        bench.desk.equity_curve().iter().filter(|point| point.currency.as_str() == "USDT").count()
+    };
+    assert_eq!(noted(&mut bench), 0, "nor is it drawn");
     bench.quote(6_000_000, 6_000_010);
+    assert_eq!(noted(&mut bench), 1);
     assert_eq!(on_eth(&mut bench), 1);
     drop(bench);
     let _ = std::fs::remove_file(&file);

@@ -175,12 +175,13 @@ fn a_currency_whose_equity_is_known_waits_for_no_other() {
 
 #[test]
 fn the_day_begins_at_the_equity_before_its_first_fill() {
-    let mut gate = gate(daily(50));
+    let mut gate = gate(daily(30));
     trade(&mut gate, &buy(1, 100), PRICE);
+    price(&mut gate, PRICE - 20_000, T0);
     let id = place(&mut gate, T0, &sell(2, 100)).unwrap();
     let events = gate.on_report(TOMORROW, &filled(id, 1, PRICE - 60_000, 100)).unwrap();
-    assert_eq!(usdt(&gate).day_start, money(10_000));
-    assert!(matches!(events.last(), Some(GateEvent::Breach(breach)) if breach.value == money(60)), "{events:?}");
+    assert_eq!(usdt(&gate).day_start, money(9_980));
+    assert!(matches!(events.last(), Some(GateEvent::Breach(breach)) if breach.value == money(40)), "{events:?}");
 }
 
 #[test]
