@@ -108,11 +108,11 @@ fn gate(limits: RiskLimits) -> Gate {
     };
     let mut gate = Gate::open(config, T0).unwrap().0;
     let start_ns = T0 - 2_000_000_000;
-    gate.on_trade(instrument().id, 1_000_000_000, T0);
+    gate.on_trade(instrument().id, 1_000_000_000, T0, T0);
     for index in 0..OTHERS {
         let id = other(index).id;
-        gate.on_quote(id, PRICE, PRICE + 10, start_ns);
-        gate.on_trade(id, 1_000_000, start_ns);
+        gate.on_quote(id, PRICE, PRICE + 10, start_ns, start_ns);
+        gate.on_trade(id, 1_000_000, start_ns, start_ns);
         let request = OrderRequest { request_id: u128::MAX - u128::from(index), instrument: id, ..request() };
         let approval = gate.reserve(start_ns, &request).unwrap();
         let client_order_id = gate.spend(start_ns, &approval).unwrap().client_order_id;
@@ -165,8 +165,8 @@ fn reserve(gate: &mut Gate, ids: std::ops::Range<u64>) -> (u64, Duration) {
         for id in first..first + BATCH {
             request.request_id = id.into();
             let now_ns = T0 + id as i64 * STEP_NS;
-            gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns);
-            gate.on_trade(request.instrument, 1_000_000, now_ns);
+            gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns, now_ns);
+            gate.on_trade(request.instrument, 1_000_000, now_ns, now_ns);
             approvals.push(black_box(gate.reserve(now_ns, black_box(&request))).unwrap());
         }
         time += start.elapsed();
@@ -193,8 +193,8 @@ fn with_orders(limits: RiskLimits, orders: u64) -> Gate {
     for id in 0..orders {
         let now_ns = T0 + id as i64 * STEP_NS;
         let request = OrderRequest { request_id: id.into(), ..request() };
-        gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns);
-        gate.on_trade(request.instrument, 1_000_000, now_ns);
+        gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns, now_ns);
+        gate.on_trade(request.instrument, 1_000_000, now_ns, now_ns);
         let approval = gate.reserve(now_ns, &request).unwrap();
         let order = gate.spend(now_ns, &approval).unwrap();
         let outcome = VenueOutcome::Cancelled { reason: String::new() };
@@ -210,8 +210,8 @@ fn market(gate: &mut Gate, ids: std::ops::Range<u64>) -> Duration {
     let start = Instant::now();
     for id in ids {
         let now_ns = T0 + id as i64 * STEP_NS;
-        gate.on_quote(black_box(instrument_id()), PRICE, PRICE + 10, now_ns);
-        gate.on_trade(black_box(instrument_id()), 1_000_000, now_ns);
+        gate.on_quote(black_box(instrument_id()), PRICE, PRICE + 10, now_ns, now_ns);
+        gate.on_trade(black_box(instrument_id()), 1_000_000, now_ns, now_ns);
     }
     start.elapsed()
 }

@@ -136,6 +136,8 @@ impl State {
                 Delivery::Taken | Delivery::Ignored => None,
             }
         });
+        // Received elsewhere, by another clock.
+        let now_ns = clock::now_ns();
         taken += inbound.receive_market(INGEST, |event| {
             // A price in other decimals would be another price.
             let Ok(event) = self.in_listed_decimals(event) else {
@@ -143,7 +145,7 @@ impl State {
                 return;
             };
             for desk in &mut self.desks {
-                desk.on_market(&mut self.router, &event);
+                desk.on_market(&mut self.router, now_ns, &event);
             }
             self.take_in(event, None);
         });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use libra_kernel::fixed::DecimalError;
-use libra_kernel::{Event, Name, Payload};
+use libra_kernel::{Event, Name, Payload, clock};
 use libra_market::book::BookUpdate;
 use libra_market::listing::{Listing, Listings};
 use libra_market::replay::{ReplayOptions, ReplaySource};
@@ -92,8 +92,9 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
         let event = state.in_listed_decimals(event).map_err(|error| errors::decimal(instrument, error))?;
+        let now_ns = clock::now_ns();
         for desk in &mut state.desks {
-            desk.on_market(&mut state.router, &event);
+            desk.on_market(&mut state.router, now_ns, &event);
         }
         let taken = state.router.publish(event);
         self.wake(state);

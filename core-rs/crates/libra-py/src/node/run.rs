@@ -192,6 +192,7 @@ impl NodeCore {
         let state = &mut *state;
         self.heed_alarms(state);
         let (mut taken, desks, router) = (0, &mut state.desks, &mut state.router);
+        let now_ns = clock::now_ns();
         for edge in &mut state.edges {
             taken += edge.receive(INGEST, |event| {
                 if event.event_type == EventType::VenueReport {
@@ -203,7 +204,7 @@ impl NodeCore {
                     return;
                 }
                 for desk in desks.iter_mut() {
-                    desk.on_market(router, &event);
+                    desk.on_market(router, now_ns, &event);
                 }
                 router.deliver(event);
             });

@@ -46,11 +46,20 @@ struct Book {
     position: Position,
     /// The position's P&L at the last mark; part of the settle currency's sum.
     unrealised: Money,
-    /// The last bid and ask; before any quote the price of the last fill.
+    /// The last bid and ask of this process. A replay has none: what the log holds is no market of today.
     marks: Option<(i64, i64)>,
     base: usize,
     quote: usize,
     settle: usize,
+}
+
+/// What the account knows of a currency beside its balance.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sight {
+    /// Open positions that settle in it and have no quote of this process.
+    unmarked: u32,
+    /// P&L is kept in it.
+    settles: bool,
 }
 
 /// What booking a fill changed.
@@ -69,6 +78,8 @@ pub struct Account {
     /// By [`Name::index`], the slot in `books` plus one.
     slots: Vec<u32>,
     balances: Vec<Balance>,
+    /// By the balance's index.
+    sights: Vec<Sight>,
     /// The UTC day that losses are counted from.
     day: i64,
 }
@@ -97,10 +108,12 @@ impl Account {
             let indexes = (self.currency(base), self.currency(quote), self.currency(settle));
             let book = &mut self.books[slot];
             (book.base, book.quote, book.settle) = indexes;
+            self.sights[indexes.2].settles = true;
             return Ok(slot);
         }
         let (base, quote, settle) =
             (self.currency(instrument.base), self.currency(instrument.quote), self.currency(instrument.settle));
+        self.sights[settle].settles = true;
         let slot = self.books.len();
         let index = instrument.id.index();
         if self.slots.len() <= index {
@@ -176,9 +189,22 @@ impl Account {
     }
 
     /// Equity of a currency at the last marks: opening + realised - fees + unrealised. Inventory that the account was
-    /// opened with is not revalued.
+    /// opened with is not revalued. A position without a quote of this process counts at the price of its last fill: to
+    /// look at, not to decide by (see [`Account::known_equity`]).
     pub fn equity(&self, currency: Name) -> Option<Money> {
         self.balance(currency)?.equity()
+    }
+
+    /// Equity of a currency, once every open position that settles in it has a quote of this process.
+    pub fn known_equity(&self, currency: Name) -> Option<Money> {
+        let index = self.balances.iter().position(|balance| balance.currency == currency)?;
+        if self.unmarked(index) == 0 { self.balances[index].equity() } else { None }
+    }
+
+    /// Open positions that settle in the currency at `index` and have no quote of this process.
+    #[inline]
+    pub(crate) fn unmarked(&self, index: usize) -> u32 {
+        self.sights[index].unmarked
     }
 
     pub(crate) fn balance_mut(&mut self, index: usize) -> &mut Balance {
@@ -190,16 +216,20 @@ impl Account {
         self.day
     }
 
+    /// A new day. Currencies that P&L is kept in follow one by one, each at its equity (see `gate/latch.rs`).
     pub(crate) fn set_day(&mut self, day: i64) {
         self.day = day;
-        for balance in &mut self.balances {
-            balance.day = day;
+        for (balance, sight) in self.balances.iter_mut().zip(&self.sights) {
+            if !sight.settles {
+                balance.day = day;
+            }
         }
     }
 
     /// True for the currencies that P&L is kept in: the loss limits apply to these.
+    #[inline]
     pub(crate) fn is_settle(&self, index: usize) -> bool {
-        self.books.iter().any(|book| book.settle == index)
+        self.sights[index].settles
     }
 
     fn currency(&mut self, currency: Name) -> usize {
@@ -207,6 +237,7 @@ impl Account {
             Some(index) => index,
             None => {
                 self.balances.push(Balance { day: self.day, ..Balance::new(currency) });
+                self.sights.push(Sight::default());
                 self.balances.len() - 1
             }
         }
@@ -226,8 +257,8 @@ impl Account {
         if fill.fee_currency == instrument.settle {
             position.fees = position.fees.checked_add(fill.fee).ok_or(BookingError::Overflow)?;
         }
-        let marks = book.marks.unwrap_or((fill.price, fill.price));
-        let unrealised = position.unrealised_at(instrument, marks).ok_or(BookingError::Overflow)?;
+        let value = book.marks.unwrap_or((fill.price, fill.price));
+        let unrealised = position.unrealised_at(instrument, value).ok_or(BookingError::Overflow)?;
         let (settle, base, quote, before) = (book.settle, book.base, book.quote, book.unrealised);
 
         // Worked on a copy, so that a sum that does not fit leaves nothing half booked.
@@ -266,25 +297,31 @@ impl Account {
             changes.push((PositionChange::Closed, closed));
         }
         changes.push((step.change, position));
+        if book.marks.is_none() {
+            let sight = &mut self.sights[settle];
+            sight.unmarked = sight.unmarked + u32::from(position.size != 0) - u32::from(book.position.size != 0);
+        }
         book.position = position;
         book.unrealised = unrealised;
-        book.marks = Some(marks);
         Ok(Booked { changes, currencies })
     }
 
     /// Marks the position at `slot` with a quote: a long is worth what the bid pays, a short costs the ask. Returns the
-    /// settle currency's index when a position is open there.
+    /// settle currency's index when a position is open there. A quote that makes sums which do not fit is none.
     #[inline]
     pub fn mark(&mut self, slot: usize, bid: i64, ask: i64) -> Option<usize> {
         let book = &mut self.books[slot];
-        book.marks = Some((bid, ask));
         if book.position.size == 0 {
+            book.marks = Some((bid, ask));
             return None;
         }
         let unrealised = book.position.unrealised_at(&book.instrument, (bid, ask))?;
         let balance = &mut self.balances[book.settle];
         balance.unrealised = balance.unrealised.checked_sub(book.unrealised)?.checked_add(unrealised)?;
         book.unrealised = unrealised;
+        if book.marks.replace((bid, ask)).is_none() {
+            self.sights[book.settle].unmarked -= 1;
+        }
         Some(book.settle)
     }
 }

@@ -40,11 +40,12 @@ impl Desk {
         self.equity.points()
     }
 
-    /// Notes equity now, whatever was noted before: at the end of a run.
+    /// Notes equity now, whatever was noted before: at the end of a run. Equity that is not known is none.
     pub fn note_equity(&mut self, now_ns: i64) {
         self.next_equity_ns = now_ns.saturating_add(EQUITY_EVERY_NS);
-        for balance in self.gate.account().balances() {
-            let Some(equity) = balance.equity() else { continue };
+        let account = self.gate.account();
+        for (index, balance) in account.balances().iter().enumerate() {
+            let Some(equity) = balance.equity().filter(|_| account.unmarked(index) == 0) else { continue };
             self.equity.note(EquityPoint {
                 ts_ns: now_ns,
                 currency: balance.currency,

@@ -17,22 +17,24 @@ use super::payload::{Approved, Notice, PositionReport};
 use super::{Cause, Desk, Link};
 
 impl Desk {
-    /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees.
-    pub fn on_market(&mut self, router: &mut Router, event: &Event) {
-        self.heed_alarm(router, event.ts_ns);
+    /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees. Its
+    /// time is that of whoever received it, maybe on another host; days, deadlines and windows go by `now_ns`.
+    pub fn on_market(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
+        self.heed_alarm(router, now_ns);
         self.link.on_market(event);
         match &event.payload {
             Payload::Quote(quote) => {
-                self.portfolio.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns);
-                if let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, event.ts_ns) {
-                    self.publish_all(router, event.ts_ns, vec![GateEvent::Breach(breach)]);
+                let ts_ns = event.ts_ns;
+                self.portfolio.on_quote(event.instrument, quote.bid, quote.ask, ts_ns.min(now_ns));
+                if let Some(breach) = self.gate.on_quote(event.instrument, quote.bid, quote.ask, ts_ns, now_ns) {
+                    self.publish_all(router, now_ns, vec![GateEvent::Breach(breach)]);
                 }
             }
-            Payload::Trade(trade) => self.gate.on_trade(event.instrument, trade.size, event.ts_ns),
+            Payload::Trade(trade) => self.gate.on_trade(event.instrument, trade.size, event.ts_ns, now_ns),
             _ => {}
         }
-        self.note_equity_at_times(event.ts_ns);
-        self.advance(router, event.ts_ns);
+        self.note_equity_at_times(now_ns);
+        self.advance(router, now_ns);
     }
 
     /// When the venue has something to say next, in simulated time.
@@ -84,7 +86,8 @@ impl Desk {
         let context = SizingContext {
             instrument,
             mark_price: market.bid.midpoint(market.ask),
-            equity: self.gate.account().equity(instrument.settle).unwrap_or(0),
+            // None before every position has a quote: a size of it would be made up.
+            equity: self.gate.account().known_equity(instrument.settle).unwrap_or(0),
             account_position: self.gate.account().position(signal.instrument).map_or(0, |position| position.size),
             ts_origin_ns: market.ts_ns,
             limits: self.gate.limits().of(instrument),

@@ -20,6 +20,7 @@ use libra_kernel::router::Router;
 mod aside;
 mod breach;
 mod cancels;
+mod clock;
 mod conflict;
 mod faults;
 mod kill;
@@ -93,7 +94,7 @@ impl Bench {
         let payload = Payload::Quote(quote);
         let source = Name::intern("market");
         let event = Event::market(EventType::Quote, source, btc().id, (2, 3), self.now_ns, payload);
-        self.desk.on_market(&mut self.router, &event);
+        self.desk.on_market(&mut self.router, self.now_ns, &event);
     }
 
     fn signal(&mut self, signal_type: SignalType) -> Event {

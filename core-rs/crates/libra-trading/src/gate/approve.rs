@@ -134,7 +134,10 @@ impl Gate {
             portfolio: self.state.portfolio(slot),
         };
         let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
-        if let Some(rejection) = self.refuses_for_loss(slot, request.side, request.size) {
+        if let Some(rejection) = self
+            .refuses_for_loss(slot, request.side, request.size)
+            .or_else(|| self.refuses_unmeasured(slot, request.side, request.size))
+        {
             return Err(rejection);
         }
         // Last, so that a request that is refused anyhow uses up nothing.
@@ -189,7 +192,8 @@ impl Gate {
         if now_ns > approval.deadline_ns {
             return Some(expired(approval.deadline_ns, now_ns));
         }
-        self.refuses_for_loss(slot.instrument, slot.request.side, slot.request.size)
+        let (instrument, side, size) = (slot.instrument, slot.request.side, slot.request.size);
+        self.refuses_for_loss(instrument, side, size).or_else(|| self.refuses_unmeasured(instrument, side, size))
     }
 
     /// True while `approval` is unspent and holds its reservation.

@@ -34,7 +34,7 @@ impl Gate {
         if passes { None } else { Some(breach.rejection()) }
     }
 
-    fn reduces(&self, slot: usize, side: OrderSide, size: i64) -> bool {
+    pub(super) fn reduces(&self, slot: usize, side: OrderSide, size: i64) -> bool {
         let desk = &self.state.desks[slot];
         let open = if is_buy(side) { desk.open_buy } else { desk.open_sell };
         i128::from(open) + i128::from(size) <= self.reducible(slot, side)

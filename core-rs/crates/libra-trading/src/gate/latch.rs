@@ -4,13 +4,17 @@
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
 //! only from quotes, which the log does not hold: both are appended as watermarks, a peak in steps of a thousandth, so
 //! that a restart cannot make a loss forgotten.
+//!
+//! A currency's equity is *known* when each open position that settles in it has a quote of this process. Until then no
+//! loss is measured by it, no peak moves, its day does not begin (the last day's loss stands), and under a loss limit
+//! orders may only reduce. The day is the account's own clock's, whatever time a quote bears.
 
 use std::sync::Arc;
 
 use libra_kernel::alarm::Alarm;
 
 use crate::account::balance::utc_day;
-use crate::order::ClientOrderId;
+use crate::order::{ClientOrderId, OrderSide};
 use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
@@ -99,7 +103,8 @@ impl Gate {
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
         let events = self.commit(Record::Resume { now_ns })?;
         self.log_failed = false;
-        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()), true, false)?;
+        self.new_peaks = (0..self.state.account.balances().len()).collect();
+        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()))?;
         Ok(events)
     }
 
@@ -150,34 +155,44 @@ impl Gate {
     }
 
     #[inline]
-    pub(super) fn mark(&mut self, slot: usize, bid: i64, ask: i64, ts_ns: i64) -> Option<Breach> {
-        if utc_day(ts_ns) > self.state.account.day() {
-            // The day begins at the equity before this quote. A log that fails stops new orders by itself.
-            let _ = self.roll_day(ts_ns);
-        }
+    pub(super) fn mark(&mut self, slot: usize, bid: i64, ask: i64, now_ns: i64) -> Option<Breach> {
+        // The day begins at the equity before this quote. A log that fails stops new orders by itself.
+        let _ = self.roll_day(now_ns);
         let settle = self.state.account.mark(slot, bid, ask)?;
-        self.watch(ts_ns, settle)
+        self.watch(now_ns, settle)
     }
 
-    /// Begins a new UTC day: losses count from here, the last day's loss limit is free again.
+    /// Begins a new UTC day: losses count from here, the last day's loss limit is free again. A currency whose equity is
+    /// not known follows when it is.
+    #[inline]
     pub(super) fn roll_day(&mut self, now_ns: i64) -> Result<(), GateError> {
         let day = utc_day(now_ns);
-        if day > self.state.account.day() { self.commit_watermark(day, false, true) } else { Ok(()) }
+        if day > self.state.account.day() { self.commit_watermark(day) } else { Ok(()) }
     }
 
-    fn commit_watermark(&mut self, day: i64, new_peak: bool, new_day: bool) -> Result<(), GateError> {
+    /// Appends peaks and starts of the day. What begins its day does so at its equity now, what has to have a new peak
+    /// gets it; a currency whose equity is not known does neither.
+    #[cold]
+    fn commit_watermark(&mut self, day: i64) -> Result<(), GateError> {
         let account = &self.state.account;
+        let known = |index: usize| account.unmarked(index) == 0;
         let mut lines = Vec::new();
         for (index, balance) in account.balances().iter().enumerate() {
-            if let (true, Some(equity)) = (account.is_settle(index), balance.equity()) {
-                lines.push(Watermark {
-                    currency: balance.currency,
-                    peak: if new_peak { equity } else { balance.peak },
-                    day_start: if new_day { equity } else { balance.day_start },
-                });
+            let begins = balance.day < day;
+            let Some(equity) = balance.equity().filter(|_| account.is_settle(index)) else { continue };
+            if begins && !known(index) {
+                continue;
             }
+            let new_peak = known(index) && self.new_peaks.contains(&index);
+            lines.push(Watermark {
+                currency: balance.currency,
+                peak: if new_peak { equity } else { balance.peak },
+                day_start: if begins { equity } else { balance.day_start },
+            });
         }
+        let new_peaks = self.new_peaks.iter().copied().filter(|index| !known(*index)).collect();
         self.commit(Record::Watermark { day, lines })?;
+        self.new_peaks = new_peaks;
         self.logged_peaks.clear();
         self.logged_peaks.extend(self.state.account.balances().iter().map(|balance| balance.peak));
         Ok(())
@@ -185,7 +200,6 @@ impl Gate {
 
     /// After a fill: its settle currency's equity has moved.
     pub(super) fn watch_fill(&mut self, now_ns: i64, id: ClientOrderId, events: &mut Vec<GateEvent>) {
-        let _ = self.roll_day(now_ns);
         let slot = self.state.entry(id).and_then(|(_, entry)| entry.instrument);
         if let Some(slot) = slot {
             let (_, _, settle) = self.state.account.currencies_at(slot);
@@ -193,11 +207,38 @@ impl Gate {
         }
     }
 
-    /// Measures one currency's equity against its peak and its day. An equity that does not fit counts as no reading;
-    /// booking refuses such a sum before.
+    /// The refusal of an order that could increase a position while the equity that a loss limit is measured by is not
+    /// known.
+    #[inline]
+    pub(super) fn refuses_unmeasured(&self, slot: usize, side: OrderSide, size: i64) -> Option<Rejection> {
+        let account = &self.state.account;
+        let (_, _, settle) = account.currencies_at(slot);
+        let unmarked = account.unmarked(settle);
+        if unmarked == 0 || !self.limits_losses() || self.reduces(slot, side, size) {
+            return None;
+        }
+        let currency = account.balances()[settle].currency;
+        let detail = format!("{unmarked} open positions of {currency} without a quote: its loss is not known");
+        Some(Rejection::new(RiskCode::NoMarket, detail))
+    }
+
+    fn limits_losses(&self) -> bool {
+        self.limits.max_daily_loss.is_some() || self.limits.max_drawdown_bps.is_some()
+    }
+
+    /// Looks at one currency's equity, if it is known.
     #[inline]
     pub(super) fn watch(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
-        if self.limits.max_daily_loss.is_none() && self.limits.max_drawdown_bps.is_none() {
+        let account = &self.state.account;
+        if account.unmarked(index) > 0 {
+            return None;
+        }
+        let day = account.day();
+        if account.balances()[index].day < day || self.new_peaks.contains(&index) {
+            // Known only now. A log that fails stops new orders by itself.
+            let _ = self.commit_watermark(day);
+        }
+        if !self.limits_losses() {
             let balance = self.state.account.balance_mut(index);
             balance.peak = balance.peak.max(balance.equity()?);
             return None;
@@ -205,6 +246,8 @@ impl Gate {
         self.measure(now_ns, index)
     }
 
+    /// Measures one currency's equity against its peak and its day. An equity that does not fit counts as no reading;
+    /// booking refuses such a sum before.
     fn measure(&mut self, now_ns: i64, index: usize) -> Option<Breach> {
         let balance = self.state.account.balance_mut(index);
         let equity = balance.equity()?;
@@ -213,7 +256,7 @@ impl Gate {
             let logged = self.logged_peaks.get(index).copied().unwrap_or(0);
             if self.limits.max_drawdown_bps.is_some() && equity - logged > (logged / PEAK_STEP).max(0) {
                 let day = self.state.account.day();
-                let _ = self.commit_watermark(day, false, false);
+                let _ = self.commit_watermark(day);
             }
         }
         let balance = &self.state.account.balances()[index];

@@ -239,6 +239,8 @@ pub struct Gate {
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
     alarm: Option<Arc<Alarm>>,
+    /// Currencies whose peak begins anew as soon as their equity is known, by the balance's index.
+    new_peaks: Vec<usize>,
     /// Peaks that the log knows, by the balance's index.
     logged_peaks: Vec<Money>,
     stats: GateStats,
@@ -288,6 +290,7 @@ impl Gate {
             approval_ttl_ns: config.approval_ttl_ns,
             validity_window_ns: config.validity_window_ns,
             on_breach: config.on_breach,
+            new_peaks: Vec::new(),
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
             state,
             approvals: Approvals::default(),
@@ -368,9 +371,10 @@ impl Gate {
         Ok(())
     }
 
-    /// Tells the best bid and offer of an instrument, received at `ts_ns`. Returns a loss limit that it passed, once.
+    /// Tells the best bid and offer of an instrument, received at `ts_ns` by the clock of whoever received it, where the
+    /// account's own clock says `now_ns`. Returns a loss limit that it passed, once.
     #[inline]
-    pub fn on_quote(&mut self, instrument: Name, bid: i64, ask: i64, ts_ns: i64) -> Option<Breach> {
+    pub fn on_quote(&mut self, instrument: Name, bid: i64, ask: i64, ts_ns: i64, now_ns: i64) -> Option<Breach> {
         let slot = self.state.account.slot(instrument)?;
         let desk = &mut self.state.desks[slot];
         desk.market = Market { bid, ask, ts_ns };
@@ -379,16 +383,17 @@ impl Gate {
         }
         desk.mark = Some((bid, ask));
         self.state.revalue(slot);
-        self.mark(slot, bid, ask, ts_ns)
+        self.mark(slot, bid, ask, now_ns)
     }
 
-    /// Tells a trade of the market, received at `ts_ns`: the volume that a share is taken of.
+    /// Tells a trade of the market, received at `ts_ns` by the clock of whoever received it: the volume that a share is
+    /// taken of. One ahead of the account's own clock counts as now, so that it cannot push our share out of the window.
     #[inline]
-    pub fn on_trade(&mut self, instrument: Name, size: i64, ts_ns: i64) {
+    pub fn on_trade(&mut self, instrument: Name, size: i64, ts_ns: i64, now_ns: i64) {
         if let Some(slot) = self.state.account.slot(instrument)
             && let Some(volume) = &mut self.state.desks[slot].volume
         {
-            volume.on_trade(ts_ns, size);
+            volume.on_trade(ts_ns.min(now_ns), size);
         }
     }
 

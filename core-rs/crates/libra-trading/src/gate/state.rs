@@ -223,9 +223,12 @@ impl State {
                     let balances = self.account.balances();
                     let index = balances.iter().position(|balance| balance.currency == line.currency);
                     let balance = self.account.balance_mut(index.ok_or("an unknown currency")?);
-                    (balance.peak, balance.day_start) = (line.peak, line.day_start);
+                    (balance.peak, balance.day_start, balance.day) = (line.peak, line.day_start, *day);
                 }
-                self.breaches.retain(|b| b.code == RiskCode::Drawdown || utc_day(b.ts_ns) >= *day);
+                // A currency without a line has not begun this day: its loss stands until its equity is known.
+                let begun = |currency| lines.iter().any(|line| line.currency == currency);
+                let stays = |b: &Breach| b.code == RiskCode::Drawdown || utc_day(b.ts_ns) >= *day || !begun(b.currency);
+                self.breaches.retain(stays);
             }
             Record::Breach(breach) => {
                 self.breaches.push(*breach);

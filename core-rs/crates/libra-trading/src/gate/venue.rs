@@ -86,9 +86,14 @@ impl Gate {
                 if self.state.order(report.client_order_id).is_none() {
                     self.stats.unknown_orders += 1;
                 }
+                let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
+                if filled {
+                    // The day begins at the equity before it. A log that fails does not take the report either.
+                    let _ = self.roll_day(now_ns);
+                }
                 let mut events = self.commit(Record::Report { now_ns, report: clipped(report) })?;
                 self.stats.reports += 1;
-                if matches!(report.outcome, VenueOutcome::Filled { .. }) {
+                if filled {
                     self.watch_fill(now_ns, report.client_order_id, &mut events);
                 }
                 return Ok(events);

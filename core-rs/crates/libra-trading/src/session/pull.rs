@@ -78,7 +78,7 @@ impl Inputs {
                 let input_ns = monotonic_ns();
                 for desk in desks.iter_mut() {
                     desk.set_input(input_ns);
-                    desk.on_market(router, &event);
+                    desk.on_market(router, ts_ns, &event);
                 }
                 router.publish(event);
             }

@@ -65,8 +65,9 @@ impl World {
         }
         resumed.or_else(|error| broken(error.to_string()))?;
         (self.truth.killed, self.truth.incident) = (false, false);
+        self.truth.turn_day(self.now_ns, self.truth.dollars());
         self.done();
-        Ok(())
+        self.watch_losses(false)
     }
 
     // Lies ------------------------------------------------------------------------------------------------------------

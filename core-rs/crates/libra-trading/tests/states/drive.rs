@@ -258,6 +258,7 @@ impl World {
             } else if self.truth.stopped().is_some()
                 || self.now_ns > held.deadline_ns
                 || self.truth.loses(id, &approved.request)
+                || self.truth.unmeasured(id, &approved.request)
             {
                 self.cover.note("an approval is not good any more");
                 self.truth.refuse(id);

@@ -165,9 +165,13 @@ impl World {
         self.point("between answer and booking")?;
         let maybe = Maybe::Report(Box::new(report.clone()));
         let taken = self.call("a report", maybe, |desk, router, now_ns| desk.on_report(router, now_ns, report))?;
-        let rows = self.truth.rows.len();
+        let (rows, before) = (self.truth.rows.len(), self.truth.dollars());
         let full = self.truth.memory.full;
         let effect = if full { self.truth.clone().take(report) } else { self.truth.take(report) };
+        if effect == Effect::Taken && matches!(report.outcome, VenueOutcome::Filled { .. }) {
+            self.truth.turn_day(self.now_ns, before);
+            self.truth.begin_day(self.truth.dollars());
+        }
         self.done();
         self.cover.fills += (self.truth.rows.len() - rows) as u64;
         let expected = match effect {

@@ -6,6 +6,7 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
+//! - `day` — from where losses are counted;
 //! - `disk` — a log that takes nothing for a while;
 //! - `cover` — what the runs came through.
 //!
@@ -17,6 +18,7 @@ mod compare;
 mod consumer;
 mod control;
 mod cover;
+mod day;
 mod disk;
 mod drive;
 mod gateway;

@@ -147,6 +147,8 @@ pub enum Step {
     Die(Death),
 }
 
+const DAY_MS: u32 = 86_400_000;
+
 /// The steps of a seed.
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
@@ -160,6 +162,12 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point, ..death(&mut rng) }));
         }
         steps.push(step);
+        // The first that happens on a new day.
+        if matches!(step, Step::Wait { ms: DAY_MS }) && rng.u8(0..3) > 0 {
+            let cut = if rng.bool() { u16::MAX } else { rng.u16(..) };
+            steps.push(Step::Die(Death { point: rng.u8(0..2), cut, ..death(&mut rng) }));
+            steps.push(Step::Quote { spot: rng.u8(0..4) == 0, ticks: rng.i8(-30..=30) });
+        }
         if mended_at.is_some_and(|at| steps.len() >= at) {
             mended_at = None;
             steps.push(Step::Disk { full: false, room: 0 });
@@ -252,7 +260,7 @@ fn wait_ms(rng: &mut Rng) -> u32 {
         0..4 => rng.u32(1..200),
         4..8 => rng.u32(200..2_500),
         8 => rng.u32(5_000..12_000),
-        _ if rng.u8(0..4) == 0 => 86_400_000,
+        _ if rng.u8(0..4) == 0 => DAY_MS,
         _ => rng.u32(12_000..90_000),
     }
 }

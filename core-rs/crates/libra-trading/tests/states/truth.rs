@@ -112,6 +112,10 @@ pub struct Truth {
     pub incident: bool,
     /// The day whose loss limit was passed.
     pub lost_day: Option<i64>,
+    /// The account's UTC day.
+    pub day: i64,
+    /// The day that losses are counted from, and the equity that it began at: behind the account's while nothing was known.
+    pub start: (i64, Money),
     /// Behind such a loss nothing leaves; otherwise what reduces does.
     pub halts: bool,
     /// Outcomes so far.
@@ -304,11 +308,7 @@ impl Truth {
     /// True for an order that a passed loss limit does not let through. It reduces when position, everything open on its
     /// side and itself together cannot pass zero.
     pub fn loses(&self, id: ClientOrderId, request: &OrderRequest) -> bool {
-        let (buys, sells) = self.held(request.instrument);
-        let own = if self.memory.approvals.contains_key(&id) { request.size } else { 0 };
-        let open = if request.side == OrderSide::Buy { buys } else { sells } - own;
-        let position = self.position(request.instrument).0 * -sign(request.side);
-        self.lost_day.is_some() && (self.halts || open + request.size > position)
+        self.lost_day.is_some() && (self.halts || !self.reduces(id, request))
     }
 
     /// Cancels what must not stay while a loss limit is passed: what does not reduce, and of what does all that goes
@@ -390,6 +390,9 @@ impl Truth {
         }
         if self.loses(id, request) {
             return Some("loss");
+        }
+        if self.unmeasured(id, request) {
+            return Some("unmeasured");
         }
         let second = self.memory.given.iter().filter(|at| now_ns - **at < SECOND).count();
         if limits.max_orders_per_second.is_some_and(|most| second >= most as usize) {

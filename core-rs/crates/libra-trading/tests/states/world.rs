@@ -19,7 +19,7 @@ use crate::cover::Cover;
 use crate::disk::Full;
 use crate::market::{self, ACCOUNT, T0};
 use crate::step::{Death, Kind, Step, Tail};
-use crate::truth::{Memory, Owed, SECOND, Truth, WINDOW, name};
+use crate::truth::{Memory, SECOND, Truth, WINDOW, name};
 use crate::venue::Venue;
 
 /// How a step ended early.
@@ -216,6 +216,8 @@ impl World {
                 killed: false,
                 incident: false,
                 lost_day: None,
+                day: 0,
+                start: (-1, 0),
                 halts: seed % 5 == 4,
                 intents: 0,
                 strangers: BTreeSet::new(),
@@ -426,7 +428,9 @@ impl World {
         let before = std::mem::take(&mut self.truth.memory);
         self.truth.memory.reconciling = true;
         self.truth.limits = market::limits(self.limits);
+        let rows = self.truth.rows.len();
         self.adopt(&maybe, &before, &recovered.cancelling)?;
+        self.adopt_day(&before, rows)?;
         self.truth.remember_rates();
         self.watch_losses(false)?;
         self.compare("after the restart")?;
@@ -468,8 +472,10 @@ impl World {
         let id = instrument.id;
         let payload = Payload::Quote(Quote { bid, ask, bid_size: 5_000, ask_size: 5_000, ..Quote::default() });
         let event = Event::market(EventType::Quote, name("market"), id, decimals, self.now_ns, payload);
-        self.call("a quote", Maybe::Quote, |desk, router, _| desk.on_market(router, &event))?;
+        self.call("a quote", Maybe::Quote, |desk, router, now_ns| desk.on_market(router, now_ns, &event))?;
+        self.truth.turn_day(self.now_ns, self.truth.dollars());
         self.truth.memory.quotes.insert(id, (bid, ask, self.now_ns));
+        self.truth.begin_day(self.truth.dollars());
         if !self.truth.memory.full {
             self.truth.book_again();
             if self.gate().owed() > 0 {
@@ -556,31 +562,6 @@ impl World {
             Some(outcome) => format!("{:?}", outcome.status),
         };
         *self.cover.met.entry((state, event.to_owned())).or_default() += 1;
-    }
-
-    /// A loss over the limit is noticed, and nothing else is; what is noticed stays for its day.
-    pub fn watch_losses(&mut self, measured: bool) -> Done<()> {
-        let day = self.gate().account().day();
-        let told = !self.gate().breaches().is_empty();
-        if self.truth.lost_day.is_some_and(|lost| day <= lost) && !told {
-            return broken("a loss was forgotten within its day");
-        }
-        let start = self.gate().account().balance(name("USDT")).map_or(0, |balance| balance.day_start);
-        if measured
-            && let (Some(limit), Some(equity)) = (self.truth.limits.max_daily_loss, self.truth.equity(name("USDT")))
-            && (start - equity > limit) != told
-            && (!told || self.truth.lost_day.is_none())
-        {
-            return broken(format!("a day's loss of {} against a limit of {limit}: told {told}", start - equity));
-        }
-        if told && self.truth.lost_day.is_none() {
-            self.cover.note("a day's loss over the limit");
-            if self.truth.memory.full {
-                self.truth.memory.owed.push(Owed::Loss);
-            }
-        }
-        self.truth.lost_day = told.then(|| self.truth.lost_day.filter(|lost| *lost == day).unwrap_or(day));
-        Ok(())
     }
 
     pub fn wait(&mut self, ms: u32) {

@@ -64,7 +64,7 @@ fn the_markets_trades_are_what_a_share_of_the_volume_is_taken_of() {
     let payload = Payload::Trade(Trade { price: 6_000_000, size: 200, ..Trade::default() });
     let market = Name::intern("market");
     let event = Event::market(EventType::Trade, market, btc().id, (2, 3), bench.now_ns, payload);
-    bench.desk.on_market(&mut bench.router, &event);
+    bench.desk.on_market(&mut bench.router, bench.now_ns, &event);
     let request = bench.request(10);
     assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
     let request = bench.request(11);

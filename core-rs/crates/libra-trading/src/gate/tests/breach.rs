@@ -11,7 +11,7 @@ fn lost(on_breach: OnBreach, open: &[OrderRequest]) -> (Gate, Vec<ClientOrderId>
     quote(&mut gate, T0);
     trade(&mut gate, &buy(1, 100), PRICE);
     let open = open.iter().map(|request| place(&mut gate, T0, request).unwrap()).collect();
-    gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0, T0).unwrap();
     (gate, open)
 }
 
@@ -67,7 +67,7 @@ fn a_short_is_reduced_by_buys() {
     let mut gate = gate(limits);
     trade(&mut gate, &sell(1, 100), PRICE);
     let open = [buy(10, 100), sell(11, 10)].map(|request| place(&mut gate, T0, &request).unwrap());
-    gate.on_quote(linear().id, PRICE, PRICE + 60_000, T0).unwrap();
+    gate.on_quote(linear().id, PRICE, PRICE + 60_000, T0, T0).unwrap();
     assert_eq!(gate.exceeding_orders(), [open[1]]);
     assert_eq!(code(&mut gate, &buy(12, 10)), REFUSED, "the open one closes it");
 }

@@ -123,9 +123,9 @@ fn a_loss_counts_when_the_log_fails() {
     let (mut gate, _) = file.open(RiskLimits { max_daily_loss: Some(money(50)), ..RiskLimits::default() }, T0);
     trade(&mut gate, &buy(1, 100), PRICE);
     gate.log.break_writes();
-    let breach = gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    let breach = gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0, T0).unwrap();
     assert_eq!(gate.breaches(), [breach]);
-    assert_eq!(gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0), None, "told once");
+    assert_eq!(gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0, T0), None, "told once");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn reservations_that_do_not_fit_are_refused() {
     let mut gate = gate(RiskLimits::default());
     let huge = Instrument { id: name("HUGE@x"), max_size: i64::MAX, min_notional: 0, ..linear() };
     gate.set_instrument(huge.clone()).unwrap();
-    gate.on_quote(huge.id, 10, 10, T0);
+    gate.on_quote(huge.id, 10, 10, T0, T0);
     let of = |id, side, size| OrderRequest { instrument: huge.id, ..limit(id, side, size, 10) };
     trade(&mut gate, &of(1, OrderSide::Sell, 100), 10);
     gate.reserve(T0, &of(2, OrderSide::Buy, i64::MAX)).unwrap();
@@ -238,7 +238,7 @@ fn a_loss_that_the_log_did_not_take_is_in_it_later() {
     let (mut gate, _) = file.open(limits.clone(), T0);
     trade(&mut gate, &buy(1, 100), PRICE);
     gate.break_log();
-    let breach = gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    let breach = gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0, T0).unwrap();
     assert_eq!(gate.owed(), 1);
     gate.mend_log();
     gate.pay().unwrap();

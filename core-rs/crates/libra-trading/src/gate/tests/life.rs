@@ -338,10 +338,10 @@ fn a_daily_loss_holds_until_the_next_day_restart_or_not() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(limits(), T0);
     trade(&mut gate, &buy(1, 100), PRICE); // 0.1 BTC: a dollar costs ten cents
-    assert_eq!(gate.on_quote(linear().id, PRICE - 100_000, PRICE, T0), None, "100 is the limit, not over it");
-    let breach = gate.on_quote(linear().id, PRICE - 100_010, PRICE, T0).unwrap();
+    assert_eq!(gate.on_quote(linear().id, PRICE - 100_000, PRICE, T0, T0), None, "100 is the limit, not over it");
+    let breach = gate.on_quote(linear().id, PRICE - 100_010, PRICE, T0, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::DailyLoss, money(10_001) / 100));
-    assert_eq!(gate.on_quote(linear().id, PRICE - 100_020, PRICE, T0), None, "told once");
+    assert_eq!(gate.on_quote(linear().id, PRICE - 100_020, PRICE, T0, T0), None, "told once");
     quote(&mut gate, T0);
     let refused = gate.reserve(T0, &buy(2, 10)).unwrap_err();
     assert_eq!(refused.to_string(), "DAILY_LOSS: limit 100 USDT, value 100.01 USDT");
@@ -361,13 +361,13 @@ fn a_drawdown_is_measured_from_a_peak_that_restarts_remember() {
     let (mut gate, _) = file.open(limits(), T0);
     trade(&mut gate, &buy(1, 100), PRICE);
     let usdt = |gate: &Gate| *gate.account().balance(name("USDT")).unwrap();
-    gate.on_quote(linear().id, PRICE + 1_000_000, PRICE + 1_000_010, T0); // equity 11,000
+    gate.on_quote(linear().id, PRICE + 1_000_000, PRICE + 1_000_010, T0, T0); // equity 11,000
     assert_eq!(usdt(&gate).peak, money(11_000));
     drop(gate);
     let (mut gate, _) = Gate::open(file.config(limits()), T0).unwrap();
     gate.set_reconciling(false);
     assert_eq!(usdt(&gate).peak, money(11_000));
-    let breach = gate.on_quote(linear().id, PRICE, PRICE + 10, T0).unwrap();
+    let breach = gate.on_quote(linear().id, PRICE, PRICE + 10, T0, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 909));
     assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().to_string(), "DRAWDOWN: limit 1 %, value 9.09 %, USDT");
     gate.resume(T0).unwrap();
@@ -388,7 +388,7 @@ fn a_loss_stops_what_was_approved_before_it() {
     let mut gate = gate(RiskLimits { max_daily_loss: Some(money(50)), ..RiskLimits::default() });
     trade(&mut gate, &buy(1, 100), PRICE);
     let approval = gate.reserve(T0, &buy(2, 10)).unwrap();
-    gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0).unwrap();
+    gate.on_quote(linear().id, PRICE - 60_000, PRICE, T0, T0).unwrap();
     assert_eq!(gate.spend(T0, &approval).unwrap_err().code, RiskCode::DailyLoss);
     assert_eq!(gate.reserved(linear().id), Some((0, 0)));
 }

@@ -19,8 +19,8 @@ fn on_eth(request: OrderRequest) -> OrderRequest {
 fn two(limits: RiskLimits) -> Gate {
     let config = GateConfig { instruments: vec![linear(), eth()], ..config(limits) };
     let (mut gate, _) = Gate::open(config, T0).unwrap();
-    gate.on_quote(linear().id, PRICE, PRICE + 10, T0);
-    gate.on_quote(eth().id, PRICE, PRICE + 10, T0);
+    gate.on_quote(linear().id, PRICE, PRICE + 10, T0, T0);
+    gate.on_quote(eth().id, PRICE, PRICE + 10, T0, T0);
     gate
 }
 
@@ -39,7 +39,7 @@ fn gross_exposure_counts_both_sides_of_all_instruments() {
     gate.reserve(T0, &sell(5, 100)).unwrap();
     assert_eq!(gate.state.sums, gate.state.sums_from_scratch());
     // The market moved, and the limit is passed without an order: what closes may leave.
-    gate.on_quote(linear().id, 2 * PRICE, 2 * PRICE + 10, T0);
+    gate.on_quote(linear().id, 2 * PRICE, 2 * PRICE + 10, T0, T0);
     gate.reserve(T0, &limit(6, OrderSide::Sell, 50, 2 * PRICE)).unwrap();
     assert!(refused(&mut gate, &on_eth(sell(7, 10))).starts_with("GROSS_EXPOSURE_LIMIT: limit 12000 USDT, value 18"));
 }
@@ -75,7 +75,7 @@ fn leverage_and_concentration_are_measured_by_equity() {
     gate.reserve(T0, &on_eth(buy(4, 59))).unwrap();
     let mut poor = two(RiskLimits { max_leverage_bps: Some(100_000), ..RiskLimits::default() });
     trade(&mut poor, &buy(1, 200), PRICE);
-    poor.on_quote(linear().id, PRICE / 10, PRICE / 10, T0);
+    poor.on_quote(linear().id, PRICE / 10, PRICE / 10, T0, T0);
     let why = refused(&mut poor, &on_eth(buy(2, 10)));
     assert!(why.starts_with("LEVERAGE_LIMIT: limit 10 x, value no equity, "), "{why}");
     poor.reserve(T0, &limit(3, OrderSide::Sell, 200, PRICE / 10)).unwrap();
@@ -88,13 +88,13 @@ fn an_open_instrument_without_a_quote_is_worth_nothing_known() {
     let instruments = vec![linear(), eth()];
     let config = || GateConfig { instruments: instruments.clone(), ..file.config(limits.clone()) };
     let (mut gate, _) = Gate::open(config(), T0).unwrap();
-    gate.on_quote(linear().id, PRICE, PRICE + 10, T0);
+    gate.on_quote(linear().id, PRICE, PRICE + 10, T0, T0);
     trade(&mut gate, &buy(1, 100), PRICE);
     drop(gate);
     let (mut gate, _) = Gate::open(config(), T0).unwrap();
-    gate.on_quote(eth().id, PRICE, PRICE + 10, T0);
+    gate.on_quote(eth().id, PRICE, PRICE + 10, T0, T0);
     assert_eq!(refused(&mut gate, &on_eth(buy(2, 10))), "NO_MARKET: 1 open instruments of USDT without a quote");
-    gate.on_quote(linear().id, PRICE, PRICE + 10, T0);
+    gate.on_quote(linear().id, PRICE, PRICE + 10, T0, T0);
     gate.reserve(T0, &on_eth(buy(3, 10))).unwrap();
 }
 
@@ -105,8 +105,8 @@ fn sums_that_do_not_fit_admit_nothing_until_they_are_made_anew() {
     let config = GateConfig { instruments: vec![huge(linear()), huge(eth())], ..config(limits) };
     let (mut gate, _) = Gate::open(config, T0).unwrap();
     let quote_both = |gate: &mut Gate, price| {
-        gate.on_quote(linear().id, price, price, T0);
-        gate.on_quote(eth().id, price, price, T0);
+        gate.on_quote(linear().id, price, price, T0, T0);
+        gate.on_quote(eth().id, price, price, T0, T0);
     };
     quote_both(&mut gate, 10);
     let of = |id, size| limit(id, OrderSide::Buy, size, 10);
@@ -127,7 +127,7 @@ fn an_instrument_that_settles_in_a_new_currency_has_sums_of_its_own() {
     let mut gate = two(RiskLimits { max_gross_exposure: Some(money(7_000)), ..RiskLimits::default() });
     let (id, settle) = (name("BTC/USDC:USDC@binanceusdm"), name("USDC"));
     gate.set_instrument(Instrument { id, quote: settle, settle, ..linear() }).unwrap();
-    gate.on_quote(id, PRICE, PRICE + 10, T0);
+    gate.on_quote(id, PRICE, PRICE + 10, T0, T0);
     let there = |request: OrderRequest| OrderRequest { instrument: id, ..request };
     gate.reserve(T0, &buy(1, 100)).unwrap();
     gate.reserve(T0, &there(buy(2, 100))).unwrap();
@@ -139,7 +139,7 @@ fn a_share_of_the_volume() {
     let own = InstrumentLimits { max_participation_bps: Some(1_000), ..Default::default() };
     let mut gate = two(RiskLimits { default: own, ..RiskLimits::default() });
     assert_eq!(refused(&mut gate, &buy(1, 10)), "NO_VOLUME: limit 10 %, value 0 BTC traded");
-    gate.on_trade(linear().id, 1_000, T0);
+    gate.on_trade(linear().id, 1_000, T0, T0);
     trade(&mut gate, &buy(2, 40), PRICE);
     place(&mut gate, T0, &buy(3, 30)).unwrap();
     assert_eq!(
@@ -170,7 +170,7 @@ fn a_market_order_is_held_against_the_collar_by_the_spread() {
     let mut gate = gate(RiskLimits { price_collar_bps: Some(100), ..RiskLimits::default() });
     let market = |id, side| OrderRequest { order_type: OrderType::Market, price: 0, ..limit(id, side, 10, 0) };
     gate.reserve(T0, &market(1, OrderSide::Buy)).unwrap();
-    gate.on_quote(linear().id, PRICE, PRICE + 130_000, T0);
+    gate.on_quote(linear().id, PRICE, PRICE + 130_000, T0, T0);
     assert_eq!(refused(&mut gate, &market(2, OrderSide::Buy)), "PRICE_COLLAR: limit 1 %, value 1.0718 %");
     assert_eq!(refused(&mut gate, &market(3, OrderSide::Sell)), "PRICE_COLLAR: limit 1 %, value 1.0718 %");
 }
@@ -304,7 +304,7 @@ fn after_a_restart_the_stricter_of_profile_and_log_holds() {
 fn a_loss_limit_lowered_below_the_loss_stops_at_once() {
     let mut gate = gate(base());
     trade(&mut gate, &buy(1, 100), PRICE);
-    gate.on_quote(linear().id, PRICE - 10_000, PRICE - 10_000, T0);
+    gate.on_quote(linear().id, PRICE - 10_000, PRICE - 10_000, T0, T0);
     trade(&mut gate, &limit(2, OrderSide::Sell, 100, PRICE - 10_000), PRICE - 10_000);
     let (_, events) = gate.change_limits(T0, "ops", &terms(&[("max_daily_loss", "9")]), false).unwrap().unwrap();
     assert!(matches!(&events[1], GateEvent::Breach(breach) if breach.code == RiskCode::DailyLoss), "{events:?}");
@@ -447,7 +447,7 @@ proptest! {
                     }
                 }
                 Step::Quote { eth: on, bid, spread } => {
-                    gate.on_quote(if on { eth().id } else { linear().id }, bid, bid + spread, T0);
+                    gate.on_quote(if on { eth().id } else { linear().id }, bid, bid + spread, T0, T0);
                     truth.quotes[usize::from(on)] = (bid.into(), (bid + spread).into());
                 }
             }

@@ -5,10 +5,12 @@
 //! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `history` — orders that are over, in little memory;
 //! - `recent` — what a restart goes on counting;
+//! - `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod breach;
 mod crash;
+mod day;
 mod edges;
 mod format;
 mod history;
@@ -69,7 +71,7 @@ pub fn gate(limits: RiskLimits) -> Gate {
 
 pub fn quote(gate: &mut Gate, ts_ns: i64) {
     for instrument in [linear().id, spot().id] {
-        gate.on_quote(instrument, PRICE, PRICE + 10, ts_ns);
+        gate.on_quote(instrument, PRICE, PRICE + 10, ts_ns, ts_ns);
     }
 }
 

@@ -18,7 +18,7 @@ fn rates() -> RiskLimits {
 fn asked(file: &TempLog, limits: RiskLimits, now_ns: i64, request: &OrderRequest) -> Option<RiskCode> {
     let (mut gate, _) = file.open(limits, now_ns);
     gate.set_reconciling(false);
-    gate.on_trade(linear().id, 100, now_ns);
+    gate.on_trade(linear().id, 100, now_ns, now_ns);
     place(&mut gate, now_ns, request).err().map(|refused| refused.code)
 }
 
@@ -83,7 +83,7 @@ fn our_share_of_the_volume_goes_on() {
     };
     let file = TempLog::new();
     let (mut gate, _) = file.open(limits.clone(), T0);
-    gate.on_trade(linear().id, 100, T0);
+    gate.on_trade(linear().id, 100, T0, T0);
     let id = place(&mut gate, T0, &buy(1, 6)).unwrap();
     gate.on_report(T0, &filled(id, 1, PRICE, 6)).unwrap();
     // It does not fit the account: an incident, and no execution.

@@ -17,7 +17,7 @@ fn the_form_of_an_order() {
     let coarse = Instrument { id: name("COARSE@x"), lot_size: 5, min_size: 10, max_size: 100, ..linear() };
     gate.set_instrument(coarse.clone()).unwrap();
     gate.set_instrument(Instrument { id: name("INFERRED@x"), tradable: false, ..linear() }).unwrap();
-    gate.on_quote(coarse.id, PRICE, PRICE, T0);
+    gate.on_quote(coarse.id, PRICE, PRICE, T0, T0);
     let of = |request: OrderRequest| OrderRequest { instrument: name("COARSE@x"), ..request };
     let market = |request: OrderRequest| OrderRequest { order_type: OrderType::Market, ..request };
     let cases = [
@@ -55,9 +55,9 @@ fn the_market_has_to_be_there_fresh_and_near() {
     let limits = RiskLimits { max_quote_age_ns: Some(SECOND), price_collar_bps: Some(100), ..RiskLimits::default() };
     let (mut gate, _) = Gate::open(config(limits), T0).unwrap();
     assert_eq!(refused(&mut gate, &buy(1, 10)), "NO_MARKET: BTC/USDT:USDT");
-    gate.on_quote(linear().id, PRICE + 10, PRICE, T0);
+    gate.on_quote(linear().id, PRICE + 10, PRICE, T0, T0);
     assert_eq!(refused(&mut gate, &buy(2, 10)), "NO_MARKET: BTC/USDT:USDT", "a crossed market is none");
-    gate.on_quote(linear().id, PRICE, PRICE + 10, T0 - SECOND - 1);
+    gate.on_quote(linear().id, PRICE, PRICE + 10, T0 - SECOND - 1, T0 - SECOND - 1);
     assert_eq!(refused(&mut gate, &buy(3, 10)), "STALE_MARKET: limit 1 s, value 1.000000001 s");
     quote(&mut gate, T0 - SECOND);
     gate.reserve(T0, &buy(4, 10)).unwrap();
@@ -159,7 +159,7 @@ fn a_request_that_does_not_fit_is_refused() {
     let mut gate = gate(RiskLimits::default());
     let huge = Instrument { id: name("HUGE@x"), max_size: i64::MAX, min_notional: 0, ..linear() };
     gate.set_instrument(huge.clone()).unwrap();
-    gate.on_quote(huge.id, 10, 10, T0);
+    gate.on_quote(huge.id, 10, 10, T0, T0);
     let of = |id, size, price| OrderRequest { instrument: huge.id, ..limit(id, OrderSide::Buy, size, price) };
     gate.reserve(T0, &of(1, i64::MAX - 1, 10)).unwrap();
     assert_eq!(gate.reserve(T0, &of(2, 2, 10)).unwrap_err().code, RiskCode::Overflow);
