@@ -90,6 +90,10 @@ class GatewayActor(Actor):
         await self._connect()
         self._reader = asyncio.create_task(self._read_reports(), name=f"libra-reports-{self.name}")
         self.set_timer("look", self._query_every_s, interval_s=self._query_every_s)
+        for order in self._account.open_orders():
+            if self._account.send_by_ns(order.order_id) is not None:
+                # The instance before was ended ahead of the first step of its sending.
+                self._spawn(self._send(order))
         self._to_cancel.update(self._account.cancelling())
         if self._account.is_killed:
             # The process that set the latch may have died before its cancels.
@@ -155,6 +159,8 @@ class GatewayActor(Actor):
             if order.status in _UNANSWERED and (reconciling or order.ts_ns <= silent_since_ns):
                 self._to_ask.add(order.order_id)
         cancelling = set(self._account.cancelling())
+        # Asked for by the account itself: what must not stay, again behind a refusal.
+        self.cancel(cancelling - self._cancelled_ns.keys() - self._to_cancel)
         for order_id in cancelling:
             if self._cancelled_ns.setdefault(order_id, self.clock.now_ns()) <= silent_since_ns:
                 self._to_cancel.add(order_id)
@@ -219,8 +225,8 @@ class GatewayActor(Actor):
     async def _send(self, order: Order) -> None:
         order_id = order.order_id
         send_by_ns = self._account.send_by_ns(order_id)
-        # The last look at the kill latch, right before the bytes leave.
-        if send_by_ns is None or not self._account.may_send(order_id):
+        # The last look at the kill latch, right before the bytes leave; it ends an order that is too late.
+        if not self._account.may_send(order_id) or send_by_ns is None:
             return
         self._account.on_submitted(order_id)
         try:
@@ -242,7 +248,7 @@ class GatewayActor(Actor):
         if taken:
             return
         if answered:
-            self._account.on_report(OrderReport(order_id, "CANCEL_REJECTED", detail="the venue refused the cancel"))
+            self._take(OrderReport(order_id, "CANCEL_REJECTED", detail="the venue refused the cancel"))
         else:
             # It may have overtaken the order.
             self._to_cancel.add(order_id)
@@ -263,7 +269,7 @@ class GatewayActor(Actor):
             async with asyncio.timeout(self._unanswered_after_s):
                 reports = await self._gateway.query_order(order_id)
             # Executions first: an end is booked with all of them.
-            booked = [self._account.on_report(report) for report in sorted(reports, key=_is_end)]
+            booked = [self._take(report) for report in sorted(reports, key=_is_end)]
         except Exception as error:
             self.log.warning("query of %s: no answer (%r), it is asked again", order_id, error)
             return
@@ -301,10 +307,17 @@ class GatewayActor(Actor):
             # both at once.
             self._ended.add(report.order_id)
             self._to_ask.add(report.order_id)
-        elif not self._account.on_report(report):
+        elif not self._take(report):
             self.log.error("a report of order %s could not be booked, the order is queried", report.order_id)
             self._to_ask.add(report.order_id)
         self._ask()
+
+    def _take(self, report: OrderReport) -> bool:
+        taken = self._account.on_report(report)
+        if taken and report.status == "CANCEL_REJECTED":
+            # Should its order have to go all the same, that is another cancel.
+            self._cancelled_ns.pop(report.order_id, None)
+        return taken
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)

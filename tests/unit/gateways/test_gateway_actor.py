@@ -444,3 +444,56 @@ async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, 
         hold.set()
         await node.until(node.account.confirm)
         assert [str(order.status) for order in node.strategy.seen][-2:] == ["ACCEPTED", "FILLED"]
+
+
+@pytest.mark.parametrize("how", ["kill", "vanish"])
+async def test_a_cancel_that_must_be_is_repeated_until_the_venue_takes_it(running, script, how):
+    refusals = [False]
+    script.on_cancel = lambda order_id: refusals.pop() if refusals else True
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        script.on_query = lambda order_id: [accepted(order_id)]
+        if how == "kill":
+            node.node.cancel_outside(node.account, node.account.kill("the test"))
+        else:
+            node.node.stop_strategy("idle")
+        await node.until(lambda: script.cancelled and not node.account.cancelling())
+        assert node.account.cancels_pending == 0, "it was refused"
+        assert node.account.standing()["cancelling"] == 1, "and is shown as what has to go"
+        await node.until(lambda: len(script.cancelled) == 2, within_s=20.0)
+        script.on_query = lambda order_id: [accepted(order_id), cancelled(order_id)]
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        assert script.ordered == [order_id]
+        assert node.account.standing()["cancelling"] == 0
+
+
+async def test_an_order_whose_sending_never_began_is_ended_by_the_next_instance(running, script):
+    async with running(window_ms=600_000) as node:
+        actor, lost = node.gateway_actor, []
+        actor._spawn = lost.append
+        order_id = node.submit()
+        await node.until(lambda: lost)
+        lost.pop().close()
+        script.report(ConnectionError("the stream is gone"))
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+        assert node.account.order(order_id).reason == "RECONCILING"
+        assert (script.ordered, script.queried) == ([], [])
+        await node.until(lambda: not node.account.is_reconciling)
+
+
+async def test_an_order_that_nobody_begins_to_send_ends_when_its_time_is_over(running, script):
+    async with running(window_ms=300) as node:
+        held = []
+        node.gateway_actor._spawn = held.append
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+        assert node.account.order(order_id).reason == "EXPIRED"
+        assert node.account.unanswered() == []
+        sending, *others = held
+        await sending
+        assert script.ordered == []
+        for other in others:
+            other.close()

@@ -80,7 +80,7 @@ impl AccountGroup {
             let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
             dict.set_item("incident", incident)?;
             dict.set_item("open_orders", gate.open_orders().count())?;
-            dict.set_item("cancelling", gate.cancels_pending())?;
+            dict.set_item("cancelling", desk.cancels_under_way())?;
             dict.set_item("limits_version", gate.limits_version())
         })?;
         Ok(dict)

@@ -11,7 +11,7 @@ use super::payload::Notice;
 use super::{Desk, Link};
 
 /// For whom an order is cancelled.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Asker {
     /// The strategy that owns it, or that will if it is still to come.
     Strategy(Name),
@@ -29,20 +29,31 @@ impl Desk {
         if request.account != self.name {
             return None;
         }
+        let outside = self.cancel_for(router, now_ns, request, event);
+        router.acknowledge(event);
+        outside
+    }
+
+    /// Does what a cancel request asks for, in the trace of its cause.
+    pub(super) fn cancel_for(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        request: &CancelRequest,
+        cause: &Event,
+    ) -> Option<ClientOrderId> {
         let (id, asker) = (request.client_order_id, request.strategy);
         let owner = self.gate.order(id).map(|order| order.request.strategy);
-        let outside = match owner.filter(|owner| *owner != asker) {
+        match owner.filter(|owner| *owner != asker) {
             None => self.cancel(router, now_ns, id, Asker::Strategy(asker)),
             Some(owner) => {
                 // In the trace of whoever asked: the order's own goes on as if nothing had been said.
                 let notice = self.refuse_stranger(id, owner, asker);
                 let payload = Payload::shared(notice);
-                router.publish(event.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+                router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
                 None
             }
-        };
-        router.acknowledge(event);
-        outside
+        }
     }
 
     /// Counts a cancel by a strategy that does not own the order, and says why it is refused.
@@ -80,6 +91,8 @@ impl Desk {
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
             .collect();
+        // Where they must not stay, they are asked for again from here on.
+        self.unwanted.extend(open.iter().map(|id| (*id, now_ns)));
         open.into_iter().filter_map(|id| self.cancel(router, now_ns, id, Asker::Account)).collect()
     }
 

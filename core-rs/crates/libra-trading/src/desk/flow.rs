@@ -37,9 +37,12 @@ impl Desk {
         self.advance(router, now_ns);
     }
 
-    /// When the venue has something to say next, in simulated time.
+    /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, or a
+    /// cancel that is asked for again.
     pub fn next_due_ns(&self) -> Option<i64> {
-        self.link.next_due_ns()
+        let over =
+            self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
+        [self.link.next_due_ns(), over, self.next_unwanted_ns()].into_iter().flatten().min()
     }
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
@@ -48,13 +51,14 @@ impl Desk {
         self.let_lapse(router, now_ns);
         self.early_cancels.forget_old(now_ns);
         self.book_again(router, now_ns);
+        self.end_unsent(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);
         self.link.advance(now_ns, &mut reports);
         for report in reports.drain(..) {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
-        self.pursue_breach(router, now_ns);
+        self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
     }
 
@@ -94,8 +98,12 @@ impl Desk {
         };
         let decision = self.portfolio.on_signal(now_ns, signal, &context);
         for cancel in decision.cancels {
-            let payload = Payload::shared(cancel);
-            router.publish(event.child(EventType::CancelRequest, self.sources.portfolio, now_ns, payload));
+            let payload = Payload::shared(cancel.clone());
+            let child = event.child(EventType::CancelRequest, self.sources.portfolio, now_ns, payload);
+            if !router.publish(child) {
+                // Nobody would ask again: it goes without its event, and a gateway outside finds it in `cancelling`.
+                self.cancel_for(router, now_ns, &cancel, event);
+            }
         }
         for request in decision.requests {
             let request_id = request.request_id;
@@ -229,18 +237,36 @@ impl Desk {
         if order.status != OrderStatus::New {
             return false;
         }
-        let deadline_ns = order.request.deadline_ns;
-        let late = now_ns > send_by_ns || (deadline_ns > 0 && now_ns > deadline_ns);
+        let late = now_ns > within_deadline(send_by_ns, &order);
         let Some(code) = self.gate.holds_back().or(late.then_some(RiskCode::Expired)) else { return true };
         self.hold_back(router, now_ns, id, Some(code));
         false
     }
 
     /// The last moment at which the bytes of an order of this process may leave; `None` for one that may not any more.
-    pub fn send_by_ns(&self, id: ClientOrderId) -> Option<i64> {
+    pub fn send_by_ns(&self, now_ns: i64, id: ClientOrderId) -> Option<i64> {
+        self.leaves_by_ns(id).filter(|by_ns| now_ns <= *by_ns)
+    }
+
+    fn leaves_by_ns(&self, id: ClientOrderId) -> Option<i64> {
         let send_by_ns = *self.unsent.get(&id)?;
-        let deadline_ns = self.gate.order(id)?.request.deadline_ns;
-        Some(if deadline_ns > 0 { send_by_ns.min(deadline_ns) } else { send_by_ns })
+        Some(within_deadline(send_by_ns, self.gate.order(id)?.as_ref()))
+    }
+
+    /// Ends orders whose time to leave is over although their gateway never began to send them.
+    fn end_unsent(&mut self, router: &mut Router, now_ns: i64) {
+        if self.unsent.is_empty() {
+            return;
+        }
+        let over = |id: &ClientOrderId| self.leaves_by_ns(*id).is_none_or(|by_ns| now_ns > by_ns);
+        let over: Vec<ClientOrderId> = self.unsent.keys().copied().filter(over).collect();
+        for id in over {
+            self.unsent.remove(&id);
+            // What a venue says of an order that never left is judged by the gate.
+            if self.gate.order(id).is_some_and(|order| order.status == OrderStatus::New) {
+                self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
+            }
+        }
     }
 
     /// Ends an order that has not left and never will: rejected with a code, or cancelled as was asked for.
@@ -290,7 +316,7 @@ impl Desk {
                 }
                 self.publish_all(router, now_ns, events);
                 if filled {
-                    self.pursue_breach(router, now_ns);
+                    self.pursue_unwanted(router, now_ns);
                 }
                 self.pursue_flattening(router, now_ns);
                 true
@@ -465,5 +491,13 @@ impl Desk {
         {
             self.latency.record(now_ns - order.request.ts_origin_ns);
         }
+    }
+}
+
+/// The last moment at which an order may leave, by the gate's window and by its own deadline.
+fn within_deadline(send_by_ns: i64, order: &Order) -> i64 {
+    match order.request.deadline_ns {
+        0 => send_by_ns,
+        deadline_ns => send_by_ns.min(deadline_ns),
     }
 }

@@ -19,7 +19,7 @@ impl Desk {
     ) -> Result<Option<LimitsChanged>, GateError> {
         let Some((changed, events)) = self.gate.change_limits(now_ns, who, terms, confirmed)? else { return Ok(None) };
         self.publish_all(router, now_ns, events);
-        self.pursue_breach(router, now_ns);
+        self.pursue_unwanted(router, now_ns);
         Ok(Some(changed))
     }
 }

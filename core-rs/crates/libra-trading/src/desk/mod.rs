@@ -15,7 +15,7 @@
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
-//! - [`breach`] — what a passed loss limit takes from the book;
+//! - [`breach`] — open orders that must not stay;
 //! - [`books`] — what it has to tell: equity over time, latency, counts.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -101,8 +101,8 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
-    /// Orders that were cancelled because a loss limit is passed, and when.
-    exceeding: BTreeMap<ClientOrderId, i64>,
+    /// Orders that must not stay, and when their cancel was asked for last.
+    unwanted: BTreeMap<ClientOrderId, i64>,
     /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
     /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
@@ -166,7 +166,7 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
-            exceeding: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             unbooked: Vec::new(),
             reports: Vec::new(),
             latency: Latency::default(),

@@ -106,11 +106,23 @@ impl Desk {
     pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
         self.vanished.entry(strategy).or_insert_with(|| Vanished { policy, closings: BTreeMap::new(), counted: 0 });
         if policy == OnVanish::Keep {
+            self.hold_back_unsent(router, now_ns, strategy);
             return Vec::new();
         }
         let outside = self.cancel_all(router, now_ns, Some(strategy));
         self.pursue_flattening(router, now_ns);
         outside
+    }
+
+    /// What is kept is what its venue has: an order that has not begun to leave never does.
+    fn hold_back_unsent(&mut self, router: &mut Router, now_ns: i64, strategy: Name) {
+        let gate = &self.gate;
+        let of = |id: &ClientOrderId| gate.order(*id).is_some_and(|order| order.request.strategy == strategy);
+        let own: Vec<ClientOrderId> = self.unsent.keys().copied().filter(of).collect();
+        for id in own {
+            self.unsent.remove(&id);
+            self.hold_back(router, now_ns, id, Some(RiskCode::StrategyStopped));
+        }
     }
 
     /// Strategies that are no more.
@@ -165,6 +177,10 @@ impl Desk {
             let id = client_order_id(self.name, request_id);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
                 Some(order) => closing.learn(&order, now_ns, self.gate.on_breach()),
+                None if self.gate.refused_unlogged(id) => {
+                    closing.asked = None;
+                    closing.give_up(RiskCode::LogFailed.as_str(), "refused when the log took nothing");
+                }
                 None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
                 None => {}
             }

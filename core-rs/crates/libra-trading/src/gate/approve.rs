@@ -39,6 +39,10 @@ impl Gate {
             self.stats.repeated_requests += 1;
             return Err(rejection);
         }
+        if let Some(known) = self.unlogged.content(id) {
+            self.stats.repeated_requests += 1;
+            return Err(if known == content { self.refuse_again(now_ns, request) } else { other_content(id) });
+        }
         // Approved under limits that are gone: checked anew, without its own reservation in the way.
         if stale && let Some(slot) = self.approvals.remove(id) {
             self.unreserve(&slot);
@@ -79,7 +83,7 @@ impl Gate {
     /// True when the request of this id has an outcome in the log.
     #[inline]
     fn is_recorded(&self, id: ClientOrderId) -> bool {
-        self.state.index.contains_key(&id.0) || self.refused(id)
+        self.state.index.contains_key(&id.0) || self.state.refusals.get(id).is_some()
     }
 
     /// What became of a request that came before.
@@ -167,9 +171,12 @@ impl Gate {
             hold_price: slot.checked.hold_price,
             window_end_ns: now_ns.saturating_add(self.validity_window_ns),
         };
-        let order = self.conclude(intent)?;
-        self.stats.spent += 1;
-        Ok(order)
+        let order = self.conclude(intent);
+        match &order {
+            Ok(_) => self.stats.spent += 1,
+            Err(_) => self.unlogged.keep(id, approval.content_hash),
+        }
+        order
     }
 
     /// Appends and books what a request came to.
@@ -201,14 +208,19 @@ impl Gate {
         self.approvals.get(approval.client_order_id).is_some_and(|slot| slot.approval == *approval)
     }
 
-    /// True when the request of this id has an outcome in the log, or an approval that may still become one.
+    /// True when the request of this id has an outcome, or an approval that may still become one.
     pub fn knows(&self, id: ClientOrderId) -> bool {
-        self.is_recorded(id) || self.approvals.get(id).is_some()
+        self.is_recorded(id) || self.refused(id) || self.approvals.get(id).is_some()
     }
 
-    /// True when the request of this id was refused, in the log.
+    /// True when the request of this id was refused, in the log or without it.
     pub fn refused(&self, id: ClientOrderId) -> bool {
-        self.state.refusals.get(id).is_some()
+        self.state.refusals.get(id).is_some() || self.refused_unlogged(id)
+    }
+
+    /// True when the request of this id was refused and the log did not take it.
+    pub fn refused_unlogged(&self, id: ClientOrderId) -> bool {
+        self.unlogged.content(id).is_some()
     }
 
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval
@@ -246,7 +258,7 @@ impl Gate {
                     continue;
                 }
                 // A text that no record holds: the intent would not have been taken either.
-                None => {}
+                None => self.unlogged.keep(slot.approval.client_order_id, slot.approval.content_hash),
             }
             self.unreserve(&slot);
             self.stats.rejected += 1;
@@ -261,13 +273,29 @@ impl Gate {
         debug_assert!(_fits.is_some());
     }
 
-    /// Records a refusal. When the log takes it not, the request stays unknown and is refused all the same.
+    /// Records a refusal. Where the log does not take it, the request is refused all the same, as long as this process lives.
     #[cold]
     fn refuse(&mut self, now_ns: i64, request: &OrderRequest, rejection: Rejection) -> Rejection {
         self.stats.rejected += 1;
+        self.refuse_in_log(now_ns, request, rejection)
+    }
+
+    /// What was refused without the log is refused again, and the log gets it now if it can.
+    #[cold]
+    fn refuse_again(&mut self, now_ns: i64, request: &OrderRequest) -> Rejection {
+        let why = Rejection::new(RiskCode::LogFailed, "refused before, when the log took nothing");
+        self.refuse_in_log(now_ns, request, why)
+    }
+
+    fn refuse_in_log(&mut self, now_ns: i64, request: &OrderRequest, rejection: Rejection) -> Rejection {
+        let id = ids::derive(self.account_hash, request.request_id);
         match self.record_refusal(now_ns, request, rejection.clone()) {
-            Ok(_) => rejection,
+            Ok(_) => {
+                self.unlogged.forget(id);
+                rejection
+            }
             Err(mut failed) => {
+                self.unlogged.keep(id, content_hash(request));
                 failed.detail = format!("{}; the refusal was {rejection}", failed.detail);
                 failed
             }

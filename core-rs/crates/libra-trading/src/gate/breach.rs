@@ -46,24 +46,22 @@ impl Gate {
     }
 
     /// Open orders that must not stay while a loss limit is passed, but for those whose cancel is under way. Of the orders
-    /// that reduce, the older ones stay as far as the position goes.
+    /// that reduce, the older ones stay as far as the position goes. One that is being cancelled, or is about to be, may still
+    /// fill: it takes of the position what it may take, like any other.
     pub fn exceeding_orders(&self) -> Vec<ClientOrderId> {
         if self.state.breaches.is_empty() {
             return Vec::new();
         }
         let mut left = vec![[None::<i128>; 2]; self.state.desks.len()];
         let mut exceeding = Vec::new();
-        for entry in self.entries_open().filter(|entry| !entry.cancel_pending) {
+        for entry in self.entries_open() {
             let side = entry.order.request.side;
             let stays = entry.instrument.filter(|_| self.on_breach == OnBreach::ReduceOnly).is_some_and(|slot| {
                 let left = left[slot][usize::from(is_buy(side))].get_or_insert_with(|| self.reducible(slot, side));
-                let fits = i128::from(entry.open_size) <= *left;
-                if fits {
-                    *left -= i128::from(entry.open_size);
-                }
-                fits
+                *left -= i128::from(entry.open_size);
+                *left >= 0
             });
-            if !stays {
+            if !stays && !entry.cancel_pending {
                 exceeding.push(entry.order.client_order_id);
             }
         }

@@ -13,7 +13,7 @@
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
 //! - `history`, `packed` — orders that are over, and executions, in little memory;
-//! - `refusals` — refused requests, in bounded memory;
+//! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
@@ -42,6 +42,7 @@ pub mod record;
 mod refusals;
 mod report;
 mod state;
+mod unlogged;
 mod venue;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +73,7 @@ use log::Log;
 use recent::Recent;
 use record::Record;
 use state::State;
+use unlogged::Unlogged;
 
 /// How a gate is opened.
 #[derive(Clone, Debug)]
@@ -230,6 +232,7 @@ pub struct Gate {
     approvals: Approvals,
     /// Refused because their approvals lapsed, and not handed out yet.
     lapsed: Vec<Arc<Order>>,
+    unlogged: Unlogged,
     rates: Rates,
     log: Log,
     log_failed: bool,
@@ -295,6 +298,7 @@ impl Gate {
             state,
             approvals: Approvals::default(),
             lapsed: Vec::new(),
+            unlogged: Unlogged::default(),
             log,
             log_failed: false,
             owed: VecDeque::new(),
@@ -487,6 +491,11 @@ impl Gate {
     /// The same of one strategy.
     pub fn open_orders_of(&self, strategy: Name) -> impl Iterator<Item = &Arc<Order>> {
         self.open_orders().filter(move |order| order.request.strategy == strategy)
+    }
+
+    /// Orders that are not final and have no cancel under way.
+    pub fn uncancelled_orders(&self) -> impl Iterator<Item = &Arc<Order>> {
+        self.entries_open().filter(|entry| !entry.cancel_pending).map(|entry| &entry.order)
     }
 
     /// Orders whose cancel stands in the log and is not answered.

@@ -62,9 +62,8 @@ impl Truth {
     pub fn last_look(&mut self, now_ns: i64, id: ClientOrderId, log_failed: bool) -> bool {
         let Some(intended_ns) = self.memory.unsent.remove(&id) else { return false };
         let stopped = self.killed || self.incident || log_failed || self.memory.reconciling;
+        let late = self.is_late(now_ns, id, intended_ns);
         let asked = self.asked.get_mut(&id).expect("it was asked");
-        let late = now_ns > intended_ns + crate::truth::WINDOW / 2
-            || (asked.request.deadline_ns > 0 && now_ns > asked.request.deadline_ns);
         let outcome = asked.outcome.as_mut().expect("it has an intent");
         if outcome.status != OrderStatus::New {
             return false;
@@ -80,6 +79,22 @@ impl Truth {
             return false;
         }
         true
+    }
+
+    /// Orders that the gateway has not begun to send in time end.
+    pub fn end_unsent(&mut self, now_ns: i64) -> usize {
+        let unsent: Vec<(ClientOrderId, i64)> = self.memory.unsent.iter().map(|(id, at)| (*id, *at)).collect();
+        let over = unsent.into_iter().filter(|(id, intended_ns)| self.is_late(now_ns, *id, *intended_ns));
+        let over: Vec<ClientOrderId> = over.map(|(id, _)| id).collect();
+        for id in &over {
+            self.last_look(now_ns, *id, false);
+        }
+        over.len()
+    }
+
+    pub fn is_late(&self, now_ns: i64, id: ClientOrderId, intended_ns: i64) -> bool {
+        let deadline_ns = self.asked[&id].request.deadline_ns;
+        now_ns > intended_ns + crate::truth::WINDOW / 2 || (deadline_ns > 0 && now_ns > deadline_ns)
     }
 
     pub fn submitted(&mut self, id: ClientOrderId) {
@@ -119,10 +134,12 @@ impl World {
             }
         }
         let open = self.truth.open();
+        let insists = self.truth.killed || !before.stopped.is_empty() || !self.gate().breaches().is_empty();
         let touched: BTreeSet<ClientOrderId> = match maybe {
             Maybe::Cancel(ids) => ids.clone(),
             Maybe::Kill => open.iter().copied().collect(),
-            Maybe::Quote | Maybe::Report(_) if !self.gate().breaches().is_empty() => open.iter().copied().collect(),
+            Maybe::Quote => open.iter().copied().collect(),
+            Maybe::Report(_) if insists => open.iter().copied().collect(),
             Maybe::HeldBack(id) | Maybe::Submitted(id) | Maybe::Request(id) | Maybe::Approved(id) => [*id].into(),
             _ => BTreeSet::new(),
         };
@@ -176,7 +193,11 @@ impl World {
                 outcome.not_found_ns = None;
             }
             outcome.cancel_pending &= !outcome.status.is_final();
-            let cancels = matches!(maybe, Maybe::Cancel(_) | Maybe::Kill | Maybe::Quote | Maybe::Report(_));
+            let cancels = match maybe {
+                Maybe::Cancel(_) | Maybe::Kill => true,
+                Maybe::Quote | Maybe::Report(_) => insists,
+                _ => false,
+            };
             if cancels && !outcome.status.is_final() {
                 outcome.cancel_pending |= cancelling.contains(id);
             }

@@ -16,8 +16,9 @@ impl World {
         if self.truth.memory.full && !again {
             self.truth.memory.owed.push(Owed::Kill);
         }
-        let expected: Vec<ClientOrderId> =
-            self.truth.open_by_intent().into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+        let open = self.truth.open_by_intent();
+        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, self.now_ns)));
+        let expected: Vec<ClientOrderId> = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
@@ -40,6 +41,7 @@ impl World {
             desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
         })?;
         self.truth.memory.stopped.insert(strategy);
+        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, self.now_ns)));
         let expected = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
         self.done();
         self.cancel_outside(outside, expected)

@@ -16,11 +16,14 @@ use crate::world::{Bytes, Done, End, Maybe, Task, Words, World, broken};
 /// Cancels that came ahead are kept for so long.
 const EARLY_NS: i64 = 60_000_000_000;
 
-/// What is refused for want of a log stands in none: that is no outcome, and the same request may come again. Behind a
-/// write that failed a refusal may stand in the log, with one of two texts.
+/// What is refused for want of a log stands in none: the next process knows nothing of it. Behind a write that failed a
+/// refusal may stand in the log, with one of these texts.
+const IN_THE_LOG: [&str; 3] =
+    ["an earlier write failed", "held back before it left", "refused before, when the log took nothing"];
+
 fn is_recorded(order: &Order) -> bool {
     match order.reason.as_str() {
-        "LOG_FAILED" => ["an earlier write failed", "held back before it left"].contains(&order.detail.as_str()),
+        "LOG_FAILED" => IN_THE_LOG.contains(&order.detail.as_str()),
         reason => reason != "APPROVAL_INVALID",
     }
 }
@@ -210,19 +213,25 @@ impl World {
         self.truth.lapse(self.now_ns);
         let approved = self.truth.memory.approvals.contains_key(&id);
         if self.truth.outcome(id).is_none() {
-            if !approved {
+            let unlogged = self.truth.memory.unlogged.contains(&id);
+            if !approved && !unlogged {
                 // The first content that reaches the gate is the content.
                 self.truth.asked.get_mut(&id).expect("it was asked").request = request.clone();
             }
             let same = self.truth.asked[&id].request == *request;
             // It was judged before its own refusal may have failed to be written.
             let fails = std::mem::replace(&mut self.truth.memory.log_failed, failed);
-            let refusal = if approved { None } else { self.truth.refusal(self.now_ns, id, request) };
+            let refusal = match (approved, unlogged) {
+                (true, _) => None,
+                // Told before that it is refused, so it is, also by a process that could approve it now.
+                (_, true) => same.then_some("told without the log"),
+                _ => self.truth.refusal(self.now_ns, id, request),
+            };
             self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
                 self.truth.refuse(id);
-            } else if same {
+            } else if same && !unlogged {
                 if !approved {
                     self.truth.approve(self.now_ns, id);
                 }

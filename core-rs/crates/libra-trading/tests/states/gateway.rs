@@ -30,12 +30,15 @@ impl World {
     }
 
     pub fn send_order(&mut self, id: ClientOrderId) -> Done<()> {
-        if self.life().desk.send_by_ns(id).is_none() {
+        let now_ns = self.now_ns;
+        let intended_ns = self.truth.memory.unsent.get(&id).copied();
+        let in_time = intended_ns.is_some_and(|intended_ns| !self.truth.is_late(now_ns, id, intended_ns));
+        if self.life().desk.send_by_ns(now_ns, id).is_some() != in_time {
+            return broken(format!("{id} is in time to leave: {in_time}, and should be: {}", !in_time));
+        }
+        if intended_ns.is_none() {
             // One of an earlier process, or one that was held back.
             self.cover.note("an order that may not leave any more");
-            if self.truth.memory.unsent.contains_key(&id) {
-                return broken(format!("{id} should leave and may not"));
-            }
             return Ok(());
         }
         let failed = self.truth.memory.log_failed;
@@ -82,7 +85,11 @@ impl World {
                 let of = self.truth.instrument(request.instrument).clone();
                 self.venue.on_order(self.now_ns, id, &request, &of, (price, price + 10), roll);
             }
-            Bytes::Cancel(id) => self.venue.on_cancel(self.now_ns, id),
+            Bytes::Cancel(id) => {
+                if self.venue.on_cancel(self.now_ns, id, roll) {
+                    self.cover.note("a cancel is refused, and the order lives on");
+                }
+            }
             Bytes::Query(id, session) => {
                 let answer = self.venue.answer(self.now_ns, id);
                 self.words.push(Words::Answer(session, id, answer));
@@ -184,7 +191,7 @@ impl World {
         }
         self.watch_losses(self.truth.rows.len() > rows)?;
         if effect == Effect::Taken && !full && matches!(report.outcome, VenueOutcome::Filled { .. }) {
-            self.pursue_breach();
+            self.pursue_unwanted();
         }
         self.point("between booking and publishing")?;
         Ok(taken)
@@ -214,10 +221,11 @@ impl World {
     }
 
     pub fn query_all(&mut self) {
+        let now_ns = self.now_ns;
         let life = self.life();
         for id in life.to_ask.clone() {
             // What has not left yet, the venue cannot know.
-            if life.desk.send_by_ns(id).is_some() {
+            if life.desk.send_by_ns(now_ns, id).is_some() {
                 life.to_ask.remove(&id);
             } else if !life.tasks.contains(&Task::Query(id)) {
                 life.tasks.push(Task::Query(id));
@@ -243,6 +251,7 @@ impl World {
             let outside =
                 self.call("a recovery's cancels", maybe, |desk, router, now_ns| desk.cancel_all(router, now_ns, None))?;
             for id in open {
+                self.truth.memory.unwanted.insert(id, self.now_ns);
                 self.truth.cancel(id, false);
             }
             self.done();

@@ -168,6 +168,11 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point: rng.u8(0..2), cut, ..death(&mut rng) }));
             steps.push(Step::Quote { spot: rng.u8(0..4) == 0, ticks: rng.i8(-30..=30) });
         }
+        if matches!(step, Step::Kill | Step::StopStrategy { .. }) && rng.bool() {
+            // The venue refuses the cancels, and by the next quote they are due again.
+            let (spot, ticks) = (rng.bool(), 0);
+            steps.extend([Step::Flow { roll: 3 }, Step::Wait { ms: 5_500 }, Step::Quote { spot, ticks }, Step::Look]);
+        }
         if mended_at.is_some_and(|at| steps.len() >= at) {
             mended_at = None;
             steps.push(Step::Disk { full: false, room: 0 });

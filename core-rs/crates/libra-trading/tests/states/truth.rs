@@ -95,8 +95,10 @@ pub struct Memory {
     pub owed: Vec<Owed>,
     /// What became of orders that never left, and the log did not take.
     pub unbooked: Vec<VenueReport>,
-    /// Orders cancelled because of a loss, and when.
-    pub exceeding: BTreeMap<ClientOrderId, i64>,
+    /// Orders that must not stay, and when their cancel was asked for.
+    pub unwanted: BTreeMap<ClientOrderId, i64>,
+    /// Requests whose refusal the log did not take.
+    pub unlogged: BTreeSet<ClientOrderId>,
 }
 
 /// See the module.
@@ -311,34 +313,50 @@ impl Truth {
         self.lost_day.is_some() && (self.halts || !self.reduces(id, request))
     }
 
-    /// Cancels what must not stay while a loss limit is passed: what does not reduce, and of what does all that goes
-    /// beyond the position, the youngest first.
-    pub fn pursue_breach(&mut self, now_ns: i64) -> usize {
-        if self.lost_day.is_none() {
-            self.memory.exceeding.clear();
-            return 0;
+    /// Cancels what must not stay: everything once killed; behind a loss what does not reduce, and of what does all that goes
+    /// beyond the position, the youngest first; what a strategy left that is no more. One by one, why, and whether it was
+    /// asked for before.
+    pub fn pursue_unwanted(&mut self, now_ns: i64) -> Vec<(&'static str, bool)> {
+        if !self.killed && self.lost_day.is_none() && self.memory.stopped.is_empty() {
+            self.memory.unwanted.clear();
+            return Vec::new();
         }
+        let mut unwanted: Vec<(ClientOrderId, &'static str)> = Vec::new();
+        if !self.killed {
+            unwanted.extend(self.exceeding().into_iter().map(|id| (id, "a loss")));
+        }
+        for id in self.open_by_intent() {
+            if self.killed || self.memory.stopped.contains(&self.asked[&id].request.strategy) {
+                unwanted.push((id, if self.killed { "a kill" } else { "a strategy given up" }));
+            }
+        }
+        let mut done = Vec::new();
+        for (id, why) in unwanted {
+            let asked_ns = self.memory.unwanted.get(&id).copied();
+            let pending = self.outcome(id).is_some_and(|outcome| outcome.cancel_pending);
+            if !pending && asked_ns.is_none_or(|at| now_ns >= at + 5 * SECOND) {
+                self.memory.unwanted.insert(id, now_ns);
+                self.cancel(id, why == "a loss");
+                done.push((why, asked_ns.is_some()));
+            }
+        }
+        done
+    }
+
+    /// Open orders that go beyond what a passed loss limit lets stay. Whatever is open, cancelled or not, may still fill.
+    fn exceeding(&self) -> Vec<ClientOrderId> {
         let mut left = BTreeMap::new();
         let mut exceeding = Vec::new();
-        for id in self.open_by_intent() {
-            let (request, outcome) = (&self.asked[&id].request, self.outcome(id).expect("it is open"));
-            if outcome.cancel_pending {
-                continue;
-            }
+        for id in self.open_by_intent().into_iter().filter(|_| self.lost_day.is_some()) {
+            let request = &self.asked[&id].request;
             let room = (self.position(request.instrument).0 * -sign(request.side)).max(0);
             let left = left.entry((request.instrument, request.side as u8)).or_insert(room);
-            let size = (request.size - self.filled(id)).max(0);
-            if !self.halts && size <= *left {
-                *left -= size;
-            } else if self.memory.exceeding.get(&id).is_none_or(|at| now_ns >= at + 5 * SECOND) {
+            *left -= (request.size - self.filled(id)).max(0);
+            if self.halts || *left < 0 {
                 exceeding.push(id);
             }
         }
-        for id in &exceeding {
-            self.memory.exceeding.insert(*id, now_ns);
-            self.cancel(*id, true);
-        }
-        exceeding.len()
+        exceeding
     }
 
     /// Why a request may not be approved now; `None` when it has to be.
@@ -436,12 +454,14 @@ impl Truth {
         self.memory.given = outcomes.map(|outcome| outcome.window_end_ns - WINDOW).collect();
     }
 
-    /// Refused in the log; where that takes nothing, the request is refused all the same and stays without an outcome.
+    /// Refused in the log; where that takes nothing, the request is refused all the same, without an outcome.
     pub fn refuse(&mut self, id: ClientOrderId) {
         self.memory.approvals.remove(&id);
         if self.memory.full {
+            self.memory.unlogged.insert(id);
             return;
         }
+        self.memory.unlogged.remove(&id);
         self.conclude(id, OrderStatus::Rejected, true, 0, 0);
     }
 

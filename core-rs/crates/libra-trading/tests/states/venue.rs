@@ -132,12 +132,17 @@ impl Venue {
         self.say(now_ns, id, outcome);
     }
 
-    /// A cancel arrives.
-    pub fn on_cancel(&mut self, now_ns: i64, id: ClientOrderId) {
-        match self.orders.get(&id) {
-            Some(order) if order.stand == Stand::Rests => self.end(now_ns, id, Stand::Cancelled),
-            _ => drop(self.say(now_ns, id, VenueOutcome::CancelRejected { detail: "nothing to cancel".into() })),
+    /// A cancel arrives. True when it is refused although the order rests; `roll` decides.
+    pub fn on_cancel(&mut self, now_ns: i64, id: ClientOrderId, roll: u8) -> bool {
+        let rests = self.orders.get(&id).is_some_and(|order| order.stand == Stand::Rests);
+        let busy = roll % 4 == 3;
+        if rests && !busy {
+            self.end(now_ns, id, Stand::Cancelled);
+        } else {
+            let detail = if rests { "too many messages" } else { "nothing to cancel" };
+            self.say(now_ns, id, VenueOutcome::CancelRejected { detail: detail.into() });
         }
+        rests && busy
     }
 
     /// What it answers to a query: the order, its end, and all its executions; executions come before the end.

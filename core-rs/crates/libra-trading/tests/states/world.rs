@@ -485,16 +485,19 @@ impl World {
         for lapsed in self.truth.lapse(self.now_ns) {
             self.met(lapsed, "approval lapses");
         }
+        for _ in 0..self.truth.end_unsent(self.now_ns) {
+            self.cover.note("an order's time to leave is over");
+        }
         self.done();
         self.watch_losses(true)?;
-        self.pursue_breach();
+        self.pursue_unwanted();
         Ok(())
     }
 
-    /// What must not stay behind a loss is cancelled.
-    pub fn pursue_breach(&mut self) {
-        for _ in 0..self.truth.pursue_breach(self.now_ns) {
-            self.cover.note("an order is cancelled for a loss");
+    /// What must not stay is cancelled.
+    pub fn pursue_unwanted(&mut self) {
+        for (why, again) in self.truth.pursue_unwanted(self.now_ns) {
+            self.cover.note(&format!("an order is cancelled{} for {why}", if again { " again" } else { "" }));
         }
         if self.truth.lost_day.is_some() && self.truth.open().len() > self.life().desk.gate().cancels_pending() {
             self.cover.note("an order that reduces stays behind a loss");

@@ -51,7 +51,7 @@ impl AccountGroup {
     /// one that may not leave any more.
     fn send_by_ns(&self, py: Python<'_>, order_id: &str) -> PyResult<Option<i64>> {
         let id = parse_id(order_id)?;
-        Ok(self.with(py, |desk, _, _| desk.send_by_ns(id)))
+        Ok(self.with(py, |desk, _, now_ns| desk.send_by_ns(now_ns, id)))
     }
 
     /// An order's bytes left for a gateway outside.

@@ -157,3 +157,19 @@ fn a_rest_below_the_smallest_order_is_left_and_told() {
     };
     assert_eq!((code.as_str(), detail.contains("smallest order")), ("CANNOT_FLATTEN", true));
 }
+
+#[test]
+fn a_cancel_that_execution_has_no_room_for_goes_without_its_event() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let long = bench.signal(SignalType::Long);
+    let long = Signal { price: 5_990_000, ..long.payload.downcast::<Signal>().unwrap().clone() };
+    let long = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::shared(long));
+    assert!(types(&bench.settle(long)).contains(&EventType::OrderAccepted));
+    let resting = bench.desk.gate().open_orders().next().unwrap().client_order_id;
+    full(&mut bench, EventType::CancelRequest);
+    let short = bench.signal(SignalType::Short);
+    let events = bench.settle(short);
+    assert!(!types(&events).contains(&EventType::CancelRequest), "{:?}", types(&events));
+    assert_eq!(bench.desk.gate().order(resting).unwrap().status, OrderStatus::Cancelled);
+}

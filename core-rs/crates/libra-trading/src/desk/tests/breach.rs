@@ -98,7 +98,7 @@ fn a_cancel_that_was_refused_is_asked_for_again_after_a_while() {
     says(&mut bench, more, VenueOutcome::CancelRejected { detail: "later".into() });
     bench.now_ns += 86_400_000_000_000;
     bench.quote(5_900_000, 6_000_010);
-    assert!(bench.desk.exceeding.is_empty() && bench.desk.cancelling().is_empty());
+    assert!(bench.desk.unwanted.is_empty() && bench.desk.cancelling().is_empty());
 }
 
 #[test]
@@ -120,4 +120,119 @@ fn a_limit_that_is_lowered_cancels_at_once() {
     let lower = [("max_daily_loss".to_owned(), Some("5".to_owned()))];
     bench.desk.change_limits(&mut bench.router, bench.now_ns, "ops", &lower, false).unwrap();
     assert_eq!(bench.desk.cancelling(), [more]);
+}
+
+/// Twice refused, and asked for again each time, but not with every quote.
+fn is_insisted_on(bench: &mut Bench, id: ClientOrderId) {
+    for _ in 0..2 {
+        assert_eq!((bench.desk.cancelling(), bench.desk.cancels_under_way()), (vec![id], 1));
+        bench.now_ns += 1_000_000_000;
+        says(bench, id, VenueOutcome::CancelRejected { detail: "rate limit".into() });
+        bench.quote(6_000_000, 6_000_010);
+        assert!(bench.desk.cancelling().is_empty(), "not before its time");
+        assert_eq!(bench.desk.cancels_under_way(), 1, "it still has to go");
+        // A market that is silent holds it up no longer than the clock.
+        bench.now_ns = bench.desk.next_due_ns().unwrap();
+        bench.desk.advance(&mut bench.router, bench.now_ns);
+    }
+    says(bench, id, VenueOutcome::Cancelled { reason: "REQUESTED".into() });
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None));
+    assert!(bench.desk.unwanted.is_empty());
+}
+
+#[test]
+fn a_killed_account_insists_on_its_cancels() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let more = works(&mut bench, OrderSide::Buy, 10);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "ops").unwrap();
+    is_insisted_on(&mut bench, more);
+}
+
+#[test]
+fn what_a_vanished_strategy_left_is_insisted_on_unless_it_is_kept() {
+    for policy in [OnVanish::Cancel, OnVanish::Flatten] {
+        let mut bench = long(OnBreach::ReduceOnly);
+        if policy == OnVanish::Flatten {
+            // Nothing to flatten.
+            let out = works(&mut bench, OrderSide::Sell, 100);
+            fills(&mut bench, out, 9, 6_000_000, 100);
+        }
+        let more = works(&mut bench, OrderSide::Buy, 10);
+        bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), policy);
+        is_insisted_on(&mut bench, more);
+    }
+    let mut bench = long(OnBreach::ReduceOnly);
+    works(&mut bench, OrderSide::Buy, 10);
+    bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Keep);
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None));
+}
+
+#[test]
+fn a_resumed_account_insists_on_nothing() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let more = works(&mut bench, OrderSide::Buy, 10);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "ops").unwrap();
+    says(&mut bench, more, VenueOutcome::CancelRejected { detail: "no".into() });
+    bench.desk.resume(&mut bench.router, bench.now_ns, "ops").unwrap();
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None), "resumed, it may stay");
+}
+
+#[test]
+fn an_order_that_is_being_cancelled_takes_its_part_of_what_may_be_reduced() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let (old, young) = (works(&mut bench, OrderSide::Sell, 100), works(&mut bench, OrderSide::Sell, 100));
+    let strategy = Name::intern(STRATEGY);
+    let cancel = CancelRequest { account: Name::intern(ACCOUNT), strategy, client_order_id: old };
+    let event = Event::new(EventType::CancelRequest, strategy, bench.now_ns, Payload::shared(cancel));
+    bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    bench.quote(5_900_000, 6_000_010);
+    let both = bench.desk.cancelling();
+    assert!(both.contains(&old) && both.contains(&young), "both may still fill, and that would turn the position");
+}
+
+#[test]
+fn an_order_that_fits_behind_one_that_does_not_goes_too() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let [first, beyond, fits] = [60, 50, 40].map(|size| works(&mut bench, OrderSide::Sell, size));
+    bench.quote(5_900_000, 6_000_010);
+    let cancelling = bench.desk.cancelling();
+    assert!(cancelling.contains(&beyond) && cancelling.contains(&fits) && !cancelling.contains(&first));
+}
+
+#[test]
+fn keeping_what_a_strategy_left_lets_nothing_leave_that_had_not() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let (works, waits) = (works(&mut bench, OrderSide::Buy, 10), open(&mut bench, OrderSide::Buy, 10));
+    let outside = bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Keep);
+    assert!(outside.is_empty());
+    assert!(!bench.desk.may_send(&mut bench.router, bench.now_ns, waits));
+    let held_back = bench.desk.gate().order(waits).unwrap();
+    assert_eq!((held_back.status, held_back.reason.as_str()), (OrderStatus::Rejected, "STRATEGY_STOPPED"));
+    assert_eq!(bench.desk.gate().order(works).unwrap().status, OrderStatus::Accepted, "what its venue has is kept");
+}
+
+#[test]
+fn an_order_that_its_gateway_never_begins_to_send_ends_when_its_time_is_over() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let waits = open(&mut bench, OrderSide::Buy, 10);
+    let send_by_ns = bench.desk.send_by_ns(bench.now_ns, waits).unwrap();
+    let request = OrderRequest { deadline_ns: bench.now_ns + 5_000_000, ..bench.request(10) };
+    let sooner = order_of(&bench.submit(request.clone())[1]).client_order_id;
+    assert_eq!(bench.desk.send_by_ns(bench.now_ns, sooner), Some(request.deadline_ns));
+    // The gateway's actor was started anew before its task had a first step, and the market is silent.
+    for (id, by_ns, left) in [(sooner, request.deadline_ns, 1), (waits, send_by_ns, 0)] {
+        bench.desk.advance(&mut bench.router, by_ns);
+        assert_eq!(bench.desk.gate().order(id).unwrap().status, OrderStatus::New, "it may leave to the last moment");
+        assert_eq!(bench.desk.next_due_ns(), Some(by_ns + 1));
+        assert_eq!(bench.desk.send_by_ns(by_ns + 1, id), None);
+        bench.desk.advance(&mut bench.router, by_ns + 1);
+        let over = bench.desk.gate().order(id).unwrap();
+        assert_eq!((over.status, over.reason.as_str()), (OrderStatus::Rejected, "EXPIRED"));
+        assert_eq!(bench.desk.unanswered().len(), left);
+        assert!(!bench.desk.may_send(&mut bench.router, by_ns + 1, id));
+    }
+    assert_eq!(bench.desk.next_due_ns(), None);
 }

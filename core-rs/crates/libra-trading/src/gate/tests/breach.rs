@@ -51,13 +51,20 @@ fn an_approval_that_reduces_is_good_and_is_measured_again_when_it_is_spent() {
 fn of_what_is_open_the_older_ones_that_reduce_stay() {
     let orders = [buy(10, 10), sell(11, 60), sell(12, 60), sell(13, 40)];
     let (mut gate, open) = lost(OnBreach::ReduceOnly, &orders);
-    assert_eq!(gate.exceeding_orders(), [open[0], open[2]]);
+    assert_eq!(
+        gate.exceeding_orders(),
+        [open[0], open[2], open[3]],
+        "what has to go may still fill, before the last one"
+    );
     gate.cancel(T0, open[0]).unwrap();
-    assert_eq!(gate.exceeding_orders(), [open[2]], "one whose cancel is under way is not asked for");
-    // Its cancel comes too late: the position is shorter by what it sold.
+    assert_eq!(gate.exceeding_orders(), [open[2], open[3]], "one whose cancel is under way is not asked for");
     gate.cancel(T0, open[2]).unwrap();
+    assert_eq!(gate.exceeding_orders(), [open[3]], "and takes its part all the same");
+    // Its cancel comes too late: the position is shorter by what it sold.
     gate.on_report(T0, &filled(open[2], 7, PRICE, 60)).unwrap();
-    assert_eq!(gate.exceeding_orders(), [open[1]], "the oldest goes beyond it now, the other one fits");
+    assert_eq!(gate.exceeding_orders(), [open[1], open[3]], "the oldest goes beyond it now");
+    gate.on_report(T0, &report(open[1], VenueOutcome::Cancelled { reason: String::new() })).unwrap();
+    assert!(gate.exceeding_orders().is_empty(), "the last one fits, alone");
     assert!(super::gate(RiskLimits::default()).exceeding_orders().is_empty());
 }
 

@@ -88,14 +88,17 @@ fn numbers_that_mean_nothing_are_no_record() {
 fn a_text_that_no_record_holds_is_refused_and_the_log_goes_on() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
-    let endless = || OrderRequest { strategy: name(&"s".repeat(MAX_TEXT + 1)), ..buy(1, 10) };
-    let approval = gate.reserve(T0, &endless()).unwrap();
+    let endless = |id| OrderRequest { strategy: name(&"s".repeat(MAX_TEXT + 1)), ..buy(id, 10) };
+    let approval = gate.reserve(T0, &endless(1)).unwrap();
     assert_eq!(gate.spend(T0, &approval).unwrap_err().code, RiskCode::LogFailed);
     assert_eq!(gate.reserved(linear().id), Some((0, 0)));
     // One that lapses instead leaves nothing behind either.
-    gate.reserve(T0, &endless()).unwrap();
+    gate.reserve(T0, &endless(3)).unwrap();
     assert!(gate.on_time(T0 + 2 * SECOND).is_empty());
     assert_eq!((gate.outstanding(), gate.reserved(linear().id)), (0, Some((0, 0))));
+    for id in [1, 3] {
+        assert_eq!(gate.reserve(T0, &endless(id)).unwrap_err().code, RiskCode::LogFailed, "refused for good");
+    }
     quote(&mut gate, T0 + 2 * SECOND);
     place(&mut gate, T0 + 2 * SECOND, &buy(2, 10)).unwrap();
     // A character is not cut in two.
@@ -115,6 +118,38 @@ fn a_disk_that_does_not_take_it_closes_the_log() {
     let mut simulated = super::gate(RiskLimits::default());
     simulated.flush().unwrap();
     assert!(simulated.log_fd().unwrap().is_none());
+}
+
+#[test]
+fn a_refusal_that_the_log_did_not_take_is_final_and_in_it_later() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    quote(&mut gate, T0);
+    let approval = gate.reserve(T0, &buy(1, 10)).unwrap();
+    gate.break_log();
+    assert_eq!(gate.spend(T0, &approval).unwrap_err().code, RiskCode::LogFailed);
+    for _ in 0..2 {
+        // Also while the log still fails.
+        assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().code, RiskCode::LogFailed);
+    }
+    gate.mend_log();
+    gate.resume(T0).unwrap();
+    let id = |request_id| client_order_id(name("main"), request_id);
+    let refused = |gate: &mut Gate, request_id| {
+        assert!(gate.refused(id(request_id)) && gate.knows(id(request_id)));
+        assert_eq!(gate.reserve(T0, &buy(request_id, 11)).unwrap_err().code, RiskCode::RequestConflict);
+        assert_eq!(gate.reserve(T0, &buy(request_id, 10)).unwrap_err().code, RiskCode::LogFailed);
+        assert_eq!(gate.order(id(request_id)).unwrap().status, OrderStatus::Rejected, "the log has it now");
+    };
+    for request_id in [1, 1, 2, 2] {
+        refused(&mut gate, request_id);
+    }
+    assert!(!gate.refused_unlogged(id(1)) && !gate.refused_unlogged(id(2)));
+    assert_eq!(gate.rejected_requests(), 2);
+    place(&mut gate, T0, &buy(3, 10)).unwrap();
+    drop(gate);
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    refused(&mut gate, 1);
 }
 
 #[test]
