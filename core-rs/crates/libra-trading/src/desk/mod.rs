@@ -146,6 +146,9 @@ impl Desk {
             alarm.settle(alarm.count()).map_err(marker_error)?;
         }
         gate.set_alarm(Arc::clone(&alarm));
+        for strategy in &config.strategies {
+            gate.add_strategy(*strategy);
+        }
         config.link.set_alarm(&alarm);
         if matches!(config.link, Link::External) {
             // Nothing leaves before the gateway is connected and has asked about what an earlier process left.

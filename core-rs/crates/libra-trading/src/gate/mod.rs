@@ -59,7 +59,7 @@ pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
-pub use venue::CancelIntent;
+pub use venue::{CANCEL_ANSWER_NS, CancelIntent};
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
@@ -487,6 +487,11 @@ impl Gate {
     /// Orders whose cancel stands in the log and is not answered.
     pub fn cancels_pending(&self) -> usize {
         self.entries_open().filter(|entry| entry.cancel_pending).count()
+    }
+
+    /// A strategy that trades on the account: a part of each rate is its own from now on.
+    pub fn add_strategy(&mut self, strategy: Name) {
+        self.rates.add_strategy(strategy);
     }
 
     /// An order, or a refused request that is among the last 1,000.
