@@ -125,6 +125,7 @@ def live(life):
         "is_killed": account.is_killed,
         "digest": account.state_digest(),
         "passed": dict(POINTS.passed),
+        "run_folder": os.environ["LIBRA_RUN_DIR"],
     }
     Path(life["report"]).write_text(json.dumps(told, default=str), encoding="utf-8")
 

@@ -80,6 +80,8 @@ pub struct GateConfig {
     pub account: Name,
     /// What it may do.
     pub limits: RiskLimits,
+    /// Who trades: a part of each rate is each one's own. One that is not named here has its part from its first order on.
+    pub strategies: Vec<Name>,
     /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
     pub instruments: Vec<Instrument>,
     /// What it starts with. Only a new log takes it; after that the log knows better.
@@ -102,6 +104,7 @@ impl GateConfig {
         GateConfig {
             account,
             limits: RiskLimits::default(),
+            strategies: Vec::new(),
             instruments: Vec::new(),
             opening: Vec::new(),
             log: LogConfig::Memory,
@@ -309,6 +312,9 @@ impl Gate {
         for instrument in config.instruments {
             gate.define(instrument)?;
         }
+        for strategy in &config.strategies {
+            gate.rates.add_strategy(*strategy);
+        }
         let limits = gate.recover_limits()?;
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
@@ -487,11 +493,6 @@ impl Gate {
     /// Orders whose cancel stands in the log and is not answered.
     pub fn cancels_pending(&self) -> usize {
         self.entries_open().filter(|entry| entry.cancel_pending).count()
-    }
-
-    /// A strategy that trades on the account: a part of each rate is its own from now on.
-    pub fn add_strategy(&mut self, strategy: Name) {
-        self.rates.add_strategy(strategy);
     }
 
     /// An order, or a refused request that is among the last 1,000.

@@ -16,8 +16,9 @@ impl World {
         if self.truth.memory.full && !again {
             self.truth.memory.owed.push(Owed::Kill);
         }
+        let now_ns = self.now_ns;
         let expected: Vec<ClientOrderId> =
-            self.truth.open_by_intent().into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+            self.truth.open_by_intent().into_iter().filter(|id| self.truth.cancel(now_ns, *id, false)).collect();
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
@@ -40,7 +41,8 @@ impl World {
             desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
         })?;
         self.truth.memory.stopped.insert(strategy);
-        let expected = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+        let now_ns = self.now_ns;
+        let expected = open.into_iter().filter(|id| self.truth.cancel(now_ns, *id, false)).collect();
         self.done();
         self.cancel_outside(outside, expected)
     }

@@ -239,7 +239,7 @@ impl World {
             let outside =
                 self.call("a recovery's cancels", maybe, |desk, router, now_ns| desk.cancel_all(router, now_ns, None))?;
             for id in open {
-                self.truth.cancel(id, false);
+                self.truth.cancel(self.now_ns, id, false);
             }
             self.done();
             self.life().to_cancel.extend(outside);

@@ -73,6 +73,7 @@ const MISHAPS: &[&str] = &[
     "a day went by",
     "a write to the log fails",
     "another strategy's order is not cancelled",
+    "a repeated cancel waits for the answer",
     "an order is cancelled for a loss",
     "an order that reduces stays behind a loss",
     "a kill that the log does not take",

@@ -44,6 +44,9 @@ impl SharedWindow {
     /// Counts one of a strategy.
     #[inline]
     pub fn record(&mut self, now_ns: i64, place: usize) {
+        if self.limit.is_none() {
+            return;
+        }
         self.total.record(now_ns);
         let part = &mut self.parts[place];
         if part.is_full(now_ns) { self.rest.record(now_ns) } else { part.record(now_ns) }
