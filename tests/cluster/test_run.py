@@ -221,7 +221,7 @@ def test_operators_reach_every_node(topologies: Topologies):
     assert [account["name"] for account in found["trading"]["accounts"]] == ["paper"]
     assert found["trading"]["strategies"] == []
     assert [strategy["name"] for strategy in found["strategies"]["strategies"]] == ["mine"]
-    assert topologies.run("kill-switch").code == 0
+    assert topologies.run("kill-switch", "--all").code == 0
     assert topologies.run("resume", "--node", "trading", "--yes").code == 0
     # The end of one node is the end of the run, in order.
     assert topologies.run("stop", "--node", "strategies").code == 0

@@ -132,6 +132,38 @@ def on_fill(self, fill):
     self.spoil(fill)
 """
 
+# The rates of config/risk_limits.toml, and orders enough for whoever leaves them open.
+RATES = """
+max_orders_per_second = 20
+max_orders_per_minute = 300
+max_messages_per_second = 40
+"""
+
+ORDERS = """
+def on_start(self):
+    self.quotes = 0
+
+def on_quote(self, quote):
+    self.quotes += 1
+    for _ in range(3):
+        self.submit(quote.symbol, OrderSide.BUY if self.quotes % 2 else OrderSide.SELL, "0.001")
+"""
+
+CANCELS = """
+def on_start(self):
+    self.quotes = 0
+
+def on_quote(self, quote):
+    self.quotes += 1
+    if self.quotes % 35 == 1:
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price="59500.0")
+
+def on_order(self, order):
+    if order.status.name == "ACCEPTED":
+        for _ in range(60):
+            self.cancel(order.order_id)
+"""
+
 HOSTILE = {
     "raises": raising("ValueError"),
     "raises in on_start": "def on_start(self):\n    raise ValueError('no')",
@@ -150,8 +182,8 @@ def run(shell):
     """Runs a strategy beside the victim; gives the end of the process and the victim's fills."""
     (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
 
-    def run(body, *arguments, clock="simulated", node="", faults=False):
-        profile = shell.profile(shell.strategy(body), clock=clock, node=node, strategy_more=SECOND)
+    def run(body, *arguments, clock="simulated", node="", risk="", faults=False):
+        profile = shell.profile(shell.strategy(body), clock=clock, node=node, risk=risk, strategy_more=SECOND)
         running = shell.start("run", profile, "--json", "--out", shell.folder / "out", *arguments)
         ended = running.end(60)
         assert ended.code in (0, 1), ended.err
@@ -200,6 +232,33 @@ def test_the_others_fills_are_those_of_a_run_without_it(run, remembered, how):
         assert ended.summary["dead_letters"]["STORM"] > 1_000
     if how == "changes what it is given":
         assert ended.summary["errors"] == 0, ended.err
+
+
+def test_one_that_cancels_an_order_in_a_storm_takes_nothing_of_the_others_rates(run):
+    simulated = ("--speed", "max", "--duration", "6")
+    alone = run("pass", *simulated, risk=RATES)[1]
+    ended, fills = run(CANCELS, *simulated, risk=RATES)
+    assert [fill[0] for fill in fills] == [fill[0] for fill in alone], "each at its time"
+    assert len(fills) > 15
+    assert "MESSAGE_RATE" not in ended.summary["rejections"]
+
+
+def test_one_that_orders_in_a_storm_leaves_the_other_its_part(run):
+    ended, fills = run(ORDERS, "--speed", "max", "--duration", "20", risk=RATES)
+    # Of 20 a second five are the other's own, which is as many as it asks for; of 300 a minute 75. Alone it would have
+    # had about 100 fills.
+    assert len(fills) >= 74
+    assert ended.summary["rejections"]["ORDER_RATE"] > 500
+
+
+@pytest.mark.parametrize(("body", "refused"), [(ORDERS, True), (CANCELS, False)], ids=["orders", "cancels"])
+def test_a_live_storm_of_orders_or_cancels_leaves_the_other_its_part(run, body, refused):
+    ended, fills = run(body, "--duration", "5", clock="live", risk=RATES)
+    assert ended.code == 0, ended.err
+    assert ("ORDER_RATE" in ended.summary["rejections"]) == refused
+    assert "MESSAGE_RATE" not in ended.summary["rejections"]
+    # One was all that it had where the storm had the rates to itself.
+    assert len(fills) >= 8
 
 
 def test_one_that_never_returns_is_ended_and_given_up_and_the_other_trades_on(run):

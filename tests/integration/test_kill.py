@@ -339,8 +339,13 @@ def test_two_nodes_of_one_name_are_told_apart_by_their_pid(shell):
     assert shell.run("kill-switch", "--pid", pids[0]).code == 0
     shown = {node["pid"]: node for node in json.loads(shell.run("status", "--json").out)["nodes"]}
     assert [shown[int(pid)]["accounts"][0]["killed"] is not None for pid in pids] == [True, False]
-    # Without a name all are meant.
-    assert shell.run("kill-switch").code == 0
+    # Without a name nobody is: the other one may be somebody else's money.
+    refused = shell.run("kill-switch", "--reason", "all mad")
+    assert (refused.code, shell.run("status").out.count("KILLED")) == (2, 1)
+    assert all(pid in refused.err for pid in pids)
+    assert refused.err.rstrip().endswith("libra kill-switch --all --reason 'all mad'")
+    assert shell.run("kill-switch", "--all", "--pid", pids[0]).code == 2
+    assert shell.run("kill-switch", "--all").code == 0
     assert shell.run("status").out.count("KILLED") == 2
     for running in both:
         running.signal(signal.SIGTERM)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_nodes, no_node_text
+from libra.cli.nodes import add_node_arguments, chosen_nodes, listed, no_node_text
 from libra.cli.status import account_lines
 from libra.control.client import ANSWER_S, NodeClient
-from libra.errors import ControlError
+from libra.errors import ConfigError, ControlError
 
 _CANCELS_S = 2.0
 _LOOK_EVERY_S = 0.05
@@ -31,9 +32,17 @@ def main(arguments: list[str]) -> int:
     Returns:
         0 when every account is latched and nothing is open, 1 when that is not known.
     """
-    options = _parser().parse_args(arguments)
-    # No node named: all are meant. Whoever pulls this has no time to choose.
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.all and (options.node is not None or options.pid is not None):
+        parser.error("--all means every node: give it without --node and --pid")
     clients = chosen_nodes(options)
+    if len(clients) > 1 and not options.all:
+        # The others may trade for somebody else. Whoever pulls this has no time to read: the command stands last.
+        raise ConfigError(
+            f"{len(clients)} nodes run here, and NOTHING WAS STOPPED. One of them: libra kill-switch with\n"
+            f"{listed(clients)}\nALL OF THEM: libra kill-switch --all{_rest(options)}"
+        )
     if not clients:
         if options.json:
             print(json.dumps({"nodes": []}))
@@ -50,6 +59,12 @@ def main(arguments: list[str]) -> int:
     else:
         print("\n".join(line for row in rows for line in _lines(row)))
     return exit_codes.OK if all(row["done"] for row in rows) else exit_codes.FAILED
+
+
+def _rest(options: argparse.Namespace) -> str:
+    """What else was given, to be typed again."""
+    given = (("--account", options.account), ("--reason", options.reason))
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value is not None)
 
 
 def _signal(client: NodeClient) -> str:
@@ -116,12 +131,14 @@ def _lines(row: dict[str, Any]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra kill-switch",
-        description="Stops new orders at once and cancels open ones: of the node named, or of all that run on this "
-        "host. It stays so until libra resume, over restarts too.",
+        description="Stops new orders at once and cancels open ones: of the node that runs on this host. Where "
+        "several do, --node or --pid names one, and --all means all of yours. It stays so until libra resume, over "
+        "restarts too.",
         epilog="exit codes: 0 stopped and nothing open, 1 not confirmed or orders still open, 2 usage",
         allow_abbrev=False,
     )
     add_node_arguments(parser)
+    parser.add_argument("--all", action="store_true", help="all nodes of this user on this host")
     parser.add_argument("--account", metavar="NAME", help="only this account (without it: all of the node)")
     parser.add_argument("--reason", metavar="TEXT", help="why, for the log")
     return parser

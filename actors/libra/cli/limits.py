@@ -10,6 +10,8 @@ from typing import Any
 from libra import exit_codes
 from libra.cli.nodes import add_node_arguments, chosen_node
 
+_ACTION = "show where nothing is given"
+
 
 def main(arguments: list[str]) -> int:
     """Runs the verb.
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 ok, 1 refused, 2 usage",
         allow_abbrev=False,
     )
-    parser.add_argument("action", choices=("show", "set"), metavar="show|set")
+    parser.add_argument("action", nargs="?", default="show", choices=("show", "set"), metavar="show|set", help=_ACTION)
     parser.add_argument("changes", nargs="*", metavar="KEY=VALUE", help="a limit as in [risk], with its new value")
     add_node_arguments(parser)
     parser.add_argument("--account", metavar="NAME", help="the account (where the node has only one, it is meant)")

@@ -5,6 +5,8 @@ import random
 import pytest
 from tests.integration.crash.compare import SIGKILL, check
 
+from libra.control.folder import run_folder
+
 STEPS = [
     ("request.unasked", 3),
     ("request.asked", 3),
@@ -82,6 +84,7 @@ def test_the_kill_latch_outlives_a_crash(make_world, deaths):
         assert world.live(death) == SIGKILL, world.lines()
     assert world.live() == 0, world.lines()
     assert world.told["is_killed"]
+    assert world.told["run_folder"] != str(run_folder()), "no operator's command from outside reaches a life"
     assert world.told["exit_code"] == 3
     assert [row["order_id"] for row in world.ledger if row["op"] == "order"] == sent_before
     assert {order["reason"] for order in world.told["orders"] if order["status"] == "REJECTED"} == {"KILL_SWITCH"}

@@ -69,6 +69,10 @@ def test_limits_are_set_as_typed(node, capsys):
     capsys.readouterr()
     assert main.main(["limits", "show"]) == 0
     assert capsys.readouterr().out == "paper\n  a = -\n"
+    assert main.main(["limits"]) == 0, "a look, where no verb is given"
+    assert (client.asked[-1][0], capsys.readouterr().out) == ("limits", "paper\n  a = -\n")
+    assert main.main(["limits", "--json", "--account", "paper"]) == 0
+    capsys.readouterr()
     assert main.main(["limits", "show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"limits": {"paper": {"a": None}}}
 
@@ -185,14 +189,40 @@ def test_what_a_status_shows():
     ]
 
 
+def test_of_several_nodes_none_is_stopped_until_one_is_named_or_all_are(monkeypatch, capsys):
+    both = [Client(kill={"accounts": [KILLED]}), Client(kill={"accounts": [KILLED]})]
+    monkeypatch.setattr(nodes, "running_nodes", lambda: list(both))
+    for given in ([], ["--account", "paper"], ["--json"]):
+        assert main.main(["kill-switch", *given]) == 2
+        told = capsys.readouterr()
+        assert (told.out, [(client.pulled, client.asked) for client in both]) == ("", [(0, []), (0, [])])
+        assert "2 nodes run here, and NOTHING WAS STOPPED" in told.err
+        assert told.err.count("--pid ") == 2
+    assert main.main(["kill-switch", "--account", "a b", "--reason", "it's mad"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == "ALL OF THEM: libra kill-switch --all --account 'a b' --reason 'it'\"'\"'s mad'"
+    assert main.main(["kill-switch", "--all"]) == 0
+    assert [client.pulled for client in both] == [1, 1]
+    # One alone is meant, with --all or without.
+    for given in ([], ["--all"]):
+        monkeypatch.setattr(nodes, "running_nodes", lambda: both[:1])
+        assert main.main(["kill-switch", *given]) == 0
+    capsys.readouterr()
+
+
+def test_all_and_one_do_not_go_together(node):
+    assert main.main(["kill-switch", "--all", "--pid", "1"]) == 2
+    assert main.main(["kill-switch", "--all", "--node", "n"]) == 2
+
+
 def test_an_account_is_in_one_of_several_nodes(monkeypatch, capsys):
     elsewhere = ControlError("UNKNOWN_ACCOUNT", "accounts are none")
     has, has_not = Client(kill={"accounts": [KILLED]}), Client(kill=elsewhere)
     monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, has])
-    assert main.main(["kill-switch", "--account", "paper", "--json"]) == 0
+    assert main.main(["kill-switch", "--all", "--account", "paper", "--json"]) == 0
     [row] = json.loads(capsys.readouterr().out)["nodes"]
     assert row["accounts"] == [KILLED]
     # One that no node knows is stopped nowhere.
     monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, Client(kill=elsewhere)])
-    assert main.main(["kill-switch", "--account", "papre"]) == 1
+    assert main.main(["kill-switch", "--all", "--account", "papre"]) == 1
     assert capsys.readouterr().out.count("NOT CONFIRMED") == 2

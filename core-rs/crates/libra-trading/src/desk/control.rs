@@ -45,6 +45,8 @@ impl Desk {
         let (id, asker) = (request.client_order_id, request.strategy);
         let owner = self.gate.order(id).map(|order| order.request.strategy);
         match owner.filter(|owner| *owner != asker) {
+            // The venue has been asked, and its answer is this one's too. What the account asks for always goes.
+            None if self.gate.awaits_cancel(now_ns, id) => None,
             None => self.cancel(router, now_ns, id, Asker::Strategy(asker)),
             Some(owner) => {
                 // In the trace of whoever asked: the order's own goes on as if nothing had been said.

@@ -135,7 +135,8 @@ impl Desk {
         };
         let alarm = Arc::new(Alarm::new(log.as_deref()));
         let marker_error = |error| GateError::Log(LogError::Io { path: log.clone().unwrap_or_default(), error });
-        let (mut gate, mut recovered) = Gate::open(config.gate, now_ns)?;
+        let gate = GateConfig { strategies: config.strategies.clone(), ..config.gate };
+        let (mut gate, mut recovered) = Gate::open(gate, now_ns)?;
         if alarm.is_marked().map_err(marker_error)? {
             // An earlier process was stopped while it could not write: the latch is as good as one in its log.
             let (latched, logged) = gate.kill(now_ns, "set by a signal to an earlier process");

@@ -60,7 +60,7 @@ pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
-pub use venue::CancelIntent;
+pub use venue::{CANCEL_ANSWER_NS, CancelIntent};
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
@@ -82,6 +82,8 @@ pub struct GateConfig {
     pub account: Name,
     /// What it may do.
     pub limits: RiskLimits,
+    /// Who trades: a part of each rate is each one's own. One that is not named here has its part from its first order on.
+    pub strategies: Vec<Name>,
     /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
     pub instruments: Vec<Instrument>,
     /// What it starts with. Only a new log takes it; after that the log knows better.
@@ -104,6 +106,7 @@ impl GateConfig {
         GateConfig {
             account,
             limits: RiskLimits::default(),
+            strategies: Vec::new(),
             instruments: Vec::new(),
             opening: Vec::new(),
             log: LogConfig::Memory,
@@ -315,6 +318,9 @@ impl Gate {
         }
         for instrument in config.instruments {
             gate.define(instrument)?;
+        }
+        for strategy in &config.strategies {
+            gate.rates.add_strategy(*strategy);
         }
         let limits = gate.recover_limits()?;
         recent.count(&mut gate.rates, &mut gate.state);

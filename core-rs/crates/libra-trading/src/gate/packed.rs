@@ -286,6 +286,7 @@ pub(super) fn unpack(account: Name, bytes: &[u8]) -> Entry {
         window_end_ns,
         not_found_ns,
         cancel_pending: has(CANCEL_PENDING),
+        cancel_asked_ns: 0,
     }
 }
 

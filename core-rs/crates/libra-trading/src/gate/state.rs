@@ -73,6 +73,8 @@ pub(super) struct Entry {
     /// The venue's time of a first "not found" behind the window.
     pub not_found_ns: Option<i64>,
     pub cancel_pending: bool,
+    /// When the last cancel went that waits for its answer. An order that is over waits for none.
+    pub cancel_asked_ns: i64,
 }
 
 #[derive(Default)]
@@ -202,9 +204,10 @@ impl State {
                     events.push(GateEvent::Order(self.entries.get(index).order()));
                 }
             }
-            Record::CancelIntent { client_order_id, .. } => {
+            Record::CancelIntent { now_ns, client_order_id } => {
                 let index = self.find(*client_order_id)?;
-                self.entries.change(index).cancel_pending = true;
+                let entry = self.entries.change(index);
+                (entry.cancel_pending, entry.cancel_asked_ns) = (true, *now_ns);
             }
             Record::Report { now_ns, report } => self.apply_report(*now_ns, report, events)?,
             Record::Kill { reason, .. } => {
@@ -326,6 +329,7 @@ impl State {
             window_end_ns,
             not_found_ns: None,
             cancel_pending: false,
+            cancel_asked_ns: 0,
         });
         if is_final {
             self.entries.ended(index);

@@ -11,6 +11,9 @@ use super::record::Record;
 use super::report::Verdict;
 use super::{Gate, GateError, GateEvent};
 
+/// How long a venue has to answer a cancel before its strategy's next one for the same order goes there too.
+pub const CANCEL_ANSWER_NS: i64 = 1_000_000_000;
+
 /// A cancel that may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CancelIntent {
@@ -39,11 +42,21 @@ impl Gate {
         self.commit(Record::Submitted { now_ns, client_order_id: id })
     }
 
+    /// True while an earlier cancel of the order is younger than [`CANCEL_ANSWER_NS`] and not answered: its answer is that of
+    /// a further one as well, which would tell the venue nothing.
+    pub fn awaits_cancel(&self, now_ns: i64, id: ClientOrderId) -> bool {
+        self.state.entry(id).is_some_and(|(_, entry)| {
+            // A clock that went back holds nothing up.
+            let waited_ns = now_ns.saturating_sub(entry.cancel_asked_ns);
+            !entry.order.status.is_final() && entry.cancel_pending && (0..CANCEL_ANSWER_NS).contains(&waited_ns)
+        })
+    }
+
     /// Appends the intent to cancel an order, then the cancel may leave: it works with the kill latch set and while stopping
     /// or reconciling, and also when the log takes nothing. A cancel only takes risk away, and one that waited for a disk
     /// would leave the account exposed.
     pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Result<CancelIntent, Rejection> {
-        let Some((_, entry)) = self.state.entry(id) else {
+        let Some((index, entry)) = self.state.entry(id) else {
             return Err(match self.state.refusals.get(id) {
                 Some(_) => Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", OrderStatus::Rejected)),
                 None => Rejection::new(RiskCode::UnknownOrder, id.to_string()),
@@ -67,6 +80,7 @@ impl Gate {
             }
             self.stats.cancels += 1;
         }
+        self.state.entries.change(index).cancel_asked_ns = now_ns;
         // Also one that is asked for again: the venue hears it again.
         let strategy = self.state.entry(id).map(|(_, entry)| entry.order.request.strategy);
         self.rates.record_message(now_ns, strategy.unwrap_or(Name::NONE));

@@ -139,6 +139,12 @@ pub fn loosened(old: &RiskLimits, new: &RiskLimits, instruments: &[Instrument]) 
         for instrument in instruments.iter().filter(|_| key.is_per_instrument()) {
             let target = Target { key, instrument: Some(instrument) };
             let (before, after) = (old.of(instrument).get(key), new.of(instrument).get(key));
+            // What follows from the account's own loosening was told with it.
+            let followed = is_looser(old.get(key), new.get(key))
+                && old.own(instrument.id).get(key) == new.own(instrument.id).get(key);
+            if followed {
+                continue;
+            }
             compare(target.name(), key, target.decimals(), before, after);
         }
     }
@@ -295,7 +301,17 @@ mod tests {
         assert_eq!(found, ["instruments.ETH/USDT@x.max_order_notional would loosen from 100 to 200: confirm it"]);
         let mut removed = before.clone();
         removed.set(LimitKey::MaxOrderNotional, None);
-        assert_eq!(loosened(&before, &removed, &instruments()).len(), 3, "the account and both instruments");
+        let told = loosened(&before, &removed, &instruments());
+        assert_eq!(
+            told,
+            ["max_order_notional would loosen from 100 to no limit: confirm it"],
+            "once, not by instrument"
+        );
+        // What an instrument loosens beside it is told as well.
+        let both = set(&before, &[("max_order_notional", "150"), ("instruments.ETH/USDT.max_order_notional", "200")]);
+        let told = loosened(&before, &both, &instruments());
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1], "instruments.ETH/USDT@x.max_order_notional would loosen from 100 to 200: confirm it");
         assert!(loosened(&before, &set(&before, &[("max_order_notional", "99")]), &instruments()).is_empty());
     }
 

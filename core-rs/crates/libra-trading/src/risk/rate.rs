@@ -2,11 +2,16 @@
 //!
 //! A window is exact: no second, wherever it begins, holds more than the limit. (A token bucket lets twice as many pass
 //! around a refill.) A cancel is a message to the venue and counts as one, but is never refused: it takes risk away.
+//!
+//! [`shared`] divides the account's windows among its strategies, so that none uses up what is another's.
+
+mod shared;
 
 use libra_kernel::Name;
 
 use super::code::{Rejection, RiskCode};
 use super::limits::RiskLimits;
+use shared::SharedWindow;
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// The longest window.
@@ -45,6 +50,17 @@ impl RateWindow {
         (now_ns.saturating_sub(oldest) < self.window_ns).then_some(self.times.len())
     }
 
+    /// True when it has no room at `now_ns`; one of size nothing never has.
+    #[inline]
+    fn is_full(&self, now_ns: i64) -> bool {
+        self.times.is_empty() || self.exceeded(now_ns).is_some()
+    }
+
+    /// The times that it holds, the oldest first.
+    fn times(&self) -> impl Iterator<Item = i64> {
+        self.times[self.next..].iter().chain(&self.times[..self.next]).copied()
+    }
+
     /// Counts one.
     #[inline]
     pub fn record(&mut self, now_ns: i64) {
@@ -58,9 +74,9 @@ impl RateWindow {
 /// All windows of an account.
 #[derive(Clone, Debug)]
 pub struct Rates {
-    second: RateWindow,
-    minute: RateWindow,
-    messages: RateWindow,
+    second: SharedWindow,
+    minute: SharedWindow,
+    messages: SharedWindow,
     per_strategy: Option<u32>,
     strategies: Vec<RateWindow>,
     /// By [`Name::index`], the place in `strategies` plus one.
@@ -71,9 +87,9 @@ impl Rates {
     /// Empty windows.
     pub fn new(limits: &RiskLimits) -> Self {
         Rates {
-            second: RateWindow::new(limits.max_orders_per_second, SECOND_NS),
-            minute: RateWindow::new(limits.max_orders_per_minute, MINUTE_NS),
-            messages: RateWindow::new(limits.max_messages_per_second, SECOND_NS),
+            second: SharedWindow::new(limits.max_orders_per_second, SECOND_NS),
+            minute: SharedWindow::new(limits.max_orders_per_minute, MINUTE_NS),
+            messages: SharedWindow::new(limits.max_messages_per_second, SECOND_NS),
             per_strategy: limits.max_strategy_messages_per_second,
             strategies: Vec::new(),
             places: Vec::new(),
@@ -91,22 +107,41 @@ impl Rates {
         }
     }
 
-    /// Refuses an order that would pass a window.
+    /// A strategy that trades on the account: from now on a part of each rate is its own. One that was never named gets
+    /// its part with its first order.
+    pub fn add_strategy(&mut self, strategy: Name) {
+        if self.place(strategy).is_none() {
+            self.add(strategy);
+        }
+    }
+
+    /// Refuses an order that would pass a window, or what its strategy may use of it.
     #[inline]
     pub fn check(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
-        if let Some(limit) = self.second.exceeded(now_ns) {
+        let place = self.place(strategy);
+        if let Some(limit) = self.second.total_exceeded(now_ns) {
             return Err(refused(RiskCode::OrderRate, limit, "orders a second"));
         }
-        if let Some(limit) = self.minute.exceeded(now_ns) {
+        if let Some(limit) = self.minute.total_exceeded(now_ns) {
             return Err(refused(RiskCode::OrderRate, limit, "orders a minute"));
         }
-        if let Some(limit) = self.messages.exceeded(now_ns) {
-            return Err(refused(RiskCode::MessageRate, limit, "messages a second"));
+        let Some(place) = place else {
+            return match self.messages.total_exceeded(now_ns) {
+                Some(limit) => Err(refused(RiskCode::MessageRate, limit, "messages a second")),
+                None => Ok(()),
+            };
+        };
+        if self.second.part_exceeded(now_ns, place) {
+            return Err(self.second.refused(RiskCode::OrderRate, "orders a second"));
         }
-        if self.per_strategy.is_some()
-            && let Some(place) = self.place(strategy)
-            && let Some(limit) = self.strategies[place].exceeded(now_ns)
-        {
+        if self.minute.part_exceeded(now_ns, place) {
+            return Err(self.minute.refused(RiskCode::OrderRate, "orders a minute"));
+        }
+        // Not the total: cancels of others may fill it, and what is a strategy's own is not theirs.
+        if self.messages.part_exceeded(now_ns, place) {
+            return Err(self.messages.refused(RiskCode::MessageRate, "messages a second"));
+        }
+        if let Some(limit) = self.strategies[place].exceeded(now_ns) {
             return Err(refused(RiskCode::StrategyMessageRate, limit, "messages a second"));
         }
         Ok(())
@@ -115,18 +150,18 @@ impl Rates {
     /// Counts an order.
     #[inline]
     pub fn record_order(&mut self, now_ns: i64, strategy: Name) {
-        self.second.record(now_ns);
-        self.minute.record(now_ns);
-        self.record_message(now_ns, strategy);
+        let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
+        self.second.record(now_ns, place);
+        self.minute.record(now_ns, place);
+        self.messages.record(now_ns, place);
+        self.strategies[place].record(now_ns);
     }
 
-    /// Counts a message: an order, or a cancel, which is counted though it cannot be refused.
+    /// Counts a message that is no order: a cancel, which is counted though it cannot be refused.
     pub fn record_message(&mut self, now_ns: i64, strategy: Name) {
-        self.messages.record(now_ns);
-        if self.per_strategy.is_some() {
-            let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
-            self.strategies[place].record(now_ns);
-        }
+        let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
+        self.messages.record(now_ns, place);
+        self.strategies[place].record(now_ns);
     }
 
     #[inline]
@@ -141,6 +176,9 @@ impl Rates {
     fn add(&mut self, strategy: Name) -> usize {
         if self.places.len() <= strategy.index() {
             self.places.resize(strategy.index() + 1, 0);
+        }
+        for window in [&mut self.second, &mut self.minute, &mut self.messages] {
+            window.add();
         }
         self.strategies.push(RateWindow::new(self.per_strategy, SECOND_NS));
         self.places[strategy.index()] = self.strategies.len() as u32;
@@ -209,7 +247,9 @@ mod tests {
         for _ in 0..5 {
             rates.record_message(0, storm);
         }
-        assert_eq!(rates.check(0, calm).unwrap_err().code, RiskCode::MessageRate, "the account's own limit");
+        assert_eq!(rates.check(0, calm).unwrap_err().code, RiskCode::MessageRate, "nobody knew of it: nothing is kept");
+        rates.add_strategy(calm);
+        rates.check(0, calm).unwrap();
         rates.check(SECOND_NS, storm).unwrap();
     }
 

@@ -3,20 +3,32 @@
 
 use std::collections::BTreeSet;
 
+use libra_trading::gate::CANCEL_ANSWER_NS;
 use libra_trading::order::{ClientOrderId, OrderStatus, VenueOutcome, VenueReport};
 
 use crate::truth::{Effect, Memory, Owed, Truth};
 use crate::world::{Done, Maybe, World, broken};
 
 impl Truth {
+    /// True while the answer to an earlier cancel may come: a strategy's next one is no message then.
+    pub fn awaits_cancel(&self, now_ns: i64, id: ClientOrderId) -> bool {
+        let Some(outcome) = self.outcome(id).filter(|outcome| outcome.cancel_pending) else { return false };
+        let asked_ns = self.memory.cancelled.get(&id).copied().unwrap_or(outcome.cancel_ns);
+        self.is_open(id) && asked_ns <= now_ns && now_ns < asked_ns + CANCEL_ANSWER_NS
+    }
+
     /// A cancel is asked for. True when it has to go to the venue; one that never left ends here.
-    pub fn cancel(&mut self, id: ClientOrderId, for_loss: bool) -> bool {
+    pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId, for_loss: bool) -> bool {
         if !self.is_open(id) {
             return false;
         }
         let (killed, unsent) = (self.killed || for_loss, self.memory.unsent.remove(&id).is_some());
         let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it is open");
         let repeated = std::mem::replace(&mut outcome.cancel_pending, true);
+        if !repeated {
+            outcome.cancel_ns = now_ns;
+        }
+        self.memory.cancelled.insert(id, now_ns);
         if self.memory.full && !repeated {
             self.memory.owed.push(Owed::Cancel(id));
         }
@@ -199,7 +211,10 @@ impl World {
                 _ => false,
             };
             if cancels && !outcome.status.is_final() {
-                outcome.cancel_pending |= cancelling.contains(id);
+                let newly = !outcome.cancel_pending && cancelling.contains(id);
+                if newly {
+                    (outcome.cancel_pending, outcome.cancel_ns) = (true, self.now_ns);
+                }
             }
         }
         // These begin with the record that says it; before a resume stands who asked for it.

@@ -16,9 +16,10 @@ impl World {
         if self.truth.memory.full && !again {
             self.truth.memory.owed.push(Owed::Kill);
         }
-        let open = self.truth.open_by_intent();
-        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, self.now_ns)));
-        let expected: Vec<ClientOrderId> = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+        let (now_ns, open) = (self.now_ns, self.truth.open_by_intent());
+        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, now_ns)));
+        let expected: Vec<ClientOrderId> =
+            open.into_iter().filter(|id| self.truth.cancel(now_ns, *id, false)).collect();
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
@@ -41,8 +42,9 @@ impl World {
             desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
         })?;
         self.truth.memory.stopped.insert(strategy);
-        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, self.now_ns)));
-        let expected = open.into_iter().filter(|id| self.truth.cancel(*id, false)).collect();
+        let now_ns = self.now_ns;
+        self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, now_ns)));
+        let expected = open.into_iter().filter(|id| self.truth.cancel(now_ns, *id, false)).collect();
         self.done();
         self.cancel_outside(outside, expected)
     }

@@ -297,7 +297,12 @@ impl World {
         if stranger {
             self.cover.note("another strategy's order is not cancelled");
         }
-        let expected = !stranger && self.truth.cancel(id, false);
+        let now_ns = self.now_ns;
+        let waits = !stranger && self.truth.awaits_cancel(now_ns, id);
+        if waits {
+            self.cover.note("a repeated cancel waits for the answer");
+        }
+        let expected = !stranger && !waits && self.truth.cancel(now_ns, id, false);
         self.done();
         if outside != expected.then_some(id) {
             return broken(format!(

@@ -252,7 +252,7 @@ impl World {
                 self.call("a recovery's cancels", maybe, |desk, router, now_ns| desk.cancel_all(router, now_ns, None))?;
             for id in open {
                 self.truth.memory.unwanted.insert(id, self.now_ns);
-                self.truth.cancel(id, false);
+                self.truth.cancel(self.now_ns, id, false);
             }
             self.done();
             self.life().to_cancel.extend(outside);

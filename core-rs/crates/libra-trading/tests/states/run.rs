@@ -75,6 +75,7 @@ const MISHAPS: &[&str] = &[
     "died where a day begins",
     "a write to the log fails",
     "another strategy's order is not cancelled",
+    "a repeated cancel waits for the answer",
     "an order is cancelled for a loss",
     "an order is cancelled again for a kill",
     "an order is cancelled again for a strategy given up",

@@ -50,6 +50,8 @@ pub struct Outcome {
     pub not_found_ns: Option<i64>,
     pub hold_price: i64,
     pub cancel_pending: bool,
+    /// When the intent to cancel it was written down.
+    pub cancel_ns: i64,
     /// Its place among all intents.
     pub intended: usize,
 }
@@ -78,8 +80,8 @@ pub enum Owed {
 pub struct Memory {
     pub quotes: BTreeMap<Name, (i64, i64, i64)>,
     pub approvals: BTreeMap<ClientOrderId, Approved>,
-    /// When approvals were given.
-    pub given: Vec<i64>,
+    /// When approvals were given, to whom, and whether they count in a part of the rate that is the strategy's own.
+    pub given: Vec<(i64, Name, bool)>,
     /// Orders with an intent of this process that the gateway has not begun to send.
     pub unsent: BTreeMap<ClientOrderId, i64>,
     /// Cancels of orders that were not known here, and who asked for them.
@@ -99,6 +101,8 @@ pub struct Memory {
     pub unwanted: BTreeMap<ClientOrderId, i64>,
     /// Requests whose refusal the log did not take.
     pub unlogged: BTreeSet<ClientOrderId>,
+    /// When this process last asked the venue to cancel an order.
+    pub cancelled: BTreeMap<ClientOrderId, i64>,
 }
 
 /// See the module.
@@ -336,7 +340,7 @@ impl Truth {
             let pending = self.outcome(id).is_some_and(|outcome| outcome.cancel_pending);
             if !pending && asked_ns.is_none_or(|at| now_ns >= at + 5 * SECOND) {
                 self.memory.unwanted.insert(id, now_ns);
-                self.cancel(id, why == "a loss");
+                self.cancel(now_ns, id, why == "a loss");
                 done.push((why, asked_ns.is_some()));
             }
         }
@@ -412,11 +416,36 @@ impl Truth {
         if self.unmeasured(id, request) {
             return Some("unmeasured");
         }
-        let second = self.memory.given.iter().filter(|at| now_ns - **at < SECOND).count();
-        if limits.max_orders_per_second.is_some_and(|most| second >= most as usize) {
-            return Some("rate");
+        if let Some(most) = limits.max_orders_per_second {
+            let (own, rest) = self.sent_within(now_ns, request.strategy);
+            let (share, common) = self.shares();
+            // An earlier process may have sent more under looser limits.
+            let all = self.memory.given.iter().filter(|(at_ns, ..)| now_ns - at_ns < SECOND).count();
+            if all >= most as usize || own >= share && rest >= common {
+                return Some("rate");
+            }
         }
         None
+    }
+
+    /// Of the orders within a second: how many each strategy has for itself, and how many are for whoever comes first.
+    fn shares(&self) -> (usize, usize) {
+        let most = self.limits.max_orders_per_second.map_or(0, |most| most as usize);
+        let strategies = crate::market::strategies().len();
+        let share = if strategies > most { 0 } else { (most / 2 / strategies).max(1) };
+        (share, most - share * strategies)
+    }
+
+    /// What a strategy has sent of its own part within the last second, and all of what is common.
+    fn sent_within(&self, now_ns: i64, strategy: Name) -> (usize, usize) {
+        let within = || self.memory.given.iter().filter(|(at_ns, ..)| now_ns - at_ns < SECOND);
+        let own = within().filter(|(_, whose, own)| *whose == strategy && *own).count();
+        (own, within().filter(|(_, _, own)| !own).count())
+    }
+
+    fn give(&mut self, now_ns: i64, strategy: Name) {
+        let own = self.sent_within(now_ns, strategy).0 < self.shares().0;
+        self.memory.given.push((now_ns, strategy, own));
     }
 
     /// Is an approval out of time?
@@ -443,15 +472,22 @@ impl Truth {
         let deadline_ns = if request.deadline_ns == 0 { lapse_ns } else { lapse_ns.min(request.deadline_ns) };
         let hold_price = self.hold_price(&request);
         let held = self.cost(&request, hold_price, request.size);
-        self.memory.given.push(now_ns);
+        self.give(now_ns, request.strategy);
         self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
     }
 
     /// After a restart the rates go on from what is written down: each intent counts at its own time.
     pub fn remember_rates(&mut self) {
-        let outcomes =
-            self.asked.values().filter_map(|asked| asked.outcome.as_ref()).filter(|outcome| !outcome.refused);
-        self.memory.given = outcomes.map(|outcome| outcome.window_end_ns - WINDOW).collect();
+        let sent = self.asked.values().filter_map(|asked| {
+            let outcome = asked.outcome.as_ref().filter(|outcome| !outcome.refused)?;
+            Some((outcome.window_end_ns - WINDOW, asked.request.strategy))
+        });
+        let mut sent: Vec<(i64, Name)> = sent.collect();
+        sent.sort_by_key(|(at_ns, _)| *at_ns);
+        self.memory.given.clear();
+        for (at_ns, strategy) in sent {
+            self.give(at_ns, strategy);
+        }
     }
 
     /// Refused in the log; where that takes nothing, the request is refused all the same, without an outcome.
@@ -484,6 +520,7 @@ impl Truth {
             not_found_ns: None,
             hold_price,
             cancel_pending: false,
+            cancel_ns: 0,
             intended: self.intents,
         });
         self.intents += 1;

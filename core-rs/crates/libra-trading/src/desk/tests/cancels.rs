@@ -2,7 +2,8 @@
 
 use super::super::early;
 use super::*;
-use crate::gate::client_order_id;
+use crate::gate::{LogConfig, client_order_id};
+use crate::risk::RiskCode;
 
 /// Execution's step for a cancel.
 fn cancel(bench: &mut Bench, client_order_id: ClientOrderId) {
@@ -78,6 +79,68 @@ fn a_cancel_that_cannot_be_taken_is_answered() {
     let answer = bench.router.mailbox(bench.all).pop().unwrap();
     assert_eq!(answer.event_type, EventType::OrderCancelRejected);
     assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("ORDER_FINAL"));
+}
+
+#[test]
+fn a_cancel_that_is_repeated_goes_to_the_venue_once_until_it_had_time_to_answer() {
+    use crate::gate::CANCEL_ANSWER_NS;
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    let began = bench.desk.may_send(&mut bench.router, bench.now_ns, id);
+    assert!(began, "the gateway has it");
+    let ask = |bench: &mut Bench, now_ns: i64| {
+        let request = CancelRequest { account: bench.desk.name, strategy: Name::intern(STRATEGY), client_order_id: id };
+        let event = Event::new(EventType::CancelRequest, request.strategy, now_ns, Payload::shared(request));
+        bench.desk.on_cancel_request(&mut bench.router, now_ns, &event)
+    };
+    let start = bench.now_ns;
+    assert_eq!(ask(&mut bench, start), Some(id));
+    for now_ns in [start, start + 1, start + CANCEL_ANSWER_NS - 1] {
+        assert_eq!(ask(&mut bench, now_ns), None, "the first one is on its way");
+    }
+    assert_eq!(ask(&mut bench, start + CANCEL_ANSWER_NS), Some(id), "the venue is silent");
+    assert_eq!(ask(&mut bench, start + CANCEL_ANSWER_NS + 1), None, "that one counts anew");
+    assert_eq!(ask(&mut bench, start - 1), Some(id), "a clock that went back holds nothing up");
+    let all = bench.desk.cancel_all(&mut bench.router, start, None);
+    assert_eq!(all, [id], "an operator's goes at once");
+}
+
+#[test]
+fn a_storm_of_cancels_of_one_order_is_one_message() {
+    let limits = RiskLimits { max_messages_per_second: Some(3), ..RiskLimits::default() };
+    let (mut bench, _) = Bench::open(config(paper(1_000_000), LogConfig::Memory, limits), 1);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    for _ in 0..60 {
+        cancel(&mut bench, id);
+    }
+    let another = bench.request(10);
+    bench.desk.gate.reserve(bench.now_ns, &another).unwrap();
+    let fourth = bench.request(10);
+    assert_eq!(bench.desk.gate.reserve(bench.now_ns, &fourth).unwrap_err().code, RiskCode::MessageRate);
+}
+
+#[test]
+fn every_strategy_of_the_desk_has_a_part_of_the_rates_from_the_start() {
+    let limits = RiskLimits { max_orders_per_second: Some(8), ..RiskLimits::default() };
+    let mut config = config(paper(0), LogConfig::Memory, limits);
+    let calm = Name::intern("calm");
+    config.strategies.push(calm);
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.quote(6_000_000, 6_000_010);
+    let taken = |bench: &mut Bench, strategy: Name| {
+        let ask = |_: &usize| {
+            let request = OrderRequest { strategy, ..bench.request(10) };
+            bench.desk.gate.reserve(bench.now_ns, &request).is_ok()
+        };
+        (0..20).filter(ask).count()
+    };
+    assert_eq!(taken(&mut bench, Name::intern(STRATEGY)), 6, "its own two, and the four of all");
+    assert_eq!(taken(&mut bench, calm), 2, "which nobody else could take");
 }
 
 fn stranger_asks(bench: &mut Bench, client_order_id: ClientOrderId) -> (Option<ClientOrderId>, Vec<Event>) {
