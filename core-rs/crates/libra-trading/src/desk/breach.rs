@@ -75,7 +75,7 @@ impl Desk {
 
     /// From when on the cancel of an order may be asked for.
     fn asks_for_at(&self, id: ClientOrderId) -> i64 {
-        self.unwanted.get(&id).map_or(i64::MIN, |asked_ns| asked_ns.saturating_add(ASK_AGAIN_NS))
+        self.unwanted.get(&id).map_or(0, |asked_ns| asked_ns.saturating_add(ASK_AGAIN_NS))
     }
 
     /// When the next cancel of an order that must not stay is to be asked for.

@@ -168,6 +168,24 @@ fn the_kill_switch_refuses_flattening_for_good_and_that_is_told() {
 }
 
 #[test]
+fn a_refusal_that_the_log_does_not_take_ends_flattening_and_a_resume_lets_nothing_loose() {
+    let folder = super::kill::Folder::new("flatten-not-taken");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    bench.desk.gate.break_log();
+    let events = vanish(&mut bench, OnVanish::Flatten);
+    let refused = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
+    assert_eq!(order_of(refused).reason, "LOG_FAILED");
+    let [(_, Flattening::GivenUp(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "LOG_FAILED");
+    bench.desk.gate.mend_log();
+    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+    assert_eq!(types(&go_on(&mut bench)), [EventType::TradingResumed]);
+    assert_eq!((net(&bench, strategy()), bench.desk.gate().open_orders().count()), (20, 0));
+}
+
+#[test]
 fn what_passes_is_tried_again_but_not_for_ever() {
     let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
     let mut bench = bench(limits);
