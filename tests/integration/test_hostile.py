@@ -66,16 +66,16 @@ def on_quote(self, quote):
 def on_event(self, event):
     self.emit(EventType.BAR)
     self.emit(EventType.SIGNAL, {})
-    self.emit(EventType.BRIDGE_GAP, {})
+    self.emit(EventType.CANCEL_REQUEST, {})
     self.signal("BTC/USDT:USDT", SignalType.HOLD)
 """
 
 STORM_OF_FACTS = """
 def on_start(self):
     self.left = 2000
-    for event_type in (EventType.BRIDGE_GAP, EventType.CANCEL_REQUEST):
-        self.subscribe(event_type, self.again)
-        self.emit(event_type, {})
+    self.subscribe(EventType.CANCEL_REQUEST, self.again)
+    for _ in range(2):
+        self.emit(EventType.CANCEL_REQUEST, {})
 
 def again(self, event):
     until = time.perf_counter() + 0.001
