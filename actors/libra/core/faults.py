@@ -63,7 +63,7 @@ def log_failure(
     described = describe(error, fatal)
     try:
         if log.isEnabledFor(logging.ERROR):
-            file, line, function, _ = log.findCaller()
+            file, line, function, _ = log.findCaller(stacklevel=2)
             info = (type(error), error, error.__traceback__)
             record = log.makeRecord(log.name, logging.ERROR, file, line, text, args, info, function)
             # A formatter takes this as it is and asks the exception nothing.
