@@ -125,6 +125,9 @@ class Tasks:
             )
             return made
         slot, instance = owner
+        if self._core.is_simulated:
+            # It has its turn before time goes on: how fast the machine is must decide nothing.
+            self._core.interrupt()
         task = asyncio.Task(self._supervise(slot, instance, coro), loop=loop, **cast("Any", options))
         self._tasks.setdefault(slot, WeakSet()).add(task)
 
