@@ -48,6 +48,6 @@ class Outside(Actor):
     def lose(self, event: Event) -> None:
         """A node is no more."""
         told = event.payload
-        if told.kind == "node_down":
+        if getattr(told, "kind", None) == "node_down":
             for name in self._hosts.get(told.node, ()):
                 self._vanish(name)

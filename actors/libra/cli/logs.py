@@ -39,7 +39,8 @@ class _JsonFormatter(logging.Formatter):
         }
         line.update({key: value for key, value in record.__dict__.items() if key not in _STANDARD})
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            # A text that stands there already was made where the exception's own code was watched.
+            line["exception"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
 
 

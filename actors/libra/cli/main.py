@@ -10,11 +10,13 @@ import argparse
 import difflib
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 
 from libra import exit_codes
 from libra.cli.faults import report_fault, silence_stdout
+from libra.cli.leaving import leave_threads_behind
 from libra.errors import ConfigError, LibraError
 
 COMMANDS_GROUP = "libra.commands"
@@ -43,6 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 ok, 1 failed, 2 usage or configuration, 3 a risk stop.
     """
+    before = threading.enumerate()
+    code = _run_verb(argv)
+    leave_threads_behind(code, before)
+    return code
+
+
+def _run_verb(argv: Sequence[str] | None) -> int:
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

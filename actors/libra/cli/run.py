@@ -83,7 +83,11 @@ def _run(settings: Settings, options: argparse.Namespace) -> RunResult:
         display = stack.enter_context(open_display(settings.node.name, as_json=as_json))
         if as_json:  # what a strategy prints must not get into the object's way
             stack.enter_context(redirect_stdout(sys.stderr))
-        return node.run(on_progress=SafeDisplay(display).show, progress_interval_s=PROGRESS_INTERVAL_S)
+        try:
+            return node.run(on_progress=SafeDisplay(display).show, progress_interval_s=PROGRESS_INTERVAL_S)
+        except SystemExit as error:
+            # Its code is not the run's, which has no summary to stand behind one.
+            raise LibraError("the run ended in the middle: somebody's code asked the process to exit") from error
 
 
 def _build(settings: Settings, *, profile: str, resume: list[str]) -> RunningNode:

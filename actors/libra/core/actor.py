@@ -83,6 +83,9 @@ class Actor:
     snapshot_interval_s: ClassVar[float | None] = None
     snapshot_version: ClassVar[int] = 1
 
+    _keeps_tasks: ClassVar[bool] = False
+    """Its tasks go on when it has failed: what they carry out is under way outside the process."""
+
     _payload_hooks: ClassVar[dict[str, tuple[EventType, ...]]] = {
         "on_tick": (EventType.TICK,),
         "on_quote": (EventType.QUOTE,),

@@ -38,10 +38,12 @@ class Blocking:
 
     Attributes:
         counts: How often each actor has blocked the loop.
+        is_watched: The loop tells the guard that it comes round: where it does not, it is held.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.is_watched = False
         self._thread_id = threading.get_ident()
         self._quiet_until: dict[str, float] = {}
 
@@ -49,12 +51,15 @@ class Blocking:
         """Report an actor whose handler has held the loop for so long, or (for None) say where the loop stands.
 
         Args:
-            actor: Whose handler it is.
+            actor: Whose handler it is; empty where nobody's is.
             held_s: For how long it has held the loop at least.
             still: It still does.
         """
         if actor is None:
             return self._line()
+        if not actor:
+            self._held_by_nobody(held_s)
+            return None
         self.counts[actor] += 1
         now = time.monotonic()
         if now < self._quiet_until.get(actor, now):
@@ -66,6 +71,14 @@ class Blocking:
             "actor %s has blocked the loop for %d ms, %s (%d so far)", actor, held_s * 1e3, where, self.counts[actor]
         )
         return None
+
+    def _held_by_nobody(self, held_s: float) -> None:
+        if self.is_watched:
+            line = self._line()
+            where = f"at {line}" if line else "in native code"
+            _log.warning(
+                "the loop has not come round for %d ms, and no actor's handler runs: it is %s", held_s * 1e3, where
+            )
 
     def _line(self) -> str | None:
         frame = sys._current_frames().get(self._thread_id)

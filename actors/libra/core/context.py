@@ -122,9 +122,10 @@ class ActorContext:
     def _node_is_down(self, event: Event) -> None:
         """Whoever was watched there is no more, or cannot be heard of."""
         news = event.payload
+        node, detail = getattr(news, "node", None), str(getattr(news, "detail", ""))
         for name in sorted(self._watched):
-            if name.startswith(f"{news.node}/"):
-                told = Terminated(name, TerminationReason.NODE_DOWN, news.detail)
+            if node is not None and name.startswith(f"{node}/"):
+                told = Terminated(name, TerminationReason.NODE_DOWN, detail)
                 self._switchboard.tell_end(self.slot, told)
 
     def unwatch(self, name: str) -> bool:

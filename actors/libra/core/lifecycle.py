@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from libra.core.actor import ActorState
 from libra.core.context import ActorContext
 from libra.core.events import EventType
+from libra.core.faults import log_failure
 from libra.core.mail import Ask
 from libra.core.place import Place
 from libra.core.recoveries import Recoveries
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
+from libra.core.tasks import Tasks
 from libra.core.watching import Terminated, TerminationReason, Watches
 from libra.core.worker import Worker
 from libra_core import Mail
@@ -61,6 +63,7 @@ class Lifecycles:
         errors: What hooks raised so far, counted.
         failed: Actors that were given up.
         snapshots: What actors carry over.
+        tasks: What actors made beside their handlers.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Lifecycles:
         self.errors = 0
         self.failed: list[str] = []
         self.snapshots = Snapshots(state_dir, fatal)
+        self.tasks = Tasks(switchboard.core, self.owner_of, self.task_raised, fatal, on_fatal)
         self._fatal = fatal
         self._switchboard = switchboard
         self._core = switchboard.core
@@ -169,10 +173,22 @@ class Lifecycles:
         return self._watches.remove(watcher, watched)
 
     def take_snapshot(self, slot: int) -> None:
-        """Take a snapshot of an actor, between two of its events."""
+        """Take a snapshot of an actor, between two of its events, while its turn lasts."""
         place = self._places[slot]
         if place.actor is not None:
             self.snapshots.take(place.name, place.actor, self._core.now_ns())
+
+    def _take_last_snapshot(self, place: Place) -> None:
+        """That of an actor which has stopped."""
+        self._core.note_running_slot(place.slot)
+        try:
+            self.take_snapshot(place.slot)
+        except self._fatal:
+            raise
+        except BaseException as error:
+            self._failed(place, error, None)
+        finally:
+            self._core.note_running_slot(None)
 
     # Starting --------------------------------------------------------------------------------------------------------
 
@@ -187,7 +203,10 @@ class Lifecycles:
         """Await what a handler gave, in its actor's task."""
         place = self._places[slot]
         if place.worker is None:
-            place.worker = Worker(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal)
+            place.worker = Worker(
+                *(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal),
+                may_cancel=lambda: self._core.running() in (None, place.name),
+            )
         place.worker.feed(awaitable)
 
     def start(self, place: Place) -> None:
@@ -244,7 +263,7 @@ class Lifecycles:
 
     def _move(self, place: Place, state: ActorState) -> None:
         place.state = state
-        self._core.emit(place.slot, EventType.ACTOR_STATE, {"actor": place.name, "state": state.value})
+        self._core.announce(place.slot, EventType.ACTOR_STATE, {"actor": place.name, "state": state.value})
 
     # Failing ---------------------------------------------------------------------------------------------------------
 
@@ -260,13 +279,12 @@ class Lifecycles:
     def _failed(self, place: Place, error: BaseException, event: Event | None) -> None:
         self.errors += 1
         where = f"handling {event.event_type.name}, trace_id={event.trace_id}" if event is not None else place.state
-        _log.error("actor %s raised while %s", place.name, where, exc_info=error)
+        detail = self._report(place, where, error)
         if event is not None:
             self._core.note_dead(place.slot, "RAISED", event)
         if self._is_ending or place.state not in (ActorState.STARTING, ActorState.RUNNING):
             return
         self.drop_instance(place)
-        detail = f"{type(error).__name__}: {error}"
         if place.stop_asked:
             self._move(place, ActorState.STOPPING)
             self._stopped(place, TerminationReason.FAILED, detail)
@@ -274,6 +292,30 @@ class Lifecycles:
             self.come_down(place, TerminationReason.FAILED, detail)
         else:
             self._recoveries.carry_out(self._tree.decide(place.name, self._core.now_ns()), place, detail)
+
+    def _report(self, place: Place, where: str, error: BaseException) -> str:
+        """Log a failure, and say it in short. What an exception says of itself is its author's code: it has a turn."""
+        self._core.note_running_slot(place.slot)
+        try:
+            return log_failure(_log, "actor %s raised while %s", place.name, where, error=error, fatal=self._fatal)
+        finally:
+            self._core.note_running_slot(None)
+
+    def task_raised(self, slot: int, instance: object, error: BaseException) -> None:
+        """A task that an actor has made raised. One of an instance that is no more is told of, and that is all."""
+        place = self._places[slot]
+        if place.actor is None or (instance is not None and place.actor is not instance):
+            self.errors += 1
+            self._report(place, "it was gone already, in a task", error)
+            return
+        if place.busy_worker is not None and not self._is_ending:
+            self.cancel_handler(place, place.busy_worker)
+        self._failed(place, error, None)
+
+    def owner_of(self, name: str) -> tuple[int, object] | None:
+        """Slot and instance of an actor whose code runs; None for one that is not of this node."""
+        slot = self._by_name.get(name)
+        return None if slot is None else (slot, self._places[slot].actor)
 
     def come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
         """An instance is no more: the actor waits to be started again, or has ended for good."""
@@ -306,6 +348,8 @@ class Lifecycles:
         """An instance has failed, or makes room for the next: what is left of it must not act any more."""
         if place.actor is not None and hasattr(place.actor, "_context"):
             place.actor._context.retire()
+        if place.actor is not None and not place.actor._keeps_tasks:
+            self.tasks.cancel(place.slot)
         place.actor = None
         self._watches.forget(place.slot)
         self._end_timers(place)
@@ -429,7 +473,7 @@ class Lifecycles:
 
     def _stopped(self, place: Place, reason: TerminationReason = TerminationReason.STOPPED, detail: str = "") -> None:
         if place.stopped_well:
-            self.take_snapshot(place.slot)
+            self._take_last_snapshot(place)
         given_up = place.recovery is not None and place.recovery.gives_up
         if (given_up or self._recoveries.is_coming_down(place)) and not place.stop_asked:
             self.come_down(place, TerminationReason.TAKEN_DOWN, "")

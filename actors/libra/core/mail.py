@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra.core.clock import delay_ns
 from libra.core.events import EventType
+from libra.core.faults import describe
 from libra.errors import LibraError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Ask:
         try:
             result = handler(self.message)
         except BaseException as error:
-            self.refuse(f"{type(error).__name__}: {error}")
+            self.refuse(describe(error))
             raise
         if hasattr(result, "__await__"):
             return self._answer_later(result)
@@ -73,7 +74,7 @@ class Ask:
         try:
             answer = await result
         except BaseException as error:
-            self.refuse(f"{type(error).__name__}: {error}")
+            self.refuse(describe(error))
             raise
         self.reply_with(answer)
 

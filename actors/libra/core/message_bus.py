@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
+from libra.core.faults import log_failure
 from libra_core import BusCore
 
 if TYPE_CHECKING:
@@ -179,4 +180,4 @@ class MessageBus(BusCore):
         """Count and log what a handler raised."""
         self._count_error()
         trace_id = event.trace_id if event is not None else "-"
-        _log.error("a handler of the bus raised, trace_id=%s", trace_id, exc_info=error)
+        log_failure(_log, "a handler of the bus raised, trace_id=%s", trace_id, error=error)

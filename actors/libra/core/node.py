@@ -21,16 +21,17 @@ from libra.core.clock import Sleepers
 from libra.core.dead_letters import DeadLetters
 from libra.core.engine import LiveEngine, SimulatedEngine
 from libra.core.events import Priority
-from libra.core.faults import fatal_errors
+from libra.core.faults import describe, fatal_errors
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
 from libra.core.options import NodeOptions, Outcome
 from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
+from libra.core.tasks import OwnTask
 from libra_core import NodeCore, PanicException
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
 
     from libra.core.actor import Actor, ActorState
     from libra.core.engine import Engine
@@ -45,6 +46,8 @@ _PATIENCE, _DEADLINE = 0.6, 0.75
 """Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
 handlers must have ended, and the guard acts."""
 _LEAST_S = 0.1
+_BEATS = 2
+"""How often the loop beats in the time that a handler may take."""
 _NAP_S = 0.001
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
@@ -194,10 +197,29 @@ class Node:
         try:
             with asyncio.Runner(loop_factory=loop_factory) as runner:
                 # Not by `runner.run`, which takes SIGINT for itself.
-                return runner.get_loop().run_until_complete(self._run(on_progress, progress_interval_s))
+                return self._run_to_the_end(runner.get_loop(), self._run(on_progress, progress_interval_s))
         finally:
             # Tasks that a user's code has left behind are ended by now, or the guard has ended the process.
             self.core.remove_guard()
+
+    def _run_to_the_end(self, loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
+        task = OwnTask(run, self._no_actor_runs, loop=loop, name="libra-node")
+        was_stopped = False
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except BaseException as error:
+                is_signal = isinstance(error, KeyboardInterrupt) and not self.options.signals
+                if task.done() or is_signal or not isinstance(error, (SystemExit, KeyboardInterrupt, RuntimeError)):
+                    raise
+                if not was_stopped:
+                    why = describe(error)
+                    _log.error("somebody's code stopped the loop: it goes on (%s)", why)
+                was_stopped = True
+
+    def _no_actor_runs(self) -> bool:
+        return self.core.running() is None
 
     async def _run(self, on_progress: Callable[[], None] | None, progress_interval_s: float) -> Outcome:
         if self._has_run:
@@ -228,10 +250,16 @@ class Node:
             engine = self._engine = self._make_engine()
             # From here until `release` the node and its native side hold each other.
             self.core.set_on_answer(self.post.answered)
+            self._actors.tasks.install()
+            if not options.simulated and options.slow_handler_s > 0:
+                self.blocking.is_watched = True
+                self._beat(asyncio.get_running_loop(), options.slow_handler_s / _BEATS)
             self._actors.start_all()
             self._opened()
             if on_progress is not None:
-                progress = asyncio.create_task(self._tell_progress(on_progress, progress_interval_s))
+                telling = self._tell_progress(on_progress, progress_interval_s)
+                loop = asyncio.get_running_loop()
+                progress = OwnTask(telling, self._no_actor_runs, loop=loop, name="libra-progress")
             try:
                 self._outcome.why = await engine.run()
             except PanicException as error:
@@ -250,7 +278,7 @@ class Node:
             self._outcome.duration_s = time.perf_counter() - started
             self._outcome.errors, self._outcome.failed = self._actors.errors, self._actors.failed
             if progress is not None:
-                progress.cancel()
+                progress.end()
                 await asyncio.gather(progress, return_exceptions=True)
             await self._close()
         if self._time_is_over:
@@ -393,6 +421,12 @@ class Node:
             until_ns = self.core.now_ns() + round(options.duration_s * 1e9)
         return SimulatedEngine(self, until_ns, options.speed)
 
+    def _beat(self, loop: asyncio.AbstractEventLoop, interval_s: float) -> None:
+        """The loop comes round. The guard looks for turns of handlers; a callback that holds the loop has none."""
+        if self.blocking.is_watched:
+            self.core.beat()
+            loop.call_later(interval_s, self._beat, loop, interval_s)
+
     def _end_of_time(self) -> None:
         self._time_is_over = not self.should_stop()
         self.stop()
@@ -439,7 +473,9 @@ class Node:
     async def _close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
+        self.blocking.is_watched = False
         await self._actors.close()
+        self._actors.tasks.uninstall()
         self.core.stop_feed()
         if self._is_simulating:
             self.core.leave_simulation()

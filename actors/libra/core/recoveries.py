@@ -144,6 +144,9 @@ class Recoveries:
         if not recovery.is_due:
             return
         for place in recovery.places:
+            if place.state is ActorState.DEGRADED and self._core.is_held(place.slot):
+                # A task of it failed, and its handler, which was cancelled then, still cleans up.
+                return
             if place.state is ActorState.DEGRADED:
                 _log.warning("actor %s is started again", place.name)
                 self._lives.start(place)

@@ -21,6 +21,8 @@ from urllib.parse import quote
 import msgspec
 
 from libra.core import codec
+from libra.core.blocking import HandlerTimedOut
+from libra.core.faults import describe, log_failure
 from libra.errors import CodecError
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ class Snapshots:
         self._read: set[str] = set()
 
     def take(self, name: str, actor: Actor, now_ns: int) -> None:
-        """Take a snapshot of an actor, if it takes part."""
+        """Take a snapshot of an actor, if it takes part. One that does not return in time is a failure of its actor."""
         if actor.snapshot_interval_s is None:
             return
         try:
@@ -83,6 +85,8 @@ class Snapshots:
                 tag, data = codec.encode(state)
                 self._last[name] = Snapshot(_FORMAT, name, _made_by(actor), actor.snapshot_version, now_ns, tag, data)
         except self._fatal:
+            raise
+        except HandlerTimedOut:
             raise
         except BaseException as error:
             self._failed(name, "its snapshot could not be taken", error)
@@ -114,6 +118,10 @@ class Snapshots:
         try:
             actor.restore(codec.decode(snapshot.tag, snapshot.data))
         except self._fatal:
+            raise
+        except HandlerTimedOut:
+            # The actor's failure; the next instance must not hang in the same state.
+            self._put_aside(snapshot.actor)
             raise
         except BaseException as error:
             self._failed(snapshot.actor, "it starts without its snapshot, which could not be restored", error)
@@ -162,7 +170,7 @@ class Snapshots:
 
     def _failed(self, name: str, what: str, error: BaseException) -> None:
         self.errors += 1
-        _log.error("actor %s: %s: %s: %s", name, what, type(error).__name__, error, exc_info=error)
+        log_failure(_log, "actor %s: %s: %s", name, what, describe(error, self._fatal), error=error, fatal=self._fatal)
 
     @staticmethod
     def _path(folder: Path, name: str) -> Path:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+from libra.core.tasks import OwnTask
 from libra_core import PanicException
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Worker:
         on_idle: Called when the actor is the node's own loop's again.
         fatal: What is no actor's failure and ends the run.
         on_fatal: Called with that.
+        may_cancel: Asked whether whoever runs now may cancel the handler.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Worker:
         on_idle: Callable[[], None],
         fatal: Fatal,
         on_fatal: Callable[[BaseException], None],
+        may_cancel: Callable[[], bool] = lambda: True,
     ) -> None:
         self._core = core
         self._slot = slot
@@ -55,7 +58,7 @@ class Worker:
         self._closing = False
         loop = asyncio.get_running_loop()
         self._wake: asyncio.Future[Awaitable[object]] = loop.create_future()
-        self._task = loop.create_task(self._run(), name=f"libra-actor-{slot}")
+        self._task = OwnTask(self._run(), may_cancel, loop=loop, name=f"libra-actor-{slot}")
 
     def feed(self, awaitable: Awaitable[object]) -> None:
         """Await what a handler gave, in the actor's task: one at a time, a second one is an `InvalidStateError`."""
@@ -71,12 +74,12 @@ class Worker:
         """Cancel the handler that is awaited; its actor goes on. The handler gets its turn to clean up."""
         self._ending_handler = True
         if self._has_begun:
-            self._task.cancel()
+            self._task.end()
 
     async def close(self) -> None:
         """End the task, and with it a handler that is suspended."""
         self._closing = True
-        self._task.cancel()
+        self._task.end()
         await asyncio.gather(self._task, return_exceptions=True)
         if inspect.iscoroutine(self._current):
             self._current.close()

@@ -50,6 +50,8 @@ class GatewayActor(Actor):
         connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
     """
 
+    _keeps_tasks = True
+
     def __init__(
         self,
         gateway: ReportingGateway,

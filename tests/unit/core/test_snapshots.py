@@ -284,3 +284,77 @@ def test_a_state_that_never_was_a_file_is_dropped_when_it_cannot_be_restored(run
     assert record == [("start", 0), ("start", 0)]
     assert (outcome.errors, node.snapshot_errors) == (1, 1)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".refused")] == []
+
+
+@pytest.mark.parametrize("at_the_end", [True, False])
+def test_a_snapshot_that_does_not_return_is_its_actors_failure(stage, at_the_end):
+    class Hangs(Actor):
+        snapshot_interval_s = 0.0 if at_the_end else 0.01
+
+        def on_start(self):
+            if at_the_end:
+                set_up.node.stop()
+
+        def snapshot(self):
+            while True:
+                pass
+
+    class Watches(Actor):
+        def on_start(self):
+            self.watch("hangs")
+
+        def on_terminated(self, terminated):
+            if terminated.reason == "failed":
+                set_up.node.stop()
+
+    set_up = stage(
+        simulated=False,
+        slow_handler_s=0.02,
+        handler_timeout_s=0.1,
+        drain_timeout_s=20,
+        restarts=RestartPolicy(max_restarts=0),
+    )
+    set_up.node.endless = True
+    set_up.add("watches", Watches)
+    set_up.add("hangs", Hangs)
+    outcome = set_up.run()
+    assert outcome.errors == 1
+    assert outcome.failed == ([] if at_the_end else ["hangs"])
+    assert set_up.node.blocking.counts["hangs"] >= 1
+    assert set_up.node.snapshot_errors == 0
+
+
+def test_one_that_hangs_while_it_takes_its_state_back_is_not_given_that_again(stage):
+    lives = []
+
+    class Hangs(Actor):
+        snapshot_interval_s = 0.01
+
+        def on_start(self):
+            lives.append("start")
+            if len(lives) == 1:
+                self.set_timer("fail", 0.1)
+            else:
+                set_up.node.stop()
+
+        def on_timer(self, name):
+            raise ValueError("now")
+
+        def snapshot(self):
+            return 1
+
+        def restore(self, state):
+            lives.append("restore")
+            while True:
+                pass
+
+    set_up = stage(
+        simulated=False,
+        slow_handler_s=0.02,
+        handler_timeout_s=0.1,
+        restarts=RestartPolicy(max_restarts=5, backoff_s=0.01),
+    )
+    set_up.node.endless = True
+    set_up.add("hangs", Hangs)
+    assert set_up.run().errors == 2
+    assert lives == ["start", "restore", "start"]

@@ -131,6 +131,22 @@ impl EventType {
         matches!(self, EventType::Timer | EventType::ActorTerminated)
     }
 
+    /// True for what only a node itself can know: of its bridge, of other nodes, of its actors' lives and their letters.
+    /// Whoever gets one acts on it: an account by the death of a node.
+    pub const fn is_node_news(self) -> bool {
+        use EventType::*;
+        match self {
+            BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => true,
+            StrategyStarted | StrategyStopped | ActorState | DeadLetter => true,
+            OrderApproved | OrderNew | OrderSubmitted | OrderAccepted | OrderPartiallyFilled | OrderFilled => false,
+            OrderCancelled | OrderExpired | OrderRejected | OrderCancelRejected | OrderRequestRejected => false,
+            VenueReport | PositionOpened | PositionClosed | PositionUpdated | BalanceUpdated => false,
+            RiskLimitBreach | DrawdownWarning | TradingResumed | RiskLimitsChanged => false,
+            OrderRequest | CancelRequest | Signal | Message | Timer | ActorTerminated | CircuitBreaker => false,
+            Tick | Quote | Trade | Bar | OrderBook | GatewayConnected | GatewayDisconnected => false,
+        }
+    }
+
     /// True for what only an account's own desk can know: what became of an order, a position, a balance, a limit. Whoever
     /// gets one acts on it, a portfolio by what it holds and a gateway by what it sends.
     pub const fn is_account_fact(self) -> bool {

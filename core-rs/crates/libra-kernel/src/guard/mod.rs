@@ -63,6 +63,9 @@ pub trait Witness: Send + Sync {
     /// guard's thread: it must not block.
     fn blocked(&self, blocked: Blocked, turn: Turn, turns: &Arc<Turns>);
 
+    /// Nobody's handler runs, and the loop has not come round for `held_ns`. As [`Witness::blocked`], it must not block.
+    fn held_by_nobody(&self, held_ns: i64);
+
     /// Where the loop's thread stands, if that can be learned within `patience`.
     fn line(&self, patience: Duration) -> Option<String>;
 }
@@ -97,6 +100,7 @@ impl Guard {
         let mut guard = Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread) };
         if signals {
             guard.taken.take(&guard.signal_write)?;
+            *lock(&guard.shared.holds_signals) = true;
         }
         Ok(guard)
     }
@@ -167,6 +171,17 @@ impl Guard {
         self.shared.turns.enter(actor);
     }
 
+    /// Whose handlers run now, if anyone's.
+    pub fn running(&self) -> Option<Name> {
+        self.shared.turns.now().actor()
+    }
+
+    /// The loop has come round. From the first beat on, one that does not for three times the time that a handler may take is
+    /// told of, where nobody's handler holds it.
+    pub fn beat(&self) {
+        self.shared.beat_ns.store(monotonic_ns(), Ordering::Relaxed);
+    }
+
     /// A log to be flushed should the process have to end: a descriptor of its own.
     pub fn watch_log(&self, fd: OwnedFd) {
         lock(&self.shared.logs).push(fd);
@@ -180,6 +195,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // The thread takes nothing back from now on, nor is it about to.
+        *lock(&self.shared.holds_signals) = false;
         self.taken.give_back(self.shared.first_signal_ns.load(Ordering::SeqCst));
         self.shared.finished.store(true, Ordering::SeqCst);
         self.poke();
@@ -211,6 +228,24 @@ mod tests {
             assert!(guard.catch_up());
             assert!(alarm.is_raised());
         }
+    }
+
+    #[test]
+    fn signals_that_somebody_takes_are_taken_back() {
+        let _one = lock(&ONE);
+        let limits = Limits { block_ns: 2_000_000, ..Limits::default() };
+        let guard = Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, limits, None).unwrap();
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+            // SAFETY: ignores a signal, as a strategy may.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        let deadline = monotonic_ns() + 20_000_000_000;
+        while !signals::stand() && monotonic_ns() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(signals::stand());
+        drop(guard);
+        assert!(!signals::stand(), "and given back in the end, for good");
     }
 
     #[test]

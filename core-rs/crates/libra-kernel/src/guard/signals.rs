@@ -59,7 +59,7 @@ impl Taken {
     /// Takes SIGINT, SIGTERM and SIGUSR1 over: from now on they are written into `pipe`.
     pub(super) fn take(&mut self, pipe: &OwnedFd) -> io::Result<()> {
         SIGNAL_PIPE.store(pipe.as_raw_fd(), Ordering::SeqCst);
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+        for signal in OURS {
             self.previous.push((signal, take_over(signal)?));
         }
         Ok(())
@@ -86,6 +86,28 @@ impl Taken {
             SAME_STOP_UNTIL_NS.store(same_stop_until_ns, Ordering::SeqCst);
             SIGNAL_PIPE.store(-1, Ordering::SeqCst);
         }
+    }
+}
+
+/// The signals that a guard takes.
+const OURS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1];
+
+/// True while all of them are still the guard's.
+pub(super) fn stand() -> bool {
+    OURS.iter().all(|signal| {
+        // SAFETY: only asks who handles the signal; sigaction structs are plain data, and zero is a valid one.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, std::ptr::null(), &mut now) != 0
+                || now.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t
+        }
+    })
+}
+
+/// Somebody's code has put a handler of its own in our place: takes them back.
+pub(super) fn take_back() {
+    for signal in OURS {
+        let _ = take_over(signal);
     }
 }
 

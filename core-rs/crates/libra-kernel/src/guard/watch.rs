@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::signals::{ECHO, SECOND_SIGNAL_AFTER_NS, next_signal};
+use super::ending::say;
+use super::signals::{self, ECHO, SECOND_SIGNAL_AFTER_NS, next_signal};
 use super::{Limits, Witness};
 use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
@@ -17,6 +18,9 @@ use crate::wake::Waker;
 const MEMORY_EVERY_NS: i64 = 250_000_000;
 /// How long the loop has to answer an alarm before the thread says that it did not.
 const ALARM_PATIENCE_NS: i64 = 1_000_000_000;
+
+/// How often the loop may miss the time of a handler before it is said to be held: a busy machine makes anyone late.
+const BEATS_MISSED: i64 = 3;
 
 /// What the thread and the loop share.
 pub(super) struct Shared {
@@ -35,6 +39,10 @@ pub(super) struct Shared {
     pub(super) witness: Option<Arc<dyn Witness>>,
     pub(super) listeners: Mutex<Vec<Listener>>,
     pub(super) finished: AtomicBool,
+    /// The guard has taken the signals over: they stay its own while this is locked.
+    pub(super) holds_signals: Mutex<bool>,
+    /// When the loop last came round; 0 before the first time.
+    pub(super) beat_ns: AtomicI64,
     pub(super) logs: Mutex<Vec<OwnedFd>>,
     pub(super) alarms: Mutex<Vec<Arc<Alarm>>>,
     /// How often the thread has come to an [`ECHO`], and who waits for that.
@@ -56,6 +64,8 @@ impl Shared {
             witness,
             listeners: Mutex::default(),
             finished: AtomicBool::new(false),
+            holds_signals: Mutex::default(),
+            beat_ns: AtomicI64::new(0),
             logs: Mutex::default(),
             alarms: Mutex::default(),
             echoes: Default::default(),
@@ -63,11 +73,11 @@ impl Shared {
     }
 
     /// The thread: until the guard is dropped.
-    pub(super) fn watch(&self, signals: &OwnedFd) {
+    pub(super) fn watch(self: &Arc<Self>, pipe: &OwnedFd) {
         let mut first_ns = None;
         let mut rounds = Rounds::new(&self.limits);
         while !self.finished.load(Ordering::SeqCst) {
-            let signal = next_signal(signals.as_raw_fd(), self.patience_ms(&rounds));
+            let signal = next_signal(pipe.as_raw_fd(), self.patience_ms(&rounds));
             let now_ns = monotonic_ns();
             if signal == Some(ECHO) {
                 *lock(&self.echoes.0) += 1;
@@ -99,7 +109,7 @@ impl Shared {
     }
 
     /// Looks at everything that is watched by time.
-    fn look_around(&self, rounds: &mut Rounds, now_ns: i64) {
+    fn look_around(self: &Arc<Self>, rounds: &mut Rounds, now_ns: i64) {
         if now_ns >= rounds.answer_by_ns {
             rounds.answer_by_ns = i64::MAX;
             self.tell_of_alarms();
@@ -118,6 +128,8 @@ impl Shared {
             }
         }
         let awake_ns = rounds.awake_ns(now_ns);
+        self.look_at_the_loop(rounds, now_ns);
+        self.look_at_signals();
         if self.limits.heartbeat_ns > 0 {
             let mut listeners = lock(&self.listeners);
             listeners.retain(Listener::is_needed);
@@ -136,6 +148,29 @@ impl Shared {
                 self.drain_from(now_ns);
                 self.waker.signal();
             }
+        }
+    }
+
+    /// A callback or a task that is no handler may hold the loop: the watch of turns sees nobody.
+    fn look_at_the_loop(&self, rounds: &mut Rounds, now_ns: i64) {
+        let beat_ns = self.beat_ns.load(Ordering::Relaxed);
+        let Some(witness) = self.witness.as_ref().filter(|_| beat_ns > 0 && self.limits.block_ns > 0) else { return };
+        if beat_ns != rounds.seen_beat.0 || self.turns.now().actor().is_some() {
+            rounds.seen_beat = (beat_ns, now_ns, false);
+        }
+        let held_ns = now_ns.saturating_sub(rounds.seen_beat.1);
+        if held_ns >= self.limits.block_ns.saturating_mul(BEATS_MISSED) && !rounds.seen_beat.2 {
+            rounds.seen_beat.2 = true;
+            witness.held_by_nobody(held_ns);
+        }
+    }
+
+    /// A strategy that sets handlers of its own would make the node deaf.
+    fn look_at_signals(&self) {
+        let held = lock(&self.holds_signals);
+        if *held && !signals::stand() {
+            signals::take_back();
+            say("libra: somebody's code took SIGINT, SIGTERM or SIGUSR1 for itself: the node has taken it back\n");
         }
     }
 
@@ -163,6 +198,8 @@ struct Rounds {
     block: Option<BlockWatch>,
     interval_ns: i64,
     last_ns: i64,
+    /// The loop's last beat, when it was seen first, and whether its silence was told.
+    seen_beat: (i64, i64, bool),
     memory_due_ns: i64,
     /// When the loop has to have answered an alarm; `i64::MAX` where none is raised.
     answer_by_ns: i64,
@@ -178,7 +215,14 @@ impl Rounds {
             (limits.resident_bytes > 0).then_some(MEMORY_EVERY_NS),
         ];
         let interval_ns = interval_ns.into_iter().flatten().min().unwrap_or(i64::MAX).max(1_000_000);
-        Rounds { block, interval_ns, last_ns: monotonic_ns(), memory_due_ns: i64::MIN, answer_by_ns: i64::MAX }
+        Rounds {
+            block,
+            interval_ns,
+            last_ns: monotonic_ns(),
+            seen_beat: (0, i64::MAX, false),
+            memory_due_ns: i64::MIN,
+            answer_by_ns: i64::MAX,
+        }
     }
 
     /// Since the last look, as far as this thread was awake: a process that was stopped meanwhile has missed nothing.

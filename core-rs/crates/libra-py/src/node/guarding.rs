@@ -109,6 +109,18 @@ impl NodeCore {
         }
     }
 
+    /// The actor whose code runs now, or None.
+    fn running(&self, py: Python<'_>) -> Option<&'static str> {
+        self.guard.borrow(py).as_ref().and_then(Guard::running).map(|actor| actor.as_str())
+    }
+
+    /// The loop has come round: the guard, where it looks for long turns, tells of one that does not for too long.
+    fn beat(&self, py: Python<'_>) {
+        if let Some(guard) = &*self.guard.borrow(py) {
+            guard.beat();
+        }
+    }
+
     /// Tells the guard whose code runs outside a handler (a start, a stop); None for nobody's.
     #[pyo3(signature = (slot=None))]
     fn note_running_slot(&self, py: Python<'_>, slot: Option<usize>) -> PyResult<()> {

@@ -31,12 +31,26 @@ impl NodeCore {
         let py = event_type.py();
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        if event.event_type.is_node_news() {
+            let name = event.event_type.name();
+            return Err(PyValueError::new_err(format!("{name} is news of the node, which it alone publishes")));
+        }
         self.published_by_anyone(py, event.event_type)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
         }
         self.encode_if_leaving(py, &event)?;
         Ok(self.publish_of(py, parent.as_ref(), event))
+    }
+
+    /// Publishes news of the node about an actor, as a child of what that handles: [`NodeCore::emit`] refuses an actor such.
+    fn announce(&self, slot: usize, event_type: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = event_type.py();
+        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(()) };
+        let event = event::make(parent.as_ref(), event_type, source.as_str(), Some(payload))?;
+        self.encode_if_leaving(py, &event)?;
+        self.publish_of(py, parent.as_ref(), event);
+        Ok(())
     }
 
     /// Publishes an event as it is.

@@ -7,6 +7,7 @@
 use std::ptr;
 
 use libra_kernel::Name;
+use pyo3::exceptions::PyStopIteration;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -56,7 +57,10 @@ impl Steps {
                     ffi::PySendResult::PYGEN_NEXT => {
                         Bound::from_owned_ptr_or_err(py, result).map(|it| Some(it.unbind()))
                     }
-                    ffi::PySendResult::PYGEN_RETURN => Bound::from_owned_ptr_or_err(py, result).map(|_| None),
+                    ffi::PySendResult::PYGEN_RETURN => {
+                        let value = Bound::from_owned_ptr_or_err(py, result)?;
+                        if value.is_none() { Ok(None) } else { Err(PyStopIteration::new_err((value.unbind(),))) }
+                    }
                     ffi::PySendResult::PYGEN_ERROR => Err(PyErr::fetch(py)),
                 }
             }

@@ -20,6 +20,8 @@ use pyo3::prelude::*;
 enum Asked {
     /// A handler of this actor has held the loop for so long.
     Blocked { actor: Name, held_ns: i64, turn: Turn, turns: Arc<Turns> },
+    /// Nobody's handler runs, and the loop has not come round for so long.
+    HeldByNobody(i64),
     /// The time of this handler is over.
     TimedOut { turn: Turn, turns: Arc<Turns> },
     /// Where does the loop stand?
@@ -129,6 +131,10 @@ impl Witness for Interpreter {
         }
     }
 
+    fn held_by_nobody(&self, held_ns: i64) {
+        let _ = self.asked.send(Asked::HeldByNobody(held_ns));
+    }
+
     fn line(&self, patience: Duration) -> Option<String> {
         let (reply, line) = channel();
         self.asked.send(Asked::Line(reply)).ok()?;
@@ -144,6 +150,11 @@ fn answer(look: &Py<PyAny>, interruption: Option<&Interruption>, questions: &Rec
                 let still = turns.now() == *turn;
                 let held_s = *held_ns as f64 / 1e9;
                 if let Err(error) = look.call1(py, (actor.as_str(), held_s, still)) {
+                    error.write_unraisable(py, Some(look.bind(py)));
+                }
+            }
+            Asked::HeldByNobody(held_ns) => {
+                if let Err(error) = look.call1(py, ("", *held_ns as f64 / 1e9, true)) {
                     error.write_unraisable(py, Some(look.bind(py)));
                 }
             }

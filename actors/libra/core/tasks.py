@@ -1,0 +1,183 @@
+"""Tasks on a node's loop: those that actors make are supervised as their handlers are, and the node's own are its own.
+
+A task that is made while an actor's code runs is that actor's. Each of its steps is a watched turn, so that it is named
+and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; and it
+is cancelled when its instance fails. A task that no actor's code makes costs a look at whose turn it is, and a handler
+that makes none costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakSet
+
+from libra.core.faults import log_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from libra.core.faults import Fatal
+    from libra_core import NodeCore
+
+__all__ = ["OwnTask", "Tasks"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_TURNS = 3
+"""Whoever awaits a task takes what it raised within so many turns of the loop."""
+
+
+class OwnTask(asyncio.Task[_T]):
+    """A task of the node's own: the code of an actor cannot cancel it, as in ``for task in asyncio.all_tasks(): ...``.
+
+    Args:
+        coro: What it runs.
+        may_cancel: Asked who may, at each attempt.
+        loop: Where it runs.
+        name: Its name.
+    """
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, _T],
+        may_cancel: Callable[[], bool],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+    ) -> None:
+        self._may_cancel = may_cancel
+        super().__init__(coro, loop=loop, name=name)
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as asyncio has it
+        """See `asyncio.Task.cancel`; False, and nothing done, for whoever may not."""
+        return super().cancel(msg) if self._may_cancel() else False
+
+    def end(self) -> None:
+        """Cancel it, as the node does."""
+        super().cancel()
+
+
+class Tasks:
+    """The tasks of a node's actors.
+
+    Args:
+        core: The node's native side.
+        owner: Gives slot and instance of an actor that runs, by its name.
+        on_failure: Called with (slot, instance, exception) when a task raised.
+        fatal: What is no actor's failure and ends the run.
+        on_fatal: Called with that.
+    """
+
+    def __init__(
+        self,
+        core: NodeCore,
+        owner: Callable[[str], tuple[int, object] | None],
+        on_failure: Callable[[int, object, BaseException], None],
+        fatal: Fatal,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._core = core
+        self._owner = owner
+        self._on_failure = on_failure
+        self._fatal = fatal
+        self._on_fatal = on_fatal
+        self._tasks: dict[int, WeakSet[asyncio.Task[Any]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: tuple[Any, Any] = (None, None)
+
+    def install(self) -> None:
+        """From now on tasks of the running loop are made here."""
+        loop = self._loop = asyncio.get_running_loop()
+        self._before = (loop.get_task_factory(), loop.get_exception_handler())
+        loop.set_task_factory(cast("Any", self._make))
+        loop.set_exception_handler(self._callback_raised)
+
+    def uninstall(self) -> None:
+        """The loop is as it was. What tasks have raised that nobody took is told now."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.set_task_factory(self._before[0])
+            loop.set_exception_handler(self._before[1])
+        for slot, tasks in self._tasks.items():
+            for task in list(tasks):
+                if task.done():
+                    self._tell(slot, None, task)
+
+    def cancel(self, slot: int) -> None:
+        """The instance of an actor has failed: so have its tasks."""
+        for task in list(self._tasks.pop(slot, ())):
+            task.cancel()
+
+    def _make(
+        self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: object
+    ) -> asyncio.Future[Any]:
+        name = self._core.running()
+        owner = None if name is None else self._owner(name)
+        if owner is None or not asyncio.iscoroutine(coro):
+            before = self._before[0]
+            made: asyncio.Future[Any] = (
+                asyncio.Task(coro, loop=loop, **cast("Any", options))
+                if before is None
+                else before(loop, coro, **options)
+            )
+            return made
+        slot, instance = owner
+        if self._core.is_simulated:
+            # It has its turn before time goes on: how fast the machine is must decide nothing.
+            self._core.interrupt()
+        task = asyncio.Task(self._supervise(slot, instance, coro), loop=loop, **cast("Any", options))
+        self._tasks.setdefault(slot, WeakSet()).add(task)
+
+        def done(task: asyncio.Task[Any]) -> None:
+            if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+                # It was cancelled before its first step.
+                coro.close()
+            if _has_raised(task):
+                self._look(slot, instance, task, _TURNS)
+
+        task.add_done_callback(done)
+        return task
+
+    async def _supervise(self, slot: int, instance: object, coro: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+        try:
+            return await self._core.steps(slot, coro)
+        except self._fatal as error:
+            self._on_fatal(error)
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            # Left to itself it would end the loop (a `SystemExit`), or wait for somebody to ask.
+            self._on_failure(slot, instance, error)
+        raise asyncio.CancelledError
+
+    def _look(self, slot: int, instance: object, task: asyncio.Task[Any], turns: int) -> None:
+        """Tell of what a task raised, once whoever awaits it has had the time to take it."""
+        if turns > 0 and self._loop is not None:
+            self._loop.call_soon(self._look, slot, instance, task, turns - 1)
+        else:
+            self._tell(slot, instance, task)
+
+    def _tell(self, slot: int, instance: object, task: asyncio.Task[Any]) -> None:
+        if not _has_raised(task):
+            return
+        error = task.exception()
+        if error is not None:
+            self._on_failure(slot, instance, error)
+
+    def _callback_raised(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of the loop raised: nobody's handler, so nobody's failure."""
+        error = context.get("exception")
+        if self._before[1] is not None:
+            self._before[1](loop, context)
+        elif error is None:
+            _log.error("%s", context.get("message"))
+        else:
+            log_failure(_log, "outside any handler: %s", context.get("message"), error=error, fatal=self._fatal)
+
+
+def _has_raised(task: asyncio.Task[Any]) -> bool:
+    """It ended by an exception that nobody has taken so far: asyncio would log that when the task is thrown away."""
+    return task.done() and not task.cancelled() and bool(getattr(task, "_log_traceback", False))
