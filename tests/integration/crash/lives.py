@@ -41,7 +41,7 @@ _looks = Counter()
 
 
 def _still_in_time(order_id):
-    # The first looks ask whether its sending was left undone, and whether the venue may be queried, and may go on doing so.
+    # The first looks ask whether its sending was left undone, and whether the venue may be queried, which goes on.
     _looks[order_id] += 1
     return time.time_ns() + 1_000_000_000 if _looks[order_id] > 2 else None
 
