@@ -96,6 +96,8 @@ def test_the_death_of_a_node_is_the_end_of_its_actors(joined):
     async def script(a, _, told):
         await watch(a, "b/watched")
         await watch(a, "watcher")
+        for odd in ({}, None, SimpleNamespace(node=7), SimpleNamespace(kind="node_down")):
+            a.core.publish(Event.create(EventType.NODE_DOWN, "bridge", odd))
         for node in ("c", "b", "b"):
             news = SimpleNamespace(kind="node_down", node=node, detail="its beacon is missing")
             a.core.publish(Event.create(EventType.NODE_DOWN, "bridge", news))
