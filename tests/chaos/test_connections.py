@@ -120,6 +120,8 @@ def damaged(frame: bytes) -> Iterator[bytes]:
     yield frame + b"x"
     yield frame + b"x" * (9 << 20)
     yield from (frame[:at] + bytes([frame[at] ^ 1]) + frame[at + 1 :] for at in (13, 20, 30, len(frame) - 1))
+    # A later life, as the checksum does not say: nobody may believe it.
+    yield frame[:21] + b"\xff" + frame[22:]
     # A newer major version, a kind that does not exist, another publisher, an earlier life.
     yield sealed(frame[:4] + b"\x02" + frame[5:])
     yield sealed(frame[:6] + b"\x63" + frame[7:])

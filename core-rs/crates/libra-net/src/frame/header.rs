@@ -107,7 +107,7 @@ impl<'a> Header<'a> {
     }
 
     /// As [`Header::parse`], with the checksum looked at before anything that it covers is believed.
-    pub(super) fn parse_checked(frame: &'a [u8]) -> Result<Header<'a>, FrameError> {
+    pub(crate) fn parse_checked(frame: &'a [u8]) -> Result<Header<'a>, FrameError> {
         let sizes = Sizes::of(frame)?;
         let stated = u32_at(frame, CHECKSUM.start);
         let found = checksum(frame);

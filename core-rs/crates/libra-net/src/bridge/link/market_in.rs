@@ -294,6 +294,10 @@ impl Inner {
             return;
         }
         if !self.sources.contains_key(header.publisher) {
+            // A name that is damaged is nobody's.
+            if let Err(error) = Header::parse_checked(bytes) {
+                return *self.refused.entry(error.code()).or_default() += 1;
+            }
             self.sources.insert(header.publisher.to_owned(), Source::default());
         }
         let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else { return };

@@ -120,7 +120,11 @@ impl Node {
             if let Some(channel) = lane.and_then(|lane| self.outgoing.get_mut(lane))
                 && header.epoch > channel.sender.epoch()
             {
-                channel.heard_of(header.epoch);
+                // A bit that fell over on the way must not take the node for an older one.
+                match Header::parse_checked(frame) {
+                    Ok(header) => channel.heard_of(header.epoch),
+                    Err(error) => self.refuse(error.code()),
+                }
             }
             return;
         }
