@@ -101,7 +101,7 @@ class Worker:
         """Later lives count on from where earlier ones were."""
         self.state = max(self.state + 1, time.time_ns() // 1_000_000)
         for event_type in STATE:
-            self.core.emit(self.slot, event_type, self.state)
+            self.core.announce(self.slot, event_type, self.state)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1
