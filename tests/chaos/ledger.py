@@ -84,7 +84,8 @@ def books_of_market_data(sent: dict[str, Any], came: dict[str, Any]) -> list[tup
     to_loop = market["unwanted"] + market["skipped"] + market["older"] + arrived["arrived"]
     mailbox = came["market"]
     return [
-        ("published", sent["market"]["published"], lane["unwanted"] + lane["refused"] + lane["sent"]),
+        # A letter that found nobody stays in its process.
+        ("published", sent["market"]["published"] - sent["letters"], lane["unwanted"] + lane["refused"] + lane["sent"]),
         ("from the loop to the thread", lane["sent"], from_loop),
         ("from node to node", out["events"], sum(of_publisher.values())),
         (

@@ -158,6 +158,7 @@ class Worker:
         self.show(last, ended=True)
 
     def show(self, stats: dict[str, Any] | None = None, *, ended: bool = False) -> None:
+        counts = self.core.counts()
         status = {
             "numbers": self.numbers,
             "refused": self.refused,
@@ -165,7 +166,8 @@ class Worker:
             "quotes": self.quotes,
             "state": self.state,
             "known": self.known,
-            "market": self.core.counts()["lanes"]["MARKET_DATA"],
+            "market": counts["lanes"]["MARKET_DATA"],
+            "letters": counts["events"].get("DEAD_LETTER", 0),
             "news": self.news,
             "failures": self.failures[:10],
             "ended": ended,
