@@ -1,6 +1,7 @@
 """A venue process, and the process that gives our side its lives; both end with their standard input."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,8 @@ class World:
         self.found.append(json.loads(found.read_text()) if found.exists() else {"known": [], "open": []})
         if ended == 0:
             self.told = json.loads(report.read_text())
+        # What left before its death may still be on its way, and belongs to that life.
+        assert self._ask("settle")
         return ended
 
     @property
@@ -119,11 +122,13 @@ class World:
 
     def dump(self):
         """The venue's own view of all orders."""
-        import socket
+        return self._ask("dump")
 
+    def _ask(self, what):
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
             connection.connect(str(self.socket))
-            connection.sendall(b'{"n": 0, "op": "dump"}\n')
+            connection.sendall(json.dumps({"n": 0, "op": what}).encode() + b"\n")
             return json.loads(connection.makefile().readline())["answer"]
 
     def lines(self):

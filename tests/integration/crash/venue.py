@@ -42,6 +42,8 @@ class Venue:
     def __init__(self, ledger: str, seed: int) -> None:
         self.orders: dict[str, VenueOrder] = {}
         self.listeners: set[asyncio.StreamWriter] = set()
+        self.open: set[asyncio.StreamWriter] = set()
+        self.closed = asyncio.Event()
         self.random = random.Random(seed)
         self.trades = 0
         self.sequence = 0
@@ -54,9 +56,14 @@ class Venue:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = 0
+        self.open.add(writer)
         try:
             while line := await reader.readline():
                 request = json.loads(line)
+                if request["op"] == "settle":
+                    await self.settle(writer)
+                    say(writer, {"n": request["n"], "answer": True})
+                    continue
                 if request["op"] == "hello":
                     session = request["session"]
                     self.listeners.add(writer)
@@ -67,7 +74,15 @@ class Venue:
             pass  # it was killed; half a request is none
         finally:
             self.listeners.discard(writer)
+            self.open.discard(writer)
+            self.closed.set()
             writer.close()
+
+    async def settle(self, asks: asyncio.StreamWriter) -> None:
+        """All that came before over other connections is dealt with: they have ended."""
+        while self.open - {asks}:
+            self.closed.clear()
+            await self.closed.wait()
 
     # Requests --------------------------------------------------------------------------------------------------------
 
