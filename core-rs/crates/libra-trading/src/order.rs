@@ -84,6 +84,18 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Every status, at the place of its number.
+    pub const ALL: [OrderStatus; 8] = [
+        OrderStatus::New,
+        OrderStatus::Submitted,
+        OrderStatus::Accepted,
+        OrderStatus::PartiallyFilled,
+        OrderStatus::Filled,
+        OrderStatus::Cancelled,
+        OrderStatus::Expired,
+        OrderStatus::Rejected,
+    ];
+
     /// True when nothing more can happen to the order.
     pub const fn is_final(self) -> bool {
         matches!(self, OrderStatus::Filled | OrderStatus::Cancelled | OrderStatus::Expired | OrderStatus::Rejected)
@@ -370,6 +382,13 @@ impl SharedPayload for Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_status_stands_at_the_place_of_its_number() {
+        for (number, status) in OrderStatus::ALL.into_iter().enumerate() {
+            assert_eq!(status as usize, number);
+        }
+    }
 
     #[test]
     fn client_order_ids_round_trip() {

@@ -143,16 +143,7 @@ pub(super) fn id(account: Name, bytes: &[u8]) -> ClientOrderId {
 }
 
 fn status_of(byte: u8) -> OrderStatus {
-    match byte & 7 {
-        0 => OrderStatus::New,
-        1 => OrderStatus::Submitted,
-        2 => OrderStatus::Accepted,
-        3 => OrderStatus::PartiallyFilled,
-        4 => OrderStatus::Filled,
-        5 => OrderStatus::Cancelled,
-        6 => OrderStatus::Expired,
-        _ => OrderStatus::Rejected,
-    }
+    OrderStatus::ALL[usize::from(byte & 7)]
 }
 
 fn side_of(bit: u8) -> OrderSide {

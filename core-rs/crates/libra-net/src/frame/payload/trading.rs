@@ -112,17 +112,7 @@ impl Wire for Order {
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
         let client_order_id = ClientOrderId(cursor.u128()?);
         let request = OrderRequest::read(cursor)?;
-        let status = match cursor.u8()? {
-            0 => OrderStatus::New,
-            1 => OrderStatus::Submitted,
-            2 => OrderStatus::Accepted,
-            3 => OrderStatus::PartiallyFilled,
-            4 => OrderStatus::Filled,
-            5 => OrderStatus::Cancelled,
-            6 => OrderStatus::Expired,
-            7 => OrderStatus::Rejected,
-            _ => return Err(Fault::Value),
-        };
+        let status = *OrderStatus::ALL.get(usize::from(cursor.u8()?)).ok_or(Fault::Value)?;
         let has_fill = cursor.flag()?;
         let (filled, ts_ns) = (cursor.i64()?, cursor.i64()?);
         let (filled_notional, fees) = (cursor.i128()?, cursor.i128()?);
