@@ -72,7 +72,7 @@ loom: tools ## our own lock-free code in the model checker, in more orders of it
 races: tools ## what stands on other people's lock-free code under ThreadSanitizer, and our unsafe code under valgrind
 	@CARGO="$(CARGO)" .ci/races.sh
 
-mutants: sync ## take out one guard after the other, and see whether the tests notice; ARGS="--only 'gate/*'"
+mutants: sync ## take out one guard after the other, and see whether the tests notice; ARGS="--only 'gate/*'", "--resume" or "--part 1/2"
 	@$(BIN)/python tests/mutants/run.py $(ARGS)
 
 # In percent; a lower one reports the same and fails later.

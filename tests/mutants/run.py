@@ -9,6 +9,9 @@ tests have to fail with it::
 Then comes a unified diff. Patches are applied to a private copy of the working tree in ``.build/mutants`` that keeps
 its builds from mutant to mutant; nobody's own files are touched. A mutant that does not apply or compile, or whose
 tests are red without it, is an error and not a catch. Exit code 1 when one survived, 2 on an error.
+
+All of them take hours. ``--resume`` goes on where an earlier run was ended: it leaves out what was caught in this very
+tree. ``--part 1/2`` and ``--part 2/2`` may run side by side, each with a copy of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import argparse
 import dataclasses
 import fcntl
 import fnmatch
+import hashlib
 import json
 import os
 import re
@@ -109,6 +113,10 @@ class Copy:
             "PYO3_PYTHON": str(self.tree / ".venv" / "bin" / "python"),
             "RUST_BACKTRACE": "0",
             "CARGO_TERM_COLOR": "never",
+            # A test notices a missing guard in a quick build as well, and hundreds of them are made.
+            "CARGO_PROFILE_RELEASE_LTO": "off",
+            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
+            "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
         }
 
     def fill(self) -> None:
@@ -132,6 +140,14 @@ class Copy:
                 shutil.copyfile(ours, theirs)
                 shutil.copymode(ours, theirs)
         list_path.write_text("\0".join(sorted(wanted)))
+
+    def digest(self) -> str:
+        """Which tree this is a copy of: all that a test may depend on."""
+        whole = hashlib.sha256()
+        for name in (self.tree.parent / "files").read_text().split("\0"):
+            if not name.endswith(".md") and not name.startswith("tests/mutants/"):
+                whole.update(f"{name}\0".encode() + hashlib.sha256((self.tree / name).read_bytes()).digest())
+        return whole.hexdigest()
 
     def _git(self, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", *args], cwd=self.tree, check=False, capture_output=True, text=True)
@@ -182,6 +198,41 @@ class Copy:
             process.wait()
             raise
         return subprocess.CompletedProcess(command, process.returncode, output)
+
+
+class Record:
+    """What was caught in a tree: a file beside its copy, for a run that goes on where another was ended."""
+
+    def __init__(self, path: Path, tree: str) -> None:
+        self._path = path
+        self._tree = tree
+        found = json.loads(path.read_text()) if path.exists() else {}
+        self._caught: dict[str, str] = found["caught"] if found.get("tree") == tree else {}
+
+    def has(self, mutant: Mutant) -> bool:
+        """Whether this patch, as it is now, was caught."""
+        return self._caught.get(mutant.name) == _digest_of(mutant)
+
+    def add(self, mutant: Mutant) -> None:
+        """A patch was caught."""
+        self._caught[mutant.name] = _digest_of(mutant)
+        self._path.write_text(json.dumps({"tree": self._tree, "caught": self._caught}))
+
+
+def _digest_of(mutant: Mutant) -> str:
+    return hashlib.sha256(mutant.path.read_bytes()).hexdigest()
+
+
+def part_of(mutants: list[Mutant], part: str) -> list[Mutant]:
+    """The first, second or another part of the mutants, such as ``1/2``; mutants of one room mostly stay together.
+
+    Raises:
+        ValueError: It is no part.
+    """
+    number, _, count = part.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"{part!r} is no part; the first of two is 1/2")
+    return mutants[len(mutants) * (int(number) - 1) // int(count) : len(mutants) * int(number) // int(count)]
 
 
 def needs_extension(command: str) -> bool:
@@ -251,8 +302,13 @@ def main() -> int:
     parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name, such as 'gate/*'")
     parser.add_argument("--json", action="store_true", help="print the results as JSON at the end")
     parser.add_argument("--list", action="store_true", help="say what there is, and run nothing")
+    parser.add_argument("--resume", action="store_true", help="leave out what was caught in this very tree")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts, in a copy of its own")
     options = parser.parse_args()
-    mutants = find(options.only)
+    try:
+        mutants = part_of(find(options.only), options.part)
+    except ValueError as error:
+        parser.error(str(error))
     if options.list:
         for mutant in mutants:
             print(f"{mutant.name:<40} {mutant.guards}")
@@ -261,8 +317,15 @@ def main() -> int:
         print(f"no mutant matches {options.only}", file=sys.stderr)
         return 2
     say = sys.stderr if options.json else sys.stdout
-    copy = Copy(ROOT / ".build" / "mutants")
+    copy = Copy(
+        ROOT / ".build" / ("mutants" if options.part == "1/1" else f"mutants-{options.part.replace('/', '-of-')}")
+    )
     copy.fill()
+    record = Record(copy.logs.parent / "caught.json", copy.digest())
+    if options.resume:
+        count = len(mutants)
+        mutants = [mutant for mutant in mutants if not record.has(mutant)]
+        print(f"{count - len(mutants)} of {count} were caught in this tree before", file=say)
     times: dict[str, float] = {}
     red: dict[str, str] = {}
     commands = list(dict.fromkeys(mutant.tests for mutant in mutants))
@@ -282,6 +345,8 @@ def main() -> int:
         else:
             result = judge(copy, mutant, times[mutant.tests])
         results.append(result)
+        if result.outcome == "caught":
+            record.add(mutant)
         detail = f": {result.detail}" if result.detail else ""
         print(f"{result.outcome} ({result.seconds:.0f} s){detail}", file=say, flush=True)
     survived = [result for result in results if result.outcome == "survived"]

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 import pytest
-from tests.mutants.run import HERE, ROOT, MutantError, count_tests, find, read
+from tests.mutants.run import HERE, ROOT, MutantError, Record, count_tests, find, part_of, read
 
 MUTANTS = find()
 
@@ -50,3 +50,34 @@ def test_runs_are_counted_by_what_the_tools_say():
     assert count_tests("test result: ok. 0 passed; 0 failed; 0 ignored") == 0
     assert count_tests("1 failed, 4 passed in 0.1s") == 4
     assert count_tests("5 passed in 0.1s") == 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_parts_are_all_of_them_once_and_in_order(count):
+    parts = [part_of(MUTANTS, f"{number}/{count}") for number in range(1, count + 1)]
+    assert [mutant for part in parts for mutant in part] == MUTANTS
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "/", "a/b", "1/0"])
+def test_what_is_no_part_is_refused(part):
+    with pytest.raises(ValueError, match="is no part"):
+        part_of(MUTANTS, part)
+
+
+def test_a_caught_mutant_is_known_again_in_its_tree_only(tmp_path):
+    first, second = MUTANTS[:2]
+    Record(tmp_path / "caught.json", "tree").add(first)
+    again = Record(tmp_path / "caught.json", "tree")
+    assert again.has(first)
+    assert not again.has(second)
+    assert not Record(tmp_path / "caught.json", "another tree").has(first)
+
+
+def test_a_caught_mutant_that_was_changed_is_tried_again(tmp_path):
+    text = "# guards: x\n# tests: pytest\n--- a/x\n+++ b/x\n"
+    path = tmp_path / "x.patch"
+    path.write_text(text)
+    record = Record(tmp_path / "caught.json", "tree")
+    record.add(read(path))
+    path.write_text(text + "@@ -1 +1 @@\n")
+    assert not record.has(read(path))
