@@ -1,7 +1,8 @@
 //! The loop that calls the handlers of a node's actors.
 //!
-//! Urgent lanes (RISK, ORDERS) of all actors come first, as far as the router's `fairness` lets them. An actor whose handler suspends is left to its own task, which
-//! goes on with it through [`NodeCore::resume`]; its later events wait, whatever their kind, and the other actors run on.
+//! Urgent lanes (RISK, ORDERS) of all actors come first, as far as the router's `fairness` lets them. An actor whose handler
+//! suspends is left to its own task, which goes on with it through [`NodeCore::resume`]; its later events wait, whatever their
+//! kind, and the other actors run on.
 
 use std::time::{Duration, Instant};
 
