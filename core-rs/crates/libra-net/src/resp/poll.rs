@@ -20,11 +20,6 @@ impl Watch {
     pub fn readable(self) -> bool {
         self.0.revents & !libc::POLLOUT != 0
     }
-
-    /// Whether there is room to write, or an error to learn of.
-    pub fn writable(self) -> bool {
-        self.0.revents & !libc::POLLIN != 0
-    }
 }
 
 /// Sleeps until one of the descriptors is ready or the time is over; gives how many are ready. Without a time it waits as long
