@@ -62,6 +62,9 @@ def budgets(found: Found, p99_us: float) -> list[Budget]:
         if edge and ring:
             name = f"native edge over the bare ring, {threads.replace('_', ' ')}"
             goals.append(Budget(name, edge / ring, 1.5, "x"))
+    edges, queue = found.get("native/edges_4_producers"), found.get("native/array_queue_4_producers")
+    if edges and queue:
+        goals.append(Budget("four native edges over the bare crossbeam queue, four producers", edges / queue, 1.5, "x"))
     if edge := found.get("native/edge_two_threads"):
         goals.append(Budget("native edge, rate", 1000 / edge, 20, "M/s", at_least=True))
     return goals
@@ -96,6 +99,18 @@ def _tables(found: Found, latency: dict[str, float], goals: Iterable[Budget]) ->
         **{f"queue to one of {count:,} handlers by instrument": f"{count} instruments" for count in (FEW, MANY)},
         "make an event with a dict": "create",
     }
+    queues = {
+        "bare ring (`ringbuf`)": "ring",
+        "edge": "edge",
+        "edge with full fences, where the system has no `membarrier`": "edge_fenced",
+        "edge, sent one by one and received in runs": "edge_runs",
+        "edge, in runs of 256 at both ends": "edge_batch",
+        "bare ring, in runs of 256 at both ends": "ring_batch",
+        "crossbeam `ArrayQueue`": "array_queue",
+        "crossbeam channel": "channel",
+        "edges, one a producer": "edges",
+    }
+    runs = ["one_thread", "two_threads", "4_producers"]
     peers = {
         "nautilus_trader 1.231 `publish`": "nautilus publish",
         "nautilus_trader 1.231 `send`": "nautilus send",
@@ -114,6 +129,14 @@ def _tables(found: Found, latency: dict[str, float], goals: Iterable[Budget]) ->
                 [name, f"{found[f'peers/{key}']:.0f}", f"{quicker[key]:.1f}x"]
                 for name, key in peers.items()
                 if f"peers/{key}" in found
+            ],
+        ),
+        (
+            "Native queues",
+            ["native ends, ns an event", "in turns on one thread", "on two", "four producers"],
+            [
+                [name, *(f"{cost:.0f}" if (cost := found.get(f"native/{key}_{run}")) else "-" for run in runs)]
+                for name, key in queues.items()
             ],
         ),
         (
