@@ -25,16 +25,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use ringbuf::HeapRb;
-use ringbuf::traits::Split;
-
 pub use counters::EdgeCounters;
 pub use receiver::EdgeReceiver;
 pub use sender::EdgeSender;
 
 use crate::wake::Waker;
 use ending::Ending;
-use ring::{Inlet, Outlet};
+use ring::ring;
 
 /// An edge whose rings hold `capacity` events each.
 pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
@@ -44,11 +41,11 @@ pub fn edge(capacity: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
 /// An edge whose rings hold so many urgent and so many market events; neither may be 0. The sender keeps as many as the larger
 /// one before policies apply.
 pub fn edge_of(urgent: usize, market: usize, waker: Arc<Waker>) -> (EdgeSender, EdgeReceiver) {
-    let (urgent_in, urgent_out) = HeapRb::new(urgent).split();
-    let (market_in, market_out) = HeapRb::new(market).split();
+    let (urgent_in, urgent_out) = ring(urgent);
+    let (market_in, market_out) = ring(market);
     let counters = Arc::new(EdgeCounters::new());
     let ending = Arc::new(Ending::new());
-    let receiver = EdgeReceiver::new(Inlet::new(urgent_out), Inlet::new(market_out), ending.clone(), counters.clone());
+    let receiver = EdgeReceiver::new(urgent_out, market_out, ending.clone(), counters.clone());
     let kept = urgent.max(market);
-    (EdgeSender::new(Outlet::new(urgent_in), Outlet::new(market_in), kept, ending, counters, waker), receiver)
+    (EdgeSender::new(urgent_in, market_in, kept, ending, counters, waker), receiver)
 }

@@ -3,28 +3,86 @@
 //! An event is 128 bytes, so what an edge costs is above all how often it is copied. The ring's own `try_push` and
 //! `try_pop` hand it back and forth in a `Result` and an `Option`; here a place is asked for first, and the event then
 //! written into it, or read out of it, where it is wanted. What the other end has given is only ever more than what this one
-//! knows, so it is asked again when that is used up, and its cache line is left alone until then.
+//! knows, so it is asked again when that is used up, and its cache line is left alone until then. The ring finds a place by
+//! dividing its count by its capacity, several times an event; an end knows its place, which is the one behind the last.
 
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::slice;
 
-use ringbuf::traits::{Consumer, Observer, Producer, Raw};
-use ringbuf::{HeapCons, HeapProd};
+use ringbuf::traits::{Observer, Raw, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 use super::ending::Ring;
 use crate::event::{Event, EventType};
 
+/// The two ends of a ring that holds so many events, at least one.
+pub(super) fn ring(capacity: usize) -> (Outlet, Inlet) {
+    let ring = HeapRb::new(capacity);
+    // SAFETY: nobody else has the ring yet, and what its places hold is neither read nor written here.
+    let places = NonNull::from(unsafe { ring.unsafe_slices_mut(0, capacity) }.0).cast();
+    let (outlet, inlet) = ring.split();
+    (
+        Outlet { next: Next { places, capacity, index: outlet.write_index() }, ring: outlet, room: 0 },
+        Inlet {
+            next: Next { places, capacity, index: inlet.read_index() },
+            ring: inlet,
+            ready: 0,
+            taken: [0; EventType::NUMBERS],
+        },
+    )
+}
+
+/// Where an end goes on. Only ends use places, and never by the ring, until the ring is dropped behind both of them.
+struct Next {
+    /// The first place of the ring, which neither moves nor ends before the ring that lies beside this.
+    places: NonNull<MaybeUninit<Event>>,
+    capacity: usize,
+    /// The end's index as the ring counts it: to twice the capacity, and then from 0.
+    index: usize,
+}
+
+// SAFETY: an end's place belongs to that end, whichever thread it is on, as the ring's indices have it; events are `Send`, and
+// the ring, which is, keeps the places.
+unsafe impl Send for Next where HeapRb<Event>: Send {}
+
+impl Next {
+    #[inline]
+    fn offset(&self) -> usize {
+        if self.index < self.capacity { self.index } else { self.index - self.capacity }
+    }
+
+    /// The next place.
+    #[inline]
+    fn place(&self) -> NonNull<MaybeUninit<Event>> {
+        // SAFETY: the offset is below the capacity, and so many places there are.
+        unsafe { self.places.add(self.offset()) }
+    }
+
+    /// The next `count` places, at most as many as there are: up to the last one, and from the first one.
+    fn run(&self, count: usize) -> [(NonNull<MaybeUninit<Event>>, usize); 2] {
+        let to_last = count.min(self.capacity - self.offset());
+        [(self.place(), to_last), (self.places, count - to_last)]
+    }
+
+    /// The index behind so many places, at most as many as there are.
+    #[inline]
+    fn advance(&mut self, count: usize) -> usize {
+        let index = self.index + count;
+        self.index = if index < 2 * self.capacity { index } else { index - 2 * self.capacity };
+        self.index
+    }
+}
+
 /// The end that the producer writes into.
 pub(super) struct Outlet {
+    next: Next,
     ring: HeapProd<Event>,
     /// Places that are vacant, at least.
     room: usize,
 }
 
 impl Outlet {
-    pub(super) fn new(ring: HeapProd<Event>) -> Self {
-        Outlet { ring, room: 0 }
-    }
-
     /// True when an event can be written.
     #[inline]
     pub(super) fn has_room(&mut self) -> bool {
@@ -39,19 +97,20 @@ impl Outlet {
     pub(super) fn write(&mut self, event: Event) {
         assert!(self.room != 0, "room is asked for first");
         self.room -= 1;
-        let place = self.ring.write_index();
         // SAFETY: this end owns the places between the write index and the read index, of which there is at least one: `room`
         // never exceeds them, since the consumer only gives places back. The place is written before it is published.
         unsafe {
-            self.ring.unsafe_slices_mut(place, place + 1).0.get_unchecked_mut(0).write(event);
-            self.ring.advance_write_index(1);
+            self.next.place().write(MaybeUninit::new(event));
+            self.ring.set_write_index(self.next.advance(1));
         }
     }
 
     /// The vacant places, for a run of events; whoever fills them says so by [`Outlet::publish`].
     pub(super) fn places(&mut self) -> impl Iterator<Item = &mut MaybeUninit<Event>> {
-        let (first, second) = self.ring.vacant_slices_mut();
-        first.iter_mut().chain(second)
+        let runs = self.next.run(self.ring.vacant_len());
+        // SAFETY: vacant places are this end's until it publishes them, which it does not while they are borrowed from it; the
+        // two runs have none in common.
+        runs.into_iter().flat_map(|(first, count)| unsafe { slice::from_raw_parts_mut(first.as_ptr(), count) })
     }
 
     /// Publishes a run of events.
@@ -61,7 +120,7 @@ impl Outlet {
     pub(super) unsafe fn publish(&mut self, count: usize) {
         self.room = 0;
         // SAFETY: the caller's promise; so many places were vacant, and only this end fills them.
-        unsafe { self.ring.advance_write_index(count) };
+        unsafe { self.ring.set_write_index(self.next.advance(count)) };
     }
 
     /// False when the consumer's end is gone.
@@ -72,6 +131,7 @@ impl Outlet {
 
 /// The end that the consumer reads from.
 pub(super) struct Inlet {
+    next: Next,
     ring: HeapCons<Event>,
     /// Events that are there, at least.
     ready: usize,
@@ -80,10 +140,6 @@ pub(super) struct Inlet {
 }
 
 impl Inlet {
-    pub(super) fn new(ring: HeapCons<Event>) -> Self {
-        Inlet { ring, ready: 0, taken: [0; EventType::NUMBERS] }
-    }
-
     /// Events of a type that were taken out.
     pub(super) fn taken(&self, event_type: EventType) -> u64 {
         self.taken[event_type as usize]
@@ -99,6 +155,7 @@ impl Inlet {
     pub(super) fn read_run(&mut self, most: usize, mut take: impl FnMut(Event)) -> usize {
         /// Gives back the places of what was read, also when `take` panics.
         struct GiveBack<'a> {
+            next: &'a mut Next,
             ring: &'a mut HeapCons<Event>,
             count: usize,
         }
@@ -106,7 +163,7 @@ impl Inlet {
         impl Drop for GiveBack<'_> {
             fn drop(&mut self) {
                 // SAFETY: the first `count` events of the ring were moved out, in order, and are not read again.
-                unsafe { self.ring.advance_read_index(self.count) };
+                unsafe { self.ring.set_read_index(self.next.advance(self.count)) };
             }
         }
 
@@ -115,21 +172,23 @@ impl Inlet {
         }
         // What is known to be ready may be read here.
         self.ready = 0;
-        let mut back = GiveBack { ring: &mut self.ring, count: 0 };
-        let (first, second) = back.ring.occupied_slices();
-        let mut count = 0;
-        for place in first.iter().chain(second).take(most) {
-            count += 1;
-            back.count = count;
-            // SAFETY: the place is occupied, so it holds an event, and its owner is this end until the read index passes it.
-            // It is counted before anything can unwind, so it is not read a second time.
-            let event = unsafe {
-                self.taken[place.assume_init_ref().event_type as usize] += 1;
-                place.assume_init_read()
-            };
-            take(event);
+        let runs = self.next.run(self.ring.occupied_len().min(most));
+        let mut back = GiveBack { next: &mut self.next, ring: &mut self.ring, count: 0 };
+        for (first, count) in runs {
+            for offset in 0..count {
+                back.count += 1;
+                // SAFETY: the place is one of those between the read index and the write index, so it holds an event, and its
+                // owner is this end until the read index passes it. It is counted before anything can unwind, so it is not
+                // read a second time.
+                let event = unsafe {
+                    let place = first.add(offset).cast::<Event>();
+                    self.taken[place.as_ref().event_type as usize] += 1;
+                    place.read()
+                };
+                take(event);
+            }
         }
-        count
+        back.count
     }
 }
 
@@ -146,16 +205,15 @@ impl Ring<Event> for Inlet {
     fn read(&mut self) -> Event {
         assert!(self.ready != 0, "an event is asked for first");
         self.ready -= 1;
-        let place = self.ring.read_index();
         // SAFETY: this end owns the places between the read index and the write index, which hold events, and of which there
         // is at least one: `ready` never exceeds them, since the producer only adds. The event is moved out before its place
         // is given back.
         unsafe {
             // Counted where it stands: once read out, it is not touched again on its way.
-            let place = self.ring.unsafe_slices(place, place + 1).0.get_unchecked(0);
-            self.taken[place.assume_init_ref().event_type as usize] += 1;
-            let event = place.assume_init_read();
-            self.ring.advance_read_index(1);
+            let place = self.next.place().cast::<Event>();
+            self.taken[place.as_ref().event_type as usize] += 1;
+            let event = place.read();
+            self.ring.set_read_index(self.next.advance(1));
             event
         }
     }
