@@ -7,7 +7,7 @@ from tests.chaos.topology import TwoNodes, wait_until
 
 
 def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive():
-    with TwoNodes(lanes=["SIGNALS"], outbox_events=16_000) as two:
+    with TwoNodes(lanes=["SIGNALS"], quotes=True, outbox_events=16_000) as two:
         room = 12_000
         two.start()
         two.publish_more(5_000)
@@ -36,7 +36,7 @@ def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive
 
 def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
     limit = 8_000
-    with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:
+    with TwoNodes(lanes=["ORDERS"], quotes=True, per_s=10_000, outbox_events=limit) as two:
         two.start()
         two.publish_more(limit + 2_000)
         two.server.kill()

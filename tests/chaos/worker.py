@@ -51,7 +51,7 @@ class Worker:
         # The last of each lane in an earlier life.
         self.before = {lane: numbers[-1] for lane, numbers in before.items() if numbers}
         self.repeated = 0
-        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), 0) | (self.before if is_publisher else {})
+        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), order.get("begin", 0)) | (self.before if is_publisher else {})
         mixed = ["RISK" if number % 50 == 0 else ("ORDERS", "SIGNALS")[number % 2] for number in range(50)]
         # RISK is rare; facts and commands take turns.
         self.lanes = order.get("lanes") or mixed
