@@ -314,6 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_waits_for_what_was_sent_before_it() {
+        let limits = RiskLimits { max_orders_per_second: Some(4), ..Default::default() };
+        let (mut rates, first, second) = (Rates::new(&limits), Name::intern("s"), Name::intern("newcomer"));
+        for _ in 0..4 {
+            rates.check(0, first).unwrap();
+            rates.record_order(0, first);
+        }
+        rates.add_strategy(second);
+        assert_eq!(rates.check(SECOND_NS - 1, second).unwrap_err().limit, "4 orders a second");
+        rates.check(SECOND_NS, second).unwrap();
+    }
+
+    #[test]
     fn a_minute_has_its_own_limit() {
         let limits = RiskLimits { max_orders_per_minute: Some(2), ..Default::default() };
         let (mut rates, name) = (Rates::new(&limits), Name::intern("s"));
