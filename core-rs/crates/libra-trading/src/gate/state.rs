@@ -12,7 +12,7 @@ use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
-use crate::risk::exposure::{Sums, Worth};
+use crate::risk::exposure::{After, Sums, Worth};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 
@@ -359,6 +359,30 @@ impl State {
     /// nothing changed, when a sum does not fit.
     #[inline]
     pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
+        self.add_held(slot, side, size, held, orders)?;
+        self.revalue(slot);
+        Some(())
+    }
+
+    /// Adds an order that was just checked, with what the check found.
+    #[inline]
+    pub fn reserve_checked(
+        &mut self,
+        slot: usize,
+        side: OrderSide,
+        size: i64,
+        held: Money,
+        after: Option<&After>,
+    ) -> Option<()> {
+        self.add_held(slot, side, size, held, 1)?;
+        if let Some(after) = after {
+            self.take_after(slot, after);
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn add_held(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
         let sum = open.checked_add(size)?;
@@ -371,7 +395,6 @@ impl State {
         // Nothing fails from here on.
         *open = sum;
         desk.orders = count;
-        self.revalue(slot);
         Some(())
     }
 
