@@ -20,6 +20,8 @@ use crate::ids::Position;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
 
+/// Events that are handed over together at most, so that the loop begins on them while the rest is read.
+const HANDED_OVER: usize = 512;
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
 
@@ -127,6 +129,7 @@ impl MarketIn {
             }
             Ok(())
         });
+        self.inner.hand_over();
         match read.and_then(|()| self.line.check(now_ns)) {
             Ok(false) => {}
             Ok(true) => {
@@ -314,22 +317,30 @@ impl Inner {
             return;
         }
         self.lag_ns = wall_ns().saturating_sub(header.sent_ns);
-        self.events.clear();
         for (_, event) in frame.events() {
             match event {
                 Ok(event) if event.lane() != Lane::MarketData => self.skipped += 1,
                 Ok(event) if !self.types[event.event_type as usize] => self.unwanted += 1,
                 Ok(event) => {
                     let is_latest = event.event_type.travel() == Travel::Latest;
-                    let key = Key::of(&event);
-                    if !is_latest || latest.offer(&key, Position::new(header.epoch, event.sequence)) {
+                    let version = Position::new(header.epoch, event.sequence);
+                    if !is_latest || latest.offer(&Key::of(&event), version) {
                         self.events.push(event);
                     }
                 }
                 Err(_) => self.skipped += 1,
             }
         }
-        self.to.send_many(self.events.drain(..));
+        if self.events.len() >= HANDED_OVER {
+            self.hand_over();
+        }
+    }
+
+    /// Gives the loop what was read, and wakes it once for all of it.
+    fn hand_over(&mut self) {
+        if !self.events.is_empty() {
+            self.to.send_many(self.events.drain(..));
+        }
     }
 
     fn hear_life(&mut self, node: String, reply: Reply<'_>) {
@@ -342,7 +353,6 @@ impl Inner {
     fn hear_state(&mut self, node: String, reply: Reply<'_>) {
         let Some(mut items) = reply.items() else { return };
         let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
-        self.events.clear();
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let read = frame_in(value).map(|frame| reader.read(frame));
             let frame = match read {
@@ -367,7 +377,6 @@ impl Inner {
                 }
             }
         }
-        self.to.send_many(self.events.drain(..));
     }
 
     /// All that was sent before a beacon was heard has come by now, or never will.
@@ -425,9 +434,9 @@ impl NativeActor for MarketIn {
 
     fn recover(&mut self, panic: &str) -> bool {
         self.lose(monotonic_ns(), panic);
-        // What was counted stays.
+        // What was counted stays, and what was read is whole.
         self.inner.sources.values_mut().for_each(|source| source.reader = FrameReader::new());
-        self.inner.events.clear();
+        self.inner.hand_over();
         true
     }
 

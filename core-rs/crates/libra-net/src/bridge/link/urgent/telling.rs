@@ -97,7 +97,7 @@ fn channel(channel: &Incoming) -> (String, Value) {
 impl Node {
     /// Tells the node what its channels had to say.
     pub(super) fn tell(&mut self) {
-        for channel in &mut self.outgoing {
+        for channel in self.outgoing.iter_mut().filter(|channel| !channel.notices.is_empty()) {
             let id = channel.keys.id.to_string();
             for notice in channel.notices.drain(..) {
                 let said = |kind, count, detail: String| News {
@@ -134,7 +134,7 @@ impl Node {
                 }
             }
         }
-        for channel in &mut self.incoming {
+        for channel in self.incoming.iter_mut().filter(|channel| !channel.heard.is_empty()) {
             let id = channel.keys.id.to_string();
             for heard in channel.heard.drain(..) {
                 let (kind, count, detail) = match heard {
