@@ -10,6 +10,7 @@ use libra_kernel::router::RemoteOrigin;
 
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::decoded::Decoded;
+use super::keeper::tells_of_position;
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
@@ -228,6 +229,10 @@ impl Incoming {
                     let version = Position::new(epoch, event.sequence);
                     if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
                         continue;
+                    }
+                    if tells_of_position(event.event_type) {
+                        // What was said of the position before comes behind it where it waited for room.
+                        self.latest.load(&Key::of(&event), version);
                     }
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
                     if is_tracked {

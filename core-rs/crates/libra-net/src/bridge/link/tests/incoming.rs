@@ -123,6 +123,22 @@ fn of_a_latest_value_only_a_newer_one_is_handed_over_whichever_way_it_comes() {
 }
 
 #[test]
+fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
+    let mut node = Node::new();
+    let of = |event_type, number| Event { sequence: number, ..event(event_type) };
+    let (updated, closed) = (EventType::PositionUpdated, EventType::PositionClosed);
+    // The update waited for room, and left behind the fact that came after it.
+    node.begins_with(vec![Ok(of(closed, 21)), Ok(of(updated, 20)), Ok(of(updated, 22))]);
+    let handed_over: Vec<_> = node.held.drain(..).map(|arrival| arrival.event.sequence).collect();
+    assert_eq!(handed_over, [21, 22]);
+    let looked_up = |number| Decoded { epoch: 7, first: number, events: vec![Ok(of(updated, number))], sent_ns: 0 };
+    for (number, is_new) in [(21, false), (23, true)] {
+        node.channel.state(looked_up(number), true, &mut node.held);
+        assert_eq!(node.held.drain(..).count(), usize::from(is_new), "{number}");
+    }
+}
+
+#[test]
 fn an_event_that_cannot_be_read_is_told_as_lost_and_holds_nothing_up() {
     let mut node = Node::new();
     node.begins_with(vec![fact(), Err(Skip::Malformed(Fault::Short))]);
