@@ -15,6 +15,8 @@
 //!    group up and said so.
 //! 4. **`Lost` is true.** It is said only when the publisher is dead or fenced, and a server lost data or the floor passed; or
 //!    when the frame cannot be decoded.
+//!    What is passed over, by a word or a snapshot, is counted by its numbers: no number that was never published, and all of
+//!    those of one life.
 //! 5. **Fencing.** A server takes nothing of a life after a later one opened the channel there (the model does it; 1 would
 //!    break); a group applies nothing of a life after it applied something of a later one.
 //! 6. **Acknowledged is applied.** No acknowledgement reaches a server that is ahead of what the group applied.

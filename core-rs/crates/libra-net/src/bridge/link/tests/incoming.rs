@@ -7,7 +7,7 @@ use super::super::decoded::Decoded;
 use super::super::incoming::{Heard, Incoming};
 use super::*;
 use crate::bridge::Arrival;
-use crate::durable::{Bounds, Entry, Received};
+use crate::durable::{Bounds, Entry, Passed, Received};
 use crate::frame::{Fault, FrameWriter, Skip};
 use crate::ids::Position;
 use crate::resp::Commands;
@@ -142,9 +142,11 @@ fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
 fn an_event_that_cannot_be_read_is_told_as_lost_and_holds_nothing_up() {
     let mut node = Node::new();
     node.begins_with(vec![fact(), Err(Skip::Malformed(Fault::Short))]);
-    assert_eq!(node.channel.heard, [Heard::Lost { events: 1, why: "malformed", certain: true }]);
+    let passed = Passed { after: Position::new(7, 1), upto: Position::new(7, 2), known: 2 };
+    assert_eq!(node.channel.heard, [Heard::Lost { passed, why: "malformed", certain: true }]);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!((node.held.len(), node.applied(), node.channel.skipped), (1, 2, 1));
+    assert_eq!(node.channel.passed(), (1, 0, 1), "it is counted once");
 }
 
 #[test]
