@@ -15,29 +15,10 @@ from tests.integration.conftest import SYMBOL, Ended, Shell
 
 OTHER = "ETH/USDT:USDT"
 
-TRADER = """
-def on_start(self):
-    self.quoted = set()
-    # One position is opened and left, the other one changes, and is said as more than one event.
-    self.left = {self.symbols[0]: 1, self.symbols[1]: 3}
-    self.set_timer("buy", 0.2, interval_s=0.2)
+LEARNS = """
+known = {}
 
-def on_quote(self, quote):
-    self.quoted.add(quote.symbol)
-
-def on_timer(self, name):
-    for symbol in self.quoted:
-        if self.left[symbol]:
-            self.left[symbol] -= 1
-            self.submit(symbol, OrderSide.BUY, "0.01")
-"""
-
-LATE = """
-def on_start(self):
-    self.known = {}
-    self.set_timer("late", 1.5)
-
-def on_timer(self, name):
+def ask(self):
     self.subscribe(EventType.POSITION_UPDATED, self.learn_position)
     self.subscribe(EventType.BALANCE_UPDATED, self.learn_balance)
 
@@ -51,6 +32,44 @@ def on_stop(self):
     import json
     print("KNOWN", json.dumps(self.known), flush=True)
 """
+
+TRADER = (
+    LEARNS
+    + """
+def on_start(self):
+    self.quoted = set()
+    self.fills = 0
+    # One position is opened and left, the other one changes, and is said as more than one event.
+    self.left = {self.symbols[0]: 1, self.symbols[1]: 3}
+    self.set_timer("buy", 0.2, interval_s=0.2)
+
+def on_quote(self, quote):
+    self.quoted.add(quote.symbol)
+
+def on_fill(self, fill):
+    self.fills += 1
+
+def on_timer(self, name):
+    if self.fills == 4:
+        self.fills = 0
+        self.ask()
+    for symbol in self.quoted:
+        if self.left[symbol]:
+            self.left[symbol] -= 1
+            self.submit(symbol, OrderSide.BUY, "0.01")
+"""
+)
+
+LATE = (
+    LEARNS
+    + """
+def on_start(self):
+    self.set_timer("late", 1.5)
+
+def on_timer(self, name):
+    self.ask()
+"""
+)
 
 
 class Standing(Shell):
@@ -101,6 +120,8 @@ def test_a_late_subscriber_is_given_all_that_an_account_has_after_the_server_was
     traded = standing.run_with(TRADER, "trader.py")
     positions = held(traded.summary)
     assert positions == {SYMBOL: "0.010", OTHER: "0.030"}, traded.err
+    # Who asked when all was filled is given both, though one position was never said but by the fact that opened it.
+    assert known(traded) == positions | {"USDT": known(traded).get("USDT")}
     standing.server.kill()
     standing.server.start()
     late = standing.run_with(LATE, "late.py")
