@@ -45,7 +45,7 @@ impl Passed {
 
     /// How many events those are.
     pub fn events(self) -> u64 {
-        self.runs().map(Run::events).sum()
+        self.runs().map(Run::events).fold(0, u64::saturating_add)
     }
 
     /// Nothing else can have been there, since it is all of one life. How an older one ended may never have been heard of.

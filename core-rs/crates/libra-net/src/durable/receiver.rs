@@ -254,7 +254,7 @@ impl<F> Receiver<F> {
     fn lose(&mut self, upto: Position, why: Why, certain: bool, out: &mut Vec<Delivery<F>>) {
         let passed = self.passes(upto);
         self.stats.lost += 1;
-        self.stats.lost_events += passed.events();
+        self.stats.lost_events = self.stats.lost_events.saturating_add(passed.events());
         out.push(Delivery::Lost { passed, why, certain });
         self.move_to(upto);
     }
@@ -436,7 +436,7 @@ impl<F> Receiver<F> {
         self.behind = None;
         let passed = self.passes(position);
         self.stats.snapshots += 1;
-        self.stats.replaced += passed.events();
+        self.stats.replaced = self.stats.replaced.saturating_add(passed.events());
         self.move_to(position);
         out.push(Delivery::Snapshot { passed, snapshot });
         self.reread();

@@ -144,7 +144,7 @@ impl Incoming {
     pub fn passed(&self) -> (u64, u64, u64) {
         let stats = self.receiver.stats();
         // The receiver has handed over a frame with those in it that cannot be read.
-        (stats.events - self.skipped, stats.replaced, stats.lost_events + self.skipped)
+        (stats.events - self.skipped, stats.replaced, stats.lost_events.saturating_add(self.skipped))
     }
 
     /// The node has applied all tracked events up to here.

@@ -101,20 +101,17 @@ fn channel(channel: &Incoming) -> (String, Value) {
 /// What the node is told of what a channel of another node heard. Events that are passed over are told by their numbers, life
 /// by life; of a life whose end was never heard of there may have been more.
 fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
+    let more = |passed: Passed| if passed.is_exact() { "" } else { " (of the life before there may have been more)" };
     let (kind, passed, detail) = match heard {
         Heard::Gap { open: true } => (NewsKind::GapOpened, None, String::new()),
         Heard::Gap { open: false } => (NewsKind::GapRepaired, None, String::new()),
         Heard::Lost { passed, why, certain } => {
-            let sure = match (certain, passed.is_exact()) {
-                (true, true) => "",
-                (true, false) => " (of the life before there may have been more)",
-                (false, _) => " (there may have been some)",
-            };
+            let sure = if certain { more(passed) } else { " (there may have been some)" };
             (NewsKind::GapLost, Some(passed), format!("{why}{sure}"))
         }
         Heard::SnapshotWanted => (NewsKind::SnapshotWanted, None, "asked for".to_owned()),
         Heard::SnapshotLoaded { passed, values } => {
-            (NewsKind::SnapshotLoaded, Some(passed), format!("{values} latest values stand for them"))
+            (NewsKind::SnapshotLoaded, Some(passed), format!("{values} latest values stand for them{}", more(passed)))
         }
     };
     let said = |run: Option<Run>| News {
@@ -213,6 +210,9 @@ mod tests {
         assert_eq!(unknown, [(kind, 0, None, "trimmed (there may have been some)".to_owned())]);
         let loaded = told(Heard::SnapshotLoaded { passed: passed(Position::new(7, 12), 12), values: 3 });
         let detail = "3 latest values stand for them".to_owned();
+        let over_lives = told(Heard::SnapshotLoaded { passed: passed(Position::new(8, 0), 11), values: 3 });
+        assert_eq!((over_lives.len(), over_lives[0].2), (1, Some((7, 11, 11))));
+        assert!(over_lives[0].3.ends_with("there may have been more)"), "{over_lives:?}");
         assert_eq!(loaded, [(NewsKind::SnapshotLoaded, 2, Some((7, 11, 12)), detail)]);
         let gap = told(Heard::Gap { open: true });
         assert_eq!(gap, [(NewsKind::GapOpened, 0, None, String::new())]);
