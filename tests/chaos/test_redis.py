@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.chaos.ledger import DURABLE, handled, published
@@ -174,6 +175,26 @@ def test_the_older_of_two_publishers_with_one_name_is_fenced():
 def is_acknowledged(node: NodeProcess) -> bool:
     stats = node.status["stats"]
     return stats["outbox"] == 0 and stats["credits_in_use"] == 0
+
+
+def test_market_data_of_a_node_that_the_topology_does_not_declare_reaches_nobody():
+    with TwoNodes(per_s=1_000) as two:
+        two.start()
+        stranger = two.node("stranger", role="publisher", per_s=1_000, quotes=True, files="stranger")
+        stranger.order["bridge"]["nodes"] = ["stranger", "con"]
+        try:
+            stranger.start()
+
+            def refused() -> int:
+                market: dict[str, Any] = two.con.status["stats"]["link"]["market_in"]
+                assert "stranger" not in market["nodes"]
+                return int(market["refused_frames"].get("undeclared", 0))
+
+            wait_until(lambda: refused() > 10, lambda: f"{stranger.tell()}\n{two.tell()}")
+            assert two.con.status["quotes"] == 0
+        finally:
+            stranger.close()
+        two.settle()
 
 
 def test_the_death_of_a_node_is_told_within_three_seconds_and_its_return_too():

@@ -86,7 +86,7 @@ impl MarketIn {
         let inner = Inner {
             to,
             node: common.settings.node.clone(),
-            sources: HashMap::new(),
+            sources: common.settings.peers.iter().map(|peer| (peer.clone(), Source::default())).collect(),
             types: [false; EventType::NUMBERS],
             version: None,
             is_due: false,
@@ -296,20 +296,19 @@ impl Inner {
         if header.publisher == self.node {
             return;
         }
-        if !self.sources.contains_key(header.publisher) {
-            // A name that is damaged is nobody's.
-            if let Err(error) = Header::parse_checked(bytes) {
-                return *self.refused.entry(error.code()).or_default() += 1;
-            }
-            self.sources.insert(header.publisher.to_owned(), Source::default());
-        }
-        let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else { return };
+        // What a topology does not declare is none of its market, and would take memory for each name that it comes under.
+        let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else {
+            return *self.refused.entry("undeclared").or_default() += 1;
+        };
         let frame = match reader.read(bytes) {
             Ok(frame) if frame.header.kind.is_events() && frame.header.lane == Some(Lane::MarketData) => frame,
             Ok(_) => return *self.refused.entry("foreign").or_default() += 1,
             Err(error) => return *self.refused.entry(error.code()).or_default() += 1,
         };
         if !shards.contains_key(header.shard) {
+            if !header.shard.parse::<u32>().is_ok_and(|shard| shard < 64) {
+                return *self.refused.entry("foreign").or_default() += 1;
+            }
             shards.insert(header.shard.to_owned(), Accounting::default());
         }
         let Some(accounting) = shards.get_mut(header.shard) else { return };
@@ -386,7 +385,7 @@ impl Inner {
         }
         let Some((_, said)) = self.closing.take() else { return };
         for (node, (epoch, sent)) in said {
-            let source = self.sources.entry(node).or_default();
+            let Some(source) = self.sources.get_mut(&node) else { continue };
             for (shard, sent) in sent {
                 let is_ours = shard.parse::<u32>().is_ok_and(|shard| shard < 64 && self.confirmed >> shard & 1 == 1);
                 if is_ours {
