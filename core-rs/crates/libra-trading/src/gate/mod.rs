@@ -179,7 +179,7 @@ pub struct Recovered {
     pub killed: bool,
     /// Limits that the log holds stricter than the profile: what the profile says, and what holds.
     pub limits: Vec<LimitChange>,
-    /// What consumers have not confirmed, by record: to be published again.
+    /// What consumers have not confirmed, by record, and what the opening itself found: to be published.
     pub unconfirmed: Vec<(u64, GateEvent)>,
 }
 
@@ -325,6 +325,9 @@ impl Gate {
         let limits = gate.recover_limits()?;
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
+        // A limit that is lower than the one before may be passed by what was lost already: no fill has to tell of it.
+        let breaches = gate.watch_all(now_ns);
+        waiting.extend(breaches.into_iter().map(|event| (gate.log.sequence(), event)));
 
         let (unanswered, open): (Vec<_>, Vec<_>) =
             gate.open_orders().cloned().partition(|order| order.status < OrderStatus::Accepted);

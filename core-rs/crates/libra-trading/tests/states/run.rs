@@ -266,6 +266,20 @@ fn what_failed_once() {
     }
 }
 
+/// An account that lost more than its next process allows, and holds nothing: no quote and no fill has to tell of it.
+#[test]
+fn a_limit_that_was_lowered() {
+    let ask = |buy| Step::Request { spot: false, buy, kind: Kind::Market, size: 90, ticks: 0, ttl_ms: 0, strategy: 1 };
+    let dies = Step::Die(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 2 });
+    // Each is executed as a whole.
+    let flow = Step::Flow { roll: 35 };
+    let steps = [Step::Quote { spot: false, ticks: 0 }, ask(true), flow, ask(false), flow, dies, flow, ask(true), flow];
+    let cover = run(1, &steps).unwrap_or_else(|what| panic!("{what}"));
+    for what in ["a loss over the limit is found at the start", "refused: loss"] {
+        assert_eq!(cover.happened.get(what), Some(&1), "{what}");
+    }
+}
+
 #[test]
 fn one_seed() {
     let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
