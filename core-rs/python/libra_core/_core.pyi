@@ -420,6 +420,7 @@ class RiskCode(StrEnum):
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_FINAL = "ORDER_FINAL"
     NOT_OWNER = "NOT_OWNER"
+    CANCEL_RATE = "CANCEL_RATE"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"

@@ -60,7 +60,7 @@ pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
-pub use venue::{CANCEL_ANSWER_NS, CancelIntent};
+pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};

@@ -13,7 +13,7 @@ use crate::order::{
 use crate::risk::{Rejection, RiskCode};
 
 use super::ids::client_order_id;
-use super::state::Entry;
+use super::state::{Entry, NEVER_NS};
 
 const REJECTION: u8 = 1;
 const SLOT: u8 = 1 << 1;
@@ -277,7 +277,7 @@ pub(super) fn unpack(account: Name, bytes: &[u8]) -> Entry {
         window_end_ns,
         not_found_ns,
         cancel_pending: has(CANCEL_PENDING),
-        cancel_asked_ns: 0,
+        cancel_asked_ns: NEVER_NS,
     }
 }
 

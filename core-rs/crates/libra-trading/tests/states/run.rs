@@ -76,6 +76,7 @@ const MISHAPS: &[&str] = &[
     "a write to the log fails",
     "another strategy's order is not cancelled",
     "a repeated cancel waits for the answer",
+    "a repeated cancel comes too soon behind a refusal",
     "an order is cancelled for a loss",
     "an order is cancelled again for a kill",
     "an order is cancelled again for a strategy given up",

@@ -309,9 +309,9 @@ impl World {
             }
             memory.log_failed = false;
         }
-        let memory = &mut self.truth.memory;
-        if owed == 0 && !memory.owed.is_empty() {
-            memory.owed.clear();
+        if owed == 0 && !self.truth.memory.owed.is_empty() {
+            let paid = std::mem::take(&mut self.truth.memory.owed);
+            self.truth.pay(&paid);
             self.cover.note("the log gets what it was owed");
         }
         Ok(())

@@ -116,7 +116,7 @@ prop_compose! {
             window_end_ns: units[4],
             not_found_ns,
             cancel_pending,
-            cancel_asked_ns: 0,
+            cancel_asked_ns: crate::gate::state::NEVER_NS,
         }
     }
 }
