@@ -18,10 +18,10 @@ use super::{Cause, Desk, Link};
 
 impl Desk {
     /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees. Its
-    /// time is that of whoever received it, maybe on another host; days, deadlines and windows go by `now_ns`.
+    /// time is that of whoever received it, maybe on another host; days, deadlines, windows and a paper venue go by `now_ns`.
     pub fn on_market(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
         self.heed_alarm(router, now_ns);
-        self.link.on_market(event);
+        self.link.on_market(now_ns, event);
         match &event.payload {
             Payload::Quote(quote) => {
                 let ts_ns = event.ts_ns;
