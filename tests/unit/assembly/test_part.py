@@ -209,7 +209,7 @@ def test_an_account_cancels_what_a_strategy_that_is_gone_left(settings):
                 self.set_timer("gone", 0.3)
             else:
                 told = {"strategy": "mine", "vanished": True}
-                self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, "mine", told))
+                node._voice.publish(Event.create(EventType.STRATEGY_STOPPED, "mine", told))
 
     elsewhere.__class__ = Mine
     node.add_actor("mine", lambda: elsewhere)
@@ -233,7 +233,7 @@ def test_not_every_end_of_a_strategy_is_one(settings, source: str, payload: obje
 
     class Tells(Actor):
         def on_start(self) -> None:
-            self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, source, payload))
+            node._voice.publish(Event.create(EventType.STRATEGY_STOPPED, source, payload))
 
     node.add_actor("tells", Tells)
     assert node.run().summary["vanished"] == []
