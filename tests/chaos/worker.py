@@ -46,6 +46,7 @@ class Worker:
         before = (published if is_publisher else handled)(path) if path.exists() else {}
         self.ledger = Ledger(path)
         self.core = NodeCore(simulated=False, lane_capacity=order.get("lane_capacity", 65_536))
+        self.voice = self.core.take_voice()
         self.stopping = False
         self.publishing = is_publisher
         # The last of each lane in an earlier life.
@@ -103,7 +104,7 @@ class Worker:
         """Later lives count on from where earlier ones were."""
         self.state = max(self.state + 1, time.time_ns() // 1_000_000)
         for event_type in STATE:
-            self.core.announce(self.slot, event_type, self.state)
+            self.voice.announce(self.slot, event_type, self.state)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1

@@ -11,7 +11,7 @@
 //!
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
-//! - [`flow`] — the steps above;
+//! - [`flow`] — the steps above; [`tell`] — the events that they make;
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
@@ -28,6 +28,7 @@ mod flow;
 mod limits;
 pub mod payload;
 mod standing;
+mod tell;
 mod vanish;
 mod venue;
 

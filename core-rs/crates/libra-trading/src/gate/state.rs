@@ -22,6 +22,9 @@ use super::ids::{IdMap, IdSet, client_order_id};
 use super::record::Record;
 use super::refusals::{Refusal, Refusals};
 
+/// A time so long ago that no clock is near it.
+pub(super) const NEVER_NS: i64 = i64::MIN;
+
 /// What the gate keeps of an instrument beside its position.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {
@@ -73,7 +76,7 @@ pub(super) struct Entry {
     /// The venue's time of a first "not found" behind the window.
     pub not_found_ns: Option<i64>,
     pub cancel_pending: bool,
-    /// When the last cancel went that waits for its answer. An order that is over waits for none.
+    /// When the last cancel went, [`NEVER_NS`] while none did. Of no weight for an order that is over.
     pub cancel_asked_ns: i64,
 }
 
@@ -329,7 +332,7 @@ impl State {
             window_end_ns,
             not_found_ns: None,
             cancel_pending: false,
-            cancel_asked_ns: 0,
+            cancel_asked_ns: NEVER_NS,
         });
         if is_final {
             self.entries.ended(index);

@@ -336,6 +336,22 @@ mod tests {
         rates.check(60 * SECOND_NS, name).unwrap();
     }
 
+    #[test]
+    fn a_strategys_part_of_the_minute_is_its_own() {
+        let limits = RiskLimits { max_orders_per_minute: Some(8), ..Default::default() };
+        let (mut rates, storm, calm) = (Rates::new(&limits), Name::intern("storm"), Name::intern("calm"));
+        rates.add_strategy(storm);
+        rates.add_strategy(calm);
+        for _ in 0..6 {
+            rates.check(0, storm).unwrap();
+            rates.record_order(0, storm);
+        }
+        let refused = rates.check(MINUTE_NS - 1, storm).unwrap_err();
+        assert_eq!(refused.limit, "8 orders a minute, 2 of them its own and 4 for all");
+        rates.check(MINUTE_NS - 1, calm).unwrap();
+        rates.check(MINUTE_NS, storm).unwrap();
+    }
+
     proptest! {
         /// A new limit counts what was there: the window agrees with a list of all times.
         #[test]
