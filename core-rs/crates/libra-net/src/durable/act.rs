@@ -47,7 +47,7 @@ impl Default for SenderLimits {
 /// What a sender wants done. The first four are calls to the server, on one connection and in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Call `open`, and tell by [`Reply::Opened`].
+    /// Call `open` with [`super::Sender::acknowledgements`], and tell by [`Reply::Opened`].
     Open {
         /// The newest event that was ever confirmed.
         confirmed: u64,

@@ -98,8 +98,12 @@ pub enum Delivery<F> {
     },
     /// To the node: put this snapshot in the place of all events up to its position; then [`super::Receiver::applied`].
     Snapshot {
+        /// What was handed over last: what lies between will not come.
+        after: Position,
         /// Its stamp.
         position: Position,
+        /// Whether there were such events; otherwise there may have been.
+        certain: bool,
         /// What the publisher made.
         snapshot: F,
     },

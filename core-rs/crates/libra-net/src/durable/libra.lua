@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 2
+-- version: 3
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -44,8 +44,21 @@ local function raise(keys, args)
   return redis.status_reply('OK'), raised
 end
 
--- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run
+-- Whether that was news.
+local function raise_acknowledged(key, group, value)
+  local epoch, seq = position(value)
+  local was_epoch, was_seq = position(redis.call('HGET', key, group) or nil)
+  local news = below(was_epoch, was_seq, epoch, seq)
+  if news then
+    redis.call('HSET', key, group, value)
+  end
+  return news
+end
+
+-- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run, then group, position for each that is known
 --   -> top, floor, acknowledgements as name, position, ...
+-- What the sender knows to be acknowledged holds on a server that has lost it too: so a group that begins again is owed what
+-- comes behind, and no more.
 local function open(keys, args)
   local reply, raised = raise(keys, args)
   if reply.err then
@@ -77,6 +90,9 @@ local function open(keys, args)
     -- The server lost what it had confirmed, or our claim, and with that perhaps a whole life after ours. What we hold is
     -- sent again; but should we die before, nobody else would know, so the next life tells of it.
     redis.call('HSET', keys[2], 'run', '')
+  end
+  for at = 5, #args, 2 do
+    raise_acknowledged(keys[4], args[at], args[at + 1])
   end
   local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
@@ -116,12 +132,7 @@ end
 
 -- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news
 local function ack(keys, args)
-  local epoch, seq = position(args[2])
-  local was_epoch, was_seq = position(redis.call('HGET', keys[1], args[1]) or nil)
-  local news = below(was_epoch, was_seq, epoch, seq)
-  if news then
-    redis.call('HSET', keys[1], args[1], args[2])
-  end
+  local news = raise_acknowledged(keys[1], args[1], args[2])
   -- Said again when it is no news too, since the one that it is said to may not have heard.
   redis.call('PUBLISH', args[3], args[4])
   return news and 1 or 0

@@ -7,7 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | [`CLAIM`] | epochs | publisher, at least | the epoch, as text |
 //! | [`RAISE`] | epochs | publisher, epoch | `OK`, `FENCED` |
-//! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server | `[top, floor, [group, position, ...]]`, `FENCED` |
+//! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server, then group and position of what is known to be acknowledged | `[top, floor, [group, position, ...]]`, `FENCED` |
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0 |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |

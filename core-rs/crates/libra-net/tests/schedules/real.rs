@@ -164,16 +164,7 @@ impl Real {
     }
 
     fn run_call(&mut self, call: &Call) -> Result<Answer, Answer> {
-        let name = match call {
-            Call::Claim { name, .. }
-            | Call::Raise { name, .. }
-            | Call::Open { name, .. }
-            | Call::Append { name, .. }
-            | Call::Trim { name, .. }
-            | Call::Acknowledged { name }
-            | Call::Ack { name, .. }
-            | Call::Read { name, .. } => *name,
-        };
+        let name = call.name();
         let channel = self.channels[name].clone();
         let publisher = channel.publisher().to_owned();
         let environment = self.environment.clone();
@@ -191,9 +182,12 @@ impl Real {
                 let args = [publisher.into_bytes(), text(*epoch)];
                 self.function(library::RAISE, &[environment.epochs()], &args).map(|_| Answer::Done)
             }
-            Call::Open { epoch, confirmed, .. } => {
+            Call::Open { epoch, confirmed, acknowledged: known, .. } => {
                 let keys = [environment.epochs(), bounds(), stream(), acknowledged()];
-                let args = [publisher.into_bytes(), text(*epoch), text(*confirmed), text(self.run)];
+                let mut args = vec![publisher.into_bytes(), text(*epoch), text(*confirmed), text(self.run)];
+                for (group, at) in known {
+                    args.extend([group.clone().into_bytes(), at.to_string().into_bytes()]);
+                }
                 let value = self.function(library::OPEN, &keys, &args)?;
                 let [top, floor, acknowledged] = list(&value) else { panic!("not three: {value:?}") };
                 let acknowledged = positions(acknowledged);
@@ -326,7 +320,11 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
     match rng.u8(0..20) {
         0 => Call::Claim { name, at_least: base + rng.u64(0..3) },
         1 => Call::Raise { name, epoch: base + rng.u64(0..6) },
-        2..4 => Call::Open { name, epoch: base + rng.u64(0..6), confirmed: near(rng).seq },
+        2..4 => {
+            let known = (0..rng.usize(0..3)).map(|_| (["g0", "g1", "g2"][rng.usize(0..3)].to_owned(), near(rng)));
+            let acknowledged = known.collect();
+            Call::Open { name, epoch: base + rng.u64(0..6), confirmed: near(rng).seq, acknowledged }
+        }
         4..11 => {
             let mut first = (top.seq + 1).saturating_sub(rng.u64(0..3) / 2 * rng.u64(0..6)).max(1);
             let frames = (0..rng.usize(1..6)).map(|_| {

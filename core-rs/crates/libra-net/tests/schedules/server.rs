@@ -34,12 +34,28 @@ impl Frame {
 pub enum Call {
     Claim { name: usize, at_least: u64 },
     Raise { name: usize, epoch: u64 },
-    Open { name: usize, epoch: u64, confirmed: u64 },
+    Open { name: usize, epoch: u64, confirmed: u64, acknowledged: Vec<(String, Position)> },
     Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
     Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
     Acknowledged { name: usize },
     Ack { name: usize, group: String, upto: Position },
     Read { name: usize, group: String, after: Position, count: u32 },
+}
+
+impl Call {
+    /// Whose channel it is about.
+    pub fn name(&self) -> usize {
+        match self {
+            Call::Claim { name, .. }
+            | Call::Raise { name, .. }
+            | Call::Open { name, .. }
+            | Call::Append { name, .. }
+            | Call::Trim { name, .. }
+            | Call::Acknowledged { name }
+            | Call::Ack { name, .. }
+            | Call::Read { name, .. } => *name,
+        }
+    }
 }
 
 /// What a read found.
@@ -137,7 +153,7 @@ impl Model {
         }
     }
 
-    fn open(&mut self, name: usize, epoch: u64, confirmed: u64) -> Answer {
+    fn open(&mut self, name: usize, epoch: u64, confirmed: u64, known_acknowledged: &[(String, Position)]) -> Answer {
         if self.epochs[name] > epoch {
             return Answer::Refused(Refusal::Fenced { by: self.epochs[name] });
         }
@@ -161,6 +177,10 @@ impl Model {
         let (top, floor) = (*top, *floor);
         if confirmed > top || raised == epoch {
             *run = 0;
+        }
+        for (group, at) in known_acknowledged {
+            let had = channel.acknowledged.entry(group.clone()).or_default();
+            *had = (*had).max(*at);
         }
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
         acknowledged.sort();
@@ -234,7 +254,7 @@ impl Server for Model {
                 self.raise(*name, *epoch);
                 Answer::Done
             }
-            Call::Open { name, epoch, confirmed } => self.open(*name, *epoch, *confirmed),
+            Call::Open { name, epoch, confirmed, acknowledged } => self.open(*name, *epoch, *confirmed, acknowledged),
             Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
             Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
             Call::Acknowledged { name } => {

@@ -34,7 +34,7 @@ pub struct Life {
 /// What comes on a publisher's control channel.
 enum Control {
     Acknowledged(usize, Position),
-    Ask(usize),
+    Ask(usize, Position),
     Fence(u64),
 }
 
@@ -65,7 +65,7 @@ enum Push {
 }
 
 enum Mail {
-    Snapshot(Position),
+    Snapshot { made_by: u64, position: Position },
     Beacon(Position),
     Dead,
 }
@@ -111,6 +111,8 @@ pub struct World {
     receiver_limits: ReceiverLimits,
     acts: Vec<Act>,
     deliveries: Vec<Delivery<Frame>>,
+    /// A promise that was seen to be broken between two checks.
+    broken: Option<String>,
     pub cover: BTreeMap<&'static str, u64>,
     /// What happened, when somebody wants to read it.
     pub log: Option<Vec<String>>,
@@ -178,6 +180,7 @@ impl World {
             receiver_limits,
             acts: Vec::new(),
             deliveries: Vec::new(),
+            broken: None,
             cover: BTreeMap::new(),
             log: None,
         }

@@ -82,10 +82,23 @@ impl Calls<'_> {
         });
     }
 
-    pub fn open(&mut self, lane: usize, keys: &Keys, epoch: u64, confirmed: u64, run: &str) {
+    pub fn open(
+        &mut self,
+        lane: usize,
+        keys: &Keys,
+        epoch: u64,
+        confirmed: u64,
+        run: &str,
+        acknowledged: &[(&str, Position)],
+    ) {
         let names = [&*keys.epochs, &keys.bounds, &keys.stream, &keys.acknowledged];
         let (epoch, confirmed) = (epoch.to_string(), confirmed.to_string());
-        let arguments = [keys.id.publisher().as_bytes(), epoch.as_bytes(), confirmed.as_bytes(), run.as_bytes()];
+        let mut arguments =
+            vec![keys.id.publisher().as_bytes(), epoch.as_bytes(), confirmed.as_bytes(), run.as_bytes()];
+        let positions: Vec<_> = acknowledged.iter().map(|(_, position)| position.to_string()).collect();
+        for ((group, _), position) in acknowledged.iter().zip(&positions) {
+            arguments.extend([group.as_bytes(), position.as_bytes()]);
+        }
         self.call(Pending::Open(lane), OPEN, &names, &arguments);
     }
 

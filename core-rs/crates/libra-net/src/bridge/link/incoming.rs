@@ -110,7 +110,7 @@ impl Incoming {
     }
 
     pub fn snapshot(&mut self, now: u64, position: Position, snapshot: Decoded) {
-        self.receiver.snapshot(now, position, snapshot, &mut self.out);
+        self.receiver.snapshot(now, snapshot.epoch, position, snapshot, &mut self.out);
     }
 
     /// The answer of a read of at most `count` entries; `None` where it was none.
@@ -179,7 +179,7 @@ impl Incoming {
                         self.heard.push(Heard::Lost { events, why: word(why), certain });
                         self.mark(now, upto);
                     }
-                    Delivery::Snapshot { position, snapshot } => {
+                    Delivery::Snapshot { position, snapshot, .. } => {
                         let events = snapshot.events.len() as u64;
                         self.state(snapshot, false, held);
                         self.heard.push(Heard::SnapshotLoaded { events });

@@ -283,8 +283,13 @@ impl Outgoing {
         self.sender.acknowledged(now, group, position, &mut self.acts);
     }
 
-    pub fn snapshot_requested(&mut self, now: u64, group: usize) {
-        self.sender.snapshot_requested(now, group, &mut self.acts);
+    pub fn snapshot_requested(&mut self, now: u64, group: usize, at: Position) {
+        self.sender.snapshot_requested(now, group, at, &mut self.acts);
+    }
+
+    /// The server's data are others than they were.
+    pub fn server_changed(&mut self) {
+        self.sender.server_changed(&mut self.acts);
     }
 
     pub fn heard_of(&mut self, epoch: u64) {
@@ -302,7 +307,10 @@ impl Outgoing {
         for act in self.acts.drain(..) {
             let epoch = self.sender.epoch();
             match (act, calls.as_deref_mut()) {
-                (Act::Open { confirmed }, Some(calls)) => calls.open(self.lane, &self.keys, epoch, confirmed, run),
+                (Act::Open { confirmed }, Some(calls)) => {
+                    let acknowledged: Vec<_> = self.sender.acknowledgements().collect();
+                    calls.open(self.lane, &self.keys, epoch, confirmed, run, &acknowledged);
+                }
                 (Act::Append { first, last }, Some(calls)) => {
                     let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
                     calls.append(self.lane, &self.keys, epoch, &frames);

@@ -83,6 +83,7 @@ impl Node {
                 self.greeting.incarnation = heard;
                 self.keeper.iter_mut().for_each(Keeper::say_again);
                 self.incoming.iter_mut().for_each(|channel| channel.incarnation(heard));
+                self.outgoing.iter_mut().for_each(Outgoing::server_changed);
             }
             Some(_) => {}
             None => self.names_server = matches!(reply, Reply::Null),
@@ -187,7 +188,7 @@ impl Node {
                 if let Some(channel) = self.own_channel(&request.channel)
                     && let Some(group) = channel.sender.groups().find(&publisher)
                 {
-                    channel.snapshot_requested(now, group);
+                    channel.snapshot_requested(now, group, request.position);
                 }
             }
             Control::Snapshot(snapshot) if snapshot.group == self.common.settings.node => {
