@@ -61,6 +61,8 @@ class Worker:
         self.known: dict[str, list[int]] = {}
         self.is_asked = False
         self.news: list[list[Any]] = []
+        # Which events it was told to pass over: kind, channel, epoch, first, last.
+        self.passed: list[list[Any]] = []
         self.failures: list[str] = []
         if order["role"] == "consumer":
             slot = self.core.add_actor("consumer")
@@ -109,6 +111,9 @@ class Worker:
     def on_news(self, event: Event) -> None:
         told = event.payload
         self.news.append([told.kind, told.node, told.channel, told.count, told.detail])
+        if told.first:
+            assert told.count == told.last - told.first + 1
+            self.passed.append([told.kind, told.channel, told.epoch, told.first, told.last])
 
     def publish(self, lane: str) -> bool:
         number = self.numbers[lane] = self.numbers[lane] + 1
@@ -169,6 +174,7 @@ class Worker:
             "market": counts["lanes"]["MARKET_DATA"],
             "letters": counts["events"].get("DEAD_LETTER", 0),
             "news": self.news,
+            "passed": self.passed,
             "failures": self.failures[:10],
             "ended": ended,
             "stats": stats or self.bridge.stats(),

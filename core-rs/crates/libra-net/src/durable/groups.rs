@@ -83,11 +83,9 @@ impl Groups {
         self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone, self.floor))
     }
 
-    /// Of a group that came back by a snapshot, and has not come to what the sender holds: where that begins. Up to there the
-    /// stream is all there is.
-    pub fn catches_up(&self, group: usize) -> Option<Position> {
-        let group = self.groups.get(group)?;
-        group.catches_up(self.gone, self.floor).then_some(self.gone)
+    /// Whether a group came back by a snapshot, and has not acknowledged what it found behind it.
+    pub(super) fn came_back(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| group.position(self.gone) > group.acknowledged)
     }
 
     /// The names of those that it keeps events for.

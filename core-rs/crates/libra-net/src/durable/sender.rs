@@ -100,6 +100,12 @@ impl Sender {
         self.groups.waited_for()
     }
 
+    /// Of a group that came back by a snapshot, and has acknowledged nothing since: where it can be sure that all is there. Below
+    /// the stream is all there is, and a trim that was asked for before may still cut it.
+    pub fn catches_up(&self, group: usize) -> Option<Position> {
+        self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
+    }
+
     /// What the groups are known to have applied: what an [`Act::Open`] brings back to a server that lost it.
     pub fn acknowledgements(&self) -> impl Iterator<Item = (&str, Position)> {
         let known = self.groups.all().iter().filter(|group| group.acknowledged > Position::default());

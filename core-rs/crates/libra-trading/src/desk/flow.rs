@@ -13,7 +13,7 @@ use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
 
-use super::payload::{Approved, Notice, PositionReport};
+use super::payload::{Approved, Notice};
 use super::{Cause, Desk, Link};
 
 impl Desk {
@@ -398,27 +398,10 @@ impl Desk {
                     router.publish(event);
                 }
                 GateEvent::Position { position, .. } => {
-                    let account = self.gate.account();
-                    let instrument = account.instrument(position.instrument);
-                    let report = PositionReport {
-                        account: self.name,
-                        position,
-                        unrealised: account.unrealised(position.instrument),
-                        average_price: instrument.and_then(|instrument| position.average_price(instrument)),
-                    };
-                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
-                    event.instrument = position.instrument;
-                    if let Some(instrument) = self.gate.account().instrument(position.instrument) {
-                        event.price_decimals = instrument.price_decimals;
-                        event.size_decimals = instrument.size_decimals;
-                    }
-                    router.publish(event);
+                    router.publish(self.position_event(event_type, position, now_ns));
                 }
                 GateEvent::Balance(balance) => {
-                    let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(balance));
-                    // State is conflated by instrument and source: a currency stands in for the instrument.
-                    event.instrument = balance.currency;
-                    router.publish(event);
+                    router.publish(self.balance_event(balance, now_ns));
                 }
                 GateEvent::Breach(breach) => {
                     let rejection = breach.rejection();

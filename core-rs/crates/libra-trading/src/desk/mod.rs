@@ -16,7 +16,7 @@
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay;
-//! - [`books`] — what it has to tell: equity over time, latency, counts.
+//! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
 
@@ -27,6 +27,7 @@ mod early;
 mod flow;
 mod limits;
 pub mod payload;
+mod standing;
 mod vanish;
 mod venue;
 

@@ -27,6 +27,7 @@ mod kill;
 mod outside;
 mod owed;
 mod restart;
+mod standing;
 mod vanish;
 mod way;
 

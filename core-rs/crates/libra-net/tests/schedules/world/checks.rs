@@ -103,7 +103,7 @@ impl World {
                 // A snapshot on its way stands for what lies below its stamp; behind it, up to what the sender holds, the
                 // group has only the stream, which a trim from before may still cut.
                 let groups = life.sender.groups();
-                let upto = groups.catches_up(group).or(groups.position(group));
+                let upto = life.sender.catches_up(group).or(groups.position(group));
                 let stamped = missing.last().is_some_and(|last| upto >= Some(*last));
                 let later = life.name == name && life.epoch >= missing[0].epoch;
                 later && (stamped || !groups.waits_for(group))

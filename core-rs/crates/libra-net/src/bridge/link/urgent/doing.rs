@@ -7,7 +7,7 @@ use libra_kernel::clock::wall_ns;
 use super::super::calls::Calls;
 use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
-use super::super::keeper::{Keeper, is_of_account};
+use super::super::keeper::{Keeper, kept_of};
 use super::super::outgoing::{Notice, Outgoing};
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
@@ -50,10 +50,8 @@ impl Node {
         if self.can_take() {
             let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
             self.queue.receive(TAKEN, |event| {
-                if is_of_account(event.event_type)
-                    && let Some(keeper) = keeper
-                {
-                    keeper.keep(event.clone());
+                if let (Some(keeper), Some(kept)) = (keeper.as_mut(), kept_of(&event)) {
+                    keeper.keep(kept);
                 }
                 // The queue carries urgent lanes alone, whose numbers are those of the channels.
                 if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
