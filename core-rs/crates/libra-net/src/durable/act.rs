@@ -103,6 +103,13 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// Whether it is a call to the server, which is worth nothing on another connection. The others tell the node something.
+    pub fn is_call(&self) -> bool {
+        matches!(self, Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged)
+    }
+}
+
 /// Why the server refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -260,7 +260,8 @@ impl Outgoing {
 
     pub fn disconnected(&mut self, now: u64) {
         (self.in_flight, self.is_connected) = (0, false);
-        self.acts.clear();
+        // Calls end with the connection; what the node is to be told has happened all the same.
+        self.acts.retain(|act| !act.is_call());
         self.sender.disconnected(now);
     }
 

@@ -154,6 +154,40 @@ fn what_cannot_be_sent_is_told_once_for_many_and_costs_no_credit() {
 }
 
 #[test]
+fn that_it_is_fenced_is_told_though_the_connection_ends_behind_the_refusal() {
+    let (settings, mut server) = (settings(), Server::new());
+    let mut channel = channel(&settings);
+    open(&mut server, &mut channel);
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    assert_eq!(server.execute(&mut channel), [Pending::Append(ORDERS)]);
+    // In one turn: the refusal is read, and behind it the end of the connection.
+    answer(&mut channel, Pending::Append(ORDERS), "-FENCED 9\r\n");
+    channel.disconnected(4);
+    channel.connected(5);
+    assert_eq!(server.execute(&mut channel), [Pending::Other], "and the epoch is raised where it is connected next");
+    assert_eq!((channel.notices.as_slice(), channel.sender.is_fenced()), (&[Notice::Fenced { by: 9 }][..], true));
+}
+
+#[test]
+fn what_was_cut_is_told_though_the_connection_ends_behind_it() {
+    let mut settings = settings();
+    settings.outbox_events = 1;
+    let (mut server, mut channel) = (Server::new(), channel(&settings));
+    open(&mut server, &mut channel);
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    server.execute(&mut channel);
+    answer(&mut channel, Pending::Append(ORDERS), ":1\r\n");
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    channel.disconnected(4);
+    channel.connected(5);
+    assert_eq!(server.execute(&mut channel), [Pending::Open(ORDERS)], "no call of the connection that is gone");
+    assert_eq!(channel.notices.first(), Some(&Notice::Cut { events: 1, commands: 0 }));
+}
+
+#[test]
 fn a_channel_that_is_fenced_says_so_and_raises_the_epoch() {
     let (settings, mut server) = (settings(), Server::new());
     let mut channel = channel(&settings);
