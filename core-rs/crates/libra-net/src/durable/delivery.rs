@@ -10,7 +10,7 @@ pub struct ReceiverLimits {
     pub unapplied: u64,
     /// Most frames held while the stream is read.
     pub held: usize,
-    /// Most entries in one read.
+    /// Most entries in one read; the driver bounds its bytes too.
     pub count: u32,
     /// An acknowledgement is sent when so many more events are applied.
     pub ack_every: u64,

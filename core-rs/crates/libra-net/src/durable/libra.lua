@@ -173,8 +173,9 @@ local function trim(keys, args)
   return bounds[3] .. '-' .. bounds[4]
 end
 
--- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count
---   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position
+-- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes
+--   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more
+-- So many entries at most, and so many bytes of frames unless the first has more: a reader takes no answer of any size.
 local function read(keys, args)
   local incarnation = redis.call('GET', keys[1])
   local acknowledged = redis.call('HGET', keys[4], args[1])
@@ -183,11 +184,30 @@ local function read(keys, args)
     return { incarnation, acknowledged }
   end
   local from = args[2] .. '-' .. text(tonumber(args[3]) + 1)
-  local entries = {}
-  if args[4] ~= '0' then
-    entries = redis.call('XRANGE', keys[3], from, '+', 'COUNT', args[4])
+  local count, room = tonumber(args[4]), tonumber(args[5] or '') or math.huge
+  local entries, more, page = {}, 0, 4
+  while #entries < count and more == 0 do
+    -- Few at first: what is asked for stands in the server's memory, whether there is room for it or not.
+    local asked = math.min(page, count - #entries)
+    local found = redis.call('XRANGE', keys[3], from, '+', 'COUNT', asked)
+    for _, entry in ipairs(found) do
+      room = room - #entry[2][2]
+      if #entries > 0 and room < 0 then
+        more = 1
+        break
+      end
+      entries[#entries + 1] = entry
+      from = '(' .. entry[1]
+    end
+    if #found < asked then
+      break
+    end
+    page = page * 2
   end
-  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries }
+  if count > 0 and #entries == count then
+    more = 1
+  end
+  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries, more }
 end
 
 -- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new

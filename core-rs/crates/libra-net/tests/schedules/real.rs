@@ -247,9 +247,10 @@ impl Real {
                 let value = self.function(library::ACK, &[acknowledged()], &args)?;
                 Ok(Answer::News(number(&value) == 1))
             }
-            Call::Read { group, after, count, .. } => {
+            Call::Read { group, after, count, bytes, .. } => {
                 let keys = [environment.incarnation(), bounds(), stream(), acknowledged()];
-                let args = [group.clone().into_bytes(), text(after.epoch), text(after.seq), text(u64::from(*count))];
+                let numbers = [after.epoch, after.seq, u64::from(*count), *bytes as u64];
+                let args: Vec<_> = [group.clone().into_bytes()].into_iter().chain(numbers.map(text)).collect();
                 let value = self.function(library::READ, &keys, &args)?;
                 Ok(Answer::Found(found(list(&value))))
             }
@@ -319,7 +320,7 @@ fn found(parts: &[Value]) -> Found {
         value => Some(string(value).parse().expect("a position")),
     };
     let acknowledged = parts.get(1).and_then(optional);
-    let [_, _, epoch, top, floor, entries] = parts else { return Found { acknowledged, ..Found::default() } };
+    let [_, _, epoch, top, floor, entries, more] = parts else { return Found { acknowledged, ..Found::default() } };
     let top = format!("{}-{}", string(epoch), string(top)).parse().expect("a position");
     let entries = list(entries).iter().map(|entry| {
         let [id, fields] = list(entry) else { panic!("no entry: {entry:?}") };
@@ -333,7 +334,7 @@ fn found(parts: &[Value]) -> Found {
         (string(id).parse().expect("a position"), stored)
     });
     let bounds = Some((top, string(floor).parse().expect("a position")));
-    Found { acknowledged, bounds, entries: entries.collect() }
+    Found { acknowledged, bounds, entries: entries.collect(), more: number(more) == 1 }
 }
 
 /// A random call, mostly one that makes sense, about few epochs and positions.
@@ -373,7 +374,7 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
         15..18 => Call::Ack { name, group, upto: near(rng) },
         _ => {
             let after = near(rng).max(floor);
-            Call::Read { name, group, after, count: rng.u32(0..6) }
+            Call::Read { name, group, after, count: rng.u32(0..12), bytes: rng.usize(0..300) }
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Call {
     Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
     Acknowledged { name: usize },
     Ack { name: usize, group: String, upto: Position },
-    Read { name: usize, group: String, after: Position, count: u32 },
+    Read { name: usize, group: String, after: Position, count: u32, bytes: usize },
 }
 
 impl Call {
@@ -65,6 +65,8 @@ pub struct Found {
     /// Epoch and top, floor.
     pub bounds: Option<(Position, Position)>,
     pub entries: Vec<(Position, Stored)>,
+    /// There may be more of them.
+    pub more: bool,
 }
 
 /// An entry of a stream.
@@ -72,6 +74,15 @@ pub struct Found {
 pub enum Stored {
     Frame(Vec<u8>),
     Life { before: Position, torn: bool },
+}
+
+impl Stored {
+    fn size(&self) -> usize {
+        match self {
+            Stored::Frame(frame) => frame.len(),
+            Stored::Life { before, .. } => before.to_string().len(),
+        }
+    }
 }
 
 /// Its answer.
@@ -105,7 +116,13 @@ pub trait Server {
     fn copy(&self, run: u64) -> Option<Model>;
     /// All entries of a channel above its floor, for checks.
     fn look(&mut self, name: usize) -> Found {
-        let call = Call::Read { name, group: "nobody".to_owned(), after: Position::default(), count: 1_000_000 };
+        let call = Call::Read {
+            name,
+            group: "nobody".to_owned(),
+            after: Position::default(),
+            count: 1_000_000,
+            bytes: usize::MAX,
+        };
         let Answer::Found(mut found) = self.call(&call, &mut Vec::new()) else { panic!("a read found nothing") };
         if let Some((_, floor)) = found.bounds {
             found.entries.retain(|(id, _)| *id > floor);
@@ -270,17 +287,25 @@ impl Server for Model {
                 published.push(Published::Acknowledged { name: *name, group: group.clone(), upto: *upto });
                 Answer::News(news)
             }
-            Call::Read { name, group, after, count } => {
+            Call::Read { name, group, after, count, bytes } => {
                 let channel = &self.channels[*name];
                 let acknowledged = channel.acknowledged.get(group).copied();
                 let Some((epoch, top, floor, _)) = channel.bounds else {
                     return Answer::Found(Found { acknowledged, ..Found::default() });
                 };
                 let behind = Position::new(after.epoch, after.seq + 1);
-                let entries = channel.stream.range(behind..).take(*count as usize);
-                let entries = entries.map(|(id, stored)| (*id, stored.clone())).collect();
+                let (mut entries, mut more, mut taken) = (Vec::new(), false, 0_usize);
+                for (id, stored) in channel.stream.range(behind..).take(*count as usize) {
+                    taken = taken.saturating_add(stored.size());
+                    if !entries.is_empty() && taken > *bytes {
+                        more = true;
+                        break;
+                    }
+                    entries.push((*id, stored.clone()));
+                }
+                more |= *count > 0 && entries.len() == *count as usize;
                 let bounds = Some((Position::new(epoch, top), floor));
-                Answer::Found(Found { acknowledged, bounds, entries })
+                Answer::Found(Found { acknowledged, bounds, entries, more })
             }
         }
     }

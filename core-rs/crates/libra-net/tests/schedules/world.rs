@@ -109,6 +109,8 @@ pub struct World {
     sick: bool,
     sender_limits: SenderLimits,
     receiver_limits: ReceiverLimits,
+    /// Bytes of frames in one answer.
+    read_bytes: usize,
     acts: Vec<Act>,
     deliveries: Vec<Delivery<Frame>>,
     /// A promise that was seen to be broken between two checks.
@@ -146,6 +148,7 @@ impl World {
             retry_after: 50 * MS,
             ask_again: 200 * MS,
         };
+        let read_bytes = 40 * rng.usize(0..8);
         let members = (0..GROUPS.len()).flat_map(|group| (0..NAMES).map(move |name| (group, name)));
         let members = members.map(|(group, name)| Member {
             group,
@@ -178,6 +181,7 @@ impl World {
             sick: false,
             sender_limits,
             receiver_limits,
+            read_bytes,
             acts: Vec::new(),
             deliveries: Vec::new(),
             broken: None,

@@ -114,14 +114,13 @@ impl Incoming {
         self.receiver.snapshot(now, snapshot.epoch, position, snapshot, &mut self.out);
     }
 
-    /// The answer of a read of at most `count` entries; `None` where it was none.
-    pub fn read(&mut self, now: u64, answer: Option<ReadAnswer>, count: u32) {
+    /// The answer of a read; `None` where it was none.
+    pub fn read(&mut self, now: u64, answer: Option<ReadAnswer>) {
         let Some(answer) = answer else {
             self.entries.clear();
             return self.receiver.read_failed(now);
         };
-        let more = answer.count >= count as usize && count > 0;
-        let ReadAnswer { incarnation, acknowledged, bounds, .. } = answer;
+        let ReadAnswer { incarnation, acknowledged, bounds, more } = answer;
         let (entries, out) = (&mut self.entries, &mut self.out);
         self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
     }

@@ -10,7 +10,7 @@
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{Event, EventType, Lane, Travel};
 
-use super::calls::Calls;
+use super::calls::{Calls, scanned};
 use super::decoded::Decoded;
 use super::settings::{LinkSettings, WHOLE};
 use crate::frame::{Append, FrameReader, FrameWriter, LONGEST_FRAME, Limits};
@@ -61,6 +61,8 @@ pub(super) struct Keeper {
     values: LatestSender<Key, Value>,
     /// The server was asked what it has of earlier lives, and has answered.
     has_adopted: bool,
+    /// Where it is asked for the rest.
+    cursor: u64,
     /// The server may have lost what was written.
     is_again: bool,
     /// A write or a read was refused: all is done again.
@@ -84,6 +86,7 @@ impl Keeper {
             epoch,
             values: LatestSender::default(),
             has_adopted: false,
+            cursor: 0,
             is_again: false,
             has_failed: false,
             in_flight: 0,
@@ -116,7 +119,7 @@ impl Keeper {
     }
 
     pub fn disconnected(&mut self) {
-        (self.in_flight, self.has_failed) = (0, false);
+        (self.in_flight, self.has_failed, self.cursor) = (0, false, 0);
     }
 
     /// From time to time: what was refused is tried again.
@@ -137,8 +140,8 @@ impl Keeper {
     /// What the hash holds: of earlier lives what accounts have.
     pub fn adopt(&mut self, reply: Reply<'_>, reader: &mut FrameReader) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(mut items) = reply.items() else { return self.has_failed = true };
-        self.has_adopted = true;
+        let Some((cursor, mut items)) = scanned(reply) else { return self.has_failed = true };
+        (self.cursor, self.has_adopted) = (cursor, cursor == 0);
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let Some(frame) = frame_in(value) else { continue };
             let Ok(decoded) = Decoded::read(frame, &self.id, reader) else { continue };
@@ -161,7 +164,7 @@ impl Keeper {
             return;
         }
         if !self.has_adopted {
-            calls.adopt(&self.hash);
+            calls.adopt(&self.hash, self.cursor);
             self.in_flight += 1;
         }
         while self.in_flight < MOST_IN_FLIGHT

@@ -187,8 +187,8 @@ impl World {
         let receiver = &mut self.members[at].receiver;
         match (call, answer) {
             (Call::Ack { .. }, answer) => receiver.acknowledged(now, answer != refused_failed()),
-            (Call::Read { count, .. }, Answer::Found(found)) => {
-                let more = found.entries.len() == count as usize && count > 0;
+            (Call::Read { .. }, Answer::Found(found)) => {
+                let more = found.more;
                 let bounds = found.bounds.map(|(top, floor)| Bounds { top, floor });
                 let mut entries = found.entries.into_iter().map(|(id, frame)| entry(id, frame)).collect();
                 let had = receiver.position().unwrap_or_default();
@@ -221,7 +221,8 @@ impl World {
             self.note(|| format!("group {group} of {name}: {delivery:?}"));
             match delivery {
                 Delivery::Read { after, count } => {
-                    self.members[at].calls.push_back(Call::Read { name, group, after, count });
+                    let bytes = self.read_bytes;
+                    self.members[at].calls.push_back(Call::Read { name, group, after, count, bytes });
                 }
                 Delivery::Ack { upto } => self.members[at].calls.push_back(Call::Ack { name, group, upto }),
                 Delivery::AskSnapshot { at: asks_from } => {

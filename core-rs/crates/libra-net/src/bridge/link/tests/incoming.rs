@@ -32,8 +32,8 @@ impl Node {
         };
         node.channel.connected(1);
         node.channel.subscribed(1);
-        assert_eq!(node.execute(), [Pending::Read(4, 0)], "what the server knows of this group");
-        node.reads(0, None, Vec::new());
+        assert_eq!(node.execute(), [Pending::Read(4)], "what the server knows of this group");
+        node.reads(None, Vec::new());
         node
     }
 
@@ -44,19 +44,19 @@ impl Node {
         self.pending.drain(..).collect()
     }
 
-    fn reads(&mut self, count: u32, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
-        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, count: entries.len() };
+    fn reads(&mut self, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
+        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false };
         self.channel.entries = entries;
-        self.channel.read(9, Some(answer), count);
+        self.channel.read(9, Some(answer));
     }
 
     /// The stream's first read: a frame of these events.
     fn begins_with(&mut self, events: Vec<Result<Event, Skip>>) {
-        assert_eq!(self.execute(), [Pending::Read(4, 256)]);
+        assert_eq!(self.execute(), [Pending::Read(4)]);
         let frame = Decoded { epoch: 7, first: 1, events, sent_ns: 0 };
         let bounds = Bounds { top: frame.last(), floor: Position::new(7, 0) };
         let entry = Entry { epoch: 7, last: frame.last().seq, what: Received::Frame { first: 1, frame } };
-        self.reads(256, Some(bounds), vec![entry]);
+        self.reads(Some(bounds), vec![entry]);
         self.execute();
     }
 
@@ -156,10 +156,10 @@ fn a_life_is_entered_when_all_of_the_one_before_is_applied() {
     node.channel.applied(10, Position::new(7, 1));
     node.execute();
     node.channel.beacon(11, Position::new(8, 0));
-    assert_eq!(node.execute(), [Pending::Read(4, 256)]);
+    assert_eq!(node.execute(), [Pending::Read(4)]);
     let life = Received::Life { before: Position::new(7, 2), torn: false };
     let bounds = Bounds { top: Position::new(8, 0), floor: Position::new(7, 0) };
-    node.reads(256, Some(bounds), vec![Entry { epoch: 8, last: 0, what: life }]);
+    node.reads(Some(bounds), vec![Entry { epoch: 8, last: 0, what: life }]);
     node.execute();
     assert_eq!(node.channel.receiver.applied_position(), Position::new(7, 1), "an event waits for its handler");
     node.channel.applied(12, Position::new(7, 2));
@@ -169,7 +169,7 @@ fn a_life_is_entered_when_all_of_the_one_before_is_applied() {
 #[test]
 fn an_answer_that_is_none_is_asked_for_again() {
     let mut node = Node::new();
-    assert_eq!(node.execute(), [Pending::Read(4, 256)]);
-    node.channel.read(9, None, 256);
+    assert_eq!(node.execute(), [Pending::Read(4)]);
+    node.channel.read(9, None);
     assert!(node.channel.receiver.deadline().is_some());
 }

@@ -32,11 +32,11 @@ impl Node {
                     channel.reply(now, pending, reply);
                 }
             }
-            Pending::Read(index, count) => {
+            Pending::Read(index) => {
                 if let Some(channel) = self.incoming.get_mut(index) {
                     let reader = &mut self.peers[channel.peer].reader;
                     let answer = read_answer(reply, &channel.keys, reader, &mut channel.entries);
-                    channel.read(now, answer, count);
+                    channel.read(now, answer);
                 }
             }
             Pending::Ack(index) => {
