@@ -1,0 +1,48 @@
+"""A consumer that was away is given what its publisher still holds, however much, and whatever became of the server."""
+
+import os
+
+from tests.chaos.driven import Place
+
+from libra.core.events import EventType
+
+LANES = (EventType.CIRCUIT_BREAKER, EventType.ORDER_FILLED, EventType.SIGNAL)
+
+
+def test_a_consumer_that_is_restarted_while_its_server_comes_back_empty_is_given_all_that_its_publisher_holds():
+    with Place(["pub", "con"]) as place:
+        pub, con = place.node("pub"), place.node("con", *LANES)
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        for event_type in LANES:
+            assert pub.publish(event_type, "first")
+        place.until(lambda: len(con.handled) == 3 and pub.bridge.stats()["outbox"] == 0)
+        place.leave(con)
+        for event_type in LANES:
+            assert all(pub.publish(event_type, number) for number in range(5))
+        place.until(lambda: all(outbox["confirmed"] == 6 for outbox in pub.link()["outboxes"].values()))
+
+        place.server.kill()
+        place.server.start()
+        con = place.node("con", *LANES)
+        place.until(lambda: pub.bridge.stats()["outbox"] == 0 and len(con.handled) >= 15)
+        for event_type in LANES:
+            assert [payload for name, payload in con.handled if name == event_type.name] == list(range(5))
+        assert not con.told("snapshot_loaded")
+        assert not con.told("gap_lost")
+
+
+def test_a_backlog_that_no_single_answer_can_carry_is_read_in_parts():
+    size, many = 64 * 1024, 400
+    with Place(["pub", "con"]) as place:
+        pub = place.node("pub")
+        place.until(lambda: pub.told("connected"))
+        sent = [os.urandom(size) for _ in range(many)]
+        assert all(pub.publish(EventType.SIGNAL, payload) for payload in sent)
+        place.until(lambda: pub.link()["outboxes"]["SIGNALS"]["confirmed"] == many)
+
+        con = place.node("con", *LANES)
+        place.until(lambda: len(con.handled) == many)
+        assert [payload for _, payload in con.handled] == sent
+        assert con.link()["connections"]["calls"]["lost"] == 0
+        assert pub.publish(EventType.CIRCUIT_BREAKER, "stop")
+        place.until(lambda: con.handled[-1] == ("CIRCUIT_BREAKER", "stop"))
