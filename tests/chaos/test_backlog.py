@@ -46,3 +46,18 @@ def test_a_backlog_that_no_single_answer_can_carry_is_read_in_parts():
         assert con.link()["connections"]["calls"]["lost"] == 0
         assert pub.publish(EventType.CIRCUIT_BREAKER, "stop")
         place.until(lambda: con.handled[-1] == ("CIRCUIT_BREAKER", "stop"))
+
+
+def test_the_kill_switch_passes_signals_that_a_node_which_is_away_does_not_acknowledge():
+    with Place(["pub", "con", "away"], outbox_bytes=256 << 10, stale_after_ms=600_000) as place:
+        con, pub = place.node("con", *LANES), place.node("pub")
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        for _ in range(2_000):
+            assert pub.publish(EventType.SIGNAL, os.urandom(500))
+        place.until(lambda: pub.told("outbox_full"))
+        handled = len(con.handled)
+        assert handled < 2_000
+        assert pub.publish(EventType.CIRCUIT_BREAKER, "stop")
+        place.until(lambda: ("CIRCUIT_BREAKER", "stop") in con.handled)
+        assert pub.link()["outboxes"]["SIGNALS"]["offered"] < 2_000, "signals still wait for room"
+        assert len(pub.told("outbox_full")) == 1

@@ -157,6 +157,23 @@ impl Sender {
         Ok(())
     }
 
+    fn fits(&self, kind: Kind, events: u64, bytes: usize) -> bool {
+        let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
+        // An empty outbox gives a command all of its room: there is nothing to wait for.
+        if kind == Kind::Command && self.outbox.events() > 0 {
+            most_events -= most_events / 8;
+            most_bytes -= most_bytes / 8;
+        }
+        let outbox = &self.outbox;
+        outbox.events().saturating_add(events) <= most_events && outbox.bytes().saturating_add(bytes) <= most_bytes
+    }
+
+    /// Whether a frame like this would be refused now as [`Refused::Full`], and may be taken when others have left.
+    pub fn has_no_room(&self, kind: Kind, events: u64, bytes: usize) -> bool {
+        let could_be = self.phase != Phase::Fenced && events <= self.limits.events && bytes <= self.limits.bytes;
+        could_be && kind != Kind::Fact && !self.fits(kind, events, bytes)
+    }
+
     fn make_room(&mut self, kind: Kind, last: u64, bytes: usize, out: &mut Vec<Act>) -> Result<(), Refused> {
         if self.phase == Phase::Fenced {
             return Err(Refused::Fenced);
@@ -165,16 +182,7 @@ impl Sender {
         if events > self.limits.events || bytes > self.limits.bytes {
             return Err(Refused::TooLarge);
         }
-        let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
-        // An empty outbox gives a command all of its room: there is nothing to wait for.
-        if kind == Kind::Command && self.outbox.events() > 0 {
-            most_events -= most_events / 8;
-            most_bytes -= most_bytes / 8;
-        }
-        let fits = |outbox: &Outbox| {
-            outbox.events().saturating_add(events) <= most_events && outbox.bytes().saturating_add(bytes) <= most_bytes
-        };
-        if fits(&self.outbox) {
+        if self.fits(kind, events, bytes) {
             return Ok(());
         }
         if kind != Kind::Fact {
@@ -182,7 +190,7 @@ impl Sender {
         }
         let first = self.outbox.base() + 1;
         let mut commands = 0;
-        while !fits(&self.outbox) {
+        while !self.fits(kind, events, bytes) {
             let Some(oldest) = self.outbox.pop() else { return Err(Refused::TooLarge) };
             commands += u64::from(oldest.command);
         }

@@ -63,7 +63,7 @@ impl Node {
     }
 
     pub(super) fn can_take(&self) -> bool {
-        !self.outgoing.is_empty() && self.outgoing.iter().all(Outgoing::has_room) && !self.common.is_fenced()
+        !self.outgoing.is_empty() && !self.common.is_fenced()
     }
 
     pub(super) fn look_for_dead(&mut self, now_ns: i64, now: u64) {
