@@ -61,3 +61,28 @@ def test_the_kill_switch_passes_signals_that_a_node_which_is_away_does_not_ackno
         place.until(lambda: ("CIRCUIT_BREAKER", "stop") in con.handled)
         assert pub.link()["outboxes"]["SIGNALS"]["offered"] < 2_000, "signals still wait for room"
         assert len(pub.told("outbox_full")) == 1
+
+
+def test_a_node_that_was_away_for_too_long_learns_of_the_kill_switch_and_of_what_it_missed():
+    with Place(["pub", "con"], stale_after_ms=1_000) as place:
+        pub, con = place.node("pub"), place.node("con", *LANES)
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        for event_type in LANES:
+            assert pub.publish(event_type, "first")
+        place.until(lambda: len(con.handled) == 3 and pub.bridge.stats()["outbox"] == 0)
+        place.leave(con)
+        for event_type in (*LANES, EventType.RISK_LIMIT_BREACH):
+            assert pub.publish(event_type, "missed")
+        # It is given up, and the stream is trimmed.
+        place.until(lambda: pub.bridge.stats()["outbox"] == 0 and len(pub.told("overflow")) >= 3)
+        for lane in ("RISK", "ORDERS", "SIGNALS"):
+            key = f"libra:driven:chan:{lane}:all:pub"
+            place.until(lambda key=key: place.server.ask(f"HGET {key} floor").split()[-1:] in (["2"], ["3"]))
+
+        con = place.node("con", *LANES)
+        place.until(lambda: len(con.told("snapshot_loaded")) == 3)
+        place.until(lambda: ("CIRCUIT_BREAKER", "missed") in con.handled)
+        assert con.handled == [("CIRCUIT_BREAKER", "missed")]
+        lost = {(news.channel, news.first, news.last) for news in con.told("gap_lost")}
+        assert lost == {("RISK:all:pub", 2, 3), ("SIGNALS:all:pub", 2, 2)}
+        assert not [news for news in con.told("gap_repaired") if not news.channel.startswith("ORDERS")]

@@ -445,7 +445,8 @@ impl<F> Receiver<F> {
             self.stats.doubled += 1;
             return;
         };
-        let certain = position.seq > 0 || self.known_here > after.seq;
+        // Who never had a position may have been owed nothing.
+        let certain = after > Position::default() && (position.seq > 0 || self.known_here > after.seq);
         self.behind = None;
         self.newest = made_by;
         let passed = self.passes(position);

@@ -7,6 +7,8 @@
 //! What an account has outlives the life that said it, and its next life need not say it again. So the first connection
 //! adopts what the server has of earlier lives, for the time when the server has lost it.
 
+use std::collections::HashMap;
+
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{Event, EventType, Lane, Travel};
 
@@ -29,6 +31,11 @@ pub(super) fn is_of_account(event_type: EventType) -> bool {
 /// True for a fact that says how a position stands: it travels as facts do, and is that position's newest state.
 pub(super) fn tells_of_position(event_type: EventType) -> bool {
     matches!(event_type, EventType::PositionOpened | EventType::PositionClosed)
+}
+
+/// True for what says whether the kill switch is pulled: a node that was away has to learn how it stands.
+pub(super) fn is_of_kill_switch(event_type: EventType) -> bool {
+    matches!(event_type, EventType::CircuitBreaker | EventType::TradingResumed)
 }
 
 /// What is kept of an urgent event of this node, if it says what an account has.
@@ -59,6 +66,8 @@ pub(super) struct Keeper {
     orders: FrameWriter,
     market: FrameWriter,
     values: LatestSender<Key, Value>,
+    /// How the kill switch stands, by what this life has said of it last. It goes into snapshots of RISK, and not to the server.
+    kill_switch: HashMap<Key, Event>,
     /// The server was asked what it has of earlier lives, and has answered.
     has_adopted: bool,
     /// Where it is asked for the rest.
@@ -85,6 +94,7 @@ impl Keeper {
             id,
             epoch,
             values: LatestSender::default(),
+            kill_switch: HashMap::new(),
             has_adopted: false,
             cursor: 0,
             is_again: false,
@@ -92,6 +102,21 @@ impl Keeper {
             in_flight: 0,
             written: 0,
         })
+    }
+
+    /// Remembers what is said of the kill switch.
+    pub fn note_kill_switch(&mut self, event: &Event) {
+        if is_of_kill_switch(event.event_type) {
+            self.kill_switch.insert(Key::of(event), event.clone());
+        }
+    }
+
+    /// What stands for events of a lane that are gone, in the order in which it was said: of this life.
+    pub fn state_of(&self, lane: Lane) -> Vec<&Event> {
+        let values = self.values().chain(self.kill_switch.values());
+        let mut state: Vec<_> = values.filter(|event| event.lane() == lane).collect();
+        state.sort_by_key(|event| event.sequence);
+        state
     }
 
     pub fn keep(&mut self, event: Event) {

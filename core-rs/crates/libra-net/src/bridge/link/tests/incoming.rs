@@ -8,7 +8,7 @@ use super::super::incoming::{Heard, Incoming};
 use super::*;
 use crate::bridge::Arrival;
 use crate::durable::{Bounds, Entry, Passed, Received};
-use crate::frame::{Fault, FrameWriter, Skip};
+use crate::frame::{Fault, FrameWriter, Skip, Snapshot};
 use crate::ids::Position;
 use crate::resp::Commands;
 
@@ -22,10 +22,15 @@ struct Node {
 impl Node {
     /// A consumer that has read the stream, in which life 7 has just begun.
     fn new() -> Self {
+        Node::of(1)
+    }
+
+    /// The same in another lane.
+    fn of(lane: usize) -> Self {
         let settings = settings();
-        let id = settings.channels_of("pub").remove(1);
+        let id = settings.channels_of("pub").remove(lane);
         let mut node = Node {
-            channel: Incoming::new(4, 0, 1, Keys::new(&settings.environment, id)),
+            channel: Incoming::new(4, 0, lane, Keys::new(&settings.environment, id)),
             writer: FrameWriter::for_control("con", 3).unwrap(),
             held: VecDeque::new(),
             pending: VecDeque::new(),
@@ -135,6 +140,56 @@ fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
     for (number, is_new) in [(21, false), (23, true)] {
         node.channel.state(looked_up(number), true, &mut node.held);
         assert_eq!(node.held.drain(..).count(), usize::from(is_new), "{number}");
+    }
+}
+
+/// A node that had one event and is behind the floor, where a snapshot with these events is loaded.
+fn loads(mut node: Node, first: Event, state: Vec<Event>) -> Node {
+    node.begins_with(vec![Ok(first)]);
+    node.channel.applied(10, Position::new(7, 1));
+    node.execute();
+    node.held.clear();
+    node.channel.live(11, Decoded { epoch: 7, first: 30, events: vec![fact()], sent_ns: 0 });
+    node.execute();
+    node.reads(Some(Bounds { top: Position::new(7, 30), floor: Position::new(7, 20) }), Vec::new());
+    node.execute();
+    let said = Snapshot { request_id: 5, group: "con".into(), part: 0, parts: 1, positions: Vec::new() };
+    node.channel.snapshot_part(12, 7, Position::new(7, 20), &said, state.into_iter().map(Ok).collect());
+    node.execute();
+    let frame = Decoded { epoch: 7, first: 21, events: (21..=30).map(|_| fact()).collect(), sent_ns: 0 };
+    let entry = Entry { epoch: 7, last: 30, what: Received::Frame { first: 21, frame } };
+    node.reads(Some(Bounds { top: Position::new(7, 30), floor: Position::new(7, 20) }), vec![entry]);
+    node.execute();
+    node
+}
+
+#[test]
+fn what_a_snapshot_does_not_stand_for_is_lost_and_never_repaired() {
+    let passed = Passed { after: Position::new(7, 1), upto: Position::new(7, 20), known: 30 };
+    let lost = Heard::Lost { passed, why: "skipped", certain: true };
+    for (lane, takes_commands, is_lost) in [(0, false, true), (1, false, false), (1, true, true), (2, false, true)] {
+        let mut node = Node::of(lane);
+        node.channel.takes_commands = takes_commands;
+        let node = loads(node, fact().unwrap(), vec![]);
+        let heard = &node.channel.heard;
+        assert_eq!(heard.contains(&lost), is_lost, "{lane} {heard:?}");
+        assert_eq!(heard.contains(&Heard::Gap { open: false }), !is_lost, "{lane} {heard:?}");
+        let replaced = if is_lost { Passed { after: passed.upto, ..passed } } else { passed };
+        assert!(heard.contains(&Heard::SnapshotLoaded { passed: replaced, values: 0 }), "{heard:?}");
+        assert_eq!(node.channel.passed(), if is_lost { (11, 0, 19) } else { (11, 19, 0) }, "all thirty, once each");
+        assert!(!node.channel.receiver.has_gap());
+    }
+}
+
+#[test]
+fn a_snapshot_says_how_the_kill_switch_stands_and_not_how_it_stood() {
+    let of = |event_type, sequence| Event { sequence, ..event(event_type) };
+    let (pulled, resumed) = (EventType::CircuitBreaker, EventType::TradingResumed);
+    // What was heard live is newer, or it is not.
+    for (heard, said, is_new) in [(3, 9, true), (9, 9, false), (9, 3, false)] {
+        let node = loads(Node::of(0), of(resumed, heard), vec![of(pulled, said)]);
+        let came = node.held.iter().any(|arrival| arrival.event.event_type == pulled && arrival.origin.is_none());
+        assert_eq!(came, is_new, "{heard} {said}");
     }
 }
 

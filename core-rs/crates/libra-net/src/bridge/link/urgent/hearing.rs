@@ -192,12 +192,10 @@ impl Node {
                 }
             }
             Control::Snapshot(snapshot) if snapshot.group == self.common.settings.node => {
-                for said in snapshot.positions {
+                for said in &snapshot.positions {
                     let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
                     if let Some(channel) = channel.filter(|channel| channel.peer == peer) {
-                        let events = events.clone();
-                        let state = Decoded { epoch, first: 0, events, sent_ns: 0 };
-                        channel.snapshot(now, said.position, state);
+                        channel.snapshot_part(now, epoch, said.position, &snapshot, events.clone());
                     }
                 }
             }
