@@ -102,7 +102,8 @@ fn a_silent_group_is_given_up_in_time_and_waited_for_again_behind_its_snapshot()
     sender.tick(stale, &mut acts);
     assert_eq!(sender.outbox().base(), 2, "nobody else waits for it");
     acts.clear();
-    sender.snapshot_requested(stale, 1, &mut acts);
+    sender.reply(stale, Reply::Trimmed(Ok(at(7, 2))), &mut acts);
+    sender.snapshot_requested(stale, 1, at(0, 0), &mut acts);
     assert_eq!(acts, [Act::SnapshotWanted { group: 1 }]);
     assert_eq!(sender.snapshot_made(stale, 1), at(7, 2));
     assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
@@ -132,6 +133,79 @@ fn a_server_that_lost_something_gets_it_again_and_skips_what_everybody_has() {
         Act::Append { first: 5, last: 6 },
     ];
     assert_eq!(acts, again);
+}
+
+#[test]
+fn a_snapshot_stands_for_what_nobody_has_and_its_group_is_waited_for_from_there() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..8 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    }
+    let stale = limits().stale_after;
+    sender.acknowledged(MS, 0, at(7, 6), &mut acts);
+    sender.tick(stale, &mut acts);
+    assert_eq!((sender.outbox().base(), sender.waited_for().count()), (6, 1), "b is not waited for");
+    sender.reply(stale, Reply::Trimmed(Ok(at(7, 4))), &mut acts);
+    acts.clear();
+    sender.snapshot_requested(stale, 1, at(7, 1), &mut acts);
+    assert_eq!(acts, [Act::SnapshotWanted { group: 1 }]);
+    assert_eq!(sender.snapshot_made(stale, 1), at(7, 4), "the stream has 5 and 6, the outbox the rest");
+    sender.acknowledged(stale, 0, at(7, 8), &mut acts);
+    assert_eq!((sender.outbox().base(), sender.waited_for().count()), (6, 2), "b is owed all behind its snapshot");
+    assert!(!acts.contains(&Act::Trim { upto: at(7, 8), waiting: true }), "{acts:?}");
+    sender.acknowledged(stale, 1, at(7, 8), &mut acts);
+    assert_eq!(sender.outbox().base(), 8);
+}
+
+#[test]
+fn who_came_back_is_given_up_when_the_outbox_cannot_hold_more() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..8 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    }
+    sender.acknowledged(MS, 0, at(7, 6), &mut acts);
+    sender.tick(limits().stale_after, &mut acts);
+    sender.reply(0, Reply::Trimmed(Ok(at(7, 4))), &mut acts);
+    assert_eq!(sender.snapshot_made(limits().stale_after, 1), at(7, 4));
+    assert!(sender.groups().waits_for(1));
+    acts.clear();
+    assert_eq!(offer(&mut sender, Kind::Fact, 16, &mut acts), Ok(()));
+    assert!(acts.contains(&Act::GivenUp { group: 1 }) && !sender.groups().waits_for(1), "{acts:?}");
+}
+
+#[test]
+fn who_could_go_on_by_what_the_sender_knows_has_it_look_again() {
+    let (mut sender, mut acts) = sender();
+    assert_eq!(offer(&mut sender, Kind::Fact, 8, &mut acts), Ok(()));
+    sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    acts.clear();
+    sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 8 }]);
+    sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
+    assert_eq!(acts.len(), 1, "once, until that is answered");
+    sender.reply(0, opened(8, at(7, 5)), &mut acts);
+    acts.clear();
+    sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
+    assert_eq!(acts, [Act::SnapshotWanted { group: 1 }]);
+}
+
+#[test]
+fn a_server_that_is_another_under_the_same_connection_is_asked_what_it_has() {
+    let (mut sender, mut acts) = sender();
+    sender.server_changed(&mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 0 }]);
+    sender.server_changed(&mut acts);
+    assert_eq!(acts.len(), 1, "it is asked");
+}
+
+#[test]
+fn what_groups_acknowledged_is_brought_back_to_a_server_that_lost_it() {
+    let (mut sender, mut acts) = sender();
+    assert_eq!(offer(&mut sender, Kind::Fact, 6, &mut acts), Ok(()));
+    sender.acknowledged(0, 1, at(7, 4), &mut acts);
+    assert_eq!(sender.acknowledgements().collect::<Vec<_>>(), [("b", at(7, 4))]);
 }
 
 #[test]
@@ -321,13 +395,45 @@ fn below_the_floor_only_a_snapshot_helps_or_the_publishers_death() {
             assert_eq!(out[0], lost);
             assert_eq!((receiver.stats().lost_events, receiver.stats().replaced), (10, 0));
         } else {
-            receiver.snapshot(0, at(6, 99), 0, &mut out);
+            receiver.snapshot(0, 6, at(7, 25), 0, &mut out);
+            receiver.snapshot(0, 6, at(6, 99), 0, &mut out);
             assert_eq!(out, [], "a snapshot of the past");
-            receiver.snapshot(0, at(7, 25), 25, &mut out);
-            assert_eq!(out[0], Delivery::Snapshot { passed: passed(at(7, 25), 31), snapshot: 25 });
+            receiver.snapshot(0, 7, at(7, 25), 25, &mut out);
+            let passed = passed(at(7, 25), 31);
+            assert_eq!(out[0], Delivery::Snapshot { passed, certain: true, snapshot: 25 });
             assert_eq!((receiver.stats().lost_events, receiver.stats().replaced), (0, 15));
         }
     }
+}
+
+#[test]
+fn who_begins_where_the_server_lost_its_place_takes_it_from_the_sender_that_comes_later() {
+    let (mut receiver, mut out) = (Receiver::<u64>::new(None, ReceiverLimits::default()), Vec::new());
+    receiver.connected(0, &mut out);
+    receiver.subscribed(0, &mut out);
+    receiver.read(0, Some(1), None, None, &mut vec![], false, &mut out);
+    assert_eq!(receiver.position(), Some(at(0, 0)), "the server knows neither the group nor the channel");
+    out.clear();
+    receiver.live(0, 7, 5, 5, 5, &mut out);
+    let (top, floor) = (at(7, 5), at(7, 3));
+    receiver.read(0, Some(1), Some(at(7, 3)), Some(Bounds { top, floor }), &mut vec![frame(7, 4, 4)], false, &mut out);
+    assert_eq!((receiver.position(), receiver.applied_position()), (Some(at(7, 3)), at(7, 3)));
+    out.clear();
+    answer(&mut receiver, top, floor, vec![frame(7, 4, 4), frame(7, 5, 5)], &mut out);
+    assert_eq!(out[..2], [events(7, 4, 4), events(7, 5, 5)]);
+}
+
+#[test]
+fn who_asked_for_a_snapshot_in_vain_looks_whether_it_is_still_needed() {
+    let (mut receiver, mut out) = receiver();
+    answer(&mut receiver, at(7, 31), at(7, 20), vec![], &mut out);
+    assert_eq!(out[0], Delivery::AskSnapshot { at: at(7, 10) });
+    out.clear();
+    receiver.tick(receiver.deadline().expect("it asks again"), &mut out);
+    assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }]);
+    out.clear();
+    answer(&mut receiver, at(7, 12), at(7, 10), vec![frame(7, 11, 12)], &mut out);
+    assert_eq!(out[0], events(7, 11, 12), "another server's stream goes on");
 }
 
 #[test]

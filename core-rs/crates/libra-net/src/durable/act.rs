@@ -47,7 +47,7 @@ impl Default for SenderLimits {
 /// What a sender wants done. The first four are calls to the server, on one connection and in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Call `open`, and tell by [`Reply::Opened`].
+    /// Call `open` with [`super::Sender::acknowledgements`], and tell by [`Reply::Opened`].
     Open {
         /// The newest event that was ever confirmed.
         confirmed: u64,
@@ -101,6 +101,13 @@ pub enum Act {
         /// The later epoch, where it is known.
         by: u64,
     },
+}
+
+impl Act {
+    /// Whether it is a call to the server, which is worth nothing on another connection. The others tell the node something.
+    pub fn is_call(&self) -> bool {
+        matches!(self, Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged)
+    }
 }
 
 /// Why the server refused a call.

@@ -10,7 +10,7 @@ pub struct ReceiverLimits {
     pub unapplied: u64,
     /// Most frames held while the stream is read.
     pub held: usize,
-    /// Most entries in one read.
+    /// Most entries in one read; the driver bounds its bytes too.
     pub count: u32,
     /// An acknowledgement is sent when so many more events are applied.
     pub ack_every: u64,
@@ -102,6 +102,8 @@ pub enum Delivery<F> {
     Snapshot {
         /// The events that it stands for.
         passed: Passed,
+        /// Whether there were such events; otherwise there may have been.
+        certain: bool,
         /// What the publisher made.
         snapshot: F,
     },

@@ -10,7 +10,8 @@ pub struct Group {
     pub name: String,
     /// What it said it has applied.
     pub acknowledged: Position,
-    /// The stamp of the last snapshot that was made for it: it is owed what comes behind.
+    /// The stamp of the last snapshot that was made for it: it is owed what comes behind, which the stream has or the sender
+    /// holds.
     stamp: Position,
     /// Since when it owes an acknowledgement without a sign of life.
     waiting_since: Option<u64>,
@@ -26,8 +27,14 @@ impl Group {
         if reaches(self.acknowledged, gone) { self.acknowledged } else { self.acknowledged.max(self.stamp) }
     }
 
-    fn is_waited_for(&self, gone: Position) -> bool {
-        !self.stale && reaches(self.position(gone), gone)
+    /// It came back by a snapshot, and reads what nobody else waits for any more.
+    fn catches_up(&self, gone: Position, floor: Position) -> bool {
+        let at = self.position(gone);
+        self.stamp > Position::default() && at >= floor && !reaches(at, gone)
+    }
+
+    fn is_waited_for(&self, gone: Position, floor: Position) -> bool {
+        !self.stale && (reaches(self.position(gone), gone) || self.catches_up(gone, floor))
     }
 }
 
@@ -38,6 +45,8 @@ pub struct Groups {
     stale_after: u64,
     /// What is gone for good: a group that has not come so far needs a snapshot, and is not waited for.
     gone: Position,
+    /// Where the stream of the server begins, as it said last.
+    floor: Position,
 }
 
 impl Groups {
@@ -51,7 +60,7 @@ impl Groups {
             stale: false,
             given_up: false,
         };
-        Groups { groups: names.into_iter().map(group).collect(), stale_after, gone: zero }
+        Groups { groups: names.into_iter().map(group).collect(), stale_after, gone: zero, floor: zero }
     }
 
     /// All of them, in the order in which they were declared.
@@ -71,17 +80,22 @@ impl Groups {
 
     /// Whether the sender keeps events for a group.
     pub fn waits_for(&self, group: usize) -> bool {
-        self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone))
+        self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone, self.floor))
+    }
+
+    /// Whether a group came back by a snapshot, and has not acknowledged what it found behind it.
+    pub(super) fn came_back(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| group.position(self.gone) > group.acknowledged)
     }
 
     /// The names of those that it keeps events for.
     pub fn waited_for(&self) -> impl Iterator<Item = &str> {
-        self.groups.iter().filter(|group| group.is_waited_for(self.gone)).map(|group| group.name.as_str())
+        self.groups.iter().filter(|group| group.is_waited_for(self.gone, self.floor)).map(|group| group.name.as_str())
     }
 
     /// What all of those have; `None` when there are none.
     pub fn lowest(&self) -> Option<Position> {
-        let waited = self.groups.iter().filter(|group| group.is_waited_for(self.gone));
+        let waited = self.groups.iter().filter(|group| group.is_waited_for(self.gone, self.floor));
         waited.map(|group| group.position(self.gone)).min()
     }
 
@@ -105,12 +119,27 @@ impl Groups {
     pub(super) fn stamped(&mut self, group: usize, stamp: Position) {
         if let Some(group) = self.groups.get_mut(group) {
             group.stamp = group.stamp.max(stamp);
+            group.given_up = false;
         }
     }
 
     /// Everything up to here is neither held nor in the stream any more.
     pub(super) fn gone(&mut self, upto: Position) {
         self.gone = self.gone.max(upto);
+    }
+
+    /// Nothing at or below this is promised to be in the stream.
+    pub(super) fn floor(&mut self, floor: Position) {
+        self.floor = floor;
+        self.gone(floor);
+    }
+
+    /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more.
+    pub(super) fn cut(&mut self, upto: Position) {
+        self.gone(upto);
+        for group in self.groups.iter_mut().filter(|group| !reaches(group.position(upto), upto)) {
+            group.stamp = Position::default();
+        }
     }
 
     /// Who owes an acknowledgement begins to be waited for; `newest` is what there is to acknowledge.
@@ -148,7 +177,7 @@ impl Groups {
     /// Calls `told` for each group that is no longer waited for since the last call.
     pub(super) fn newly_given_up(&mut self, mut told: impl FnMut(usize)) {
         for (index, group) in self.groups.iter_mut().enumerate() {
-            let given_up = !group.is_waited_for(self.gone);
+            let given_up = !group.is_waited_for(self.gone, self.floor);
             if given_up && !group.given_up {
                 told(index);
             }

@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 2
+-- version: 3
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -44,8 +44,21 @@ local function raise(keys, args)
   return redis.status_reply('OK'), raised
 end
 
--- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run
+-- Whether that was news.
+local function raise_acknowledged(key, group, value)
+  local epoch, seq = position(value)
+  local was_epoch, was_seq = position(redis.call('HGET', key, group) or nil)
+  local news = below(was_epoch, was_seq, epoch, seq)
+  if news then
+    redis.call('HSET', key, group, value)
+  end
+  return news
+end
+
+-- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run, then group, position for each that is known
 --   -> top, floor, acknowledgements as name, position, ...
+-- What the sender knows to be acknowledged holds on a server that has lost it too: so a group that begins again is owed what
+-- comes behind, and no more.
 local function open(keys, args)
   local reply, raised = raise(keys, args)
   if reply.err then
@@ -77,6 +90,9 @@ local function open(keys, args)
     -- The server lost what it had confirmed, or our claim, and with that perhaps a whole life after ours. What we hold is
     -- sent again; but should we die before, nobody else would know, so the next life tells of it.
     redis.call('HSET', keys[2], 'run', '')
+  end
+  for at = 5, #args, 2 do
+    raise_acknowledged(keys[4], args[at], args[at + 1])
   end
   local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
@@ -116,12 +132,7 @@ end
 
 -- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news
 local function ack(keys, args)
-  local epoch, seq = position(args[2])
-  local was_epoch, was_seq = position(redis.call('HGET', keys[1], args[1]) or nil)
-  local news = below(was_epoch, was_seq, epoch, seq)
-  if news then
-    redis.call('HSET', keys[1], args[1], args[2])
-  end
+  local news = raise_acknowledged(keys[1], args[1], args[2])
   -- Said again when it is no news too, since the one that it is said to may not have heard.
   redis.call('PUBLISH', args[3], args[4])
   return news and 1 or 0
@@ -162,8 +173,9 @@ local function trim(keys, args)
   return bounds[3] .. '-' .. bounds[4]
 end
 
--- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count
---   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position
+-- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes
+--   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more
+-- So many entries at most, and so many bytes of frames unless the first has more: a reader takes no answer of any size.
 local function read(keys, args)
   local incarnation = redis.call('GET', keys[1])
   local acknowledged = redis.call('HGET', keys[4], args[1])
@@ -172,11 +184,30 @@ local function read(keys, args)
     return { incarnation, acknowledged }
   end
   local from = args[2] .. '-' .. text(tonumber(args[3]) + 1)
-  local entries = {}
-  if args[4] ~= '0' then
-    entries = redis.call('XRANGE', keys[3], from, '+', 'COUNT', args[4])
+  local count, room = tonumber(args[4]), tonumber(args[5] or '') or math.huge
+  local entries, more, page = {}, 0, 4
+  while #entries < count and more == 0 do
+    -- Few at first: what is asked for stands in the server's memory, whether there is room for it or not.
+    local asked = math.min(page, count - #entries)
+    local found = redis.call('XRANGE', keys[3], from, '+', 'COUNT', asked)
+    for _, entry in ipairs(found) do
+      room = room - #entry[2][2]
+      if #entries > 0 and room < 0 then
+        more = 1
+        break
+      end
+      entries[#entries + 1] = entry
+      from = '(' .. entry[1]
+    end
+    if #found < asked then
+      break
+    end
+    page = page * 2
   end
-  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries }
+  if count > 0 and #entries == count then
+    more = 1
+  end
+  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries, more }
 end
 
 -- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new

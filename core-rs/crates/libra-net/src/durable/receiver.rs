@@ -48,6 +48,8 @@ pub struct Receiver<F> {
     read_not_before: u64,
     /// The stream does not go on from `at`: it begins above this.
     behind: Option<Position>,
+    /// Whether it still does not is read once more.
+    recheck: bool,
     ask_due: u64,
     fence_due: u64,
     dead: bool,
@@ -79,6 +81,7 @@ impl<F> Receiver<F> {
             fresh: true,
             read_not_before: 0,
             behind: None,
+            recheck: false,
             ask_due: 0,
             fence_due: 0,
             dead: false,
@@ -145,7 +148,11 @@ impl<F> Receiver<F> {
     }
 
     fn reread(&mut self) {
-        (self.fresh, self.read_not_before) = (true, 0);
+        (self.fresh, self.read_not_before, self.recheck) = (true, 0, self.behind.is_some());
+    }
+
+    fn may_read(&self) -> bool {
+        self.calls && self.subscription && !self.reading && (self.behind.is_none() || self.recheck)
     }
 
     /// Says again what is applied: a server that came back empty or older does not know it.
@@ -276,9 +283,8 @@ impl<F> Receiver<F> {
         }
         let missing = self.behind.is_some() || self.at.is_some_and(|at| self.known > at);
         let room = self.at.is_none_or(|at| self.has_room(at));
-        let may_read = self.calls && self.subscription && !self.reading && self.behind.is_none();
-        if may_read && room && (self.fresh || missing) && now >= self.read_not_before {
-            self.fresh = false;
+        if self.may_read() && room && (self.fresh || missing) && now >= self.read_not_before {
+            (self.fresh, self.recheck) = (false, false);
             self.reading = true;
             self.sought = self.dead.then_some(self.known);
             self.stats.reads += 1;
@@ -318,11 +324,16 @@ impl<F> Receiver<F> {
     ) {
         self.reading = false;
         self.incarnation(incarnation, out);
-        let Some(before) = self.at else {
-            let start = acknowledged.unwrap_or_default();
-            (self.applied, self.acknowledged) = (start, start);
-            self.move_to(start);
+        // Who begins takes what the server knows of this group, also where the server had lost that, and has it back from the
+        // sender since the first read.
+        let acknowledged = acknowledged.unwrap_or_default();
+        let begins = self.at == Some(Position::default()) && acknowledged > Position::default();
+        let Some(before) = self.at.filter(|_| !begins) else {
+            (self.applied, self.acknowledged) = (acknowledged, acknowledged);
+            self.move_to(acknowledged);
+            self.behind = None;
             self.reread();
+            entries.clear();
             return self.pump(now, out);
         };
         if let Some(bounds) = bounds {
@@ -331,6 +342,7 @@ impl<F> Receiver<F> {
             }
             self.newest = self.newest.max(bounds.top.epoch);
             if reaches(before, bounds.floor) {
+                self.behind = None;
                 let all = self.take(entries, out);
                 if all && !more {
                     self.at_the_end(before, out);
@@ -426,19 +438,22 @@ impl<F> Receiver<F> {
         }
     }
 
-    /// A snapshot for this group came.
-    pub fn snapshot(&mut self, now: u64, position: Position, snapshot: F, out: &mut Vec<Delivery<F>>) {
-        let wanted = self.behind.is_some() && self.at.is_some_and(|at| position > at);
-        if !wanted || position.epoch < self.newest {
+    /// A snapshot for this group came, which the publisher's life `made_by` has made.
+    pub fn snapshot(&mut self, now: u64, made_by: u64, position: Position, snapshot: F, out: &mut Vec<Delivery<F>>) {
+        let after = self.at.filter(|at| self.behind.is_some() && position > *at && made_by >= self.newest);
+        let Some(after) = after.filter(|_| made_by <= LATEST_EPOCH && position.epoch <= made_by) else {
             self.stats.doubled += 1;
             return;
-        }
+        };
+        // Who never had a position may have been owed nothing.
+        let certain = after > Position::default() && (position.seq > 0 || self.known_here > after.seq);
         self.behind = None;
+        self.newest = made_by;
         let passed = self.passes(position);
         self.stats.snapshots += 1;
         self.stats.replaced = self.stats.replaced.saturating_add(passed.events());
         self.move_to(position);
-        out.push(Delivery::Snapshot { passed, snapshot });
+        out.push(Delivery::Snapshot { passed, certain, snapshot });
         self.reread();
         self.pump(now, out);
     }
@@ -529,7 +544,11 @@ impl<F> Receiver<F> {
                 self.knows(confirmed);
             }
         }
-        self.asks(now, out);
+        if self.behind.is_some() && self.calls && !self.dead && now >= self.ask_due {
+            // Nobody has answered. What was asked for is asked for again if another read finds it still missing.
+            self.ask_due = now.saturating_add(self.limits.ask_again);
+            self.reread();
+        }
         self.pump(now, out);
     }
 
@@ -539,9 +558,8 @@ impl<F> Receiver<F> {
         let beacon = self.beacon.map(|(_, due)| due);
         let ask = self.behind.filter(|_| self.calls).map(|_| self.ask_due);
         let wants = self.fresh || self.at.is_some_and(|at| self.known > at);
-        let may = self.calls && self.subscription && !self.reading && self.behind.is_none();
         let room = self.at.is_none_or(|at| self.has_room(at));
-        let read = (wants && may && room).then_some(self.read_not_before);
+        let read = (wants && self.may_read() && room).then_some(self.read_not_before);
         [ack, beacon, ask, read].into_iter().flatten().min()
     }
 }

@@ -8,10 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Kind;
 use super::act::{Act, Opened, Refusal, Refused, Reply, SenderLimits, SenderStats};
 use super::groups::Groups;
 use super::outbox::{Outbox, Outgoing};
+use super::{Kind, reaches};
 use crate::ids::Position;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Sender {
     here: u64,
     confirmed: u64,
     trimmed: Position,
+    /// Where the stream of this server begins, as it said last.
+    floor: Position,
     trim_due: Option<u64>,
     read_acks_due: Option<u64>,
     stats: SenderStats,
@@ -56,6 +58,7 @@ impl Sender {
             here: 0,
             confirmed: 0,
             trimmed: Position::default(),
+            floor: Position::default(),
             trim_due: None,
             read_acks_due: None,
             stats: SenderStats::default(),
@@ -95,6 +98,18 @@ impl Sender {
     /// The names of the groups that an [`Act::Trim`] has to wait for.
     pub fn waited_for(&self) -> impl Iterator<Item = &str> {
         self.groups.waited_for()
+    }
+
+    /// Of a group that came back by a snapshot, and has acknowledged nothing since: where it can be sure that all is there. Below
+    /// the stream is all there is, and a trim that was asked for before may still cut it.
+    pub fn catches_up(&self, group: usize) -> Option<Position> {
+        self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
+    }
+
+    /// What the groups are known to have applied: what an [`Act::Open`] brings back to a server that lost it.
+    pub fn acknowledgements(&self) -> impl Iterator<Item = (&str, Position)> {
+        let known = self.groups.all().iter().filter(|group| group.acknowledged > Position::default());
+        known.map(|group| (group.name.as_str(), group.acknowledged))
     }
 
     /// How full the outbox is, in percent: at 80 the account that feeds it stops new orders.
@@ -142,6 +157,23 @@ impl Sender {
         Ok(())
     }
 
+    fn fits(&self, kind: Kind, events: u64, bytes: usize) -> bool {
+        let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
+        // An empty outbox gives a command all of its room: there is nothing to wait for.
+        if kind == Kind::Command && self.outbox.events() > 0 {
+            most_events -= most_events / 8;
+            most_bytes -= most_bytes / 8;
+        }
+        let outbox = &self.outbox;
+        outbox.events().saturating_add(events) <= most_events && outbox.bytes().saturating_add(bytes) <= most_bytes
+    }
+
+    /// Whether a frame like this would be refused now as [`Refused::Full`], and may be taken when others have left.
+    pub fn has_no_room(&self, kind: Kind, events: u64, bytes: usize) -> bool {
+        let could_be = self.phase != Phase::Fenced && events <= self.limits.events && bytes <= self.limits.bytes;
+        could_be && kind != Kind::Fact && !self.fits(kind, events, bytes)
+    }
+
     fn make_room(&mut self, kind: Kind, last: u64, bytes: usize, out: &mut Vec<Act>) -> Result<(), Refused> {
         if self.phase == Phase::Fenced {
             return Err(Refused::Fenced);
@@ -150,16 +182,7 @@ impl Sender {
         if events > self.limits.events || bytes > self.limits.bytes {
             return Err(Refused::TooLarge);
         }
-        let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
-        // An empty outbox gives a command all of its room: there is nothing to wait for.
-        if kind == Kind::Command && self.outbox.events() > 0 {
-            most_events -= most_events / 8;
-            most_bytes -= most_bytes / 8;
-        }
-        let fits = |outbox: &Outbox| {
-            outbox.events().saturating_add(events) <= most_events && outbox.bytes().saturating_add(bytes) <= most_bytes
-        };
-        if fits(&self.outbox) {
+        if self.fits(kind, events, bytes) {
             return Ok(());
         }
         if kind != Kind::Fact {
@@ -167,14 +190,14 @@ impl Sender {
         }
         let first = self.outbox.base() + 1;
         let mut commands = 0;
-        while !fits(&self.outbox) {
+        while !self.fits(kind, events, bytes) {
             let Some(oldest) = self.outbox.pop() else { return Err(Refused::TooLarge) };
             commands += u64::from(oldest.command);
         }
         let cut = self.outbox.base();
         self.stats.cut += cut + 1 - first;
         out.push(Act::Cut { first, last: cut, commands });
-        self.groups.gone(Position::new(self.epoch, cut));
+        self.groups.cut(Position::new(self.epoch, cut));
         self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
         Ok(())
     }
@@ -247,8 +270,7 @@ impl Sender {
             }
             Reply::Trimmed(Ok(floor)) => {
                 // The server may have held it back, because of an acknowledgement that it does not know yet.
-                self.trimmed = floor;
-                self.groups.gone(floor);
+                self.floor_is(floor);
                 self.progress(now, out);
             }
             Reply::Acknowledged(all) => {
@@ -282,10 +304,14 @@ impl Sender {
         }
         (self.sent, self.here) = (opened.top, opened.top);
         self.confirmed = self.confirmed.max(opened.top);
-        self.trimmed = opened.floor;
-        self.groups.gone(opened.floor);
+        self.floor_is(opened.floor);
         self.take_acknowledged(&opened.acknowledged, now, out);
         self.fill(out);
+    }
+
+    fn floor_is(&mut self, floor: Position) {
+        (self.trimmed, self.floor) = (floor, floor);
+        self.groups.floor(floor);
     }
 
     fn refused(&mut self, now: u64, refusal: Refusal, out: &mut Vec<Act>) {
@@ -350,17 +376,34 @@ impl Sender {
         }
     }
 
-    /// A group cannot go on by the stream, and asks for a snapshot.
-    pub fn snapshot_requested(&mut self, now: u64, group: usize, out: &mut Vec<Act>) {
-        if self.phase != Phase::Fenced {
-            self.groups.heard(group, now);
+    /// The server may have lost its data, though the connection stands: it is asked what it has.
+    pub fn server_changed(&mut self, out: &mut Vec<Act>) {
+        if self.phase == Phase::Up {
+            self.open(out);
+        }
+    }
+
+    /// A group cannot go on by the stream from `at`, and asks for a snapshot. It asks again where there is none.
+    pub fn snapshot_requested(&mut self, now: u64, group: usize, at: Position, out: &mut Vec<Act>) {
+        if self.phase == Phase::Fenced {
+            return;
+        }
+        self.groups.heard(group, now);
+        if self.phase != Phase::Up {
+            return;
+        }
+        if reaches(at, self.floor) {
+            // The server's stream begins further on than it said: a call of an earlier connection was late.
+            self.open(out);
+        } else {
             out.push(Act::SnapshotWanted { group });
         }
     }
 
-    /// A snapshot of everything offered up to now was made for a group: the position that it has to carry.
+    /// A snapshot was made for a group: the position that it has to carry. It stands for what nobody has any more, up to where the
+    /// stream begins. What the stream has or the outbox holds is owed to every group, and comes behind it.
     pub fn snapshot_made(&mut self, now: u64, group: usize) -> Position {
-        let stamp = Position::new(self.epoch, self.outbox.last());
+        let stamp = self.floor;
         self.groups.stamped(group, stamp);
         self.groups.heard(group, now);
         stamp

@@ -1,6 +1,7 @@
 //! Of what a value is the latest.
 
-use libra_kernel::{Event, EventType, Name};
+use libra_kernel::{Event, EventType, Name, Payload};
+use libra_trading::desk::payload::Notice;
 
 /// A type, a source and an instrument; of a gateway's coming and going the newest counts, whichever it is, and so of a position's
 /// being opened, changed and closed.
@@ -14,7 +15,15 @@ pub struct Key {
 impl Key {
     /// That of an event.
     pub fn of(event: &Event) -> Key {
-        Key { event_type: of_state(event.event_type), source: event.source, instrument: event.instrument }
+        let event_type = of_state(event.event_type);
+        let instrument = match (event_type, &event.payload) {
+            // What an account says of its own kill latch is that account's, and not what its node says of all.
+            (EventType::CircuitBreaker, Payload::Shared(said)) => {
+                said.as_any().downcast_ref::<Notice>().map_or(event.instrument, |notice| notice.account)
+            }
+            _ => event.instrument,
+        };
+        Key { event_type, source: event.source, instrument }
     }
 
     /// True when a subscription to a type, of one instrument or of all, is to it.
@@ -36,6 +45,7 @@ impl Key {
 const fn of_state(event_type: EventType) -> EventType {
     match event_type {
         EventType::GatewayDisconnected => EventType::GatewayConnected,
+        EventType::TradingResumed => EventType::CircuitBreaker,
         EventType::PositionOpened | EventType::PositionClosed => EventType::PositionUpdated,
         other => other,
     }
@@ -46,6 +56,18 @@ mod tests {
     use libra_kernel::Payload;
 
     use super::*;
+
+    #[test]
+    fn an_account_has_one_kill_latch_and_what_is_meant_for_all_is_another() {
+        let of = |event_type, account: Option<&str>| {
+            let notice = |account: &str| Notice { account: Name::intern(account), code: "".into(), detail: "".into() };
+            let payload = account.map_or(Payload::Empty, |account| Payload::shared(notice(account)));
+            Key::of(&Event::new(event_type, Name::intern("risk"), 1, payload))
+        };
+        assert_eq!(of(EventType::CircuitBreaker, Some("a")), of(EventType::TradingResumed, Some("a")));
+        assert_ne!(of(EventType::CircuitBreaker, Some("a")), of(EventType::CircuitBreaker, Some("b")));
+        assert_ne!(of(EventType::CircuitBreaker, Some("a")), of(EventType::CircuitBreaker, None));
+    }
 
     #[test]
     fn a_gateway_has_one_state_and_all_else_has_one_by_type_source_and_instrument() {

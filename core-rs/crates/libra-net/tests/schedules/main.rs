@@ -13,6 +13,7 @@
 //! 3. **Recoverable.** An owed event that a declared group has not applied stands in the stream above the floor, or in a living
 //!    sender's outbox; unless a fault took it away (the server lost data and the publisher died), or the sender has given the
 //!    group up and said so.
+//!    A snapshot stands only for what neither the stream of the publisher's server nor its outbox has.
 //! 4. **`Lost` is true.** It is said only when the publisher is dead or fenced, and a server lost data or the floor passed; or
 //!    when the frame cannot be decoded.
 //!    What is passed over, by a word or a snapshot, is counted by its numbers: no number that was never published, and all of

@@ -192,16 +192,7 @@ impl Real {
     }
 
     fn run_call(&mut self, call: &Call) -> Result<Answer, Answer> {
-        let name = match call {
-            Call::Claim { name, .. }
-            | Call::Raise { name, .. }
-            | Call::Open { name, .. }
-            | Call::Append { name, .. }
-            | Call::Trim { name, .. }
-            | Call::Acknowledged { name }
-            | Call::Ack { name, .. }
-            | Call::Read { name, .. } => *name,
-        };
+        let name = call.name();
         let channel = self.channels[name].clone();
         let publisher = channel.publisher().to_owned();
         let environment = self.environment.clone();
@@ -219,9 +210,12 @@ impl Real {
                 let args = [publisher.into_bytes(), text(*epoch)];
                 self.function(library::RAISE, &[environment.epochs()], &args).map(|_| Answer::Done)
             }
-            Call::Open { epoch, confirmed, .. } => {
+            Call::Open { epoch, confirmed, acknowledged: known, .. } => {
                 let keys = [environment.epochs(), bounds(), stream(), acknowledged()];
-                let args = [publisher.into_bytes(), text(*epoch), text(*confirmed), text(self.run)];
+                let mut args = vec![publisher.into_bytes(), text(*epoch), text(*confirmed), text(self.run)];
+                for (group, at) in known {
+                    args.extend([group.clone().into_bytes(), at.to_string().into_bytes()]);
+                }
                 let value = self.function(library::OPEN, &keys, &args)?;
                 let [top, floor, acknowledged] = list(&value) else { panic!("not three: {value:?}") };
                 let acknowledged = positions(acknowledged);
@@ -253,9 +247,10 @@ impl Real {
                 let value = self.function(library::ACK, &[acknowledged()], &args)?;
                 Ok(Answer::News(number(&value) == 1))
             }
-            Call::Read { group, after, count, .. } => {
+            Call::Read { group, after, count, bytes, .. } => {
                 let keys = [environment.incarnation(), bounds(), stream(), acknowledged()];
-                let args = [group.clone().into_bytes(), text(after.epoch), text(after.seq), text(u64::from(*count))];
+                let numbers = [after.epoch, after.seq, u64::from(*count), *bytes as u64];
+                let args: Vec<_> = [group.clone().into_bytes()].into_iter().chain(numbers.map(text)).collect();
                 let value = self.function(library::READ, &keys, &args)?;
                 Ok(Answer::Found(found(list(&value))))
             }
@@ -325,7 +320,7 @@ fn found(parts: &[Value]) -> Found {
         value => Some(string(value).parse().expect("a position")),
     };
     let acknowledged = parts.get(1).and_then(optional);
-    let [_, _, epoch, top, floor, entries] = parts else { return Found { acknowledged, ..Found::default() } };
+    let [_, _, epoch, top, floor, entries, more] = parts else { return Found { acknowledged, ..Found::default() } };
     let top = format!("{}-{}", string(epoch), string(top)).parse().expect("a position");
     let entries = list(entries).iter().map(|entry| {
         let [id, fields] = list(entry) else { panic!("no entry: {entry:?}") };
@@ -339,7 +334,7 @@ fn found(parts: &[Value]) -> Found {
         (string(id).parse().expect("a position"), stored)
     });
     let bounds = Some((top, string(floor).parse().expect("a position")));
-    Found { acknowledged, bounds, entries: entries.collect() }
+    Found { acknowledged, bounds, entries: entries.collect(), more: number(more) == 1 }
 }
 
 /// A random call, mostly one that makes sense, about few epochs and positions.
@@ -354,7 +349,11 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
     match rng.u8(0..20) {
         0 => Call::Claim { name, at_least: base + rng.u64(0..3) },
         1 => Call::Raise { name, epoch: base + rng.u64(0..6) },
-        2..4 => Call::Open { name, epoch: base + rng.u64(0..6), confirmed: near(rng).seq },
+        2..4 => {
+            let known = (0..rng.usize(0..3)).map(|_| (["g0", "g1", "g2"][rng.usize(0..3)].to_owned(), near(rng)));
+            let acknowledged = known.collect();
+            Call::Open { name, epoch: base + rng.u64(0..6), confirmed: near(rng).seq, acknowledged }
+        }
         4..11 => {
             let mut first = (top.seq + 1).saturating_sub(rng.u64(0..3) / 2 * rng.u64(0..6)).max(1);
             let frames = (0..rng.usize(1..6)).map(|_| {
@@ -375,7 +374,7 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
         15..18 => Call::Ack { name, group, upto: near(rng) },
         _ => {
             let after = near(rng).max(floor);
-            Call::Read { name, group, after, count: rng.u32(0..6) }
+            Call::Read { name, group, after, count: rng.u32(0..12), bytes: rng.usize(0..300) }
         }
     }
 }

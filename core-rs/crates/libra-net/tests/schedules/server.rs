@@ -34,12 +34,28 @@ impl Frame {
 pub enum Call {
     Claim { name: usize, at_least: u64 },
     Raise { name: usize, epoch: u64 },
-    Open { name: usize, epoch: u64, confirmed: u64 },
+    Open { name: usize, epoch: u64, confirmed: u64, acknowledged: Vec<(String, Position)> },
     Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
     Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
     Acknowledged { name: usize },
     Ack { name: usize, group: String, upto: Position },
-    Read { name: usize, group: String, after: Position, count: u32 },
+    Read { name: usize, group: String, after: Position, count: u32, bytes: usize },
+}
+
+impl Call {
+    /// Whose channel it is about.
+    pub fn name(&self) -> usize {
+        match self {
+            Call::Claim { name, .. }
+            | Call::Raise { name, .. }
+            | Call::Open { name, .. }
+            | Call::Append { name, .. }
+            | Call::Trim { name, .. }
+            | Call::Acknowledged { name }
+            | Call::Ack { name, .. }
+            | Call::Read { name, .. } => *name,
+        }
+    }
 }
 
 /// What a read found.
@@ -49,6 +65,8 @@ pub struct Found {
     /// Epoch and top, floor.
     pub bounds: Option<(Position, Position)>,
     pub entries: Vec<(Position, Stored)>,
+    /// There may be more of them.
+    pub more: bool,
 }
 
 /// An entry of a stream.
@@ -56,6 +74,15 @@ pub struct Found {
 pub enum Stored {
     Frame(Vec<u8>),
     Life { before: Position, torn: bool },
+}
+
+impl Stored {
+    fn size(&self) -> usize {
+        match self {
+            Stored::Frame(frame) => frame.len(),
+            Stored::Life { before, .. } => before.to_string().len(),
+        }
+    }
 }
 
 /// Its answer.
@@ -89,7 +116,13 @@ pub trait Server {
     fn copy(&self, run: u64) -> Option<Model>;
     /// All entries of a channel above its floor, for checks.
     fn look(&mut self, name: usize) -> Found {
-        let call = Call::Read { name, group: "nobody".to_owned(), after: Position::default(), count: 1_000_000 };
+        let call = Call::Read {
+            name,
+            group: "nobody".to_owned(),
+            after: Position::default(),
+            count: 1_000_000,
+            bytes: usize::MAX,
+        };
         let Answer::Found(mut found) = self.call(&call, &mut Vec::new()) else { panic!("a read found nothing") };
         if let Some((_, floor)) = found.bounds {
             found.entries.retain(|(id, _)| *id > floor);
@@ -137,7 +170,7 @@ impl Model {
         }
     }
 
-    fn open(&mut self, name: usize, epoch: u64, confirmed: u64) -> Answer {
+    fn open(&mut self, name: usize, epoch: u64, confirmed: u64, known_acknowledged: &[(String, Position)]) -> Answer {
         if self.epochs[name] > epoch {
             return Answer::Refused(Refusal::Fenced { by: self.epochs[name] });
         }
@@ -161,6 +194,10 @@ impl Model {
         let (top, floor) = (*top, *floor);
         if confirmed > top || raised == epoch {
             *run = 0;
+        }
+        for (group, at) in known_acknowledged {
+            let had = channel.acknowledged.entry(group.clone()).or_default();
+            *had = (*had).max(*at);
         }
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
         acknowledged.sort();
@@ -234,7 +271,7 @@ impl Server for Model {
                 self.raise(*name, *epoch);
                 Answer::Done
             }
-            Call::Open { name, epoch, confirmed } => self.open(*name, *epoch, *confirmed),
+            Call::Open { name, epoch, confirmed, acknowledged } => self.open(*name, *epoch, *confirmed, acknowledged),
             Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
             Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
             Call::Acknowledged { name } => {
@@ -250,17 +287,25 @@ impl Server for Model {
                 published.push(Published::Acknowledged { name: *name, group: group.clone(), upto: *upto });
                 Answer::News(news)
             }
-            Call::Read { name, group, after, count } => {
+            Call::Read { name, group, after, count, bytes } => {
                 let channel = &self.channels[*name];
                 let acknowledged = channel.acknowledged.get(group).copied();
                 let Some((epoch, top, floor, _)) = channel.bounds else {
                     return Answer::Found(Found { acknowledged, ..Found::default() });
                 };
                 let behind = Position::new(after.epoch, after.seq + 1);
-                let entries = channel.stream.range(behind..).take(*count as usize);
-                let entries = entries.map(|(id, stored)| (*id, stored.clone())).collect();
+                let (mut entries, mut more, mut taken) = (Vec::new(), false, 0_usize);
+                for (id, stored) in channel.stream.range(behind..).take(*count as usize) {
+                    taken = taken.saturating_add(stored.size());
+                    if !entries.is_empty() && taken > *bytes {
+                        more = true;
+                        break;
+                    }
+                    entries.push((*id, stored.clone()));
+                }
+                more |= *count > 0 && entries.len() == *count as usize;
                 let bounds = Some((Position::new(epoch, top), floor));
-                Answer::Found(Found { acknowledged, bounds, entries })
+                Answer::Found(Found { acknowledged, bounds, entries, more })
             }
         }
     }

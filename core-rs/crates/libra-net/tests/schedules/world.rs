@@ -34,7 +34,7 @@ pub struct Life {
 /// What comes on a publisher's control channel.
 enum Control {
     Acknowledged(usize, Position),
-    Ask(usize),
+    Ask(usize, Position),
     Fence(u64),
 }
 
@@ -65,7 +65,7 @@ enum Push {
 }
 
 enum Mail {
-    Snapshot(Position),
+    Snapshot { made_by: u64, position: Position },
     Beacon(Position),
     Dead,
 }
@@ -109,8 +109,12 @@ pub struct World {
     sick: bool,
     sender_limits: SenderLimits,
     receiver_limits: ReceiverLimits,
+    /// Bytes of frames in one answer.
+    read_bytes: usize,
     acts: Vec<Act>,
     deliveries: Vec<Delivery<Frame>>,
+    /// A promise that was seen to be broken between two checks.
+    broken: Option<String>,
     pub cover: BTreeMap<&'static str, u64>,
     /// What happened, when somebody wants to read it.
     pub log: Option<Vec<String>>,
@@ -144,6 +148,7 @@ impl World {
             retry_after: 50 * MS,
             ask_again: 200 * MS,
         };
+        let read_bytes = 40 * rng.usize(0..8);
         let members = (0..GROUPS.len()).flat_map(|group| (0..NAMES).map(move |name| (group, name)));
         let members = members.map(|(group, name)| Member {
             group,
@@ -176,8 +181,10 @@ impl World {
             sick: false,
             sender_limits,
             receiver_limits,
+            read_bytes,
             acts: Vec::new(),
             deliveries: Vec::new(),
+            broken: None,
             cover: BTreeMap::new(),
             log: None,
         }

@@ -7,9 +7,17 @@ use super::greeting::incarnation_of;
 use crate::durable::library::{ACK, APPEND, LATEST, OPEN, RAISE, READ, TRIM, refusal};
 use crate::durable::outbox::Outgoing as Frame;
 use crate::durable::{Bounds, Entry, Opened, Received, Refusal};
-use crate::frame::FrameReader;
+use crate::frame::{FrameReader, LONGEST_FRAME};
 use crate::ids::{ChannelId, Environment, Position};
-use crate::resp::{Commands, Reply};
+use crate::resp::{Commands, Items, LARGEST, Reply};
+
+/// Bytes of frames in the answer to one read, unless its first frame alone has more: well below the largest reply that is
+/// taken, [`crate::resp::Limits`], with the longest frame behind it.
+const READ_BYTES: usize = 4 << 20;
+const _: () = assert!(READ_BYTES < LARGEST / 2 && LONGEST_FRAME <= LARGEST / 2);
+
+/// Fields of a hash that one look at it asks for, about.
+const SCANNED: u64 = 64;
 
 /// A call whose answer has not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +28,7 @@ pub(super) enum Pending {
     Trim(usize),
     Acknowledgements(usize),
     /// Of another node's channel with this number.
-    Read(usize, u32),
+    Read(usize),
     Ack(usize),
     /// The server's name.
     Incarnation,
@@ -82,10 +90,23 @@ impl Calls<'_> {
         });
     }
 
-    pub fn open(&mut self, lane: usize, keys: &Keys, epoch: u64, confirmed: u64, run: &str) {
+    pub fn open(
+        &mut self,
+        lane: usize,
+        keys: &Keys,
+        epoch: u64,
+        confirmed: u64,
+        run: &str,
+        acknowledged: &[(&str, Position)],
+    ) {
         let names = [&*keys.epochs, &keys.bounds, &keys.stream, &keys.acknowledged];
         let (epoch, confirmed) = (epoch.to_string(), confirmed.to_string());
-        let arguments = [keys.id.publisher().as_bytes(), epoch.as_bytes(), confirmed.as_bytes(), run.as_bytes()];
+        let mut arguments =
+            vec![keys.id.publisher().as_bytes(), epoch.as_bytes(), confirmed.as_bytes(), run.as_bytes()];
+        let positions: Vec<_> = acknowledged.iter().map(|(_, position)| position.to_string()).collect();
+        for ((group, _), position) in acknowledged.iter().zip(&positions) {
+            arguments.extend([group.as_bytes(), position.as_bytes()]);
+        }
         self.call(Pending::Open(lane), OPEN, &names, &arguments);
     }
 
@@ -119,8 +140,9 @@ impl Calls<'_> {
     pub fn read(&mut self, index: usize, keys: &Keys, group: &str, after: Position, count: u32) {
         let names = [&*keys.incarnation, &keys.bounds, &keys.stream, &keys.acknowledged];
         let (epoch, seq, wanted) = (after.epoch.to_string(), after.seq.to_string(), count.to_string());
-        let arguments = [group.as_bytes(), epoch.as_bytes(), seq.as_bytes(), wanted.as_bytes()];
-        self.call(Pending::Read(index, count), READ, &names, &arguments);
+        let bytes = READ_BYTES.to_string();
+        let arguments = [group.as_bytes(), epoch.as_bytes(), seq.as_bytes(), wanted.as_bytes(), bytes.as_bytes()];
+        self.call(Pending::Read(index), READ, &names, &arguments);
     }
 
     pub fn ack(&mut self, index: usize, keys: &Keys, group: &str, upto: Position, frame: &[u8]) {
@@ -140,16 +162,16 @@ impl Calls<'_> {
         self.call(Pending::Keep, LATEST, &[hash], &[channel.as_bytes(), field.as_bytes(), version.as_bytes(), frame]);
     }
 
-    /// Asks for what the server has kept of ours.
-    pub fn adopt(&mut self, hash: &str) {
+    /// Asks for some of what the server has kept of ours, from this place on.
+    pub fn adopt(&mut self, hash: &str, cursor: u64) {
         self.pending.push_back(Pending::Adopt);
-        self.commands.push(&[b"HGETALL", hash.as_bytes()]);
+        scan(self.commands, hash, cursor);
     }
 
-    /// Asks for what it has kept of another node.
-    pub fn state(&mut self, peer: usize, hash: &str) {
+    /// Asks for some of what it has kept of another node, from this place on.
+    pub fn state(&mut self, peer: usize, hash: &str, cursor: u64) {
         self.pending.push_back(Pending::State(peer));
-        self.commands.push(&[b"HGETALL", hash.as_bytes()]);
+        scan(self.commands, hash, cursor);
     }
 
     /// Asks for the server's name, having given it this one where it has none.
@@ -202,13 +224,26 @@ pub(super) fn acknowledgements(reply: Reply<'_>) -> Vec<(String, Position)> {
     found
 }
 
+/// Looks at a part of a hash: the whole may be larger than an answer may be. See [`scanned`].
+pub(super) fn scan(commands: &mut Commands, hash: &str, cursor: u64) {
+    let (cursor, count) = (cursor.to_string(), SCANNED.to_string());
+    commands.push(&[b"HSCAN", hash.as_bytes(), cursor.as_bytes(), b"COUNT", count.as_bytes()]);
+}
+
+/// What a look at a hash found: where the next one begins, 0 when that was all, and fields and values in turn.
+pub(super) fn scanned(reply: Reply<'_>) -> Option<(u64, Items<'_>)> {
+    let mut items = reply.items()?;
+    let cursor = items.next()?.text()?.parse().ok()?;
+    Some((cursor, items.next()?.items()?))
+}
+
 /// What `read` answered, but for the entries.
 pub(super) struct ReadAnswer {
     pub incarnation: Option<u128>,
     pub acknowledged: Option<Position>,
     pub bounds: Option<Bounds>,
-    /// Entries in the answer, also those that could not be told apart.
-    pub count: usize,
+    /// There may be more entries behind these.
+    pub more: bool,
 }
 
 /// Takes the answer of `read` apart; entries go into `entries`.
@@ -221,7 +256,7 @@ pub(super) fn read_answer(
     let mut items = reply.items()?;
     let incarnation = items.next().and_then(incarnation_of);
     let acknowledged = items.next().and_then(|reply| reply.text()?.parse().ok());
-    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, count: 0 };
+    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, more: false };
     let Some(epoch) = items.next() else { return Some(answer) };
     let epoch = u64::try_from(epoch.int()?).ok()?;
     let top = u64::try_from(items.next()?.int()?).ok()?;
@@ -230,10 +265,10 @@ pub(super) fn read_answer(
     for entry in items.next()?.items()? {
         let mut parts = entry.items()?;
         let id: Position = parts.next()?.text()?.parse().ok()?;
-        answer.count += 1;
         let what = what_of(parts.next()?, id, keys, reader);
         entries.push(Entry { epoch: id.epoch, last: id.seq, what });
     }
+    answer.more = items.next()?.int()? == 1;
     Some(answer)
 }
 

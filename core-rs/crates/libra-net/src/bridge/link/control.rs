@@ -3,13 +3,15 @@
 use std::sync::atomic::Ordering;
 
 use libra_kernel::clock::wall_ns;
-use libra_kernel::{EventType, Lane, Travel};
+use libra_kernel::{Event, EventType, Lane, Travel};
 
 use super::common::Common;
 use super::outgoing::Outgoing;
 use super::settings::WHOLE;
 use crate::bridge::Shared;
-use crate::frame::{Beacon, ChannelPosition, Control, FrameReader, FrameWriter, Interest, Snapshot};
+use crate::frame::{
+    Append, Beacon, ChannelPosition, Control, EncodeError, FrameReader, FrameWriter, Interest, Skip, Snapshot,
+};
 use crate::ids::{ChannelId, Position};
 
 /// How often a node says that it lives.
@@ -140,13 +142,90 @@ pub(super) fn beacon<'w>(
     writer.finish(0, wall_ns())
 }
 
-/// A snapshot for a group; the state follows as events.
-pub(super) fn snapshot(group: &str, channel: ChannelId, position: Position) -> Control {
-    Control::Snapshot(Snapshot {
-        request_id: 0,
-        group: group.into(),
-        part: 0,
-        parts: 1,
-        positions: vec![ChannelPosition { channel, position }],
-    })
+/// A part of a snapshot is closed when it has so many bytes, so that a subscriber's queue at the server has room for it.
+const PART_BYTES: usize = 1 << 20;
+/// Most parts that a snapshot may have.
+const MOST_PARTS: u32 = 1_024;
+
+/// A snapshot for a group, in as many frames as its state needs; what of it cannot be encoded is left out, and counted.
+pub(super) fn snapshot(
+    group: &str,
+    channel: &ChannelId,
+    position: Position,
+    state: &[&Event],
+    writer: &mut FrameWriter,
+) -> Result<(Vec<Vec<u8>>, u64), EncodeError> {
+    let number = fastrand::u128(1..);
+    let begin = |writer: &mut FrameWriter, part, parts| {
+        writer.begin(&Control::Snapshot(Snapshot {
+            request_id: number,
+            group: group.into(),
+            part,
+            parts,
+            positions: vec![ChannelPosition { channel: channel.clone(), position }],
+        }))
+    };
+    // How many parts there are stands in each of them: where they end is found out first.
+    let (mut ends, mut refused) = (Vec::new(), 0);
+    let mut sendable: Vec<&Event> = Vec::with_capacity(state.len());
+    begin(writer, 0, 1)?;
+    for event in state {
+        let mut appended = writer.append(event);
+        if appended == Ok(Append::Full) || (writer.count() > 1 && writer.len() > PART_BYTES) {
+            // It begins the next part, where it was written to the end of this one too.
+            ends.push(sendable.len());
+            begin(writer, 0, 1)?;
+            appended = writer.append(event);
+        }
+        match appended {
+            Ok(Append::Written) => sendable.push(event),
+            _ => refused += 1,
+        }
+    }
+    ends.push(sendable.len());
+    let parts = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+    let (mut frames, mut from) = (Vec::with_capacity(ends.len()), 0);
+    for (part, end) in (0..parts).zip(ends) {
+        begin(writer, part, parts)?;
+        for event in &sendable[from..end] {
+            if writer.append(event)? == Append::Full {
+                return Err(EncodeError::TooLarge(writer.len()));
+            }
+        }
+        from = end;
+        frames.extend(writer.finish(0, wall_ns()).map(<[u8]>::to_vec));
+    }
+    Ok((frames, refused))
+}
+
+/// The parts of a snapshot that have come. The publisher sends them in order; one that is missing makes all worthless, and the
+/// snapshot is asked for again.
+#[derive(Default)]
+pub(super) struct Parts {
+    number: u128,
+    made_by: u64,
+    next: u32,
+    events: Vec<Result<Event, Skip>>,
+}
+
+impl Parts {
+    /// Takes a part; gives all events when it was the last.
+    pub fn take(
+        &mut self,
+        made_by: u64,
+        snapshot: &Snapshot,
+        events: Vec<Result<Event, Skip>>,
+    ) -> Option<Vec<Result<Event, Skip>>> {
+        if snapshot.part == 0 {
+            *self = Parts { number: snapshot.request_id, made_by, next: 0, events: Vec::new() };
+        }
+        let goes_on = (self.number, self.made_by, self.next) == (snapshot.request_id, made_by, snapshot.part);
+        if !goes_on || snapshot.parts > MOST_PARTS {
+            *self = Parts::default();
+            return None;
+        }
+        self.next += 1;
+        self.events.extend(events);
+        (self.next == snapshot.parts).then(|| std::mem::take(self).events)
+    }
 }

@@ -5,15 +5,16 @@
 
 use std::collections::VecDeque;
 
-use libra_kernel::Travel;
 use libra_kernel::router::RemoteOrigin;
+use libra_kernel::{Event, Lane, Travel};
 
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
+use super::control::Parts;
 use super::decoded::Decoded;
-use super::keeper::tells_of_position;
+use super::keeper::{is_of_kill_switch, tells_of_position};
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
-use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
+use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
 use crate::ids::Position;
 use crate::latest::{Key, LatestReceiver};
 
@@ -43,6 +44,14 @@ pub(super) struct Incoming {
     pub latest: LatestReceiver<Key>,
     pub loaded: u64,
     pub heard: Vec<Heard>,
+    /// Actors of this node carry out commands of others.
+    pub takes_commands: bool,
+    /// What of a snapshot has come.
+    parts: Parts,
+    /// Of the gap that is open, something was told to be lost.
+    has_lost: bool,
+    /// Events that snapshots were loaded for, and did not make up for.
+    not_replaced: u64,
     pub skipped: u64,
     /// Between making and handing over the last frame, on two clocks.
     pub lag_ns: i64,
@@ -64,6 +73,10 @@ impl Incoming {
             latest: LatestReceiver::of_all_lives(),
             loaded: 0,
             heard: Vec::new(),
+            takes_commands: false,
+            parts: Parts::default(),
+            has_lost: false,
+            not_replaced: 0,
             skipped: 0,
             lag_ns: 0,
         }
@@ -90,7 +103,8 @@ impl Incoming {
     pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut VecDeque<Arrival>) {
         for event in frame.events.into_iter().flatten() {
             let (key, version) = (Key::of(&event), Position::new(frame.epoch, event.sequence));
-            let is_taken = event.event_type.travel() == Travel::Latest
+            let is_state = event.event_type.travel() == Travel::Latest || is_of_kill_switch(event.event_type);
+            let is_taken = is_state
                 && match was_loaded {
                     true => self.latest.load(&key, version),
                     false => self.latest.offer(&key, version),
@@ -110,18 +124,28 @@ impl Incoming {
         self.receiver.dead(now, &mut self.out);
     }
 
-    pub fn snapshot(&mut self, now: u64, position: Position, snapshot: Decoded) {
-        self.receiver.snapshot(now, position, snapshot, &mut self.out);
+    /// A part of a snapshot came, which the publisher's life `made_by` has made: it is taken when it is whole.
+    pub fn snapshot_part(
+        &mut self,
+        now: u64,
+        made_by: u64,
+        position: Position,
+        part: &Snapshot,
+        events: Vec<Result<Event, Skip>>,
+    ) {
+        if let Some(events) = self.parts.take(made_by, part, events) {
+            let snapshot = Decoded { epoch: made_by, first: 0, events, sent_ns: 0 };
+            self.receiver.snapshot(now, made_by, position, snapshot, &mut self.out);
+        }
     }
 
-    /// The answer of a read of at most `count` entries; `None` where it was none.
-    pub fn read(&mut self, now: u64, answer: Option<ReadAnswer>, count: u32) {
+    /// The answer of a read; `None` where it was none.
+    pub fn read(&mut self, now: u64, answer: Option<ReadAnswer>) {
         let Some(answer) = answer else {
             self.entries.clear();
             return self.receiver.read_failed(now);
         };
-        let more = answer.count >= count as usize && count > 0;
-        let ReadAnswer { incarnation, acknowledged, bounds, .. } = answer;
+        let ReadAnswer { incarnation, acknowledged, bounds, more } = answer;
         let (entries, out) = (&mut self.entries, &mut self.out);
         self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
     }
@@ -144,7 +168,9 @@ impl Incoming {
     pub fn passed(&self) -> (u64, u64, u64) {
         let stats = self.receiver.stats();
         // The receiver has handed over a frame with those in it that cannot be read.
-        (stats.events - self.skipped, stats.replaced, stats.lost_events.saturating_add(self.skipped))
+        // Sums of what others say: they saturate.
+        let lost = stats.lost_events.saturating_add(self.not_replaced).saturating_add(self.skipped);
+        (stats.events - self.skipped, stats.replaced.saturating_sub(self.not_replaced), lost)
     }
 
     /// The node has applied all tracked events up to here.
@@ -152,6 +178,12 @@ impl Incoming {
         self.done = self.done.max(place);
         self.receiver.applied(now, place, &mut self.out);
         self.pass_marks(now);
+    }
+
+    /// Whether latest values make up for nothing that this node is given by the lane: for no word of risk, no signal and no
+    /// command. What others' accounts have, they do make up for.
+    fn stands_for_nothing(&self) -> bool {
+        self.keys.id.lane != Lane::Orders || self.takes_commands
     }
 
     fn mark(&mut self, now: u64, upto: Position) {
@@ -183,16 +215,29 @@ impl Incoming {
                     Delivery::Events { last, skip, frame, .. } => self.hand_over(now, last, skip, frame, held),
                     Delivery::Life { begins } => self.mark(now, begins),
                     Delivery::Lost { passed, why, certain } => {
+                        self.has_lost = true;
                         self.heard.push(Heard::Lost { passed, why: word(why), certain });
                         self.mark(now, passed.upto);
                     }
-                    Delivery::Snapshot { passed, snapshot } => {
+                    Delivery::Snapshot { passed, certain, snapshot } => {
                         let values = snapshot.events.len() as u64;
                         self.state(snapshot, false, held);
-                        self.heard.push(Heard::SnapshotLoaded { passed, values });
+                        let mut replaced = passed;
+                        if self.stands_for_nothing() {
+                            (self.has_lost, replaced.after) = (true, passed.upto);
+                            self.not_replaced = self.not_replaced.saturating_add(passed.events());
+                            self.heard.push(Heard::Lost { passed, why: "skipped", certain });
+                        }
+                        self.heard.push(Heard::SnapshotLoaded { passed: replaced, values });
                         self.mark(now, passed.upto);
                     }
-                    Delivery::Gap { open } => self.heard.push(Heard::Gap { open }),
+                    Delivery::Gap { open } => {
+                        // What is lost was not repaired.
+                        if open || !self.has_lost {
+                            self.heard.push(Heard::Gap { open });
+                        }
+                        self.has_lost = false;
+                    }
                     Delivery::Read { after, count } => match calls.as_deref_mut() {
                         Some(calls) => calls.read(self.index as usize, &self.keys, group, after, count),
                         None => self.receiver.read_failed(now),
@@ -236,8 +281,8 @@ impl Incoming {
                     if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
                         continue;
                     }
-                    if tells_of_position(event.event_type) {
-                        // What was said of the position before comes behind it where it waited for room.
+                    if tells_of_position(event.event_type) || is_of_kill_switch(event.event_type) {
+                        // What was said of it before may come behind it, where it waited for room or in a snapshot.
                         self.latest.load(&Key::of(&event), version);
                     }
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });

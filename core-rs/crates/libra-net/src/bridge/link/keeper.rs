@@ -7,10 +7,12 @@
 //! What an account has outlives the life that said it, and its next life need not say it again. So the first connection
 //! adopts what the server has of earlier lives, for the time when the server has lost it.
 
+use std::collections::HashMap;
+
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{Event, EventType, Lane, Travel};
 
-use super::calls::Calls;
+use super::calls::{Calls, scanned};
 use super::decoded::Decoded;
 use super::settings::{LinkSettings, WHOLE};
 use crate::frame::{Append, FrameReader, FrameWriter, LONGEST_FRAME, Limits};
@@ -29,6 +31,11 @@ pub(super) fn is_of_account(event_type: EventType) -> bool {
 /// True for a fact that says how a position stands: it travels as facts do, and is that position's newest state.
 pub(super) fn tells_of_position(event_type: EventType) -> bool {
     matches!(event_type, EventType::PositionOpened | EventType::PositionClosed)
+}
+
+/// True for what says whether the kill switch is pulled: a node that was away has to learn how it stands.
+pub(super) fn is_of_kill_switch(event_type: EventType) -> bool {
+    matches!(event_type, EventType::CircuitBreaker | EventType::TradingResumed)
 }
 
 /// What is kept of an urgent event of this node, if it says what an account has.
@@ -59,8 +66,12 @@ pub(super) struct Keeper {
     orders: FrameWriter,
     market: FrameWriter,
     values: LatestSender<Key, Value>,
+    /// How the kill switch stands, by what this life has said of it last. It goes into snapshots of RISK, and not to the server.
+    kill_switch: HashMap<Key, Event>,
     /// The server was asked what it has of earlier lives, and has answered.
     has_adopted: bool,
+    /// Where it is asked for the rest.
+    cursor: u64,
     /// The server may have lost what was written.
     is_again: bool,
     /// A write or a read was refused: all is done again.
@@ -83,12 +94,29 @@ impl Keeper {
             id,
             epoch,
             values: LatestSender::default(),
+            kill_switch: HashMap::new(),
             has_adopted: false,
+            cursor: 0,
             is_again: false,
             has_failed: false,
             in_flight: 0,
             written: 0,
         })
+    }
+
+    /// Remembers what is said of the kill switch.
+    pub fn note_kill_switch(&mut self, event: &Event) {
+        if is_of_kill_switch(event.event_type) {
+            self.kill_switch.insert(Key::of(event), event.clone());
+        }
+    }
+
+    /// What stands for events of a lane that are gone, in the order in which it was said: of this life.
+    pub fn state_of(&self, lane: Lane) -> Vec<&Event> {
+        let values = self.values().chain(self.kill_switch.values());
+        let mut state: Vec<_> = values.filter(|event| event.lane() == lane).collect();
+        state.sort_by_key(|event| event.sequence);
+        state
     }
 
     pub fn keep(&mut self, event: Event) {
@@ -116,7 +144,7 @@ impl Keeper {
     }
 
     pub fn disconnected(&mut self) {
-        (self.in_flight, self.has_failed) = (0, false);
+        (self.in_flight, self.has_failed, self.cursor) = (0, false, 0);
     }
 
     /// From time to time: what was refused is tried again.
@@ -137,8 +165,8 @@ impl Keeper {
     /// What the hash holds: of earlier lives what accounts have.
     pub fn adopt(&mut self, reply: Reply<'_>, reader: &mut FrameReader) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(mut items) = reply.items() else { return self.has_failed = true };
-        self.has_adopted = true;
+        let Some((cursor, mut items)) = scanned(reply) else { return self.has_failed = true };
+        (self.cursor, self.has_adopted) = (cursor, cursor == 0);
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let Some(frame) = frame_in(value) else { continue };
             let Ok(decoded) = Decoded::read(frame, &self.id, reader) else { continue };
@@ -161,7 +189,7 @@ impl Keeper {
             return;
         }
         if !self.has_adopted {
-            calls.adopt(&self.hash);
+            calls.adopt(&self.hash, self.cursor);
             self.in_flight += 1;
         }
         while self.in_flight < MOST_IN_FLIGHT

@@ -10,6 +10,7 @@ use libra_kernel::edge::EdgeSender;
 use libra_kernel::native::{Life, NativeActor};
 use libra_kernel::{Event, EventType, Lane, Name, Travel};
 
+use super::calls::{scan, scanned};
 use super::common::{Common, Part, Sent};
 use super::keeper::frame_in;
 use super::line::{Change, Line};
@@ -69,6 +70,8 @@ struct Inner {
     version: Option<u64>,
     /// Latest values are to be looked up.
     is_due: bool,
+    /// The nodes of which there is more, and from where on.
+    rest: Vec<(String, u64)>,
     loaded: u64,
     events: Vec<Event>,
     confirmed: u64,
@@ -90,6 +93,7 @@ impl MarketIn {
             types: [false; EventType::NUMBERS],
             version: None,
             is_due: false,
+            rest: Vec::new(),
             loaded: 0,
             events: Vec::new(),
             confirmed: 0,
@@ -160,10 +164,17 @@ impl MarketIn {
         (self.inner.confirmed, self.inner.closing) = (0, None);
         (self.asked, self.closed) = (0, 0);
         self.questions.clear();
+        self.inner.rest.clear();
     }
 
     /// Asks for the latest values of all nodes: behind the subscription, so that what is said from now on comes by that.
     fn look_up(&mut self) {
+        if let Some(connection) = self.line.up() {
+            for (node, cursor) in self.inner.rest.drain(..) {
+                scan(connection.commands(), &self.common.settings.environment.state(&node), cursor);
+                self.questions.push_back(Asked::State(node));
+            }
+        }
         if !self.inner.is_due || self.inner.confirmed & 1 == 0 {
             return;
         }
@@ -173,7 +184,7 @@ impl MarketIn {
         let epochs = settings.environment.epochs();
         for node in &settings.peers {
             connection.commands().push(&[b"HGET", epochs.as_bytes(), node.as_bytes()]);
-            connection.commands().push(&[b"HGETALL", settings.environment.state(node).as_bytes()]);
+            scan(connection.commands(), &settings.environment.state(node), 0);
             self.questions.extend([Asked::Life(node.clone()), Asked::State(node.clone())]);
         }
     }
@@ -350,7 +361,10 @@ impl Inner {
 
     /// A node's hash of latest values.
     fn hear_state(&mut self, node: String, reply: Reply<'_>) {
-        let Some(mut items) = reply.items() else { return };
+        let Some((cursor, mut items)) = scanned(reply) else { return };
+        if cursor != 0 {
+            self.rest.push((node.clone(), cursor));
+        }
         let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let read = frame_in(value).map(|frame| reader.read(frame));

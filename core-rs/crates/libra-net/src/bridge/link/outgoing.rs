@@ -1,11 +1,13 @@
 //! A durable channel of this node: events in, frames to its sender, credit back.
 //!
+//! A command that finds no room in the outbox waits here, and holds up nothing but the commands behind it: other lanes have
+//! outboxes of their own, and within the lane facts and cancels pass it. How many wait is bounded by the node's credits.
+//!
 //! A frame is closed as soon as nothing is in flight, so a lone event leaves at once; what comes meanwhile gathers. Latest values
 //! that ride the lane wait for that moment too, and only the newest of each is sent: so they take no room from facts while
 //! the server is away.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{Event, EventType, Policy, Travel};
@@ -23,9 +25,6 @@ use crate::resp::Reply;
 /// Latest values wait while more of the outbox than this, in percent, is taken.
 const ROOM_FOR_LATEST: u64 = 50;
 
-/// Events that wait behind a frame without room, before nothing more is taken out of the node's queue.
-const MOST_BEHIND: usize = 16_384;
-
 /// What the node has to hear.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -38,14 +37,6 @@ pub(super) enum Notice {
     Full,
 }
 
-/// A closed frame that the outbox had no room for: it stays first.
-struct Waiting {
-    kind: Kind,
-    last: u64,
-    credits: u64,
-    frame: Arc<[u8]>,
-}
-
 pub(super) struct Outgoing {
     lane: usize,
     pub keys: Keys,
@@ -55,13 +46,19 @@ pub(super) struct Outgoing {
     pub notes: FrameNotes,
     kind: Option<Kind>,
     credits: u64,
-    waiting: Option<Waiting>,
-    /// What came while a frame waited.
-    behind: VecDeque<Event>,
+    /// The commands and cancels in `writer`, where it has nothing else: they may find no room.
+    gathered: Vec<Event>,
+    /// What waits for room, in the order of its publication: cancels, which have some of their own, and other commands.
+    cancels: VecDeque<Event>,
+    commands: VecDeque<Event>,
+    /// Where the outbox began when there was no room last.
+    full_at: u64,
     /// The last event of each frame that was offered, and the credit that its leaving gives back.
     owed: VecDeque<(u64, u64)>,
     latest: Vec<Event>,
     latest_at: HashMap<Key, usize>,
+    /// That there is no room was told, and something has waited since.
+    was_told_full: bool,
     is_connected: bool,
     acts: Vec<Act>,
     pub in_flight: usize,
@@ -84,11 +81,14 @@ impl Outgoing {
             notes: FrameNotes::default(),
             kind: None,
             credits: 0,
-            waiting: None,
-            behind: VecDeque::new(),
+            gathered: Vec::new(),
+            cancels: VecDeque::new(),
+            commands: VecDeque::new(),
+            full_at: 0,
             owed: VecDeque::new(),
             latest: Vec::new(),
             latest_at: HashMap::new(),
+            was_told_full: false,
             is_connected: false,
             acts: Vec::new(),
             in_flight: 0,
@@ -99,14 +99,14 @@ impl Outgoing {
         }
     }
 
-    /// False while so much waits for room that nothing more is to be taken out of the node's queue.
-    pub fn has_room(&self) -> bool {
-        self.behind.len() < MOST_BEHIND
-    }
-
     /// True when something was not offered yet.
     pub fn gathers(&self) -> bool {
-        self.waiting.is_some() || self.writer.count() > 0 || !self.latest.is_empty()
+        self.waits() || self.writer.count() > 0 || !self.latest.is_empty()
+    }
+
+    /// True while something waits for room.
+    fn waits(&self) -> bool {
+        !(self.cancels.is_empty() && self.commands.is_empty())
     }
 
     /// Takes an event.
@@ -114,10 +114,11 @@ impl Outgoing {
         if event.event_type.travel() == Travel::Latest {
             return self.keep_latest(event);
         }
-        if self.waiting.is_some() {
-            return self.behind.push_back(event);
+        match kind_of(&event) {
+            Kind::Cancel if !self.cancels.is_empty() => self.cancels.push_back(event),
+            Kind::Command if self.waits() => self.commands.push_back(event),
+            _ => self.write(&event, now, 1),
         }
-        self.write(&event, now, 1);
     }
 
     fn keep_latest(&mut self, event: Event) {
@@ -135,22 +136,34 @@ impl Outgoing {
     }
 
     fn write(&mut self, event: &Event, now: u64, credits: u64) {
+        let kind = kind_of(event);
+        if kind == Kind::Fact && !self.gathered.is_empty() && !self.has_room() {
+            // In one frame with a fact they would take room that they do not have.
+            self.hold_back();
+        }
+        if self.was_told_full && kind != Kind::Fact && !self.gathered.is_empty() && self.kind != Some(kind) {
+            // Where room is scarce a cancel has a frame without other commands, which would cost it its reserve.
+            self.close(now);
+        }
+        let (events, bytes) = (u64::from(self.writer.count()) + 1, self.writer.len());
+        if kind != Kind::Fact && self.kind == Some(Kind::Fact) && self.sender.has_no_room(kind, events, bytes) {
+            return self.wait_in_front(event.clone());
+        }
         let mut appended = self.writer.append(event);
         if appended == Ok(Append::Full) {
-            self.close(now);
-            if self.waiting.is_some() {
-                // Closing it has found no room, and the writer still shows it.
-                return self.behind.push_front(event.clone());
+            if !self.has_room() {
+                // Behind what the writer has, which is put in front of it now.
+                if kind != Kind::Fact {
+                    self.wait_in_front(event.clone());
+                    return self.hold_back();
+                }
+                self.hold_back();
             }
+            self.close(now);
             appended = self.writer.append(event);
         }
         match appended {
             Ok(Append::Written) => {
-                let kind = match event.event_type {
-                    EventType::CancelRequest => Kind::Cancel,
-                    other if other.policy() == Policy::Refuse => Kind::Command,
-                    _ => Kind::Fact,
-                };
                 // A frame with a fact in it is never refused; one with a command that is no cancel has no reserve.
                 self.kind = Some(match (self.kind, kind) {
                     (None, kind) => kind,
@@ -158,6 +171,10 @@ impl Outgoing {
                     (Some(Kind::Cancel), Kind::Cancel) => Kind::Cancel,
                     _ => Kind::Command,
                 });
+                match self.kind {
+                    Some(Kind::Fact) => self.gathered.clear(),
+                    _ => self.gathered.push(event.clone()),
+                }
                 self.credits += credits;
                 self.notes.add(event);
             }
@@ -187,15 +204,8 @@ impl Outgoing {
 
     /// Closes what gathers where nothing is in flight.
     pub fn send(&mut self, now: u64) {
-        if self.waiting.is_some() {
-            self.offer(now);
-        }
-        while self.waiting.is_none()
-            && let Some(event) = self.behind.pop_front()
-        {
-            self.write(&event, now, 1);
-        }
-        if self.in_flight > 0 || self.waiting.is_some() {
+        self.try_again(now);
+        if self.in_flight > 0 {
             return;
         }
         if !self.latest.is_empty() && self.is_connected && self.sender.fullness() < ROOM_FOR_LATEST {
@@ -204,31 +214,90 @@ impl Outgoing {
                 self.write(&event, now, 0);
             }
         }
+        if !self.has_room() {
+            self.hold_back();
+        }
+        if self.gathered.is_empty() {
+            // Cancels that stood among commands have room that those have not.
+            self.write_all(now, Kind::Cancel);
+        }
         self.close(now);
     }
 
-    fn close(&mut self, now: u64) {
-        if self.waiting.is_some() {
+    /// What waits for room is written again once something has left: cancels first, by themselves.
+    fn try_again(&mut self, now: u64) {
+        if !self.waits() || self.full_at == self.sender.outbox().base() {
             return;
+        }
+        if !self.cancels.is_empty() {
+            self.close(now);
+            self.write_all(now, Kind::Cancel);
+            self.close(now);
+        }
+        if self.cancels.is_empty() {
+            self.write_all(now, Kind::Command);
+        }
+    }
+
+    /// Writes what waits, until there is no room.
+    fn write_all(&mut self, now: u64, kind: Kind) {
+        let waits = |this: &mut Self| if kind == Kind::Cancel { this.cancels.len() } else { this.commands.len() };
+        let mut left = waits(self);
+        while left > 0 {
+            let event = if kind == Kind::Cancel { self.cancels.pop_front() } else { self.commands.pop_front() };
+            let Some(event) = event else { return };
+            self.write(&event, now, 1);
+            left -= 1;
+            if waits(self) > left {
+                return;
+            }
+        }
+    }
+
+    /// Whether the frame that gathers would be taken.
+    fn has_room(&self) -> bool {
+        let (kind, events) = (self.kind.unwrap_or(Kind::Fact), u64::from(self.writer.count()));
+        events == 0 || !self.sender.has_no_room(kind, events, self.writer.len())
+    }
+
+    /// Puts what gathers back in front of what waits.
+    fn hold_back(&mut self) {
+        self.writer.clear();
+        self.notes.clear();
+        (self.kind, self.credits) = (None, 0);
+        for event in std::mem::take(&mut self.gathered).into_iter().rev() {
+            self.wait_in_front(event);
+        }
+    }
+
+    fn wait_in_front(&mut self, event: Event) {
+        self.full_at = self.sender.outbox().base();
+        if !std::mem::replace(&mut self.was_told_full, true) {
+            self.notices.push(Notice::Full);
+        }
+        match kind_of(&event) {
+            Kind::Cancel => self.cancels.push_front(event),
+            _ => self.commands.push_front(event),
+        }
+    }
+
+    fn close(&mut self, now: u64) {
+        if !self.has_room() {
+            return self.hold_back();
         }
         let first = self.sender.next_seq();
         let last = first + u64::from(self.writer.count()).saturating_sub(1);
         let Some(frame) = self.writer.finish(first, wall_ns()) else { return };
         self.notes.close();
         let (kind, credits) = (self.kind.take().unwrap_or(Kind::Fact), std::mem::take(&mut self.credits));
-        self.waiting = Some(Waiting { kind, last, credits, frame: frame.into() });
-        self.offer(now);
-    }
-
-    fn offer(&mut self, now: u64) {
-        let Some(Waiting { kind, last, credits, frame }) = self.waiting.take() else { return };
-        match self.sender.offer(now, kind, last, frame.clone(), &mut self.acts) {
-            Ok(()) => self.owe(credits),
-            Err(Refused::Full) => {
-                self.notices.push(Notice::Full);
-                self.waiting = Some(Waiting { kind, last, credits, frame });
+        self.gathered.clear();
+        match self.sender.offer(now, kind, last, frame.into(), &mut self.acts) {
+            Ok(()) => {
+                self.was_told_full &= self.waits();
+                self.owe(credits);
             }
-            Err(why @ (Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
+            // There was room a moment ago: it is not full.
+            Err(why @ (Refused::Full | Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
                 self.unsendable += credits;
                 self.notices.push(Notice::Unsendable { events: credits, why: why.to_string() });
                 self.owe(credits);
@@ -260,7 +329,8 @@ impl Outgoing {
 
     pub fn disconnected(&mut self, now: u64) {
         (self.in_flight, self.is_connected) = (0, false);
-        self.acts.clear();
+        // Calls end with the connection; what the node is to be told has happened all the same.
+        self.acts.retain(|act| !act.is_call());
         self.sender.disconnected(now);
     }
 
@@ -283,8 +353,13 @@ impl Outgoing {
         self.sender.acknowledged(now, group, position, &mut self.acts);
     }
 
-    pub fn snapshot_requested(&mut self, now: u64, group: usize) {
-        self.sender.snapshot_requested(now, group, &mut self.acts);
+    pub fn snapshot_requested(&mut self, now: u64, group: usize, at: Position) {
+        self.sender.snapshot_requested(now, group, at, &mut self.acts);
+    }
+
+    /// The server's data are others than they were.
+    pub fn server_changed(&mut self) {
+        self.sender.server_changed(&mut self.acts);
     }
 
     pub fn heard_of(&mut self, epoch: u64) {
@@ -304,7 +379,10 @@ impl Outgoing {
         for act in self.acts.drain(..) {
             let epoch = self.sender.epoch();
             match (act, calls.as_deref_mut()) {
-                (Act::Open { confirmed }, Some(calls)) => calls.open(self.lane, &self.keys, epoch, confirmed, run),
+                (Act::Open { confirmed }, Some(calls)) => {
+                    let acknowledged: Vec<_> = self.sender.acknowledgements().collect();
+                    calls.open(self.lane, &self.keys, epoch, confirmed, run, &acknowledged);
+                }
                 (Act::Append { first, last }, Some(calls)) => {
                     let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
                     calls.append(self.lane, &self.keys, epoch, &frames);
@@ -339,6 +417,15 @@ impl Outgoing {
             }
         }
         sends
+    }
+}
+
+/// What an event asks of a full outbox.
+fn kind_of(event: &Event) -> Kind {
+    match event.event_type {
+        EventType::CancelRequest => Kind::Cancel,
+        other if other.policy() == Policy::Refuse => Kind::Command,
+        _ => Kind::Fact,
     }
 }
 

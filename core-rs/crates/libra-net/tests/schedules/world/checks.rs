@@ -49,8 +49,39 @@ impl World {
         all
     }
 
+    /// A snapshot stands for what nobody has: neither the stream of its publisher's server, nor the outbox. Of a frame that is
+    /// acknowledged in part, both have all.
+    pub(super) fn check_stamp(&mut self, life: usize, member: usize, stamp: Position) {
+        let (name, server) = (self.lives[life].name, self.lives[life].server);
+        let (Some(server), Some(at)) = (server, self.members[member].receiver.position()) else { return };
+        let mut frames: Vec<(u64, u64, u64)> = Vec::new();
+        for (id, stored) in self.servers[server].look(name).entries {
+            if let Stored::Frame(frame) = stored {
+                frames.push((id.epoch, Frame::read(&frame).first, id.seq));
+            }
+        }
+        let (epoch, sender) = (self.lives[life].epoch, &self.lives[life].sender);
+        frames.extend(sender.outbox().frames(0, u64::MAX).map(|held| (epoch, held.first, held.last)));
+        let behind = Position::new(stamp.epoch, stamp.seq + 1);
+        let mut covered = self.sources[name].owed(at, behind);
+        let there = covered.find(|event| {
+            let has = |(epoch, first, last): &(u64, u64, u64)| {
+                *epoch == event.epoch
+                    && (*first..=*last).contains(&event.seq)
+                    && !(stamp.epoch == *epoch && (*first..=*last).contains(&stamp.seq))
+            };
+            frames.iter().any(has)
+        });
+        if let Some(there) = there {
+            self.broken = Some(format!("a snapshot of {name} up to {stamp} stands for {there}, which is there"));
+        }
+    }
+
     /// What has to hold after every step.
     pub(super) fn check(&mut self) -> Done {
+        if let Some(what) = self.broken.take() {
+            return Err(what);
+        }
         for life in &self.lives {
             let outbox = life.sender.outbox();
             if outbox.events() > self.sender_limits.events || outbox.bytes() > self.sender_limits.bytes {
@@ -69,9 +100,11 @@ impl World {
         for (at, missing) in self.unrecoverable() {
             let (group, name) = (self.members[at].group, self.members[at].name);
             let given_up = self.lives.iter().any(|life| {
-                // A snapshot on its way stands for what lies below its stamp.
+                // A snapshot on its way stands for what lies below its stamp; behind it, up to what the sender holds, the
+                // group has only the stream, which a trim from before may still cut.
                 let groups = life.sender.groups();
-                let stamped = missing.last().is_some_and(|last| groups.position(group) >= Some(*last));
+                let upto = life.sender.catches_up(group).or(groups.position(group));
+                let stamped = missing.last().is_some_and(|last| upto >= Some(*last));
                 let later = life.name == name && life.epoch >= missing[0].epoch;
                 later && (stamped || !groups.waits_for(group))
             });

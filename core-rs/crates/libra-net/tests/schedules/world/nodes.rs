@@ -91,7 +91,7 @@ impl World {
             _ if lost => {}
             Control::Acknowledged(group, upto) => life.sender.acknowledged(self.now, group, upto, &mut self.acts),
             Control::Fence(epoch) => life.sender.heard_of(epoch, &mut self.acts),
-            Control::Ask(group) => life.sender.snapshot_requested(self.now, group, &mut self.acts),
+            Control::Ask(group, at) => life.sender.snapshot_requested(self.now, group, at, &mut self.acts),
         }
         self.carry_out(at);
         Ok(())
@@ -103,10 +103,10 @@ impl World {
         let (receiver, out) = (&mut member.receiver, &mut self.deliveries);
         match member.mail.swap_remove(which) {
             _ if lost => {}
-            Mail::Snapshot(position) => {
+            Mail::Snapshot { made_by, position } => {
                 let frame =
                     Frame { publisher: member.name as u64, epoch: position.epoch, first: 0, last: 0, bad: false };
-                receiver.snapshot(self.now, position, frame, out);
+                receiver.snapshot(self.now, made_by, position, frame, out);
             }
             Mail::Beacon(confirmed) => receiver.beacon(self.now, confirmed, out),
             Mail::Dead => receiver.dead(self.now, out),

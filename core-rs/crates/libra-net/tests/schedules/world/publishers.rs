@@ -63,7 +63,10 @@ impl World {
             let life = &mut self.lives[at];
             let (name, epoch) = (life.name, life.epoch);
             let call = match act {
-                Act::Open { confirmed } => Call::Open { name, epoch, confirmed },
+                Act::Open { confirmed } => {
+                    let known = life.sender.acknowledgements().map(|(group, at)| (group.to_owned(), at));
+                    Call::Open { name, epoch, confirmed, acknowledged: known.collect() }
+                }
                 Act::Append { first, last } => {
                     let frames = life.sender.frames(first, last);
                     let frames = frames.map(|outgoing| (outgoing.first, outgoing.last, outgoing.frame.to_vec()));
@@ -92,7 +95,8 @@ impl World {
                 Act::SnapshotWanted { group } => {
                     let position = self.lives[at].sender.snapshot_made(self.now, group);
                     let member = group * NAMES + name;
-                    self.members[member].mail.push(Mail::Snapshot(position));
+                    self.check_stamp(at, member, position);
+                    self.members[member].mail.push(Mail::Snapshot { made_by: epoch, position });
                     continue;
                 }
                 Act::Fenced { by } => {

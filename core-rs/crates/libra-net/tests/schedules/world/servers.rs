@@ -94,8 +94,14 @@ impl World {
     }
 
     pub(super) fn run_checked(&mut self, server: usize, call: &Call) -> Result<Answer, String> {
-        if let Call::Ack { name, group, upto } = call {
-            let group = GROUPS.iter().position(|known| known == group).expect("a declared group");
+        let said: &[(String, Position)] = match call {
+            Call::Ack { group, upto, .. } => &[(group.clone(), *upto)],
+            Call::Open { acknowledged, .. } => acknowledged,
+            _ => &[],
+        };
+        for (group, upto) in said {
+            let (group, name) =
+                (GROUPS.iter().position(|known| known == group).expect("a declared group"), call.name());
             let most = self.ledgers[group * NAMES + name].most;
             if *upto > most {
                 return Err(format!("group {group} acknowledges {upto} of {name} and has applied {most}"));
@@ -181,11 +187,13 @@ impl World {
         let receiver = &mut self.members[at].receiver;
         match (call, answer) {
             (Call::Ack { .. }, answer) => receiver.acknowledged(now, answer != refused_failed()),
-            (Call::Read { count, .. }, Answer::Found(found)) => {
-                let more = found.entries.len() == count as usize && count > 0;
+            (Call::Read { .. }, Answer::Found(found)) => {
+                let more = found.more;
                 let bounds = found.bounds.map(|(top, floor)| Bounds { top, floor });
                 let mut entries = found.entries.into_iter().map(|(id, frame)| entry(id, frame)).collect();
-                let begins = receiver.position().is_none();
+                let had = receiver.position().unwrap_or_default();
+                let begins = receiver.position().is_none()
+                    || (had == Position::default() && found.acknowledged.is_some_and(|at| at > had));
                 let out = &mut self.deliveries;
                 receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, out);
                 if begins {
@@ -213,13 +221,14 @@ impl World {
             self.note(|| format!("group {group} of {name}: {delivery:?}"));
             match delivery {
                 Delivery::Read { after, count } => {
-                    self.members[at].calls.push_back(Call::Read { name, group, after, count });
+                    let bytes = self.read_bytes;
+                    self.members[at].calls.push_back(Call::Read { name, group, after, count, bytes });
                 }
                 Delivery::Ack { upto } => self.members[at].calls.push_back(Call::Ack { name, group, upto }),
-                Delivery::AskSnapshot { .. } => {
+                Delivery::AskSnapshot { at: asks_from } => {
                     let from = self.members[at].group;
                     for life in self.lives.iter_mut().filter(|life| life.alive && life.name == name) {
-                        life.control.push(Control::Ask(from));
+                        life.control.push(Control::Ask(from, asks_from));
                     }
                 }
                 Delivery::Fence { epoch } => {

@@ -8,7 +8,7 @@ use super::super::incoming::{Heard, Incoming};
 use super::*;
 use crate::bridge::Arrival;
 use crate::durable::{Bounds, Entry, Passed, Received};
-use crate::frame::{Fault, FrameWriter, Skip};
+use crate::frame::{Fault, FrameWriter, Skip, Snapshot};
 use crate::ids::Position;
 use crate::resp::Commands;
 
@@ -22,18 +22,23 @@ struct Node {
 impl Node {
     /// A consumer that has read the stream, in which life 7 has just begun.
     fn new() -> Self {
+        Node::of(1)
+    }
+
+    /// The same in another lane.
+    fn of(lane: usize) -> Self {
         let settings = settings();
-        let id = settings.channels_of("pub").remove(1);
+        let id = settings.channels_of("pub").remove(lane);
         let mut node = Node {
-            channel: Incoming::new(4, 0, 1, Keys::new(&settings.environment, id)),
+            channel: Incoming::new(4, 0, lane, Keys::new(&settings.environment, id)),
             writer: FrameWriter::for_control("con", 3).unwrap(),
             held: VecDeque::new(),
             pending: VecDeque::new(),
         };
         node.channel.connected(1);
         node.channel.subscribed(1);
-        assert_eq!(node.execute(), [Pending::Read(4, 0)], "what the server knows of this group");
-        node.reads(0, None, Vec::new());
+        assert_eq!(node.execute(), [Pending::Read(4)], "what the server knows of this group");
+        node.reads(None, Vec::new());
         node
     }
 
@@ -44,19 +49,19 @@ impl Node {
         self.pending.drain(..).collect()
     }
 
-    fn reads(&mut self, count: u32, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
-        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, count: entries.len() };
+    fn reads(&mut self, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
+        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false };
         self.channel.entries = entries;
-        self.channel.read(9, Some(answer), count);
+        self.channel.read(9, Some(answer));
     }
 
     /// The stream's first read: a frame of these events.
     fn begins_with(&mut self, events: Vec<Result<Event, Skip>>) {
-        assert_eq!(self.execute(), [Pending::Read(4, 256)]);
+        assert_eq!(self.execute(), [Pending::Read(4)]);
         let frame = Decoded { epoch: 7, first: 1, events, sent_ns: 0 };
         let bounds = Bounds { top: frame.last(), floor: Position::new(7, 0) };
         let entry = Entry { epoch: 7, last: frame.last().seq, what: Received::Frame { first: 1, frame } };
-        self.reads(256, Some(bounds), vec![entry]);
+        self.reads(Some(bounds), vec![entry]);
         self.execute();
     }
 
@@ -138,6 +143,56 @@ fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
     }
 }
 
+/// A node that had one event and is behind the floor, where a snapshot with these events is loaded.
+fn loads(mut node: Node, first: Event, state: Vec<Event>) -> Node {
+    node.begins_with(vec![Ok(first)]);
+    node.channel.applied(10, Position::new(7, 1));
+    node.execute();
+    node.held.clear();
+    node.channel.live(11, Decoded { epoch: 7, first: 30, events: vec![fact()], sent_ns: 0 });
+    node.execute();
+    node.reads(Some(Bounds { top: Position::new(7, 30), floor: Position::new(7, 20) }), Vec::new());
+    node.execute();
+    let said = Snapshot { request_id: 5, group: "con".into(), part: 0, parts: 1, positions: Vec::new() };
+    node.channel.snapshot_part(12, 7, Position::new(7, 20), &said, state.into_iter().map(Ok).collect());
+    node.execute();
+    let frame = Decoded { epoch: 7, first: 21, events: (21..=30).map(|_| fact()).collect(), sent_ns: 0 };
+    let entry = Entry { epoch: 7, last: 30, what: Received::Frame { first: 21, frame } };
+    node.reads(Some(Bounds { top: Position::new(7, 30), floor: Position::new(7, 20) }), vec![entry]);
+    node.execute();
+    node
+}
+
+#[test]
+fn what_a_snapshot_does_not_stand_for_is_lost_and_never_repaired() {
+    let passed = Passed { after: Position::new(7, 1), upto: Position::new(7, 20), known: 30 };
+    let lost = Heard::Lost { passed, why: "skipped", certain: true };
+    for (lane, takes_commands, is_lost) in [(0, false, true), (1, false, false), (1, true, true), (2, false, true)] {
+        let mut node = Node::of(lane);
+        node.channel.takes_commands = takes_commands;
+        let node = loads(node, fact().unwrap(), vec![]);
+        let heard = &node.channel.heard;
+        assert_eq!(heard.contains(&lost), is_lost, "{lane} {heard:?}");
+        assert_eq!(heard.contains(&Heard::Gap { open: false }), !is_lost, "{lane} {heard:?}");
+        let replaced = if is_lost { Passed { after: passed.upto, ..passed } } else { passed };
+        assert!(heard.contains(&Heard::SnapshotLoaded { passed: replaced, values: 0 }), "{heard:?}");
+        assert_eq!(node.channel.passed(), if is_lost { (11, 0, 19) } else { (11, 19, 0) }, "all thirty, once each");
+        assert!(!node.channel.receiver.has_gap());
+    }
+}
+
+#[test]
+fn a_snapshot_says_how_the_kill_switch_stands_and_not_how_it_stood() {
+    let of = |event_type, sequence| Event { sequence, ..event(event_type) };
+    let (pulled, resumed) = (EventType::CircuitBreaker, EventType::TradingResumed);
+    // What was heard live is newer, or it is not.
+    for (heard, said, is_new) in [(3, 9, true), (9, 9, false), (9, 3, false)] {
+        let node = loads(Node::of(0), of(resumed, heard), vec![of(pulled, said)]);
+        let came = node.held.iter().any(|arrival| arrival.event.event_type == pulled && arrival.origin.is_none());
+        assert_eq!(came, is_new, "{heard} {said}");
+    }
+}
+
 #[test]
 fn an_event_that_cannot_be_read_is_told_as_lost_and_holds_nothing_up() {
     let mut node = Node::new();
@@ -156,10 +211,10 @@ fn a_life_is_entered_when_all_of_the_one_before_is_applied() {
     node.channel.applied(10, Position::new(7, 1));
     node.execute();
     node.channel.beacon(11, Position::new(8, 0));
-    assert_eq!(node.execute(), [Pending::Read(4, 256)]);
+    assert_eq!(node.execute(), [Pending::Read(4)]);
     let life = Received::Life { before: Position::new(7, 2), torn: false };
     let bounds = Bounds { top: Position::new(8, 0), floor: Position::new(7, 0) };
-    node.reads(256, Some(bounds), vec![Entry { epoch: 8, last: 0, what: life }]);
+    node.reads(Some(bounds), vec![Entry { epoch: 8, last: 0, what: life }]);
     node.execute();
     assert_eq!(node.channel.receiver.applied_position(), Position::new(7, 1), "an event waits for its handler");
     node.channel.applied(12, Position::new(7, 2));
@@ -169,7 +224,7 @@ fn a_life_is_entered_when_all_of_the_one_before_is_applied() {
 #[test]
 fn an_answer_that_is_none_is_asked_for_again() {
     let mut node = Node::new();
-    assert_eq!(node.execute(), [Pending::Read(4, 256)]);
-    node.channel.read(9, None, 256);
+    assert_eq!(node.execute(), [Pending::Read(4)]);
+    node.channel.read(9, None);
     assert!(node.channel.receiver.deadline().is_some());
 }

@@ -44,14 +44,46 @@ fn the_newest_is_written_once_and_all_of_it_again_where_the_server_may_have_lost
     assert!(!keeper.is_settled());
 }
 
+/// Gives a look at the server's hash that found nothing, and goes on from there.
+fn scans(keeper: &mut Keeper, cursor: &str) {
+    let mut inbox = Inbox::new(Limits::default());
+    let answer = format!("*2\r\n${}\r\n{cursor}\r\n*0\r\n", cursor.len());
+    let mut from = answer.as_bytes();
+    inbox.fill(|room| from.read(room)).unwrap();
+    keeper.adopt(inbox.next_reply().unwrap().expect("a whole reply"), &mut FrameReader::new());
+}
+
+#[test]
+fn what_the_server_has_is_looked_at_part_by_part() {
+    let mut server = Server { commands: Commands::new(), pending: VecDeque::new() };
+    let mut keeper = Keeper::new(&settings(), 7).unwrap();
+    keeper.connected();
+    for cursor in ["0", "24", "8"] {
+        assert_eq!(server.execute(&mut keeper).0, [Pending::Adopt]);
+        let asked = String::from_utf8_lossy(server.commands.unsent()).into_owned();
+        assert!(
+            asked.contains(&format!("HSCAN\r\n$21\r\nlibra:tests:state:pub\r\n${}\r\n{cursor}\r\n", cursor.len())),
+            "{asked}"
+        );
+        scans(
+            &mut keeper,
+            if cursor == "0" {
+                "24"
+            } else if cursor == "24" {
+                "8"
+            } else {
+                "0"
+            },
+        );
+    }
+    assert!(server.execute(&mut keeper).0.is_empty() && keeper.is_settled());
+}
+
 #[test]
 fn what_was_refused_is_written_again_and_published_where_accounts_have_it() {
     let mut server = Server { commands: Commands::new(), pending: VecDeque::new() };
     let mut keeper = Keeper::new(&settings(), 7).unwrap();
-    let mut inbox = Inbox::new(Limits::default());
-    let mut from = &b"%0\r\n"[..];
-    inbox.fill(|room| from.read(room)).unwrap();
-    keeper.adopt(inbox.next_reply().unwrap().expect("a whole reply"), &mut FrameReader::new());
+    scans(&mut keeper, "0");
     for sequence in [1, 2, 5, 4] {
         keeper.keep(numbered(EventType::PositionUpdated, sequence));
     }

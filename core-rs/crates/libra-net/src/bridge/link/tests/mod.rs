@@ -3,6 +3,7 @@
 mod incoming;
 mod keeper;
 mod outgoing;
+mod snapshot;
 
 use libra_kernel::{Event, EventType, Name, Payload};
 

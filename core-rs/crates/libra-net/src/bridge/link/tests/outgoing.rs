@@ -132,6 +132,104 @@ fn a_command_without_room_waits_with_all_that_follows_and_is_not_lost() {
     assert_eq!((channel.take_credits(), channel.unsendable, channel.gathers()), (100, 0, false));
 }
 
+/// A channel whose outbox has no room for another request, and one that waits for some.
+fn full(settings: &mut LinkSettings, server: &mut Server) -> Outgoing {
+    (settings.outbox_bytes, settings.outbox_events) = (4_000, 1_000);
+    let mut channel = channel(settings);
+    open(server, &mut channel);
+    for _ in 0..100 {
+        channel.take(event(EventType::OrderRequest), 3);
+        channel.send(3);
+        for pending in server.execute(&mut channel) {
+            answer(&mut channel, pending, ":1\r\n");
+        }
+    }
+    assert!(channel.gathers(), "a request waits");
+    channel
+}
+
+#[test]
+fn cancels_and_facts_pass_a_request_without_room() {
+    for (event_type, more) in [(EventType::CancelRequest, 1), (EventType::OrderFilled, 20)] {
+        let (mut settings, mut server) = (settings(), Server::new());
+        let mut channel = full(&mut settings, &mut server);
+        let before = channel.sender.outbox().last();
+        (0..more).for_each(|_| channel.take(event(event_type), 4));
+        channel.send(4);
+        server.execute(&mut channel);
+        assert_eq!(channel.sender.outbox().last() - before, more, "{event_type:?}");
+    }
+}
+
+#[test]
+fn cancels_that_stand_among_requests_pass_them() {
+    let (mut settings, mut server) = (settings(), Server::new());
+    let mut channel = full(&mut settings, &mut server);
+    let before = channel.sender.outbox().last();
+    channel.acknowledged(4, 0, Position::new(7, 1));
+    // Some room: what waits is written, and a cancel comes into the same frame, for which there is too little.
+    channel.take(event(EventType::CancelRequest), 4);
+    channel.send(4);
+    let pending = server.execute(&mut channel);
+    assert!(!pending.is_empty() && channel.sender.outbox().last() > before);
+}
+
+#[test]
+fn what_waited_leaves_in_its_order_and_none_of_it_twice() {
+    let (mut settings, mut server) = (settings(), Server::new());
+    (settings.outbox_bytes, settings.outbox_events) = (40_000, 24);
+    let mut channel = channel(&settings);
+    open(&mut server, &mut channel);
+    let mut reader = crate::frame::FrameReader::new();
+    let (mut left, mut read) = (Vec::new(), 0);
+    for number in 1..=400_u64 {
+        let event_type = if number % 7 == 0 { EventType::CancelRequest } else { EventType::OrderRequest };
+        channel.take(Event { sequence: number, ..event(event_type) }, 3);
+        channel.send(3);
+        for round in 0..2 {
+            for pending in server.execute(&mut channel) {
+                answer(&mut channel, pending, ":1\r\n");
+            }
+            let last = channel.sender.outbox().last();
+            for outgoing in channel.sender.frames(read + 1, last) {
+                let frame = reader.read(&outgoing.frame).unwrap();
+                left.extend(frame.events().map(|(_, event)| event.unwrap()));
+            }
+            read = last;
+            if number % 5 == 0 || number > 390 {
+                channel.acknowledged(3 + round, 0, Position::new(7, last));
+                channel.send(3 + round);
+            }
+        }
+    }
+    for _ in 0..100 {
+        channel.acknowledged(5, 0, Position::new(7, channel.sender.outbox().last()));
+        channel.send(5);
+        for pending in server.execute(&mut channel) {
+            answer(&mut channel, pending, ":1\r\n");
+        }
+        let last = channel.sender.outbox().last();
+        for outgoing in channel.sender.frames(read + 1, last) {
+            left.extend(reader.read(&outgoing.frame).unwrap().events().map(|(_, event)| event.unwrap()));
+        }
+        read = last;
+    }
+    for event_type in [EventType::CancelRequest, EventType::OrderRequest] {
+        let of: Vec<_> =
+            left.iter().filter(|event| event.event_type == event_type).map(|event| event.sequence).collect();
+        assert!(of.is_sorted_by(|a, b| a < b), "{event_type:?}: {of:?}");
+    }
+    assert_eq!((left.len(), channel.gathers(), channel.unsendable), (400, false, 0));
+}
+
+#[test]
+fn that_there_is_no_room_is_said_once() {
+    let (mut settings, mut server) = (settings(), Server::new());
+    let mut channel = full(&mut settings, &mut server);
+    (0..5_000).for_each(|_| channel.send(9));
+    assert_eq!(channel.notices.iter().filter(|notice| **notice == Notice::Full).count(), 1);
+}
+
 #[test]
 fn a_command_that_needs_nearly_all_of_an_empty_outbox_is_sent() {
     let mut settings = settings();
@@ -151,6 +249,40 @@ fn what_cannot_be_sent_is_told_once_for_many_and_costs_no_credit() {
         channel.take(event(EventType::VenueReport), 3);
     }
     assert_eq!((channel.take_credits(), channel.unsendable, channel.notices.len()), (3, 3, 1));
+}
+
+#[test]
+fn that_it_is_fenced_is_told_though_the_connection_ends_behind_the_refusal() {
+    let (settings, mut server) = (settings(), Server::new());
+    let mut channel = channel(&settings);
+    open(&mut server, &mut channel);
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    assert_eq!(server.execute(&mut channel), [Pending::Append(ORDERS)]);
+    // In one turn: the refusal is read, and behind it the end of the connection.
+    answer(&mut channel, Pending::Append(ORDERS), "-FENCED 9\r\n");
+    channel.disconnected(4);
+    channel.connected(5);
+    assert_eq!(server.execute(&mut channel), [Pending::Other], "and the epoch is raised where it is connected next");
+    assert_eq!((channel.notices.as_slice(), channel.sender.is_fenced()), (&[Notice::Fenced { by: 9 }][..], true));
+}
+
+#[test]
+fn what_was_cut_is_told_though_the_connection_ends_behind_it() {
+    let mut settings = settings();
+    settings.outbox_events = 1;
+    let (mut server, mut channel) = (Server::new(), channel(&settings));
+    open(&mut server, &mut channel);
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    server.execute(&mut channel);
+    answer(&mut channel, Pending::Append(ORDERS), ":1\r\n");
+    channel.take(event(EventType::OrderFilled), 3);
+    channel.send(3);
+    channel.disconnected(4);
+    channel.connected(5);
+    assert_eq!(server.execute(&mut channel), [Pending::Open(ORDERS)], "no call of the connection that is gone");
+    assert_eq!(channel.notices.first(), Some(&Notice::Cut { events: 1, commands: 0 }));
 }
 
 #[test]

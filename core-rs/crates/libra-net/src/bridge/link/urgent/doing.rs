@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use libra_kernel::clock::wall_ns;
+use libra_kernel::EventType;
 
 use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
@@ -35,7 +35,11 @@ impl Node {
         let version = self.common.seam.own.version();
         if self.own_version != Some(version) {
             self.own_version = Some(version);
-            self.state.follow(self.common.seam.own.subscribed().into_iter(), &mut self.incoming);
+            let subscribed = self.common.seam.own.subscribed();
+            let is_command = |event_type| matches!(event_type, EventType::OrderRequest | EventType::CancelRequest);
+            let takes_commands = subscribed.iter().any(|(event_type, _)| is_command(*event_type));
+            self.incoming.iter_mut().for_each(|channel| channel.takes_commands = takes_commands);
+            self.state.follow(subscribed.into_iter(), &mut self.incoming);
             self.market_changed();
         }
         self.look_for_dead(now_ns, now);
@@ -53,8 +57,9 @@ impl Node {
         if self.can_take() {
             let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
             self.queue.receive(TAKEN, |event| {
-                if let (Some(keeper), Some(kept)) = (keeper.as_mut(), kept_of(&event)) {
-                    keeper.keep(kept);
+                if let Some(keeper) = keeper.as_mut() {
+                    keeper.note_kill_switch(&event);
+                    kept_of(&event).into_iter().for_each(|kept| keeper.keep(kept));
                 }
                 // The queue carries urgent lanes alone, whose numbers are those of the channels.
                 if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
@@ -66,7 +71,7 @@ impl Node {
     }
 
     pub(super) fn can_take(&self) -> bool {
-        !self.outgoing.is_empty() && self.outgoing.iter().all(Outgoing::has_room) && !self.common.is_fenced()
+        !self.outgoing.is_empty() && !self.common.is_fenced()
     }
 
     pub(super) fn look_for_dead(&mut self, now_ns: i64, now: u64) {
@@ -184,18 +189,23 @@ fn make_snapshots(
         let wanted: Vec<usize> = channel.notices.iter().filter_map(Notice::wants_snapshot).collect();
         for group in wanted {
             let Some(name) = channel.sender.groups().all().get(group).map(|group| group.name.clone()) else { continue };
-            let id = channel.keys.id.clone();
-            let state = keeper.values().filter(|event| event.lane() == channel.keys.id.lane);
-            let state: Vec<_> = state.collect();
+            let state = keeper.state_of(channel.keys.id.lane);
             let position = channel.snapshot(now, group);
-            let message = snapshot(&name, id, position);
-            if writer.begin(&message).is_err() {
-                continue;
+            let (frames, refused) = match snapshot(&name, &channel.keys.id, position, &state, writer) {
+                Ok(made) => made,
+                Err(error) => {
+                    let why = format!("a snapshot cannot be sent: {error}");
+                    channel.notices.push(Notice::Unsendable { events: state.len() as u64, why });
+                    continue;
+                }
+            };
+            if refused > 0 {
+                let why = "they are left out of a snapshot, since they cannot be encoded".to_owned();
+                channel.notices.push(Notice::Unsendable { events: refused, why });
             }
-            // What cannot be encoded was refused when it was published.
-            state.into_iter().for_each(|event| _ = writer.append(event));
-            if let (Some(calls), Some(frame)) = (calls.as_deref_mut(), writer.finish(0, wall_ns())) {
-                calls.publish(&common.settings.environment.control_of(&name), frame);
+            if let Some(calls) = calls.as_deref_mut() {
+                let control = common.settings.environment.control_of(&name);
+                frames.iter().for_each(|frame| calls.publish(&control, frame));
             }
         }
     }

@@ -32,11 +32,11 @@ impl Node {
                     channel.reply(now, pending, reply);
                 }
             }
-            Pending::Read(index, count) => {
+            Pending::Read(index) => {
                 if let Some(channel) = self.incoming.get_mut(index) {
                     let reader = &mut self.peers[channel.peer].reader;
                     let answer = read_answer(reply, &channel.keys, reader, &mut channel.entries);
-                    channel.read(now, answer, count);
+                    channel.read(now, answer);
                 }
             }
             Pending::Ack(index) => {
@@ -83,6 +83,7 @@ impl Node {
                 self.greeting.incarnation = heard;
                 self.keeper.iter_mut().for_each(Keeper::say_again);
                 self.incoming.iter_mut().for_each(|channel| channel.incarnation(heard));
+                self.outgoing.iter_mut().for_each(Outgoing::server_changed);
             }
             Some(_) => {}
             None => self.names_server = matches!(reply, Reply::Null),
@@ -187,16 +188,14 @@ impl Node {
                 if let Some(channel) = self.own_channel(&request.channel)
                     && let Some(group) = channel.sender.groups().find(&publisher)
                 {
-                    channel.snapshot_requested(now, group);
+                    channel.snapshot_requested(now, group, request.position);
                 }
             }
             Control::Snapshot(snapshot) if snapshot.group == self.common.settings.node => {
-                for said in snapshot.positions {
+                for said in &snapshot.positions {
                     let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
                     if let Some(channel) = channel.filter(|channel| channel.peer == peer) {
-                        let events = events.clone();
-                        let state = Decoded { epoch, first: 0, events, sent_ns: 0 };
-                        channel.snapshot(now, said.position, state);
+                        channel.snapshot_part(now, epoch, said.position, &snapshot, events.clone());
                     }
                 }
             }

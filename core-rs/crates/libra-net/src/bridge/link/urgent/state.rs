@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use libra_kernel::{Event, EventType, Lane, Name};
 
-use super::super::calls::Calls;
+use super::super::calls::{Calls, scanned};
 use super::super::decoded::Decoded;
 use super::super::incoming::Incoming;
 use super::super::keeper::{frame_in, is_of_account};
@@ -22,6 +22,8 @@ pub(super) struct StateWanted {
     pub(super) is_due: bool,
     has_failed: bool,
     in_flight: usize,
+    /// The nodes of which there is more, and from where on.
+    rest: Vec<(usize, u64)>,
 }
 
 impl StateWanted {
@@ -39,6 +41,7 @@ impl StateWanted {
     /// What was asked is not answered any more.
     pub(super) fn disconnected(&mut self) {
         (self.in_flight, self.has_failed) = (0, false);
+        self.rest.clear();
     }
 
     /// From time to time: what was refused is tried again.
@@ -48,13 +51,20 @@ impl StateWanted {
 
     /// Asks for the hashes of all other nodes where it is due: once what is published is heard.
     pub(super) fn look_up(&mut self, settings: &LinkSettings, calls: &mut Calls<'_>) {
+        let hash = |peer: usize| settings.peers.get(peer).map(|name| settings.environment.state(name));
+        for (peer, cursor) in self.rest.drain(..) {
+            if let Some(hash) = hash(peer) {
+                calls.state(peer, &hash, cursor);
+                self.in_flight += 1;
+            }
+        }
         if !self.is_due || self.in_flight > 0 || self.has_failed {
             return;
         }
         self.is_due = false;
         if !self.wanted.is_empty() {
             let hashes = settings.peers.iter().map(|peer| settings.environment.state(peer));
-            hashes.enumerate().for_each(|(peer, hash)| calls.state(peer, &hash));
+            hashes.enumerate().for_each(|(peer, hash)| calls.state(peer, &hash, 0));
             self.in_flight = settings.peers.len();
         }
     }
@@ -65,13 +75,16 @@ fn is_in(pairs: &BTreeSet<(EventType, Name)>, event: &Event) -> bool {
 }
 
 impl Node {
-    /// The hash of a node.
+    /// Some of the hash of a node.
     pub(super) fn hear_state(&mut self, peer: usize, reply: Reply<'_>) {
         let state = &mut self.state;
         state.in_flight = state.in_flight.saturating_sub(1);
-        let Some(mut items) = reply.items() else {
+        let Some((cursor, mut items)) = scanned(reply) else {
             return state.has_failed = true;
         };
+        if cursor != 0 {
+            state.rest.push((peer, cursor));
+        }
         let mut channels = self.incoming.iter_mut();
         let channel = channels.find(|channel| channel.peer == peer && channel.keys.id.lane == Lane::Orders);
         let Some(channel) = channel else { return };
