@@ -359,7 +359,11 @@ class TradingNode(Node):
             if account.name in self._resume:
                 peer = Peer(os.getuid(), os.getpid())
                 account.resume(f"libra run --resume by {peer}")
-                _log.warning("account %s is resumed; it was stopped: %s", account.name, why)
+                if self.core.kill_signals():
+                    # Pulled behind the command line that says resume: by whatever came first here, it stands.
+                    account.kill("set by a signal to the process while it started")
+                else:
+                    _log.warning("account %s is resumed; it was stopped: %s", account.name, why)
             else:
                 # The process that was stopped may have died before its cancels.
                 account.cancel_all()

@@ -128,6 +128,11 @@ impl Guard {
         self.poke();
     }
 
+    /// How often the kill switch was pulled by a signal.
+    pub fn kill_signals(&self) -> u64 {
+        lock(&self.shared.alarms).kills
+    }
+
     /// From now on this heartbeat is listened to.
     pub fn listen_to(&self, heart: &Arc<Heartbeat>) {
         lock(&self.shared.listeners).push(Listener::new(heart));
