@@ -138,8 +138,10 @@ impl Desk {
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
-                let why = match router.is_pressed() {
-                    true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
+                let why = match router.is_pressed(self.name) {
+                    true => {
+                        Some(Rejection::new(RiskCode::Pressure, "an actor of the account is behind with its facts"))
+                    }
                     false => self.ended_early(router, now_ns, &approval, request),
                 };
                 if let Some(why) = why {
@@ -153,7 +155,7 @@ impl Desk {
                 let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
                 self.causes.insert(id, Cause { trace_id: child.trace_id, span_id: child.span_id });
                 if !router.publish(child) {
-                    let why = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
+                    let why = Rejection::new(RiskCode::QueueFull, format!("{id}: execution's queue is full"));
                     if let Some(rejection) = self.gate.release(now_ns, &approval, why) {
                         self.reject(router, now_ns, event, request, &rejection);
                         router.acknowledge(event);
