@@ -13,7 +13,8 @@
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
 //! - `history`, `packed` — orders that are over, and executions, in little memory;
-//! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take;
+//! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take; `beyond` — those of a
+//!   storm, which share records;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
@@ -26,6 +27,7 @@
 
 mod approval;
 mod approve;
+mod beyond;
 mod breach;
 mod codec;
 mod event;
@@ -68,6 +70,7 @@ use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
 use approval::Approvals;
+use beyond::Beyond;
 use history::Entries;
 use log::Log;
 use recent::Recent;
@@ -96,6 +99,8 @@ pub struct GateConfig {
     pub validity_window_ns: i64,
     /// What it does while a loss limit is passed.
     pub on_breach: OnBreach,
+    /// So many refusals of a strategy have a record of their own within a second, the others share one; 0 for all of them.
+    pub refusals_per_second: u32,
     /// How many of the orders that ended last are kept as they are; older ones are packed.
     pub keep_whole: usize,
 }
@@ -113,6 +118,7 @@ impl GateConfig {
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
             on_breach: OnBreach::default(),
+            refusals_per_second: 20,
             keep_whole: 1_000,
         }
     }
@@ -236,6 +242,7 @@ pub struct Gate {
     /// Refused because their approvals lapsed, and not handed out yet.
     lapsed: Vec<Arc<Order>>,
     unlogged: Unlogged,
+    beyond: Beyond,
     rates: Rates,
     log: Log,
     log_failed: bool,
@@ -302,6 +309,7 @@ impl Gate {
             approvals: Approvals::default(),
             lapsed: Vec::new(),
             unlogged: Unlogged::default(),
+            beyond: Beyond::new(config.refusals_per_second),
             log,
             log_failed: false,
             owed: VecDeque::new(),
@@ -415,8 +423,9 @@ impl Gate {
         Ok(())
     }
 
-    /// Forces the log to the disk.
+    /// Forces the log to the disk, with the refusals that were gathered.
     pub fn flush(&mut self) -> Result<(), GateError> {
+        self.record_all_gathered_now();
         self.log.flush().inspect_err(|_| self.log_failed = true).map_err(GateError::from)
     }
 
