@@ -48,6 +48,9 @@ __all__ = ["RunResult", "TradingNode", "build"]
 
 _log = logging.getLogger(__name__)
 
+_STRANGERS = "cancel"
+"""What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -252,6 +255,7 @@ class TradingNode(Node):
         self.core.publish_unconfirmed()
         for strategy in self.strategies:
             self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
+        self._end_strangers()
 
     def _idle(self) -> None:
         for account in self.accounts.values():
@@ -350,6 +354,21 @@ class TradingNode(Node):
             if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
                 self._has_vanished = True
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
+
+    def _end_strangers(self) -> None:
+        """Strategies that left the profile, and orders or positions behind: nobody else will look after these."""
+        for account in self.accounts.values():
+            for name, open_orders, nets in account.strangers():
+                held = ", ".join(f"{net} {instrument}" for instrument, net in nets)
+                _log.warning(
+                    "account %s: strategy %s is in the profile no more, but in the account's log: %s and %s",
+                    *(account.name, name),
+                    f"{open_orders} open orders are cancelled" if open_orders else "no order is open",
+                    f"its fills built {held}, which stays" if held else "it holds nothing",
+                )
+                self._has_vanished = True
+                self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
+                self.cancel_outside(account, account.vanish(name, _STRANGERS))
 
     def _look_at_latches(self) -> None:
         for account in self.accounts.values():

@@ -37,12 +37,12 @@ impl Desk {
         self.advance(router, now_ns);
     }
 
-    /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, or a
-    /// cancel that is asked for again.
+    /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, a
+    /// cancel that is asked for again, or the next try of a flattening.
     pub fn next_due_ns(&self) -> Option<i64> {
         let over =
             self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
-        [self.link.next_due_ns(), over, self.next_unwanted_ns()].into_iter().flatten().min()
+        [self.link.next_due_ns(), over, self.next_unwanted_ns(), self.next_flattening_ns()].into_iter().flatten().min()
     }
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
