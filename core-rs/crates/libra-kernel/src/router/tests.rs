@@ -101,8 +101,9 @@ fn who_cannot_keep_up_presses_its_own_account_and_nobody_elses() {
     let [a, b] = ["account-a", "account-b"].map(Name::intern);
     router.set_account(own, a);
     router.set_account(others, b);
-    let fill =
-        |router: &mut Router, id, n| (0..n).for_each(|_| drop(router.send(id, event(EventType::OrderFilled, "x"))));
+    let fill = |router: &mut Router, id, n| {
+        assert!((0..n).all(|_| router.send(id, event(EventType::OrderFilled, "x"))), "facts are never refused");
+    };
     fill(&mut router, free, 4);
     assert_eq!((router.is_pressed(a), router.is_pressed(b), router.overfull().collect()), (false, false, vec![free]));
     fill(&mut router, own, 3);
