@@ -8,11 +8,16 @@ import json
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.integration.conftest import LIBRA
+
+from libra.assembly import trading_node
+from libra.assembly.options import node_options
+from libra.config import load
 
 VICTIM = """\
 from libra.model import OrderSide
@@ -216,8 +221,9 @@ def run(shell):
     """Runs a strategy beside the victim; gives the end of the process and the victim's fills."""
     (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
 
-    def run(body, *arguments, clock="simulated", node="", risk="", faults=False):
-        profile = shell.profile(shell.strategy(body), clock=clock, node=node, risk=risk, strategy_more=SECOND)
+    def run(body, *arguments, clock="simulated", node="", risk="", account="", faults=False):
+        terms = {"clock": clock, "node": node, "risk": risk, "account": account}
+        profile = shell.profile(shell.strategy(body), strategy_more=SECOND, **terms)
         running = shell.start("run", profile, "--json", "--out", shell.folder / "out", *arguments)
         ended = running.end(60)
         assert ended.code in (0, 1), ended.err
@@ -301,6 +307,27 @@ def test_a_live_storm_of_orders_or_cancels_leaves_the_other_its_part(run, body, 
     assert len(fills) >= 8
 
 
+STORM_OF_REQUESTS = """
+def on_quote(self, quote):
+    for _ in range(200):
+        self.submit(quote.symbol, OrderSide.BUY, "0.001")
+"""
+
+
+@pytest.mark.parametrize("sync", ["none", "every_record"])
+def test_a_live_storm_of_requests_that_are_refused_leaves_the_other_its_part_and_the_log_small(run, shell, sync):
+    path = shell.folder / "gate.log"
+    account = f'log = {{ path = "{path}", resume = true, sync = "{sync}" }}'
+    ended, fills = run(STORM_OF_REQUESTS, "--duration", "5", clock="live", risk=RATES, account=account)
+    assert ended.code == 0, ended.err
+    rejected = ended.summary["rejections"]["ORDER_RATE"]
+    assert rejected > 2_000
+    # All are in the log: one with a record of its own has some 300 bytes, one that shares it 16.
+    assert ended.summary["orders"]["REJECTED"] >= rejected
+    assert path.stat().st_size < 300_000 + 20 * rejected
+    assert len(fills) >= 8
+
+
 def test_one_that_never_returns_is_ended_and_given_up_and_the_other_trades_on(run):
     body = "def on_quote(self, quote):\n    self.log.warning('loops')\n    while True:\n        pass"
     node = "handler_timeout_s = 0.2\nslow_handler_ms = 50\n[node.supervision]\nmax_restarts = 1\nbackoff_s = 0.05\n"
@@ -315,6 +342,36 @@ def test_one_that_never_returns_is_ended_and_given_up_and_the_other_trades_on(ru
     # What it held up is over before its second life ends; the other's third fill comes after that.
     assert ended.err.index("given up: actor mine") < ended.err.index("victim has three fills")
     assert len(fills) >= 3
+
+
+def test_one_that_awaits_for_ever_while_facts_wait_for_it_is_given_up_and_the_other_trades_on(
+    shell, monkeypatch, caplog
+):
+    """With small lanes that is soon: as many as hold 40, and a patience of 0.2 s."""
+    small = {"lane_capacity": 40, "keep_up_s": 0.2, "duration_s": 60.0}
+    monkeypatch.setattr(trading_node, "node_options", lambda settings: replace(node_options(settings), **small))
+    (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
+    body = ASYNC_FOREVER + "\ndef on_fill(self, fill):\n    pass\n"
+    profile = shell.profile(shell.strategy(body), strategy_more=SECOND, quotes_hz=200, node="control = false")
+    node = trading_node.build(load(shell.folder / profile))
+    seen = []
+
+    def look(_status):
+        fills = [fill.strategy for fill in node.accounts["paper"].fills()]
+        if node.failed:
+            seen.append(len(fills))
+            if len(fills) >= seen[0] + 20:
+                node.stop()
+
+    result = node.run(look, 0.05)
+    assert result.summary["failed"] == ["mine"]
+    assert seen[-1] >= seen[0] + 20, "the other trades on"
+    assert {fill["strategy"] for fill in result.fills} == {"victim"}
+    assert not {"STOPPING", "PRESSURE"} & set(result.summary["rejections"])
+    assert "actor mine failed: it does not keep up, awaiting in its handler of QUOTE" in caplog.text
+    assert result.summary["dead_letters"]["LEFT"] >= 32
+    [gone] = node.accounts["paper"].vanished()
+    assert gone[:2] == ("mine", "cancel")
 
 
 def test_one_that_floods_itself_with_facts_and_handles_them_slowly_holds_nobody_up(run):

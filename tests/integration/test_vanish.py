@@ -150,3 +150,40 @@ def test_a_strategy_that_is_back_after_a_restart_trades_again(shell):
     shell.start("run", path, "--json", "--out", "out", "--duration", "1").end()
     bought = [row for row in rows_of(shell, "mine") if row[:3] == ("BUY", Decimal("0.020"), "FILLED")]
     assert len(bought) == 2
+
+
+LEAVES_ORDERS = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    if self.n == 1:
+        self.submit(quote.symbol, OrderSide.BUY, "0.002")
+    if self.n <= 3:
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+
+def on_order(self, order):
+    self.left = getattr(self, "left", 0) + (order.status in ("ACCEPTED", "FILLED"))
+    if self.left == 5:
+        self.log.warning("ready")
+"""
+
+
+def test_what_a_strategy_left_that_is_in_the_profile_no_more_is_told_and_cancelled(shell):
+    account = f'log = {{ path = "{shell.folder / "gate.log"}", resume = true }}'
+    first = shell.start("run", shell.profile(shell.strategy(LEAVES_ORDERS), account=account), "--json")
+    first.wait_for("ready")
+    first.process.kill()
+    first.end()
+    profile = shell.profile(shell.strategy("pass", "another.py"), account=account)
+    path = shell.folder / "test.toml"
+    path.write_text(path.read_text().replace('name = "mine"', 'name = "another"'))
+    ended = shell.run("run", profile, "--json", "--duration", "2")
+    told = "account paper: strategy mine is in the profile no more, but in the account's log: "
+    assert told in ended.err, ended.err
+    assert "its fills built 0.002 BTC/USDT:USDT@synthetic, which stays" in ended.err
+    orders = {state: count for state, count in ended.summary["orders"].items() if count}
+    assert not {"NEW", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED"} & set(orders), orders
+    again = shell.run("run", shell.profile("another.py:Mine", account=account), "--json", "--duration", "1")
+    assert "in the profile no more" not in again.err, "mine is back"

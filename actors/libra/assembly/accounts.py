@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,12 +143,13 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
             )
             return outside[-1]
 
-        node.add_actor(f"{group.name}.gateway", make_gateway)
+        node.add_actor(f"{group.name}.gateway", make_gateway, account=group.name)
     on_paper = gateway.kind == "paper"
     # What these three have room for decides whether a signal or a request is taken.
-    node.add_actor(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper), decisive=True)
-    node.add_actor(f"{group.name}.risk", lambda: Risk(account(), cancel), decisive=True)
-    node.add_actor(f"{group.name}.portfolio", lambda: Portfolio(account()), decisive=True)
+    add = partial(node.add_actor, decisive=True, account=group.name)
+    add(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
+    add(f"{group.name}.risk", lambda: Risk(account(), cancel))
+    add(f"{group.name}.portfolio", lambda: Portfolio(account()))
 
 
 def _log_path(group: AccountGroupSettings) -> Path | None:

@@ -48,6 +48,9 @@ __all__ = ["RunResult", "TradingNode", "build"]
 
 _log = logging.getLogger(__name__)
 
+_STRANGERS = "cancel"
+"""What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -252,6 +255,7 @@ class TradingNode(Node):
         self.core.publish_unconfirmed()
         for strategy in self.strategies:
             self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
+        self._end_strangers()
 
     def _idle(self) -> None:
         for account in self.accounts.values():
@@ -351,6 +355,21 @@ class TradingNode(Node):
                 self._has_vanished = True
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
 
+    def _end_strangers(self) -> None:
+        """Strategies that left the profile, and orders or positions behind: nobody else will look after these."""
+        for account in self.accounts.values():
+            for name, open_orders, nets in account.strangers():
+                held = ", ".join(f"{net} {instrument}" for instrument, net in nets)
+                _log.warning(
+                    "account %s: strategy %s is in the profile no more, but in the account's log: %s and %s",
+                    *(account.name, name),
+                    f"{open_orders} open orders are cancelled" if open_orders else "no order is open",
+                    f"its fills built {held}, which stays" if held else "it holds nothing",
+                )
+                self._has_vanished = True
+                self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
+                self.cancel_outside(account, account.vanish(name, _STRANGERS))
+
     def _look_at_latches(self) -> None:
         for account in self.accounts.values():
             why = account.standing()["killed"]
@@ -359,7 +378,11 @@ class TradingNode(Node):
             if account.name in self._resume:
                 peer = Peer(os.getuid(), os.getpid())
                 account.resume(f"libra run --resume by {peer}")
-                _log.warning("account %s is resumed; it was stopped: %s", account.name, why)
+                if self.core.kill_signals():
+                    # Pulled behind the command line that says resume: by whatever came first here, it stands.
+                    account.kill("set by a signal to the process while it started")
+                else:
+                    _log.warning("account %s is resumed; it was stopped: %s", account.name, why)
             else:
                 # The process that was stopped may have died before its cancels.
                 account.cancel_all()

@@ -42,13 +42,18 @@ class VanishedReport:
         """Log what has ended since the last time."""
         for row in vanished_rows(accounts):
             for closing in row["flattening"]:
-                told = (row["account"], row["strategy"], *closing.values())
+                # What a refusal measured differs from try to try: its code is told once.
+                told = (row["account"], row["strategy"], *(closing[key] for key in ("instrument", "state", "code")))
                 if closing["state"] == "working" or told in self._told_of:
                     continue
                 self._told_of.add(told)
                 what = (row["account"], row["strategy"], closing["instrument"])
                 if closing["state"] == "flat":
                     _log.warning("account %s: strategy %s is gone, its %s is flat", *what)
+                    continue
+                why = (closing["code"], closing["detail"])
+                if closing["state"] == "waiting":
+                    text = "account %s: strategy %s is gone, its %s waits to be flattened: %s: %s"
+                    _log.warning(text, *what, *why)
                 else:
-                    why = (closing["code"], closing["detail"])
                     _log.error("account %s: strategy %s is gone, its %s could not be flattened: %s: %s", *what, *why)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from typing import TYPE_CHECKING
 
 from libra.core.actor import ActorState
+from libra.core.backlogs import Backlogs
 from libra.core.context import ActorContext
 from libra.core.events import EventType
 from libra.core.faults import log_failure
@@ -56,6 +58,7 @@ class Lifecycles:
         policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
         state_dir: Where snapshots outlive the process.
+        keep_up_s: How long an actor may have too many facts waiting, and no fewer in the end.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
         on_change: Called when a handler ended, or an actor asked for something.
@@ -76,6 +79,7 @@ class Lifecycles:
         policy: RestartPolicy,
         seed: int,
         state_dir: Path | None,
+        keep_up_s: float,
         fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
@@ -100,6 +104,7 @@ class Lifecycles:
         self._by_name: dict[str, int] = {}
         self._stops: list[int] = []
         self._is_ending = False
+        self._backlogs = Backlogs(self._core, keep_up_s)
         self._supervisor = self._core.add_actor(SUPERVISOR)
         self._recoveries = Recoveries(
             self,
@@ -128,6 +133,7 @@ class Lifecycles:
         factory: Callable[[], Actor],
         *,
         decisive: bool,
+        account: str | None = None,
         group: str | None = None,
         policy: RestartPolicy | None = None,
     ) -> int:
@@ -140,7 +146,7 @@ class Lifecycles:
         if name in self._by_name or name == SUPERVISOR:
             raise ValueError(f"there is an actor named {name!r} already")
         self._tree.add_actor(name, group=group, policy=policy)
-        slot: int = self._core.add_actor(name, decisive=decisive)
+        slot: int = self._core.add_actor(name, decisive=decisive, account=account)
         self._places[slot] = Place(name, slot, factory)
         self._by_name[name] = slot
         return slot
@@ -316,6 +322,21 @@ class Lifecycles:
             self.cancel_handler(place, place.busy_worker)
         self._failed(place, error, None)
 
+    def _give_up_those_behind(self) -> None:
+        """What waits for an actor that cannot keep up must neither grow for ever nor hold up anyone else."""
+        for slot, waiting in self._backlogs.stuck(time.monotonic()):
+            place = self._places.get(slot)
+            if place is None or place.is_over:
+                continue
+            self.errors += 1
+            event = self._core.current(slot)
+            handles = "" if event is None else f", awaiting in its handler of {event.event_type.name}"
+            detail = f"it does not keep up{handles}: {waiting} facts wait for it, no fewer with time, and are dropped"
+            if place.busy_worker is not None:
+                self.cancel_handler(place, place.busy_worker)
+            self.drop_instance(place)
+            self._recoveries.carry_out(self._tree.give_up(place.name, detail), place, detail)
+
     def owner_of(self, name: str) -> tuple[int, object] | None:
         """Slot and instance of an actor whose code runs; None for one that is not of this node."""
         slot = self._by_name.get(name)
@@ -397,6 +418,8 @@ class Lifecycles:
         """Between events: stop the actors that asked for it, and go on with those that are taken down or started."""
         if self._stops:
             self._stop_those_that_asked()
+        if not self._is_ending:
+            self._give_up_those_behind()
         self._recoveries.tend()
 
     def _stop_those_that_asked(self) -> None:

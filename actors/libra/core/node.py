@@ -75,6 +75,7 @@ class Node:
             options.restarts,
             options.seed,
             options.state_dir,
+            options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
             on_given_up=self._actor_given_up,
             on_change=self._changed,
@@ -123,6 +124,7 @@ class Node:
         factory: Callable[[], Actor],
         *,
         decisive: bool = False,
+        account: str | None = None,
         group: str | None = None,
         policy: RestartPolicy | None = None,
     ) -> ActorRef:
@@ -133,6 +135,8 @@ class Node:
             factory: Makes an instance.
             decisive: It decides whether a command (a signal, a request) is taken: that is refused where such a
                 subscriber has no room. Any other only misses it.
+            account: It is one of this account's own: while it cannot keep up with facts, the account makes no new
+                orders. Any other that cannot is given up.
             group: The supervision group that it stands in, behind those that were added before.
             policy: How often it is started again; by default the node's, and in a group only the group's counts.
 
@@ -140,7 +144,7 @@ class Node:
             ValueError: When there is an actor of that name.
             KeyError: When there is no such group.
         """
-        slot = self._actors.add(name, factory, decisive=decisive, group=group, policy=policy)
+        slot = self._actors.add(name, factory, decisive=decisive, account=account, group=group, policy=policy)
         return ActorRef(name, slot, self)
 
     def ref(self, name: str) -> ActorRef:

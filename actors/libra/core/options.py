@@ -29,6 +29,8 @@ class NodeOptions:
         signals: Take over SIGINT and SIGTERM while running; only possible in the main thread.
         lane_capacity: Events that a lane of an actor's mailbox holds before its type's policy applies; a simulated run
             has no limit.
+        keep_up_s: An actor of no account whose facts fill most of a lane is given up where, after so many seconds, no
+            fewer of them wait.
         publish_limit: Events a second of its clock that an actor may publish, and at once; 0 for no limit.
         slow_handler_s: A handler that holds the loop for so long is named in a warning; 0 for never.
         handler_timeout_s: A handler that holds the loop of a live node for so long fails: `HandlerTimedOut` is raised
@@ -48,6 +50,7 @@ class NodeOptions:
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     signals: bool = True
     lane_capacity: int = 65_536
+    keep_up_s: float = 5.0
     publish_limit: int = 100_000
     slow_handler_s: float = 0.1
     handler_timeout_s: float = 5.0

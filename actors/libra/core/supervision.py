@@ -219,6 +219,12 @@ class SupervisionTree:
                 member = above
         return Verdict(tuple(member.actors()), None, why)
 
+    def give_up(self, name: str, why: str) -> Verdict:
+        """An actor failed in a way that another instance would not mend: it is given up, with those that hang on it."""
+        member = self._actors[name]
+        above = next(iter(member.groups()))
+        return Verdict(tuple(self._concerned(member, above)), None, why)
+
     @staticmethod
     def _concerned(member: _Member, above: _Member) -> Iterator[str]:
         takes_rest = above.strategy is RestartStrategy.REST_FOR_ONE

@@ -8,8 +8,9 @@
 //! beyond the guard's own life: a drain is quicker than half a second, and the second delivery must not hit the summary.)
 //!
 //! SIGUSR1 is the kill switch: the thread raises every account's [`Alarm`], so nothing new leaves from that instant, even
-//! while a strategy holds the interpreter. The loop does the rest when it runs; when it does not come back, the thread says
-//! so on stderr, since nobody else can.
+//! while a strategy holds the interpreter. An account that is opened later gets its alarm raised already: the guard stands
+//! before any account does, and a switch that was pulled in between means them all. The loop does the rest when it runs;
+//! when it does not come back, the thread says so on stderr, since nobody else can.
 //!
 //! It also watches what only somebody outside the loop can see: a handler that holds the loop for too long
 //! ([`turns`](crate::turns)), a native thread that hangs ([`heartbeat`](crate::heartbeat)), memory over its limit, and the
@@ -127,6 +128,11 @@ impl Guard {
         self.poke();
     }
 
+    /// How often the kill switch was pulled by a signal.
+    pub fn kill_signals(&self) -> u64 {
+        lock(&self.shared.alarms).kills
+    }
+
     /// From now on this heartbeat is listened to.
     pub fn listen_to(&self, heart: &Arc<Heartbeat>) {
         lock(&self.shared.listeners).push(Listener::new(heart));
@@ -187,9 +193,9 @@ impl Guard {
         lock(&self.shared.logs).push(fd);
     }
 
-    /// An account's alarm, to be raised by SIGUSR1.
+    /// An account's alarm, to be raised by SIGUSR1: at once, where the signal came before the account was opened.
     pub fn watch_alarm(&self, alarm: Arc<Alarm>) {
-        lock(&self.shared.alarms).push(alarm);
+        self.shared.watch_alarm(alarm);
     }
 }
 
@@ -220,14 +226,39 @@ mod tests {
         let _one = lock(&ONE);
         let waker = Arc::new(Waker::new().unwrap());
         let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
-        for _ in 0..200 {
-            let alarm = Arc::new(Alarm::new(None));
-            guard.watch_alarm(alarm.clone());
+        let alarm = Arc::new(Alarm::new(None));
+        guard.watch_alarm(alarm.clone());
+        for n in 1..=200 {
             // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
             unsafe { libc::raise(libc::SIGUSR1) };
             assert!(guard.catch_up());
-            assert!(alarm.is_raised());
+            assert_eq!(alarm.count(), n);
         }
+    }
+
+    #[test]
+    fn a_kill_switch_before_an_account_is_opened_raises_its_alarm_and_that_of_the_next_with_their_markers() {
+        let _one = lock(&ONE);
+        let folder = std::env::temp_dir().join(format!("libra-guard-early-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let alarms = ["one", "two"].map(|name| Arc::new(Alarm::new(Some(&folder.join(name)))));
+        let guard =
+            Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, Limits::default(), None).unwrap();
+        // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert!(guard.catch_up());
+        for alarm in &alarms {
+            guard.watch_alarm(alarm.clone());
+            assert!(alarm.is_raised() && alarm.is_marked().unwrap());
+        }
+        // The next one without such a signal knows nothing of it.
+        drop(guard);
+        let guard =
+            Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, Limits::default(), None).unwrap();
+        let alarm = Arc::new(Alarm::new(None));
+        guard.watch_alarm(alarm.clone());
+        assert!(!alarm.is_raised());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

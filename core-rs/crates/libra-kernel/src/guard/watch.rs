@@ -44,7 +44,7 @@ pub(super) struct Shared {
     /// When the loop last came round; 0 before the first time.
     pub(super) beat_ns: AtomicI64,
     pub(super) logs: Mutex<Vec<OwnedFd>>,
-    pub(super) alarms: Mutex<Vec<Arc<Alarm>>>,
+    pub(super) alarms: Mutex<Alarms>,
     /// How often the thread has come to an [`ECHO`], and who waits for that.
     pub(super) echoes: (Mutex<u64>, Condvar),
 }
@@ -191,6 +191,13 @@ impl Shared {
         let left_ns = due_ns.saturating_sub(monotonic_ns()).min(rounds.interval_ns);
         (left_ns / 1_000_000 + 1).clamp(0, 60_000) as i32
     }
+}
+
+/// The alarms of the accounts that are open, and how often the kill switch came: also before there was any.
+#[derive(Default)]
+pub(super) struct Alarms {
+    pub(super) open: Vec<Arc<Alarm>>,
+    pub(super) kills: u64,
 }
 
 /// What the thread remembers from one look to the next.

@@ -87,6 +87,8 @@ pub struct Router {
     pressed: Vec<MailboxId>,
     /// Mailboxes whose room decides whether a command is taken: see [`Router::set_decisive`].
     decisive: Vec<bool>,
+    /// Whose facts a mailbox has to keep up with: see [`Router::set_account`].
+    accounts: Vec<Name>,
     interest: Vec<Interest>,
     remote: Option<Box<dyn RemoteSink>>,
     /// What came from other nodes and has not been handled; made by the first of it.
@@ -120,6 +122,7 @@ impl Router {
             lists: Lists::default(),
             pressed: Vec::new(),
             decisive: Vec::new(),
+            accounts: Vec::new(),
             interest: (0..types).map(|_| Interest::default()).collect(),
             remote: None,
             applied: None,
@@ -140,6 +143,7 @@ impl Router {
     pub fn add_mailbox(&mut self, capacity: Capacity) -> MailboxId {
         self.mailboxes.push(Mailbox::new(capacity));
         self.decisive.push(false);
+        self.accounts.push(Name::NONE);
         self.mailboxes.len() - 1
     }
 
@@ -153,6 +157,12 @@ impl Router {
     /// Where no subscriber is decisive, all of them are.
     pub fn set_decisive(&mut self, id: MailboxId) {
         self.decisive[id] = true;
+    }
+
+    /// This mailbox is one of an account's own: while it is pressed, the account makes no new orders. Any other that
+    /// cannot keep up is [`overfull`](Router::overfull), and holds up nobody.
+    pub fn set_account(&mut self, id: MailboxId, account: Name) {
+        self.accounts[id] = account;
     }
 
     /// All mailboxes, in the order of their ids.
@@ -331,10 +341,15 @@ impl Router {
         lost
     }
 
-    /// True when a mailbox is so full of facts that no new orders may be made.
-    pub fn is_pressed(&self) -> bool {
+    /// True when one of an account's own mailboxes is so full of facts that the account may make no new orders.
+    pub fn is_pressed(&self, account: Name) -> bool {
         // A mailbox becomes pressed only by what is put into it, and is noted then.
-        self.pressed.iter().any(|id| self.mailboxes[*id].is_pressed())
+        self.pressed.iter().any(|id| self.accounts[*id] == account && self.mailboxes[*id].is_pressed())
+    }
+
+    /// Mailboxes of no account that are so full of facts: whoever owns them does not keep up.
+    pub fn overfull(&self) -> impl Iterator<Item = MailboxId> {
+        self.pressed.iter().copied().filter(|id| self.accounts[*id].is_none() && self.mailboxes[*id].is_pressed())
     }
 
     /// What was counted.

@@ -95,6 +95,27 @@ fn a_refusal_reaches_the_sender() {
 }
 
 #[test]
+fn who_cannot_keep_up_presses_its_own_account_and_nobody_elses() {
+    let mut router = Router::new();
+    let [own, others, free] = [(); 3].map(|()| router.add_mailbox(Capacity::PerLane(5)));
+    let [a, b] = ["account-a", "account-b"].map(Name::intern);
+    router.set_account(own, a);
+    router.set_account(others, b);
+    let fill = |router: &mut Router, id, n| {
+        assert!((0..n).all(|_| router.send(id, event(EventType::OrderFilled, "x"))), "facts are never refused");
+    };
+    fill(&mut router, free, 4);
+    assert_eq!((router.is_pressed(a), router.is_pressed(b), router.overfull().collect()), (false, false, vec![free]));
+    fill(&mut router, own, 3);
+    assert!(!router.is_pressed(a), "three of five");
+    fill(&mut router, own, 1);
+    assert_eq!((router.is_pressed(a), router.is_pressed(b), router.overfull().collect()), (true, false, vec![free]));
+    router.mailbox(own).pop();
+    router.mailbox(free).pop();
+    assert_eq!((router.is_pressed(a), router.overfull().count()), (false, 0));
+}
+
+#[test]
 fn a_lost_book_is_told_once() {
     let mut router = Router::new();
     let id = router.add_mailbox(Capacity::PerLane(1));

@@ -102,6 +102,11 @@ impl NodeCore {
         self.guard.borrow(py).as_ref().is_none_or(Guard::catch_up)
     }
 
+    /// How often SIGUSR1, the kill switch, came to this node.
+    fn kill_signals(&self, py: Python<'_>) -> u64 {
+        self.guard.borrow(py).as_ref().map_or(0, Guard::kill_signals)
+    }
+
     /// All actors have stopped: what is left of the drain is the disk's, which may take this long.
     fn extend_drain(&self, py: Python<'_>, seconds: f64) {
         if let Some(guard) = &*self.guard.borrow(py) {

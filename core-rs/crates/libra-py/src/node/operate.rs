@@ -2,7 +2,8 @@
 
 use libra_kernel::Name;
 use libra_kernel::clock;
-use libra_trading::desk::{Flattening, OnVanish};
+use libra_kernel::fixed::format_units;
+use libra_trading::desk::{Flattening, OnVanish, Stranger};
 use libra_trading::gate::OnBreach;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -37,8 +38,23 @@ impl AccountGroup {
         Ok(ids.iter().map(ToString::to_string).collect())
     }
 
+    /// Strategies that the account does not know any more, with what its log says they left: (strategy, open orders,
+    /// [(instrument, net size)]).
+    #[allow(clippy::type_complexity, reason = "rows for Python")]
+    fn strangers(&self, py: Python<'_>) -> Vec<(&'static str, usize, Vec<(&'static str, String)>)> {
+        self.with(py, |desk, _, _| {
+            let account = desk.gate().account();
+            let decimals = |id| account.instrument(id).map_or(0, |instrument| instrument.size_decimals);
+            let net = |(id, net): (&Name, &i128)| (id.as_str(), format_units(*net, decimals(*id)));
+            let row = |(strategy, left): (Name, Stranger)| {
+                (strategy.as_str(), left.open_orders, left.nets.iter().map(net).collect())
+            };
+            desk.strangers().into_iter().map(row).collect()
+        })
+    }
+
     /// Strategies that are no more: (strategy, policy, [(instrument, state, code, detail)]), the state of a flattening
-    /// being `working`, `flat` or `given up`.
+    /// being `working`, `waiting`, `flat` or `given up`.
     #[allow(clippy::type_complexity, reason = "rows for Python")]
     fn vanished(
         &self,
@@ -47,6 +63,7 @@ impl AccountGroup {
         self.with(py, |desk, _, _| {
             let row = |(instrument, state): (Name, Flattening)| match state {
                 Flattening::Working => (instrument.as_str(), "working", String::new(), String::new()),
+                Flattening::Waiting(code, detail) => (instrument.as_str(), "waiting", code, detail),
                 Flattening::Flat => (instrument.as_str(), "flat", String::new(), String::new()),
                 Flattening::GivenUp(code, detail) => (instrument.as_str(), "given up", code, detail),
             };

@@ -1,7 +1,7 @@
 //! An actor's place, as its life cycle moves on: added, held while a hook is awaited, paused, and gone.
 
 use libra_kernel::letters::{self, Reason};
-use libra_kernel::{Event, EventType, Name};
+use libra_kernel::{Event, EventType, Lane, Name};
 use pyo3::prelude::*;
 
 use super::slot::Slot;
@@ -11,18 +11,29 @@ use crate::event::PyEvent;
 #[pymethods]
 impl NodeCore {
     /// Adds an actor; gives the number of its slot. One that is `decisive` decides whether a command (a signal, a request)
-    /// is taken; an observer without room only misses it.
-    #[pyo3(signature = (name, *, decisive=false))]
-    fn add_actor(&self, py: Python<'_>, name: &str, decisive: bool) -> usize {
+    /// is taken; an observer without room only misses it. One of an `account`'s own stops its new orders while it cannot
+    /// keep up with facts.
+    #[pyo3(signature = (name, *, decisive=false, account=None))]
+    fn add_actor(&self, py: Python<'_>, name: &str, decisive: bool, account: Option<&str>) -> usize {
         let mut state = self.state.borrow(py);
         let capacity = state.lane_capacity;
         let id = state.router.add_mailbox(capacity);
         if decisive {
             state.router.set_decisive(id);
         }
+        if let Some(account) = account {
+            state.router.set_account(id, Name::intern(account));
+        }
         let limit = state.publish_limit;
         state.slots.push(Slot::new(Name::intern(name), limit));
         id
+    }
+
+    /// Actors of no account whose mailbox is so full of facts that they do not keep up, each with how many wait.
+    fn overfull(&self, py: Python<'_>) -> Vec<(usize, usize)> {
+        let state = self.state.borrow(py);
+        let facts = |id: usize| [Lane::Risk, Lane::Orders].map(|lane| state.router.mailboxes()[id].lane_len(lane));
+        state.router.overfull().map(|id| (id, facts(id).iter().sum())).collect()
     }
 
     /// An async hook outside the mailbox (a start, a stop) runs in the actor's task: its events wait until

@@ -34,12 +34,12 @@ impl Desk {
         self.advance(router, now_ns);
     }
 
-    /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, or a
-    /// cancel that is asked for again.
+    /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, a
+    /// cancel that is asked for again, or the next try of a flattening.
     pub fn next_due_ns(&self) -> Option<i64> {
         let over =
             self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
-        [self.link.next_due_ns(), over, self.next_unwanted_ns()].into_iter().flatten().min()
+        [self.link.next_due_ns(), over, self.next_unwanted_ns(), self.next_flattening_ns()].into_iter().flatten().min()
     }
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
@@ -135,8 +135,10 @@ impl Desk {
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
-                let why = match router.is_pressed() {
-                    true => Some(Rejection::new(RiskCode::Stopping, "a consumer of order facts cannot keep up")),
+                let why = match router.is_pressed(self.name) {
+                    true => {
+                        Some(Rejection::new(RiskCode::Pressure, "an actor of the account is behind with its facts"))
+                    }
                     false => self.ended_early(router, now_ns, &approval, request),
                 };
                 if let Some(why) = why {
@@ -150,7 +152,7 @@ impl Desk {
                 let child = event.child(EventType::OrderApproved, self.sources.risk, now_ns, Payload::shared(approved));
                 self.causes.insert(id, Cause { trace_id: child.trace_id, span_id: child.span_id });
                 if !router.publish(child) {
-                    let why = Rejection::new(RiskCode::Stopping, format!("{id}: execution's queue is full"));
+                    let why = Rejection::new(RiskCode::QueueFull, format!("{id}: execution's queue is full"));
                     if let Some(rejection) = self.gate.release(now_ns, &approval, why) {
                         self.reject(router, now_ns, event, request, &rejection);
                         router.acknowledge(event);

@@ -49,7 +49,7 @@ use early::EarlyCancels;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
-pub use vanish::{Flattening, OnVanish, Vanished};
+pub use vanish::{Flattening, OnVanish, Stranger, Vanished};
 pub use venue::Link;
 
 /// How a desk is set up.

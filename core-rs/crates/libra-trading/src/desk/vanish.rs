@@ -5,10 +5,12 @@
 //! orders, which take the way of any order, through risk and the gate.
 //!
 //! Flattening begins when none of its orders is open, so that its net cannot move under it, and goes on order by order. The
-//! id of each is a pure function of what the log holds (the process's epoch, the strategy's fills so far, the tries since
-//! the last), so the same step taken twice is one order. None is larger than what the account itself holds in that
+//! id of each is a pure function of what happened (the process's epoch, the strategy's fills and its requests' answers so
+//! far), so the same step taken twice is one order. None is larger than what the account itself holds in that
 //! direction: closing one strategy's part never opens a position against another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
+//! A refusal that passes by itself (the venue or the market out of sight, rates, a full queue) counts as no try: it is told,
+//! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +23,14 @@ use crate::instrument::Instrument;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
 use crate::risk::RiskCode;
 
-use super::Desk;
+use super::{Desk, Link};
 
 /// Tries without an execution before a position is left as it is.
 const MOST_TRIES: u32 = 5;
 /// Between two tries.
 const RETRY_NS: i64 = 1_000_000_000;
+/// The longest wait between two requests, while what refuses them lasts.
+const MOST_WAIT_NS: i64 = 8_000_000_000;
 /// A request that nobody has answered for so long is made again, under the same id.
 const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
@@ -42,6 +46,21 @@ const STOPS: [RiskCode; 6] = [
 
 /// Those of them that a loss limit makes.
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
+
+/// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
+const PASSES: [RiskCode; 11] = [
+    RiskCode::Reconciling,
+    RiskCode::Expired,
+    RiskCode::NoMarket,
+    RiskCode::StaleMarket,
+    RiskCode::NoVolume,
+    RiskCode::ParticipationLimit,
+    RiskCode::OrderRate,
+    RiskCode::MessageRate,
+    RiskCode::StrategyMessageRate,
+    RiskCode::QueueFull,
+    RiskCode::Pressure,
+];
 
 /// What to do with the open orders and the position of a strategy that is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +78,8 @@ pub enum OnVanish {
 pub enum Flattening {
     /// An order is on its way, or about to be.
     Working,
+    /// Refused for what passes by itself, and asked again: a stable code, and words.
+    Waiting(String, String),
     /// The strategy's net is zero.
     Flat,
     /// It was given up: a stable code, and words.
@@ -71,10 +92,23 @@ struct Closing {
     net: i128,
     fills: u64,
     tries: u32,
+    /// Requests that were answered, each way: no two of a fill's requests have one id.
+    answers: u64,
+    /// How long the next wait is, and why it waits, while it is refused for what passes by itself.
+    waits: Option<(i64, String, String)>,
     /// The request under way, and when it was made.
     asked: Option<(u128, i64)>,
     not_before_ns: i64,
     given_up: Option<(String, String)>,
+}
+
+/// What a strategy left that nobody runs any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// How many of its orders are open.
+    pub open_orders: usize,
+    /// Signed size that its fills built, by instrument, where it is not zero.
+    pub nets: BTreeMap<Name, i128>,
 }
 
 /// A strategy that is no more.
@@ -94,7 +128,12 @@ impl Vanished {
             let state = match &closing.given_up {
                 Some((code, detail)) => Flattening::GivenUp(code.clone(), detail.clone()),
                 None if closing.net == 0 => Flattening::Flat,
-                None => Flattening::Working,
+                None => match &closing.waits {
+                    Some((_, code, detail)) if closing.asked.is_none() => {
+                        Flattening::Waiting(code.clone(), detail.clone())
+                    }
+                    _ => Flattening::Working,
+                },
             };
             (*instrument, state)
         })
@@ -125,6 +164,23 @@ impl Desk {
         }
     }
 
+    /// What strategies left behind that the account does not know any more: the log has their orders open, or a net of
+    /// their fills.
+    pub fn strangers(&self) -> BTreeMap<Name, Stranger> {
+        let mut left: BTreeMap<Name, Stranger> = BTreeMap::new();
+        let is_known = |strategy: &Name| self.strategies.contains(strategy);
+        for order in self.gate.open_orders().filter(|order| !is_known(&order.request.strategy)) {
+            left.entry(order.request.strategy).or_default().open_orders += 1;
+        }
+        for fill in self.gate.fills().iter().filter(|fill| !is_known(&fill.strategy)) {
+            let nets = &mut left.entry(fill.strategy).or_default().nets;
+            *nets.entry(fill.instrument).or_default() += i128::from(fill.size) * i128::from(fill.side.sign());
+        }
+        left.values_mut().for_each(|stranger| stranger.nets.retain(|_, net| *net != 0));
+        left.retain(|_, stranger| stranger.open_orders > 0 || !stranger.nets.is_empty());
+        left
+    }
+
     /// Strategies that are no more.
     pub fn vanished(&self) -> impl Iterator<Item = (Name, &Vanished)> {
         self.vanished.iter().map(|(strategy, vanished)| (*strategy, vanished))
@@ -142,6 +198,23 @@ impl Desk {
         if self.vanished.values().any(|gone| gone.policy == OnVanish::Flatten) {
             self.flatten_all(router, now_ns);
         }
+    }
+
+    /// When the next request of a flattening is due, where one waits: a market that is silent brings no other reason to
+    /// look. In simulated time it would be the only thing left that goes on, and would for ever.
+    pub(super) fn next_flattening_ns(&self) -> Option<i64> {
+        if self.vanished.is_empty() || matches!(self.link, Link::Paper(_)) {
+            return None;
+        }
+        let is_open = |strategy: &Name| self.gate.open_orders_of(*strategy).next().is_some();
+        let due = |(strategy, gone): (&Name, &Vanished)| {
+            let waiting = gone.closings.values().filter(|closing| {
+                closing.net != 0 && closing.given_up.is_none() && closing.asked.is_none() && closing.not_before_ns > 0
+            });
+            let first_ns = waiting.map(|closing| closing.not_before_ns).min()?;
+            (gone.policy == OnVanish::Flatten && !is_open(strategy)).then_some(first_ns)
+        };
+        self.vanished.iter().filter_map(due).min()
     }
 
     #[cold]
@@ -261,7 +334,7 @@ impl Desk {
             key.extend_from_slice(text.as_bytes());
             key.push(0);
         }
-        for number in [self.gate.epoch(), closing.fills, u64::from(closing.tries)] {
+        for number in [self.gate.epoch(), closing.fills, closing.answers] {
             key.extend_from_slice(&number.to_le_bytes());
         }
         xxh3_128(&key)
@@ -272,16 +345,25 @@ impl Closing {
     /// What became of an order of its own.
     fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach) {
         self.asked = None;
+        self.answers += 1;
+        self.not_before_ns = 0;
         if order.filled > 0 {
-            self.tries = 0;
+            (self.tries, self.waits) = (0, None);
             return;
         }
+        let code = RiskCode::parse(&order.reason).filter(|_| order.status == OrderStatus::Rejected);
+        if code.is_some_and(|code| PASSES.contains(&code)) {
+            let wait_ns = self.waits.as_ref().map_or(RETRY_NS, |(wait_ns, ..)| (wait_ns * 2).min(MOST_WAIT_NS));
+            self.not_before_ns = now_ns.saturating_add(wait_ns);
+            self.waits = Some((wait_ns, order.reason.clone(), order.detail.clone()));
+            return;
+        }
+        self.waits = None;
         self.tries += 1;
         self.not_before_ns = now_ns.saturating_add(RETRY_NS);
         // Where orders that reduce pass, one is refused for a loss only while others reduce already.
         let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
-        let stopped = order.status == OrderStatus::Rejected
-            && RiskCode::parse(&order.reason).is_some_and(|code| STOPS.contains(&code) && !passes(code));
+        let stopped = code.is_some_and(|code| STOPS.contains(&code) && !passes(code));
         if stopped || self.tries >= MOST_TRIES {
             self.give_up(&order.reason, &order.detail);
         }

@@ -17,10 +17,11 @@ impl Gate {
     /// whose id is known gets its recorded outcome: the approval if it is unspent, the same rejection if it was refused
     /// (here, or when its approval was released or lapsed), `DUPLICATE_REQUEST` if its order exists. One that asks for
     /// something else under that id is a `REQUEST_CONFLICT`, and no outcome of that id. A first refusal is appended to the
-    /// log.
+    /// log; in a storm together with others (`beyond`).
     #[inline]
     pub fn reserve(&mut self, now_ns: i64, request: &OrderRequest) -> Result<Approval, Rejection> {
         self.stats.requests += 1;
+        self.record_gathered(now_ns);
         if self.approvals.any_due(now_ns) {
             self.lapse(now_ns);
         }
@@ -40,6 +41,11 @@ impl Gate {
         {
             self.stats.repeated_requests += 1;
             return Err(rejection);
+        }
+        if let Some(known) = self.beyond.get(id) {
+            self.stats.repeated_requests += 1;
+            let same = known.content_hash == content;
+            return Err(if same { Rejection::new(known.code, "refused before") } else { other_content(id) });
         }
         if let Some(known) = self.unlogged.content(id) {
             self.stats.repeated_requests += 1;
@@ -104,7 +110,7 @@ impl Gate {
         }
         let known = self.state.refusals.get(id)?;
         Some(match self.state.refusals.full(id) {
-            _ if known.content_hash != content_hash(request) => other_content(id),
+            _ if known.content_hash.is_some_and(|hash| hash != content_hash(request)) => other_content(id),
             Some(refusal) => (*refusal.rejection).clone(),
             None => Rejection::new(known.code, "refused before"),
         })
@@ -221,7 +227,7 @@ impl Gate {
 
     /// True when the request of this id was refused, in the log or without it.
     pub fn refused(&self, id: ClientOrderId) -> bool {
-        self.state.refusals.get(id).is_some() || self.refused_unlogged(id)
+        self.state.refusals.get(id).is_some() || self.beyond.get(id).is_some() || self.refused_unlogged(id)
     }
 
     /// True when the request of this id was refused and the log did not take it.
@@ -245,6 +251,7 @@ impl Gate {
         if self.approvals.any_due(now_ns) {
             self.lapse(now_ns);
         }
+        self.record_gathered(now_ns);
         std::mem::take(&mut self.lapsed)
     }
 
@@ -283,6 +290,10 @@ impl Gate {
     #[cold]
     fn refuse(&mut self, now_ns: i64, request: &OrderRequest, rejection: Rejection) -> Rejection {
         self.stats.rejected += 1;
+        let id = ids::derive(self.account_hash, request.request_id);
+        if self.gathers(now_ns, id, (request.strategy, rejection.code), content_hash(request)) {
+            return rejection;
+        }
         self.refuse_in_log(now_ns, request, rejection)
     }
 

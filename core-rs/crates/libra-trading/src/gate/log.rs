@@ -24,7 +24,7 @@ const MAGIC: &[u8; 8] = b"LIBRAGTE";
 /// Raised when an older reader would misread the file.
 pub const MAJOR: u16 = 1;
 /// Raised when something was added.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 const HEADER: usize = 16;
 /// Larger than any record: a length above it is damage.
 const MAX_RECORD: usize = 1 << 20;
@@ -49,7 +49,7 @@ pub enum LogConfig {
 pub enum SyncPolicy {
     /// On [`super::Gate::flush`] only.
     None,
-    /// Before anything follows from a record.
+    /// Before anything follows from a record; refusals, and what consumers have confirmed, ride with the next other one.
     EveryRecord,
 }
 
@@ -167,7 +167,7 @@ impl Log {
     pub fn append(&mut self, record: &Record) -> Result<u64, LogError> {
         if let Some(file) = &mut self.file {
             encode(record, &mut self.writer)?;
-            file.append(&self.writer.bytes)?;
+            file.append(&self.writer.bytes, record.needs_sync())?;
         }
         self.sequence += 1;
         Ok(self.sequence)
@@ -239,7 +239,7 @@ impl LogFile {
         (&self.file).take(HEADER as u64).read_to_end(&mut found).map_err(|error| self.io(error))?;
         let expected = header_bytes();
         if found.is_empty() {
-            self.append(&expected)?;
+            self.append(&expected, true)?;
             if self.sync == SyncPolicy::EveryRecord {
                 self.sync_directory()?;
             }
@@ -303,7 +303,7 @@ impl LogFile {
         Ok((sequence, Some(TornTail { offset, bytes: end - offset })))
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+    fn append(&mut self, bytes: &[u8], needs_sync: bool) -> Result<(), LogError> {
         if self.closed {
             return Err(LogError::Closed { path: self.path.clone() });
         }
@@ -318,6 +318,7 @@ impl LogFile {
                 self.length += count as u64;
                 return match self.sync {
                     SyncPolicy::None => Ok(()),
+                    SyncPolicy::EveryRecord if !needs_sync => Ok(()),
                     SyncPolicy::EveryRecord => self.sync_now(),
                 };
             }

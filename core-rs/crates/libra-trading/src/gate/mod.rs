@@ -13,7 +13,8 @@
 //! - [`log`], `record`, `codec` — the file, its records, their bytes;
 //! - `state`, `report` — the account as its records make it: the only place where something is booked;
 //! - `history`, `packed` — orders that are over, and executions, in little memory;
-//! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take;
+//! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take; `beyond` — those of a
+//!   storm, which share records;
 //! - `approval`, `approve` — reservations and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
@@ -26,6 +27,7 @@
 
 mod approval;
 mod approve;
+mod beyond;
 mod breach;
 mod codec;
 mod event;
@@ -70,6 +72,7 @@ use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitsError, Market, RiskLimits};
 use approval::Approvals;
+use beyond::Beyond;
 use log::Log;
 use record::Record;
 use state::State;
@@ -170,6 +173,7 @@ pub struct Gate {
     /// Refused because their approvals lapsed, and not handed out yet.
     lapsed: Vec<Arc<Order>>,
     unlogged: Unlogged,
+    beyond: Beyond,
     rates: Rates,
     log: Log,
     log_failed: bool,
@@ -258,8 +262,9 @@ impl Gate {
         Ok(())
     }
 
-    /// Forces the log to the disk.
+    /// Forces the log to the disk, with the refusals that were gathered.
     pub fn flush(&mut self) -> Result<(), GateError> {
+        self.record_all_gathered_now();
         self.log.flush().inspect_err(|_| self.log_failed = true).map_err(GateError::from)
     }
 

@@ -11,6 +11,7 @@ use crate::risk::rate::Rates;
 use crate::risk::{LimitChange, RiskLimits};
 
 use super::approval::Approvals;
+use super::beyond::Beyond;
 use super::history::Entries;
 use super::log::{Log, LogConfig, TornTail};
 use super::recent::Recent;
@@ -40,6 +41,8 @@ pub struct GateConfig {
     pub validity_window_ns: i64,
     /// What it does while a loss limit is passed.
     pub on_breach: OnBreach,
+    /// So many refusals of a strategy have a record of their own within a second, the others share one; 0 for all of them.
+    pub refusals_per_second: u32,
     /// How many of the orders that ended last are kept as they are; older ones are packed.
     pub keep_whole: usize,
 }
@@ -57,6 +60,7 @@ impl GateConfig {
             approval_ttl_ns: 1_000_000_000,
             validity_window_ns: 10_000_000_000,
             on_breach: OnBreach::default(),
+            refusals_per_second: 20,
             keep_whole: 1_000,
         }
     }
@@ -135,6 +139,7 @@ impl Gate {
             approvals: Approvals::default(),
             lapsed: Vec::new(),
             unlogged: Unlogged::default(),
+            beyond: Beyond::new(config.refusals_per_second),
             log,
             log_failed: false,
             owed: VecDeque::new(),

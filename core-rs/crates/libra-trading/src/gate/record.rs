@@ -65,6 +65,17 @@ pub enum Record {
         /// Why.
         rejection: Rejection,
     },
+    /// More requests of a strategy were refused for one reason: what goes beyond its allowance of records.
+    Refused {
+        /// When.
+        now_ns: i64,
+        /// Whose they were.
+        strategy: Name,
+        /// Why.
+        code: RiskCode,
+        /// The client order ids that they would have had.
+        ids: Vec<u128>,
+    },
     /// An order's bytes left.
     Submitted {
         /// When.
@@ -142,7 +153,14 @@ impl Record {
             Record::Confirmed { .. } => 13,
             Record::Note { .. } => 20,
             Record::Limits(_) => 14,
+            Record::Refused { .. } => 17,
         }
+    }
+
+    /// False for what costs nothing but a repetition when the machine dies: a refusal is judged again, what was confirmed is
+    /// told again. It reaches the disk with the next record that matters.
+    pub(super) const fn needs_sync(&self) -> bool {
+        !matches!(self, Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. })
     }
 
     /// Writes all but the type's number.
@@ -210,6 +228,13 @@ impl Record {
                 w.text(text);
             }
             Record::Limits(changed) => encode_limits(changed, w),
+            Record::Refused { now_ns, strategy, code, ids } => {
+                w.i64(*now_ns);
+                w.name(*strategy);
+                w.text(code.as_str());
+                w.u32(ids.len() as u32);
+                ids.iter().for_each(|id| w.u128(*id));
+            }
         }
     }
 
@@ -257,6 +282,12 @@ impl Record {
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             14 => Record::Limits(decode_limits(r)?),
+            17 => Record::Refused {
+                now_ns: r.i64()?,
+                strategy: r.name()?,
+                code: RiskCode::parse(r.text()?)?,
+                ids: (0..r.u32()?).map(|_| r.u128()).collect::<Option<_>>()?,
+            },
             _ => return None,
         };
         r.is_done().then_some(record)

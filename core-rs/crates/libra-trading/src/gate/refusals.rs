@@ -30,8 +30,8 @@ pub(super) const MAX_RECENT: usize = 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub code: RiskCode,
-    /// Of the request, for this process only.
-    pub content_hash: u64,
+    /// Of the request, for this process only; `None` where the log has but its id.
+    pub content_hash: Option<u64>,
     ordinal: u64,
 }
 
@@ -92,17 +92,29 @@ impl Refusals {
     pub fn insert(&mut self, now_ns: i64, refusal: Refusal) {
         let (id, code) = (refusal.order.client_order_id.0, refusal.rejection.code);
         let request = &refusal.order.request;
-        let known = Known { code, content_hash: content_hash(request), ordinal: refusal.ordinal };
-        self.known.insert(id, known);
-        self.ages.push_back((id, now_ns.saturating_add(KEEP_NS).max(request.deadline_ns)));
+        let known = Known { code, content_hash: Some(content_hash(request)), ordinal: refusal.ordinal };
+        let until_ns = now_ns.saturating_add(KEEP_NS).max(request.deadline_ns);
         refusal.order.digest(&mut self.digest);
         self.digest.blob(refusal.rejection.to_string().as_bytes());
-        *self.by_code.entry(code.as_str()).or_default() += 1;
-        self.total += 1;
         self.recent.push_back(refusal);
         if self.recent.len() > MAX_RECENT {
             self.recent.pop_front();
         }
+        self.know(now_ns, id, known, until_ns);
+    }
+
+    /// The same of one that the log has with its id and code alone; it is no recent one.
+    pub fn insert_bare(&mut self, now_ns: i64, id: u128, code: RiskCode, ordinal: u64) {
+        self.digest.i128(id as i128);
+        self.digest.blob(code.as_str().as_bytes());
+        self.know(now_ns, id, Known { code, content_hash: None, ordinal }, now_ns.saturating_add(KEEP_NS));
+    }
+
+    fn know(&mut self, now_ns: i64, id: u128, known: Known, until_ns: i64) {
+        self.known.insert(id, known);
+        self.ages.push_back((id, until_ns));
+        *self.by_code.entry(known.code.as_str()).or_default() += 1;
+        self.total += 1;
         while self.ages.len() > MAX_RECENT
             && let Some(&(id, until_ns)) = self.ages.front()
             && (now_ns > until_ns || self.ages.len() > MAX_KNOWN)

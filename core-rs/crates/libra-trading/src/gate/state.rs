@@ -199,6 +199,15 @@ impl State {
                 let rejection = Box::new(rejection.clone());
                 self.refusals.insert(*now_ns, Refusal { order, rejection, ordinal: self.outcomes });
             }
+            Record::Refused { now_ns, code, ids, .. } => {
+                for id in ids {
+                    if self.has_outcome(ClientOrderId(*id)) {
+                        return Err("a second outcome of one request");
+                    }
+                    self.outcomes += 1;
+                    self.refusals.insert_bare(*now_ns, *id, *code, self.outcomes);
+                }
+            }
             Record::Submitted { now_ns, client_order_id } => {
                 let index = self.find(*client_order_id)?;
                 if self.entries.get(index).order.status == OrderStatus::New {
@@ -276,6 +285,10 @@ impl State {
         order
     }
 
+    fn has_outcome(&self, id: ClientOrderId) -> bool {
+        self.index.contains_key(&id.0) || self.refusals.get(id).is_some()
+    }
+
     /// The order that a request comes to: a new one, or a refused one.
     fn outcome(
         &mut self,
@@ -284,7 +297,7 @@ impl State {
         rejection: Option<&Rejection>,
     ) -> Result<Arc<Order>, &'static str> {
         let id = client_order_id(self.name, request.request_id);
-        if self.index.contains_key(&id.0) || self.refusals.get(id).is_some() {
+        if self.has_outcome(id) {
             return Err("a second outcome of one request");
         }
         self.outcomes += 1;

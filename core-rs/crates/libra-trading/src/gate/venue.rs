@@ -69,9 +69,10 @@ impl Gate {
     /// would leave the account exposed.
     pub fn cancel(&mut self, now_ns: i64, id: ClientOrderId) -> Result<CancelIntent, Rejection> {
         let Some((index, entry)) = self.state.entry(id) else {
-            return Err(match self.state.refusals.get(id) {
-                Some(_) => Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", OrderStatus::Rejected)),
-                None => Rejection::new(RiskCode::UnknownOrder, id.to_string()),
+            let refused = self.state.refusals.get(id).is_some() || self.beyond.get(id).is_some();
+            return Err(match refused {
+                true => Rejection::new(RiskCode::OrderFinal, format!("{id} is {:?}", OrderStatus::Rejected)),
+                false => Rejection::new(RiskCode::UnknownOrder, id.to_string()),
             });
         };
         if entry.order.status.is_final() {

@@ -75,6 +75,7 @@ risk_codes! {
     MessageRate = "MESSAGE_RATE", "too many orders and cancels of the account within a second";
     StrategyMessageRate = "STRATEGY_MESSAGE_RATE", "too many orders and cancels of the strategy within a second";
     QueueFull = "QUEUE_FULL", "an actor of the account has no room for the request";
+    Pressure = "PRESSURE", "an actor of the account cannot keep up with what happens to its orders";
     Overflow = "OVERFLOW", "an amount does not fit";
     CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
     StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";

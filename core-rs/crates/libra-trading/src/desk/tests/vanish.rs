@@ -216,6 +216,87 @@ fn what_does_not_pass_is_given_up_after_a_few_tries() {
     assert_eq!(net(&bench, strategy()), 20);
 }
 
+/// A strategy on a gateway outside that holds 10 and is gone, to be flattened.
+fn gone_at_a_venue(limits: RiskLimits) -> Bench {
+    let (mut bench, _) = Bench::open(config(Link::External, LogConfig::Memory, limits), 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+    bench.submit(request);
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let outcome = VenueOutcome::Filled {
+        trade_id: 1,
+        price: 5_990_000,
+        size: 10,
+        fee: 0,
+        fee_currency: Name::intern("USDT"),
+        liquidity: crate::order::Liquidity::Maker,
+    };
+    let report = VenueReport { client_order_id: id, venue_order_id: "v1".into(), outcome, ts_venue_ns: 5 };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &report));
+    bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
+    bench
+}
+
+/// What its own clock brings, without a market, until so many seconds are over: each time at which it asked.
+fn wait_s(bench: &mut Bench, seconds: i64) -> Vec<(i64, String)> {
+    let (start_ns, mut asked) = (bench.now_ns, Vec::new());
+    loop {
+        let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
+        bench.desk.advance(&mut bench.router, bench.now_ns);
+        for event in bench.settle(nothing) {
+            match event.event_type {
+                EventType::OrderRejected => {
+                    asked.push(((bench.now_ns - start_ns) / 1_000_000_000, order_of(&event).reason.clone()));
+                }
+                EventType::OrderNew => asked.push(((bench.now_ns - start_ns) / 1_000_000_000, "SENT".into())),
+                _ => {}
+            }
+        }
+        match bench.desk.next_due_ns() {
+            Some(due_ns) if due_ns <= start_ns + seconds * 1_000_000_000 => bench.now_ns = due_ns,
+            _ => return asked,
+        }
+    }
+}
+
+#[test]
+fn flattening_outlives_a_venue_that_is_out_of_sight_and_asks_less_and_less_often() {
+    let mut bench = gone_at_a_venue(RiskLimits::default());
+    bench.desk.begin_reconciling();
+    let asked = wait_s(&mut bench, 40);
+    assert_eq!(asked.iter().map(|(at_s, _)| *at_s).collect::<Vec<_>>(), [0, 1, 3, 7, 15, 23, 31, 39]);
+    assert!(asked.iter().all(|(_, reason)| reason == "RECONCILING"), "{asked:?}");
+    let [(_, Flattening::Waiting(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "RECONCILING");
+    bench.desk.set_reconciled();
+    bench.now_ns += 8_000_000_000;
+    assert_eq!(wait_s(&mut bench, 0), [(0, "SENT".into())]);
+    assert_eq!(state(&bench), [(instrument().id, Flattening::Working)]);
+}
+
+#[test]
+fn neither_pressure_nor_a_stale_market_ends_flattening() {
+    let limits = RiskLimits { max_quote_age_ns: Some(3_000_000_000), ..RiskLimits::default() };
+    let mut bench = gone_at_a_venue(limits);
+    let slow = bench.router.add_mailbox(Capacity::PerLane(1));
+    bench.router.set_account(slow, Name::intern(ACCOUNT));
+    bench.router.send(slow, Event::new(EventType::OrderFilled, strategy(), bench.now_ns, Payload::Empty));
+    let asked = wait_s(&mut bench, 2);
+    assert_eq!(asked, [(0, "PRESSURE".into()), (1, "PRESSURE".into())]);
+    while bench.router.mailbox(slow).pop().is_some() {}
+    bench.now_ns += 10_000_000_000;
+    let asked = wait_s(&mut bench, 60);
+    assert!(asked.len() > 5 && asked.iter().all(|(_, reason)| reason == "STALE_MARKET"), "{asked:?}");
+    bench.quote(6_000_000, 6_000_010);
+    bench.now_ns += 1;
+    // The quote alone asks nothing before the wait is over.
+    bench.now_ns += 8_000_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(wait_s(&mut bench, 0), [(0, "SENT".into())]);
+}
+
 #[test]
 fn a_request_that_nobody_handled_is_made_again_under_its_id() {
     let mut bench = bench(RiskLimits::default());
@@ -268,6 +349,30 @@ fn a_fill_that_comes_late_is_closed_too() {
     let events = bench.settle(nothing);
     let sent = order_of(events.iter().find(|event| event.event_type == EventType::OrderNew).unwrap());
     assert_eq!((sent.request.side, sent.request.size), (OrderSide::Sell, 4));
+}
+
+#[test]
+fn what_a_strategy_left_that_is_in_no_profile_any_more_is_known_by_its_name() {
+    let folder = super::kill::Folder::new("strangers");
+    let mut first = config(paper(0), folder.log(), RiskLimits::default());
+    first.strategies.push(other());
+    let (mut bench, _) = Bench::open(first, 1);
+    bench.quote(6_000_000, 6_000_010);
+    trade(&mut bench, other(), OrderSide::Buy, 30);
+    trade(&mut bench, strategy(), OrderSide::Buy, 5);
+    rest(&mut bench, other());
+    rest(&mut bench, strategy());
+    assert!(bench.desk.strangers().is_empty(), "both are known");
+    let now_ns = bench.now_ns;
+    drop(bench);
+    let (mut bench, _) = Bench::open(config(Link::External, folder.log(), RiskLimits::default()), now_ns);
+    let nets = [(instrument().id, 30)].into();
+    let left = std::collections::BTreeMap::from([(other(), Stranger { open_orders: 1, nets })]);
+    assert_eq!(bench.desk.strangers(), left);
+    assert_eq!(bench.desk.vanish(&mut bench.router, now_ns, other(), OnVanish::Cancel).len(), 1);
+    let mut request = bench.request(10);
+    request.strategy = other();
+    assert_eq!(order_of(&bench.submit(request)[0]).status, OrderStatus::Rejected);
 }
 
 #[test]

@@ -114,19 +114,26 @@ fn a_request_that_execution_cannot_take_is_refused_for_good() {
             .collect()
     };
     let reasons: Vec<String> = ask(&mut bench);
-    assert_eq!(reasons, ["STOPPING"]);
+    assert_eq!(reasons, ["QUEUE_FULL"]);
     assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
     while bench.router.mailbox(full).pop().is_some() {}
-    assert_eq!(ask(&mut bench), ["STOPPING"]);
+    assert_eq!(ask(&mut bench), ["QUEUE_FULL"]);
     assert_eq!(bench.desk.gate().stats().approved, 1);
     assert_eq!(bench.desk.gate().orders().count(), 1);
 }
 
 #[test]
-fn a_full_queue_of_facts_stops_new_orders() {
+fn a_full_queue_of_facts_stops_new_orders_of_its_own_account_alone() {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
+    // A strategy that takes nothing out of its mailbox, and an actor of another account: they hold up nobody here.
+    for account in [Name::NONE, Name::intern("desk-another")] {
+        let stuck = bench.router.add_mailbox(Capacity::PerLane(1));
+        bench.router.set_account(stuck, account);
+        bench.router.subscribe(stuck, EventType::OrderAccepted, Name::NONE);
+    }
     let slow = bench.router.add_mailbox(Capacity::PerLane(5));
+    bench.router.set_account(slow, Name::intern(ACCOUNT));
     bench.router.subscribe(slow, EventType::OrderAccepted, Name::NONE);
     for _ in 0..4 {
         let request = bench.request(10);
@@ -134,7 +141,7 @@ fn a_full_queue_of_facts_stops_new_orders() {
     }
     let request = bench.request(10);
     let events = bench.submit(request);
-    assert_eq!(order_of(&events[0]).reason, "STOPPING");
+    assert_eq!(order_of(&events[0]).reason, "PRESSURE");
     while bench.router.mailbox(slow).pop().is_some() {}
     let request = bench.request(10);
     assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));

@@ -42,6 +42,7 @@ fn samples() -> Vec<Record> {
         Record::Breach(Breach { code: RiskCode::DailyLoss, currency: name("USDT"), limit: 1, value: 2, ts_ns: 3 }),
         Record::Confirmed { sequence: 4 },
         Record::Note { now_ns: T0, text: "resumed by ops".into() },
+        Record::Refused { now_ns: T0, strategy: name("sma"), code: RiskCode::OrderRate, ids: vec![1, u128::MAX] },
         Record::Limits(limits_changed()),
     ];
     let outcomes = [
@@ -101,10 +102,10 @@ fn version_1_keeps_its_bytes() {
 
     let file = TempLog::new();
     drop(Gate::open(file.config(RiskLimits::default()), T0).unwrap());
-    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0100" + "dbd3e5c2");
+    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0200" + "427b02f6");
 }
 
-const GOLDEN: (usize, u32) = (1_269, 2_980_473_183);
+const GOLDEN: (usize, u32) = (1_339, 4_080_637_158);
 
 #[test]
 fn every_record_reads_back() {

@@ -3,11 +3,12 @@
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
-//! - `history` — orders that are over, in little memory;
+//! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
 //! - `recent` — what a restart goes on counting;
 //! - `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
 
+mod beyond;
 mod breach;
 mod crash;
 mod day;
@@ -58,6 +59,7 @@ pub fn config(limits: RiskLimits) -> GateConfig {
         limits,
         instruments: vec![linear(), spot()],
         opening: vec![(name("USDT"), money(10_000))],
+        refusals_per_second: 0,
         ..GateConfig::new(name("main"))
     }
 }
