@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from decimal import Decimal
 
 import pytest
 
@@ -49,6 +50,23 @@ async def test_an_order_goes_out_and_its_answers_are_booked_once(running, script
         assert script.sessions == [{"key": "value"}]
     assert script.ordered == [order_id]
     assert node.outcome.errors == 0
+
+
+async def test_an_execution_behind_the_end_reaches_the_strategy_once(running, script):
+    script.on_query = lambda order_id: [cancelled(order_id)]
+    async with running() as node:
+        fills, seen = [], []
+        node.strategy.on_fill = fills.append
+        node.strategy.on_order = lambda order: seen.append((order.status, order.filled))
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(accepted(order_id), cancelled(order_id))
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        script.report(filled(order_id, 1, "0.005"), filled(order_id, 1, "0.005"), filled(order_id, 2, "0.015"))
+        await node.until(lambda: seen and seen[-1][1] == Decimal("0.020"))
+        assert [(fill.trade_id, str(fill.size)) for fill in fills] == [(1, "0.005"), (2, "0.015")]
+        assert [str(status) for status, _ in seen][-3:] == ["CANCELLED"] * 3, "its end stands"
+        assert [position["size"] for position in node.account.positions()] == [Decimal("0.020")]
 
 
 async def test_nothing_leaves_before_the_venue_is_connected(running, script):

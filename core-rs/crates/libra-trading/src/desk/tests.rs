@@ -24,6 +24,7 @@ mod clock;
 mod conflict;
 mod faults;
 mod kill;
+mod late;
 mod outside;
 mod owed;
 mod restart;
