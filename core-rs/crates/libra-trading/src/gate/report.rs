@@ -7,7 +7,9 @@
 //! | filled | (order, trade id) is new, whatever the order's status: the venue is the truth |
 //! | cancelled, expired | the order is not final |
 //! | cancel refused | a cancel waits for its answer |
-//! | not found | the order's window is over on the venue's clock; a second one, later, is final |
+//! | not found | the order's window is over on the venue's clock; a second one, later but not too much, is final |
+//!
+//! What is not news, but speaks against a first "not found", is written down for that.
 
 use std::sync::Arc;
 
@@ -17,11 +19,17 @@ use crate::risk::RiskCode;
 use super::event::{GateEvent, Incident, IncidentCode};
 use super::state::State;
 
+/// For how long, on the venue's clock, a first "not found" waits for a second one that agrees: longer than between two
+/// queries of one order. An older one is an answer of another time, and says nothing about this one.
+pub(super) const NOT_FOUND_AGES_NS: i64 = 300 * 1_000_000_000;
+
 /// What becomes of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// New: append and book.
     Apply,
+    /// Known already, and still to be written down: it takes a first "not found" back.
+    Seen,
     /// Known already.
     Duplicate,
     /// Behind what is known.
@@ -43,6 +51,17 @@ fn fill_key(index: usize, trade_id: u64) -> u128 {
 impl State {
     /// Judges a report without changing anything.
     pub(super) fn judge(&self, report: &VenueReport) -> Verdict {
+        let verdict = self.judge_alone(report);
+        let doubted = || self.entry(report.client_order_id).is_some_and(|(_, entry)| entry.not_found_ns.is_some());
+        let speaks = report.outcome != VenueOutcome::NotFound;
+        match verdict {
+            Verdict::Duplicate | Verdict::Late | Verdict::Conflict if speaks && doubted() => Verdict::Seen,
+            other => other,
+        }
+    }
+
+    /// The same, of an order that no query has missed.
+    fn judge_alone(&self, report: &VenueReport) -> Verdict {
         use OrderStatus::{Accepted, Rejected};
         if let VenueOutcome::Filled { price, size, .. } = report.outcome
             && (price <= 0 || size <= 0)
@@ -110,6 +129,7 @@ impl State {
     ) -> Result<(), &'static str> {
         let id = report.client_order_id;
         let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
+        let seen = self.judge(report) == Verdict::Seen;
         let known = match self.find(id) {
             Err(_) if filled => self.adopt_refused(id)?,
             found => found.ok(),
@@ -123,6 +143,10 @@ impl State {
             Arc::make_mut(&mut self.entries.change(index).order).venue_order_id.clone_from(&report.venue_order_id);
         }
         let not_found_before = self.entries.change(index).not_found_ns.take();
+        if seen {
+            return Ok(());
+        }
+        let young = |first: &i64| report.ts_venue_ns.saturating_sub(*first) <= NOT_FOUND_AGES_NS;
         match &report.outcome {
             VenueOutcome::Accepted => self.enter(index, now_ns, OrderStatus::Accepted, "", ""),
             VenueOutcome::Rejected { code, detail } => {
@@ -137,7 +161,7 @@ impl State {
                 events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
                 return Ok(());
             }
-            VenueOutcome::NotFound if not_found_before.is_none() => {
+            VenueOutcome::NotFound if !not_found_before.as_ref().is_some_and(young) => {
                 self.entries.change(index).not_found_ns = Some(report.ts_venue_ns);
                 return Ok(());
             }

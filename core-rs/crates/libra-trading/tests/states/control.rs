@@ -89,6 +89,10 @@ impl World {
             _ => Self::pick(which, &self.truth.open()),
         };
         let Some(id) = id else { return Ok(()) };
+        self.cover.note(&format!("a lie: {lie:?}"));
+        if lie == Lie::Missed {
+            return self.miss(id);
+        }
         let request = self.truth.asked.get(&id).map(|asked| asked.request.clone());
         self.venue.trades += 1;
         let (price, size) = match lie {
@@ -97,7 +101,6 @@ impl World {
             Lie::Overfill => (market::PRICE, request.as_ref().map_or(1, |request| request.size + 1)),
             _ => (market::PRICE, request.as_ref().map_or(1, |request| request.size)),
         };
-        self.cover.note(&format!("a lie: {lie:?}"));
         self.lied.insert(id);
         let outcome = VenueOutcome::Filled {
             trade_id: self.venue.trades,
@@ -110,5 +113,19 @@ impl World {
         let report =
             VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: self.now_ns };
         self.book(&report).map(drop)
+    }
+    fn miss(&mut self, id: ClientOrderId) -> Done<()> {
+        let outcome = VenueOutcome::NotFound;
+        self.book(&VenueReport {
+            client_order_id: id,
+            venue_order_id: String::new(),
+            outcome,
+            ts_venue_ns: self.now_ns,
+        })?;
+        if !self.truth.is_open(id) {
+            // A second one agreed.
+            self.lied.insert(id);
+        }
+        Ok(())
     }
 }

@@ -184,6 +184,10 @@ impl World {
         let expected = match effect {
             Effect::None => true,
             Effect::Taken => !full,
+            Effect::Seen => {
+                self.cover.note("the venue knows an order that it missed");
+                !full
+            }
             Effect::Impossible => false,
         };
         if taken != expected {

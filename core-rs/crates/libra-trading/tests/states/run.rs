@@ -92,6 +92,8 @@ const MISHAPS: &[&str] = &[
     "a lie: FillAfterRejection",
     "a lie: NothingTraded",
     "a lie: BeyondAllIntegers",
+    "a lie: Missed",
+    "the venue knows an order that it missed",
     "refused: a cancel came ahead",
     "refused: its strategy was given up",
     "refused: killed",

@@ -2,7 +2,7 @@
 
 use libra_trading::order::{ClientOrderId, OrderStatus, VenueOutcome, VenueReport};
 
-use crate::truth::{Effect, Row, Truth, sign};
+use crate::truth::{Effect, Row, SECOND, Truth, sign};
 
 impl Truth {
     /// Takes a report in.
@@ -38,17 +38,28 @@ impl Truth {
                     return Effect::None;
                 }
                 let end = if answered { OrderStatus::Cancelled } else { OrderStatus::Rejected };
-                (if known.not_found_ns.is_some() { end } else { status }, true)
+                let agrees = known.not_found_ns.is_some_and(|first| report.ts_venue_ns <= first + 300 * SECOND);
+                (if agrees { end } else { status }, true)
             }
         };
         if !counts {
-            return Effect::None;
+            return self.is_there_after_all(id, report);
         }
         let outcome = self.written(id, report);
         outcome.status = next;
         outcome.not_found_ns = (report.outcome == VenueOutcome::NotFound).then_some(report.ts_venue_ns);
         outcome.cancel_pending &= !next.is_final() && !matches!(report.outcome, VenueOutcome::CancelRejected { .. });
         Effect::Taken
+    }
+
+    /// The venue says again what is known: what it missed before, it knows.
+    fn is_there_after_all(&mut self, id: ClientOrderId, report: &VenueReport) -> Effect {
+        let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it has an outcome");
+        if report.outcome == VenueOutcome::NotFound || outcome.not_found_ns.is_none() {
+            return Effect::None;
+        }
+        self.written(id, report).not_found_ns = None;
+        Effect::Seen
     }
 
     fn written(&mut self, id: ClientOrderId, report: &VenueReport) -> &mut crate::truth::Outcome {
@@ -66,7 +77,7 @@ impl Truth {
         };
         let outcome = self.written(id, &VenueReport { venue_order_id: String::new(), ..report.clone() });
         if !outcome.trades.insert(trade_id) {
-            return Effect::None;
+            return self.is_there_after_all(id, report);
         }
         outcome.not_found_ns = None;
         self.written(id, report);

@@ -21,6 +21,8 @@ pub enum Lie {
     FillAfterRejection,
     NothingTraded,
     BeyondAllIntegers,
+    /// A query of an order finds nothing, wherever the order is: a replica that lags.
+    Missed,
 }
 
 /// What the death of the process leaves behind the last whole record.
@@ -243,17 +245,18 @@ fn step(rng: &mut Rng) -> Step {
         912..924 => Step::Resume,
         924..925 => Step::StopStrategy { strategy: rng.u8(0..3) },
         925..926 if rng.bool() => Step::Drain,
-        926..928 => Step::Lie {
-            lie: match rng.u8(0..5) {
+        926..929 => Step::Lie {
+            lie: match rng.u8(0..7) {
                 0 => Lie::UnknownOrder,
                 1 => Lie::Overfill,
                 2 => Lie::FillAfterRejection,
                 3 => Lie::NothingTraded,
-                _ => Lie::BeyondAllIntegers,
+                4 => Lie::BeyondAllIntegers,
+                _ => Lie::Missed,
             },
             which,
         },
-        928..944 => Step::Die(death(rng)),
+        929..944 => Step::Die(death(rng)),
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         _ => Step::Flow { roll: rng.u8(..) },
     }

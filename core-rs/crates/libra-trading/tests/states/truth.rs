@@ -138,6 +138,8 @@ pub enum Effect {
     None,
     /// It is written down, and there may be something to publish.
     Taken,
+    /// It is known, and written down all the same: the venue had missed the order before.
+    Seen,
     /// It cannot be true: an error, and nothing changes.
     Impossible,
 }

@@ -315,6 +315,50 @@ fn an_answer_in_between_starts_the_count_of_not_found_anew() {
 }
 
 #[test]
+fn what_the_venue_says_again_takes_a_not_found_back() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    let at = |s: i64, outcome| VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, outcome) };
+    let fill = |trade_id| filled(id, trade_id, PRICE, 2).outcome;
+    let refused = || VenueOutcome::CancelRejected { detail: "busy".into() };
+    gate.on_report(T0, &at(1, VenueOutcome::Accepted)).unwrap();
+    // A replica of the venue that lags, each time for one answer.
+    let mut now_s = 20;
+    let again = [VenueOutcome::Accepted, refused(), fill(1), fill(1), VenueOutcome::Accepted];
+    for outcome in again {
+        assert!(gate.on_report(T0, &at(now_s, VenueOutcome::NotFound)).unwrap().is_empty());
+        gate.on_report(T0, &at(now_s + 1, outcome)).unwrap();
+        drop(gate);
+        // A restart has not forgotten that the order was there.
+        gate = file.open(RiskLimits::default(), T0).0;
+        assert!(gate.on_report(T0, &at(now_s + 2, VenueOutcome::NotFound)).unwrap().is_empty());
+        gate.on_report(T0, &at(now_s + 3, VenueOutcome::Accepted)).unwrap();
+        now_s += 10;
+    }
+    assert_eq!((status(&gate, id), gate.order(id).unwrap().filled), (OrderStatus::PartiallyFilled, 2));
+    assert_eq!(gate.open_orders().count(), 1);
+    // What is known of an order that nobody missed is not written down again.
+    let sequence = gate.sequence();
+    gate.on_report(T0, &at(now_s, VenueOutcome::Accepted)).unwrap();
+    gate.on_report(T0, &at(now_s, fill(1))).unwrap();
+    assert_eq!(gate.sequence(), sequence);
+}
+
+#[test]
+fn two_not_founds_of_different_hours_do_not_agree() {
+    let mut gate = gate(RiskLimits::default());
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    let not_found = |s| VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, VenueOutcome::NotFound) };
+    for s in [20, 3_620, 3_921] {
+        assert!(gate.on_report(T0, &not_found(s)).unwrap().is_empty());
+        assert_eq!(gate.reserved(linear().id), Some((10, 0)), "still held");
+    }
+    assert_eq!(gate.on_report(T0, &not_found(3_921 + 300)).unwrap().len(), 1);
+    assert_eq!(status(&gate, id), OrderStatus::Rejected);
+}
+
+#[test]
 fn unconfirmed_events_are_handed_out_again() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
