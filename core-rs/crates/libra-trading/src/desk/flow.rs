@@ -42,7 +42,7 @@ impl Desk {
     pub fn next_due_ns(&self) -> Option<i64> {
         let over =
             self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
-        [self.link.next_due_ns(), over, self.next_unwanted_ns()].into_iter().flatten().min()
+        [self.link.next_due_ns(), over, self.next_unwanted_ns(), self.next_stray_ns()].into_iter().flatten().min()
     }
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
@@ -58,6 +58,7 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+        self.pursue_strays(now_ns);
         self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
     }
@@ -315,6 +316,7 @@ impl Desk {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);
+                self.pursue_strays(now_ns);
                 if filled {
                     self.pursue_unwanted(router, now_ns);
                 }

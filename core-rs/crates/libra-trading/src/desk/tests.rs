@@ -28,6 +28,7 @@ mod late;
 mod outside;
 mod owed;
 mod restart;
+mod stray;
 mod vanish;
 mod way;
 

@@ -116,9 +116,11 @@ impl Gate {
                 self.stats.invalid_reports += 1;
                 return Err(GateError::InvalidReport(report.client_order_id));
             }
-            Verdict::Seen => {
-                self.stats.duplicates += 1;
-                return self.commit(Record::Report { now_ns, report: clipped(report) });
+            verdict @ (Verdict::Seen | Verdict::Dispute) => {
+                let events = self.commit(Record::Report { now_ns, report: clipped(report) })?;
+                let dispute = verdict == Verdict::Dispute;
+                *(if dispute { &mut self.stats.conflicts } else { &mut self.stats.duplicates }) += 1;
+                return Ok(events);
             }
             Verdict::Duplicate => &mut self.stats.duplicates,
             Verdict::Late => &mut self.stats.late,

@@ -1,5 +1,7 @@
 //! The account held against the truth: everything that the gate can be asked, to the last unit.
 
+use std::collections::BTreeSet;
+
 use libra_trading::gate::Gate;
 use libra_trading::order::{Fill, OrderStatus};
 use libra_trading::portfolio::Portfolio;
@@ -51,6 +53,8 @@ impl Truth {
             same!(format!("fees in {currency}"), balance.fees, self.fees(currency));
             same!(format!("reserved of {currency}"), balance.reserved, self.reserved(currency));
         }
+        same!("strays", gate.strays().collect::<BTreeSet<_>>(), self.strays);
+        same!("an incident", gate.incident().is_some(), self.incident);
         same!("the kill latch", gate.is_killed(), self.killed);
         same!("what the log is owed", gate.owed(), self.memory.owed.len());
         same!("a log that failed", gate.log_failed(), self.memory.log_failed);
