@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["Risk"]
 
 _INCIDENTS = frozenset(
-    ("UNKNOWN_ORDER", "OVERFILL", "FILL_AFTER_REJECTION", "CANNOT_BOOK", "ACCEPTED_AFTER_END", "REJECTED_AFTER_ACCEPTANCE")
+    (
+        "UNKNOWN_ORDER",
+        "OVERFILL",
+        "FILL_AFTER_REJECTION",
+        "CANNOT_BOOK",
+        "ACCEPTED_AFTER_END",
+        "REJECTED_AFTER_ACCEPTANCE",
+    )
 )
 """Codes of what contradicts the gate's log: an operator has to look at the venue."""
 

@@ -6,11 +6,11 @@ import time
 from decimal import Decimal
 
 import pytest
+from tests.unit.gateways.fake_gateway import not_found
 
 from libra.core.events import Event, EventType
 from libra.gateways.protocol import Gateway, ReportingGateway
 from libra.model import OrderReport
-from tests.unit.gateways.fake_gateway import not_found
 
 
 def accepted(order_id):
