@@ -67,7 +67,6 @@ impl Desk {
     fn let_lapse(&mut self, router: &mut Router, now_ns: i64) {
         for order in self.gate.on_time(now_ns) {
             *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
-            self.published += 1;
             self.publish_order(router, now_ns, self.sources.risk, order);
         }
     }
@@ -455,6 +454,7 @@ impl Desk {
         if status.is_final() {
             self.causes.remove(&id);
         }
+        self.published += 1;
         router.publish(event);
     }
 
@@ -486,6 +486,7 @@ impl Desk {
         };
         if order.status == OrderStatus::Rejected {
             self.causes.remove(&order.client_order_id);
+            self.published += 1;
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

@@ -128,3 +128,30 @@ fn a_fill_that_the_log_cannot_take_is_booked_before_anything_new_leaves() {
     let request = bench.request(10);
     assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
 }
+
+#[test]
+fn what_was_handled_and_confirmed_is_not_told_again_refusals_too() {
+    let file = std::env::temp_dir().join(format!("libra-desk-confirmed-{}.log", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let log = || LogConfig::File { path: file.clone(), sync: SyncPolicy::None };
+    let open = || Bench::open(config(Link::External, log(), RiskLimits::default()), 1);
+    let (mut bench, _) = open();
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    // An intent whose gateway has not begun to send it, then refusals alone.
+    let request = bench.request(10);
+    assert_eq!(types(&bench.submit(request)).last(), Some(&EventType::OrderNew));
+    bench.desk.confirm();
+    bench.desk.begin_reconciling();
+    let sequence = bench.desk.gate().sequence();
+    for _ in 0..50 {
+        let request = bench.request(10);
+        assert_eq!(types(&bench.submit(request)), [EventType::OrderRejected]);
+    }
+    bench.desk.confirm();
+    bench.desk.confirm();
+    assert_eq!(bench.desk.gate().sequence(), sequence + 51, "one record confirms all of them");
+    drop(bench);
+    assert_eq!(open().1.unconfirmed, [], "all of it was handled");
+    let _ = std::fs::remove_file(&file);
+}
