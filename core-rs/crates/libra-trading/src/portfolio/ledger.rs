@@ -3,13 +3,17 @@
 //! Orders and fills arrive as separate events, and after a restart some arrive again. So a fill is what moves a position,
 //! once by its trade id, and an order says only how much more of it may still fill: its whole size while it lives, what
 //! it had executed once it is final. What the order said and no fill has shown yet stays on its way.
+//!
+//! Of a request that was refused nothing stays, and of an order that is over with all its fills what it had executed. A venue
+//! may execute that one nonetheless, or tell of it late: where the order then says more, the position moves by the difference,
+//! and what comes again says no more.
 
 use std::collections::{BTreeMap, HashMap};
 
 use libra_kernel::Name;
 
 use crate::gate::client_order_id;
-use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide};
+use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
 
 /// A strategy's holdings of one instrument.
 type Key = (Name, Name);
@@ -126,6 +130,10 @@ impl Ledger {
             return;
         }
         let final_ = order.status.is_final();
+        if order.status == OrderStatus::Rejected && order.filled == 0 && !self.orders.contains_key(&id) {
+            // It never was on its way, and a request that comes again is refused again.
+            return;
+        }
         let tracked = self.orders.entry(id).or_insert_with(|| Tracked {
             key: (request.strategy, request.instrument),
             side: request.side,
