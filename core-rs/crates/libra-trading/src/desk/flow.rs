@@ -92,7 +92,7 @@ impl Desk {
             mark_price: market.bid.midpoint(market.ask),
             // None before every position has a quote: a size of it would be made up.
             equity: self.gate.account().known_equity(instrument.settle).unwrap_or(0),
-            account_position: self.gate.account().position(signal.instrument).map_or(0, |position| position.size),
+            account_position: self.inventory(signal.instrument),
             ts_origin_ns: market.ts_ns,
             limits: self.gate.limits().of(instrument),
         };
@@ -113,6 +113,14 @@ impl Desk {
                 *self.tally.rejections.entry(RiskCode::QueueFull.as_str().into()).or_default() += 1;
             }
         }
+    }
+
+    /// What the account holds of an instrument; on spot no more than what of the base is there, open sales included.
+    fn inventory(&self, instrument: Name) -> i64 {
+        let account = self.gate.account();
+        let position = account.position(instrument).map_or(0, |position| position.size);
+        let selling = self.gate.reserved(instrument).map_or(0, |(_, sells)| sells);
+        account.sellable(instrument).map_or(position, |free| position.min(free.saturating_add(selling)))
     }
 
     /// The portfolio learns what became of an order.
