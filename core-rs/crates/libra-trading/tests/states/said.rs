@@ -127,7 +127,6 @@ impl Truth {
         let (instrument, sign) = (request.instrument, sign(request.side));
         self.rows.push(Row { order: id, trade: trade_id, instrument, sign, price, size, fee, fee_currency });
         let filled = self.filled(id);
-        let outcome = self.written(id, report);
         if filled >= request.size {
             self.strays.remove(&id);
         }
