@@ -141,7 +141,9 @@ fn what_was_handled_and_confirmed_is_not_told_again_refusals_too() {
     // An intent whose gateway has not begun to send it, then refusals alone.
     let request = bench.request(10);
     assert_eq!(types(&bench.submit(request)).last(), Some(&EventType::OrderNew));
+    let intended = bench.desk.gate().sequence();
     bench.desk.confirm();
+    assert_eq!(bench.desk.gate().sequence(), intended + 1);
     bench.desk.begin_reconciling();
     let sequence = bench.desk.gate().sequence();
     for _ in 0..50 {

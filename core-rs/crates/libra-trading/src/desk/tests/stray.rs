@@ -18,6 +18,8 @@ fn contradicted(file: &std::path::Path) -> (Bench, ClientOrderId, Vec<Event>) {
     bench.hear(&said(id, VenueOutcome::Rejected { code: "-1".into(), detail: "no".into() }));
     assert_eq!(bench.desk.cancelling(), []);
     assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &said(id, VenueOutcome::Accepted)));
+    assert_eq!(bench.desk.cancelling(), [id], "when its event is handled, the gateway is asked");
+    assert_eq!(bench.desk.cancels_under_way(), 1);
     let nothing = nothing(&bench);
     let events = bench.settle(nothing);
     (bench, id, events)
@@ -55,6 +57,7 @@ fn what_works_behind_its_end_is_told_and_cancelled_until_it_is_gone() {
     assert_eq!(bench.desk.cancelling(), [id]);
     bench.hear(&said(id, VenueOutcome::Cancelled { reason: "REQUESTED".into() }));
     assert_eq!((bench.desk.cancelling(), bench.desk.next_due_ns()), (vec![], None));
+    assert_eq!(bench.desk.cancels_under_way(), 0);
     drop(bench);
     let _ = std::fs::remove_file(&file);
 }
