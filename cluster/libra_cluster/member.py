@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra import exit_codes
 from libra.cli.faults import report_fault
+from libra.cli.leaving import leave_threads_behind
 from libra.cli.logs import configure_logging
 from libra.config import NodePart, settings_model
 from libra.errors import ConfigError, LibraError
@@ -93,6 +94,14 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code, as `libra run` has them.
     """
+    before = threading.enumerate()
+    code = _serve(arguments)
+    # By now the supervisor knows how the run went.
+    leave_threads_behind(code, before)
+    return code
+
+
+def _serve(arguments: list[str]) -> int:
     with socket.socket(fileno=int(arguments[0])) as connection:
         connection.set_inheritable(False)
         reader = _Commands(connection)

@@ -102,7 +102,7 @@ def settle(two: Sentinels, failovers: int) -> None:
 
 
 def test_a_failover_to_the_replica_loses_and_doubles_nothing():
-    with Sentinels(per_s=10_000) as two:
+    with Sentinels(per_s=10_000, quotes=True) as two:
         two.start()
         two.publish_more(4_000)
         fail_over(two, two.servers[0], two.servers[1])
@@ -111,7 +111,7 @@ def test_a_failover_to_the_replica_loses_and_doubles_nothing():
 
 @pytest.mark.slow
 def test_a_master_that_sleeps_through_its_failover_is_left_and_loses_and_doubles_nothing():
-    with Sentinels(per_s=5_000) as two:
+    with Sentinels(per_s=5_000, quotes=True) as two:
         two.start()
         two.publish_more(4_000)
         old, heir = two.servers
@@ -127,7 +127,7 @@ def test_a_master_that_sleeps_through_its_failover_is_left_and_loses_and_doubles
 
 
 def test_a_master_that_is_back_before_its_heir_is_named_does_not_keep_the_nodes():
-    with Sentinels(per_s=5_000) as two:
+    with Sentinels(per_s=5_000, quotes=True) as two:
         two.start()
         two.publish_more(4_000)
         fail_over(two, two.servers[0], two.servers[1], is_back_early=True)
@@ -136,7 +136,7 @@ def test_a_master_that_is_back_before_its_heir_is_named_does_not_keep_the_nodes(
 
 @pytest.mark.slow
 def test_a_failover_there_and_back_loses_and_doubles_nothing():
-    with Sentinels(per_s=5_000) as two:
+    with Sentinels(per_s=5_000, quotes=True) as two:
         two.start()
         two.publish_more(4_000)
         fail_over(two, two.servers[0], two.servers[1])

@@ -1,13 +1,14 @@
-"""The server stays away for longer than an outbox lasts: commands are refused, facts are cut and told."""
+"""What finds no room: commands are refused, facts are cut and told, and who was cut off hears which ones it missed."""
 
+import signal
 from itertools import pairwise
 
-from tests.chaos.ledger import handled, published
+from tests.chaos.ledger import assert_all_is_accounted_for, handled, published
 from tests.chaos.topology import TwoNodes, wait_until
 
 
 def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive():
-    with TwoNodes(lanes=["SIGNALS"], outbox_events=16_000) as two:
+    with TwoNodes(lanes=["SIGNALS"], quotes=True, outbox_events=16_000) as two:
         room = 12_000
         two.start()
         two.publish_more(5_000)
@@ -34,9 +35,24 @@ def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive
         assert not two.con.told("gap_lost"), two.tell()
 
 
+def passed(two: TwoNodes, kind: str) -> list[tuple[int, int]]:
+    """What the consumer was told to pass over: first and last number, all of the publisher's one life."""
+    runs = two.con.status["passed"]
+    assert {(run[0], run[1]) for run in runs} <= {(kind, "ORDERS:all:pub")}, two.tell()
+    assert len({epoch for _, _, epoch, _, _ in runs}) <= 1
+    return [(first, last) for _, _, _, first, last in runs]
+
+
+def counted(two: TwoNodes) -> tuple[int, int, int]:
+    """Events of the publisher's ORDERS at the consumer: handed over, replaced by snapshots, lost."""
+    channel = two.con.status["stats"]["link"]["channels"]["ORDERS:all:pub"]
+    assert channel["events"] + channel["replaced"] + channel["lost_events"] == channel["applied"], channel
+    return channel["events"], channel["replaced"], channel["lost_events"]
+
+
 def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
     limit = 8_000
-    with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:
+    with TwoNodes(lanes=["ORDERS"], quotes=True, per_s=10_000, outbox_events=limit) as two:
         two.start()
         two.publish_more(limit + 2_000)
         two.server.kill()
@@ -69,4 +85,46 @@ def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
         assert not two.con.told("gap_lost"), two.tell()
         assert {channel for _, _, channel, _, _ in snapshots} == {"ORDERS:all:pub"}
         assert any(node == "con" for _, node, _, _, _ in two.pub.told("overflow")), two.tell()
+        # What it stands for is told by its numbers, and nothing else is missing.
+        gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "snapshot_loaded"))
+        assert gone == sum(holes)
+        assert counted(two) == (len(came), gone, 0)
         assert two.pub.status["refused"] == 0
+
+
+def test_what_a_consumer_skips_whose_publisher_is_dead_is_told_by_its_numbers():
+    limit = 4_000
+    with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:
+        two.start()
+        two.publish_more(3_000)
+        # It neither reads nor speaks, and has no connections any more when it does again.
+        two.con.signal(signal.SIGSTOP)
+        for name, number in two.server.connections().items():
+            if name.startswith("libra:chaos:con:"):
+                two.server.ask(f"CLIENT KILL ID {number}")
+        two.publish_more(limit + 10_000)
+        two.pub.signal(signal.SIGUSR1)
+
+        seen: list[int] = []
+
+        def is_appended() -> bool:
+            status = two.pub.status
+            number, outbox = status["numbers"]["ORDERS"], status["stats"]["link"]["outboxes"]["ORDERS"]
+            is_quiet = bool(seen) and seen[-1] == number
+            seen.append(number)
+            return is_quiet and outbox["confirmed"] == outbox["offered"] == number
+
+        wait_until(is_appended, two.tell)
+        assert two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]["cut"] > 0
+        two.pub.kill()
+        last = published(two.pub.ledger)["ORDERS"][-1]
+        two.con.signal(signal.SIGCONT)
+        # Nobody is left who could make a snapshot.
+        channel = "ORDERS:all:pub"
+        wait_until(lambda: two.con.status["stats"]["link"]["channels"][channel]["applied"] == last, two.tell)
+        two.con.stop()
+        gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "gap_lost"))
+        assert gone >= 10_000, two.tell()
+        assert counted(two) == (last - gone, 0, gone)
+        [[_, node, _, count, why]] = two.con.told("gap_lost")
+        assert (node, count, why) == ("pub", gone, "trimmed")

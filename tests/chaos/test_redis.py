@@ -3,9 +3,11 @@
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from tests.chaos.topology import TwoNodes, wait_until
+from tests.chaos.ledger import DURABLE, handled, published
+from tests.chaos.topology import NodeProcess, TwoNodes, wait_until
 
 Fault = Callable[[TwoNodes], None]
 
@@ -121,7 +123,7 @@ def test_nothing_durable_is_lost_or_doubled_when_the_server(fault: Fault):
 @pytest.mark.slow
 def test_nothing_durable_is_lost_or_doubled_when_the_server_is_away_for_half_a_minute():
     # Longer than a node may be silent: that nobody could speak counts against no one. All that comes finds room.
-    with TwoNodes(per_s=1_000, stale_after_ms=20_000) as two:
+    with TwoNodes(per_s=1_000, quotes=True, stale_after_ms=20_000) as two:
         two.start()
         two.publish_more(2_000)
         before = two.pub.accepted
@@ -135,22 +137,64 @@ def test_nothing_durable_is_lost_or_doubled_when_the_server_is_away_for_half_a_m
 
 
 def test_the_older_of_two_publishers_with_one_name_is_fenced():
-    with TwoNodes(per_s=5_000) as two:
+    begin = 1_000_000
+    with TwoNodes(per_s=10_000) as two:
         two.start()
-        two.publish_more(2_000)
-        second = two.node("pub", role="publisher", per_s=0, files="second")
+        two.publish_more(6_000)
+        second = two.node("pub", role="publisher", per_s=10_000, begin=begin, files="second")
         try:
             second.start()
             wait_until(lambda: two.pub.told("fenced"), two.tell)
             refused = two.pub.status["refused"]
-            wait_until(lambda: two.pub.status["refused"] > refused, two.tell)
             # What it does not publish any more leaves room for nothing but refusals.
-            numbers = two.con.status["stats"]["link"]["channels"]["SIGNALS:all:pub"]
-            last(0.3)
-            assert two.con.status["stats"]["link"]["channels"]["SIGNALS:all:pub"]["events"] == numbers["events"]
+            wait_until(lambda: two.pub.status["refused"] > refused, two.tell)
+            wait_until(lambda: second.accepted - len(DURABLE) * begin >= 6_000, second.tell)
             assert not second.told("fenced"), second.tell()
+            second.signal(signal.SIGUSR1)
+            wait_until(lambda: is_acknowledged(second), second.tell)
+            two.pub.stop()
+            first = two.pub.status["stats"]
+            second.stop()
+            two.con.stop()
+            older, newer, came = published(two.pub.ledger), published(second.ledger), handled(two.con.ledger)
+            gone = 0
+            for lane in DURABLE:
+                count = sum(number < begin for number in came[lane])
+                # Of the older one all up to where it was fenced, then all of the newer one; in order, and each once.
+                assert came[lane] == older[lane][:count] + newer[lane], lane
+                gone += len(older[lane]) - count
+            # Gone is what it had taken and the server had not, which it still holds, and the facts published since:
+            # both are counted.
+            since = sum(first["lanes"][lane]["refused"] for lane in ("RISK", "ORDERS"))
+            assert since <= gone <= first["credits_in_use"] + since, (gone, first)
+            assert sum(len(numbers) for numbers in (*older.values(), *newer.values())) >= 10_000
         finally:
             second.close()
+
+
+def is_acknowledged(node: NodeProcess) -> bool:
+    stats = node.status["stats"]
+    return stats["outbox"] == 0 and stats["credits_in_use"] == 0
+
+
+def test_market_data_of_a_node_that_the_topology_does_not_declare_reaches_nobody():
+    with TwoNodes(per_s=1_000) as two:
+        two.start()
+        stranger = two.node("stranger", role="publisher", per_s=1_000, quotes=True, files="stranger")
+        stranger.order["bridge"]["nodes"] = ["stranger", "con"]
+        try:
+            stranger.start()
+
+            def refused() -> int:
+                market: dict[str, Any] = two.con.status["stats"]["link"]["market_in"]
+                assert "stranger" not in market["nodes"]
+                return int(market["refused_frames"].get("undeclared", 0))
+
+            wait_until(lambda: refused() > 10, lambda: f"{stranger.tell()}\n{two.tell()}")
+            assert two.con.status["quotes"] == 0
+        finally:
+            stranger.close()
+        two.settle()
 
 
 def test_the_death_of_a_node_is_told_within_three_seconds_and_its_return_too():

@@ -32,8 +32,11 @@ def wait_until(holds: Callable[[], object], what: Callable[[], str], timeout_s: 
 class Server:
     """A Valkey on a Unix socket, and on a port where it is given one. It keeps nothing unless it is told to."""
 
-    def __init__(self, folder: Path, *options: str, appendonly: bool = False, port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *options: str, appendonly: bool = False, port: int = 0, binary: str | None = None
+    ) -> None:
         self.folder = folder
+        self._binary = binary or server_binary()
         self.socket = folder / "s"
         self.port = port
         kept = ["--appendonly", "yes", "--appendfsync", "always"] if appendonly else ["--appendonly", "no"]
@@ -50,7 +53,7 @@ class Server:
         listens = ("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket))
         self.process = subprocess.Popen(
             [
-                *(server_binary(), *listens, "--dir", str(self.folder)),
+                *(self._binary, *listens, "--dir", str(self.folder)),
                 *("--save", "", "--logfile", str(self.folder / "log"), *self._options),
             ],
             stdin=subprocess.DEVNULL,
@@ -171,11 +174,12 @@ class TwoNodes:
         quotes: bool = False,
         lanes: Sequence[str] = (),
         appendonly: bool = False,
+        binary: str | None = None,
         **settings: Any,
     ) -> None:
         # Not where pytest keeps its folders: the path of a Unix socket has to be short.
         self.folder = Path(tempfile.mkdtemp(prefix="libra-chaos-"))
-        self.server = Server(self.folder, appendonly=appendonly)
+        self.server = Server(self.folder, appendonly=appendonly, binary=binary)
         self.settings = {"environment": "chaos", "nodes": ["pub", "con"], "url": self.server.url} | settings
         self.pub = self.node("pub", role="publisher", per_s=per_s, quotes=quotes, lanes=lanes)
         self.con = self.node("con", role="consumer")

@@ -46,12 +46,13 @@ class Worker:
         before = (published if is_publisher else handled)(path) if path.exists() else {}
         self.ledger = Ledger(path)
         self.core = NodeCore(simulated=False, lane_capacity=order.get("lane_capacity", 65_536))
+        self.voice = self.core.take_voice()
         self.stopping = False
         self.publishing = is_publisher
         # The last of each lane in an earlier life.
         self.before = {lane: numbers[-1] for lane, numbers in before.items() if numbers}
         self.repeated = 0
-        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), 0) | (self.before if is_publisher else {})
+        self.numbers = dict.fromkeys((*DURABLE, "QUOTE"), order.get("begin", 0)) | (self.before if is_publisher else {})
         mixed = ["RISK" if number % 50 == 0 else ("ORDERS", "SIGNALS")[number % 2] for number in range(50)]
         # RISK is rare; facts and commands take turns.
         self.lanes = order.get("lanes") or mixed
@@ -61,6 +62,8 @@ class Worker:
         self.known: dict[str, list[int]] = {}
         self.is_asked = False
         self.news: list[list[Any]] = []
+        # Which events it was told to pass over: kind, channel, epoch, first, last.
+        self.passed: list[list[Any]] = []
         self.failures: list[str] = []
         if order["role"] == "consumer":
             slot = self.core.add_actor("consumer")
@@ -101,7 +104,7 @@ class Worker:
         """Later lives count on from where earlier ones were."""
         self.state = max(self.state + 1, time.time_ns() // 1_000_000)
         for event_type in STATE:
-            self.core.announce(self.slot, event_type, self.state)
+            self.voice.announce(self.slot, event_type, self.state)
 
     def on_quote(self, _event: Event) -> None:
         self.quotes += 1
@@ -109,6 +112,9 @@ class Worker:
     def on_news(self, event: Event) -> None:
         told = event.payload
         self.news.append([told.kind, told.node, told.channel, told.count, told.detail])
+        if told.first:
+            assert told.count == told.last - told.first + 1
+            self.passed.append([told.kind, told.channel, told.epoch, told.first, told.last])
 
     def publish(self, lane: str) -> bool:
         number = self.numbers[lane] = self.numbers[lane] + 1
@@ -169,6 +175,7 @@ class Worker:
             "market": counts["lanes"]["MARKET_DATA"],
             "letters": counts["events"].get("DEAD_LETTER", 0),
             "news": self.news,
+            "passed": self.passed,
             "failures": self.failures[:10],
             "ended": ended,
             "stats": stats or self.bridge.stats(),

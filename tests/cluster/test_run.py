@@ -110,6 +110,22 @@ def test_strategies_are_drained_before_those_that_they_ask(topologies: Topologie
     assert far_end < near_begin
 
 
+def test_a_thread_that_does_not_end_keeps_no_member_alive(topologies: Topologies):
+    strategy = topologies.strategy("""
+def on_start(self):
+    import threading
+    threading.Thread(target=threading.Event().wait, name="for ever").start()
+""")
+    running = topologies.start("run", topologies.topology(strategy=strategy), "--duration", "1", "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert "the process does not wait for threads that somebody's code has left: for ever" in ended.err
+    assert "does not end; it is killed" not in ended.err
+    assert [(row["exit_code"], row["died"]) for row in ended.summary["nodes"]] == [(0, None), (0, None)]
+    assert_all_gone(pids.values())
+
+
 @pytest.mark.parametrize("victim", ["trading", "strategies"])
 def test_a_member_that_is_killed_is_named_and_ends_the_run(topologies: Topologies, victim: str):
     running = topologies.start("run", topologies.topology(), "--json")

@@ -201,9 +201,25 @@ def _notice(it: _Fields) -> dict[str, Any]:
 
 
 def _encoded(it: _Fields) -> dict[str, Any]:
-    tag, msgpack = it.text(), it.bytes(it.number(4))
-    msgspec.msgpack.decode(msgpack)
-    return {"tag": tag, "msgpack": msgpack.hex()}
+    tag, data = it.text(), it.bytes(it.number(4))
+    if tag == "libra.mail":
+        return {"tag": tag, "message": _message(_Fields(data, it.names))}
+    return {"tag": tag, "msgpack": _msgpack(data)}
+
+
+def _message(it: _Fields) -> dict[str, Any]:
+    if it.number(1) != 1:
+        raise FieldError("a message of a later version")
+    head = {"kind": it.choice(4), "id": it.id()} | {key: it.text() for key in ("to", "from", "tag")}
+    return head | {"msgpack": _msgpack(it.bytes(len(it.data)))}
+
+
+def _msgpack(data: bytes) -> str:
+    try:
+        msgspec.msgpack.decode(data)
+    except msgspec.DecodeError as error:
+        raise FieldError(f"no msgpack: {error}") from None
+    return data.hex()
 
 
 _PAYLOADS: dict[int, tuple[str, Callable[[_Fields], dict[str, Any]]]] = {
@@ -240,8 +256,6 @@ def _beacon(it: _Fields) -> dict[str, Any]:
 _MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
     3: lambda it: {"group": it.text(1), "positions": it.positions()},
     4: _beacon,
-    5: lambda it: {"request_id": it.id(), "deadline_ns": it.i64(), "target": it.text(), "asker": it.text()},
-    6: lambda it: {"request_id": it.id(), "outcome": it.choice(5), "detail": it.text()},
     7: lambda it: {
         "request_id": it.id(),
         "group": it.text(1),

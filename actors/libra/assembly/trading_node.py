@@ -322,7 +322,7 @@ class TradingNode(Node):
         """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
         if self._bridge is not None:
             for event in self._bridge.news():
-                self.core.publish(event)
+                self._voice.publish(event)
         while self._gone_elsewhere:
             self._vanish(self._gone_elsewhere.popleft())
         return super().should_stop()
@@ -395,7 +395,7 @@ class TradingNode(Node):
 
     def _tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
         # Not through its slot: a strategy that was given up has none any more.
-        self.core.publish(Event.create(event_type, name, {"strategy": name, **more}))
+        self._voice.publish(Event.create(event_type, name, {"strategy": name, **more}))
 
     def _report_problems(self) -> None:
         for place, message, fatal in self.core.source_problems():

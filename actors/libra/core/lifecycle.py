@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from libra.core.events import Event
     from libra.core.faults import Fatal
     from libra.core.supervision import RestartPolicy, RestartStrategy
+    from libra_core import NodeVoice
 
 __all__ = ["SUPERVISOR", "Lifecycles"]
 
@@ -50,6 +51,7 @@ class Lifecycles:
 
     Args:
         switchboard: The node.
+        voice: Says what becomes of its actors.
         sleepers: What its actors suspended on the clock.
         policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
@@ -69,6 +71,7 @@ class Lifecycles:
     def __init__(
         self,
         switchboard: Switchboard,
+        voice: NodeVoice,
         sleepers: Sleepers,
         policy: RestartPolicy,
         seed: int,
@@ -86,6 +89,7 @@ class Lifecycles:
         self._fatal = fatal
         self._switchboard = switchboard
         self._core = switchboard.core
+        self._voice = voice
         self._sleepers = sleepers
         self._seed = seed
         self._on_change = on_change
@@ -263,7 +267,7 @@ class Lifecycles:
 
     def _move(self, place: Place, state: ActorState) -> None:
         place.state = state
-        self._core.announce(place.slot, EventType.ACTOR_STATE, {"actor": place.name, "state": state.value})
+        self._voice.announce(place.slot, EventType.ACTOR_STATE, {"actor": place.name, "state": state.value})
 
     # Failing ---------------------------------------------------------------------------------------------------------
 

@@ -64,11 +64,13 @@ class Node:
     def __init__(self, options: NodeOptions) -> None:
         self.options = options
         self.core = NodeCore(simulated=options.simulated, lane_capacity=options.lane_capacity)
+        self._voice = self.core.take_voice()
         self.post = Post(self)
         """Messages to and from actors of other nodes."""
         self._sleepers = Sleepers(self.core)
         self._actors = Lifecycles(
             self,
+            self._voice,
             self._sleepers,
             options.restarts,
             options.seed,

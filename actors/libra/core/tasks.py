@@ -161,9 +161,7 @@ class Tasks:
             self._tell(slot, instance, task)
 
     def _tell(self, slot: int, instance: object, task: asyncio.Task[Any]) -> None:
-        if not _has_raised(task):
-            return
-        error = task.exception()
+        error = task.exception() if _has_raised(task) else None
         if error is not None:
             self._on_failure(slot, instance, error)
 

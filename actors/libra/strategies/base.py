@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from libra.core.actor import Actor
+from libra.core.clock import delay_ns
 from libra.model import OrderSide, TimeInForce
 
 if TYPE_CHECKING:
@@ -76,12 +77,11 @@ class Strategy(Actor):
 
         Raises:
             KeyError: For a symbol that it does not trade.
+            ValueError: For a time that is negative, not a number, or longer than thirty years.
         """
         context = self._context
         instrument = self._scope.instruments[symbol].id
-        return context.core.emit_signal(
-            context.slot, instrument, signal_type, strength, price, round(ttl_s * 1e9), reason
-        )
+        return context.core.emit_signal(context.slot, instrument, signal_type, strength, price, _ttl_ns(ttl_s), reason)
 
     def submit(
         self,
@@ -105,6 +105,10 @@ class Strategy(Actor):
 
         Returns:
             The id that the order will have, or None when the queue of requests is full.
+
+        Raises:
+            KeyError: For a symbol that it does not trade.
+            ValueError: For a time that is negative, not a number, or longer than thirty years.
         """
         context = self._context
         default = TimeInForce.IOC if price is None else TimeInForce.GTC
@@ -116,7 +120,7 @@ class Strategy(Actor):
             size,
             price,
             time_in_force or default,
-            round(ttl_s * 1e9),
+            _ttl_ns(ttl_s),
             None,
         )
 
@@ -132,3 +136,9 @@ class Strategy(Actor):
 
     def _wants_order(self, order: Order) -> bool:
         return order.strategy == self._context.name
+
+
+def _ttl_ns(ttl_s: float) -> int:
+    """A time to live in whole nanoseconds. One that is shorter than a nanosecond is not the 0 that stands for ever."""
+    whole = delay_ns("ttl_s", ttl_s)
+    return max(whole, 1) if ttl_s > 0 else 0

@@ -46,6 +46,7 @@ __all__ = [
     "instrument_number",
     "BusCore",
     "NodeCore",
+    "NodeVoice",
     "Progress",
     "AccountGroup",
     "Steps",
@@ -420,6 +421,7 @@ class RiskCode(StrEnum):
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_FINAL = "ORDER_FINAL"
     NOT_OWNER = "NOT_OWNER"
+    CANCEL_RATE = "CANCEL_RATE"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"
@@ -952,9 +954,22 @@ class BridgeNews:
     @property
     def count(self) -> int: ...
     @property
+    def epoch(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
     def detail(self) -> str: ...
 
 class PanicException(BaseException): ...
+
+# node/voice.rs
+
+@final
+class NodeVoice:
+    def announce(self, slot: int, event_type: EventType, payload: Any) -> None: ...
+    def publish(self, event: Event) -> bool: ...
 
 @disjoint_base
 class NodeCore:
@@ -1028,9 +1043,10 @@ class NodeCore:
     def unsubscribe_all(self, slot: int) -> None: ...
     # node/publishing.rs
     def emit(self, slot: int, event_type: EventType, payload: Any = None, instrument: str | None = None) -> bool: ...
-    def announce(self, slot: int, event_type: EventType, payload: Any) -> None: ...
     def publish(self, event: Event) -> bool: ...
     def reserve_facts(self) -> None: ...
+    # node/voice.rs
+    def take_voice(self) -> NodeVoice: ...
     def send(self, slot: int, event_type: EventType, source_slot: int | None, payload: Any = None) -> bool: ...
     # bridge/mail.rs
     @property

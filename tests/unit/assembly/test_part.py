@@ -1,15 +1,18 @@
 """A node that builds a part of a profile: strategies without their account, and an account without its strategies."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from libra.assembly import build
+from libra.assembly import TradingNode, build
+from libra.assembly.instruments import scope_of
 from libra.config import Flags, NodePart, load
 from libra.core.actor import Actor
 from libra.core.events import Event, EventType
 from libra.errors import ConfigError
 from libra.model import OrderSide, SignalType
+from libra.strategies import Strategy
 
 STRATEGY = """
 from libra.model import OrderSide, SignalType
@@ -79,6 +82,13 @@ class Elsewhere(Actor):
             self.ids.append(given)
 
 
+def strategy(strategy_class: type[Strategy], node: TradingNode) -> Strategy:
+    """A strategy with the symbols and the account of the profile's own."""
+    made = strategy_class({})
+    made._assign(scope_of(node.settings.strategies[0], node.instruments))
+    return made
+
+
 def test_strategies_alone_ask_an_account_that_is_elsewhere(settings):
     node = build(settings(), part=STRATEGIES_NODE)
     probe = Probe(EventType.ORDER_REQUEST, EventType.SIGNAL, EventType.CANCEL_REQUEST, EventType.STRATEGY_STARTED)
@@ -100,6 +110,55 @@ def test_strategies_alone_ask_an_account_that_is_elsewhere(settings):
     }
     assert node.accounts == {}
     assert result.summary["positions"] == []
+
+
+@pytest.mark.parametrize("ttl_s", [-1, -1e-9, float("nan"), float("inf"), float("-inf"), 1e10])
+def test_a_time_to_live_that_is_none_is_refused(settings, ttl_s):
+    told = []
+
+    class Asks(Strategy):
+        def on_start(self):
+            symbol = self.symbols[0]
+            for ask in (
+                lambda: self.signal(symbol, SignalType.LONG, ttl_s=ttl_s),
+                lambda: self.submit(symbol, OrderSide.BUY, "0.010", ttl_s=ttl_s),
+            ):
+                try:
+                    ask()
+                except ValueError as error:
+                    told.append(str(error))
+
+    node = build(settings(duration_s=0.2), part=STRATEGIES_NODE)
+    node.add_actor("asks", partial(strategy, Asks, node))
+    events = node.run().summary["events"]
+    assert told == [f"ttl_s is a number of seconds from 0 to 1000000000, not {ttl_s!r}"] * 2
+    assert events.get("ORDER_REQUEST", 0) <= 1, "its own strategy's"
+
+
+@pytest.mark.parametrize(("ttl_s", "ttl_ns"), [(0, None), (0.5, 500_000_000), (1e-12, 1)])
+def test_a_time_to_live_is_counted_from_now(settings, ttl_s, ttl_ns):
+    class Asks(Strategy):
+        def on_start(self):
+            self.signal(self.symbols[0], SignalType.LONG, ttl_s=ttl_s)
+
+    node = build(settings(duration_s=0.2), part=STRATEGIES_NODE)
+    probe = Probe(EventType.SIGNAL)
+    node.add_actor("probe", lambda: probe)
+    node.add_actor("asks", partial(strategy, Asks, node))
+    node.run()
+    [mine] = [event for event in probe.seen if event.source == "asks"]
+    deadline_ns = mine.payload.deadline_ns
+    assert (deadline_ns - mine.ts_ns if deadline_ns else None) == ttl_ns
+
+
+@pytest.mark.parametrize("ttl_ns", [-1, -(2**63)])
+def test_nor_does_the_core_take_a_time_below_zero(settings, ttl_ns):
+    core = build(settings(), part=STRATEGIES_NODE).core
+    slot, instrument = core.add_actor("asks"), "BTC/USDT:USDT@synthetic"
+    with pytest.raises(ValueError, match=f"a time to live is not below zero: {ttl_ns} ns"):
+        core.emit_signal(slot, instrument, SignalType.LONG, 1.0, None, ttl_ns, "")
+    with pytest.raises(ValueError, match=f"a time to live is not below zero: {ttl_ns} ns"):
+        core.emit_order_request(slot, "paper", instrument, OrderSide.BUY, "0.010", None, "IOC", ttl_ns, None)
 
 
 def test_strategies_alone_forge_no_facts_of_an_account_that_is_elsewhere(settings):
@@ -150,7 +209,7 @@ def test_an_account_cancels_what_a_strategy_that_is_gone_left(settings):
                 self.set_timer("gone", 0.3)
             else:
                 told = {"strategy": "mine", "vanished": True}
-                self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, "mine", told))
+                node._voice.publish(Event.create(EventType.STRATEGY_STOPPED, "mine", told))
 
     elsewhere.__class__ = Mine
     node.add_actor("mine", lambda: elsewhere)
@@ -174,7 +233,7 @@ def test_not_every_end_of_a_strategy_is_one(settings, source: str, payload: obje
 
     class Tells(Actor):
         def on_start(self) -> None:
-            self._context.core.publish(Event.create(EventType.STRATEGY_STOPPED, source, payload))
+            node._voice.publish(Event.create(EventType.STRATEGY_STOPPED, source, payload))
 
     node.add_actor("tells", Tells)
     assert node.run().summary["vanished"] == []

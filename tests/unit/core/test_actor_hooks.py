@@ -477,3 +477,24 @@ def test_whoever_wants_to_hears_of_risk(stage):
     set_up.add("says", Says)
     assert set_up.run().errors == 0
     assert log == list(risky)
+
+
+def test_what_only_looks_like_an_order_is_nothing_to_an_actor(stage):
+    seen = []
+
+    class Looks(Actor):
+        def on_order(self, order):
+            seen.append(order)
+
+        on_fill = on_order
+
+    class Says(Actor):
+        def on_quote(self, quote):
+            self.emit(EventType.ORDER_FILLED, {"order_id": "1", "last_fill": {"size": "1"}})
+
+    set_up = stage()
+    set_up.quotes(0, 1)
+    set_up.add("looks", Looks)
+    set_up.add("says", Says)
+    outcome = set_up.run()
+    assert (seen, outcome.errors) == ([], 0)

@@ -263,3 +263,14 @@ def test_where_the_loop_stands_is_a_line_of_its_thread():
     thread.join()
     gc.collect()
     assert made_elsewhere[0].look(None, 0.0, True) is None, "its thread is no more"
+
+
+def test_a_loop_that_nobodys_handler_holds_is_told_of_where_it_should_come_round(caplog):
+    blocking = Blocking()
+    assert blocking.look("", 0.02, True) is None
+    assert not caplog.records, "a simulated loop owes nobody a beat"
+    blocking.is_watched = True
+    assert blocking.look("", 0.02, True) is None
+    [message] = [row.getMessage() for row in caplog.records]
+    assert message.startswith("the loop has not come round for 20 ms, and no actor's handler runs: it is ")
+    assert not blocking.counts

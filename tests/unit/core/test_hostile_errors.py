@@ -198,3 +198,42 @@ def test_whoever_asked_learns_of_it_all_the_same(stage, is_async):
     set_up.add("answers", Answers)
     assert set_up.run().errors == 2
     assert told == [describe(OddError())] * 2
+
+
+class NotedError(Exception):
+    """Raises when it is asked for its notes, as a traceback does."""
+
+    def __init__(self, why):
+        super().__init__("noted")
+        self.why = why
+
+    @property
+    def __notes__(self):
+        raise self.why
+
+
+def test_an_error_whose_notes_raise_keeps_the_lines_where_it_was_raised(caplog):
+    log = logging.getLogger("libra.test.notes")
+    with pytest.raises(NotedError) as raised:
+        raise NotedError(SystemExit("notes"))
+    assert log_failure(log, "it failed", error=raised.value) == "NotedError: noted"
+    [record] = caplog.records
+    assert "test_hostile_errors.py" in record.exc_text
+    assert record.exc_text.endswith("NotedError: noted")
+
+
+def test_what_ends_the_run_is_raised_on_by_whatever_logs_it():
+    class Bad(logging.Handler):
+        def emit(self, record):
+            raise KeyboardInterrupt
+
+    fatal = (KeyboardInterrupt,)
+    log = logging.getLogger("libra.test.fatal")
+    with pytest.raises(KeyboardInterrupt):
+        log_failure(log, "it failed", error=NotedError(KeyboardInterrupt()), fatal=fatal)
+    log.addHandler(bad := Bad())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            log_failure(log, "it failed", error=ValueError("why"), fatal=fatal)
+    finally:
+        log.removeHandler(bad)

@@ -13,6 +13,7 @@ import pytest
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
 from libra.core.node import Node, NodeOptions, _end_undisturbed
+from libra_core import PanicException
 
 
 class Counter(Actor):
@@ -649,7 +650,53 @@ def test_a_keyboard_interrupt_behind_an_async_handler_ends_the_program_too(stage
     assert log == ["first", "on_stop"]
 
 
-def test_what_ends_undisturbed_leaves_signals_alone_when_the_stop_is_long_past():
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_panic_of_the_core_ends_the_run_and_nothing_more_is_handled(stage, simulated):
+    log = []
+
+    class Panics(Actor):
+        def on_start(self):
+            self.set_timer("panic", 0.01, interval_s=0.01)
+
+        def on_timer(self, name):
+            log.append(name)
+            raise PanicException("half done")
+
+        def on_stop(self):
+            log.append("stopped")
+
+    set_up = stage(simulated=simulated)
+    set_up.node.endless = True
+    set_up.quotes(0, 1)
+    set_up.add("panics", Panics)
+    with pytest.raises(PanicException, match="half done"):
+        set_up.run()
+    assert log == ["panic"]
+    assert set_up.node.failed == [], "it is a fault of ours"
+
+
+def test_a_node_that_takes_too_much_memory_drains_and_says_so(stage, caplog):
+    stopped = []
+
+    class Sits(Actor):
+        def on_stop(self):
+            stopped.append(self.name)
+
+    set_up = stage(simulated=False, max_rss_bytes=1 << 20)
+    set_up.node.endless = True
+    set_up.add("sits", Sits)
+    outcome = set_up.run()
+    assert (outcome.why, outcome.drained, stopped) == ("memory", True, ["sits"])
+    [message] = [row.getMessage() for row in caplog.records if "memory" in row.getMessage()]
+    assert message.endswith("MB of memory are in use, and 1 MB are allowed")
+
+
+def test_behind_a_run_that_was_stopped_by_ctrl_c_another_one_is_passed_over():
     before = signal.getsignal(signal.SIGINT)
-    _end_undisturbed(time.monotonic() - 1)
-    assert signal.getsignal(signal.SIGINT) is before
+    try:
+        _end_undisturbed(time.monotonic() - 1)
+        assert signal.getsignal(signal.SIGINT) is before
+        _end_undisturbed(time.monotonic() + 3_600)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

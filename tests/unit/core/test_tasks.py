@@ -7,6 +7,7 @@ import pytest
 
 from libra.core.actor import Actor
 from libra.core.supervision import RestartPolicy
+from libra_core import PanicException
 
 ONCE = RestartPolicy(max_restarts=0)
 
@@ -233,3 +234,95 @@ def test_the_loop_is_given_back_as_it_was(stage):
         return before == (loop.get_task_factory(), loop.get_exception_handler())
 
     assert asyncio.run(script())
+
+
+def test_what_ends_the_run_ends_it_from_a_task_too(run):
+    with pytest.raises(PanicException, match="within"):
+        run(lambda actor: actor.kept.append(asyncio.create_task(raises(PanicException("within")))))
+
+
+def test_a_task_that_is_still_there_at_the_end_holds_nothing_up(run):
+    outcome, told = run(lambda actor: actor.kept.append(asyncio.create_task(asyncio.Event().wait())))
+    assert (outcome.failed, outcome.errors, told) == ([], 0, [])
+
+
+def test_what_a_task_of_an_instance_raises_that_is_no_more_is_told_and_that_is_all(run, caplog):
+    async def clings():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("late")
+
+    async def act(actor):
+        task = asyncio.create_task(clings())
+        await asyncio.sleep(0)
+        actor.kept.append(task)
+        raise ValueError("now")
+
+    outcome, told = run(act, is_async=True)
+    assert (outcome.failed, outcome.errors, told) == (["acts"], 2, ["ValueError: now"])
+    assert "it was gone already, in a task" in caplog.text
+
+
+def test_what_the_loop_has_to_say_without_an_exception_is_logged(run, caplog):
+    outcome, _ = run(lambda actor: asyncio.get_running_loop().call_exception_handler({"message": "odd, that"}))
+    assert outcome.errors == 0
+    assert "odd, that" in caplog.text
+
+
+def test_a_loop_that_had_a_handler_of_its_own_keeps_it(stage):
+    told = []
+
+    async def script():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+        set_up = stage()
+        set_up.quotes(0, 1)
+
+        class Acts(Actor):
+            def on_quote(self, quote):
+                asyncio.get_running_loop().call_exception_handler({"message": f"{quote.bid}"})
+
+        set_up.add("acts", Acts)
+        return await set_up.node.run_async()
+
+    assert asyncio.run(script()).errors == 0
+    assert told == ["100.00", "101.00"]
+
+
+def test_who_stops_the_loop_again_and_again_is_told_of_once(run, caplog):
+    def stops(left):
+        loop = asyncio.get_running_loop()
+        if left:
+            loop.call_soon(stops, left - 1)
+        loop.stop()
+
+    outcome, _ = run(lambda actor: stops(3), simulated=False)
+    assert (outcome.failed, outcome.errors) == ([], 0)
+    assert caplog.text.count("somebody's code stopped the loop: it goes on") == 1
+
+
+def test_one_whose_handler_still_cleans_up_is_not_started_beside_it(stage):
+    log = []
+
+    class Acts(Actor):
+        def on_start(self):
+            log.append("start")
+
+        async def on_quote(self, quote):
+            log.append(int(quote.bid))
+            if quote.bid == 100:
+                self.task = asyncio.create_task(raises(ValueError("no")))
+                clock = self.clock
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await clock.sleep(1.0)
+                    log.append("cleaned up")
+
+    set_up = stage(restarts=RestartPolicy(max_restarts=2, backoff_s=0.1, jitter=0))
+    set_up.quotes(0, 3, 4)
+    set_up.add("acts", Acts)
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors) == ([], 1)
+    assert log == ["start", 100, "cleaned up", "start", 101, 102]

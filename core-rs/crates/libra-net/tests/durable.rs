@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use libra_net::durable::{
-    Act, Bounds, Delivery, Entry, Kind, Opened, Received, Receiver, ReceiverLimits, Refusal, Refused, Reply, Sender,
-    SenderLimits, Why,
+    Act, Bounds, Delivery, Entry, Kind, Opened, Passed, Received, Receiver, ReceiverLimits, Refusal, Refused, Reply,
+    Sender, SenderLimits, Why,
 };
 use libra_net::ids::Position;
 
@@ -183,6 +183,25 @@ fn acknowledgements_of_what_was_never_offered_are_not_believed() {
 
 type Out = Vec<Delivery<u64>>;
 
+/// What [`receiver`] passes over when it knows of `known` events of its life.
+fn passed(upto: Position, known: u64) -> Passed {
+    Passed { after: at(7, 10), upto, known }
+}
+
+#[test]
+fn what_is_passed_over_is_counted_by_its_numbers_life_by_life() {
+    let runs = |upto, known| {
+        let passed = passed(upto, known);
+        let runs: Vec<_> = passed.runs().map(|run| (run.epoch, run.first, run.last)).collect();
+        (runs, passed.events(), passed.is_exact())
+    };
+    assert_eq!(runs(at(7, 20), 31), (vec![(7, 11, 20)], 10, true), "what lies behind it is not passed over");
+    assert_eq!(runs(at(7, 11), 11), (vec![(7, 11, 11)], 1, true));
+    assert_eq!(runs(at(9, 4), 12), (vec![(7, 11, 12), (9, 1, 4)], 6, false));
+    assert_eq!(runs(at(9, 4), 10), (vec![(9, 1, 4)], 4, false));
+    assert_eq!(runs(at(8, 0), 10), (vec![], 0, false), "nothing is known to have been there");
+}
+
 /// A receiver that has applied everything up to 7-10, connected and subscribed; its first read found nothing more.
 fn receiver() -> (Receiver<u64>, Out) {
     let limits = ReceiverLimits { unapplied: 8, held: 2, ack_every: 4, ..ReceiverLimits::default() };
@@ -298,13 +317,15 @@ fn below_the_floor_only_a_snapshot_helps_or_the_publishers_death() {
         out.clear();
         if dies {
             receiver.dead(0, &mut out);
-            let lost = Delivery::Lost { after: at(7, 10), upto: at(7, 20), why: Why::Trimmed, certain: true };
+            let lost = Delivery::Lost { passed: passed(at(7, 20), 31), why: Why::Trimmed, certain: true };
             assert_eq!(out[0], lost);
+            assert_eq!((receiver.stats().lost_events, receiver.stats().replaced), (10, 0));
         } else {
             receiver.snapshot(0, at(6, 99), 0, &mut out);
             assert_eq!(out, [], "a snapshot of the past");
             receiver.snapshot(0, at(7, 25), 25, &mut out);
-            assert_eq!(out[0], Delivery::Snapshot { position: at(7, 25), snapshot: 25 });
+            assert_eq!(out[0], Delivery::Snapshot { passed: passed(at(7, 25), 31), snapshot: 25 });
+            assert_eq!((receiver.stats().lost_events, receiver.stats().replaced), (0, 15));
         }
     }
 }
@@ -331,19 +352,19 @@ fn a_life_is_entered_where_it_begins_and_the_one_before_is_refused() {
 
 #[test]
 fn a_life_that_may_lack_its_end_is_told_of() {
-    let lost = |certain| Delivery::Lost { after: at(7, 10), upto: at(8, 0), why: Why::Torn, certain };
+    let lost = |known, certain| Delivery::Lost { passed: passed(at(8, 0), known), why: Why::Torn, certain };
     for (entry, certain) in [(life(8, at(7, 10), true), false), (life(8, at(7, 9), false), false)] {
         let (mut receiver, mut out) = receiver();
         receiver.live(0, 8, 1, 1, 1, &mut out);
         out.clear();
         answer(&mut receiver, at(8, 1), at(7, 0), vec![entry], &mut out);
-        assert_eq!(out[0], lost(certain));
+        assert_eq!((&out[0], receiver.stats().lost_events), (&lost(10, certain), 0));
     }
     let (mut receiver, mut out) = receiver();
     receiver.live(0, 7, 12, 12, 12, &mut out);
     out.clear();
     answer(&mut receiver, at(8, 0), at(7, 0), vec![life(8, at(7, 10), false)], &mut out);
-    assert_eq!(out[0], lost(true), "it knew of 7-12");
+    assert_eq!((&out[0], receiver.stats().lost_events), (&lost(12, true), 2), "it knew of 7-12");
 }
 
 #[test]
@@ -358,7 +379,7 @@ fn what_a_dead_publisher_appended_and_no_server_has_is_lost_after_a_read_of_its_
     receiver.tick(1_000 * MS, &mut out);
     assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }]);
     answer(&mut receiver, at(7, 10), at(7, 0), vec![], &mut out);
-    assert_eq!(out[1], Delivery::Lost { after: at(7, 10), upto: at(7, 12), why: Why::ServerLost, certain: true });
+    assert_eq!(out[1], Delivery::Lost { passed: passed(at(7, 12), 12), why: Why::ServerLost, certain: true });
 }
 
 #[test]
@@ -368,7 +389,7 @@ fn a_frame_that_cannot_be_decoded_is_lost_and_the_next_goes_on() {
     out.clear();
     let bad = Entry { epoch: 7, last: 13, what: Received::Bad };
     answer(&mut receiver, at(7, 14), at(7, 0), vec![bad, frame(7, 14, 14)], &mut out);
-    let lost = Delivery::Lost { after: at(7, 10), upto: at(7, 13), why: Why::Undecodable, certain: true };
+    let lost = Delivery::Lost { passed: passed(at(7, 13), 14), why: Why::Undecodable, certain: true };
     assert_eq!(out, [lost, events(7, 14, 14), Delivery::Gap { open: false }]);
 }
 

@@ -138,7 +138,7 @@ impl PaperCore {
         let event = event
             .rescaled(instrument.price_decimals, instrument.size_decimals)
             .map_err(|error| errors::decimal(instrument.id.as_str(), error))?;
-        paper.venue.on_market(&event);
+        paper.venue.on_market(ts_ns, &event);
         if let libra_kernel::Payload::Quote(quote) = &event.payload
             && let Some(slot) = paper.account.slot(instrument.id)
         {

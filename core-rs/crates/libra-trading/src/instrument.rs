@@ -123,12 +123,13 @@ impl Instrument {
             return None;
         }
         let sum = self.price_decimals.checked_add(self.size_decimals)?.checked_add(self.contract_decimals)?;
-        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow.
+        let step = pow10(MONEY_DECIMALS.checked_sub(sum)?);
+        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow. A step is at
+        // most 10^MONEY_DECIMALS, far from the end of an i64.
         let product = i128::from(price) * i128::from(size);
-        let scale = i128::from(self.contract_size) * pow10(MONEY_DECIMALS.checked_sub(sum)?);
-        match (i64::try_from(product), i64::try_from(scale)) {
-            (Ok(product), Ok(scale)) => Some(i128::from(product) * i128::from(scale)),
-            _ => product.checked_mul(scale),
+        match (i64::try_from(product), self.contract_size.checked_mul(step as i64)) {
+            (Ok(product), Some(scale)) => Some(i128::from(product) * i128::from(scale)),
+            _ => product.checked_mul(i128::from(self.contract_size) * step),
         }
     }
 

@@ -89,7 +89,7 @@ impl Account {
             };
             let mut event = Event::new(EventType::Quote, Name::NONE, now_ns, Payload::Quote(quote));
             (event.instrument, event.price_decimals, event.size_decimals) = (instrument, 2, 3);
-            self.venue.on_market(&event);
+            self.venue.on_market(now_ns, &event);
             self.gate.on_quote(instrument, PRICE, PRICE + 10, now_ns, now_ns);
             let request = OrderRequest {
                 request_id: ID.wrapping_mul(u128::from(number) + 1),

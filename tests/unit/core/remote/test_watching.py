@@ -97,10 +97,10 @@ def test_the_death_of_a_node_is_the_end_of_its_actors(joined):
         await watch(a, "b/watched")
         await watch(a, "watcher")
         for odd in ({}, None, SimpleNamespace(node=7), SimpleNamespace(kind="node_down")):
-            a.core.publish(Event.create(EventType.NODE_DOWN, "bridge", odd))
+            a._voice.publish(Event.create(EventType.NODE_DOWN, "bridge", odd))
         for node in ("c", "b", "b"):
             news = SimpleNamespace(kind="node_down", node=node, detail="its beacon is missing")
-            a.core.publish(Event.create(EventType.NODE_DOWN, "bridge", news))
+            a._voice.publish(Event.create(EventType.NODE_DOWN, "bridge", news))
         await until(lambda: told)
         await asyncio.sleep(0)
 

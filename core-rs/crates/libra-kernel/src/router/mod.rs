@@ -237,7 +237,7 @@ impl Router {
         taken
     }
 
-    /// Publishes an event for other nodes alone: a message to an actor there. False when the bridge has no room for it, or
+    /// Publishes an event for other nodes alone: a message to an actor there, or what is known here. False when the bridge has no room for it, or
     /// there is none.
     pub fn post(&mut self, mut event: Event) -> bool {
         let lane = event.lane() as usize;
@@ -253,6 +253,11 @@ impl Router {
             remote.published(&event);
         }
         true
+    }
+
+    /// True where a bridge joins this router with others.
+    pub fn is_joined(&self) -> bool {
+        self.remote.is_some()
     }
 
     /// Lets the bridge hand over what found no room. True when nothing waits there.

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use libra_kernel::digest::Digest;
 use libra_kernel::{EventType, SharedPayload};
 
+use crate::durable::Run;
+
 /// News that wait beyond this many displace the oldest.
 const KEPT: usize = 1_024;
 
@@ -90,6 +92,8 @@ pub struct News {
     pub channel: Box<str>,
     /// How many events it concerns.
     pub count: u64,
+    /// Which those are, where it is known.
+    pub run: Option<Run>,
     /// More, for a reader.
     pub detail: Box<str>,
 }
@@ -97,7 +101,7 @@ pub struct News {
 impl News {
     /// News without particulars.
     pub fn new(kind: NewsKind) -> Self {
-        News { kind, node: "".into(), channel: "".into(), count: 0, detail: "".into() }
+        News { kind, node: "".into(), channel: "".into(), count: 0, run: None, detail: "".into() }
     }
 
     /// The same, about a node.
@@ -116,6 +120,9 @@ impl SharedPayload for News {
             .iter()
             .for_each(|text| digest.blob(text.as_bytes()));
         digest.u64(self.count);
+        if let Some(Run { epoch, first, last }) = self.run {
+            [epoch, first, last].into_iter().for_each(|number| digest.u64(number));
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,5 +1,6 @@
 //! The words of a receiver: its limits, what it is given, what it wants done, what it counts.
 
+use super::passed::Passed;
 use crate::ids::Position;
 
 /// Bounds and times of a receiver; times in nanoseconds.
@@ -96,20 +97,19 @@ pub enum Delivery<F> {
         /// The place before its first event.
         begins: Position,
     },
-    /// To the node: put this snapshot in the place of all events up to its position; then [`super::Receiver::applied`].
+    /// To the node: put this snapshot in the place of all events up to its stamp, `passed.upto`; then
+    /// [`super::Receiver::applied`].
     Snapshot {
-        /// Its stamp.
-        position: Position,
+        /// The events that it stands for.
+        passed: Passed,
         /// What the publisher made.
         snapshot: F,
     },
-    /// To the node: `GAP_LOST`. Events above `after` up to `upto` will not come; then [`super::Receiver::applied`] with `upto`, when
-    /// the node has reconciled.
+    /// To the node: `GAP_LOST`. These events will not come; then [`super::Receiver::applied`] with `passed.upto`, when the node
+    /// has reconciled.
     Lost {
-        /// What was handed over last.
-        after: Position,
-        /// The last that is lost.
-        upto: Position,
+        /// The events.
+        passed: Passed,
         /// Why.
         why: Why,
         /// Whether there were such events; otherwise there may have been.
@@ -180,8 +180,12 @@ pub struct ReceiverStats {
     pub gaps: u64,
     /// Snapshots installed.
     pub snapshots: u64,
+    /// Events that snapshots stood for.
+    pub replaced: u64,
     /// Times that `Lost` was said.
     pub lost: u64,
+    /// Events that are known to have been among what it was said of.
+    pub lost_events: u64,
     /// Frames and words that no publisher or node of ours can have said.
     pub foreign: u64,
 }

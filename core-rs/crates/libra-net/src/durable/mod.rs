@@ -4,7 +4,7 @@
 //! - [`Sender`] — a channel at its publisher: the outbox, appends in a window, acknowledgements, trimming;
 //! - [`Receiver`] — a channel at one group: order, gaps, snapshots, acknowledgements;
 //! - [`library`] — the functions that Redis or Valkey runs, and the names of what they answer;
-//! - [`outbox`], [`groups`] — the two halves of a sender's memory.
+//! - [`outbox`], [`groups`] — the two halves of a sender's memory; [`Passed`] — what a receiver skips, counted.
 //!
 //! Both are state machines. They read no clock and touch no socket: each call brings the time (`now`, nanoseconds of a
 //! monotonic clock) and a `Vec` that the caller uses again, into which the machine pushes what is to be done.
@@ -47,11 +47,13 @@ mod delivery;
 pub mod groups;
 pub mod library;
 pub mod outbox;
+mod passed;
 mod receiver;
 mod sender;
 
 pub use act::{Act, Opened, Refusal, Refused, Reply, SenderLimits, SenderStats};
 pub use delivery::{Bounds, Delivery, Entry, Received, ReceiverLimits, ReceiverStats, Why};
+pub use passed::{Passed, Run};
 pub use receiver::Receiver;
 pub use sender::Sender;
 

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::delivery::{Bounds, Delivery, Entry, Received, ReceiverLimits, ReceiverStats, Why};
+use super::passed::Passed;
 use super::{LATEST_EPOCH, reaches};
 use crate::ids::Position;
 
@@ -245,9 +246,16 @@ impl<F> Receiver<F> {
         self.knows(position);
     }
 
-    fn lose(&mut self, after: Position, upto: Position, why: Why, certain: bool, out: &mut Vec<Delivery<F>>) {
+    /// What lies between the event that was handed over last and the one that it goes on behind.
+    fn passes(&self, upto: Position) -> Passed {
+        Passed { after: self.at.unwrap_or_default(), upto, known: self.known_here }
+    }
+
+    fn lose(&mut self, upto: Position, why: Why, certain: bool, out: &mut Vec<Delivery<F>>) {
+        let passed = self.passes(upto);
         self.stats.lost += 1;
-        out.push(Delivery::Lost { after, upto, why, certain });
+        self.stats.lost_events = self.stats.lost_events.saturating_add(passed.events());
+        out.push(Delivery::Lost { passed, why, certain });
         self.move_to(upto);
     }
 
@@ -360,13 +368,13 @@ impl<F> Receiver<F> {
                 Received::Life { before, torn } => {
                     let missing = self.known_here > at.seq && at.epoch > 0;
                     if torn || missing || at > before {
-                        self.lose(at, position, Why::Torn, missing, out);
+                        self.lose(position, Why::Torn, missing, out);
                     } else {
                         self.move_to(position);
                         out.push(Delivery::Life { begins: position });
                     }
                 }
-                Received::Bad => self.lose(at, position, Why::Undecodable, true, out),
+                Received::Bad => self.lose(position, Why::Undecodable, true, out),
                 Received::Frame { first, frame } => {
                     // A life is entered where it begins; only who has no position yet may find a channel without that place.
                     let begins = at == Position::default() && first == 1;
@@ -386,7 +394,7 @@ impl<F> Receiver<F> {
     fn at_the_end(&mut self, before: Position, out: &mut Vec<Delivery<F>>) {
         let sought = self.sought.filter(|sought| self.dead && self.at == Some(before) && *sought > before);
         if let Some(sought) = sought {
-            self.lose(before, sought, Why::ServerLost, true, out);
+            self.lose(sought, Why::ServerLost, true, out);
         }
     }
 
@@ -402,7 +410,7 @@ impl<F> Receiver<F> {
             self.behind = None;
             self.reread();
             let certain = floor.seq > 0 || self.known_here > at.seq;
-            self.lose(at, floor, Why::Trimmed, certain, out);
+            self.lose(floor, Why::Trimmed, certain, out);
         } else if self.calls && now >= self.ask_due {
             self.ask_due = now.saturating_add(self.limits.ask_again);
             out.push(Delivery::AskSnapshot { at });
@@ -426,9 +434,11 @@ impl<F> Receiver<F> {
             return;
         }
         self.behind = None;
+        let passed = self.passes(position);
         self.stats.snapshots += 1;
+        self.stats.replaced = self.stats.replaced.saturating_add(passed.events());
         self.move_to(position);
-        out.push(Delivery::Snapshot { position, snapshot });
+        out.push(Delivery::Snapshot { passed, snapshot });
         self.reread();
         self.pump(now, out);
     }

@@ -33,10 +33,6 @@ pub enum Kind {
     Ack = 3,
     /// [`super::Beacon`].
     Beacon = 4,
-    /// [`super::Ask`], and the question as its one event.
-    Ask = 5,
-    /// [`super::Reply`], and the answer as its one event where there is one.
-    Reply = 6,
     /// [`super::SnapshotRequest`].
     SnapshotRequest = 7,
     /// [`super::Snapshot`], and the state as events.
@@ -50,8 +46,6 @@ impl Kind {
             2 => Kind::Latest,
             3 => Kind::Ack,
             4 => Kind::Beacon,
-            5 => Kind::Ask,
-            6 => Kind::Reply,
             7 => Kind::SnapshotRequest,
             8 => Kind::Snapshot,
             _ => return None,

@@ -42,7 +42,7 @@ mod reader;
 mod tests;
 mod writer;
 
-pub use control::{Ack, Ask, Beacon, ChannelPosition, Control, Interest, Outcome, Reply, Snapshot, SnapshotRequest};
+pub use control::{Ack, Beacon, ChannelPosition, Control, Interest, Snapshot, SnapshotRequest};
 pub use error::{EncodeError, Fault, FrameError, Skip};
 pub use event::{leaves_process, trace_flags};
 pub use header::{Header, Kind, MAGIC, MAJOR, MINOR};

@@ -2,7 +2,8 @@
 
 use libra_kernel::{Event, EventType, Name};
 
-/// A type, a source and an instrument; of a gateway's coming and going the newest counts, whichever it is.
+/// A type, a source and an instrument; of a gateway's coming and going the newest counts, whichever it is, and so of a position's
+/// being opened, changed and closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     event_type: EventType,
@@ -35,6 +36,7 @@ impl Key {
 const fn of_state(event_type: EventType) -> EventType {
     match event_type {
         EventType::GatewayDisconnected => EventType::GatewayConnected,
+        EventType::PositionOpened | EventType::PositionClosed => EventType::PositionUpdated,
         other => other,
     }
 }
@@ -64,5 +66,8 @@ mod tests {
         assert!(!position.is_of(EventType::BalanceUpdated, btc));
         assert!(!position.is_of(EventType::PositionUpdated, Name::intern("ETH/USDT")));
         assert_ne!(position, event(EventType::BalanceUpdated, "BTC/USDT"));
+        for also in [EventType::PositionOpened, EventType::PositionClosed] {
+            assert_eq!(position, event(also, "BTC/USDT"), "a fact that says how the position stands");
+        }
     }
 }

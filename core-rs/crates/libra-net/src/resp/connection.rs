@@ -31,6 +31,8 @@ pub struct Connection {
     /// The one of them that was read last, lent to the reader.
     lent: Vec<u8>,
     limits: Limits,
+    /// The last read found less than it had room for.
+    is_drained: bool,
     pub(super) place: String,
     pub(super) server: ServerInfo,
     pub(super) answer_within: Duration,
@@ -46,6 +48,7 @@ impl Connection {
             aside_bytes: 0,
             lent: Vec::new(),
             limits,
+            is_drained: false,
             place,
             server: ServerInfo::default(),
             answer_within,
@@ -101,17 +104,29 @@ impl Connection {
     /// # Errors
     /// When the connection has ended. What came before can still be had by [`Connection::next_reply`].
     pub fn fill(&mut self) -> Result<usize, RespError> {
-        let socket = &mut self.socket;
-        let mut count = match self.inbox.fill(|room| socket.read(room)) {
+        let (socket, mut room_for) = (&mut self.socket, 0);
+        let read = self.inbox.fill(|room| {
+            room_for = room.len();
+            socket.read(room)
+        });
+        let mut count = match read {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
             Err(error) => return Err(RespError::io(&self.place, &error)),
         };
+        // A stream gives less than was asked for when it has no more; TLS may hold a part of what it has read.
+        self.is_drained = count < room_for && !socket.is_tls();
         // The descriptor does not tell of what TLS has decrypted already. An end or an error comes again with the next call.
         while let Ok(more) = self.inbox.fill(|room| socket.read_decrypted(room)) {
             count += more;
         }
         Ok(count)
+    }
+
+    /// Whether the last [`Connection::fill`] took all that the socket had: then the descriptor tells when there is more, an end
+    /// or an error included, and another read would bring nothing.
+    pub fn is_drained(&self) -> bool {
+        self.is_drained
     }
 
     /// The next reply or message out of what was read; none when more has to come.

@@ -30,14 +30,7 @@ impl Watch {
 pub fn wait(watches: &mut [Watch], timeout: Option<Duration>) -> io::Result<usize> {
     let until = timeout.map(|timeout| Instant::now() + timeout);
     loop {
-        let left_ms = until.map_or(-1, |until| {
-            // Rounded up, so that a wait does not end just before its time and begin again.
-            let left = until.saturating_duration_since(Instant::now()).as_nanos().div_ceil(1_000_000);
-            i32::try_from(left).unwrap_or(i32::MAX)
-        });
-        // SAFETY: `Watch` is a transparent `pollfd`, and the pointer and length are those of a slice that is borrowed mutably
-        // for the whole call.
-        let ready = unsafe { libc::poll(watches.as_mut_ptr().cast(), watches.len() as libc::nfds_t, left_ms) };
+        let ready = poll(watches, until.map(|until| until.saturating_duration_since(Instant::now())));
         if ready >= 0 {
             return Ok(ready as usize);
         }
@@ -46,4 +39,26 @@ pub fn wait(watches: &mut [Watch], timeout: Option<Duration>) -> io::Result<usiz
             return Err(error);
         }
     }
+}
+
+/// To the nanosecond, as far as the system's timers are as fine: a frame gathers for less than a millisecond.
+#[cfg(target_os = "linux")]
+fn poll(watches: &mut [Watch], timeout: Option<Duration>) -> libc::c_int {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `Watch` is a transparent `pollfd`, and the pointer and length are those of a slice that is borrowed mutably for the
+    // whole call, as the time is; no signal mask is given.
+    unsafe { libc::ppoll(watches.as_mut_ptr().cast(), watches.len() as libc::nfds_t, timeout, std::ptr::null()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn poll(watches: &mut [Watch], timeout: Option<Duration>) -> libc::c_int {
+    // Rounded up, so that a wait does not end just before its time and begin again.
+    let ms = |time: Duration| i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+    // SAFETY: `Watch` is a transparent `pollfd`, and the pointer and length are those of a slice that is borrowed mutably for the
+    // whole call.
+    unsafe { libc::poll(watches.as_mut_ptr().cast(), watches.len() as libc::nfds_t, timeout.map_or(-1, ms)) }
 }

@@ -3,6 +3,7 @@
 use libra_kernel::event::{Aggressor, Bar, Quote, Trade};
 use libra_kernel::{Event, EventType, Lane, Name, Payload};
 use libra_market::book::{BookUpdate, Level};
+use libra_net::bridge::mail::{Mail, MailKind};
 use libra_net::frame::*;
 use libra_net::ids::{ChannelId, Position};
 use libra_trading::account::{Balance, Position as Held};
@@ -183,6 +184,22 @@ fn account() -> Vec<Event> {
     ]
 }
 
+/// What actors of two nodes say to each other, the bodies in msgpack.
+fn messages() -> Vec<Event> {
+    let said = |kind, id, to, from, body| {
+        let mail = Mail { kind, id, to, from, tag: "plain", body };
+        Payload::shared(mail.encode().expect("short addresses"))
+    };
+    let ask = 5 << 64 | 6;
+    let all = [
+        said(MailKind::Tell, 0, "desk-main/portfolio", "node-1/ema", b"\x81\xa4size\x07"),
+        said(MailKind::Ask, ask, "desk-main/portfolio", "node-1/", b"\xa3how"),
+        said(MailKind::Reply, ask, "desk-main/", "node-1/ema", b"\x93\x01\x02\xc0"),
+        said(MailKind::Refusal, ask, "desk-main/", "node-1/ema", b"\xa4busy"),
+    ];
+    (0..).zip(all).map(|(number, payload)| event(number, EventType::Message, "", payload)).collect()
+}
+
 fn in_channel(name: &'static str, lane: Lane, shard: &str, is_latest: bool, events: Vec<Event>) -> Sample {
     let channel = ChannelId::new(lane, shard, "node-1").expect("a channel's name");
     let mut writer = FrameWriter::new(&channel, EPOCH, Limits { events: 128, bytes: 1 << 20 });
@@ -211,10 +228,10 @@ pub fn samples() -> Vec<Sample> {
     let place =
         |lane, shard, seq| ChannelPosition { channel: channel(lane, shard), position: Position::new(EPOCH, seq) };
     let positions = || vec![place(Lane::Orders, "all", 17), place(Lane::Risk, "main@binance", u64::MAX)];
-    let question = event(1, EventType::Message, "", Payload::Empty);
     vec![
         in_channel("market", Lane::MarketData, "3", false, market()),
         in_channel("orders", Lane::Orders, "all", false, orders()),
+        in_channel("messages", Lane::Signals, "all", false, messages()),
         in_channel("account", Lane::Orders, "state", true, account()),
         message("ack", Control::Ack(Ack { group: "node-1".into(), positions: positions() }), Vec::new()),
         message(
@@ -231,26 +248,6 @@ pub fn samples() -> Vec<Sample> {
                     Interest { lane: Lane::Orders, shard: "all".into() },
                 ],
             }),
-            Vec::new(),
-        ),
-        message(
-            "ask",
-            Control::Ask(Ask {
-                request_id: 5 << 64 | 6,
-                target: "portfolio".into(),
-                asker: "ema-1".into(),
-                deadline_ns: 1_732_204_802_000_000_000,
-            }),
-            vec![question.clone()],
-        ),
-        message(
-            "reply",
-            Control::Reply(Reply { request_id: 5 << 64 | 6, outcome: Outcome::Answered, detail: String::new() }),
-            vec![question],
-        ),
-        message(
-            "reply_refused",
-            Control::Reply(Reply { request_id: 5, outcome: Outcome::NoActor, detail: "no actor portfolio".into() }),
             Vec::new(),
         ),
         message(

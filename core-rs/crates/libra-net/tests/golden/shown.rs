@@ -4,6 +4,7 @@ use libra_kernel::event::{Bar, Quote, Trade};
 use libra_kernel::ids::{span_hex, trace_hex};
 use libra_kernel::{Event, Payload};
 use libra_market::book::{BookUpdate, Level};
+use libra_net::bridge::mail::Mail;
 use libra_net::frame::*;
 use libra_net::ids::ChannelId;
 use libra_trading::account::{Balance, Position};
@@ -136,8 +137,13 @@ fn account(payload: &Payload) -> (&'static str, Value) {
         return ("notice", shown);
     }
     if let Some(encoded) = payload.downcast::<Encoded>() {
-        let bytes: String = encoded.data().iter().map(|byte| format!("{byte:02x}")).collect();
-        return ("encoded", json!({ "tag": encoded.tag(), "msgpack": bytes }));
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        if let Some(mail) = Mail::decode(encoded) {
+            let message = json!({ "kind": mail.kind as u8, "id": id(mail.id), "to": mail.to, "from": mail.from,
+                "tag": mail.tag, "msgpack": hex(mail.body) });
+            return ("encoded", json!({ "tag": encoded.tag(), "message": message }));
+        }
+        return ("encoded", json!({ "tag": encoded.tag(), "msgpack": hex(encoded.data()) }));
     }
     inline(payload)
 }
@@ -186,10 +192,6 @@ fn control(control: &Control) -> Value {
             "channels": positions(&beacon.channels),
             "interests": beacon.interests.iter().map(|it| json!([it.lane as u8, it.shard])).collect::<Vec<_>>(),
         }),
-        Control::Ask(ask) => json!({ "request_id": id(ask.request_id), "deadline_ns": ask.deadline_ns,
-            "target": ask.target, "asker": ask.asker }),
-        Control::Reply(reply) => json!({ "request_id": id(reply.request_id), "outcome": reply.outcome as u8,
-            "detail": reply.detail }),
         Control::SnapshotRequest(request) => json!({ "request_id": id(request.request_id), "group": request.group,
             "channel": channel(&request.channel), "epoch": request.position.epoch, "seq": request.position.seq }),
         Control::Snapshot(snapshot) => json!({ "request_id": id(snapshot.request_id), "group": snapshot.group,

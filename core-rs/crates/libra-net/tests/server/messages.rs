@@ -59,6 +59,28 @@ fn ten_thousand_commands_are_answered_in_order() {
 }
 
 #[test]
+fn who_reads_until_a_connection_is_drained_and_then_waits_misses_nothing() {
+    let Some(server) = Valkey::start("") else { return };
+    for endpoint in [server.tcp(), server.unix()] {
+        let mut connection = Connection::connect(&endpoint, &libra_net::resp::Options::new("test")).unwrap();
+        let payload = [b'x'; 50_000];
+        (0..200).for_each(|_| connection.commands().push(&[b"ECHO", &payload]));
+        let mut count = 0;
+        while count < 200 {
+            connection.flush().unwrap();
+            assert!(wait(&mut [connection.watch()], Some(Duration::from_secs(20))).unwrap() > 0, "after {count}");
+            while connection.fill().unwrap() > 0 && !connection.is_drained() {}
+            while let Some(reply) = connection.next_reply().unwrap() {
+                assert_eq!(reply.bytes(), Some(&payload[..]));
+                count += 1;
+            }
+        }
+        assert!(connection.is_drained());
+        assert_eq!(connection.fill().unwrap(), 0, "it had nothing left");
+    }
+}
+
+#[test]
 fn messages_between_answers_are_told_apart() {
     let Some(server) = Valkey::start("") else { return };
     let mut connection = server.connect();

@@ -1,4 +1,5 @@
-//! The oldest server that is supported, where one is installed: `redis-server` 7.0 on the path, or what `LIBRA_REDIS` names.
+//! The oldest server that is supported, where one is installed: `redis-server` 7.0 on the path, or what `LIBRA_REDIS_SERVER`
+//! names.
 
 use std::path::PathBuf;
 
@@ -12,9 +13,9 @@ use crate::valkey::{Valkey, free_port};
 fn start(configuration: &str) -> Option<Valkey> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut installed = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
-    let named = std::env::var_os("LIBRA_REDIS").map(PathBuf::from);
+    let named = std::env::var_os("LIBRA_REDIS_SERVER").map(PathBuf::from);
     let Some(binary) = named.or_else(|| installed.find(|file| file.is_file())) else {
-        println!("skipped: no redis-server on the path, and LIBRA_REDIS names none");
+        println!("skipped: no redis-server on the path, and LIBRA_REDIS_SERVER names none");
         return None;
     };
     Some(Valkey::run(&binary, configuration, false))

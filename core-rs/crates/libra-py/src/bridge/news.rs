@@ -37,6 +37,24 @@ impl BridgeNews {
         self.news.count
     }
 
+    /// The publisher's life that these events are of; 0 where it is not known which they are.
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.news.run.map_or(0, |run| run.epoch)
+    }
+
+    /// The number of the first of them in its channel, or 0.
+    #[getter]
+    fn first(&self) -> u64 {
+        self.news.run.map_or(0, |run| run.first)
+    }
+
+    /// The number of the last of them, or 0.
+    #[getter]
+    fn last(&self) -> u64 {
+        self.news.run.map_or(0, |run| run.last)
+    }
+
     /// More, for a reader.
     #[getter]
     fn detail(&self) -> &str {
@@ -44,8 +62,11 @@ impl BridgeNews {
     }
 
     fn __repr__(&self) -> String {
-        let News { kind, node, channel, count, detail } = &self.news;
-        format!("BridgeNews({}, node={node:?}, channel={channel:?}, count={count}, detail={detail:?})", kind.name())
+        let News { kind, node, channel, count, run, detail } = &self.news;
+        let events = run
+            .map_or_else(String::new, |run| format!(", epoch={}, first={}, last={}", run.epoch, run.first, run.last));
+        let kind = kind.name();
+        format!("BridgeNews({kind}, node={node:?}, channel={channel:?}, count={count}{events}, detail={detail:?})")
     }
 }
 

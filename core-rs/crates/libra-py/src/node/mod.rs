@@ -1,7 +1,8 @@
 //! The native side of a node: its router, the slots of its actors, its timers and its guard.
 //!
 //! - [`slot`] — an actor's place: handlers, what is under way, whether it may run; [`places`] — how it comes and goes;
-//! - [`subscribing`], [`publishing`], [`timing`] — what actors ask of the node; [`letters`] — what could not be delivered;
+//! - [`subscribing`], [`publishing`], [`timing`] — what actors ask of the node; [`voice`] — what it says of itself;
+//! - [`letters`] — what could not be delivered;
 //! - [`inputs`] — where its market data comes from; [`account`] — the desks of its account groups;
 //! - [`operate`] — what an operator asks of a desk;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
@@ -27,6 +28,7 @@ mod slot;
 mod steps;
 mod subscribing;
 mod timing;
+mod voice;
 mod witness;
 
 use std::collections::{HashMap, VecDeque};
@@ -72,6 +74,8 @@ pub struct State {
     pub takes_interrupts: bool,
     /// Facts of accounts come from desks alone: there is an account here, or in a node that this one is joined to.
     pub facts_are_reserved: bool,
+    /// Who is built on this has its voice.
+    pub voice_is_taken: bool,
     /// An actor asked its node for something that has to be done before the next input.
     pub interrupted: bool,
     /// Async handlers that were called and have to be awaited by their actor's task.
@@ -153,6 +157,7 @@ impl NodeCore {
             takes_interrupts: false,
             interrupted: false,
             facts_are_reserved: false,
+            voice_is_taken: false,
             suspended: Vec::new(),
             on_failure: None,
             garbage: Vec::new(),
@@ -264,6 +269,7 @@ fn slot_of(slots: &mut [Slot], slot: usize) -> PyResult<&mut Slot> {
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NodeCore>()?;
+    module.add_class::<voice::NodeVoice>()?;
     module.add_class::<run::Progress>()?;
     module.add_class::<steps::Steps>()?;
     module.add_class::<letters::DeadLetter>()?;

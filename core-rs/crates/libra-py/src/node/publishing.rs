@@ -31,10 +31,6 @@ impl NodeCore {
         let py = event_type.py();
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
-        if event.event_type.is_node_news() {
-            let name = event.event_type.name();
-            return Err(PyValueError::new_err(format!("{name} is news of the node, which it alone publishes")));
-        }
         self.published_by_anyone(py, event.event_type)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
@@ -43,28 +39,16 @@ impl NodeCore {
         Ok(self.publish_of(py, parent.as_ref(), event))
     }
 
-    /// Publishes news of the node about an actor, as a child of what that handles: [`NodeCore::emit`] refuses an actor such.
-    fn announce(&self, slot: usize, event_type: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = event_type.py();
-        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(()) };
-        let event = event::make(parent.as_ref(), event_type, source.as_str(), Some(payload))?;
-        self.encode_if_leaving(py, &event)?;
-        self.publish_of(py, parent.as_ref(), event);
-        Ok(())
-    }
-
     /// Publishes an event as it is.
     fn publish(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Ok(event) = event.cast::<PyEvent>() else {
-            return Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?)));
-        };
-        let (py, event) = (event.py(), event.get().to_kernel(event.py()));
+        let (py, event) = (event.py(), kernel_event(event)?);
         self.published_by_anyone(py, event.event_type)?;
         self.encode_if_leaving(py, &event)?;
         Ok(self.publish_native(py, event))
     }
 
-    /// Puts an event into one actor's mailbox: a message. False when it was refused, or the actor is no more.
+    /// Puts an event into one actor's mailbox: a message, or what is sent to one actor only. False when it was refused, or
+    /// the actor is no more.
     #[pyo3(signature = (slot, event_type, source_slot, payload=None))]
     fn send(
         &self,
@@ -82,6 +66,9 @@ impl NodeCore {
             None => (None, Name::intern("outside")),
         };
         let event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        if !event.event_type.is_addressed() {
+            self.published_by_anyone(py, event.event_type)?;
+        }
         if self.simulated {
             payload::prepare(py, &event);
         }
@@ -119,9 +106,19 @@ impl NodeCore {
         self.origin_of(py, slot, true)
     }
 
-    /// Refuses what its receivers believe for where it comes from: what only a node itself sends, to one actor, and what only
-    /// an account's desk says, which does so natively.
+    /// Refuses what its receivers believe for where it comes from: what a node says of itself, by its
+    /// [`NodeVoice`](super::voice::NodeVoice), and what [`NodeCore::said_by_nodes`] refuses.
     fn published_by_anyone(&self, py: Python<'_>, event_type: EventType) -> PyResult<()> {
+        if event_type.is_node_news() {
+            let name = event_type.name();
+            return Err(PyValueError::new_err(format!("{name} is news of the node, which it alone publishes")));
+        }
+        self.said_by_nodes(py, event_type)
+    }
+
+    /// Refuses what not even a node publishes: what it sends to one actor, and what only an account's desk says, which does so
+    /// natively.
+    pub fn said_by_nodes(&self, py: Python<'_>, event_type: EventType) -> PyResult<()> {
         let why = if event_type.is_addressed() {
             "is sent to one actor by its node: nobody publishes it"
         } else if event_type.is_account_fact() && self.state.borrow(py).facts_are_reserved {
@@ -182,5 +179,13 @@ impl NodeCore {
         if !state.draining {
             self.waker.notify();
         }
+    }
+}
+
+/// An event of Python as one of the kernel.
+pub fn kernel_event(event: &Bound<'_, PyAny>) -> PyResult<Event> {
+    match event.cast::<PyEvent>() {
+        Ok(event) => Ok(event.get().to_kernel(event.py())),
+        Err(_) => Err(PyTypeError::new_err(format!("an Event is published, not {}", event.repr()?))),
     }
 }

@@ -153,6 +153,13 @@ impl Account {
         (book.base, book.quote, book.settle)
     }
 
+    /// What is free of the base and of the quote currency of the instrument at `slot`; nothing where a sum does not fit.
+    pub(crate) fn free_at(&self, slot: usize) -> (Money, Money) {
+        let book = &self.books[slot];
+        let free = |index: usize| self.balances[index].available().unwrap_or(0);
+        (free(book.base), free(book.quote))
+    }
+
     /// An instrument by its id.
     pub fn instrument(&self, id: Name) -> Option<&Instrument> {
         self.slot(id).map(|slot| &self.books[slot].instrument)

@@ -3,7 +3,7 @@
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{GateError, GateEvent};
+use crate::gate::{CancelPause, GateError, GateEvent};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::{Rejection, RiskCode};
 
@@ -44,25 +44,25 @@ impl Desk {
     ) -> Option<ClientOrderId> {
         let (id, asker) = (request.client_order_id, request.strategy);
         let owner = self.gate.order(id).map(|order| order.request.strategy);
-        match owner.filter(|owner| *owner != asker) {
-            // The venue has been asked, and its answer is this one's too. What the account asks for always goes.
-            None if self.gate.awaits_cancel(now_ns, id) => None,
-            None => self.cancel(router, now_ns, id, Asker::Strategy(asker)),
-            Some(owner) => {
-                // In the trace of whoever asked: the order's own goes on as if nothing had been said.
-                let notice = self.refuse_stranger(id, owner, asker);
-                let payload = Payload::shared(notice);
-                router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
-                None
-            }
-        }
+        let why = match owner.filter(|owner| *owner != asker) {
+            Some(owner) => not_owner(owner, asker),
+            // What the account asks for always goes; a strategy's goes once in a while.
+            None => match self.gate.cancel_pause(now_ns, id) {
+                None => return self.cancel(router, now_ns, id, Asker::Strategy(asker)),
+                // The venue has been asked, and its answer is this one's too.
+                Some(CancelPause::Unanswered) => return None,
+                Some(CancelPause::Refused) => cancel_rate(),
+            },
+        };
+        // In the trace of whoever asked: the order's own goes on as if nothing had been said.
+        let payload = Payload::shared(self.refuse_cancel(id, &why));
+        router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+        None
     }
 
-    /// Counts a cancel by a strategy that does not own the order, and says why it is refused.
-    fn refuse_stranger(&mut self, id: ClientOrderId, owner: Name, asker: Name) -> Notice {
-        let code = RiskCode::NotOwner;
-        *self.tally.rejections.entry(code.as_str().into()).or_default() += 1;
-        let why = Rejection::limit(code, format!("strategy {owner}"), format!("strategy {asker}"));
+    /// Counts a cancel that goes nowhere, and says why.
+    fn refuse_cancel(&mut self, id: ClientOrderId, why: &Rejection) -> Notice {
+        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
         Notice { account: self.name, code: id.to_string(), detail: why.to_string() }
     }
 
@@ -80,7 +80,7 @@ impl Desk {
             if asker == owner {
                 own = true;
             } else {
-                let payload = Payload::shared(self.refuse_stranger(id, owner, asker));
+                let payload = Payload::shared(self.refuse_cancel(id, &not_owner(owner, asker)));
                 router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
             }
         }
@@ -298,4 +298,12 @@ impl Desk {
             }
         }
     }
+}
+
+fn not_owner(owner: Name, asker: Name) -> Rejection {
+    Rejection::limit(RiskCode::NotOwner, format!("strategy {owner}"), format!("strategy {asker}"))
+}
+
+fn cancel_rate() -> Rejection {
+    Rejection::limit(RiskCode::CancelRate, "1 cancel of the order a second", "2 cancels of the order a second")
 }

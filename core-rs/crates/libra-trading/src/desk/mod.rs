@@ -11,12 +11,12 @@
 //!
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
-//! - [`flow`] — the steps above;
+//! - [`flow`] — the steps above; [`tell`] — the events that they make;
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
-//! - [`books`] — what it has to tell: equity over time, latency, counts.
+//! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
 
@@ -27,7 +27,9 @@ mod early;
 mod flow;
 mod limits;
 pub mod payload;
+mod standing;
 mod stray;
+mod tell;
 mod vanish;
 mod venue;
 

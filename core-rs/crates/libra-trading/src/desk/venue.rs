@@ -67,9 +67,9 @@ impl Link {
         }
     }
 
-    pub(super) fn on_market(&self, event: &Event) {
+    pub(super) fn on_market(&self, now_ns: i64, event: &Event) {
         if let Link::Paper(venue) = self {
-            Link::lock(venue).on_market(event);
+            Link::lock(venue).on_market(now_ns, event);
         }
     }
 

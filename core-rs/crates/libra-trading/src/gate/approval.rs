@@ -1,6 +1,6 @@
 //! Approvals that are not yet spent: each holds a reservation until it is spent, released or out of time.
 
-use xxhash_rust::xxh3::xxh3_64;
+use libra_kernel::Name;
 
 use crate::order::{ClientOrderId, OrderRequest};
 use crate::risk::Checked;
@@ -40,21 +40,46 @@ impl Approval {
     }
 }
 
+/// Numbers without a pattern: the fractional parts of the square roots of the first primes, which SHA-512 begins with.
+const KEYS: [u64; 8] = [
+    0x6a09_e667_f3bc_c908,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
+];
+
 /// A hash over every field of a request, for this process only: names go in by their number.
 #[inline]
 pub(super) fn content_hash(request: &OrderRequest) -> u64 {
-    let mut bytes = [0; 80];
-    bytes[..16].copy_from_slice(&request.request_id.to_le_bytes());
-    bytes[16..32].copy_from_slice(&request.signal_id.to_le_bytes());
-    for (at, name) in [(32, request.account), (36, request.strategy), (40, request.instrument)] {
-        bytes[at..at + 4].copy_from_slice(&(name.index() as u32).to_le_bytes());
+    let pair = |first: Name, second: u64| (first.index() as u64) << 32 | second;
+    let ways = u32::from_le_bytes([request.side as u8, request.order_type as u8, request.time_in_force as u8, 0]);
+    let words = [
+        request.request_id as u64,
+        (request.request_id >> 64) as u64,
+        request.signal_id as u64,
+        (request.signal_id >> 64) as u64,
+        pair(request.account, request.strategy.index() as u64),
+        pair(request.instrument, ways.into()),
+        request.size as u64,
+        request.price as u64,
+        request.deadline_ns as u64,
+        request.ts_origin_ns as u64,
+    ];
+    // Each pair of words is multiplied to 128 bits and folded, as in wyhash and XXH3. The factors themselves go in as well:
+    // where one of them is nothing, the product says nothing of the other.
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64 ^ a ^ b.rotate_left(32)
+    };
+    let mut hash = KEYS[7];
+    for (pair, keys) in words.chunks_exact(2).zip(KEYS.windows(2)) {
+        hash = fold(pair[0] ^ keys[0] ^ hash, pair[1] ^ keys[1]).wrapping_add(hash.rotate_left(29));
     }
-    bytes[44..48].copy_from_slice(&[request.side as u8, request.order_type as u8, request.time_in_force as u8, 0]);
-    for (at, value) in [(48, request.size), (56, request.price), (64, request.deadline_ns), (72, request.ts_origin_ns)]
-    {
-        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
-    }
-    xxh3_64(&bytes)
+    fold(hash ^ KEYS[6], KEYS[7])
 }
 
 /// An approval with what it holds.
@@ -143,5 +168,59 @@ impl Approvals {
         }
         self.next_deadline_ns = next_deadline_ns;
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::order::{OrderSide, OrderType, TimeInForce};
+
+    /// A request of a few numbers, any of which a bit may be turned over in.
+    fn of(numbers: [u64; 8], names: [usize; 3], ways: (OrderSide, OrderType, TimeInForce)) -> OrderRequest {
+        let wide = |at: usize| u128::from(numbers[at]) << 64 | u128::from(numbers[at + 1]);
+        let [account, strategy, instrument] = names.map(|name| Name::intern(&format!("content-{name}")));
+        OrderRequest {
+            request_id: wide(0),
+            signal_id: wide(2),
+            account,
+            strategy,
+            instrument,
+            side: ways.0,
+            order_type: ways.1,
+            time_in_force: ways.2,
+            size: numbers[4] as i64,
+            price: numbers[5] as i64,
+            deadline_ns: numbers[6] as i64,
+            ts_origin_ns: numbers[7] as i64,
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_request_is_in_its_hash() {
+        const WAYS: (OrderSide, OrderType, TimeInForce) = (OrderSide::Buy, OrderType::Limit, TimeInForce::Gtc);
+        let mut seen = HashSet::new();
+        let mut note = |request: &OrderRequest| assert!(seen.insert(content_hash(request)), "{request:?}");
+        // Zeros, the keys themselves (a word that meets its key is a factor of nothing), and others.
+        for numbers in [[0; 8], KEYS, [u64::MAX; 8], std::array::from_fn(|at| 0x0123_4567_89ab_cdef << at)] {
+            note(&of(numbers, [0; 3], WAYS));
+            for bit in 0..512 {
+                let mut other = numbers;
+                other[bit / 64] ^= 1 << (bit % 64);
+                note(&of(other, [0; 3], WAYS));
+            }
+            for place in 0..3 {
+                let mut names = [0; 3];
+                names[place] = 1;
+                note(&of(numbers, names, WAYS));
+            }
+            note(&of(numbers, [0; 3], (OrderSide::Sell, WAYS.1, WAYS.2)));
+            note(&of(numbers, [0; 3], (WAYS.0, OrderType::Market, WAYS.2)));
+            for way in [TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::PostOnly] {
+                note(&of(numbers, [0; 3], (WAYS.0, WAYS.1, way)));
+            }
+        }
     }
 }

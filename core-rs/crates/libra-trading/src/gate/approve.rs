@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::instrument::ContractKind;
 use crate::order::{ClientOrderId, Order, OrderRequest};
 use crate::risk::check::{Checked, Exposure, check};
+use crate::risk::exposure::After;
 use crate::risk::{Rejection, RiskCode};
 
 use super::approval::{Approval, Slot, content_hash};
@@ -49,7 +51,7 @@ impl Gate {
             self.stats.released += 1;
         }
         match self.admit(now_ns, request) {
-            Ok((instrument, checked)) => {
+            Ok((instrument, checked, after)) => {
                 let lapse_ns = now_ns.saturating_add(self.approval_ttl_ns);
                 let deadline_ns = match request.deadline_ns {
                     0 => lapse_ns,
@@ -62,7 +64,8 @@ impl Gate {
                     epoch: self.state.epoch,
                     deadline_ns,
                 };
-                if self.state.reserve(instrument, request.side, request.size, checked.held, 1).is_none() {
+                let (side, size) = (request.side, request.size);
+                if self.state.reserve_checked(instrument, side, size, checked.held, after.as_ref()).is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }
                 self.rates.record_order(now_ns, request.strategy);
@@ -108,8 +111,8 @@ impl Gate {
     }
 
     /// Every check. The state of the account comes first, so that its name is what the refusal says.
-    #[inline]
-    fn admit(&self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked), Rejection> {
+    #[inline(always)]
+    fn admit(&self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked, Option<After>), Rejection> {
         if let Some(rejection) = self.refuses_all() {
             return Err(rejection);
         }
@@ -124,20 +127,23 @@ impl Gate {
         };
         let account = &self.state.account;
         let (desk, instrument) = (&self.state.desks[slot], account.instrument_at(slot));
-        let (base, quote, _) = account.currencies_at(slot);
-        let balances = account.balances();
+        // A contract holds no balance.
+        let (free_base, free_quote) = match instrument.kind {
+            ContractKind::Spot => account.free_at(slot),
+            _ => (0, 0),
+        };
         let exposure = Exposure {
             position: account.position_at(slot).size,
             open_buy: desk.open_buy,
             open_sell: desk.open_sell,
-            free_base: balances[base].available().unwrap_or(0),
-            free_quote: balances[quote].available().unwrap_or(0),
+            free_base,
+            free_quote,
             open_orders: self.state.open.len() + self.approvals.len(),
             instrument_orders: desk.orders,
             volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
             portfolio: self.state.portfolio(slot),
         };
-        let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
+        let (checked, after) = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
         if let Some(rejection) = self
             .refuses_for_loss(slot, request.side, request.size)
             .or_else(|| self.refuses_unmeasured(slot, request.side, request.size))
@@ -146,7 +152,7 @@ impl Gate {
         }
         // Last, so that a request that is refused anyhow uses up nothing.
         self.rates.check(now_ns, request.strategy)?;
-        Ok((slot, checked))
+        Ok((slot, checked, after))
     }
 
     /// Spends an approval: tests the latch, ownership, limits and deadline again and appends the intent. When this

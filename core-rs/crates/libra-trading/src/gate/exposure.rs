@@ -2,7 +2,7 @@
 //!
 //! Marks are quotes of this process only: after a restart an open instrument is worth nothing known until its first one.
 
-use crate::risk::exposure::{Portfolio, Sums, Worth};
+use crate::risk::exposure::{After, Portfolio, Sums, Worth};
 
 use super::state::State;
 
@@ -41,15 +41,29 @@ impl State {
         }
     }
 
+    /// An order of the instrument at `slot` is reserved, just as it was checked: what the check found is what
+    /// [`State::revalue`] would find.
+    #[inline]
+    pub(super) fn take_after(&mut self, slot: usize, after: &After) {
+        let (_, _, settle) = self.account.currencies_at(slot);
+        if cfg!(debug_assertions) {
+            let before = (self.desks[slot].worth, self.sums[settle]);
+            self.revalue(slot);
+            assert_eq!((self.desks[slot].worth, self.sums[settle]), (Some(after.worth), after.sums));
+            (self.desks[slot].worth, self.sums[settle]) = before;
+        }
+        (self.desks[slot].worth, self.sums[settle]) = (Some(after.worth), after.sums);
+    }
+
     /// What an order of the instrument at `slot` is tested against.
     #[inline]
-    pub fn portfolio(&self, slot: usize) -> Option<Portfolio> {
+    pub fn portfolio(&self, slot: usize) -> Option<Portfolio<'_>> {
         if !self.tracks_exposures {
             return None;
         }
         let (_, _, settle) = self.account.currencies_at(slot);
         Some(Portfolio {
-            sums: self.sums[settle],
+            sums: &self.sums[settle],
             own: self.desks[slot].worth,
             equity: self.account.balances()[settle].equity(),
         })

@@ -94,10 +94,8 @@ impl Entries {
             *place = Place::Whole(Box::new(unpack(self.account, bytes)));
             self.ended.push_back(index as u32);
         }
-        match place {
-            Place::Whole(entry) => entry,
-            Place::Packed(_) => unreachable!("it was unpacked above"),
-        }
+        let Place::Whole(entry) = place else { unreachable!("it was unpacked above") };
+        entry
     }
 
     /// The order at `index` is over.

@@ -253,6 +253,19 @@ impl Gate {
         self.measure(now_ns, index)
     }
 
+    /// Looks at every currency whose equity is known, where limits are others than before. Returns what is to be published.
+    pub(super) fn watch_all(&mut self, now_ns: i64) -> Vec<GateEvent> {
+        let mut events = Vec::new();
+        for index in 0..self.state.account.balances().len() {
+            if self.state.account.is_settle(index) {
+                // One measure for each of the two loss limits.
+                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
+                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
+            }
+        }
+        events
+    }
+
     /// Measures one currency's equity against its peak and its day. An equity that does not fit counts as no reading;
     /// booking refuses such a sum before.
     fn measure(&mut self, now_ns: i64, index: usize) -> Option<Breach> {

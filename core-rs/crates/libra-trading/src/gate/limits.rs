@@ -78,13 +78,7 @@ impl Gate {
         let mut events = self.commit(Record::Limits(changed.clone()))?;
         self.put_limits(limits);
         self.limits_version = version;
-        for index in 0..self.state.account.balances().len() {
-            if self.state.account.is_settle(index) {
-                // One measure for each of the two loss limits.
-                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
-                events.extend(self.watch(now_ns, index).map(GateEvent::Breach));
-            }
-        }
+        events.extend(self.watch_all(now_ns));
         Ok(Some((changed, events)))
     }
 

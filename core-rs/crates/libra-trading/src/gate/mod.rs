@@ -21,7 +21,7 @@
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
-//! - this file — opening, and what may be asked.
+//! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
 //!
 //! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
 
@@ -36,6 +36,7 @@ mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod open;
 mod owed;
 mod packed;
 mod recent;
@@ -62,63 +63,19 @@ pub use history::Fills;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
-pub use venue::{CANCEL_ANSWER_NS, CancelIntent};
+pub use open::{GateConfig, Recovered};
+pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
 use crate::account::{Account, BookingError};
 use crate::instrument::{Instrument, InstrumentError, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
-use crate::risk::{Breach, LimitChange, LimitsError, Market, RiskLimits};
+use crate::risk::{Breach, LimitsError, Market, RiskLimits};
 use approval::Approvals;
-use history::Entries;
 use log::Log;
-use recent::Recent;
 use record::Record;
 use state::State;
 use unlogged::Unlogged;
-
-/// How a gate is opened.
-#[derive(Clone, Debug)]
-pub struct GateConfig {
-    /// The account; a log belongs to one.
-    pub account: Name,
-    /// What it may do.
-    pub limits: RiskLimits,
-    /// Who trades: a part of each rate is each one's own. One that is not named here has its part from its first order on.
-    pub strategies: Vec<Name>,
-    /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
-    pub instruments: Vec<Instrument>,
-    /// What it starts with. Only a new log takes it; after that the log knows better.
-    pub opening: Vec<(Name, Money)>,
-    /// Where the log is kept.
-    pub log: LogConfig,
-    /// How long an approval is good for.
-    pub approval_ttl_ns: i64,
-    /// How long after its intent an order may still be taken by the venue (its receive window, and the skew of clocks).
-    pub validity_window_ns: i64,
-    /// What it does while a loss limit is passed.
-    pub on_breach: OnBreach,
-    /// How many of the orders that ended last are kept as they are; older ones are packed.
-    pub keep_whole: usize,
-}
-
-impl GateConfig {
-    /// Approvals of one second, a window of ten, no limits, a log in memory.
-    pub fn new(account: Name) -> Self {
-        GateConfig {
-            account,
-            limits: RiskLimits::default(),
-            strategies: Vec::new(),
-            instruments: Vec::new(),
-            opening: Vec::new(),
-            log: LogConfig::Memory,
-            approval_ttl_ns: 1_000_000_000,
-            validity_window_ns: 10_000_000_000,
-            on_breach: OnBreach::default(),
-            keep_whole: 1_000,
-        }
-    }
-}
 
 /// Why the gate could not do something. (A refused order is a [`crate::risk::Rejection`] instead.)
 #[derive(Debug, Error)]
@@ -160,29 +117,6 @@ pub enum GateError {
     /// The state refused a record that was just made for it: a fault of this code, and nothing may be trusted after it.
     #[error("the log and the account disagree: {0}")]
     Inconsistent(&'static str),
-}
-
-/// What was found when the gate was opened.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// The epoch of this process.
-    pub epoch: u64,
-    /// Records that were replayed.
-    pub records: u64,
-    /// A last record that was torn, if one was.
-    pub torn: Option<TornTail>,
-    /// Orders whose intent stands in the log and which the venue never answered: to be queried, never sent again.
-    pub unanswered: Vec<Arc<Order>>,
-    /// Orders that the venue had accepted and that are not final.
-    pub open: Vec<Arc<Order>>,
-    /// Orders whose cancel was not answered.
-    pub cancelling: Vec<ClientOrderId>,
-    /// True when the kill latch is set.
-    pub killed: bool,
-    /// Limits that the log holds stricter than the profile: what the profile says, and what holds.
-    pub limits: Vec<LimitChange>,
-    /// What consumers have not confirmed, by record: to be published again.
-    pub unconfirmed: Vec<(u64, GateEvent)>,
 }
 
 /// What the gate counted since it was opened.
@@ -255,97 +189,6 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Opens the account: takes its log, replays it, and begins a new epoch. With orders that are not final it starts
-    /// reconciling: new orders wait for [`Gate::set_reconciling`]`(false)`.
-    pub fn open(config: GateConfig, now_ns: i64) -> Result<(Gate, Recovered), GateError> {
-        config.limits.validate()?;
-        if config.account.is_none() {
-            return Err(GateError::Config("the account needs a name"));
-        }
-        if config.approval_ttl_ns < 0 || config.validity_window_ns < 0 {
-            return Err(GateError::Config("time spans cannot be below zero"));
-        }
-        for instrument in &config.instruments {
-            instrument.validate()?;
-        }
-
-        let mut state = State::default();
-        state.entries = Entries::keeping(config.keep_whole);
-        let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
-        let mut events = Vec::new();
-        let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);
-        let (log, torn) = Log::open(&config.log, |sequence, record| {
-            state.apply(&record, &mut events)?;
-            recent.note(&record, &state);
-            waiting.extend(events.drain(..).map(|event| (sequence, event)));
-            if let Record::Confirmed { sequence } = record {
-                while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
-                    waiting.pop_front();
-                }
-            }
-            Ok(())
-        })?;
-        if state.epoch > 0 && state.name != config.account {
-            return Err(GateError::WrongAccount { found: state.name, wanted: config.account });
-        }
-
-        let mut gate = Gate {
-            account: config.account,
-            account_hash: config.account.hash(),
-            rates: Rates::new(&config.limits),
-            limits: config.limits,
-            limits_version: 1,
-            approval_ttl_ns: config.approval_ttl_ns,
-            validity_window_ns: config.validity_window_ns,
-            on_breach: config.on_breach,
-            new_peaks: Vec::new(),
-            logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
-            state,
-            approvals: Approvals::default(),
-            lapsed: Vec::new(),
-            unlogged: Unlogged::default(),
-            log,
-            log_failed: false,
-            owed: VecDeque::new(),
-            stopping: None,
-            reconciling: false,
-            alarm: None,
-            stats: GateStats::default(),
-        };
-        let records = gate.log.sequence();
-        let epoch = gate.state.epoch + 1;
-        gate.commit(Record::Epoch { now_ns, epoch, account: config.account })?;
-        if !gate.state.opened {
-            gate.commit(Record::Opening(config.opening))?;
-        }
-        for instrument in config.instruments {
-            gate.define(instrument)?;
-        }
-        for strategy in &config.strategies {
-            gate.rates.add_strategy(*strategy);
-        }
-        let limits = gate.recover_limits()?;
-        recent.count(&mut gate.rates, &mut gate.state);
-        gate.roll_day(now_ns)?;
-
-        let (unanswered, open): (Vec<_>, Vec<_>) =
-            gate.open_orders().cloned().partition(|order| order.status < OrderStatus::Accepted);
-        gate.reconciling = !unanswered.is_empty() || !open.is_empty();
-        let cancelling = gate.entries_open().filter(|entry| entry.cancel_pending);
-        let recovered = Recovered {
-            epoch,
-            records,
-            torn,
-            cancelling: cancelling.map(|entry| entry.order.client_order_id).collect(),
-            unanswered,
-            open,
-            killed: gate.is_killed(),
-            limits,
-            unconfirmed: waiting.into(),
-        };
-        Ok((gate, recovered))
-    }
-
     /// Appends a record, behind what is owed, then books it, then returns what is to be published.
     fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
         self.pay()?;

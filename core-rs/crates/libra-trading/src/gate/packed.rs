@@ -13,7 +13,7 @@ use crate::order::{
 use crate::risk::{Rejection, RiskCode};
 
 use super::ids::client_order_id;
-use super::state::Entry;
+use super::state::{Entry, NEVER_NS};
 
 const REJECTION: u8 = 1;
 const SLOT: u8 = 1 << 1;
@@ -74,10 +74,7 @@ struct Unpacker<'a>(&'a [u8]);
 
 impl<'a> Unpacker<'a> {
     fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else {
-            debug_assert!(false, "read behind the end");
-            return 0;
-        };
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
         *first
     }
@@ -112,10 +109,7 @@ impl<'a> Unpacker<'a> {
     }
 
     fn id(&mut self) -> u128 {
-        let Some((head, tail)) = self.0.split_first_chunk() else {
-            debug_assert!(false, "read behind the end");
-            return 0;
-        };
+        let Some((head, tail)) = self.0.split_first_chunk() else { return 0 };
         self.0 = tail;
         u128::from_le_bytes(*head)
     }
@@ -277,7 +271,7 @@ pub(super) fn unpack(account: Name, bytes: &[u8]) -> Entry {
         window_end_ns,
         not_found_ns,
         cancel_pending: has(CANCEL_PENDING),
-        cancel_asked_ns: 0,
+        cancel_asked_ns: NEVER_NS,
     }
 }
 
@@ -337,4 +331,22 @@ pub(super) fn unpack_fill(bytes: &mut &[u8], from_ns: i64, id_of: impl FnOnce(us
     let fill = unpack_trade(&mut u, of, from_ns);
     *bytes = u.0;
     fill
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_the_end_everything_is_nothing() {
+        let mut end = Unpacker(&[]);
+        assert_eq!((end.byte(), end.count(), end.number(), end.small()), (0, 0, 0, 0));
+        assert_eq!(
+            (end.time(7), end.id(), end.name(), end.text()),
+            (0, 0, Name::at(0).unwrap_or(Name::NONE), String::new())
+        );
+        // Cut off in the middle, too.
+        assert_eq!(Unpacker(&[0x81]).count(), 1);
+        assert_eq!(Unpacker(&[9; 15]).id(), 0);
+    }
 }

@@ -12,7 +12,7 @@ use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
-use crate::risk::exposure::{Sums, Worth};
+use crate::risk::exposure::{After, Sums, Worth};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 
@@ -21,6 +21,9 @@ use super::history::{Booked, Entries, Fills, Seen};
 use super::ids::{IdMap, IdSet, client_order_id};
 use super::record::Record;
 use super::refusals::{Refusal, Refusals};
+
+/// A time so long ago that no clock is near it.
+pub(super) const NEVER_NS: i64 = i64::MIN;
 
 /// What the gate keeps of an instrument beside its position.
 #[derive(Clone, Debug)]
@@ -73,7 +76,7 @@ pub(super) struct Entry {
     /// The venue's time of a first "not found" behind the window.
     pub not_found_ns: Option<i64>,
     pub cancel_pending: bool,
-    /// When the last cancel went that waits for its answer. An order that is over waits for none.
+    /// When the last cancel went, [`NEVER_NS`] while none did. Of no weight for an order that is over.
     pub cancel_asked_ns: i64,
 }
 
@@ -331,7 +334,7 @@ impl State {
             window_end_ns,
             not_found_ns: None,
             cancel_pending: false,
-            cancel_asked_ns: 0,
+            cancel_asked_ns: NEVER_NS,
         });
         if is_final {
             self.entries.ended(index);
@@ -361,6 +364,30 @@ impl State {
     /// nothing changed, when a sum does not fit.
     #[inline]
     pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
+        self.add_held(slot, side, size, held, orders)?;
+        self.revalue(slot);
+        Some(())
+    }
+
+    /// Adds an order that was just checked, with what the check found.
+    #[inline]
+    pub fn reserve_checked(
+        &mut self,
+        slot: usize,
+        side: OrderSide,
+        size: i64,
+        held: Money,
+        after: Option<&After>,
+    ) -> Option<()> {
+        self.add_held(slot, side, size, held, 1)?;
+        if let Some(after) = after {
+            self.take_after(slot, after);
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn add_held(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
         let sum = open.checked_add(size)?;
@@ -373,7 +400,6 @@ impl State {
         // Nothing fails from here on.
         *open = sum;
         desk.orders = count;
-        self.revalue(slot);
         Some(())
     }
 

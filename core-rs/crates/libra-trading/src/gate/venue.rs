@@ -11,8 +11,18 @@ use super::record::Record;
 use super::report::Verdict;
 use super::{Gate, GateError, GateEvent};
 
-/// How long a venue has to answer a cancel before its strategy's next one for the same order goes there too.
+/// A strategy's cancel of one order goes to the venue so often at most: so long the venue has to answer the one before, and
+/// so long one that it refused stays refused.
 pub const CANCEL_ANSWER_NS: i64 = 1_000_000_000;
+
+/// Why a strategy's cancel does not go to the venue yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelPause {
+    /// The one before may still be answered, and its answer is this one's too.
+    Unanswered,
+    /// The venue refused the one before.
+    Refused,
+}
 
 /// A cancel that may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +52,16 @@ impl Gate {
         self.commit(Record::Submitted { now_ns, client_order_id: id })
     }
 
-    /// True while an earlier cancel of the order is younger than [`CANCEL_ANSWER_NS`] and not answered: its answer is that of
-    /// a further one as well, which would tell the venue nothing.
-    pub fn awaits_cancel(&self, now_ns: i64, id: ClientOrderId) -> bool {
-        self.state.entry(id).is_some_and(|(_, entry)| {
-            // A clock that went back holds nothing up.
-            let waited_ns = now_ns.saturating_sub(entry.cancel_asked_ns);
-            !entry.order.status.is_final() && entry.cancel_pending && (0..CANCEL_ANSWER_NS).contains(&waited_ns)
-        })
+    /// Why a strategy's cancel of the order would tell the venue nothing now: an earlier one is younger than
+    /// [`CANCEL_ANSWER_NS`]. Whoever cancels at every refusal would otherwise do so as fast as the venue can refuse.
+    pub fn cancel_pause(&self, now_ns: i64, id: ClientOrderId) -> Option<CancelPause> {
+        let (_, entry) = self.state.entry(id)?;
+        // A clock that went back holds nothing up.
+        let waited_ns = now_ns.saturating_sub(entry.cancel_asked_ns);
+        if entry.order.status.is_final() || !(0..CANCEL_ANSWER_NS).contains(&waited_ns) {
+            return None;
+        }
+        Some(if entry.cancel_pending { CancelPause::Unanswered } else { CancelPause::Refused })
     }
 
     /// Appends the intent to cancel an order, then the cancel may leave: it works with the kill latch set and while stopping

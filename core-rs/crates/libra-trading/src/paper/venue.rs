@@ -103,15 +103,16 @@ impl PaperVenue {
         &self.config
     }
 
-    /// Takes in a market event before anyone else sees it, and fills resting orders by it. Other events are ignored.
-    pub fn on_market(&mut self, event: &Event) {
+    /// Takes in a market event before anyone else sees it, and fills resting orders by it. Other events are ignored. It
+    /// happens at `now_ns`, whatever time the event bears: that is a clock of somebody else, and may be wrong.
+    pub fn on_market(&mut self, now_ns: i64, event: &Event) {
         let book = event.payload.downcast::<BookUpdate>();
         if book.is_none() && !matches!(event.payload, Payload::Quote(_) | Payload::Trade(_)) {
             return;
         }
-        self.execute_until(event.ts_ns, false);
+        self.execute_until(now_ns, false);
         let Some(at) = self.market_of(event.instrument) else { return };
-        self.clock_ns = self.clock_ns.max(event.ts_ns);
+        self.clock_ns = self.clock_ns.max(now_ns);
         let now_ns = self.clock_ns;
         let market = &mut self.markets[at];
         let decimals = (market.instrument.price_decimals, market.instrument.size_decimals);

@@ -10,8 +10,9 @@ use crate::instrument::{ContractKind, Instrument, Money};
 use crate::order::{OrderRequest, OrderType, TimeInForce};
 
 use super::code::{Rejection, RiskCode, with_unit};
-use super::exposure::{Portfolio, check_portfolio};
+use super::exposure::{After, Portfolio, check_portfolio};
 use super::limits::{InstrumentLimits, RiskLimits};
+use super::times::times;
 
 /// A quote's time may be ahead of the clock by so much, not more.
 const CLOCK_SKEW_NS: i64 = 1_000_000_000;
@@ -29,7 +30,7 @@ pub struct Market {
 
 /// What the account could come to hold of an instrument.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Exposure {
+pub struct Exposure<'a> {
     /// The position.
     pub position: i64,
     /// Sizes of all buys that are approved or not final.
@@ -47,7 +48,7 @@ pub struct Exposure {
     /// What the market traded within the window, and what we did; `None` where no limit asks for it.
     pub volume: Option<(i128, i128)>,
     /// All instruments together; `None` where no limit asks for it.
-    pub portfolio: Option<Portfolio>,
+    pub portfolio: Option<Portfolio<'a>>,
 }
 
 /// What an approved order sets aside.
@@ -60,28 +61,32 @@ pub struct Checked {
 }
 
 /// All rules about one order that depend on nothing but these arguments.
-#[inline]
+#[inline(always)]
 pub fn check(
     now_ns: i64,
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: &Exposure,
+    exposure: &Exposure<'_>,
     limits: &RiskLimits,
     own: &InstrumentLimits,
-) -> Result<Checked, Rejection> {
+) -> Result<(Checked, Option<After>), Rejection> {
     check_form(request, instrument, own)?;
     check_market(now_ns, request, instrument, market, limits)?;
     check_worth(request, instrument, market, own)?;
     check_exposure(request, instrument, market, exposure, limits, own)?;
-    if let Some(portfolio) = &exposure.portfolio {
-        let position = (exposure.position, exposure.open_buy, exposure.open_sell);
-        check_portfolio(request, instrument, market, position, portfolio, limits, own)?;
-    }
+    let after = match &exposure.portfolio {
+        Some(portfolio) => {
+            let position = (exposure.position, exposure.open_buy, exposure.open_sell);
+            Some(check_portfolio(request, instrument, market, position, portfolio, limits, own)?)
+        }
+        None => None,
+    };
     check_volume(request, instrument, exposure, own)?;
-    check_funds(request, instrument, market, exposure, limits)
+    Ok((check_funds(request, instrument, market, exposure, limits)?, after))
 }
 
+#[inline(always)]
 fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentLimits) -> Result<(), Rejection> {
     if !instrument.tradable || instrument.kind == ContractKind::Inverse {
         return Err(Rejection::new(RiskCode::NotTradable, instrument.symbol.as_str()));
@@ -133,6 +138,7 @@ fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentL
     Ok(())
 }
 
+#[inline(always)]
 fn check_market(
     now_ns: i64,
     request: &OrderRequest,
@@ -185,10 +191,12 @@ fn reference_price(request: &OrderRequest, market: Market) -> i64 {
     }
 }
 
+#[cold]
 fn overflow(what: &str) -> Rejection {
     Rejection::new(RiskCode::Overflow, what)
 }
 
+#[inline(always)]
 fn check_worth(
     request: &OrderRequest,
     instrument: &Instrument,
@@ -214,11 +222,12 @@ fn check_worth(
     }
 }
 
+#[inline(always)]
 fn check_exposure(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: &Exposure,
+    exposure: &Exposure<'_>,
     limits: &RiskLimits,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
@@ -266,10 +275,11 @@ fn check_exposure(
 
 /// Our share of the traded volume: what we executed within the window, what is open, and the order. An order that takes
 /// risk away counts as any other: the market has to bear it all the same.
+#[inline(always)]
 fn check_volume(
     request: &OrderRequest,
     instrument: &Instrument,
-    exposure: &Exposure,
+    exposure: &Exposure<'_>,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
     let Some(bps) = own.max_participation_bps else { return Ok(()) };
@@ -278,7 +288,7 @@ fn check_volume(
         return Err(Rejection::limit(RiskCode::NoVolume, limit, format!("0 {} traded", instrument.size_unit())));
     };
     let ours = executed + i128::from(exposure.open_buy) + i128::from(exposure.open_sell) + i128::from(request.size);
-    let (scaled, most) = (ours.checked_mul(10_000), market.checked_mul(i128::from(bps)));
+    let (scaled, most) = (times(ours, 10_000), times(market, bps));
     let (Some(scaled), Some(most)) = (scaled, most) else { return Err(overflow("the traded volume")) };
     if scaled <= most {
         return Ok(());
@@ -297,11 +307,12 @@ fn orders(code: RiskCode, most: u32, value: usize) -> Rejection {
     Rejection::limit(code, format!("{most} orders"), format!("{value} orders"))
 }
 
+#[inline(always)]
 fn check_funds(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    exposure: &Exposure,
+    exposure: &Exposure<'_>,
     limits: &RiskLimits,
 ) -> Result<Checked, Rejection> {
     let mut hold_price = reference_price(request, market);

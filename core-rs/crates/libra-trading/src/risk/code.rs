@@ -82,6 +82,7 @@ risk_codes! {
     UnknownOrder = "UNKNOWN_ORDER", "no order of this id";
     OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";
     NotOwner = "NOT_OWNER", "the order is another strategy's";
+    CancelRate = "CANCEL_RATE", "the venue has just refused a cancel of the order";
 }
 
 impl RiskCode {

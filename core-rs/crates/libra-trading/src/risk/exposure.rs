@@ -19,6 +19,7 @@ use crate::order::{OrderRequest, OrderSide};
 use super::check::Market;
 use super::code::{Rejection, RiskCode, with_unit};
 use super::limits::{InstrumentLimits, RiskLimits};
+use super::times::times;
 
 /// The worst worths of one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,26 +88,35 @@ impl Sums {
 
 /// What the limits over all instruments are tested against.
 #[derive(Clone, Copy, Debug)]
-pub struct Portfolio {
+pub struct Portfolio<'a> {
     /// Over all instruments of the settle currency.
-    pub sums: Sums,
+    pub sums: &'a Sums,
     /// Of the order's own instrument, before the order.
     pub own: Option<Worth>,
     /// The settle currency's equity.
     pub equity: Option<Money>,
 }
 
+/// What an order that passed makes of the worths, once it is reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// Of its own instrument.
+    pub worth: Worth,
+    /// Over all instruments of the settle currency.
+    pub sums: Sums,
+}
+
 /// Tests the limits over all instruments. An order that makes an exposure no larger passes, whatever the limit.
-#[inline]
+#[inline(always)]
 pub fn check_portfolio(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
     position: (i64, i64, i64),
-    portfolio: &Portfolio,
+    portfolio: &Portfolio<'_>,
     limits: &RiskLimits,
     own_limits: &InstrumentLimits,
-) -> Result<(), Rejection> {
+) -> Result<After, Rejection> {
     let currency = || instrument.settle.as_str();
     let Some(own) = portfolio.own.filter(|_| portfolio.sums.unknown == 0) else {
         let detail = format!("{} open instruments of {} without a quote", portfolio.sums.unknown, currency());
@@ -121,7 +131,7 @@ pub fn check_portfolio(
     };
     let after = Worth::of(instrument, Some((market.bid, market.ask)), held, open_buy, open_sell);
     let after = after.ok_or_else(overflow)?;
-    let mut sums = portfolio.sums;
+    let mut sums = *portfolio.sums;
     sums.replace(Some(own), Some(after)).ok_or_else(overflow)?;
 
     let net = if request.side == OrderSide::Buy { sums.long } else { -sums.short };
@@ -132,7 +142,7 @@ pub fn check_portfolio(
     }
     // Whatever the order's side: what is open the other way may be the larger end still.
     if after.gross() <= own.gross() {
-        return Ok(());
+        return Ok(After { worth: after, sums });
     }
     if let Some(most) = limits.max_gross_exposure
         && sums.gross > most
@@ -151,13 +161,13 @@ pub fn check_portfolio(
             return Err(against_equity(RiskCode::ConcentrationLimit, bps, (2, "%"), after.gross(), equity, currency()));
         }
     }
-    Ok(())
+    Ok(After { worth: after, sums })
 }
 
 /// True when `amount` is more than `bps` of `equity`; also for any amount when there is no equity.
 #[inline]
 fn passes_share(amount: Money, bps: u32, equity: Money) -> Option<bool> {
-    Some(amount.checked_mul(10_000)? > equity.checked_mul(i128::from(bps))?)
+    Some(times(amount, 10_000)? > times(equity, bps)?)
 }
 
 /// The refusal of `amount` against a share of the equity; the value is rounded up, so that it is above its limit.

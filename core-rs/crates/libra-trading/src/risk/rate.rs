@@ -23,14 +23,18 @@ pub struct RateWindow {
     /// Times of the last ones; `next` is the oldest.
     times: Vec<i64>,
     next: usize,
+    /// The last moment at which the oldest of them is within the window: one more passes the limit up to then.
+    full_until_ns: i64,
     window_ns: i64,
 }
+
+/// Below every clock reading by more than any window.
+const NEVER_NS: i64 = i64::MIN / 2;
 
 impl RateWindow {
     /// A window of at most `limit` within `window_ns`, `None` for no limit.
     pub fn new(limit: Option<u32>, window_ns: i64) -> Self {
-        // Below every clock reading, without an overflow when subtracted from one.
-        RateWindow { times: vec![i64::MIN / 2; limit.unwrap_or(0) as usize], next: 0, window_ns }
+        RateWindow { times: vec![NEVER_NS; limit.unwrap_or(0) as usize], next: 0, full_until_ns: NEVER_NS, window_ns }
     }
 
     /// Another limit from now on; what was counted within the window stays counted.
@@ -46,14 +50,13 @@ impl RateWindow {
     /// The limit, when one more at `now_ns` would pass it.
     #[inline]
     pub fn exceeded(&self, now_ns: i64) -> Option<usize> {
-        let oldest = *self.times.get(self.next)?;
-        (now_ns.saturating_sub(oldest) < self.window_ns).then_some(self.times.len())
+        (now_ns <= self.full_until_ns && !self.times.is_empty()).then_some(self.times.len())
     }
 
     /// True when it has no room at `now_ns`; one of size nothing never has.
     #[inline]
     fn is_full(&self, now_ns: i64) -> bool {
-        self.times.is_empty() || self.exceeded(now_ns).is_some()
+        now_ns <= self.full_until_ns || self.times.is_empty()
     }
 
     /// The times that it holds, the oldest first.
@@ -67,6 +70,8 @@ impl RateWindow {
         if let Some(oldest) = self.times.get_mut(self.next) {
             *oldest = now_ns;
             self.next = if self.next + 1 == self.times.len() { 0 } else { self.next + 1 };
+            // A window is a nanosecond at least. A sum that does not fit is later than any time.
+            self.full_until_ns = self.times[self.next].saturating_add(self.window_ns - 1);
         }
     }
 }
@@ -79,6 +84,10 @@ pub struct Rates {
     messages: SharedWindow,
     per_strategy: Option<u32>,
     strategies: Vec<RateWindow>,
+    /// Behind this time no window of all orders is full.
+    open_from_ns: i64,
+    /// By the place in `strategies`: behind this time no window of its own is full either.
+    own_open_from_ns: Vec<i64>,
     /// By [`Name::index`], the place in `strategies` plus one.
     places: Vec<u32>,
 }
@@ -92,6 +101,8 @@ impl Rates {
             messages: SharedWindow::new(limits.max_messages_per_second, SECOND_NS),
             per_strategy: limits.max_strategy_messages_per_second,
             strategies: Vec::new(),
+            open_from_ns: NEVER_NS,
+            own_open_from_ns: Vec::new(),
             places: Vec::new(),
         }
     }
@@ -105,6 +116,7 @@ impl Rates {
         for window in &mut self.strategies {
             window.set_limit(self.per_strategy);
         }
+        self.note_all();
     }
 
     /// A strategy that trades on the account: from now on a part of each rate is its own. One that was never named gets
@@ -118,6 +130,19 @@ impl Rates {
     /// Refuses an order that would pass a window, or what its strategy may use of it.
     #[inline]
     pub fn check(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
+        if now_ns > self.open_from_ns
+            && let Some(place) = self.place(strategy)
+            && now_ns > self.own_open_from_ns[place]
+        {
+            debug_assert_eq!(self.look(now_ns, strategy), Ok(()));
+            return Ok(());
+        }
+        self.look(now_ns, strategy)
+    }
+
+    /// Looks at every window: what [`Rates::check`] knows without where all of them have room.
+    #[cold]
+    fn look(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
         let place = self.place(strategy);
         if let Some(limit) = self.second.total_exceeded(now_ns) {
             return Err(refused(RiskCode::OrderRate, limit, "orders a second"));
@@ -155,6 +180,7 @@ impl Rates {
         self.minute.record(now_ns, place);
         self.messages.record(now_ns, place);
         self.strategies[place].record(now_ns);
+        self.note(place);
     }
 
     /// Counts a message that is no order: a cancel, which is counted though it cannot be refused.
@@ -162,6 +188,24 @@ impl Rates {
         let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
         self.messages.record(now_ns, place);
         self.strategies[place].record(now_ns);
+        self.note(place);
+    }
+
+    /// The windows of all orders, and of one strategy, have changed.
+    #[inline]
+    fn note(&mut self, place: usize) {
+        self.open_from_ns = self.second.total_full_until_ns().max(self.minute.total_full_until_ns());
+        let parts = [&self.second, &self.minute, &self.messages].map(|window| window.part_full_until_ns(place));
+        let own = self.strategies[place].full_until_ns;
+        self.own_open_from_ns[place] = parts.into_iter().fold(own, i64::max);
+    }
+
+    /// Every window may have changed.
+    fn note_all(&mut self) {
+        for place in 0..self.strategies.len() {
+            self.note(place);
+        }
+        self.open_from_ns = self.second.total_full_until_ns().max(self.minute.total_full_until_ns());
     }
 
     #[inline]
@@ -181,7 +225,10 @@ impl Rates {
             window.add();
         }
         self.strategies.push(RateWindow::new(self.per_strategy, SECOND_NS));
+        self.own_open_from_ns.push(NEVER_NS);
         self.places[strategy.index()] = self.strategies.len() as u32;
+        // The parts of all were divided anew.
+        self.note_all();
         self.strategies.len() - 1
     }
 }
@@ -267,6 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_waits_for_what_was_sent_before_it() {
+        let limits = RiskLimits { max_orders_per_second: Some(4), ..Default::default() };
+        let (mut rates, first, second) = (Rates::new(&limits), Name::intern("s"), Name::intern("newcomer"));
+        for _ in 0..4 {
+            rates.check(0, first).unwrap();
+            rates.record_order(0, first);
+        }
+        rates.add_strategy(second);
+        assert_eq!(rates.check(SECOND_NS - 1, second).unwrap_err().limit, "4 orders a second");
+        rates.check(SECOND_NS, second).unwrap();
+    }
+
+    #[test]
     fn a_minute_has_its_own_limit() {
         let limits = RiskLimits { max_orders_per_minute: Some(2), ..Default::default() };
         let (mut rates, name) = (Rates::new(&limits), Name::intern("s"));
@@ -274,6 +334,22 @@ mod tests {
         rates.record_order(30 * SECOND_NS, name);
         assert_eq!(rates.check(60 * SECOND_NS - 1, name).unwrap_err().limit, "2 orders a minute");
         rates.check(60 * SECOND_NS, name).unwrap();
+    }
+
+    #[test]
+    fn a_strategys_part_of_the_minute_is_its_own() {
+        let limits = RiskLimits { max_orders_per_minute: Some(8), ..Default::default() };
+        let (mut rates, storm, calm) = (Rates::new(&limits), Name::intern("storm"), Name::intern("calm"));
+        rates.add_strategy(storm);
+        rates.add_strategy(calm);
+        for _ in 0..6 {
+            rates.check(0, storm).unwrap();
+            rates.record_order(0, storm);
+        }
+        let refused = rates.check(MINUTE_NS - 1, storm).unwrap_err();
+        assert_eq!(refused.limit, "8 orders a minute, 2 of them its own and 4 for all");
+        rates.check(MINUTE_NS - 1, calm).unwrap();
+        rates.check(MINUTE_NS, storm).unwrap();
     }
 
     proptest! {

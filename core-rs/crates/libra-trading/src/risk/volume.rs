@@ -21,6 +21,8 @@ pub struct VolumeWindow {
     buckets: [Bucket; BUCKETS],
     /// The number of the latest bucket.
     head: i64,
+    /// Where it ends: a time before it needs no division.
+    head_ends_ns: i64,
     market: i128,
     own: i128,
 }
@@ -32,6 +34,7 @@ impl VolumeWindow {
             bucket_ns: (window_ns / BUCKETS as i64).max(1),
             buckets: [Bucket::default(); BUCKETS],
             head: 0,
+            head_ends_ns: 0,
             market: 0,
             own: 0,
         }
@@ -67,6 +70,7 @@ impl VolumeWindow {
                 self.own -= i128::from(left.own);
             }
             self.head = number;
+            self.head_ends_ns = number.saturating_add(1).saturating_mul(self.bucket_ns);
         }
         (number > self.head - BUCKETS as i64).then(|| place(number))
     }
@@ -74,6 +78,9 @@ impl VolumeWindow {
     /// Volume of the market and of ours within the window before `now_ns`.
     #[inline]
     pub fn sums(&self, now_ns: i64) -> (i128, i128) {
+        if now_ns < self.head_ends_ns {
+            return (self.market, self.own);
+        }
         let number = now_ns.div_euclid(self.bucket_ns);
         if number <= self.head {
             return (self.market, self.own);

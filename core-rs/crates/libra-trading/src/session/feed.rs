@@ -249,7 +249,7 @@ impl Player {
         let Some(mut event) = event else { return true };
         event.ts_ns = now_ns;
         for (_, venue) in &self.venues {
-            venue.lock().unwrap_or_else(PoisonError::into_inner).on_market(&event);
+            venue.lock().unwrap_or_else(PoisonError::into_inner).on_market(now_ns, &event);
         }
         self.advance_venues(now_ns);
         self.edge.send(event);

@@ -10,9 +10,10 @@ use crate::truth::{Effect, Memory, Owed, Truth};
 use crate::world::{Done, Maybe, World, broken};
 
 impl Truth {
-    /// True while the answer to an earlier cancel may come: a strategy's next one is no message then.
-    pub fn awaits_cancel(&self, now_ns: i64, id: ClientOrderId) -> bool {
-        let Some(outcome) = self.outcome(id).filter(|outcome| outcome.cancel_pending) else { return false };
+    /// True within a second of an earlier cancel: a strategy's next one is no message then, whether that may still be
+    /// answered or was refused.
+    pub fn cancelled_just_now(&self, now_ns: i64, id: ClientOrderId) -> bool {
+        let Some(outcome) = self.outcome(id) else { return false };
         let asked_ns = self.memory.cancelled.get(&id).copied().unwrap_or(outcome.cancel_ns);
         self.is_open(id) && asked_ns <= now_ns && now_ns < asked_ns + CANCEL_ANSWER_NS
     }
@@ -25,12 +26,12 @@ impl Truth {
         let (killed, unsent) = (self.killed || for_loss, self.memory.unsent.remove(&id).is_some());
         let outcome = self.asked.get_mut(&id).and_then(|asked| asked.outcome.as_mut()).expect("it is open");
         let repeated = std::mem::replace(&mut outcome.cancel_pending, true);
-        if !repeated {
+        if !repeated && !self.memory.full {
             outcome.cancel_ns = now_ns;
         }
         self.memory.cancelled.insert(id, now_ns);
         if self.memory.full && !repeated {
-            self.memory.owed.push(Owed::Cancel(id));
+            self.memory.owed.push(Owed::Cancel(id, now_ns));
         }
         if !unsent {
             return true;
@@ -53,6 +54,17 @@ impl Truth {
             outcome.cancel_pending = true;
         }
         false
+    }
+
+    /// The log has got what it was owed: intents to cancel stand there with the time at which they were made.
+    pub fn pay(&mut self, owed: &[Owed]) {
+        for owed in owed {
+            if let Owed::Cancel(id, at_ns) = owed
+                && let Some(outcome) = self.asked.get_mut(id).and_then(|asked| asked.outcome.as_mut())
+            {
+                outcome.cancel_ns = *at_ns;
+            }
+        }
     }
 
     /// An order that never leaves, while the log does not take what became of it.
@@ -127,11 +139,12 @@ impl World {
         // beside the log.
         let paid = self.appended.min(before.owed.len());
         let appended = self.appended - paid;
+        self.truth.pay(&before.owed[..paid]);
         for owed in &before.owed[paid..] {
             match owed {
                 Owed::Kill => {}
                 Owed::Loss => self.truth.lost_day = None,
-                Owed::Cancel(id) => {
+                Owed::Cancel(id, _) => {
                     if let Some(outcome) = self.truth.asked.get_mut(id).and_then(|asked| asked.outcome.as_mut()) {
                         outcome.cancel_pending = false;
                     }

@@ -35,6 +35,15 @@ impl Truth {
         }
     }
 
+    /// What was lost since the day began. What is not known is no loss.
+    pub fn loss(&self) -> Option<Money> {
+        self.dollars().map(|equity| self.start.1 - equity)
+    }
+
+    pub fn is_over_the_limit(&self) -> bool {
+        self.limits.max_daily_loss.zip(self.loss()).is_some_and(|(limit, loss)| loss > limit)
+    }
+
     /// True for an order that can only bring a position towards zero, with everything open on its side.
     pub fn reduces(&self, id: ClientOrderId, request: &OrderRequest) -> bool {
         let (buys, sells) = self.held(request.instrument);
@@ -90,6 +99,18 @@ impl World {
         Ok(())
     }
 
+    /// A process notices at once what its limits make of the equity that is known without a quote. What else it knows of a
+    /// loss it has from the log: the one before may have died in the call that noticed it.
+    pub fn watch_losses_at_start(&mut self) -> Done<()> {
+        if self.truth.lost_day.is_none() && self.truth.is_over_the_limit() {
+            if self.gate().breaches().is_empty() {
+                return broken("a loss over a limit that was lowered is not noticed");
+            }
+            self.cover.note("a loss over the limit is found at the start");
+        }
+        self.watch_losses(false)
+    }
+
     /// A loss over the limit is noticed, and nothing else is; what is noticed stays for its day.
     pub fn watch_losses(&mut self, measured: bool) -> Done<()> {
         let (account, truth) = (self.gate().account(), &self.truth);
@@ -103,11 +124,8 @@ impl World {
         if self.truth.lost_day.is_some() && !told {
             return broken("a loss was forgotten within its day");
         }
-        // What is not known is no loss.
-        let loss = self.truth.dollars().map(|equity| self.truth.start.1 - equity);
-        let over = self.truth.limits.max_daily_loss.zip(loss).is_some_and(|(limit, loss)| loss > limit);
-        if measured && self.truth.lost_day.is_none() && told != over {
-            return broken(format!("a day's loss of {loss:?}: told {told}"));
+        if measured && self.truth.lost_day.is_none() && told != self.truth.is_over_the_limit() {
+            return broken(format!("a day's loss of {:?}: told {told}", self.truth.loss()));
         }
         if told && self.truth.lost_day.is_none() {
             self.cover.note("a day's loss over the limit");

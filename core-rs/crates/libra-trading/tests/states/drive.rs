@@ -300,9 +300,11 @@ impl World {
             self.cover.note("another strategy's order is not cancelled");
         }
         let now_ns = self.now_ns;
-        let waits = !stranger && self.truth.awaits_cancel(now_ns, id);
+        let waits = !stranger && self.truth.cancelled_just_now(now_ns, id);
         if waits {
-            self.cover.note("a repeated cancel waits for the answer");
+            let pending = self.truth.outcome(id).is_some_and(|outcome| outcome.cancel_pending);
+            let why = if pending { "waits for the answer" } else { "comes too soon behind a refusal" };
+            self.cover.note(&format!("a repeated cancel {why}"));
         }
         let expected = !stranger && !waits && self.truth.cancel(now_ns, id, false);
         self.done();

@@ -76,6 +76,7 @@ const MISHAPS: &[&str] = &[
     "a write to the log fails",
     "another strategy's order is not cancelled",
     "a repeated cancel waits for the answer",
+    "a repeated cancel comes too soon behind a refusal",
     "an order is cancelled for a loss",
     "an order is cancelled again for a kill",
     "an order is cancelled again for a strategy given up",
@@ -270,6 +271,20 @@ fn what_failed_once() {
         if let Err(what) = run(1, &steps) {
             panic!("{steps:?}: {what}");
         }
+    }
+}
+
+/// An account that lost more than its next process allows, and holds nothing: no quote and no fill has to tell of it.
+#[test]
+fn a_limit_that_was_lowered() {
+    let ask = |buy| Step::Request { spot: false, buy, kind: Kind::Market, size: 90, ticks: 0, ttl_ms: 0, strategy: 1 };
+    let dies = Step::Die(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 2 });
+    // Each is executed as a whole.
+    let flow = Step::Flow { roll: 35 };
+    let steps = [Step::Quote { spot: false, ticks: 0 }, ask(true), flow, ask(false), flow, dies, flow, ask(true), flow];
+    let cover = run(1, &steps).unwrap_or_else(|what| panic!("{what}"));
+    for what in ["a loss over the limit is found at the start", "refused: loss"] {
+        assert_eq!(cover.happened.get(what), Some(&1), "{what}");
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Outcome {
     pub lost: bool,
     pub hold_price: i64,
     pub cancel_pending: bool,
-    /// When the intent to cancel it was written down.
+    /// When the intent to cancel it, that the log has, was made.
     pub cancel_ns: i64,
     /// Its place among all intents.
     pub intended: usize,
@@ -73,7 +73,8 @@ pub struct Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owed {
     Kill,
-    Cancel(ClientOrderId),
+    /// With the time at which it was asked for.
+    Cancel(ClientOrderId, i64),
     Loss,
 }
 

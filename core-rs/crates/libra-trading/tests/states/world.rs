@@ -184,8 +184,8 @@ pub struct World {
     pub prices: BTreeMap<bool, i64>,
     /// Orders that the venue told lies about.
     pub lied: BTreeSet<ClientOrderId>,
-    /// Day and digest of the account that died between two records.
-    digest: Option<(i64, String)>,
+    /// Day, passed limits and digest of the account that died between two records.
+    digest: Option<(i64, usize, String)>,
     /// It died with so many whole records of the interrupted call in the log.
     pub appended: usize,
     /// What is left of a full disk.
@@ -310,9 +310,9 @@ impl World {
             }
             memory.log_failed = false;
         }
-        let memory = &mut self.truth.memory;
-        if owed == 0 && !memory.owed.is_empty() {
-            memory.owed.clear();
+        if owed == 0 && !self.truth.memory.owed.is_empty() {
+            let paid = std::mem::take(&mut self.truth.memory.owed);
+            self.truth.pay(&paid);
             self.cover.note("the log gets what it was owed");
         }
         Ok(())
@@ -322,8 +322,8 @@ impl World {
         let death = self.armed.expect("it was to die");
         let life = self.life.take().expect("it lived");
         let owes = life.desk.gate().owed() > 0;
-        self.digest =
-            (cut == end && !owes).then(|| (life.desk.gate().account().day(), life.desk.gate().state_digest()));
+        let gate = life.desk.gate();
+        self.digest = (cut == end && !owes).then(|| (gate.account().day(), gate.breaches().len(), gate.state_digest()));
         drop(life);
         self.cut(cut, death.tail);
         self.appended = self.file.ends().into_iter().filter(|end| *end > start).count();
@@ -418,9 +418,10 @@ impl World {
 
     /// What was found is what was there, but for what the interrupted call may have done.
     fn recovered(&mut self, recovered: &libra_trading::gate::Recovered) -> Done<()> {
-        // A new day takes the last day's loss back.
-        if let Some((day, digest)) = self.digest.take()
+        // A new day takes the last day's loss back, and a lower limit may be passed by what was lost before.
+        if let Some((day, breaches, digest)) = self.digest.take()
             && day == self.gate().account().day()
+            && breaches == self.gate().breaches().len()
             && digest != self.gate().state_digest()
         {
             return broken("the account differs from the one that died");
@@ -433,7 +434,7 @@ impl World {
         self.adopt(&maybe, &before, &recovered.cancelling)?;
         self.adopt_day(&before, rows)?;
         self.truth.remember_rates();
-        self.watch_losses(false)?;
+        self.watch_losses_at_start()?;
         self.compare("after the restart")?;
         let ids = |orders: &[std::sync::Arc<libra_trading::order::Order>]| -> BTreeSet<ClientOrderId> {
             orders.iter().map(|order| order.client_order_id).collect()

@@ -10,8 +10,9 @@ use libra_kernel::router::RemoteOrigin;
 
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::decoded::Decoded;
+use super::keeper::tells_of_position;
 use crate::bridge::Arrival;
-use crate::durable::{Delivery, Entry, Receiver, ReceiverLimits, Why};
+use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, SnapshotRequest};
 use crate::ids::Position;
 use crate::latest::{Key, LatestReceiver};
@@ -20,9 +21,9 @@ use crate::latest::{Key, LatestReceiver};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Gap { open: bool },
-    Lost { events: u64, why: &'static str, certain: bool },
+    Lost { passed: Passed, why: &'static str, certain: bool },
     SnapshotWanted,
-    SnapshotLoaded { events: u64 },
+    SnapshotLoaded { passed: Passed, values: u64 },
 }
 
 pub(super) struct Incoming {
@@ -139,6 +140,13 @@ impl Incoming {
         }
     }
 
+    /// Events that were handed over, that snapshots stood for, and that are lost: together the places that were passed.
+    pub fn passed(&self) -> (u64, u64, u64) {
+        let stats = self.receiver.stats();
+        // The receiver has handed over a frame with those in it that cannot be read.
+        (stats.events - self.skipped, stats.replaced, stats.lost_events.saturating_add(self.skipped))
+    }
+
     /// The node has applied all tracked events up to here.
     pub fn applied(&mut self, now: u64, place: Position) {
         self.done = self.done.max(place);
@@ -174,16 +182,15 @@ impl Incoming {
                 match delivery {
                     Delivery::Events { last, skip, frame, .. } => self.hand_over(now, last, skip, frame, held),
                     Delivery::Life { begins } => self.mark(now, begins),
-                    Delivery::Lost { after, upto, why, certain } => {
-                        let events = if after.epoch == upto.epoch { upto.seq - after.seq } else { upto.seq };
-                        self.heard.push(Heard::Lost { events, why: word(why), certain });
-                        self.mark(now, upto);
+                    Delivery::Lost { passed, why, certain } => {
+                        self.heard.push(Heard::Lost { passed, why: word(why), certain });
+                        self.mark(now, passed.upto);
                     }
-                    Delivery::Snapshot { position, snapshot } => {
-                        let events = snapshot.events.len() as u64;
+                    Delivery::Snapshot { passed, snapshot } => {
+                        let values = snapshot.events.len() as u64;
                         self.state(snapshot, false, held);
-                        self.heard.push(Heard::SnapshotLoaded { events });
-                        self.mark(now, position);
+                        self.heard.push(Heard::SnapshotLoaded { passed, values });
+                        self.mark(now, passed.upto);
                     }
                     Delivery::Gap { open } => self.heard.push(Heard::Gap { open }),
                     Delivery::Read { after, count } => match calls.as_deref_mut() {
@@ -229,6 +236,10 @@ impl Incoming {
                     if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
                         continue;
                     }
+                    if tells_of_position(event.event_type) {
+                        // What was said of the position before comes behind it where it waited for room.
+                        self.latest.load(&Key::of(&event), version);
+                    }
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
                     if is_tracked {
                         tracked = Position::new(epoch, seq);
@@ -237,7 +248,9 @@ impl Incoming {
                 }
                 Err(skip) => {
                     self.skipped += 1;
-                    self.heard.push(Heard::Lost { events: 1, why: skip.code(), certain: true });
+                    let at = |seq| Position::new(epoch, seq);
+                    let passed = Passed { after: at(seq - 1), upto: at(seq), known: seq };
+                    self.heard.push(Heard::Lost { passed, why: skip.code(), certain: true });
                 }
             }
         }

@@ -26,6 +26,17 @@ pub(super) fn is_of_account(event_type: EventType) -> bool {
     event_type.travel() == Travel::Latest && event_type.lane() == Lane::Orders
 }
 
+/// True for a fact that says how a position stands: it travels as facts do, and is that position's newest state.
+pub(super) fn tells_of_position(event_type: EventType) -> bool {
+    matches!(event_type, EventType::PositionOpened | EventType::PositionClosed)
+}
+
+/// What is kept of an urgent event of this node, if it says what an account has.
+pub(super) fn kept_of(event: &Event) -> Option<Event> {
+    let event_type = if tells_of_position(event.event_type) { EventType::PositionUpdated } else { event.event_type };
+    is_of_account(event_type).then(|| Event { event_type, ..event.clone() })
+}
+
 /// The frame in a field of the hash.
 pub(super) fn frame_in(value: Reply<'_>) -> Option<&[u8]> {
     let bytes = value.bytes()?;

@@ -158,6 +158,9 @@ impl Line {
                 break;
             }
             liveness.heard(now_ns);
+            if connection.is_drained() {
+                break;
+            }
         }
         Ok(())
     }

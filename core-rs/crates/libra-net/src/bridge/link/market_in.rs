@@ -20,6 +20,8 @@ use crate::ids::Position;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
 
+/// Events that are handed over together at most, so that the loop begins on them while the rest is read.
+const HANDED_OVER: usize = 512;
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
 
@@ -84,7 +86,7 @@ impl MarketIn {
         let inner = Inner {
             to,
             node: common.settings.node.clone(),
-            sources: HashMap::new(),
+            sources: common.settings.peers.iter().map(|peer| (peer.clone(), Source::default())).collect(),
             types: [false; EventType::NUMBERS],
             version: None,
             is_due: false,
@@ -127,6 +129,7 @@ impl MarketIn {
             }
             Ok(())
         });
+        self.inner.hand_over();
         match read.and_then(|()| self.line.check(now_ns)) {
             Ok(false) => {}
             Ok(true) => {
@@ -293,20 +296,19 @@ impl Inner {
         if header.publisher == self.node {
             return;
         }
-        if !self.sources.contains_key(header.publisher) {
-            // A name that is damaged is nobody's.
-            if let Err(error) = Header::parse_checked(bytes) {
-                return *self.refused.entry(error.code()).or_default() += 1;
-            }
-            self.sources.insert(header.publisher.to_owned(), Source::default());
-        }
-        let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else { return };
+        // What a topology does not declare is none of its market, and would take memory for each name that it comes under.
+        let Some(Source { reader, shards, latest }) = self.sources.get_mut(header.publisher) else {
+            return *self.refused.entry("undeclared").or_default() += 1;
+        };
         let frame = match reader.read(bytes) {
             Ok(frame) if frame.header.kind.is_events() && frame.header.lane == Some(Lane::MarketData) => frame,
             Ok(_) => return *self.refused.entry("foreign").or_default() += 1,
             Err(error) => return *self.refused.entry(error.code()).or_default() += 1,
         };
         if !shards.contains_key(header.shard) {
+            if !header.shard.parse::<u32>().is_ok_and(|shard| shard < 64) {
+                return *self.refused.entry("foreign").or_default() += 1;
+            }
             shards.insert(header.shard.to_owned(), Accounting::default());
         }
         let Some(accounting) = shards.get_mut(header.shard) else { return };
@@ -314,22 +316,30 @@ impl Inner {
             return;
         }
         self.lag_ns = wall_ns().saturating_sub(header.sent_ns);
-        self.events.clear();
         for (_, event) in frame.events() {
             match event {
                 Ok(event) if event.lane() != Lane::MarketData => self.skipped += 1,
                 Ok(event) if !self.types[event.event_type as usize] => self.unwanted += 1,
                 Ok(event) => {
                     let is_latest = event.event_type.travel() == Travel::Latest;
-                    let key = Key::of(&event);
-                    if !is_latest || latest.offer(&key, Position::new(header.epoch, event.sequence)) {
+                    let version = Position::new(header.epoch, event.sequence);
+                    if !is_latest || latest.offer(&Key::of(&event), version) {
                         self.events.push(event);
                     }
                 }
                 Err(_) => self.skipped += 1,
             }
         }
-        self.to.send_many(self.events.drain(..));
+        if self.events.len() >= HANDED_OVER {
+            self.hand_over();
+        }
+    }
+
+    /// Gives the loop what was read, and wakes it once for all of it.
+    fn hand_over(&mut self) {
+        if !self.events.is_empty() {
+            self.to.send_many(self.events.drain(..));
+        }
     }
 
     fn hear_life(&mut self, node: String, reply: Reply<'_>) {
@@ -342,7 +352,6 @@ impl Inner {
     fn hear_state(&mut self, node: String, reply: Reply<'_>) {
         let Some(mut items) = reply.items() else { return };
         let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
-        self.events.clear();
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let read = frame_in(value).map(|frame| reader.read(frame));
             let frame = match read {
@@ -367,7 +376,6 @@ impl Inner {
                 }
             }
         }
-        self.to.send_many(self.events.drain(..));
     }
 
     /// All that was sent before a beacon was heard has come by now, or never will.
@@ -377,7 +385,7 @@ impl Inner {
         }
         let Some((_, said)) = self.closing.take() else { return };
         for (node, (epoch, sent)) in said {
-            let source = self.sources.entry(node).or_default();
+            let Some(source) = self.sources.get_mut(&node) else { continue };
             for (shard, sent) in sent {
                 let is_ours = shard.parse::<u32>().is_ok_and(|shard| shard < 64 && self.confirmed >> shard & 1 == 1);
                 if is_ours {
@@ -425,9 +433,9 @@ impl NativeActor for MarketIn {
 
     fn recover(&mut self, panic: &str) -> bool {
         self.lose(monotonic_ns(), panic);
-        // What was counted stays.
+        // What was counted stays, and what was read is whole.
         self.inner.sources.values_mut().for_each(|source| source.reader = FrameReader::new());
-        self.inner.events.clear();
+        self.inner.hand_over();
         true
     }
 

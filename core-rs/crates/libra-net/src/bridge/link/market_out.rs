@@ -1,9 +1,9 @@
 //! Market data out: frames of a shard each, published while somebody listens.
 //!
 //! A frame leaves when it is full, when nothing is in flight, or when its oldest event has waited too long; so a lone quote
-//! leaves at once, and under load frames fill. What the server does not take in time stays in the node's queue, under the
-//! policies of its types. Latest values that ride the lane are kept, said again when somebody comes, and handed to the thread that
-//! has the server keep them.
+//! leaves at once. While events stream they leave by the clock ([`super::pace`]). What the server does not take in time stays in
+//! the node's queue, under the policies of its types. Latest values that ride the lane are kept, said again when somebody comes,
+//! and handed to the thread that has the server keep them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use libra_kernel::{Event, EventType, Lane, Travel};
 
 use super::common::{Common, Part};
 use super::line::{Change, Line};
+use super::pace::{PATIENCE_NS, Pace};
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
@@ -28,8 +29,6 @@ use crate::resp::{Commands, Reply, Watch, wait};
 
 /// Events taken out of the node's queue in a turn.
 const TAKEN: usize = 4_096;
-/// The longest that an event waits for its frame to fill.
-const PATIENCE_NS: i64 = 200_000;
 /// How long answers may stand unread while no event waits for them: each turn of the loop reads them anyhow, and a wake-up for
 /// them alone would double what a stream of frames costs.
 const ANSWERS_NS: i64 = 2_000_000;
@@ -65,6 +64,7 @@ pub(super) struct MarketOut {
     pending: VecDeque<Pending>,
     latest: HashMap<Key, Event>,
     remembered: Remembered,
+    pace: Pace,
     unsendable: u64,
     /// Nobody wanted them any more when their turn came.
     unwanted: u64,
@@ -84,6 +84,7 @@ impl MarketOut {
             pending: VecDeque::new(),
             latest: HashMap::new(),
             remembered: Remembered::default(),
+            pace: Pace::default(),
             unsendable: 0,
             unwanted: 0,
             again: 0,
@@ -176,8 +177,20 @@ impl MarketOut {
     }
 
     fn send(&mut self, now_ns: i64) {
-        let MarketOut { common, queue, line, shards, pending, latest, remembered, unsendable, unwanted, again, .. } =
-            self;
+        let MarketOut {
+            common,
+            queue,
+            line,
+            shards,
+            pending,
+            latest,
+            remembered,
+            pace,
+            unsendable,
+            unwanted,
+            again,
+            ..
+        } = self;
         let Some(connection) = line.up() else { return };
         if shards.is_empty() || common.is_fenced() {
             return;
@@ -190,7 +203,7 @@ impl MarketOut {
         }
         let mut kept = false;
         if out.has_room() {
-            queue.receive(TAKEN, |event| {
+            let taken = queue.receive(TAKEN, |event| {
                 if event.event_type.travel() == Travel::Latest {
                     out.append(&event);
                     common.kept.put(event.clone());
@@ -202,14 +215,18 @@ impl MarketOut {
                     *unwanted += 1;
                 }
             });
+            pace.took(now_ns, taken as u64);
         }
         if kept {
             common.wakers.urgent.signal();
         }
-        let is_quiet = out.pending.is_empty();
+        let leaves = if pace.is_stream() { pace.is_due(now_ns) } else { out.pending.is_empty() };
+        if leaves {
+            pace.left(now_ns);
+        }
         for shard in 0..out.shards.len() {
             let waited_ns = now_ns - out.shards[shard].began_ns;
-            if is_quiet || waited_ns >= PATIENCE_NS || out.shards[shard].writer.is_full() {
+            if leaves || waited_ns >= PATIENCE_NS || out.shards[shard].writer.is_full() {
                 out.publish(shard);
             }
         }
@@ -226,6 +243,14 @@ impl MarketOut {
         // Something is in flight then, and its answer ends the wait; should it be lost, a millisecond does.
         let gathered = gathers.then_some(now_ns + PATIENCE_NS);
         let is_sent = self.line.up().is_none_or(|connection| connection.commands().unsent().is_empty());
+        // Nobody is asked to wake a thread that naps, and whoever does it nevertheless is seen to a moment later.
+        if let Some(nap_ns) = self.pace.nap_ns(now_ns)
+            && is_sent
+            && self.has_room()
+            && !self.common.is_fenced()
+        {
+            return life.wait(|| std::thread::sleep(Duration::from_nanos(nap_ns)));
+        }
         let only_answers = (!gathers && is_sent && !self.pending.is_empty()).then_some(now_ns + ANSWERS_NS);
         let dues = [self.line.due_ns(now_ns), gathered, only_answers, (!self.shards.is_empty()).then_some(i64::MAX)];
         let due_ns = dues.into_iter().flatten().min();

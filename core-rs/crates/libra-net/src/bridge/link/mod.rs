@@ -30,6 +30,7 @@ mod line;
 mod market_in;
 mod market_out;
 mod outgoing;
+mod pace;
 mod report;
 mod sentinels;
 mod settings;

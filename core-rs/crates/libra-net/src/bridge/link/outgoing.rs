@@ -297,8 +297,10 @@ impl Outgoing {
         }
     }
 
-    /// Makes the calls that the sender wants made. Without a connection there are none but what the node is told.
-    pub fn execute(&mut self, run: &str, mut calls: Option<&mut Calls<'_>>) {
+    /// Makes the calls that the sender wants made; whether events are among them. Without a connection there are none but what
+    /// the node is told.
+    pub fn execute(&mut self, run: &str, mut calls: Option<&mut Calls<'_>>) -> bool {
+        let mut sends = false;
         for act in self.acts.drain(..) {
             let epoch = self.sender.epoch();
             match (act, calls.as_deref_mut()) {
@@ -307,6 +309,7 @@ impl Outgoing {
                     let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
                     calls.append(self.lane, &self.keys, epoch, &frames);
                     self.in_flight += 1;
+                    sends = true;
                 }
                 (Act::Trim { upto, waiting }, Some(calls)) => {
                     let groups: Vec<&str> = self.sender.waited_for().filter(|_| waiting).collect();
@@ -335,6 +338,7 @@ impl Outgoing {
                 (Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged, None) => {}
             }
         }
+        sends
     }
 }
 

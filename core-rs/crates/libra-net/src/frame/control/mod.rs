@@ -4,16 +4,13 @@
 //! | --- | --- | --- |
 //! | [`Ack`] | a consumer group | the publisher of the channels |
 //! | [`Beacon`] | every node, once a second | every node |
-//! | [`Ask`], [`Reply`] | an actor | an actor in another node, and back |
 //! | [`SnapshotRequest`], [`Snapshot`] | a consumer behind the trim point | the publisher, and back |
 
 mod ack;
-mod ask;
 mod beacon;
 mod snapshot;
 
 pub use ack::{Ack, ChannelPosition};
-pub use ask::{Ask, Outcome, Reply};
 pub use beacon::{Beacon, Interest};
 pub use snapshot::{Snapshot, SnapshotRequest};
 
@@ -31,10 +28,6 @@ pub enum Control {
     Ack(Ack),
     /// A node's sign of life.
     Beacon(Beacon),
-    /// A question or a message to an actor; the frame's one event carries it.
-    Ask(Ask),
-    /// The answer; the frame's event carries it, where it has one.
-    Reply(Reply),
     /// A consumer asks for the state.
     SnapshotRequest(SnapshotRequest),
     /// The state; the frame's events carry it.
@@ -47,8 +40,6 @@ impl Control {
         match self {
             Control::Ack(_) => Kind::Ack,
             Control::Beacon(_) => Kind::Beacon,
-            Control::Ask(_) => Kind::Ask,
-            Control::Reply(_) => Kind::Reply,
             Control::SnapshotRequest(_) => Kind::SnapshotRequest,
             Control::Snapshot(_) => Kind::Snapshot,
         }
@@ -58,8 +49,6 @@ impl Control {
         match self {
             Control::Ack(ack) => ack.write(to),
             Control::Beacon(beacon) => beacon.write(to),
-            Control::Ask(ask) => ask.write(to),
-            Control::Reply(reply) => reply.write(to),
             Control::SnapshotRequest(request) => request.write(to),
             Control::Snapshot(snapshot) => snapshot.write(to),
         }
@@ -71,8 +60,6 @@ impl Control {
             Kind::Events | Kind::Latest => return Ok(None),
             Kind::Ack => Control::Ack(Ack::read(&mut cursor)?),
             Kind::Beacon => Control::Beacon(Beacon::read(&mut cursor)?),
-            Kind::Ask => Control::Ask(Ask::read(&mut cursor)?),
-            Kind::Reply => Control::Reply(Reply::read(&mut cursor)?),
             Kind::SnapshotRequest => Control::SnapshotRequest(SnapshotRequest::read(&mut cursor)?),
             Kind::Snapshot => Control::Snapshot(Snapshot::read(&mut cursor)?),
         };

@@ -252,7 +252,6 @@ fn places() -> impl Strategy<Value = Vec<ChannelPosition>> {
 }
 
 pub fn control() -> impl Strategy<Value = Control> {
-    use Outcome::*;
     let interest = (select(&Lane::ALL[..]), "[a-z0-9]{1,9}").prop_map(|(lane, shard)| Interest { lane, shard });
     let beacon = (any::<(u128, bool, i64)>(), (text(), text()), places(), vec(interest, 0..6)).prop_map(
         |(numbers, (version, metrics_address), channels, interests)| Beacon {
@@ -265,18 +264,9 @@ pub fn control() -> impl Strategy<Value = Control> {
             interests,
         },
     );
-    let outcome = select(&[Answered, NoActor, Raised, Refused, Expired][..]);
     prop_oneof![
         (text(), places()).prop_map(|(group, positions)| Control::Ack(Ack { group, positions })),
         beacon.prop_map(Control::Beacon),
-        (any::<(u128, i64)>(), text(), text()).prop_map(|((request_id, deadline_ns), target, asker)| Control::Ask(
-            Ask { request_id, target, asker, deadline_ns }
-        )),
-        (any::<u128>(), outcome, text()).prop_map(|(request_id, outcome, detail)| Control::Reply(Reply {
-            request_id,
-            outcome,
-            detail
-        })),
         (any::<u128>(), text(), channel_id(), place()).prop_map(|(request_id, group, channel, position)| {
             Control::SnapshotRequest(SnapshotRequest { request_id, group, channel, position })
         }),

@@ -253,10 +253,13 @@ fn a_book_allocates_for_no_level_that_is_not_there() {
 #[test]
 fn a_message_with_wrong_fields_is_refused() {
     let mut writer = FrameWriter::for_control("node-1", 7).unwrap();
-    let reply = Reply { request_id: 1, outcome: Outcome::Refused, detail: "full".into() };
-    writer.begin(&Control::Reply(reply)).unwrap();
+    let channel = ChannelId::new(Lane::Orders, "all", "node-2").unwrap();
+    let request =
+        SnapshotRequest { request_id: 1, group: "full".into(), channel, position: crate::ids::Position::new(3, 4) };
+    writer.begin(&Control::SnapshotRequest(request)).unwrap();
     let frame = writer.finish(0, 1).unwrap().to_vec();
-    // The header of a control frame of `node-1` has 72 bytes as well; the outcome stands behind the id.
+    // The header of a control frame of `node-1` has 72 bytes as well. Behind the id come the group, the lane, shard and
+    // publisher, each word behind its length.
     let changed = |change: Change| {
         let mut frame = frame.clone();
         change(&mut frame);
@@ -264,9 +267,9 @@ fn a_message_with_wrong_fields_is_refused() {
         FrameReader::new().read(&frame).unwrap().control()
     };
     assert!(changed(|_| ()).is_ok());
-    assert_eq!(changed(|frame| frame[72 + 16] = 9), Err(FrameError::Preface(Fault::Value)));
-    assert_eq!(changed(|frame| frame[72 + 17] = 9), Err(FrameError::Preface(Fault::Short)));
-    assert_eq!(changed(|frame| frame[72 + 17] = 1), Err(FrameError::Preface(Fault::Trailing)));
+    assert_eq!(changed(|frame| frame[72 + 21] = 9), Err(FrameError::Preface(Fault::Value)));
+    assert_eq!(changed(|frame| frame[72 + 16] = 99), Err(FrameError::Preface(Fault::Short)));
+    assert_eq!(changed(|frame| frame[72 + 26] = 4), Err(FrameError::Preface(Fault::Trailing)));
     assert_eq!(changed(|frame| frame[72 + 19] = 0xff), Err(FrameError::Preface(Fault::Text)));
 }
 

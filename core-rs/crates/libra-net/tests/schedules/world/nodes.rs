@@ -56,17 +56,14 @@ impl World {
                 ledger.enters(source, begins, self.forgot)?;
                 begins
             }
-            Delivery::Snapshot { position, .. } => {
-                ledger.told("snapshot", position)?;
+            Delivery::Snapshot { passed, .. } => {
+                ledger.passes(source, "snapshot", passed)?;
                 *self.cover.entry("a snapshot").or_default() += 1;
-                position
+                passed.upto
             }
-            Delivery::Lost { after, upto, .. } => {
-                if ledger.cursor != Some(after) {
-                    return Err(format!("lost behind {after}, and {:?} was there", ledger.cursor));
-                }
-                ledger.told("lost", upto)?;
-                upto
+            Delivery::Lost { passed, .. } => {
+                ledger.passes(source, "lost", passed)?;
+                passed.upto
             }
             other => return Err(format!("{other:?} is not for a node")),
         };

@@ -228,8 +228,8 @@ impl World {
                     }
                 }
                 Delivery::Gap { open } => self.count(if open { "a gap" } else { "a gap closed" }),
-                Delivery::Lost { upto, why, certain, .. } => {
-                    self.check_lost(at, upto, why, certain)?;
+                Delivery::Lost { passed, why, certain } => {
+                    self.check_lost(at, passed.upto, why, certain)?;
                     self.members[at].todo.push_back(delivery);
                 }
                 _ => self.members[at].todo.push_back(delivery),

@@ -26,6 +26,8 @@ impl NodeCore {
         ttl_ns: i64,
         reason: &str,
     ) -> PyResult<bool> {
+        let now_ns = clock::now_ns();
+        let deadline_ns = deadline_ns(now_ns, ttl_ns)?;
         if !(0.0..=1.0).contains(&strength) {
             return Err(PyValueError::new_err(format!("strength lies between 0 and 1, not {strength}")));
         }
@@ -36,7 +38,6 @@ impl NodeCore {
             None => 0,
         };
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
-        let now_ns = clock::now_ns();
         let signal = Signal {
             id: ids::business_id(),
             strategy: source,
@@ -44,7 +45,7 @@ impl NodeCore {
             signal_type,
             strength,
             price,
-            deadline_ns: if ttl_ns > 0 { now_ns.saturating_add(ttl_ns) } else { 0 },
+            deadline_ns,
             reason: reason.to_owned(),
         };
         let payload = libra_kernel::Payload::shared(signal);
@@ -70,9 +71,10 @@ impl NodeCore {
         ttl_ns: i64,
         request_id: Option<u128>,
     ) -> PyResult<Option<String>> {
+        let now_ns = clock::now_ns();
+        let deadline_ns = deadline_ns(now_ns, ttl_ns)?;
         let decimals = self.decimals_of(py, instrument);
         let Some((parent, source)) = self.origin(py, slot)? else { return Ok(None) };
-        let now_ns = clock::now_ns();
         let account = Name::intern(account);
         let request = OrderRequest {
             request_id: request_id.unwrap_or_else(ids::business_id),
@@ -88,7 +90,7 @@ impl NodeCore {
                 Some(price) => decimal::units_of("price", &price, decimals.0)?,
                 None => 0,
             },
-            deadline_ns: if ttl_ns > 0 { now_ns.saturating_add(ttl_ns) } else { 0 },
+            deadline_ns,
             ts_origin_ns: parent.as_ref().map_or(0, |event| event.ts_ns),
         };
         let id = libra_trading::gate::client_order_id(account, request.request_id);
@@ -116,6 +118,15 @@ impl NodeCore {
     /// Decimals of a listed instrument; eight each for any other.
     fn decimals_of(&self, py: Python<'_>, instrument: &str) -> (u8, u8) {
         self.state.borrow(py).listed.get(&Name::intern(instrument)).copied().unwrap_or((8, 8))
+    }
+}
+
+/// When something is over that lives for so long from now on; 0, like its own 0, for never.
+fn deadline_ns(now_ns: i64, ttl_ns: i64) -> PyResult<i64> {
+    match ttl_ns {
+        0 => Ok(0),
+        1.. => Ok(now_ns.saturating_add(ttl_ns)),
+        _ => Err(PyValueError::new_err(format!("a time to live is not below zero: {ttl_ns} ns"))),
     }
 }
 

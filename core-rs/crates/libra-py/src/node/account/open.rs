@@ -164,7 +164,8 @@ impl NodeCore {
         Ok(group)
     }
 
-    /// Publishes what the consumers of an earlier process had not confirmed: when the actors are there.
+    /// Publishes what the consumers of an earlier process had not confirmed, when the actors are there, and says to other
+    /// nodes how each account stands.
     fn publish_unconfirmed(&self, py: Python<'_>) -> usize {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
@@ -172,6 +173,7 @@ impl NodeCore {
         for (desk, events) in std::mem::take(&mut state.again) {
             count += events.len();
             state.desks[desk].publish_again(&mut state.router, clock::now_ns(), events);
+            state.desks[desk].say_standing(&mut state.router, clock::now_ns());
         }
         self.wake(state);
         count

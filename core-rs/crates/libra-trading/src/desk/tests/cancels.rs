@@ -108,6 +108,82 @@ fn a_cancel_that_is_repeated_goes_to_the_venue_once_until_it_had_time_to_answer(
 }
 
 #[test]
+fn a_cancel_that_the_venue_refused_goes_again_a_second_behind_it() {
+    use crate::gate::CANCEL_ANSWER_NS;
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let refuse = |bench: &mut Bench, now_ns: i64| {
+        let outcome = VenueOutcome::CancelRejected { detail: "too many messages".to_owned() };
+        let report = VenueReport { client_order_id: id, venue_order_id: "v".into(), outcome, ts_venue_ns: now_ns };
+        assert!(bench.desk.on_report(&mut bench.router, now_ns, &report));
+        assert_eq!(bench.desk.gate.cancels_pending(), 0);
+    };
+    // A strategy that cancels whenever it is told that a cancel was refused.
+    let asks = |bench: &mut Bench, now_ns: i64| {
+        while bench.router.mailbox(bench.all).pop().is_some() {}
+        let request = CancelRequest { account: bench.desk.name, strategy: Name::intern(STRATEGY), client_order_id: id };
+        let event = Event::new(EventType::CancelRequest, request.strategy, now_ns, Payload::shared(request));
+        let outside = bench.desk.on_cancel_request(&mut bench.router, now_ns, &event);
+        let told: Vec<String> = std::iter::from_fn(|| bench.router.mailbox(bench.all).pop())
+            .inspect(|told| assert_eq!(told.trace_id, event.trace_id, "in the trace of whoever asked"))
+            .map(|told| why(&told))
+            .collect();
+        (outside, told)
+    };
+    let start = bench.now_ns;
+    assert_eq!(asks(&mut bench, start), (Some(id), vec![]));
+    assert_eq!(asks(&mut bench, start + 1), (None, vec![]), "one is on its way");
+    refuse(&mut bench, start + 2);
+    const TOO_SOON: &str = "CANCEL_RATE: limit 1 cancel of the order a second, value 2 cancels of the order a second";
+    for now_ns in start + 2..start + 50 {
+        assert_eq!(asks(&mut bench, now_ns), (None, vec![TOO_SOON.to_owned()]));
+    }
+    assert_eq!(bench.desk.tally.rejections["CANCEL_RATE"], 48);
+    assert_eq!(bench.desk.gate.stats().cancels, 1, "the venue heard one");
+    assert_eq!(asks(&mut bench, start + CANCEL_ANSWER_NS - 1).0, None);
+    assert_eq!(asks(&mut bench, start + CANCEL_ANSWER_NS), (Some(id), vec![]), "and then it may be asked again");
+    refuse(&mut bench, start + CANCEL_ANSWER_NS + 1);
+    let all = bench.desk.cancel_all(&mut bench.router, start + CANCEL_ANSWER_NS + 2, None);
+    assert_eq!(all, [id], "an operator's goes at once");
+    refuse(&mut bench, start + CANCEL_ANSWER_NS + 3);
+    let killed = bench.desk.kill(&mut bench.router, start + CANCEL_ANSWER_NS + 4, "test").unwrap();
+    assert_eq!(killed, [id], "and so does the kill switch's");
+}
+
+#[test]
+fn a_restart_does_not_forget_when_a_cancel_was_refused() {
+    use crate::gate::{CANCEL_ANSWER_NS, CancelPause};
+    let file = std::env::temp_dir().join(format!("libra-desk-cancels-{}.log", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let open = |now_ns| {
+        let log = LogConfig::File { path: file.clone(), sync: SyncPolicy::None };
+        let (mut bench, _) = Bench::open(config(Link::External, log, RiskLimits::default()), now_ns);
+        bench.desk.set_reconciled();
+        bench
+    };
+    let mut bench = open(1);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let asked_ns = bench.now_ns;
+    assert_eq!(bench.desk.gate.cancel_pause(asked_ns, id), None, "nobody has asked, however early the clock stands");
+    bench.desk.cancel_all(&mut bench.router, asked_ns, None);
+    let outcome = VenueOutcome::CancelRejected { detail: "busy".to_owned() };
+    let report = VenueReport { client_order_id: id, venue_order_id: "v".into(), outcome, ts_venue_ns: asked_ns };
+    assert!(bench.desk.on_report(&mut bench.router, asked_ns, &report));
+    drop(bench);
+    let bench = open(asked_ns + 1);
+    assert_eq!(bench.desk.gate.cancel_pause(asked_ns + 1, id), Some(CancelPause::Refused));
+    assert_eq!(bench.desk.gate.cancel_pause(asked_ns + CANCEL_ANSWER_NS, id), None);
+    drop(bench);
+    let _ = std::fs::remove_file(&file);
+}
+
+#[test]
 fn a_storm_of_cancels_of_one_order_is_one_message() {
     let limits = RiskLimits { max_messages_per_second: Some(3), ..RiskLimits::default() };
     let (mut bench, _) = Bench::open(config(paper(1_000_000), LogConfig::Memory, limits), 1);

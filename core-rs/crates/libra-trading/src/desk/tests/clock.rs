@@ -44,6 +44,41 @@ fn a_market_event_dated_tomorrow_lets_no_approval_lapse() {
     assert_eq!((bench.desk.gate().outstanding(), bench.desk.gate().stats().lapsed), (0, 1));
 }
 
+/// What the venue of a bench has to do next, and what it says of the only order.
+fn venue_of(bench: &Bench, id: ClientOrderId) -> (Option<i64>, VenueReport) {
+    let Link::Paper(venue) = &bench.desk.link else { panic!("a paper account") };
+    let venue = venue.lock().unwrap();
+    (venue.next_due_ns(), venue.query(id).pop().unwrap())
+}
+
+#[test]
+fn a_market_event_of_another_clock_moves_the_paper_venues_by_nothing() {
+    const LATENCY_NS: i64 = 1_000_000_000;
+    for dated in [DAY_NS, i64::MAX / 2, -DAY_NS] {
+        let mut bench = Bench::new(paper(LATENCY_NS));
+        bench.now_ns = 10 * DAY_NS;
+        bench.quote(6_000_000, 6_000_010);
+        let request = OrderRequest { price: 6_000_010, ..bench.request(10) };
+        let id = order_of(&bench.submit(request)[1]).client_order_id;
+        let sent_ns = bench.now_ns;
+        assert_eq!(venue_of(&bench, id).0, Some(sent_ns + LATENCY_NS));
+        // Dated tomorrow, in some hundred years, or yesterday: for all that, it comes half a second after the order went.
+        let half_ns = sent_ns + LATENCY_NS / 2;
+        bench.desk.on_market(&mut bench.router, half_ns, &quote_at(sent_ns + dated, 6_000_000));
+        let (due_ns, told) = venue_of(&bench, id);
+        assert_eq!(due_ns, Some(sent_ns + LATENCY_NS), "the order is on its way");
+        assert_eq!((told.outcome, told.ts_venue_ns), (VenueOutcome::NotFound, half_ns), "dated {dated} from now");
+        // It arrives in its time, and fills at once.
+        let there_ns = sent_ns + LATENCY_NS + 1;
+        bench.desk.on_market(&mut bench.router, there_ns, &quote_at(sent_ns - dated, 6_000_000));
+        let (due_ns, told) = venue_of(&bench, id);
+        assert!(matches!(told.outcome, VenueOutcome::Filled { .. }), "{told:?}");
+        assert_eq!((told.ts_venue_ns, due_ns), (sent_ns + LATENCY_NS, Some(sent_ns + 2 * LATENCY_NS)));
+        bench.desk.advance(&mut bench.router, sent_ns + 2 * LATENCY_NS);
+        assert_eq!(bench.desk.gate().order(id).unwrap().status, OrderStatus::Filled);
+    }
+}
+
 #[test]
 fn before_the_first_quotes_no_size_is_taken_from_an_equity_that_nobody_knows() {
     let file = std::env::temp_dir().join(format!("libra-desk-clock-{}.log", std::process::id()));

@@ -138,3 +138,16 @@ fn a_latch_that_the_log_never_took_is_the_next_processs() {
     assert!(recovered.killed && bench.desk.gate().is_killed());
     assert!(!folder.marker().exists(), "it stands in the log now");
 }
+
+#[test]
+fn a_latch_that_neither_the_log_nor_a_marker_takes_is_told_and_holds() {
+    let folder = Folder::new("owed-nowhere");
+    let (mut bench, works, _) = broken(&folder);
+    // A directory in the marker's place: it cannot be opened for writing.
+    std::fs::create_dir(folder.marker()).unwrap();
+    assert!(bench.desk.kill(&mut bench.router, bench.now_ns, "enough").is_err());
+    assert!(bench.desk.gate().is_killed());
+    assert_eq!(bench.desk.cancelling(), [works]);
+    let told = &bench.desk.tally().last_error;
+    assert!(told.starts_with("neither the log nor a marker beside it takes the kill latch: "), "{told}");
+}

@@ -265,3 +265,45 @@ fn a_drawdown_limit_that_is_set_while_the_account_trades_is_measured_from_the_pe
     let breach = price(&mut gate, PRICE, T0).unwrap();
     assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 1_666), "equity is 10,000");
 }
+
+#[test]
+fn a_limit_that_is_lowered_over_a_restart_is_measured_before_the_first_order() {
+    let file = TempLog::new();
+    let (mut gate, _) = Gate::open(file.config(daily(500)), T0).unwrap();
+    quote(&mut gate, T0);
+    trade(&mut gate, &buy(1, 100), PRICE);
+    trade(&mut gate, &sell(2, 100), PRICE - 60_000);
+    assert!(gate.breaches().is_empty());
+    gate.confirm(gate.sequence()).unwrap();
+    drop(gate);
+
+    let both = RiskLimits { max_drawdown_bps: Some(50), ..daily(50) };
+    let (mut gate, recovered) = Gate::open(file.config(both.clone()), T0).unwrap();
+    gate.set_reconciling(false);
+    let codes = |gate: &Gate| gate.breaches().iter().map(|breach| (breach.code, breach.value)).collect::<Vec<_>>();
+    assert_eq!(codes(&gate), [(RiskCode::DailyLoss, money(60)), (RiskCode::Drawdown, 60)]);
+    let told: Vec<_> = recovered.unconfirmed.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(told, gate.breaches().iter().copied().map(GateEvent::Breach).collect::<Vec<_>>());
+    quote(&mut gate, T0);
+    assert_eq!(code(gate.reserve(T0, &buy(3, 10))), Some(RiskCode::DailyLoss));
+    gate.confirm(gate.sequence()).unwrap();
+    drop(gate);
+
+    // It stands in the log: the next process finds it there and tells nobody again, the next day takes it back.
+    let (gate, recovered) = Gate::open(file.config(both.clone()), T0 + SECOND).unwrap();
+    assert_eq!((codes(&gate).len(), recovered.unconfirmed), (2, vec![]));
+    drop(gate);
+    assert_eq!(codes(&opened(&file, both, TOMORROW)), [(RiskCode::Drawdown, 60)]);
+}
+
+#[test]
+fn what_is_held_without_a_quote_is_not_measured_at_the_opening() {
+    let file = TempLog::new();
+    held(&file, RiskLimits::default());
+    let mut gate = Gate::open(file.config(RiskLimits::default()), T0).unwrap().0;
+    price(&mut gate, 5_000_000, T0);
+    drop(gate);
+    let mut gate = opened(&file, daily(500), T0);
+    assert!(gate.breaches().is_empty(), "nobody knows what it is worth");
+    assert!(price(&mut gate, 5_000_000, T0).is_some());
+}

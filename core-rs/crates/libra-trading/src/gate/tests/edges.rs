@@ -8,7 +8,7 @@ use libra_kernel::SharedPayload;
 
 use super::*;
 use crate::gate::codec::{MAX_TEXT, Writer, clip};
-use crate::gate::ids::IdHasher;
+use crate::gate::ids::{DerivedHasher, IdHasher};
 use crate::gate::log::encode;
 use crate::gate::record::Record;
 use crate::gate::{GateError, client_order_id};
@@ -280,4 +280,35 @@ fn a_loss_that_the_log_did_not_take_is_in_it_later() {
     drop(gate);
     let (gate, _) = file.open(limits, T0);
     assert_eq!((gate.breaches(), gate.owed()), (&[breach][..], 0));
+}
+
+#[test]
+fn what_cannot_be_true_is_not_owed_either() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let unknown = || Record::CancelIntent { now_ns: T0, client_order_id: ClientOrderId(9) };
+    let digest = gate.state_digest();
+    for breaks in [true, false] {
+        if breaks {
+            gate.break_log();
+        } else {
+            gate.mend_log();
+        }
+        let (events, done) = gate.commit_or_owe(unknown());
+        assert!(matches!(done, Err(GateError::Inconsistent(_))), "{done:?}");
+        assert_eq!((events, gate.owed(), gate.state_digest()), (vec![], 0, digest.clone()));
+        assert!(gate.log_failed());
+    }
+}
+
+#[test]
+fn bytes_are_hashed_as_well_as_ids() {
+    let hash = |bytes: &[u8]| {
+        let mut hasher = DerivedHasher::default();
+        hasher.write(bytes);
+        hasher.finish()
+    };
+    let of = [hash(b"one"), hash(b"two"), hash(b"onetwo"), hash(b"")];
+    assert_eq!(of.iter().collect::<std::collections::BTreeSet<_>>().len(), of.len(), "{of:?}");
+    assert_eq!(hash(b"one"), of[0]);
 }

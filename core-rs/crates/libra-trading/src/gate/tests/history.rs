@@ -116,7 +116,7 @@ prop_compose! {
             window_end_ns: units[4],
             not_found_ns,
             cancel_pending,
-            cancel_asked_ns: 0,
+            cancel_asked_ns: crate::gate::state::NEVER_NS,
         }
     }
 }
@@ -206,4 +206,24 @@ fn what_is_said_of_an_old_order_is_told_apart_as_of_a_new_one() {
     let digest = gate.state_digest();
     drop(gate);
     assert_eq!(file.open(RiskLimits::default(), T0).0.state_digest(), digest);
+}
+
+#[test]
+fn the_last_orders_have_the_refused_among_them_in_the_order_of_the_log() {
+    let limits = RiskLimits { max_open_orders: Some(2), ..RiskLimits::default() };
+    let (mut gate, _) = Gate::open(GateConfig { keep_whole: 0, ..config(limits) }, T0).unwrap();
+    quote(&mut gate, T0);
+    let refuse = |gate: &mut Gate, id| assert!(place(gate, T0, &limit(id, OrderSide::Buy, 10, 1)).is_err());
+    trade(&mut gate, &buy(1, 10), PRICE);
+    refuse(&mut gate, 2);
+    trade(&mut gate, &sell(3, 10), PRICE);
+    refuse(&mut gate, 4);
+    refuse(&mut gate, 5);
+    let ids = |orders: Vec<Arc<Order>>| orders.iter().map(|order| order.request.request_id).collect::<Vec<_>>();
+    for count in 0..7 {
+        assert_eq!(ids(gate.last_orders(count)), (6 - count.min(5) as u128..6).collect::<Vec<_>>(), "the last {count}");
+    }
+    assert!(gate.state.entries.whole(0).is_none(), "one of them is packed");
+    let counts: Vec<_> = gate.order_counts().into_iter().collect();
+    assert_eq!(counts, [(OrderStatus::Filled, 2), (OrderStatus::Rejected, 3)], "and counted as what they are");
 }

@@ -1,6 +1,10 @@
 //! A restart is no fresh start: rates and our share of the volume go on from what the log holds.
 
 use super::*;
+use crate::gate::recent::Recent;
+use crate::gate::record::Record;
+use crate::gate::state::State;
+use crate::risk::rate::Rates;
 use crate::risk::{InstrumentLimits, RiskCode};
 
 const MINUTE: i64 = 60 * SECOND;
@@ -98,4 +102,21 @@ fn our_share_of_the_volume_goes_on() {
     assert_eq!(no_trade.code, RiskCode::NoVolume, "the market's volume begins anew");
     drop(gate);
     assert_eq!(ask(5, T0 + MINUTE, 5), None, "what was executed has left the window");
+}
+
+#[test]
+fn of_more_orders_than_any_window_counts_the_last_ones_are_known() {
+    const MOST: u32 = 100_000;
+    let limits = RiskLimits { max_orders_per_minute: Some(MOST), ..RiskLimits::default() };
+    let mut recent = Recent::new(T0 + SECOND, SECOND);
+    let mut state = State::default();
+    for at_ns in [T0].into_iter().chain((0..MOST).map(|_| T0 + SECOND)) {
+        let record = Record::Intent { now_ns: at_ns, request: buy(1, 1), hold_price: PRICE, window_end_ns: 0 };
+        recent.note(&record, &state);
+    }
+    let mut rates = Rates::new(&limits);
+    recent.count(&mut rates, &mut state);
+    for (now_ns, is_full) in [(T0 + SECOND, true), (T0 + MINUTE + SECOND - 1, true), (T0 + MINUTE + SECOND, false)] {
+        assert_eq!(rates.check(now_ns, name("sma")).is_err(), is_full, "{} s later", (now_ns - T0) / SECOND);
+    }
 }

@@ -71,7 +71,7 @@ fn one_trade_is_shared_by_price_then_time() {
     for (id, size, price) in [(1, 5, 98), (2, 5, 99), (3, 5, 99), (4, 5, 97)] {
         submit(&mut venue, 2, &limit(id, Buy, Gtc, size, price));
     }
-    venue.on_market(&trade(3, 98, 12, Seller));
+    venue.on_market(3, &trade(3, 98, 12, Seller));
     let mut reports = Vec::new();
     venue.advance(3, &mut reports);
     let got: Vec<_> = reports.iter().map(|report| (report.client_order_id.0, short(report))).collect();

@@ -27,7 +27,7 @@ fn at_the_same_time_the_market_comes_first() {
     let mut venue = venue(PaperConfig { latency_out_ns: 10, ..config() });
     feed(&mut venue, &quote(1, (100, 50), (101, 40)));
     venue.submit(2, &market_order(1, Buy, 1));
-    venue.on_market(&quote(12, (102, 50), (103, 40)));
+    venue.on_market(12, &quote(12, (102, 50), (103, 40)));
     assert_eq!(heard(&mut venue, 12), ["A", "F 1@103 T"]);
 }
 
@@ -62,7 +62,7 @@ fn an_id_is_executed_once() {
 #[test]
 fn a_query_tells_the_whole_story() {
     let mut venue = venue(PaperConfig { latency_in_ns: 1_000, ..config() });
-    venue.on_market(&quote(1, (100, 50), (101, 40)));
+    venue.on_market(1, &quote(1, (100, 50), (101, 40)));
     venue.submit(2, &limit(1, Buy, Gtc, 50, 101));
     assert!(heard(&mut venue, 2).is_empty());
     assert_eq!(venue.query(ClientOrderId(1)).iter().map(short).collect::<Vec<_>>(), ["A", "F 40@101 T"]);

@@ -132,6 +132,6 @@ pub(super) fn submit(venue: &mut PaperVenue, now_ns: i64, order: &Order) -> Vec<
 }
 
 pub(super) fn feed(venue: &mut PaperVenue, event: &Event) -> Vec<String> {
-    venue.on_market(event);
+    venue.on_market(event.ts_ns, event);
     heard(venue, event.ts_ns)
 }

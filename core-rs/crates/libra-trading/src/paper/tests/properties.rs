@@ -51,16 +51,16 @@ fn run(
         let now_ns = at as i64 + 1;
         match step {
             Step::Quote { bid, spread, sizes } => {
-                venue.on_market(&quote(now_ns, (*bid, sizes.0), (bid + spread, sizes.1)));
+                venue.on_market(now_ns, &quote(now_ns, (*bid, sizes.0), (bid + spread, sizes.1)));
             }
             Step::Trade { price, size, aggressor } => {
                 let aggressor = [Aggressor::Unknown, Aggressor::Buyer, Aggressor::Seller][usize::from(*aggressor)];
-                venue.on_market(&trade(now_ns, *price, *size, aggressor));
+                venue.on_market(now_ns, &trade(now_ns, *price, *size, aggressor));
             }
             Step::Book { changes, snapshot } => {
                 let (bids, asks): (Vec<_>, Vec<_>) = changes.iter().copied().partition(|(price, _)| *price < 100);
                 book_id += 1;
-                venue.on_market(&book(now_ns, book_id, if *snapshot { -1 } else { book_id - 1 }, &bids, &asks));
+                venue.on_market(now_ns, &book(now_ns, book_id, if *snapshot { -1 } else { book_id - 1 }, &bids, &asks));
             }
             Step::Submit { .. } => venue.submit(now_ns, &make(step).unwrap()),
             Step::Cancel { id } => venue.cancel(now_ns, ClientOrderId(*id)),

@@ -41,6 +41,22 @@ impl SharedWindow {
         self.limit.is_some() && self.parts[place].is_full(now_ns) && self.rest.is_full(now_ns)
     }
 
+    /// Behind this time one more of anybody does not pass it.
+    #[inline]
+    pub fn total_full_until_ns(&self) -> i64 {
+        self.total.full_until_ns
+    }
+
+    /// Behind this time the strategy's part has room; never, where it has none of its own.
+    #[inline]
+    pub fn part_full_until_ns(&self, place: usize) -> i64 {
+        match &self.parts[place] {
+            _ if self.limit.is_none() => super::NEVER_NS,
+            part if part.times.is_empty() => i64::MAX,
+            part => part.full_until_ns,
+        }
+    }
+
     /// Counts one of a strategy.
     #[inline]
     pub fn record(&mut self, now_ns: i64, place: usize) {

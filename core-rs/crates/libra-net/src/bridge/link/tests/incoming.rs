@@ -7,7 +7,7 @@ use super::super::decoded::Decoded;
 use super::super::incoming::{Heard, Incoming};
 use super::*;
 use crate::bridge::Arrival;
-use crate::durable::{Bounds, Entry, Received};
+use crate::durable::{Bounds, Entry, Passed, Received};
 use crate::frame::{Fault, FrameWriter, Skip};
 use crate::ids::Position;
 use crate::resp::Commands;
@@ -123,12 +123,30 @@ fn of_a_latest_value_only_a_newer_one_is_handed_over_whichever_way_it_comes() {
 }
 
 #[test]
+fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
+    let mut node = Node::new();
+    let of = |event_type, number| Event { sequence: number, ..event(event_type) };
+    let (updated, closed) = (EventType::PositionUpdated, EventType::PositionClosed);
+    // The update waited for room, and left behind the fact that came after it.
+    node.begins_with(vec![Ok(of(closed, 21)), Ok(of(updated, 20)), Ok(of(updated, 22))]);
+    let handed_over: Vec<_> = node.held.drain(..).map(|arrival| arrival.event.sequence).collect();
+    assert_eq!(handed_over, [21, 22]);
+    let looked_up = |number| Decoded { epoch: 7, first: number, events: vec![Ok(of(updated, number))], sent_ns: 0 };
+    for (number, is_new) in [(21, false), (23, true)] {
+        node.channel.state(looked_up(number), true, &mut node.held);
+        assert_eq!(node.held.drain(..).count(), usize::from(is_new), "{number}");
+    }
+}
+
+#[test]
 fn an_event_that_cannot_be_read_is_told_as_lost_and_holds_nothing_up() {
     let mut node = Node::new();
     node.begins_with(vec![fact(), Err(Skip::Malformed(Fault::Short))]);
-    assert_eq!(node.channel.heard, [Heard::Lost { events: 1, why: "malformed", certain: true }]);
+    let passed = Passed { after: Position::new(7, 1), upto: Position::new(7, 2), known: 2 };
+    assert_eq!(node.channel.heard, [Heard::Lost { passed, why: "malformed", certain: true }]);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!((node.held.len(), node.applied(), node.channel.skipped), (1, 2, 1));
+    assert_eq!(node.channel.passed(), (1, 0, 1), "it is counted once");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::Read;
 
 use super::super::calls::{Calls, Pending};
-use super::super::keeper::Keeper;
+use super::super::keeper::{Keeper, kept_of};
 use super::*;
 use crate::frame::FrameReader;
 use crate::resp::{Commands, Inbox, Limits, Reply};
@@ -69,4 +69,20 @@ fn what_was_refused_is_written_again_and_published_where_accounts_have_it() {
     assert_eq!(keeper.values().count(), 3);
     keeper.keep(numbered(EventType::PositionUpdated, 7));
     assert_eq!(server.execute(&mut keeper), (vec![Pending::Keep], 0));
+}
+
+#[test]
+fn a_position_is_kept_as_the_fact_that_opened_or_closed_it_says() {
+    let mut keeper = Keeper::new(&settings(), 7).unwrap();
+    for (event_type, sequence) in [
+        (EventType::PositionOpened, 1),
+        (EventType::OrderFilled, 2),
+        (EventType::PositionUpdated, 3),
+        (EventType::PositionClosed, 4),
+    ] {
+        kept_of(&numbered(event_type, sequence)).into_iter().for_each(|event| keeper.keep(event));
+        let kept: Vec<_> = keeper.values().map(|event| (event.event_type, event.sequence)).collect();
+        let newest = if sequence == 2 { 1 } else { sequence };
+        assert_eq!(kept, [(EventType::PositionUpdated, newest)]);
+    }
 }

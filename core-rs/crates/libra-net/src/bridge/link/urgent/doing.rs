@@ -1,16 +1,19 @@
 //! What is to be done in each turn, with a connection or without.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use libra_kernel::clock::wall_ns;
 
-use super::super::calls::Calls;
+use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
-use super::super::keeper::{Keeper, is_of_account};
+use super::super::keeper::{Keeper, kept_of};
 use super::super::outgoing::{Notice, Outgoing};
+use super::ECHO_NS;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
+use crate::bridge::{Arrival, Arrivals};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
 use crate::resp::Commands;
@@ -50,10 +53,8 @@ impl Node {
         if self.can_take() {
             let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
             self.queue.receive(TAKEN, |event| {
-                if is_of_account(event.event_type)
-                    && let Some(keeper) = keeper
-                {
-                    keeper.keep(event.clone());
+                if let (Some(keeper), Some(kept)) = (keeper.as_mut(), kept_of(&event)) {
+                    keeper.keep(kept);
                 }
                 // The queue carries urgent lanes alone, whose numbers are those of the channels.
                 if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
@@ -93,7 +94,9 @@ impl Node {
         let run = &self.greeting.run;
         let mut credits = 0;
         for channel in &mut self.outgoing {
-            channel.execute(run, calls.as_mut());
+            if channel.execute(run, calls.as_mut()) {
+                self.sent_ns = now_ns;
+            }
             credits += channel.take_credits();
         }
         if credits > 0 {
@@ -128,16 +131,42 @@ impl Node {
                 self.state.look_up(&self.common.settings, calls);
             }
         }
-        for held in &mut self.held {
-            while let Some(arrival) = held.pop_front() {
-                if let Some(back) = self.arrivals.offer(arrival) {
-                    held.push_front(back);
-                    break;
-                }
-            }
-        }
+        offer_held(&mut self.held, &mut self.arrivals);
         if let (Some(writer), Some(keeper)) = (&mut self.control, &self.keeper) {
             make_snapshots(&self.common, &mut self.outgoing, keeper, writer, now, calls.as_mut());
+        }
+    }
+}
+
+impl Node {
+    /// Does what the receivers want done, and gives the loop what they hand over.
+    pub(super) fn deliver(&mut self, now: u64, commands: Option<&mut Commands>) {
+        let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
+        if let Some(writer) = &mut self.control {
+            let group = &self.common.settings.node;
+            for channel in &mut self.incoming {
+                channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+            }
+        }
+        offer_held(&mut self.held, &mut self.arrivals);
+    }
+
+    /// Until when nobody waits for an answer: events of ours have left, and nothing gathers behind them.
+    pub(super) fn awaits_echo_ns(&self) -> Option<i64> {
+        let is_alone = self.outgoing.iter().all(|channel| !channel.gathers())
+            && self.pending.iter().all(|pending| matches!(pending, Pending::Append(_)));
+        (is_alone && !self.pending.is_empty()).then_some(self.sent_ns + ECHO_NS)
+    }
+}
+
+/// Offers the loop what came, or what it had no room for.
+fn offer_held(held: &mut [VecDeque<Arrival>], arrivals: &mut Arrivals) {
+    for held in held {
+        while let Some(arrival) = held.pop_front() {
+            if let Some(back) = arrivals.offer(arrival) {
+                held.push_front(back);
+                break;
+            }
         }
     }
 }

@@ -32,6 +32,11 @@ use crate::resp::{Watch, wait};
 use node::Node;
 use state::StateWanted;
 
+/// How long the thread leaves its sockets alone behind an event that it has sent by itself: about as long as the server takes to
+/// answer. The answer and the event's own echo come before the consumers' turn, and where cores are shared a thread that is woken
+/// for each of them takes the server's core from it twice before the event has left it. What others say waits so long too.
+const ECHO_NS: i64 = 120_000;
+
 /// How long a link that leaves waits for acknowledgements that are on their way.
 const LAST_WORDS_NS: i64 = 30_000_000;
 
@@ -69,6 +74,7 @@ impl Urgent {
             hearing_since_ns: None,
             confirmed: 0,
             next_beacon_ns: i64::MIN,
+            sent_ns: i64::MIN / 2,
             own_version: None,
             listening_said: 0,
             reported: u64::MAX,
@@ -118,6 +124,8 @@ impl Urgent {
             node.hear(now_ns, now, reply);
             Ok(())
         });
+        // What was heard goes first: the loop can begin on it.
+        node.deliver(now, self.calls.up().map(|connection| connection.commands()));
         match heard.and_then(|()| self.hears.check(now_ns)) {
             Ok(false) => {}
             Ok(true) => {
@@ -193,22 +201,29 @@ impl Urgent {
 
     fn sleep(&mut self, life: &Life) {
         let now_ns = monotonic_ns();
+        let is_sent = self.is_sent();
         let node = &self.node;
         let dues = [self.calls.due_ns(now_ns), self.hears.due_ns(now_ns), node.due_ns(self.calls.is_up())];
-        let due_ns = dues.into_iter().flatten().min();
+        let echo = node.awaits_echo_ns().filter(|&until_ns| until_ns > now_ns && is_sent);
+        let due_ns = dues.into_iter().flatten().chain(echo).min();
         let timeout = due_ns.map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));
         let waker = &node.common.wakers.urgent;
         if timeout == Some(Duration::ZERO) || !waker.park(|| node.is_idle()) {
             return;
         }
-        let watches = [Some(Watch::new(waker.fd(), false)), self.calls.watch(), self.hears.watch()];
-        let mut watches: Vec<Watch> = watches.into_iter().flatten().collect();
+        let lines = [self.calls.watch(), self.hears.watch()].into_iter().flatten().filter(|_| echo.is_none());
+        let mut watches: Vec<Watch> = std::iter::once(Watch::new(waker.fd(), false)).chain(lines).collect();
         // All descriptors are our own and open, so there is nothing to go wrong with them.
         let _ = life.wait(|| wait(&mut watches, timeout));
     }
 }
 
 impl Urgent {
+    /// True when nothing waits for room in the socket.
+    fn is_sent(&mut self) -> bool {
+        self.calls.up().is_some_and(|connection| !connection.wants_write())
+    }
+
     /// Where the link leaves: whether it has.
     fn leaves(&mut self) -> bool {
         let Some(by_ns) = self.node.common.leave_by() else { return false };

@@ -48,6 +48,8 @@ pub(super) struct Node {
     pub(super) hearing_since_ns: Option<i64>,
     pub(super) confirmed: usize,
     pub(super) next_beacon_ns: i64,
+    /// When durable events were given to the socket last.
+    pub(super) sent_ns: i64,
     pub(super) own_version: Option<u64>,
     pub(super) listening_said: u64,
     pub(super) reported: u64,

@@ -11,6 +11,7 @@ use super::super::report::{Value, counts, line};
 use super::Urgent;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
+use crate::durable::{Passed, Run};
 
 impl Urgent {
     pub(super) fn report(&mut self) {
@@ -74,8 +75,9 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
 
 fn channel(channel: &Incoming) -> (String, Value) {
     let stats = channel.receiver.stats();
+    let (events, replaced, lost_events) = channel.passed();
     let mut table = counts([
-        ("events", stats.events),
+        ("events", events),
         ("applied", channel.receiver.applied_position().seq),
         ("doubled", stats.doubled),
         ("fenced", stats.fenced),
@@ -83,7 +85,9 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("reads", stats.reads),
         ("gaps", stats.gaps),
         ("snapshots", stats.snapshots),
+        ("replaced", replaced),
         ("lost", stats.lost),
+        ("lost_events", lost_events),
         ("foreign", stats.foreign),
         ("skipped", channel.skipped),
         ("older", channel.latest.older()),
@@ -94,10 +98,39 @@ fn channel(channel: &Incoming) -> (String, Value) {
     (channel.keys.id.to_string(), Value::Table(table))
 }
 
+/// What the node is told of what a channel of another node heard. Events that are passed over are told by their numbers, life
+/// by life; of a life whose end was never heard of there may have been more.
+fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
+    let more = |passed: Passed| if passed.is_exact() { "" } else { " (of the life before there may have been more)" };
+    let (kind, passed, detail) = match heard {
+        Heard::Gap { open: true } => (NewsKind::GapOpened, None, String::new()),
+        Heard::Gap { open: false } => (NewsKind::GapRepaired, None, String::new()),
+        Heard::Lost { passed, why, certain } => {
+            let sure = if certain { more(passed) } else { " (there may have been some)" };
+            (NewsKind::GapLost, Some(passed), format!("{why}{sure}"))
+        }
+        Heard::SnapshotWanted => (NewsKind::SnapshotWanted, None, "asked for".to_owned()),
+        Heard::SnapshotLoaded { passed, values } => {
+            (NewsKind::SnapshotLoaded, Some(passed), format!("{values} latest values stand for them{}", more(passed)))
+        }
+    };
+    let said = |run: Option<Run>| News {
+        count: run.map_or(0, Run::events),
+        run,
+        detail: detail.as_str().into(),
+        ..News::new(kind)
+    };
+    let mut runs = passed.into_iter().flat_map(Passed::runs).peekable();
+    if runs.peek().is_none() {
+        tell(said(None));
+    }
+    runs.for_each(|run| tell(said(Some(run))));
+}
+
 impl Node {
     /// Tells the node what its channels had to say.
     pub(super) fn tell(&mut self) {
-        for channel in &mut self.outgoing {
+        for channel in self.outgoing.iter_mut().filter(|channel| !channel.notices.is_empty()) {
             let id = channel.keys.id.to_string();
             for notice in channel.notices.drain(..) {
                 let said = |kind, count, detail: String| News {
@@ -134,23 +167,54 @@ impl Node {
                 }
             }
         }
-        for channel in &mut self.incoming {
+        for channel in self.incoming.iter_mut().filter(|channel| !channel.heard.is_empty()) {
             let id = channel.keys.id.to_string();
             for heard in channel.heard.drain(..) {
-                let (kind, count, detail) = match heard {
-                    Heard::Gap { open: true } => (NewsKind::GapOpened, 0, String::new()),
-                    Heard::Gap { open: false } => (NewsKind::GapRepaired, 0, String::new()),
-                    Heard::Lost { events, why, certain } => {
-                        let sure = if certain { "" } else { " (there may have been some)" };
-                        (NewsKind::GapLost, events, format!("{why}{sure}"))
-                    }
-                    Heard::SnapshotWanted => (NewsKind::SnapshotWanted, 0, "asked for".into()),
-                    Heard::SnapshotLoaded { events } => (NewsKind::SnapshotLoaded, events, String::new()),
-                };
-                let node = self.peers[channel.peer].name.as_str().into();
-                let (channel, detail) = (id.as_str().into(), detail.into());
-                self.common.seam.tell(News { node, channel, count, detail, ..News::new(kind) });
+                let node = &self.peers[channel.peer].name;
+                news_of(heard, |news| {
+                    self.common.seam.tell(News { node: node.as_str().into(), channel: id.as_str().into(), ..news });
+                });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Position;
+
+    /// Kind, count, which ones, detail.
+    type Told = (NewsKind, u64, Option<(u64, u64, u64)>, String);
+
+    fn told(heard: Heard) -> Vec<Told> {
+        let mut told = Vec::new();
+        news_of(heard, |news| {
+            let run = news.run.map(|run| (run.epoch, run.first, run.last));
+            told.push((news.kind, news.count, run, news.detail.into()));
+        });
+        told
+    }
+
+    #[test]
+    fn what_is_passed_over_is_told_by_its_numbers() {
+        let passed = |upto, known| Passed { after: Position::new(7, 10), upto, known };
+        let lost = |upto, known, certain| told(Heard::Lost { passed: passed(upto, known), why: "trimmed", certain });
+        let kind = NewsKind::GapLost;
+        let here = lost(Position::new(7, 30), 40, true);
+        assert_eq!(here, [(kind, 20, Some((7, 11, 30)), "trimmed".to_owned())]);
+        let more = "trimmed (of the life before there may have been more)";
+        let over_lives = lost(Position::new(8, 4), 12, true);
+        assert_eq!(over_lives, [(kind, 2, Some((7, 11, 12)), more.into()), (kind, 4, Some((8, 1, 4)), more.into())]);
+        let unknown = lost(Position::new(8, 0), 10, false);
+        assert_eq!(unknown, [(kind, 0, None, "trimmed (there may have been some)".to_owned())]);
+        let loaded = told(Heard::SnapshotLoaded { passed: passed(Position::new(7, 12), 12), values: 3 });
+        let detail = "3 latest values stand for them".to_owned();
+        let over_lives = told(Heard::SnapshotLoaded { passed: passed(Position::new(8, 0), 11), values: 3 });
+        assert_eq!((over_lives.len(), over_lives[0].2), (1, Some((7, 11, 11))));
+        assert!(over_lives[0].3.ends_with("there may have been more)"), "{over_lives:?}");
+        assert_eq!(loaded, [(NewsKind::SnapshotLoaded, 2, Some((7, 11, 12)), detail)]);
+        let gap = told(Heard::Gap { open: true });
+        assert_eq!(gap, [(NewsKind::GapOpened, 0, None, String::new())]);
     }
 }
