@@ -38,7 +38,6 @@ ORDER_EVENTS = (
     EventType.ORDER_REJECTED,
 )
 """The events that carry an order, each state of its life cycle one."""
-_FILLED = (EventType.ORDER_PARTIALLY_FILLED, EventType.ORDER_FILLED)
 
 
 class ActorState(StrEnum):
@@ -267,7 +266,7 @@ class Actor:
         """An order came to a new state."""
 
     def on_fill(self, fill: Fill) -> Awaitable[None] | None:
-        """A part of an order was executed."""
+        """A part of an order was executed: once for each execution, also behind the order's end."""
 
     def on_position(self, position: Position) -> Awaitable[None] | None:
         """A position changed."""
@@ -326,7 +325,8 @@ class Actor:
         if not isinstance(order, Order) or not self._wants_order(order):
             return None
         first = self.on_order(order)
-        fill = order.last_fill if event.event_type in _FILLED else None
+        # Also of an order that is over: a venue may execute it nonetheless, or tell of it late.
+        fill = order.last_fill
         if first is None:
             return None if fill is None else self.on_fill(fill)
         return first if fill is None else self._order_then_fill(first, fill)

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Risk"]
 
+_INCIDENTS = frozenset(
+    (
+        "UNKNOWN_ORDER",
+        "OVERFILL",
+        "FILL_AFTER_REJECTION",
+        "CANNOT_BOOK",
+        "ACCEPTED_AFTER_END",
+        "REJECTED_AFTER_ACCEPTANCE",
+    )
+)
+"""Codes of what contradicts the gate's log: an operator has to look at the venue."""
+
 
 class Risk(Actor):
     """Reserves at the order gate for each request, and sets the kill switch when anyone asks for it.
@@ -59,4 +71,6 @@ class Risk(Actor):
         """A limit is passed: what must not stay was cancelled natively, and a gateway outside has to hear of it."""
         told = event.payload
         if isinstance(told, Notice) and told.account == self._account.name:
+            if told.code in _INCIDENTS:
+                self.log.error("incident, no new orders until a resume: %s: %s", told.code, told.detail)
             self._cancel(self._account.cancelling())

@@ -2,8 +2,11 @@
 
 import asyncio
 import dataclasses
+import time
+from decimal import Decimal
 
 import pytest
+from tests.unit.gateways.fake_gateway import not_found
 
 from libra.core.events import Event, EventType
 from libra.gateways.protocol import Gateway, ReportingGateway
@@ -49,6 +52,58 @@ async def test_an_order_goes_out_and_its_answers_are_booked_once(running, script
         assert script.sessions == [{"key": "value"}]
     assert script.ordered == [order_id]
     assert node.outcome.errors == 0
+
+
+async def test_an_execution_behind_the_end_reaches_the_strategy_once(running, script):
+    script.on_query = lambda order_id: [cancelled(order_id)]
+    async with running() as node:
+        fills, seen = [], []
+        node.strategy.on_fill = fills.append
+        node.strategy.on_order = lambda order: seen.append((order.status, order.filled))
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(accepted(order_id), cancelled(order_id))
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        script.report(filled(order_id, 1, "0.005"), filled(order_id, 1, "0.005"), filled(order_id, 2, "0.015"))
+        await node.until(lambda: seen and seen[-1][1] == Decimal("0.020"))
+        assert [(fill.trade_id, str(fill.size)) for fill in fills] == [(1, "0.005"), (2, "0.015")]
+        assert [str(status) for status, _ in seen][-3:] == ["CANCELLED"] * 3, "its end stands"
+        assert [position["size"] for position in node.account.positions()] == [Decimal("0.020")]
+
+
+async def test_an_order_that_works_behind_its_rejection_is_cancelled(running, script, caplog):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(OrderReport(order_id, "REJECTED", reason="-1"), accepted(order_id))
+        await node.until(lambda: script.cancelled == [order_id])
+        assert node.status(order_id) == "REJECTED"
+        refused = node.submit(price="99.0")
+        await node.until(lambda: node.status(refused) == "REJECTED")
+        assert node.account.order(refused).reason == "INCIDENT"
+        script.report(cancelled(order_id))
+        await node.until(lambda: not node.account.cancelling())
+    assert "ACCEPTED_AFTER_END" in caplog.text
+    assert script.ordered == [order_id]
+
+
+async def test_a_replica_that_lags_once_at_each_of_two_reconnects_ends_no_order(running, script):
+    lags = []
+    script.on_query = lambda order_id: [not_found(order_id) if lags and lags.pop() else accepted(order_id)]
+    async with running(window_ms=100) as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        over_ns = time.time_ns() + 150_000_000
+        await node.until(lambda: time.time_ns() > over_ns)
+        for _ in range(2):
+            script.connected = False
+            await node.until(lambda: node.account.is_reconciling)
+            lags.append(True)
+            script.connected = True
+            await node.until(lambda: not lags and not node.account.is_reconciling)
+        assert node.status(order_id) == "ACCEPTED", "it works at the venue all the time"
 
 
 async def test_nothing_leaves_before_the_venue_is_connected(running, script):

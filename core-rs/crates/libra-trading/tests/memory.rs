@@ -5,11 +5,12 @@ mod samples;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libra_kernel::event::Quote;
 use libra_kernel::{Event, EventType, Name, Payload};
-use libra_trading::gate::{Gate, GateConfig};
-use libra_trading::order::{OrderRequest, OrderSide, OrderType, TimeInForce, VenueReport};
+use libra_trading::gate::{Gate, GateConfig, client_order_id};
+use libra_trading::order::{Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce, VenueReport};
 use libra_trading::paper::{PaperConfig, PaperVenue};
 use libra_trading::portfolio::{Portfolio, PortfolioConfig, Sizing};
 
@@ -40,6 +41,12 @@ const T0: i64 = 1_700_000_000_000_000_000;
 const PRICE: i64 = 6_000_000;
 /// Random enough that nothing about an id can be left out.
 const ID: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+/// All tests of a process count the same bytes.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Account {
     gate: Gate,
@@ -122,6 +129,7 @@ impl Account {
 
 #[test]
 fn an_order_that_is_over_leaves_little() {
+    let _turn = alone();
     const COUNT: u64 = 40_000;
     let mut account = Account::new();
     account.trade(0..COUNT);
@@ -141,4 +149,49 @@ fn an_order_that_is_over_leaves_little() {
     let rest = part("the paper venue", rest, 400);
     drop(portfolio);
     part("the portfolio", rest, 80);
+}
+
+#[test]
+fn a_refused_request_leaves_nothing_in_the_portfolio() {
+    let _turn = alone();
+    let account = Name::intern("main");
+    let sizing = Sizing::fixed_notional("5000").unwrap();
+    let config = PortfolioConfig { account, sizing, overrides: Vec::new(), allow_short: true, volatility: None };
+    let mut portfolio = Portfolio::new(config);
+    let mut refused = |numbers: std::ops::Range<u128>| {
+        for number in numbers {
+            let request = OrderRequest {
+                request_id: ID.wrapping_mul(number + 1),
+                signal_id: 0,
+                account,
+                strategy: account,
+                instrument: account,
+                side: OrderSide::Buy,
+                order_type: OrderType::Market,
+                time_in_force: TimeInForce::Ioc,
+                size: 1,
+                price: 0,
+                deadline_ns: 0,
+                ts_origin_ns: 0,
+            };
+            portfolio.on_order(&Order {
+                client_order_id: client_order_id(account, request.request_id),
+                venue_order_id: String::new(),
+                request,
+                status: OrderStatus::Rejected,
+                filled: 0,
+                filled_notional: 0,
+                fees: 0,
+                reason: "ORDER_RATE".into(),
+                detail: String::new(),
+                last_fill: None,
+                ts_ns: 0,
+            });
+        }
+    };
+    refused(0..1_000);
+    let before = LIVE.load(Ordering::Relaxed);
+    refused(1_000..50_000);
+    let grown = LIVE.load(Ordering::Relaxed).saturating_sub(before);
+    assert!(grown < 4_096, "{grown} bytes for 49,000 refusals");
 }

@@ -180,6 +180,19 @@ impl Account {
         self.books.iter().map(|book| &book.position).filter(|position| position.trades > 0)
     }
 
+    /// How much of a spot instrument the account can sell: units of the base that are there and promised to no open order,
+    /// rounded down. `None` for other instruments, which need no inventory. It may be less than the position: a venue can
+    /// take its fee of the base.
+    pub fn sellable(&self, instrument: Name) -> Option<i64> {
+        let book = &self.books[self.slot(instrument)?];
+        if book.instrument.kind != ContractKind::Spot {
+            return None;
+        }
+        let unit = base_amount(&book.instrument, 1).filter(|unit| *unit > 0)?;
+        let units = self.balances[book.base].available()?.max(0) / unit;
+        Some(i64::try_from(units).unwrap_or(i64::MAX))
+    }
+
     /// P&L of an instrument's open position at its last mark.
     pub fn unrealised(&self, instrument: Name) -> Money {
         self.slot(instrument).map_or(0, |slot| self.books[slot].unrealised)

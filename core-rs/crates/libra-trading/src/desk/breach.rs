@@ -86,9 +86,10 @@ impl Desk {
         self.unwanted_orders().into_iter().map(|(id, _)| self.asks_for_at(id)).min()
     }
 
-    /// How many open orders are being cancelled: the cancel waits for its answer, or was refused and is asked for again.
+    /// How many orders are being cancelled: the cancel waits for its answer, or was refused and is asked for again; and those
+    /// that are over here and work at the venue.
     pub fn cancels_under_way(&self) -> usize {
         let again = self.gate.uncancelled_orders().filter(|order| self.unwanted.contains_key(&order.client_order_id));
-        self.gate.cancels_pending() + again.count()
+        self.gate.cancels_pending() + again.count() + self.gate.strays().count()
     }
 }

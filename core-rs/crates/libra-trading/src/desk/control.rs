@@ -231,10 +231,12 @@ impl Desk {
         done && !self.gate.is_reconciling()
     }
 
-    /// Orders that a gateway outside was asked to cancel, here or by an earlier process, and that are not final.
+    /// Orders that a gateway outside was asked to cancel, here or by an earlier process, and that are not final, or work at
+    /// the venue all the same.
     pub fn cancelling(&mut self) -> Vec<ClientOrderId> {
         let gate = &self.gate;
-        self.cancelling.retain(|id| gate.order(*id).is_some_and(|order| !order.status.is_final()));
+        let open = |id| gate.order(id).is_some_and(|order| !order.status.is_final());
+        self.cancelling.retain(|id| open(*id) || gate.is_stray(*id));
         self.cancelling.iter().copied().collect()
     }
 

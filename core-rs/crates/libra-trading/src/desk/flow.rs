@@ -2,7 +2,7 @@
 
 use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
-use libra_kernel::{Event, EventType, Payload};
+use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::gate::{Approval, GateError, GateEvent};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
@@ -39,7 +39,8 @@ impl Desk {
     pub fn next_due_ns(&self) -> Option<i64> {
         let over =
             self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
-        [self.link.next_due_ns(), over, self.next_unwanted_ns(), self.next_flattening_ns()].into_iter().flatten().min()
+        let own = [self.next_unwanted_ns(), self.next_stray_ns(), self.next_flattening_ns()];
+        [self.link.next_due_ns(), over].into_iter().chain(own).flatten().min()
     }
 
     /// Takes in what the venue has to say up to now, and lets go of approvals out of time.
@@ -55,6 +56,7 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         self.reports = reports;
+        self.pursue_strays(now_ns);
         self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
     }
@@ -63,7 +65,6 @@ impl Desk {
     fn let_lapse(&mut self, router: &mut Router, now_ns: i64) {
         for order in self.gate.on_time(now_ns) {
             *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
-            self.published += 1;
             self.publish_order(router, now_ns, self.sources.risk, order);
         }
     }
@@ -89,7 +90,7 @@ impl Desk {
             mark_price: market.bid.midpoint(market.ask),
             // None before every position has a quote: a size of it would be made up.
             equity: self.gate.account().known_equity(instrument.settle).unwrap_or(0),
-            account_position: self.gate.account().position(signal.instrument).map_or(0, |position| position.size),
+            account_position: self.inventory(signal.instrument),
             ts_origin_ns: market.ts_ns,
             limits: self.gate.limits().of(instrument),
         };
@@ -110,6 +111,14 @@ impl Desk {
                 *self.tally.rejections.entry(RiskCode::QueueFull.as_str().into()).or_default() += 1;
             }
         }
+    }
+
+    /// What the account holds of an instrument; on spot no more than what of the base is there, open sales included.
+    fn inventory(&self, instrument: Name) -> i64 {
+        let account = self.gate.account();
+        let position = account.position(instrument).map_or(0, |position| position.size);
+        let selling = self.gate.reserved(instrument).map_or(0, |(_, sells)| sells);
+        account.sellable(instrument).map_or(position, |free| position.min(free.saturating_add(selling)))
     }
 
     /// The portfolio learns what became of an order.
@@ -292,6 +301,7 @@ impl Desk {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);
+                self.pursue_strays(now_ns);
                 if filled {
                     self.pursue_unwanted(router, now_ns);
                 }

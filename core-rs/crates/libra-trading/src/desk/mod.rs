@@ -15,7 +15,7 @@
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
-//! - [`breach`] — open orders that must not stay;
+//! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
 //! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -28,6 +28,7 @@ mod flow;
 mod limits;
 pub mod payload;
 mod standing;
+mod stray;
 mod tell;
 mod vanish;
 mod venue;
@@ -105,6 +106,8 @@ pub struct Desk {
     early_cancels: EarlyCancels,
     /// Orders that must not stay, and when their cancel was asked for last.
     unwanted: BTreeMap<ClientOrderId, i64>,
+    /// Orders that are over here and work at the venue, and when their cancel was asked for last.
+    strays: BTreeMap<ClientOrderId, i64>,
     /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
     /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
@@ -154,6 +157,8 @@ impl Desk {
             // Nothing leaves before the gateway is connected and has asked about what an earlier process left.
             gate.set_reconciling(true);
         }
+        let mut cancelling: BTreeSet<ClientOrderId> = recovered.cancelling.iter().copied().collect();
+        cancelling.extend(gate.strays());
         let mut desk = Desk {
             name,
             gate,
@@ -163,13 +168,14 @@ impl Desk {
             sources,
             causes: HashMap::new(),
             unsent: BTreeMap::new(),
-            cancelling: recovered.cancelling.iter().copied().collect(),
+            cancelling,
             send_within_ns,
             vanished: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
             unwanted: BTreeMap::new(),
+            strays: BTreeMap::new(),
             unbooked: Vec::new(),
             reports: Vec::new(),
             latency: Latency::default(),

@@ -108,6 +108,7 @@ impl Desk {
         if status.is_final() {
             self.causes.remove(&id);
         }
+        self.published += 1;
         router.publish(event);
     }
 
@@ -123,8 +124,13 @@ impl Desk {
         *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
         let recorded = self.gate.order(client_order_id(self.name, request.request_id));
         let order = match recorded {
-            // The outcome of a request that came again is told as it stands.
-            Some(order) => order,
+            // The outcome of a request that came again is told as it stands; an execution of it was told when it came.
+            Some(mut order) => {
+                if order.last_fill.is_some() {
+                    Arc::make_mut(&mut order).last_fill = None;
+                }
+                order
+            }
             None => Arc::new(Order {
                 client_order_id: client_order_id(self.name, request.request_id),
                 venue_order_id: String::new(),
@@ -141,6 +147,7 @@ impl Desk {
         };
         if order.status == OrderStatus::Rejected {
             self.causes.remove(&order.client_order_id);
+            self.published += 1;
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

@@ -23,13 +23,16 @@ mod cancels;
 mod clock;
 mod conflict;
 mod faults;
+mod inventory;
 mod kill;
+mod late;
 mod links;
 mod outside;
 mod owed;
 mod payloads;
 mod restart;
 mod standing;
+mod stray;
 mod vanish;
 mod way;
 

@@ -7,7 +7,8 @@
 //! Flattening begins when none of its orders is open, so that its net cannot move under it, and goes on order by order. The
 //! id of each is a pure function of what happened (the process's epoch, the strategy's fills and its requests' answers so
 //! far), so the same step taken twice is one order. None is larger than what the account itself holds in that
-//! direction: closing one strategy's part never opens a position against another's. A refusal by the kill switch or a stop,
+//! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
+//! another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
 //! A refusal that passes by itself (the venue or the market out of sight, rates, a full queue) counts as no try: it is told,
 //! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts.
@@ -304,12 +305,18 @@ impl Desk {
         let Some(definition) = self.gate.account().instrument(instrument) else { return Err("unknown instrument") };
         let own = self.gate.limits().of(definition);
         let most = own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size);
-        let size = net.abs().min(held).min(i128::from(most));
+        let sellable = self.gate.account().sellable(instrument).filter(|_| side == OrderSide::Sell);
+        let size = net.abs().min(held).min(i128::from(most)).min(i128::from(sellable.unwrap_or(i64::MAX)));
         let size = i64::try_from(size).map_err(|_| "the size does not fit")?;
         let size = self.within_notional(definition, side, size, own.max_order_notional);
         let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
         if size <= 0 || size < definition.min_size {
-            return Err("what is left is less than the smallest order");
+            return Err(match sellable {
+                Some(free) if net.abs() > i128::from(free) => {
+                    "what is left is not there to sell: the venue took fees of it"
+                }
+                _ => "what is left is less than the smallest order",
+            });
         }
         Ok(size)
     }

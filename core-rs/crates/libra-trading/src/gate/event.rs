@@ -75,6 +75,10 @@ pub enum IncidentCode {
     FillAfterRejection = 2,
     /// An execution does not fit the account's integers.
     CannotBook = 3,
+    /// The venue works on an order that was rejected or lost here.
+    AcceptedAfterEnd = 4,
+    /// The venue has rejected an order that it had accepted.
+    RejectedAfterAcceptance = 5,
 }
 
 impl IncidentCode {
@@ -85,6 +89,8 @@ impl IncidentCode {
             IncidentCode::Overfill => "OVERFILL",
             IncidentCode::FillAfterRejection => "FILL_AFTER_REJECTION",
             IncidentCode::CannotBook => "CANNOT_BOOK",
+            IncidentCode::AcceptedAfterEnd => "ACCEPTED_AFTER_END",
+            IncidentCode::RejectedAfterAcceptance => "REJECTED_AFTER_ACCEPTANCE",
         }
     }
 }

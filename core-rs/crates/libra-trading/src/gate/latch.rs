@@ -2,8 +2,8 @@
 //! limit.
 //!
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
-//! only from quotes, which the log does not hold: both are appended as watermarks, a peak in steps of a thousandth, so
-//! that a restart cannot make a loss forgotten.
+//! only from quotes, which the log does not hold: both are appended as watermarks, so that a restart cannot make a loss
+//! forgotten: a peak in steps of a thousandth while a limit asks for it, and before one is set.
 //!
 //! A currency's equity is *known* when each open position that settles in it has a quote of this process. Until then no
 //! loss is measured by it, no peak moves, its day does not begin (the last day's loss stands), and under a loss limit
@@ -196,6 +196,13 @@ impl Gate {
         self.logged_peaks.clear();
         self.logged_peaks.extend(self.state.account.balances().iter().map(|balance| balance.peak));
         Ok(())
+    }
+
+    /// Appends peaks that rose while no limit asked for them: from now on one will.
+    pub(super) fn log_peaks(&mut self) -> Result<(), GateError> {
+        let mut peaks = self.state.account.balances().iter().zip(&self.logged_peaks);
+        let risen = peaks.any(|(balance, logged)| balance.peak > *logged);
+        if risen { self.commit_watermark(self.state.account.day()) } else { Ok(()) }
     }
 
     /// After a fill: its settle currency's equity has moved.

@@ -69,6 +69,10 @@ impl Gate {
                 return Err(LimitsError { problems }.into());
             }
         }
+        if limits.max_drawdown_bps.is_some() && self.limits.max_drawdown_bps.is_none() {
+            // Before the limit: a process that dies in between knows the peak that it is measured from.
+            self.log_peaks()?;
+        }
         let version = self.limits_version + 1;
         let changed = LimitsChanged { now_ns, who: clip(who.trim()).to_owned(), confirmed, version, changes };
         let mut events = self.commit(Record::Limits(changed.clone()))?;

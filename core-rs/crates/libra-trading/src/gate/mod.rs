@@ -20,6 +20,7 @@
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `owed` — what only takes risk away and does not wait for the log;
+//! - `stray` — what contradicts the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
 //! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
 //!
@@ -45,6 +46,7 @@ pub mod record;
 mod refusals;
 mod report;
 mod state;
+mod stray;
 mod unlogged;
 mod venue;
 

@@ -2,12 +2,14 @@
 //!
 //! | report | taken in when |
 //! | --- | --- |
-//! | accepted | the order was not answered yet |
-//! | rejected | the order was not answered yet |
+//! | accepted | the order was not answered yet; of one that was rejected here, or taken for lost: an incident |
+//! | rejected | the order was not answered yet; of one that works: an incident |
 //! | filled | (order, trade id) is new, whatever the order's status: the venue is the truth |
 //! | cancelled, expired | the order is not final |
 //! | cancel refused | a cancel waits for its answer |
-//! | not found | the order's window is over on the venue's clock; a second one, later, is final |
+//! | not found | the order's window is over on the venue's clock; a second one, later but not too much, is final |
+//!
+//! What is not news, but speaks against a first "not found", is written down for that.
 
 use std::sync::Arc;
 
@@ -17,16 +19,24 @@ use crate::risk::RiskCode;
 use super::event::{GateEvent, Incident, IncidentCode};
 use super::state::State;
 
+/// For how long, on the venue's clock, a first "not found" waits for a second one that agrees: longer than between two
+/// queries of one order. An older one is an answer of another time, and says nothing about this one.
+pub(super) const NOT_FOUND_AGES_NS: i64 = 300 * 1_000_000_000;
+
 /// What becomes of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// New: append and book.
     Apply,
+    /// Known already, and still to be written down: it takes a first "not found" back.
+    Seen,
     /// Known already.
     Duplicate,
     /// Behind what is known.
     Late,
-    /// Says what cannot be after what is known; not taken in.
+    /// Says what cannot be after what is known: an incident, and nothing else changes.
+    Dispute,
+    /// The same again while that incident stands.
     Conflict,
     /// A "not found" that decides nothing yet.
     Undecided,
@@ -43,6 +53,18 @@ fn fill_key(index: usize, trade_id: u64) -> u128 {
 impl State {
     /// Judges a report without changing anything.
     pub(super) fn judge(&self, report: &VenueReport) -> Verdict {
+        let verdict = self.judge_alone(report);
+        let doubted = || self.entry(report.client_order_id).is_some_and(|(_, entry)| entry.not_found_ns.is_some());
+        let speaks = report.outcome != VenueOutcome::NotFound;
+        match verdict {
+            Verdict::Duplicate | Verdict::Late if self.ends_stray(report) => Verdict::Seen,
+            Verdict::Duplicate | Verdict::Late | Verdict::Conflict if speaks && doubted() => Verdict::Seen,
+            other => other,
+        }
+    }
+
+    /// The same for an order that no query has missed and that does not work behind its end.
+    fn judge_alone(&self, report: &VenueReport) -> Verdict {
         use OrderStatus::{Accepted, Rejected};
         if let VenueOutcome::Filled { price, size, .. } = report.outcome
             && (price <= 0 || size <= 0)
@@ -53,7 +75,7 @@ impl State {
             if self.refusals.get(report.client_order_id).is_some() {
                 return match report.outcome {
                     VenueOutcome::Filled { .. } => self.judge_stranger(report),
-                    VenueOutcome::Accepted => Verdict::Conflict,
+                    VenueOutcome::Accepted => self.judge_contradiction(report),
                     VenueOutcome::Rejected { .. } | VenueOutcome::CancelRejected { .. } => Verdict::Duplicate,
                     _ => Verdict::Late,
                 };
@@ -69,9 +91,13 @@ impl State {
         match &report.outcome {
             VenueOutcome::Accepted if status < Accepted => Verdict::Apply,
             VenueOutcome::Accepted if status == Accepted => Verdict::Duplicate,
-            VenueOutcome::Accepted if entry.rejection.is_some() => Verdict::Conflict,
+            VenueOutcome::Accepted if status == Rejected || entry.order.reason == RiskCode::NotFound.as_str() => {
+                self.judge_contradiction(report)
+            }
             VenueOutcome::Accepted => Verdict::Late,
-            VenueOutcome::Rejected { .. } if status >= Accepted && !status.is_final() => Verdict::Conflict,
+            VenueOutcome::Rejected { .. } if status >= Accepted && !status.is_final() => {
+                self.judge_contradiction(report)
+            }
             VenueOutcome::Rejected { .. } => ends(Rejected),
             VenueOutcome::Filled { trade_id, .. } => {
                 let known = self.fill_keys.contains(&fill_key(index, *trade_id));
@@ -97,7 +123,7 @@ impl State {
             return Verdict::Apply;
         }
         let works = matches!(report.outcome, VenueOutcome::Accepted | VenueOutcome::Filled { .. });
-        let told = self.unknown.contains(&id.0) && self.incident.is_some();
+        let told = self.disputed.contains(&id.0) && self.incident.is_some();
         if works && !told { Verdict::Apply } else { Verdict::Unknown }
     }
 
@@ -110,19 +136,35 @@ impl State {
     ) -> Result<(), &'static str> {
         let id = report.client_order_id;
         let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
+        let verdict = self.judge(report);
+        if self.ends_stray(report) {
+            self.strays.remove(&id);
+        }
         let known = match self.find(id) {
             Err(_) if filled => self.adopt_refused(id)?,
             found => found.ok(),
         };
         let Some(index) = known else {
-            self.unknown.insert(id.0);
-            self.raise(IncidentCode::UnknownOrder, id, "the venue has an order that the log does not know", events);
+            match verdict {
+                Verdict::Dispute => self.dispute(report, events),
+                Verdict::Seen => {}
+                _ => self.meet_stranger(id, events),
+            }
             return Ok(());
         };
         if !report.venue_order_id.is_empty() && self.entries.get(index).order.venue_order_id != report.venue_order_id {
             Arc::make_mut(&mut self.entries.change(index).order).venue_order_id.clone_from(&report.venue_order_id);
         }
         let not_found_before = self.entries.change(index).not_found_ns.take();
+        match verdict {
+            Verdict::Seen => return Ok(()),
+            Verdict::Dispute => {
+                self.dispute(report, events);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let young = |first: &i64| report.ts_venue_ns.saturating_sub(*first) <= NOT_FOUND_AGES_NS;
         match &report.outcome {
             VenueOutcome::Accepted => self.enter(index, now_ns, OrderStatus::Accepted, "", ""),
             VenueOutcome::Rejected { code, detail } => {
@@ -137,7 +179,7 @@ impl State {
                 events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
                 return Ok(());
             }
-            VenueOutcome::NotFound if not_found_before.is_none() => {
+            VenueOutcome::NotFound if !not_found_before.as_ref().is_some_and(young) => {
                 self.entries.change(index).not_found_ns = Some(report.ts_venue_ns);
                 return Ok(());
             }
@@ -240,6 +282,9 @@ impl State {
         for currency in booked.currencies {
             events.push(GateEvent::Balance(self.account.balances()[currency]));
         }
+        if filled >= before.request.size {
+            self.strays.remove(&id);
+        }
         if filled > before.request.size {
             let detail = format!("trade {trade_id}: {filled} of {} units", before.request.size);
             self.raise(IncidentCode::Overfill, id, &detail, events);
@@ -250,7 +295,12 @@ impl State {
         Ok(())
     }
 
-    fn raise(&mut self, code: IncidentCode, id: ClientOrderId, detail: &str, events: &mut Vec<GateEvent>) {
+    fn meet_stranger(&mut self, id: ClientOrderId, events: &mut Vec<GateEvent>) {
+        self.disputed.insert(id.0);
+        self.raise(IncidentCode::UnknownOrder, id, "the venue has an order that the log does not know", events);
+    }
+
+    pub(super) fn raise(&mut self, code: IncidentCode, id: ClientOrderId, detail: &str, events: &mut Vec<GateEvent>) {
         let incident = Incident { code, client_order_id: id, detail: detail.to_owned() };
         events.push(GateEvent::Incident(incident.clone()));
         self.incident.get_or_insert(incident);

@@ -98,8 +98,10 @@ pub(super) struct State {
     pub booked: Booked,
     /// (order, trade id): with it the account's and the order's instrument are given.
     pub fill_keys: IdSet,
-    /// Orders that only the venue knows.
-    pub unknown: IdSet,
+    /// Orders that an incident is about which changed nothing of them: told once while one stands.
+    pub disputed: IdSet,
+    /// Orders that are over here, and that work at the venue as it says.
+    pub strays: BTreeSet<ClientOrderId>,
     pub killed: Option<String>,
     pub incident: Option<Incident>,
     pub breaches: Vec<Breach>,
@@ -435,7 +437,10 @@ impl State {
             digest.i64(fill.size);
             digest.i128(fill.fee);
         }
-        digest.u64(self.unknown.len() as u64);
+        digest.u64(self.disputed.len() as u64);
+        for stray in &self.strays {
+            digest.i128(stray.0 as i128);
+        }
         for position in self.account.positions() {
             position.digest(&mut digest);
         }

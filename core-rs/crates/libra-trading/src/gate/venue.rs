@@ -105,8 +105,8 @@ impl Gate {
     /// to be asked for again.
     ///
     /// [`VenueOutcome::NotFound`] is the answer to a query. It ends an order when the order's window was over on the
-    /// venue's clock (`ts_venue_ns`) and a second, later answer agrees; any other report in between starts the count
-    /// anew.
+    /// venue's clock (`ts_venue_ns`) and a second answer agrees, later by five minutes at most; any other report in between
+    /// starts the count anew, one that says nothing new too.
     pub fn on_report(&mut self, now_ns: i64, report: &VenueReport) -> Result<Vec<GateEvent>, GateError> {
         let counter = match self.state.judge(report) {
             Verdict::Apply => {
@@ -128,6 +128,12 @@ impl Gate {
             Verdict::Invalid => {
                 self.stats.invalid_reports += 1;
                 return Err(GateError::InvalidReport(report.client_order_id));
+            }
+            verdict @ (Verdict::Seen | Verdict::Dispute) => {
+                let events = self.commit(Record::Report { now_ns, report: clipped(report) })?;
+                let dispute = verdict == Verdict::Dispute;
+                *(if dispute { &mut self.stats.conflicts } else { &mut self.stats.duplicates }) += 1;
+                return Ok(events);
             }
             Verdict::Duplicate => &mut self.stats.duplicates,
             Verdict::Late => &mut self.stats.late,

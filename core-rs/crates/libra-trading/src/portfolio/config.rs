@@ -31,7 +31,8 @@ pub struct SizingContext<'a> {
     pub mark_price: i64,
     /// The account's equity, in the instrument's settle currency.
     pub equity: Money,
-    /// What the account holds of the instrument, all strategies together: spot never sells more.
+    /// What the account holds of the instrument, all strategies together, and on spot no more than what of the base is there
+    /// (a venue may have taken fees of it): spot never sells more.
     pub account_position: i64,
     /// When the market event behind the signal was received; 0 where unknown.
     pub ts_origin_ns: i64,

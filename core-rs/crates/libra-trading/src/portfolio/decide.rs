@@ -98,7 +98,7 @@ impl Portfolio {
         self.ledger.on_order(order);
     }
 
-    /// Takes in a fill of the account.
+    /// Takes in a fill of the account. One behind the end of its order counts with the order that tells of it.
     pub fn on_fill(&mut self, fill: &Fill) {
         self.ledger.on_fill(fill);
     }

@@ -3,12 +3,17 @@
 //! Orders and fills arrive as separate events, and after a restart some arrive again. So a fill is what moves a position,
 //! once by its trade id, and an order says only how much more of it may still fill: its whole size while it lives, what
 //! it had executed once it is final. What the order said and no fill has shown yet stays on its way.
+//!
+//! Of a request that was refused nothing stays, and of an order that is over with all its fills what it had executed. A venue
+//! may execute that one nonetheless, or tell of it late: where the order then says more, the position moves by the difference,
+//! and what comes again says no more.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use libra_kernel::Name;
 
-use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide};
+use crate::gate::client_order_id;
+use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
 
 /// A strategy's holdings of one instrument.
 type Key = (Name, Name);
@@ -55,10 +60,8 @@ pub(super) struct Ledger {
     orders: BTreeMap<ClientOrderId, Tracked>,
     /// Fills that came before their order.
     early: BTreeMap<ClientOrderId, Vec<Fill>>,
-    /// Orders that are over with all their fills: whatever comes of them again is old.
-    done: HashSet<ClientOrderId>,
-    /// Requests that became orders.
-    answered: HashSet<u128>,
+    /// Orders that are over, with all that they had executed: whatever says no more is old.
+    done: HashMap<ClientOrderId, i64>,
 }
 
 impl Ledger {
@@ -104,7 +107,8 @@ impl Ledger {
 
     /// A request leaves: what it asks for counts from now on.
     pub(super) fn on_request(&mut self, request: &OrderRequest) {
-        if !self.answered.contains(&request.request_id) {
+        let id = client_order_id(request.account, request.request_id);
+        if !self.orders.contains_key(&id) && !self.done.contains_key(&id) {
             let key = (request.strategy, request.instrument);
             // What asks for something else under an id on its way is refused: the first one counts.
             self.asked.entry(request.request_id).or_insert((key, request.side, request.size));
@@ -119,11 +123,17 @@ impl Ledger {
     pub(super) fn on_order(&mut self, order: &Order) {
         let (id, request) = (order.client_order_id, &order.request);
         self.asked.remove(&request.request_id);
-        self.answered.insert(request.request_id);
-        if self.done.contains(&id) {
+        if let Some(executed) = self.done.get_mut(&id) {
+            let late = order.filled.saturating_sub(*executed).max(0);
+            *executed += late;
+            self.move_position((request.strategy, request.instrument), request.side, late);
             return;
         }
         let final_ = order.status.is_final();
+        if order.status == OrderStatus::Rejected && order.filled == 0 && !self.orders.contains_key(&id) {
+            // It never was on its way, and a request that comes again is refused again.
+            return;
+        }
         let tracked = self.orders.entry(id).or_insert_with(|| Tracked {
             key: (request.strategy, request.instrument),
             side: request.side,
@@ -144,20 +154,22 @@ impl Ledger {
 
     pub(super) fn on_fill(&mut self, fill: &Fill) {
         let id = fill.client_order_id;
-        if self.done.contains(&id) {
+        if self.done.contains_key(&id) {
+            // Old, or its order's own event says so.
             return;
         }
+        let key = (fill.strategy, fill.instrument);
         if !self.orders.contains_key(&id) {
             let early = self.early.entry(id).or_default();
             if early.iter().all(|known| known.trade_id != fill.trade_id) {
                 early.push(fill.clone());
-                self.move_position(fill);
+                self.move_position(key, fill.side, fill.size);
             }
             return;
         }
         let known = self.orders.get(&id).is_some_and(|order| order.trade_ids.contains(&fill.trade_id));
         if !known {
-            self.move_position(fill);
+            self.move_position(key, fill.side, fill.size);
             self.count_fill(fill);
             self.forget_if_done(id);
         }
@@ -170,15 +182,14 @@ impl Ledger {
         }
     }
 
-    fn move_position(&mut self, fill: &Fill) {
-        let position = self.positions.entry((fill.strategy, fill.instrument)).or_insert(0);
-        *position += i128::from(fill.side.sign()) * i128::from(fill.size);
+    fn move_position(&mut self, key: Key, side: OrderSide, size: i64) {
+        *self.positions.entry(key).or_insert(0) += i128::from(side.sign()) * i128::from(size);
     }
 
     fn forget_if_done(&mut self, id: ClientOrderId) {
-        if self.orders.get(&id).is_some_and(|order| order.final_ && order.filled >= order.at_most) {
+        if let Some(order) = self.orders.get(&id).filter(|order| order.final_ && order.filled >= order.at_most) {
+            self.done.insert(id, order.filled);
             self.orders.remove(&id);
-            self.done.insert(id);
         }
     }
 }

@@ -5,6 +5,7 @@ use libra_kernel::fixed::pow10;
 use proptest::prelude::*;
 
 use super::*;
+use crate::gate::client_order_id;
 use crate::instrument::tests::btc;
 use crate::instrument::{ContractKind, Instrument};
 use crate::order::*;
@@ -69,7 +70,7 @@ fn reasons(decision: &Decision) -> Vec<SkipReason> {
 
 fn order_of(request: &OrderRequest, status: OrderStatus, filled: i64) -> Order {
     Order {
-        client_order_id: ClientOrderId(request.request_id ^ 1),
+        client_order_id: client_order_id(request.account, request.request_id),
         venue_order_id: String::new(),
         request: request.clone(),
         status,
@@ -85,7 +86,7 @@ fn order_of(request: &OrderRequest, status: OrderStatus, filled: i64) -> Order {
 
 fn fill_of(request: &OrderRequest, trade_id: u64, size: i64) -> Fill {
     Fill {
-        client_order_id: ClientOrderId(request.request_id ^ 1),
+        client_order_id: client_order_id(request.account, request.request_id),
         trade_id,
         instrument: request.instrument,
         strategy: request.strategy,
@@ -290,7 +291,7 @@ fn limits_and_deadlines_travel_on_and_late_signals_are_dropped() {
     // The working buy of the earlier signal is in the way of a short.
     portfolio.on_order(&order_of(request, OrderStatus::Accepted, 0));
     let short = decide(&mut portfolio, &Signal { price: 6_190_003, ..signal(3, Short) });
-    assert_eq!(short.cancels[0].client_order_id, ClientOrderId(request.request_id ^ 1));
+    assert_eq!(short.cancels[0].client_order_id, client_order_id(request.account, request.request_id));
     assert_eq!((sizes(&short), short.requests[0].price), (vec![-10], 6_190_010));
 }
 

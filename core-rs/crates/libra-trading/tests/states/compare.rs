@@ -1,8 +1,12 @@
 //! The account held against the truth: everything that the gate can be asked, to the last unit.
 
+use std::collections::BTreeSet;
+
 use libra_trading::gate::Gate;
 use libra_trading::order::{Fill, OrderStatus};
+use libra_trading::portfolio::Portfolio;
 
+use crate::market;
 use crate::truth::{Row, Truth, sign};
 
 macro_rules! same {
@@ -49,11 +53,28 @@ impl Truth {
             same!(format!("fees in {currency}"), balance.fees, self.fees(currency));
             same!(format!("reserved of {currency}"), balance.reserved, self.reserved(currency));
         }
+        same!("strays", gate.strays().collect::<BTreeSet<_>>(), self.strays);
+        same!("an incident", gate.incident().is_some(), self.incident);
         same!("the kill latch", gate.is_killed(), self.killed);
         same!("what the log is owed", gate.owed(), self.memory.owed.len());
         same!("a log that failed", gate.log_failed(), self.memory.log_failed);
         same!("approvals", gate.outstanding(), self.memory.approvals.len());
         same!("reconciling", gate.is_reconciling(), self.memory.reconciling);
+        Ok(())
+    }
+
+    /// What each strategy is believed to hold is what its orders had executed, when it was told.
+    pub fn compare_portfolio(&self, portfolio: &Portfolio) -> Result<(), String> {
+        for strategy in market::strategies() {
+            for instrument in &self.instruments {
+                let own = self.rows.iter().filter(|row| {
+                    row.instrument == instrument.id && self.asked[&row.order].request.strategy == strategy
+                });
+                let held = own.map(|row| i128::from(row.sign) * i128::from(row.size)).sum::<i128>();
+                let known = portfolio.position(strategy, instrument.id);
+                same!(format!("{} of {strategy} in the portfolio", instrument.id), known, held);
+            }
+        }
         Ok(())
     }
 

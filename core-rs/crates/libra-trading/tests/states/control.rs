@@ -85,10 +85,21 @@ impl World {
         };
         let id = match lie {
             Lie::UnknownOrder => Some(ClientOrderId(u128::from(which))),
-            Lie::FillAfterRejection => Self::pick(which, &rejected(self)),
+            Lie::FillAfterRejection | Lie::Works => Self::pick(which, &rejected(self)),
             _ => Self::pick(which, &self.truth.open()),
         };
         let Some(id) = id else { return Ok(()) };
+        self.cover.note(&format!("a lie: {lie:?}"));
+        let no = || VenueOutcome::Rejected { code: "-2010".into(), detail: "no".into() };
+        match lie {
+            Lie::Missed => return self.pretend(id, VenueOutcome::NotFound),
+            Lie::Works => return self.pretend(id, VenueOutcome::Accepted),
+            Lie::Refuses if self.truth.outcome(id).is_some_and(|order| order.status >= OrderStatus::Accepted) => {
+                return self.pretend(id, no());
+            }
+            Lie::Refuses => return Ok(()),
+            _ => {}
+        }
         let request = self.truth.asked.get(&id).map(|asked| asked.request.clone());
         self.venue.trades += 1;
         let (price, size) = match lie {
@@ -97,7 +108,6 @@ impl World {
             Lie::Overfill => (market::PRICE, request.as_ref().map_or(1, |request| request.size + 1)),
             _ => (market::PRICE, request.as_ref().map_or(1, |request| request.size)),
         };
-        self.cover.note(&format!("a lie: {lie:?}"));
         self.lied.insert(id);
         let outcome = VenueOutcome::Filled {
             trade_id: self.venue.trades,
@@ -110,5 +120,19 @@ impl World {
         let report =
             VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: self.now_ns };
         self.book(&report).map(drop)
+    }
+    fn pretend(&mut self, id: ClientOrderId, outcome: VenueOutcome) -> Done<()> {
+        let open = self.truth.is_open(id);
+        self.book(&VenueReport {
+            client_order_id: id,
+            venue_order_id: String::new(),
+            outcome,
+            ts_venue_ns: self.now_ns,
+        })?;
+        if open && !self.truth.is_open(id) {
+            // A second one agreed.
+            self.lied.insert(id);
+        }
+        Ok(())
     }
 }

@@ -40,13 +40,15 @@ impl World {
         self.told()
     }
 
-    /// With nothing waiting in the mailbox, consumers know everything.
+    /// With nothing waiting in the mailbox, consumers know everything, and so does the portfolio.
     fn told(&mut self) -> Done<()> {
         let inbox = self.life().inbox;
         if !self.life().router.mailbox(inbox).is_empty() {
             return Ok(());
         }
-        self.consumer.holds_all(&self.truth).or_else(broken)
+        self.consumer.holds_all(&self.truth).or_else(broken)?;
+        let life = self.life.as_ref().expect("a step is taken by a living process");
+        self.truth.compare_portfolio(life.desk.portfolio()).or_else(broken)
     }
 
     fn step(&mut self, step: Step) -> Done<()> {

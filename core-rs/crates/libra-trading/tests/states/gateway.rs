@@ -184,6 +184,15 @@ impl World {
         let expected = match effect {
             Effect::None => true,
             Effect::Taken => !full,
+            Effect::Seen => {
+                self.cover.note(match report.outcome {
+                    VenueOutcome::Accepted if self.truth.strays.contains(&id) => "an order works behind its end",
+                    VenueOutcome::Rejected { .. } if self.truth.is_open(id) => "an order that works is rejected",
+                    _ if self.truth.is_open(id) => "the venue knows an order that it missed",
+                    _ => "an order that worked behind its end is gone",
+                });
+                !full
+            }
             Effect::Impossible => false,
         };
         if taken != expected {
@@ -278,7 +287,10 @@ impl World {
         life.to_ask.extend(cancelling.iter().copied());
         self.query_all();
         self.settle_up();
-        match cancelling.iter().find(|id| !self.truth.outcome(**id).is_some_and(|order| order.cancel_pending)) {
+        let asked = |id: &&ClientOrderId| {
+            self.truth.strays.contains(id) || self.truth.outcome(**id).is_some_and(|order| order.cancel_pending)
+        };
+        match cancelling.iter().find(|id| !asked(id)) {
             Some(id) => broken(format!("{id} is to be cancelled and nobody asked for it")),
             None => Ok(()),
         }

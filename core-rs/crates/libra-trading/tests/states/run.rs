@@ -93,6 +93,13 @@ const MISHAPS: &[&str] = &[
     "a lie: FillAfterRejection",
     "a lie: NothingTraded",
     "a lie: BeyondAllIntegers",
+    "a lie: Missed",
+    "the venue knows an order that it missed",
+    "a lie: Works",
+    "a lie: Refuses",
+    "an order works behind its end",
+    "an order that worked behind its end is gone",
+    "an order that works is rejected",
     "refused: a cancel came ahead",
     "refused: its strategy was given up",
     "refused: killed",
@@ -159,7 +166,7 @@ fn settle(world: &mut World) -> Done<()> {
         }
         world.take(Step::Wait { ms: 3_000 })?;
         let silent: Vec<_> = world.truth.asked.values().filter(|asked| asked.outcome.is_none()).collect();
-        if world.truth.open().is_empty() && silent.is_empty() {
+        if world.truth.open().is_empty() && silent.is_empty() && world.truth.strays.is_empty() {
             break;
         }
         for request in silent.into_iter().map(|asked| asked.request.clone()).collect::<Vec<_>>() {

@@ -21,6 +21,12 @@ pub enum Lie {
     FillAfterRejection,
     NothingTraded,
     BeyondAllIntegers,
+    /// A query of an order finds nothing, wherever the order is: a replica that lags.
+    Missed,
+    /// An order that is rejected works.
+    Works,
+    /// An order that works is rejected.
+    Refuses,
 }
 
 /// What the death of the process leaves behind the last whole record.
@@ -173,6 +179,10 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             let (spot, ticks) = (rng.bool(), 0);
             steps.extend([Step::Flow { roll: 3 }, Step::Wait { ms: 5_500 }, Step::Quote { spot, ticks }, Step::Look]);
         }
+        if matches!(step, Step::Lie { lie: Lie::Missed, .. }) {
+            // Once its window is over, and then the gateway asks again.
+            steps.extend([Step::Wait { ms: 11_000 }, step, Step::Reconnect, Step::Flow { roll: 9 }]);
+        }
         if mended_at.is_some_and(|at| steps.len() >= at) {
             mended_at = None;
             steps.push(Step::Disk { full: false, room: 0 });
@@ -243,17 +253,20 @@ fn step(rng: &mut Rng) -> Step {
         912..924 => Step::Resume,
         924..925 => Step::StopStrategy { strategy: rng.u8(0..3) },
         925..926 if rng.bool() => Step::Drain,
-        926..928 => Step::Lie {
-            lie: match rng.u8(0..5) {
+        926..929 => Step::Lie {
+            lie: match rng.u8(0..9) {
                 0 => Lie::UnknownOrder,
                 1 => Lie::Overfill,
                 2 => Lie::FillAfterRejection,
                 3 => Lie::NothingTraded,
-                _ => Lie::BeyondAllIntegers,
+                4 => Lie::BeyondAllIntegers,
+                5 => Lie::Works,
+                6 => Lie::Refuses,
+                _ => Lie::Missed,
             },
             which,
         },
-        928..944 => Step::Die(death(rng)),
+        929..944 => Step::Die(death(rng)),
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         _ => Step::Flow { roll: rng.u8(..) },
     }

@@ -48,6 +48,8 @@ pub struct Outcome {
     pub trades: BTreeSet<u64>,
     pub window_end_ns: i64,
     pub not_found_ns: Option<i64>,
+    /// It worked, and ended because the venue did not know it any more.
+    pub lost: bool,
     pub hold_price: i64,
     pub cancel_pending: bool,
     /// When the intent to cancel it, that the log has, was made.
@@ -127,8 +129,10 @@ pub struct Truth {
     pub halts: bool,
     /// Outcomes so far.
     pub intents: usize,
-    /// Orders that only the venue knows and that were told.
+    /// Orders that only the venue knows, or has rejected behind its acceptance, and that were told.
     pub strangers: BTreeSet<ClientOrderId>,
+    /// Orders that are over and that the venue works on as it says.
+    pub strays: BTreeSet<ClientOrderId>,
     pub memory: Memory,
 }
 
@@ -139,6 +143,8 @@ pub enum Effect {
     None,
     /// It is written down, and there may be something to publish.
     Taken,
+    /// It is known, and written down all the same: the venue had missed the order before.
+    Seen,
     /// It cannot be true: an error, and nothing changes.
     Impossible,
 }
@@ -519,6 +525,7 @@ impl Truth {
             trades: BTreeSet::new(),
             window_end_ns,
             not_found_ns: None,
+            lost: false,
             hold_price,
             cancel_pending: false,
             cancel_ns: 0,

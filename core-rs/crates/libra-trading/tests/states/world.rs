@@ -221,6 +221,7 @@ impl World {
                 halts: seed % 5 == 4,
                 intents: 0,
                 strangers: BTreeSet::new(),
+                strays: BTreeSet::new(),
                 memory: Memory::default(),
             },
             consumer: Consumer::default(),

@@ -128,3 +128,33 @@ fn a_fill_that_the_log_cannot_take_is_booked_before_anything_new_leaves() {
     let request = bench.request(10);
     assert!(types(&bench.submit(request)).contains(&EventType::OrderAccepted));
 }
+
+#[test]
+fn what_was_handled_and_confirmed_is_not_told_again_refusals_too() {
+    let file = std::env::temp_dir().join(format!("libra-desk-confirmed-{}.log", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let log = || LogConfig::File { path: file.clone(), sync: SyncPolicy::None };
+    let open = || Bench::open(config(Link::External, log(), RiskLimits::default()), 1);
+    let (mut bench, _) = open();
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    // An intent whose gateway has not begun to send it, then refusals alone.
+    let request = bench.request(10);
+    assert_eq!(types(&bench.submit(request)).last(), Some(&EventType::OrderNew));
+    let intended = bench.desk.gate().sequence();
+    bench.desk.confirm();
+    assert_eq!(bench.desk.gate().sequence(), intended + 1);
+    bench.desk.begin_reconciling();
+    let sequence = bench.desk.gate().sequence();
+    // As many as have a record each.
+    for _ in 0..20 {
+        let request = bench.request(10);
+        assert_eq!(types(&bench.submit(request)), [EventType::OrderRejected]);
+    }
+    bench.desk.confirm();
+    bench.desk.confirm();
+    assert_eq!(bench.desk.gate().sequence(), sequence + 21, "one record confirms all of them");
+    drop(bench);
+    assert_eq!(open().1.unconfirmed, [], "all of it was handled");
+    let _ = std::fs::remove_file(&file);
+}

@@ -243,6 +243,30 @@ fn a_trade_dated_tomorrow_leaves_our_share_of_the_volume() {
 }
 
 #[test]
+fn a_drawdown_limit_that_is_set_while_the_account_trades_is_measured_from_the_peak_over_a_restart() {
+    let file = TempLog::new();
+    let (mut gate, _) = Gate::open(file.config(RiskLimits::default()), T0).unwrap();
+    price(&mut gate, PRICE, T0);
+    trade(&mut gate, &buy(1, 100), PRICE);
+    price(&mut gate, 8_000_000, T0);
+    price(&mut gate, 6_500_000, T0);
+    assert_eq!(usdt(&gate).peak, money(12_000), "nobody asked for it yet");
+    let set = |gate: &mut Gate, bps: &str| {
+        let terms = [("max_drawdown_pct".to_owned(), Some(bps.to_owned()))];
+        gate.change_limits(T0, "operator", &terms, true).unwrap().unwrap()
+    };
+    assert_eq!(set(&mut gate, "15").1.len(), 1, "told of the change alone: equity is 12.5 % below it");
+    let sequence = gate.sequence();
+    set(&mut gate, "14");
+    assert_eq!(gate.sequence(), sequence + 1, "a peak that stands in the log is not written again");
+    drop(gate);
+    let mut gate = opened(&file, RiskLimits::default(), T0);
+    assert_eq!(usdt(&gate).peak, money(12_000));
+    let breach = price(&mut gate, PRICE, T0).unwrap();
+    assert_eq!((breach.code, breach.value), (RiskCode::Drawdown, 1_666), "equity is 10,000");
+}
+
+#[test]
 fn a_limit_that_is_lowered_over_a_restart_is_measured_before_the_first_order() {
     let file = TempLog::new();
     let (mut gate, _) = Gate::open(file.config(daily(500)), T0).unwrap();

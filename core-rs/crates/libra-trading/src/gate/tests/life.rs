@@ -244,7 +244,7 @@ fn an_execution_of_a_refused_request_is_booked_and_stops_new_orders() {
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     gate.reserve(T0, &buy(1, 1)).unwrap_err();
     let id = client_order_id(name("main"), 1);
-    for outcome in [VenueOutcome::Accepted, cancelled(), VenueOutcome::NotFound] {
+    for outcome in [cancelled(), VenueOutcome::NotFound] {
         assert!(gate.on_report(T0, &report(id, outcome)).unwrap().is_empty());
     }
     let events = gate.on_report(T0, &filled(id, 1, PRICE, 1)).unwrap();
@@ -312,6 +312,130 @@ fn an_answer_in_between_starts_the_count_of_not_found_anew() {
     assert!(gate.on_report(T0, &not_found(12)).unwrap().is_empty());
     gate.on_report(T0, &not_found(13)).unwrap();
     assert_eq!(status(&gate, id), OrderStatus::Cancelled, "it worked once, so it is gone, not refused");
+}
+
+#[test]
+fn what_the_venue_says_again_takes_a_not_found_back() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    let at = |s: i64, outcome| VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, outcome) };
+    let fill = |trade_id| filled(id, trade_id, PRICE, 2).outcome;
+    let refused = || VenueOutcome::CancelRejected { detail: "busy".into() };
+    gate.on_report(T0, &at(1, VenueOutcome::Accepted)).unwrap();
+    // A replica of the venue that lags, each time for one answer.
+    let mut now_s = 20;
+    let again = [VenueOutcome::Accepted, refused(), fill(1), fill(1), VenueOutcome::Accepted];
+    for outcome in again {
+        assert!(gate.on_report(T0, &at(now_s, VenueOutcome::NotFound)).unwrap().is_empty());
+        gate.on_report(T0, &at(now_s + 1, outcome)).unwrap();
+        drop(gate);
+        // A restart has not forgotten that the order was there.
+        gate = file.open(RiskLimits::default(), T0).0;
+        assert!(gate.on_report(T0, &at(now_s + 2, VenueOutcome::NotFound)).unwrap().is_empty());
+        gate.on_report(T0, &at(now_s + 3, VenueOutcome::Accepted)).unwrap();
+        now_s += 10;
+    }
+    assert_eq!((status(&gate, id), gate.order(id).unwrap().filled), (OrderStatus::PartiallyFilled, 2));
+    assert_eq!(gate.open_orders().count(), 1);
+    // What is known of an order that nobody missed is not written down again.
+    let sequence = gate.sequence();
+    gate.on_report(T0, &at(now_s, VenueOutcome::Accepted)).unwrap();
+    gate.on_report(T0, &at(now_s, fill(1))).unwrap();
+    assert_eq!(gate.sequence(), sequence);
+}
+
+#[test]
+fn an_order_that_works_behind_its_end_is_an_incident_until_it_is_gone() {
+    let no = || VenueOutcome::Rejected { code: "-2010".into(), detail: "no".into() };
+    // Rejected by the venue; taken for lost before and behind its acceptance; refused by the gate.
+    for (way, gone) in [(0, no()), (1, cancelled()), (2, VenueOutcome::Expired), (3, VenueOutcome::NotFound)] {
+        let file = TempLog::new();
+        let (mut gate, _) = file.open(RiskLimits::default(), T0);
+        let id = match way {
+            3 => {
+                gate.reserve(T0, &buy(1, 1)).unwrap_err();
+                client_order_id(name("main"), 1)
+            }
+            _ => place(&mut gate, T0, &buy(1, 10)).unwrap(),
+        };
+        let at = |s: i64, outcome| VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, outcome) };
+        let before = match way {
+            0 => vec![no()],
+            1 => vec![VenueOutcome::NotFound, VenueOutcome::NotFound],
+            2 => vec![VenueOutcome::Accepted, VenueOutcome::NotFound, VenueOutcome::NotFound],
+            _ => vec![],
+        };
+        for (s, outcome) in before.into_iter().enumerate() {
+            gate.on_report(T0, &at(20 + s as i64, outcome)).unwrap();
+        }
+        let status = gate.order(id).unwrap().status;
+        let told = gate.on_report(T0, &at(30, VenueOutcome::Accepted)).unwrap();
+        assert!(matches!(&told[..], [GateEvent::Incident(incident)]
+            if incident.code == IncidentCode::AcceptedAfterEnd && incident.client_order_id == id));
+        assert!(gate.on_report(T0, &at(31, VenueOutcome::Accepted)).unwrap().is_empty(), "told once");
+        assert_eq!((gate.stats().conflicts, gate.stats().incidents), (2, 1));
+        assert_eq!((gate.order(id).unwrap().status, gate.reserved(linear().id)), (status, Some((0, 0))));
+        assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().code, RiskCode::Incident);
+        let digest = gate.state_digest();
+        drop(gate);
+        let (mut gate, _) = file.open(RiskLimits::default(), T0);
+        assert_eq!(gate.state_digest(), digest);
+        assert_eq!(gate.strays().collect::<Vec<_>>(), [id], "the next process cancels it");
+
+        gate.resume(T0).unwrap();
+        assert!(gate.is_stray(id));
+        assert_eq!(gate.on_report(T0, &at(32, VenueOutcome::Accepted)).unwrap().len(), 1, "it still works there");
+        gate.on_report(T0, &at(33, gone)).unwrap();
+        assert!(!gate.is_stray(id));
+        drop(gate);
+        assert_eq!(file.open(RiskLimits::default(), T0).0.strays().count(), 0);
+    }
+}
+
+#[test]
+fn a_stray_that_is_executed_whole_is_gone() {
+    let mut gate = gate(RiskLimits::default());
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    for (s, outcome) in [(20, VenueOutcome::NotFound), (21, VenueOutcome::NotFound), (22, VenueOutcome::Accepted)] {
+        gate.on_report(T0, &VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, outcome) }).unwrap();
+    }
+    gate.on_report(T0, &filled(id, 1, PRICE, 4)).unwrap();
+    assert!(gate.is_stray(id));
+    gate.on_report(T0, &filled(id, 2, PRICE, 6)).unwrap();
+    assert!(!gate.is_stray(id));
+    assert_eq!(gate.account().position(linear().id).unwrap().size, 10);
+}
+
+#[test]
+fn a_rejection_of_what_works_is_an_incident_and_the_order_stays() {
+    let mut gate = gate(RiskLimits::default());
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    let no = || report(id, VenueOutcome::Rejected { code: "-2010".into(), detail: "no".into() });
+    gate.on_report(T0, &report(id, VenueOutcome::Accepted)).unwrap();
+    let told = gate.on_report(T0, &no()).unwrap();
+    assert!(matches!(&told[..], [GateEvent::Incident(incident)]
+        if incident.code == IncidentCode::RejectedAfterAcceptance && incident.detail.ends_with("-2010 no")));
+    assert!(gate.on_report(T0, &no()).unwrap().is_empty(), "told once");
+    assert_eq!((status(&gate, id), gate.reserved(linear().id)), (OrderStatus::Accepted, Some((10, 0))));
+    assert_eq!((gate.open_orders().count(), gate.strays().count()), (1, 0));
+    gate.resume(T0).unwrap();
+    assert_eq!(gate.on_report(T0, &no()).unwrap().len(), 1, "it says so still");
+    gate.on_report(T0, &filled(id, 1, PRICE, 10)).unwrap();
+    assert!(gate.on_report(T0, &no()).unwrap().is_empty(), "of an order that is over it is late");
+}
+
+#[test]
+fn two_not_founds_of_different_hours_do_not_agree() {
+    let mut gate = gate(RiskLimits::default());
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    let not_found = |s| VenueReport { ts_venue_ns: T0 + s * SECOND, ..report(id, VenueOutcome::NotFound) };
+    for s in [20, 3_620, 3_921] {
+        assert!(gate.on_report(T0, &not_found(s)).unwrap().is_empty());
+        assert_eq!(gate.reserved(linear().id), Some((10, 0)), "still held");
+    }
+    assert_eq!(gate.on_report(T0, &not_found(3_921 + 300)).unwrap().len(), 1);
+    assert_eq!(status(&gate, id), OrderStatus::Rejected);
 }
 
 #[test]
