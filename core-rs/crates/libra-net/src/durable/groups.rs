@@ -134,6 +134,11 @@ impl Groups {
         self.gone(floor);
     }
 
+    /// The server was asked to cut the stream up to here: who is below is not waited for, unless it says that it has not.
+    pub(super) fn trims(&mut self, upto: Position) {
+        self.floor = self.floor.max(upto);
+    }
+
     /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more.
     pub(super) fn cut(&mut self, upto: Position) {
         self.gone(upto);

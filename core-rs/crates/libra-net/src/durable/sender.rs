@@ -210,7 +210,9 @@ impl Sender {
         if self.outbox.base() > self.sent {
             // What lies between is not held any more: the channel goes on behind it.
             let base = self.outbox.base();
-            out.push(Act::Trim { upto: Position::new(self.epoch, base), waiting: false });
+            let upto = Position::new(self.epoch, base);
+            out.push(Act::Trim { upto, waiting: false });
+            self.groups.trims(upto);
             (self.sent, self.here) = (base, self.here.max(base));
         }
         while self.in_flight.len() < self.limits.window {
@@ -438,6 +440,7 @@ impl Sender {
             self.trim_due = None;
             self.trimmed = upto;
             out.push(Act::Trim { upto, waiting: true });
+            self.groups.trims(upto);
         }
     }
 
