@@ -83,9 +83,11 @@ impl Groups {
         self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone, self.floor))
     }
 
-    /// Whether a group came back by a snapshot, and has not acknowledged what it found behind it.
+    /// Whether a group came back by a snapshot, and has not come to what the sender holds.
     pub(super) fn came_back(&self, group: usize) -> bool {
-        self.groups.get(group).is_some_and(|group| group.position(self.gone) > group.acknowledged)
+        let is_back =
+            |group: &Group| group.position(self.gone) > group.acknowledged || group.catches_up(self.gone, self.floor);
+        self.groups.get(group).is_some_and(is_back)
     }
 
     /// The names of those that it keeps events for.
@@ -169,7 +171,11 @@ impl Groups {
     pub(super) fn find_stale(&mut self, now: u64) {
         for group in &mut self.groups {
             let late = |since| now.saturating_sub(since) >= self.stale_after;
-            group.stale |= group.waiting_since.is_some_and(late);
+            if group.waiting_since.is_some_and(late) {
+                group.stale = true;
+                // What is let go of meanwhile may be gone with the stream: it has to come back once more.
+                group.stamp = Position::default();
+            }
         }
     }
 

@@ -100,7 +100,7 @@ impl Sender {
         self.groups.waited_for()
     }
 
-    /// Of a group that came back by a snapshot, and has acknowledged nothing since: where it can be sure that all is there. Below
+    /// Of a group that came back by a snapshot, and has not come to what is held: where it can be sure that all is there. Below
     /// the stream is all there is, and a trim that was asked for before may still cut it.
     pub fn catches_up(&self, group: usize) -> Option<Position> {
         self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
