@@ -83,9 +83,11 @@ impl Groups {
         self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone, self.floor))
     }
 
-    /// Whether a group came back by a snapshot, and has not acknowledged what it found behind it.
+    /// Whether a group came back by a snapshot, and has not come to what the sender holds.
     pub(super) fn came_back(&self, group: usize) -> bool {
-        self.groups.get(group).is_some_and(|group| group.position(self.gone) > group.acknowledged)
+        let is_back =
+            |group: &Group| group.position(self.gone) > group.acknowledged || group.catches_up(self.gone, self.floor);
+        self.groups.get(group).is_some_and(is_back)
     }
 
     /// The names of those that it keeps events for.
@@ -134,6 +136,11 @@ impl Groups {
         self.gone(floor);
     }
 
+    /// The server was asked to cut the stream up to here: who is below is not waited for, unless it says that it has not.
+    pub(super) fn trims(&mut self, upto: Position) {
+        self.floor = self.floor.max(upto);
+    }
+
     /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more.
     pub(super) fn cut(&mut self, upto: Position) {
         self.gone(upto);
@@ -164,7 +171,11 @@ impl Groups {
     pub(super) fn find_stale(&mut self, now: u64) {
         for group in &mut self.groups {
             let late = |since| now.saturating_sub(since) >= self.stale_after;
-            group.stale |= group.waiting_since.is_some_and(late);
+            if group.waiting_since.is_some_and(late) {
+                group.stale = true;
+                // What is let go of meanwhile may be gone with the stream: it has to come back once more.
+                group.stamp = Position::default();
+            }
         }
     }
 

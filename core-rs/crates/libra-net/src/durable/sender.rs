@@ -100,7 +100,7 @@ impl Sender {
         self.groups.waited_for()
     }
 
-    /// Of a group that came back by a snapshot, and has acknowledged nothing since: where it can be sure that all is there. Below
+    /// Of a group that came back by a snapshot, and has not come to what is held: where it can be sure that all is there. Below
     /// the stream is all there is, and a trim that was asked for before may still cut it.
     pub fn catches_up(&self, group: usize) -> Option<Position> {
         self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
@@ -210,7 +210,9 @@ impl Sender {
         if self.outbox.base() > self.sent {
             // What lies between is not held any more: the channel goes on behind it.
             let base = self.outbox.base();
-            out.push(Act::Trim { upto: Position::new(self.epoch, base), waiting: false });
+            let upto = Position::new(self.epoch, base);
+            out.push(Act::Trim { upto, waiting: false });
+            self.groups.trims(upto);
             (self.sent, self.here) = (base, self.here.max(base));
         }
         while self.in_flight.len() < self.limits.window {
@@ -438,6 +440,7 @@ impl Sender {
             self.trim_due = None;
             self.trimmed = upto;
             out.push(Act::Trim { upto, waiting: true });
+            self.groups.trims(upto);
         }
     }
 

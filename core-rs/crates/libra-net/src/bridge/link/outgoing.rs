@@ -141,10 +141,6 @@ impl Outgoing {
             // In one frame with a fact they would take room that they do not have.
             self.hold_back();
         }
-        if self.was_told_full && kind != Kind::Fact && !self.gathered.is_empty() && self.kind != Some(kind) {
-            // Where room is scarce a cancel has a frame without other commands, which would cost it its reserve.
-            self.close(now);
-        }
         let (events, bytes) = (u64::from(self.writer.count()) + 1, self.writer.len());
         if kind != Kind::Fact && self.kind == Some(Kind::Fact) && self.sender.has_no_room(kind, events, bytes) {
             return self.wait_in_front(event.clone());

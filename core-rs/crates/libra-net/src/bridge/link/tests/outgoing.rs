@@ -226,6 +226,7 @@ fn what_waited_leaves_in_its_order_and_none_of_it_twice() {
 fn that_there_is_no_room_is_said_once() {
     let (mut settings, mut server) = (settings(), Server::new());
     let mut channel = full(&mut settings, &mut server);
+    (0..100).for_each(|_| channel.take(event(EventType::CancelRequest), 4));
     (0..5_000).for_each(|_| channel.send(9));
     assert_eq!(channel.notices.iter().filter(|notice| **notice == Notice::Full).count(), 1);
 }
