@@ -71,6 +71,8 @@ struct Closing {
     net: i128,
     fills: u64,
     tries: u32,
+    /// Those of them that an unsound bridge refused.
+    held_up: u32,
     /// The request under way, and when it was made.
     asked: Option<(u128, i64)>,
     not_before_ns: i64,
@@ -273,16 +275,21 @@ impl Closing {
     fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach) {
         self.asked = None;
         if order.filled > 0 {
-            self.tries = 0;
+            (self.tries, self.held_up) = (0, 0);
             return;
         }
         self.tries += 1;
         self.not_before_ns = now_ns.saturating_add(RETRY_NS);
+        if order.status == OrderStatus::Rejected && order.reason == RiskCode::BridgeUnsound.as_str() {
+            // A node that vanished leaves a gap first of all: it is tried for as long as that lasts, less often.
+            self.held_up += 1;
+            self.not_before_ns = now_ns.saturating_add(ASK_AGAIN_NS);
+        }
         // Where orders that reduce pass, one is refused for a loss only while others reduce already.
         let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
         let stopped = order.status == OrderStatus::Rejected
             && RiskCode::parse(&order.reason).is_some_and(|code| STOPS.contains(&code) && !passes(code));
-        if stopped || self.tries >= MOST_TRIES {
+        if stopped || self.tries.saturating_sub(self.held_up) >= MOST_TRIES {
             self.give_up(&order.reason, &order.detail);
         }
     }

@@ -9,6 +9,7 @@
 //! - `model` — random runs with restarts against a simple truth.
 
 mod breach;
+mod bridge;
 mod crash;
 mod day;
 mod edges;
