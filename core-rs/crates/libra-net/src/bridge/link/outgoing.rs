@@ -12,6 +12,7 @@ use libra_kernel::{Event, EventType, Policy, Travel};
 
 use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
+use crate::bridge::credits::Credit;
 use crate::bridge::departures::FrameNotes;
 use crate::durable::outbox::Outgoing as Outbound;
 use crate::durable::{Act, Kind, Refused, Reply as Told, Sender};
@@ -42,7 +43,7 @@ pub(super) enum Notice {
 struct Waiting {
     kind: Kind,
     last: u64,
-    credits: u64,
+    credits: Credit,
     frame: Arc<[u8]>,
 }
 
@@ -54,12 +55,12 @@ pub(super) struct Outgoing {
     /// What is remembered of the events in `writer`.
     pub notes: FrameNotes,
     kind: Option<Kind>,
-    credits: u64,
+    credits: Credit,
     waiting: Option<Waiting>,
     /// What came while a frame waited.
     behind: VecDeque<Event>,
     /// The last event of each frame that was offered, and the credit that its leaving gives back.
-    owed: VecDeque<(u64, u64)>,
+    owed: VecDeque<(u64, Credit)>,
     latest: Vec<Event>,
     latest_at: HashMap<Key, usize>,
     is_connected: bool,
@@ -83,7 +84,7 @@ impl Outgoing {
             keys,
             notes: FrameNotes::default(),
             kind: None,
-            credits: 0,
+            credits: Credit::default(),
             waiting: None,
             behind: VecDeque::new(),
             owed: VecDeque::new(),
@@ -117,7 +118,7 @@ impl Outgoing {
         if self.waiting.is_some() {
             return self.behind.push_back(event);
         }
-        self.write(&event, now, 1);
+        self.write(&event, now, Credit::of(&event));
     }
 
     fn keep_latest(&mut self, event: Event) {
@@ -134,7 +135,7 @@ impl Outgoing {
         }
     }
 
-    fn write(&mut self, event: &Event, now: u64, credits: u64) {
+    fn write(&mut self, event: &Event, now: u64, credits: Credit) {
         let mut appended = self.writer.append(event);
         if appended == Ok(Append::Full) {
             self.close(now);
@@ -167,7 +168,7 @@ impl Outgoing {
         }
     }
 
-    fn refuse(&mut self, event: &Event, why: String, credits: u64) {
+    fn refuse(&mut self, event: &Event, why: String, credits: Credit) {
         self.unsendable += 1;
         let why = format!("{} cannot be sent: {why}", event.event_type.name());
         // Said once for many.
@@ -179,8 +180,8 @@ impl Outgoing {
     }
 
     /// Credit that comes back with what was offered last.
-    fn owe(&mut self, credits: u64) {
-        if credits > 0 {
+    fn owe(&mut self, credits: Credit) {
+        if credits.events > 0 {
             self.owed.push_back((self.sender.outbox().last(), credits));
         }
     }
@@ -193,7 +194,7 @@ impl Outgoing {
         while self.waiting.is_none()
             && let Some(event) = self.behind.pop_front()
         {
-            self.write(&event, now, 1);
+            self.write(&event, now, Credit::of(&event));
         }
         if self.in_flight > 0 || self.waiting.is_some() {
             return;
@@ -201,7 +202,7 @@ impl Outgoing {
         if !self.latest.is_empty() && self.is_connected && self.sender.fullness() < ROOM_FOR_LATEST {
             self.latest_at.clear();
             for event in std::mem::take(&mut self.latest) {
-                self.write(&event, now, 0);
+                self.write(&event, now, Credit::default());
             }
         }
         self.close(now);
@@ -229,17 +230,17 @@ impl Outgoing {
                 self.waiting = Some(Waiting { kind, last, credits, frame });
             }
             Err(why @ (Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
-                self.unsendable += credits;
-                self.notices.push(Notice::Unsendable { events: credits, why: why.to_string() });
+                self.unsendable += credits.events;
+                self.notices.push(Notice::Unsendable { events: credits.events, why: why.to_string() });
                 self.owe(credits);
             }
         }
     }
 
     /// Credit of events that have left the outbox since the last call.
-    pub fn take_credits(&mut self) -> u64 {
+    pub fn take_credits(&mut self) -> Credit {
         let base = self.sender.outbox().base();
-        let mut back = 0;
+        let mut back = Credit::default();
         while let Some((last, credits)) = self.owed.front().copied().filter(|(last, _)| *last <= base) {
             debug_assert!(last <= base);
             back += credits;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use libra_kernel::Event;
 use libra_kernel::clock::wall_ns;
 
 use super::super::calls::Calls;
@@ -9,7 +10,9 @@ use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
 use super::super::keeper::{Keeper, is_of_account};
 use super::super::outgoing::{Notice, Outgoing};
+use super::judging::judge;
 use super::node::Node;
+use crate::bridge::credits::Credit;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
@@ -47,19 +50,13 @@ impl Node {
         if let Some(keeper) = &mut self.keeper {
             self.common.kept.take().into_values().for_each(|event| keeper.keep(event));
         }
+        if !self.is_claimed() {
+            return self.take_early();
+        }
+        self.leave_early(now);
         if self.can_take() {
             let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
-            self.queue.receive(TAKEN, |event| {
-                if is_of_account(event.event_type)
-                    && let Some(keeper) = keeper
-                {
-                    keeper.keep(event.clone());
-                }
-                // The queue carries urgent lanes alone, whose numbers are those of the channels.
-                if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
-                    channel.take(event, now);
-                }
-            });
+            self.queue.receive(TAKEN, |event| hand_over(outgoing, keeper, event, now));
         }
         self.outgoing.iter_mut().for_each(|channel| channel.send(now));
     }
@@ -91,12 +88,12 @@ impl Node {
     pub(super) fn execute(&mut self, now_ns: i64, now: u64, commands: Option<&mut Commands>) {
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
         let run = &self.greeting.run;
-        let mut credits = 0;
+        let mut credits = Credit::default();
         for channel in &mut self.outgoing {
             channel.execute(run, calls.as_mut());
             credits += channel.take_credits();
         }
-        if credits > 0 {
+        if credits.events > 0 {
             self.common.seam.credits.give_back(credits);
         }
         if let Some(writer) = &mut self.control {
@@ -128,6 +125,8 @@ impl Node {
                 self.state.look_up(&self.common.settings, calls);
             }
         }
+        // Before any event that came behind it.
+        judge(&self.common.seam.state, &self.incoming, &self.outgoing, self.early.fullness());
         for held in &mut self.held {
             while let Some(arrival) = held.pop_front() {
                 if let Some(back) = self.arrivals.offer(arrival) {
@@ -139,6 +138,19 @@ impl Node {
         if let (Some(writer), Some(keeper)) = (&mut self.control, &self.keeper) {
             make_snapshots(&self.common, &mut self.outgoing, keeper, writer, now, calls.as_mut());
         }
+    }
+}
+
+/// Gives an event to its channel.
+pub(super) fn hand_over(outgoing: &mut [Outgoing], keeper: &mut Option<Keeper>, event: Event, now: u64) {
+    if is_of_account(event.event_type)
+        && let Some(keeper) = keeper
+    {
+        keeper.keep(event.clone());
+    }
+    // The queue carries urgent lanes alone, whose numbers are those of the channels.
+    if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
+        channel.take(event, now);
     }
 }
 
