@@ -149,7 +149,8 @@ mod tests {
         state.set_full(None);
         assert!(state.is_sound(none));
         state.fence("z");
-        (state.set_gap(None), state.set_full(None));
+        state.set_gap(None);
+        state.set_full(None);
         assert_eq!(state.trouble(none), Some(Trouble::Fenced("z".into())));
     }
 
