@@ -143,7 +143,12 @@ def test_the_older_of_two_publishers_with_one_name_is_fenced():
         two.publish_more(6_000)
         second = two.node("pub", role="publisher", per_s=10_000, begin=begin, files="second")
         try:
+            # While it lives the second is refused; while it stands still it is taken for dead.
+            assert two.pub.process is not None
+            two.pub.process.send_signal(signal.SIGSTOP)
             second.start()
+            wait_until(lambda: second.told("connected"), second.tell)
+            two.pub.process.send_signal(signal.SIGCONT)
             wait_until(lambda: two.pub.told("fenced"), two.tell)
             refused = two.pub.status["refused"]
             # What it does not publish any more leaves room for nothing but refusals.

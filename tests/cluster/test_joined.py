@@ -96,3 +96,21 @@ def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
     ended = running.end()
     assert ended.code == 1
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
+
+
+def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
+    profile = joined.topology(strategy=joined.strategy(BUYER))
+    running = joined.start("run", profile, "--json")
+    wait_for_nodes(running, "trading", "strategies")
+    wait_until(lambda: '"up": true' in joined.run("status", "--node", "trading", "--json").out, "they have met")
+    second = joined.run("run", profile, "--json")
+    assert second.code == 2, second.err
+    assert "runs already: stop it first" in second.err
+    said = joined.run("status", "--node", "trading").out
+    assert "bridge  connected for 0:00:" in said
+    assert "node strategies  up" in said
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert not ended.summary["vanished"]
+    assert ended.summary["fills"] > 0

@@ -5,33 +5,80 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from libra.core.events import Event
-    from libra_core import NodeCore
+    from libra_core import BridgeNews, NodeCore
 
-__all__ = ["NodeBridge"]
+__all__ = ["NodeBridge", "bridge_row", "unsent"]
 
 
 class NodeBridge(Protocol):
     """Carries events between this node's router and those of other nodes.
 
     The node starts it when its accounts are open and before its actors start, and stops it after its last event.
-    All calls come from the loop's thread.
+    All calls come from the loop's thread, but `leave`.
     """
 
     def start(self, core: NodeCore) -> None:
         """Join the node's router: from now on what it publishes may leave, and what comes in is published.
 
         Raises:
-            BridgeError: When it cannot begin at all. A server that is not there yet is no such reason.
+            ConfigError: When its server will not have it whatever time passes (a wrong password, too old a server), or
+                a node of this name is there already. A server that is not there yet is no such reason.
+            BridgeError: When it cannot begin at all.
         """
 
+    def flush(self) -> None:
+        """Hand over what found no room."""
+
+    def leave(self, timeout_s: float) -> None:
+        """Send what waits, at most so long, and leave; it blocks, and `flush` goes on meanwhile."""
+
     def stop(self, timeout_s: float) -> dict[str, Any]:
-        """Send what waits, at most so long, and leave; gives the last `stats`."""
+        """Leave, where that was not done, and let go of the router; gives the last `stats`."""
 
     def stats(self) -> dict[str, Any]:
         """Counts, ready for JSON."""
 
-    def news(self) -> Sequence[Event]:
-        """What happened since the last call: connections, gaps, repairs, nodes that came or went; to be published."""
+    def news(self) -> Sequence[BridgeNews]:
+        """What happened since the last call, for the log: connections, gaps, repairs, nodes that came or went."""
+
+
+def unsent(stats: Mapping[str, Any]) -> int:
+    """Durable events that the server has not confirmed, by `NodeBridge.stats`."""
+    outboxes = stats.get("link", {}).get("outboxes", {}).values()
+    kept: int = sum(max(0, outbox["confirmed"] - outbox["acknowledged"]) for outbox in outboxes)
+    on_their_way: int = stats.get("credits_in_use", 0)
+    return max(0, on_their_way - kept)
+
+
+def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any] | None:
+    """A bridge for operators; None for a node without one.
+
+    Args:
+        stats: What it counts.
+        since_ns: Since when it is connected.
+    """
+    if not stats:
+        return None
+    link = stats.get("link", {})
+    connected = bool(link.get("connected"))
+    connections = link.get("connections", {}).values()
+    errors = [connection["error"] for connection in connections if not connection["up"] and connection["error"]]
+    channels = link.get("channels", {})
+    return {
+        "connected": connected,
+        "since_ns": since_ns if connected else None,
+        "error": "" if connected else next(iter(errors), ""),
+        "fenced": bool(link.get("fenced")),
+        "backlog": int(stats.get("credits_in_use", 0)),
+        "unsent": unsent(stats),
+        "fullness_pct": max((box["fullness"] for box in link.get("outboxes", {}).values()), default=0),
+        "gaps": sorted(name for name, channel in channels.items() if channel["gap"]),
+        "lost": sum(channel["lost"] for channel in channels.values()),
+        "peers": [{"node": name, "up": node["up"], "heard_ns": node["heard_ns"]} for name, node in _nodes(link)],
+    }
+
+
+def _nodes(link: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return sorted(link.get("nodes", {}).items())

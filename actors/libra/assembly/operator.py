@@ -86,6 +86,7 @@ class Operator:
                 actor: {lane: round(age_s, 3) for lane, age_s in lanes.items()}
                 for actor, lanes in node.core.waiting_s().items()
             },
+            "bridge": node.bridge_row(),
             "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
             "failed": node.failed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -16,6 +17,8 @@ import libra
 from libra import exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
+from libra.assembly.bridge import bridge_row, unsent
+from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.load_class import load_class
@@ -50,6 +53,7 @@ _log = logging.getLogger(__name__)
 
 _STRANGERS = "cancel"
 """What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
+_FLUSH_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class TradingNode(Node):
         self._bridge = bridge
         self.bridge_stats: dict[str, Any] = {}
         """What the bridge counted, once the run is over."""
+        self.bridge_log = BridgeLog()
+        self._was_fenced = False
         self.instruments = native_instruments(settings)
         self._exporter = record_events(self.core, settings)
         self.core.list_instruments(list(self.instruments.values()))
@@ -315,18 +321,39 @@ class TradingNode(Node):
         if self._control is not None:
             await self._control.close()
         if self._bridge is not None:
-            # The last events are published by now; what waits for another node has the drain's time to leave.
-            self.bridge_stats = self._bridge.stop(self.options.drain_timeout_s)
+            await self._leave(self._bridge)
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
         await super()._close()
 
+    async def _leave(self, bridge: NodeBridge) -> None:
+        """The last events are published by now; what waits for another node has the drain's time to leave."""
+        timeout_s = self.options.drain_timeout_s
+        # Before, since the guard takes a loop that hangs in here for a drain that failed.
+        self.core.extend_drain(2 * timeout_s)
+        leaving = asyncio.get_running_loop().run_in_executor(None, bridge.leave, timeout_s)
+        while not leaving.done():
+            bridge.flush()
+            await asyncio.wait([leaving], timeout=_FLUSH_EVERY_S)
+        leaving.result()
+        self.bridge_log.tell(bridge.news())
+        self.bridge_log.close()
+        self.bridge_stats = bridge.stop(0.0)
+        if left := unsent(self.bridge_stats):
+            _log.error("bridge: %d durable events did not leave", left)
+
+    def bridge_row(self) -> dict[str, Any] | None:
+        """The bridge for operators; None for a node that runs alone."""
+        return None if self._bridge is None else bridge_row(self._bridge.stats(), self.bridge_log.connected_since_ns)
+
     def should_stop(self) -> bool:
         """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
         if self._bridge is not None:
-            for event in self._bridge.news():
-                self._voice.publish(event)
+            self.bridge_log.tell(self._bridge.news())
+            if self.bridge_log.is_fenced and not self._was_fenced:
+                self._was_fenced = True
+                self.stop()
         while self._gone_elsewhere:
             self._vanish(self._gone_elsewhere.popleft())
         return super().should_stop()
@@ -426,7 +453,7 @@ class TradingNode(Node):
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
     def _exit_code(self, *, failed: bool) -> int:
-        if failed or self._lost_input:
+        if failed or self._lost_input or self.bridge_log.is_fenced:
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK

@@ -61,6 +61,7 @@ def describe(row: Mapping[str, Any]) -> str:
     lines += [line for account in row["accounts"] for line in account_lines(account)]
     for strategy in row["strategies"]:
         lines.append(f"  strategy {strategy['name']}  {strategy['state']}  on {strategy['account']}")
+    lines += bridge_lines(row.get("bridge"))
     for actor, lanes in row["waiting_s"].items():
         if lanes:
             ages = ", ".join(f"{lane} {age_s:.1f} s" for lane, age_s in lanes.items())
@@ -70,6 +71,28 @@ def describe(row: Mapping[str, Any]) -> str:
             why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
             lines.append(f"  flattening {gone['strategy']} {closing['instrument']}  {closing['state']}{why}")
     return "\n".join(lines)
+
+
+def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
+    """A bridge: whether it is connected, what waits, what is missing, who is there."""
+    if bridge is None:
+        return []
+    if bridge["fenced"]:
+        state = "FENCED: another process of this name has taken over"
+    elif bridge["connected"]:
+        since_ns = bridge["since_ns"]
+        since = "" if since_ns is None else f" for {_duration((time.time_ns() - since_ns) / 1e9)}"
+        state = f"connected{since}"
+    else:
+        state = f"NOT CONNECTED: {bridge['error'] or 'not yet'}"
+    waits = f"{bridge['backlog']} events under way, {bridge['unsent']} not sent, outbox {bridge['fullness_pct']} % full"
+    lines = [f"  bridge  {state}  {waits}"]
+    if bridge["gaps"]:
+        lines.append(f"    gaps: {', '.join(bridge['gaps'])}")
+    if bridge["lost"]:
+        lines.append(f"    losses: {bridge['lost']}")
+    lines += [f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}" for peer in bridge["peers"]]
+    return lines
 
 
 def account_lines(account: Mapping[str, Any]) -> list[str]:

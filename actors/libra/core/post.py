@@ -27,6 +27,8 @@ __all__ = ["Post", "RemoteActorRef"]
 
 _REMEMBERED = 1_024
 """Asks whose answer is kept, should they come again."""
+_SILENCE_S = 2.5
+"""A node of which nothing was heard for so long is no more; as the bridge has it."""
 
 
 class Post:
@@ -65,13 +67,24 @@ class Post:
     def watch(self, slot: int, watched: str) -> None:
         """An actor of this node learns of each end of one elsewhere.
 
-        Where there is none, or its node cannot be reached, it learns that at once.
+        Where there is none it learns that as soon as its node says so; where its node is not there, or does not come
+        within the time of silence, after that time. A node that goes later is told by its end.
         """
         number = secrets.randbits(128)
         self._waiting[number] = _Watch(self, number, slot, watched)
         if not self._switchboard.core.post(slot, watched, "ask", number, WatchRequest()):
             del self._waiting[number]
             why = "its node is not known, or the bridge has no room"
+            self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.NODE_DOWN, why))
+        elif not self._switchboard.core.is_node_up(watched.partition("/")[0]):
+            asyncio.get_running_loop().call_later(_SILENCE_S, self._give_up, number, slot, watched)
+
+    def _give_up(self, number: int, slot: int, watched: str) -> None:
+        """The time of silence is over, and with it a watch that nobody confirmed, unless its node came meanwhile."""
+        if self._switchboard.core.is_node_up(watched.partition("/")[0]):
+            return
+        if self._waiting.pop(number, None) is not None:
+            why = "its node is not there"
             self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.NODE_DOWN, why))
 
     def unwatch(self, slot: int, watched: str) -> None:
@@ -131,9 +144,7 @@ class Post:
         except CodecError as error:
             self.settle(mail, slot, "refusal", str(error))
             raise
-        self._answers[mail.id] = None
-        if len(self._answers) > _REMEMBERED:
-            self._answers.popitem(last=False)
+        self._remember(mail.id, None)
         ask = RemoteAsk(message, self, mail, slot)
         if isinstance(message, WatchRequest) and slot is not None:
             self._switchboard.watch(mail.sender, slot)
@@ -159,7 +170,13 @@ class Post:
         if self._answers.get(mail.id) is not None:
             return
         self._send(mail, slot, kind, answer)
-        self._answers[mail.id] = (kind, answer)
+        self._remember(mail.id, (kind, answer))
+
+    def _remember(self, number: int, answer: tuple[str, object] | None) -> None:
+        # An ask that waited so long that it was forgotten comes back in here with its answer.
+        self._answers[number] = answer
+        while len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
 
     def _send(self, mail: Mail, slot: int | None, kind: str, answer: object) -> None:
         # Where the bridge has no room the asker learns by its timeout, and the answer is a dead letter. A refusal is

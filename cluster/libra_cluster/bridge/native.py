@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from libra.assembly.bridge import NodeBridge
     from libra_cluster.bridge.settings import BridgeSettings
-    from libra_core import NodeCore
+    from libra_core import BridgeNews, NodeCore
 
 __all__ = ["open_bridge", "read_password", "require_bridge"]
 
@@ -87,7 +87,18 @@ class _NativeBridge:
         self._native = self._class(core, self._options)
         # A password is kept no longer than it is needed.
         self._options = {}
-        self._native.start()
+        try:
+            self._native.start()
+        except ConnectionRefusedError as error:
+            raise ConfigError(f"bridge: {error}") from None
+
+    def flush(self) -> None:
+        if self._native is not None:
+            self._native.flush()
+
+    def leave(self, timeout_s: float) -> None:
+        if self._native is not None:
+            self._native.leave(timeout_s)
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         return {} if self._native is None else dict(self._native.stop(timeout_s))
@@ -95,6 +106,5 @@ class _NativeBridge:
     def stats(self) -> dict[str, Any]:
         return {} if self._native is None else dict(self._native.stats())
 
-    def news(self) -> Sequence[Any]:
-        # The native node publishes its bridge's news itself.
-        return ()
+    def news(self) -> Sequence[BridgeNews]:
+        return () if self._native is None else self._native.news()

@@ -301,12 +301,17 @@ class Bridge:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.events = [Event.create(EventType.GATEWAY_CONNECTED, "bridge", {"told": True})]
         self.node = None
 
     def start(self, core) -> None:
         assert core is self.node.core
         self.calls.append(f"start with {sorted(self.node.accounts)}")
+
+    def flush(self) -> None:
+        pass
+
+    def leave(self, timeout_s: float) -> None:
+        self.calls.append(f"leave, {timeout_s}")
 
     def stop(self, timeout_s: float) -> dict[str, object]:
         self.calls.append(f"stop, {timeout_s}")
@@ -316,17 +321,13 @@ class Bridge:
         return {}
 
     def news(self):
-        events, self.events = self.events, []
-        return events
+        return ()
 
 
-def test_a_node_starts_its_bridge_publishes_its_news_and_stops_it_last(settings):
+def test_a_node_starts_its_bridge_and_leaves_and_stops_it_last(settings):
     bridge = Bridge()
     node = build(settings(), part=ACCOUNT_NODE, bridge=bridge)
     bridge.node = node
-    probe = Probe(EventType.GATEWAY_CONNECTED)
-    node.add_actor("probe", lambda: probe)
     node.run()
-    assert bridge.calls == ["start with ['paper']", "stop, 0.8"]
+    assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0"]
     assert node.bridge_stats == {"sent": 3}
-    assert {"told": True} in [event.payload for event in probe.seen]

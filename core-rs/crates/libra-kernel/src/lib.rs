@@ -10,7 +10,7 @@
 //! - [`allowance`] — how much an actor may publish; [`timers`] — timers on a node's clock; [`letters`] — what could not be delivered;
 //! - [`native`] — supervised threads; [`guard`] — signals, and the end of a process that hangs, by what it sees in
 //!   [`turns`] (whose handler runs), [`heartbeat`] and [`memory`];
-//! - [`alarm`] — the kill switch that needs no loop;
+//! - [`alarm`] — the kill switch that needs no loop; [`bridge_state`] — what of a bridge stops new orders;
 //! - [`recent`] — what is remembered of recent events, for who follows a trace;
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
@@ -25,6 +25,7 @@
 pub mod alarm;
 pub mod allowance;
 mod atomic;
+pub mod bridge_state;
 pub mod clock;
 pub mod digest;
 pub mod edge;

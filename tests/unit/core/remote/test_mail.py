@@ -1,11 +1,14 @@
 """Messages to actors of other nodes: they look as they do here."""
 
 import asyncio
+from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
 from libra.core.actor import Actor
 from libra.core.mail import AskFailed
+from libra.core.post import Post
 from libra.errors import CodecError
 
 
@@ -164,3 +167,19 @@ def test_those_that_wait_for_an_actor_that_ends_are_refused(run_joined):
         return await run_joined(lambda _, b: b.add_actor("ending", Ending), script)
 
     assert asyncio.run(go()) == ("stop", AskFailed)
+
+
+def test_of_the_asks_that_wait_no_more_are_remembered_than_of_those_that_are_answered():
+    class Core:
+        node_name = "here"
+
+        def post(self, *_):
+            return True
+
+    post, waiting = Post(SimpleNamespace(core=Core())), deque()
+    for number in range(5_000):
+        mail = SimpleNamespace(kind="ask", message={}, sender="there/a", id=number)
+        waiting.append(post.opened(mail, 0))
+        if len(waiting) > 2_000:
+            waiting.popleft().reply_with(number)
+    assert len(post._answers) == 1_024

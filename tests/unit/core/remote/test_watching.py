@@ -7,7 +7,9 @@ import pytest
 
 from libra.core.actor import Actor
 from libra.core.events import Event, EventType
+from libra.core.node import Node, NodeOptions
 from libra.core.watching import Ended, Terminated, TerminationReason
+from libra_core import Bridge
 
 
 class Watched(Actor):
@@ -90,6 +92,28 @@ def test_of_one_that_is_not_there_it_learns_at_once(joined):
         await until(lambda: len(told) == 2)
 
     assert joined(script) == [("b/nobody", "gone", False), ("nowhere/watched", "node_down", False)]
+
+
+def test_of_one_on_a_node_that_is_not_there_it_learns_when_the_time_of_silence_is_over():
+    async def play():
+        told = []
+        node = Node(NodeOptions(name="here", signals=False, drain_timeout_s=5.0))
+        node.endless = True
+        node.add_actor("watcher", lambda: Watcher(told))
+        settings = {"environment": "watch", "nodes": ["here", "there"], "url": "unix:///nowhere", "node": "here"}
+        bridge = Bridge(node.core, settings)
+        run = asyncio.create_task(node.run_async())
+        async with asyncio.timeout(30):
+            await node.ref("watcher").ask("watch there/watched", timeout=10)
+            assert told == [], "it may be about to come"
+            await until(lambda: told)
+        assert not node.post._waiting
+        node.stop()
+        assert (await run).drained
+        bridge.stop()
+        return told
+
+    assert asyncio.run(play()) == [("there/watched", "node_down", False)]
 
 
 def test_the_death_of_a_node_is_the_end_of_its_actors(joined):

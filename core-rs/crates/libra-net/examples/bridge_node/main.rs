@@ -36,7 +36,7 @@ impl Node {
         let waker = Arc::new(Waker::new()?);
         let seam = SeamSettings { credits: settings.credits(), shards: load.shards, ..SeamSettings::new(name) };
         let (side, mut link) = Link::new(settings, &seam, waker.clone())?;
-        link.start(NativePolicy::default())?;
+        link.start(NativePolicy::default()).map_err(io::Error::other)?;
         Ok(Node { side, link, waker })
     }
 

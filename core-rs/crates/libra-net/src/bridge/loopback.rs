@@ -15,6 +15,7 @@ use libra_kernel::router::RemoteOrigin;
 use libra_kernel::wake::Waker;
 use libra_kernel::{Event, EventType, Travel};
 
+use super::credits::Credit;
 use super::news::{News, NewsKind};
 use super::{Arrival, NodeSide, SeamSettings, ThreadSide, seam};
 
@@ -39,7 +40,7 @@ struct Way {
     /// The last number given in each urgent lane's channel.
     seqs: [u64; 3],
     /// Of each urgent lane: durable events that are not applied.
-    unapplied: [VecDeque<u64>; 3],
+    unapplied: [VecDeque<(u64, Credit)>; 3],
     /// What found no room at the other node, by lane.
     held: [VecDeque<Arrival>; 3],
     /// The version of the other node's interest that was last passed on.
@@ -71,7 +72,7 @@ impl Way {
                 let lane = event.lane() as usize;
                 let origin = (event.event_type.travel() == Travel::Durable).then(|| {
                     self.seqs[lane] += 1;
-                    self.unapplied[lane].push_back(self.seqs[lane]);
+                    self.unapplied[lane].push_back((self.seqs[lane], Credit::of(&event)));
                     RemoteOrigin { channel: lane as u32, epoch: self.epoch, seq: self.seqs[lane] }
                 });
                 self.held[lane].push_back(Arrival { event, origin });
@@ -107,18 +108,18 @@ impl Way {
     /// What the other node has applied leaves the outbox.
     fn pass_applied(&mut self, from: &ThreadSide, to: &ThreadSide) -> usize {
         to.shared.take_applied(&mut self.places);
-        let mut applied = 0;
+        let mut applied = Credit::default();
         for place in self.places.drain(..) {
             let Some(unapplied) = self.unapplied.get_mut(place.channel as usize) else { continue };
-            while unapplied.front().is_some_and(|seq| *seq <= place.seq) {
+            while let Some((_, credit)) = unapplied.front().copied().filter(|(seq, _)| *seq <= place.seq) {
                 unapplied.pop_front();
-                applied += 1;
+                applied += credit;
             }
         }
-        if applied != 0 {
-            from.shared.credits.give_back(applied as u64);
+        if applied.events != 0 {
+            from.shared.credits.give_back(applied);
         }
-        applied
+        applied.events as usize
     }
 
     /// True while something waits for room, which nobody wakes the thread for.

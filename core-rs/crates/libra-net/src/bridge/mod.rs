@@ -50,6 +50,8 @@ pub struct SeamSettings {
     /// Durable events that may be on their way, from publication until every consumer has applied them; commands are refused
     /// beyond.
     pub credits: usize,
+    /// Their bytes, in the same way.
+    pub credit_bytes: u64,
     /// Market events between loop and thread, each way.
     pub market: usize,
     /// Arrivals of each urgent lane between thread and loop.
@@ -66,6 +68,7 @@ impl SeamSettings {
         SeamSettings {
             node: node.into(),
             credits: 65_536,
+            credit_bytes: 48 << 20,
             market: 16_384,
             arrivals: 4_096,
             shards: 8,
@@ -110,8 +113,8 @@ pub fn seam(
     urgent: Arc<Waker>,
     market: Arc<Waker>,
 ) -> io::Result<(NodeSide, ThreadSide)> {
-    let SeamSettings { credits, market: market_capacity, arrivals, shards, .. } = *settings;
-    if credits == 0 || market_capacity == 0 || arrivals == 0 || shards == 0 || shards > 64 {
+    let SeamSettings { credits, credit_bytes, market: market_capacity, arrivals, shards, .. } = *settings;
+    if credits == 0 || credit_bytes == 0 || market_capacity == 0 || arrivals == 0 || shards == 0 || shards > 64 {
         return Err(io::Error::other("a bridge's queues hold at least one event, and it has 1 to 64 shards"));
     }
     let shared = Arc::new(Shared::new(settings, node.clone(), urgent.clone()));

@@ -10,7 +10,7 @@ use libra_kernel::{EventType, SharedPayload};
 
 use crate::durable::Run;
 
-/// News that wait beyond this many displace the oldest.
+/// News that wait beyond this many displace the oldest of which nobody acts.
 const KEPT: usize = 1_024;
 
 /// What happened.
@@ -42,6 +42,8 @@ pub enum NewsKind {
     NodeDown,
     /// Another node has left in order.
     NodeLeft,
+    /// A life of another node that had begun before this one's own gave way to its next: nothing of ours ends with it.
+    NodeReplaced,
     /// A setting of the server that endangers what is promised.
     ServerFinding,
 }
@@ -63,8 +65,14 @@ impl NewsKind {
             NewsKind::NodeUp => "node_up",
             NewsKind::NodeDown => "node_down",
             NewsKind::NodeLeft => "node_left",
+            NewsKind::NodeReplaced => "node_replaced",
             NewsKind::ServerFinding => "server_finding",
         }
+    }
+
+    /// True for what somebody acts on, and so has to learn.
+    const fn has_to_come(self) -> bool {
+        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost)
     }
 
     /// The event that tells it.
@@ -76,7 +84,7 @@ impl NewsKind {
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
-            NewsKind::NodeDown | NewsKind::NodeLeft => EventType::NodeDown,
+            NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }
     }
 }
@@ -110,6 +118,14 @@ impl News {
     }
 }
 
+impl News {
+    /// True for news that the later of the two makes up for. What was found out is told by its words alone.
+    fn is_like(&self, other: &News) -> bool {
+        let same = self.kind == other.kind && self.node == other.node && self.channel == other.channel;
+        same && (self.kind != NewsKind::ServerFinding || self.detail == other.detail)
+    }
+}
+
 impl SharedPayload for News {
     fn kind(&self) -> &'static str {
         "bridge_news"
@@ -130,38 +146,103 @@ impl SharedPayload for News {
     }
 }
 
-/// News on their way to the loop.
+/// News on their way to somebody who looks from time to time. Of one kind about one node and channel the newest is kept, in the
+/// place of the newest, with the events of all: so there are never more than there are nodes and channels to tell of, and the
+/// last of a gap's openings and repairs, or of a node's deaths and returns, is the last that is read.
 #[derive(Debug, Default)]
-pub(super) struct Board {
+pub struct Board {
     has_news: AtomicBool,
     waiting: Mutex<(VecDeque<News>, u64)>,
 }
 
 impl Board {
-    pub(super) fn put(&self, news: News) {
+    /// Adds news.
+    pub fn put(&self, mut news: News) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.0.len() == KEPT {
-            waiting.0.pop_front();
-            waiting.1 += 1;
+        let (waiting, lost) = &mut *waiting;
+        if let Some(same) = waiting.iter().position(|other| other.is_like(&news))
+            && let Some(before) = waiting.remove(same)
+        {
+            news.count = news.count.saturating_add(before.count);
+        } else if waiting.len() >= KEPT
+            && let Some(oldest) = waiting.iter().position(|other| !other.kind.has_to_come())
+        {
+            waiting.remove(oldest);
+            *lost += 1;
         }
-        waiting.0.push_back(news);
+        waiting.push_back(news);
         self.has_news.store(true, Ordering::Release);
     }
 
+    /// True when [`Board::take`] has something.
     #[inline]
-    pub(super) fn has_news(&self) -> bool {
+    pub fn has_news(&self) -> bool {
         self.has_news.load(Ordering::Acquire)
     }
 
     /// All that wait, the oldest first.
-    pub(super) fn take(&self) -> VecDeque<News> {
+    pub fn take(&self) -> VecDeque<News> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.has_news.store(false, Ordering::Relaxed);
         std::mem::take(&mut waiting.0)
     }
 
     /// News that were displaced.
-    pub(super) fn lost(&self) -> u64 {
+    pub fn lost(&self) -> u64 {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_channel(kind: NewsKind, channel: &str, count: u64) -> News {
+        News { channel: channel.into(), count, ..News::new(kind) }
+    }
+
+    fn finding(number: usize) -> News {
+        News { detail: format!("finding {number}").into(), ..News::new(NewsKind::ServerFinding) }
+    }
+
+    #[test]
+    fn of_one_kind_and_channel_the_newest_stands_for_all() {
+        let board = Board::default();
+        for count in 1..=5_000 {
+            board.put(of_channel(NewsKind::OutboxFull, "a", 1));
+            board.put(of_channel(NewsKind::GapOpened, "b", 0));
+            board.put(of_channel(NewsKind::GapRepaired, "b", 0));
+            board.put(of_channel(NewsKind::GapLost, "b", count));
+        }
+        board.put(of_channel(NewsKind::GapOpened, "b", 0));
+        let told: Vec<_> = board.take().into_iter().map(|news| (news.kind, news.count)).collect();
+        let sum = 5_000 * 5_001 / 2;
+        assert_eq!(
+            told,
+            [
+                (NewsKind::OutboxFull, 5_000),
+                (NewsKind::GapRepaired, 0),
+                (NewsKind::GapLost, sum),
+                (NewsKind::GapOpened, 0)
+            ],
+            "what holds now is told last"
+        );
+        assert!(!board.has_news() && board.lost() == 0);
+    }
+
+    #[test]
+    fn what_has_to_come_is_never_displaced() {
+        let board = Board::default();
+        board.put(News::new(NewsKind::Fenced));
+        for peer in 0..KEPT {
+            board.put(News::of_node(NewsKind::NodeDown, &format!("node-{peer}")));
+        }
+        board.put(of_channel(NewsKind::GapLost, "a", 3));
+        (0..3 * KEPT).for_each(|number| board.put(finding(number)));
+        let told = board.take();
+        let counted = |kind| told.iter().filter(|news| news.kind == kind).count();
+        assert_eq!((counted(NewsKind::Fenced), counted(NewsKind::NodeDown)), (1, KEPT));
+        assert_eq!(counted(NewsKind::GapLost), 1);
+        assert!(board.lost() > 0 && told.len() <= KEPT + 3, "{}", told.len());
     }
 }

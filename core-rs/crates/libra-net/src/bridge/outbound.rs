@@ -7,6 +7,7 @@ use libra_kernel::edge::{EdgeReceiver, EdgeSender};
 use libra_kernel::router::RemoteSink;
 use libra_kernel::{Event, EventType, Lane, Leaving, Name, Payload, Travel};
 
+use super::credits::Credit;
 use super::mail;
 use super::shared::Shared;
 
@@ -74,7 +75,7 @@ impl RemoteSink for Outbound {
         }
         tally.sent.add(1);
         if event.event_type.travel() == Travel::Durable {
-            self.shared.credits.take();
+            self.shared.credits.take(Credit::of(&leaving));
         }
         let edge = if event.lane() == Lane::MarketData { &mut self.market } else { &mut self.urgent };
         let taken = edge.send(leaving);

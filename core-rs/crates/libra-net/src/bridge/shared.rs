@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+use libra_kernel::bridge_state::BridgeState;
 use libra_kernel::edge::EdgeCounters;
 use libra_kernel::router::RemoteOrigin;
 use libra_kernel::wake::Waker;
 use libra_kernel::{Encoded, Event, EventType, Lane, Leaving, Payload};
 
 use super::SeamSettings;
-use super::credits::Credits;
+use super::credits::{Credit, Credits};
 use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
@@ -78,8 +79,10 @@ pub struct Shared {
     pub wanted: Wanted,
     /// What this node wants.
     pub own: Own,
-    /// How many durable events may be on their way.
+    /// How much may be on its way in durable events.
     pub credits: Credits,
+    /// What of this bridge stops new orders of the node's accounts.
+    pub state: Arc<BridgeState>,
     /// What is remembered of events that left.
     pub departures: Arc<Departures>,
     /// Bytes of the longest command that can be sent at all.
@@ -105,7 +108,8 @@ impl Shared {
             node: settings.node.clone(),
             wanted: Wanted::new(settings.shards),
             own: Own::new(),
-            credits: Credits::new(settings.credits as u64),
+            credits: Credits::new(Credit { events: settings.credits as u64, bytes: settings.credit_bytes }),
+            state: Arc::default(),
             departures: Arc::default(),
             longest: settings.longest,
             peers: RwLock::default(),

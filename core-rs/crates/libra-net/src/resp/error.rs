@@ -105,6 +105,14 @@ pub enum RespError {
         /// Which, and what to do.
         reason: String,
     },
+    /// Somebody who uses the server as we would is there already.
+    #[error("{place}: {reason}")]
+    Taken {
+        /// The address, as it may be shown.
+        place: String,
+        /// Who, and what to do.
+        reason: String,
+    },
     /// No Sentinel names a master that is one.
     #[error("no sentinel knows a master {master:?}: {reasons}")]
     NoMaster {
@@ -126,7 +134,9 @@ impl RespError {
     pub fn may_pass(&self) -> bool {
         match self {
             RespError::Refused { message, .. } => !LASTING.iter().any(|lasting| message.starts_with(lasting)),
-            RespError::TooOld { .. } | RespError::Library { .. } | RespError::Config(_) => false,
+            RespError::TooOld { .. } | RespError::Library { .. } | RespError::Taken { .. } | RespError::Config(_) => {
+                false
+            }
             _ => true,
         }
     }

@@ -1,9 +1,11 @@
 //! The node's side of its bridge: what arrives goes to the router, and what was applied goes back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use libra_kernel::router::{Delivery, RemoteOrigin};
 use libra_kernel::{Event, EventType, Name, Payload, SharedPayload, clock};
+use libra_net::bridge::news::{Board, News, NewsKind};
 use libra_net::bridge::{Arrival, Inbound, NodeSide, Shared};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -26,6 +28,10 @@ pub struct Attached {
     misfits: u64,
     /// Messages to actors that are not here, and events of MESSAGE that carry none.
     pub undeliverable: u64,
+    /// The news that were published, for whoever writes the log.
+    pub told: Board,
+    /// The nodes that are there.
+    pub up: BTreeSet<Box<str>>,
 }
 
 /// What the node counted about its bridge.
@@ -61,6 +67,7 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         let NodeSide { outbound, inbound, shared } = side;
         self.record_departures(&state, &shared);
+        state.desks.iter_mut().for_each(|desk| desk.set_bridge(shared.state.clone()));
         state.router.set_remote(Box::new(outbound));
         state.bridge = Some(Box::new(Attached {
             shared,
@@ -69,6 +76,8 @@ impl NodeCore {
             answers: Vec::new(),
             misfits: 0,
             undeliverable: 0,
+            told: Board::default(),
+            up: BTreeSet::new(),
         }));
         let traded = std::mem::take(&mut state.traded);
         state.need_market(&traded);
@@ -89,6 +98,13 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         state.router.flush_remote();
         state.report_applied();
+    }
+
+    /// The news that were published since the last call.
+    pub fn bridge_news(&self, py: Python<'_>) -> Vec<News> {
+        let state = self.state.borrow(py);
+        let Some(bridge) = &state.bridge else { return Vec::new() };
+        if bridge.told.has_news() { bridge.told.take().into() } else { Vec::new() }
     }
 
     pub fn bridge_counts(&self, py: Python<'_>) -> BridgeCounts {
@@ -121,6 +137,14 @@ impl State {
         let mut taken = 0;
         if bridge.shared.has_news() {
             for told in bridge.shared.take_news() {
+                bridge.told.put(told.clone());
+                match told.kind {
+                    NewsKind::NodeUp => _ = bridge.up.insert(told.node.clone()),
+                    NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => {
+                        _ = bridge.up.remove(&told.node)
+                    }
+                    _ => {}
+                }
                 self.router.publish(news::event(bridge.shared.node(), told));
                 taken += 1;
             }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libra_kernel::wake::Waker;
-use libra_net::bridge::link::{Link, LinkSettings, Value};
+use libra_net::bridge::link::{Link, LinkSettings, StartError, Value};
 use libra_net::bridge::{NodeSide, SeamSettings};
 use libra_net::resp::{Endpoint, Secret, TlsFiles};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyConnectionRefusedError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -48,6 +48,7 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
     };
     let seam = SeamSettings {
         credits: link.credits(),
+        credit_bytes: link.credit_bytes(),
         shards: link.shards,
         longest: link.longest(),
         ..SeamSettings::new(&node)
@@ -56,10 +57,13 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
 }
 
 impl NodeCore {
-    /// Starts the threads of a link, which the guard listens to from then on.
+    /// Connects a link and starts its threads, which the guard listens to from then on.
     pub fn start_link(&self, py: Python<'_>, link: &mut Link) -> PyResult<()> {
         let policy = self.state.borrow(py).native_policy;
-        link.start(policy).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        py.detach(|| link.start(policy)).map_err(|error| match error {
+            StartError::Server(error) => PyConnectionRefusedError::new_err(error.to_string()),
+            StartError::System(error) => PyOSError::new_err(error.to_string()),
+        })?;
         if let Some(guard) = &*self.guard.borrow(py) {
             link.heartbeats().iter().for_each(|heartbeat| guard.listen_to(heartbeat));
         }

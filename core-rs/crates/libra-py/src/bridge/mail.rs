@@ -84,6 +84,11 @@ impl NodeCore {
         self.state.borrow(py).bridge.as_ref().map(|bridge| bridge.shared.node().to_owned())
     }
 
+    /// True for another node that is there, as far as this one has heard.
+    fn is_node_up(&self, py: Python<'_>, node: &str) -> bool {
+        self.state.borrow(py).bridge.as_ref().is_some_and(|bridge| bridge.up.contains(node))
+    }
+
     /// Sends a message to an actor of another node (`NODE/ACTOR`), or an answer (`NODE/`), on behalf of an actor. False when it
     /// was refused: the node is not known, or the bridge has no room. CodecError for what cannot be encoded.
     fn post(

@@ -92,6 +92,29 @@ impl Bridge {
         }
     }
 
+    /// The news that were published since the last call, for the log.
+    fn news(&self, py: Python<'_>) -> Vec<news::BridgeNews> {
+        self.core.get().bridge_news(py).into_iter().map(|news| news::BridgeNews { news }).collect()
+    }
+
+    /// Hands over what waits at the loop's end; `leave` needs it from time to time.
+    fn flush(&self, py: Python<'_>) {
+        self.core.get().flush_bridge(py);
+    }
+
+    /// Waits until what left the node has been applied, at most so long, and stops the threads: what `stop` does first, for a
+    /// thread that is not the loop's.
+    fn leave(&self, py: Python<'_>, timeout_s: f64) {
+        let timeout = Duration::try_from_secs_f64(timeout_s).unwrap_or_default();
+        py.detach(|| match &self.way {
+            Way::Pair(joined, side) => {
+                loopback::settle(joined, *side, timeout_s);
+                lock(joined).stop();
+            }
+            Way::Linked(link) => lock(link).stop(timeout),
+        });
+    }
+
     /// Moves what is there to move, where no thread does; gives how much that was.
     fn pump(&self, py: Python<'_>) -> usize {
         match &self.way {

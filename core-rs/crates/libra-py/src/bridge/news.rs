@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 /// What happened to the bridge or to another node: the payload of `BRIDGE_CONNECTED`, `BRIDGE_GAP` and the like.
 #[pyclass(frozen, immutable_type, module = "libra_core")]
 pub struct BridgeNews {
-    news: News,
+    pub news: News,
 }
 
 #[pymethods]
 impl BridgeNews {
     /// `connected`, `disconnected`, `gap_opened`, `gap_repaired`, `gap_lost`, `snapshot_wanted`, `snapshot_loaded`, `fenced`,
-    /// `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left` or `server_finding`.
+    /// `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced` or `server_finding`.
     #[getter]
     fn kind(&self) -> &'static str {
         self.news.kind.name()

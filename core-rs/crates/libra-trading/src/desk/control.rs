@@ -1,5 +1,8 @@
 //! The kill switch, cancelling and draining.
 
+use std::sync::Arc;
+
+use libra_kernel::bridge_state::BridgeState;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
@@ -201,6 +204,11 @@ impl Desk {
         }
         self.publish_all(router, now_ns, events);
         Ok(())
+    }
+
+    /// How the node's bridge stands: new orders leave only while it is sound. Cancels always do.
+    pub fn set_bridge(&mut self, bridge: Arc<BridgeState>) {
+        self.gate.set_bridge(bridge);
     }
 
     /// From now on new orders are refused; what is open goes on.

@@ -49,7 +49,7 @@ const STOPS: [RiskCode; 6] = [
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
-const PASSES: [RiskCode; 11] = [
+const PASSES: [RiskCode; 12] = [
     RiskCode::Reconciling,
     RiskCode::Expired,
     RiskCode::NoMarket,
@@ -61,6 +61,8 @@ const PASSES: [RiskCode; 11] = [
     RiskCode::StrategyMessageRate,
     RiskCode::QueueFull,
     RiskCode::Pressure,
+    // A node that vanished leaves a gap first of all.
+    RiskCode::BridgeUnsound,
 ];
 
 /// What to do with the open orders and the position of a strategy that is no more.

@@ -1,5 +1,5 @@
-//! What stops new orders: the kill latch, an alarm, incidents, a failing log, stopping, reconciling, and losses over a
-//! limit.
+//! What stops new orders: the kill latch, an alarm, incidents, a failing log, stopping, an unsound bridge, reconciling, and
+//! losses over a limit.
 //!
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
 //! only from quotes, which the log does not hold: both are appended as watermarks, so that a restart cannot make a loss
@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use libra_kernel::alarm::Alarm;
+use libra_kernel::bridge_state::{BridgeState, FULL_AT, Trouble};
 
 use crate::account::balance::utc_day;
 use crate::order::{ClientOrderId, OrderSide};
@@ -33,7 +34,8 @@ impl Gate {
             && !self.log_failed
             && self.stopping.is_none()
             && !self.reconciling
-            && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_raised());
+            && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_raised())
+            && self.bridge.as_ref().is_none_or(|bridge| bridge.is_sound(self.known_losses));
         if clear { None } else { Some(self.stop_reason()) }
     }
 
@@ -52,10 +54,18 @@ impl Gate {
         if self.log_failed {
             return Rejection::new(RiskCode::LogFailed, "an earlier write failed");
         }
-        match &self.stopping {
-            Some(reason) => Rejection::new(RiskCode::Stopping, reason.as_str()),
+        if let Some(reason) = &self.stopping {
+            return Rejection::new(RiskCode::Stopping, reason.as_str());
+        }
+        match self.bridge_trouble() {
+            Some(trouble) => unsound(trouble),
             None => Rejection::new(RiskCode::Reconciling, ""),
         }
+    }
+
+    fn bridge_trouble(&self) -> Option<Trouble> {
+        let bridge = self.bridge.as_ref().filter(|bridge| !bridge.is_sound(self.known_losses))?;
+        bridge.trouble(self.known_losses)
     }
 
     /// Why an order whose intent stands in the log may not leave now, if it may not. Draining does not stop it: what was
@@ -66,6 +76,7 @@ impl Gate {
             () if self.state.incident.is_some() => Some(RiskCode::Incident),
             () if self.log_failed => Some(RiskCode::LogFailed),
             () if self.reconciling => Some(RiskCode::Reconciling),
+            () if self.bridge_trouble().is_some() => Some(RiskCode::BridgeUnsound),
             () => None,
         }
     }
@@ -98,11 +109,20 @@ impl Gate {
         self.alarm = Some(alarm);
     }
 
-    /// Takes the kill latch back, and with it incidents, a drawdown (equity's peak begins anew here) and a log that
-    /// failed but can be written again. A daily loss stays until the day is over.
+    /// How the node's bridge stands: from now on new orders leave only while it is sound. What it lost before is no loss of
+    /// this account's.
+    pub fn set_bridge(&mut self, bridge: Arc<BridgeState>) {
+        self.known_losses = bridge.losses();
+        self.losses_before = self.known_losses;
+        self.bridge = Some(bridge);
+    }
+
+    /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
+    /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
         let events = self.commit(Record::Resume { now_ns })?;
         self.log_failed = false;
+        self.known_losses = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default();
         self.new_peaks = (0..self.state.account.balances().len()).collect();
         self.commit_watermark(utc_day(now_ns).max(self.state.account.day()))?;
         Ok(events)
@@ -139,8 +159,14 @@ impl Gate {
     }
 
     /// While true new orders are refused: set it after every (re)connect, take it back when open orders, fills and
-    /// positions are reconciled.
+    /// positions are reconciled. That makes up for what the bridge lost on ORDERS before it began: of orders the venue knows.
+    /// Whether a kill switch was among what was lost on RISK it does not.
     pub fn set_reconciling(&mut self, reconciling: bool) {
+        match (self.reconciling, reconciling) {
+            (_, true) => self.losses_before = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default(),
+            (true, false) => self.known_losses.orders = self.known_losses.orders.max(self.losses_before.orders),
+            (false, false) => {}
+        }
         self.reconciling = reconciling;
     }
 
@@ -299,6 +325,17 @@ impl Gate {
         }
         None
     }
+}
+
+#[cold]
+fn unsound(trouble: Trouble) -> Rejection {
+    let (limit, value) = match trouble {
+        Trouble::Fenced(why) => ("one life".to_owned(), why),
+        Trouble::Lost(what) => ("no loss".to_owned(), what),
+        Trouble::Gap(channel) => ("no gap".to_owned(), channel),
+        Trouble::Full(channel, percent) => (format!("{FULL_AT} %"), format!("{percent} % of {channel}")),
+    };
+    Rejection::limit(RiskCode::BridgeUnsound, limit, value)
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ use std::sync::Arc;
 
 use libra_kernel::Name;
 use libra_kernel::alarm::Alarm;
+use libra_kernel::bridge_state::{BridgeState, Losses};
 use thiserror::Error;
 
 pub use approval::Approval;
@@ -185,6 +186,12 @@ pub struct Gate {
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
     alarm: Option<Arc<Alarm>>,
+    /// How the node's bridge stands, where there is one.
+    bridge: Option<Arc<BridgeState>>,
+    /// Losses on the bridge that an operator, or a reconciliation, has made up for.
+    known_losses: Losses,
+    /// Those that were known when reconciling began.
+    losses_before: Losses,
     /// Currencies whose peak begins anew as soon as their equity is known, by the balance's index.
     new_peaks: Vec<usize>,
     /// Peaks that the log knows, by the balance's index.

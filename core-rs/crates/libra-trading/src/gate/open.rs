@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use libra_kernel::Name;
+use libra_kernel::bridge_state::Losses;
 
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
@@ -146,6 +147,9 @@ impl Gate {
             stopping: None,
             reconciling: false,
             alarm: None,
+            bridge: None,
+            known_losses: Losses::default(),
+            losses_before: Losses::default(),
             stats: GateStats::default(),
         };
         let records = gate.log.sequence();

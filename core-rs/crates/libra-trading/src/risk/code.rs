@@ -39,6 +39,7 @@ risk_codes! {
     LogFailed = "LOG_FAILED", "the gate's log cannot be written, so nothing new may leave";
     Stopping = "STOPPING", "the account is stopping";
     Reconciling = "RECONCILING", "open orders are not yet reconciled with the venue";
+    BridgeUnsound = "BRIDGE_UNSOUND", "the bridge to other nodes misses events, is nearly full or is fenced";
     Expired = "EXPIRED", "the deadline has passed";
     WrongAccount = "WRONG_ACCOUNT", "the request is for another account";
     DuplicateRequest = "DUPLICATE_REQUEST", "a request of this id has its outcome already";

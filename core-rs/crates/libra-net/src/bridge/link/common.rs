@@ -164,6 +164,7 @@ impl Common {
     pub fn fence(&self, why: &str) {
         if !self.fenced.swap(true, Ordering::AcqRel) {
             self.seam.close();
+            self.seam.state.fence(why);
             self.seam.tell(News { detail: why.into(), ..News::new(NewsKind::Fenced) });
         }
     }

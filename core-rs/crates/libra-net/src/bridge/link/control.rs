@@ -28,6 +28,8 @@ pub(super) struct Peer {
     /// Its receivers were told that it is dead.
     pub is_dead: bool,
     pub epoch: u64,
+    /// When this life of it began, by its clock.
+    pub started_ns: i64,
     /// What of market data it listens to, by shard.
     pub shards: u64,
     pub offers_market: bool,
@@ -44,6 +46,7 @@ impl Peer {
             is_up: false,
             is_dead: false,
             epoch: 0,
+            started_ns: 0,
             shards: 0,
             offers_market: false,
             version: String::new(),
@@ -60,6 +63,7 @@ impl Peer {
         let is_news = (shards, offers) != (self.shards, self.offers_market);
         (self.shards, self.offers_market) = (shards, offers);
         self.version.clone_from(&beacon.version);
+        self.started_ns = beacon.started_ns;
         self.beacons += 1;
         is_news
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libra_kernel::clock::wall_ns;
 
+use super::namesake;
 use super::settings::LinkSettings;
 use crate::durable::{claim_at_least, library};
 use crate::ids::{ChannelId, Environment, Position};
@@ -46,6 +47,7 @@ pub(super) fn greet(
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
+            namesake::look(connection, settings)?;
             let epoch = claim(connection, environment, &settings.node, channels)?;
             claimed.0.store(epoch, Ordering::Release);
             epoch

@@ -44,6 +44,8 @@ pub(super) struct Incoming {
     pub latest: LatestReceiver<Key>,
     pub loaded: u64,
     pub heard: Vec<Heard>,
+    /// How many of `heard` were judged.
+    pub judged: usize,
     /// Actors of this node carry out commands of others.
     pub takes_commands: bool,
     /// What of a snapshot has come.
@@ -73,6 +75,7 @@ impl Incoming {
             latest: LatestReceiver::of_all_lives(),
             loaded: 0,
             heard: Vec::new(),
+            judged: 0,
             takes_commands: false,
             parts: Parts::default(),
             has_lost: false,

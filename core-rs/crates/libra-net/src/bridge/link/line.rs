@@ -67,6 +67,27 @@ impl Line {
         }
     }
 
+    /// Dials now and waits for what becomes of it, at most so long; [`Line::turn`] takes it from there.
+    ///
+    /// # Errors
+    /// What will not pass by itself.
+    pub fn connect(&mut self, now_ns: i64, within: Duration) -> Result<(), RespError> {
+        self.begin(now_ns);
+        if let Phase::Dialling(dialled) = &self.phase
+            && let Ok(result) = dialled.recv_timeout(within)
+        {
+            if let Err(error) = &result
+                && !error.may_pass()
+            {
+                return result.map(drop);
+            }
+            let (tell, dialled) = channel();
+            let _ = tell.send(result);
+            self.phase = Phase::Dialling(dialled);
+        }
+        Ok(())
+    }
+
     /// Dials where it is time to, and says what became of it.
     pub fn turn(&mut self, now_ns: i64) -> Option<Change> {
         match &self.phase {

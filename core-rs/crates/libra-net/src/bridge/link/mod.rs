@@ -11,7 +11,8 @@
 //! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`decoded`] — a frame that waits;
 //!   [`calls`] — the server's functions;
 //! - [`keeper`] — the newest of what only the latest counts of, in the server's hash;
-//! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first;
+//! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
+//!   node of our name lives;
 //! - [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
 //! - [`settings`], [`report`] — what it is made with, and what it tells.
 //!
@@ -29,6 +30,7 @@ mod keeper;
 mod line;
 mod market_in;
 mod market_out;
+mod namesake;
 mod outgoing;
 mod pace;
 mod report;
@@ -53,7 +55,7 @@ pub use settings::LinkSettings;
 
 use super::{NodeSide, SeamSettings, seam};
 use crate::durable::library;
-use crate::resp::{Connector, Library, Options};
+use crate::resp::{Connector, Library, Options, RespError};
 use common::{Common, Wakers};
 use greeting::{Greeting, greet};
 use line::{Dial, Line};
@@ -64,6 +66,20 @@ use urgent::Urgent;
 
 /// How long a report waits for threads that are busy.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long a start waits for the server's first answer: longer than a node of the same name may be silent.
+const STARTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a link did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its server will not have it.
+    #[error(transparent)]
+    Server(#[from] RespError),
+    /// The system gives no threads.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
 
 /// The threads of a node's bridge. Dropping it stops them.
 pub struct Link {
@@ -105,12 +121,15 @@ impl Link {
         Ok((node_side, Link { common, parts, threads: Vec::new(), named, asking: None }))
     }
 
-    /// Starts the threads. A server that is not there is no reason to fail: they go on trying. Nothing where they run.
+    /// Connects, and starts the threads. A server that is not there is no reason to fail: they go on trying. Nothing where
+    /// they run.
     ///
     /// # Errors
-    /// When the system gives no threads.
-    pub fn start(&mut self, policy: NativePolicy) -> io::Result<()> {
-        let Some((market_in, market_out, urgent)) = self.parts.take() else { return Ok(()) };
+    /// When the server says what nothing but another configuration ends (see [`RespError::may_pass`]), a node of this name
+    /// lives, or the system gives no threads.
+    pub fn start(&mut self, policy: NativePolicy) -> Result<(), StartError> {
+        let Some((market_in, market_out, mut urgent)) = self.parts.take() else { return Ok(()) };
+        urgent.connect(STARTS_WITHIN)?;
         let connector = connector(&self.common, "libra-sentinels", None);
         self.asking = sentinels::ask(connector, self.named.clone(), self.common.wakers.clone())?;
         self.threads.push(NativeThread::spawn("libra-market-in", policy, market_in)?);

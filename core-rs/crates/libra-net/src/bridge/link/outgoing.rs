@@ -14,6 +14,7 @@ use libra_kernel::{Event, EventType, Policy, Travel};
 
 use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
+use crate::bridge::credits::Credit;
 use crate::bridge::departures::FrameNotes;
 use crate::durable::outbox::Outgoing as Outbound;
 use crate::durable::{Act, Kind, Refused, Reply as Told, Sender};
@@ -45,7 +46,7 @@ pub(super) struct Outgoing {
     /// What is remembered of the events in `writer`.
     pub notes: FrameNotes,
     kind: Option<Kind>,
-    credits: u64,
+    credits: Credit,
     /// The commands and cancels in `writer`, where it has nothing else: they may find no room.
     gathered: Vec<Event>,
     /// What waits for room, in the order of its publication: cancels, which have some of their own, and other commands.
@@ -54,7 +55,7 @@ pub(super) struct Outgoing {
     /// Where the outbox began when there was no room last.
     full_at: u64,
     /// The last event of each frame that was offered, and the credit that its leaving gives back.
-    owed: VecDeque<(u64, u64)>,
+    owed: VecDeque<(u64, Credit)>,
     latest: Vec<Event>,
     latest_at: HashMap<Key, usize>,
     /// That there is no room was told, and something has waited since.
@@ -80,7 +81,7 @@ impl Outgoing {
             keys,
             notes: FrameNotes::default(),
             kind: None,
-            credits: 0,
+            credits: Credit::default(),
             gathered: Vec::new(),
             cancels: VecDeque::new(),
             commands: VecDeque::new(),
@@ -117,7 +118,7 @@ impl Outgoing {
         match kind_of(&event) {
             Kind::Cancel if !self.cancels.is_empty() => self.cancels.push_back(event),
             Kind::Command if self.waits() => self.commands.push_back(event),
-            _ => self.write(&event, now, 1),
+            _ => self.write(&event, now, Credit::of(&event)),
         }
     }
 
@@ -135,7 +136,7 @@ impl Outgoing {
         }
     }
 
-    fn write(&mut self, event: &Event, now: u64, credits: u64) {
+    fn write(&mut self, event: &Event, now: u64, credits: Credit) {
         let kind = kind_of(event);
         if kind == Kind::Fact && !self.gathered.is_empty() && !self.has_room() {
             // In one frame with a fact they would take room that they do not have.
@@ -180,7 +181,7 @@ impl Outgoing {
         }
     }
 
-    fn refuse(&mut self, event: &Event, why: String, credits: u64) {
+    fn refuse(&mut self, event: &Event, why: String, credits: Credit) {
         self.unsendable += 1;
         let why = format!("{} cannot be sent: {why}", event.event_type.name());
         // Said once for many.
@@ -192,8 +193,8 @@ impl Outgoing {
     }
 
     /// Credit that comes back with what was offered last.
-    fn owe(&mut self, credits: u64) {
-        if credits > 0 {
+    fn owe(&mut self, credits: Credit) {
+        if credits.events > 0 {
             self.owed.push_back((self.sender.outbox().last(), credits));
         }
     }
@@ -207,7 +208,7 @@ impl Outgoing {
         if !self.latest.is_empty() && self.is_connected && self.sender.fullness() < ROOM_FOR_LATEST {
             self.latest_at.clear();
             for event in std::mem::take(&mut self.latest) {
-                self.write(&event, now, 0);
+                self.write(&event, now, Credit::default());
             }
         }
         if !self.has_room() {
@@ -242,7 +243,7 @@ impl Outgoing {
         while left > 0 {
             let event = if kind == Kind::Cancel { self.cancels.pop_front() } else { self.commands.pop_front() };
             let Some(event) = event else { return };
-            self.write(&event, now, 1);
+            self.write(&event, now, Credit::of(&event));
             left -= 1;
             if waits(self) > left {
                 return;
@@ -260,7 +261,7 @@ impl Outgoing {
     fn hold_back(&mut self) {
         self.writer.clear();
         self.notes.clear();
-        (self.kind, self.credits) = (None, 0);
+        (self.kind, self.credits) = (None, Credit::default());
         for event in std::mem::take(&mut self.gathered).into_iter().rev() {
             self.wait_in_front(event);
         }
@@ -294,17 +295,17 @@ impl Outgoing {
             }
             // There was room a moment ago: it is not full.
             Err(why @ (Refused::Full | Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
-                self.unsendable += credits;
-                self.notices.push(Notice::Unsendable { events: credits, why: why.to_string() });
+                self.unsendable += credits.events;
+                self.notices.push(Notice::Unsendable { events: credits.events, why: why.to_string() });
                 self.owe(credits);
             }
         }
     }
 
     /// Credit of events that have left the outbox since the last call.
-    pub fn take_credits(&mut self) -> u64 {
+    pub fn take_credits(&mut self) -> Credit {
         let base = self.sender.outbox().base();
-        let mut back = 0;
+        let mut back = Credit::default();
         while let Some((last, credits)) = self.owed.front().copied().filter(|(last, _)| *last <= base) {
             debug_assert!(last <= base);
             back += credits;

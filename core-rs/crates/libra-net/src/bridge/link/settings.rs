@@ -70,6 +70,11 @@ impl LinkSettings {
         usize::try_from(self.outbox_events / 4 * 3).unwrap_or(usize::MAX).max(1)
     }
 
+    /// The same in bytes.
+    pub fn credit_bytes(&self) -> u64 {
+        (self.outbox_bytes as u64 / 4 * 3).max(1)
+    }
+
     /// Bytes of the longest command that can be sent at all: a frame's, and what an empty outbox takes.
     pub fn longest(&self) -> usize {
         self.outbox_bytes.min(LONGEST_FRAME)

@@ -143,7 +143,10 @@ impl NodeCore {
         };
         let strategies = strategies.iter().map(|name| Name::intern(name)).collect();
         let config = DeskConfig { gate, portfolio, strategies, link };
-        let (desk, recovered) = Desk::open(config, clock::now_ns()).map_err(gate_error)?;
+        let (mut desk, recovered) = Desk::open(config, clock::now_ns()).map_err(gate_error)?;
+        if let Some(bridge) = &state.bridge {
+            desk.set_bridge(Arc::clone(&bridge.shared.state));
+        }
         if let (Some(fd), Some(guard)) = (desk.gate().log_fd().map_err(gate_error)?, &*core.guard.borrow(py)) {
             guard.watch_log(fd);
         }

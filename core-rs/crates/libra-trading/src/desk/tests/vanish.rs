@@ -152,6 +152,23 @@ fn a_large_position_is_closed_by_orders_that_the_limits_let_through() {
 }
 
 #[test]
+fn flattening_waits_for_a_bridge_that_misses_events_however_long() {
+    let mut bench = bench(RiskLimits::default());
+    let bridge = std::sync::Arc::new(libra_kernel::bridge_state::BridgeState::default());
+    bench.desk.set_bridge(bridge.clone());
+    trade(&mut bench, strategy(), OrderSide::Buy, 20);
+    bridge.set_gap(Some("ORDERS:all:gone"));
+    let mut events = vanish(&mut bench, OnVanish::Flatten);
+    (0..9).for_each(|_| events.extend(go_on(&mut bench)));
+    assert!(!types(&events).contains(&EventType::OrderNew));
+    let [(_, Flattening::Waiting(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
+    assert_eq!(code, "BRIDGE_UNSOUND");
+    bridge.set_gap(None);
+    go_on(&mut bench);
+    assert_eq!((net(&bench, strategy()), state(&bench)), (0, vec![(instrument().id, Flattening::Flat)]));
+}
+
+#[test]
 fn the_kill_switch_refuses_flattening_for_good_and_that_is_told() {
     let mut bench = bench(RiskLimits::default());
     trade(&mut bench, strategy(), OrderSide::Buy, 20);

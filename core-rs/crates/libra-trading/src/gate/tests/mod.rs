@@ -10,6 +10,7 @@
 
 mod beyond;
 mod breach;
+mod bridge;
 mod crash;
 mod day;
 mod edges;

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
+use libra_kernel::bridge_state::{BridgeState, Losses, Trouble};
+
 use super::super::calls::{Calls, Keys, Pending, ReadAnswer};
 use super::super::decoded::Decoded;
 use super::super::incoming::{Heard, Incoming};
+use super::super::urgent::judging::judge;
 use super::*;
 use crate::bridge::Arrival;
 use crate::durable::{Bounds, Entry, Passed, Received};
@@ -227,4 +230,21 @@ fn an_answer_that_is_none_is_asked_for_again() {
     assert_eq!(node.execute(), [Pending::Read(4)]);
     node.channel.read(9, None);
     assert!(node.channel.receiver.deadline().is_some());
+}
+
+#[test]
+fn a_gap_stops_new_orders_until_it_is_repaired() {
+    let (state, mut node) = (BridgeState::default(), Node::new());
+    node.begins_with(vec![Ok(event(EventType::OrderFilled))]);
+    node.channel.applied(10, Position::new(7, 1));
+    node.execute();
+    node.channel.live(9, Decoded { epoch: 7, first: 3, events: vec![Ok(event(EventType::OrderFilled))], sent_ns: 0 });
+    judge(&state, std::slice::from_mut(&mut node.channel), &[], (0, 0));
+    assert_eq!(state.trouble(Losses::default()), Some(Trouble::Gap("ORDERS:all:pub".into())));
+    assert_eq!(node.execute(), [Pending::Read(4)]);
+    let frame = Decoded { epoch: 7, first: 2, events: vec![Ok(event(EventType::OrderFilled))], sent_ns: 0 };
+    let bounds = Bounds { top: Position::new(7, 3), floor: Position::new(7, 0) };
+    node.reads(Some(bounds), vec![Entry { epoch: 7, last: 2, what: Received::Frame { first: 2, frame } }]);
+    judge(&state, std::slice::from_mut(&mut node.channel), &[], (0, 0));
+    assert!(state.is_sound(Losses::default()));
 }

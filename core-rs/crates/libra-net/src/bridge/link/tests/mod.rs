@@ -1,6 +1,7 @@
 //! The channels of a link without a server: what they hand over, hold back and give back.
 
 mod incoming;
+mod judging;
 mod keeper;
 mod outgoing;
 mod snapshot;

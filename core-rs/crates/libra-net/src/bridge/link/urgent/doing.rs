@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use libra_kernel::EventType;
+use libra_kernel::{Event, EventType};
 
 use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
@@ -11,7 +11,9 @@ use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
 use super::super::keeper::{Keeper, kept_of};
 use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
+use super::judging::judge;
 use super::node::Node;
+use crate::bridge::credits::Credit;
 use crate::bridge::news::{News, NewsKind};
 use crate::bridge::{Arrival, Arrivals};
 use crate::frame::FrameWriter;
@@ -54,18 +56,13 @@ impl Node {
         if let Some(keeper) = &mut self.keeper {
             self.common.kept.take().into_values().for_each(|event| keeper.keep(event));
         }
+        if !self.is_claimed() {
+            return self.take_early();
+        }
+        self.leave_early(now);
         if self.can_take() {
             let (outgoing, keeper) = (&mut self.outgoing, &mut self.keeper);
-            self.queue.receive(TAKEN, |event| {
-                if let Some(keeper) = keeper.as_mut() {
-                    keeper.note_kill_switch(&event);
-                    kept_of(&event).into_iter().for_each(|kept| keeper.keep(kept));
-                }
-                // The queue carries urgent lanes alone, whose numbers are those of the channels.
-                if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
-                    channel.take(event, now);
-                }
-            });
+            self.queue.receive(TAKEN, |event| hand_over(outgoing, keeper, event, now));
         }
         self.outgoing.iter_mut().for_each(|channel| channel.send(now));
     }
@@ -97,14 +94,14 @@ impl Node {
     pub(super) fn execute(&mut self, now_ns: i64, now: u64, commands: Option<&mut Commands>) {
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
         let run = &self.greeting.run;
-        let mut credits = 0;
+        let mut credits = Credit::default();
         for channel in &mut self.outgoing {
             if channel.execute(run, calls.as_mut()) {
                 self.sent_ns = now_ns;
             }
             credits += channel.take_credits();
         }
-        if credits > 0 {
+        if credits.events > 0 {
             self.common.seam.credits.give_back(credits);
         }
         if let Some(writer) = &mut self.control {
@@ -136,6 +133,7 @@ impl Node {
                 self.state.look_up(&self.common.settings, calls);
             }
         }
+        judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());
         offer_held(&mut self.held, &mut self.arrivals);
         if let (Some(writer), Some(keeper)) = (&mut self.control, &self.keeper) {
             make_snapshots(&self.common, &mut self.outgoing, keeper, writer, now, calls.as_mut());
@@ -153,6 +151,7 @@ impl Node {
                 channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
             }
         }
+        judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());
         offer_held(&mut self.held, &mut self.arrivals);
     }
 
@@ -164,7 +163,7 @@ impl Node {
     }
 }
 
-/// Offers the loop what came, or what it had no room for.
+/// Offers the loop what came, or what it had no room for; behind what was judged of it.
 fn offer_held(held: &mut [VecDeque<Arrival>], arrivals: &mut Arrivals) {
     for held in held {
         while let Some(arrival) = held.pop_front() {
@@ -173,6 +172,18 @@ fn offer_held(held: &mut [VecDeque<Arrival>], arrivals: &mut Arrivals) {
                 break;
             }
         }
+    }
+}
+
+/// Gives an event to its channel.
+pub(super) fn hand_over(outgoing: &mut [Outgoing], keeper: &mut Option<Keeper>, event: Event, now: u64) {
+    if let Some(keeper) = keeper {
+        keeper.note_kill_switch(&event);
+        kept_of(&event).into_iter().for_each(|kept| keeper.keep(kept));
+    }
+    // The queue carries urgent lanes alone, whose numbers are those of the channels.
+    if let Some(channel) = outgoing.get_mut(event.lane() as usize) {
+        channel.take(event, now);
     }
 }
 

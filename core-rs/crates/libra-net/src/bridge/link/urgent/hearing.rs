@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use libra_kernel::Lane;
 
 use super::super::calls::{Pending, read_answer};
-use super::super::control::{own_shards, want_market};
+use super::super::control::{SILENCE_NS, own_shards, want_market};
 use super::super::decoded::Decoded;
 use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
@@ -213,8 +213,11 @@ impl Node {
             // Its successor was heard; the receivers below tell it so.
         } else {
             if epoch > peer.epoch && peer.is_up {
+                // What was there before us is not a node that we have lost. Clocks of hosts differ, by less than this.
+                let is_older = peer.started_ns < self.started_ns.saturating_sub(SILENCE_NS);
+                let kind = if is_older { NewsKind::NodeReplaced } else { NewsKind::NodeDown };
                 let detail = "it was started again".into();
-                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                self.common.seam.tell(News { detail, ..News::of_node(kind, &peer.name) });
                 peer.is_up = false;
             }
             peer.epoch = epoch;

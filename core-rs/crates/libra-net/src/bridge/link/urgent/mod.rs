@@ -4,10 +4,13 @@
 //! receivers read no further) nor for the server (connections are dialled elsewhere, and what is not answered is counted).
 //!
 //! - [`node`] — what it knows, and its connections' coming and going; [`hearing`] — what comes; [`doing`] — what is to be done;
-//!   [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
+//!   [`early`] — what waits for the first connection;
+//!   [`judging`] — what of it stops new orders; [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
 
 mod doing;
+mod early;
 mod hearing;
+pub(super) mod judging;
 mod node;
 mod state;
 mod telling;
@@ -28,7 +31,8 @@ use super::line::{Change, Line};
 use super::settings::{DURABLE, WHOLE};
 use crate::bridge::{Arrivals, OutboundEnd};
 use crate::frame::FrameReader;
-use crate::resp::{Watch, wait};
+use crate::resp::{RespError, Watch, wait};
+use early::Early;
 use node::Node;
 use state::StateWanted;
 
@@ -65,6 +69,7 @@ impl Urgent {
             outgoing: Vec::new(),
             incoming,
             held: Default::default(),
+            early: Early::new(&common.settings),
             peers,
             control: None,
             reader: FrameReader::new(),
@@ -89,6 +94,14 @@ impl Urgent {
             common,
         };
         Urgent { calls, hears, node }
+    }
+
+    /// Dials before there is a thread, and waits for what becomes of it, at most so long: the turns go on from there.
+    ///
+    /// # Errors
+    /// What will not pass by itself.
+    pub fn connect(&mut self, within: Duration) -> Result<(), RespError> {
+        self.calls.connect(monotonic_ns(), within)
     }
 
     /// The channels that this node listens on, whatever its actors want.
@@ -170,6 +183,10 @@ impl Urgent {
             Some(Change::Failed(error)) => self.node.told_down(&error),
             None => {}
         }
+        // Whoever listens here is taken for this node: not before it may be.
+        if !self.node.is_claimed() {
+            return;
+        }
         match self.hears.turn(now_ns) {
             Some(Change::Up(_)) => {
                 let channels = self.subscriptions();
@@ -203,7 +220,8 @@ impl Urgent {
         let now_ns = monotonic_ns();
         let is_sent = self.is_sent();
         let node = &self.node;
-        let dues = [self.calls.due_ns(now_ns), self.hears.due_ns(now_ns), node.due_ns(self.calls.is_up())];
+        let hears = node.is_claimed().then(|| self.hears.due_ns(now_ns)).flatten();
+        let dues = [self.calls.due_ns(now_ns), hears, node.due_ns(self.calls.is_up())];
         let echo = node.awaits_echo_ns().filter(|&until_ns| until_ns > now_ns && is_sent);
         let due_ns = dues.into_iter().flatten().chain(echo).min();
         let timeout = due_ns.map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));

@@ -15,6 +15,7 @@ use super::super::incoming::Incoming;
 use super::super::keeper::Keeper;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
+use super::early::Early;
 use super::state::StateWanted;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
@@ -35,6 +36,7 @@ pub(super) struct Node {
     /// By number: three for each peer.
     pub(super) incoming: Vec<Incoming>,
     pub(super) held: [VecDeque<Arrival>; 3],
+    pub(super) early: Early,
     pub(super) peers: Vec<Peer>,
     pub(super) control: Option<FrameWriter>,
     /// There is one as soon as our life is claimed.
@@ -65,6 +67,11 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn is_connected(&self) -> bool {
         !self.was_told_down && self.hearing_since_ns.is_some()
+    }
+
+    /// True as soon as our life is.
+    pub(super) fn is_claimed(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     pub(super) fn connected(&mut self, now_ns: i64, now: u64, greeting: Greeting) {
@@ -129,7 +136,7 @@ impl Node {
     // Rest and end ------------------------------------------------------------------------------------------------------
 
     pub(super) fn is_idle(&self) -> bool {
-        (!self.can_take() || self.queue.is_empty())
+        ((!self.can_take() && self.is_claimed()) || self.queue.is_empty())
             && !self.common.seam.has_applied()
             && !self.common.kept.has_some()
             && self.own_version == Some(self.common.seam.own.version())

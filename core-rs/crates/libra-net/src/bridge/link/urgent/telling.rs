@@ -169,6 +169,7 @@ impl Node {
         }
         for channel in self.incoming.iter_mut().filter(|channel| !channel.heard.is_empty()) {
             let id = channel.keys.id.to_string();
+            channel.judged = 0;
             for heard in channel.heard.drain(..) {
                 let node = &self.peers[channel.peer].name;
                 news_of(heard, |news| {

@@ -1,0 +1,164 @@
+//! What is published before the first connection: without a life there are no frames yet, but the same bounds.
+//!
+//! Commands are held to the credit. Of facts the oldest are cut beyond what an outbox may hold, and that is told; of a latest
+//! value only the newest waits.
+
+use std::collections::{HashMap, VecDeque};
+
+use libra_kernel::{Event, Policy, Travel};
+
+use super::super::settings::{DURABLE, LinkSettings};
+use super::doing::hand_over;
+use super::node::Node;
+use crate::bridge::credits::Credit;
+use crate::bridge::news::{News, NewsKind};
+use crate::latest::Key;
+
+/// Events taken out of the node's queue in a turn.
+const TAKEN: usize = 1_024;
+
+/// Of its bounds, what a cut leaves: so that not every event cuts.
+const LEFT: (u64, u64) = (7, 8);
+
+#[derive(Default)]
+struct Channel {
+    events: VecDeque<Event>,
+    held: Credit,
+}
+
+pub(super) struct Early {
+    channels: [Channel; DURABLE.len()],
+    latest: HashMap<Key, Event>,
+    most: Credit,
+}
+
+impl Early {
+    pub fn new(settings: &LinkSettings) -> Self {
+        let most = Credit { events: settings.outbox_events, bytes: settings.outbox_bytes as u64 };
+        Early { channels: Default::default(), latest: HashMap::new(), most }
+    }
+
+    /// Keeps an event. Gives what was cut for it, and of which lane.
+    fn keep(&mut self, event: Event) -> Option<(usize, Credit)> {
+        if event.event_type.travel() == Travel::Latest {
+            self.latest.insert(Key::of(&event), event);
+            return None;
+        }
+        let lane = event.lane() as usize;
+        let channel = self.channels.get_mut(lane)?;
+        channel.held += Credit::of(&event);
+        channel.events.push_back(event);
+        let is_over = channel.held.events > self.most.events || channel.held.bytes > self.most.bytes;
+        is_over.then(|| (lane, channel.cut(self.most))).filter(|(_, cut)| cut.events > 0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.latest.is_empty() && self.channels.iter().all(|channel| channel.events.is_empty())
+    }
+
+    /// How full the fullest is, in percent, and of which lane.
+    pub fn fullness(&self) -> (usize, u64) {
+        let of = |held: u64, most: u64| held.saturating_mul(100) / most.max(1);
+        let fullness = |held: Credit| of(held.events, self.most.events).max(of(held.bytes, self.most.bytes));
+        let lanes = self.channels.iter().map(|channel| fullness(channel.held)).enumerate();
+        lanes.max_by_key(|(_, fullness)| *fullness).unwrap_or_default()
+    }
+}
+
+impl Channel {
+    /// Lets go of the oldest facts, down to a part of the bounds or to what are commands.
+    fn cut(&mut self, most: Credit) -> Credit {
+        let most = Credit { events: most.events / LEFT.1 * LEFT.0, bytes: most.bytes / LEFT.1 * LEFT.0 };
+        let (mut cut, mut left) = (Credit::default(), self.held);
+        self.events.retain(|event| {
+            let stays =
+                event.event_type.policy() == Policy::Refuse || (left.events <= most.events && left.bytes <= most.bytes);
+            if !stays {
+                let credit = Credit::of(event);
+                cut += credit;
+                left = Credit { events: left.events - credit.events, bytes: left.bytes - credit.bytes };
+            }
+            stays
+        });
+        self.held = left;
+        cut
+    }
+}
+
+impl Node {
+    /// Before our life is claimed.
+    pub(super) fn take_early(&mut self) {
+        let (early, mut cuts) = (&mut self.early, [Credit::default(); DURABLE.len()]);
+        self.queue.receive(TAKEN, |event| {
+            if let Some((lane, cut)) = early.keep(event) {
+                cuts[lane] += cut;
+            }
+        });
+        for (lane, cut) in cuts.into_iter().enumerate().filter(|(_, cut)| cut.events > 0) {
+            self.common.seam.credits.give_back(cut);
+            let settings = &self.common.settings;
+            let channel = settings.channels_of(&settings.node).get(lane).map(ToString::to_string).unwrap_or_default();
+            let detail = "cut before there was a connection".into();
+            let news = News { channel: channel.into(), count: cut.events, detail, ..News::new(NewsKind::Overflow) };
+            self.common.seam.tell(news);
+        }
+    }
+
+    /// Our life is claimed: what waited goes first.
+    pub(super) fn leave_early(&mut self, now: u64) {
+        if self.early.is_empty() {
+            return;
+        }
+        let values = std::mem::take(&mut self.early.latest).into_values();
+        let events = self.early.channels.iter_mut().flat_map(|channel| std::mem::take(channel).events);
+        for event in events.chain(values) {
+            hand_over(&mut self.outgoing, &mut self.keeper, event, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::Endpoint;
+    use libra_kernel::{Encoded, EventType, Name, Payload};
+
+    fn early(events: u64, bytes: usize) -> Early {
+        let settings = LinkSettings::new("tests", "pub", &["con"], Endpoint::unix("/nowhere")).unwrap();
+        Early::new(&LinkSettings { outbox_events: events, outbox_bytes: bytes, ..settings })
+    }
+
+    fn event(event_type: EventType, number: i64, bytes: usize) -> Event {
+        let payload = Payload::shared(Encoded::new("test", vec![0; bytes]));
+        Event::new(event_type, Name::intern("test"), number, payload)
+    }
+
+    #[test]
+    fn the_oldest_facts_are_cut_and_counted_and_no_command_is() {
+        let mut early = early(64, 1 << 30);
+        let mut cut = Credit::default();
+        for number in 0..1_000 {
+            let event_type = if number < 16 { EventType::OrderRequest } else { EventType::OrderFilled };
+            if let Some((lane, credit)) = early.keep(event(event_type, number, 10)) {
+                assert_eq!(DURABLE[lane], libra_kernel::Lane::Orders);
+                cut += credit;
+            }
+        }
+        let kept: Vec<i64> = early.channels[1].events.iter().map(|event| event.ts_ns).collect();
+        assert_eq!(kept[..16], (0..16).collect::<Vec<_>>());
+        assert_eq!(kept.last(), Some(&999));
+        assert!(kept.len() <= 64 && kept.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(cut.events + kept.len() as u64, 1_000);
+        assert_eq!(early.channels[1].held.events, kept.len() as u64);
+    }
+
+    #[test]
+    fn bytes_bound_it_too_and_of_a_latest_value_one_waits() {
+        let mut early = early(1_000_000, 1 << 20);
+        (0..1_000).for_each(|number| _ = early.keep(event(EventType::RiskLimitBreach, number, 100_000)));
+        assert!(early.channels[0].held.bytes <= 1 << 20 && early.channels[0].events.len() > 1);
+        assert!(early.fullness().1 <= 100 && early.fullness().1 > 50);
+        (0..1_000).for_each(|number| _ = early.keep(event(EventType::BalanceUpdated, number, 10)));
+        assert_eq!(early.latest.len(), 1);
+    }
+}
