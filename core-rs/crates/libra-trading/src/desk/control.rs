@@ -65,7 +65,7 @@ impl Desk {
 
     /// Counts a cancel that goes nowhere, and says why.
     fn refuse_cancel(&mut self, id: ClientOrderId, why: &Rejection) -> Notice {
-        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
+        self.count_rejection(why.code);
         Notice { account: self.name, code: id.to_string(), detail: why.to_string() }
     }
 
@@ -299,7 +299,7 @@ impl Desk {
                 None
             }
             Err(rejection) => {
-                *self.tally.rejections.entry(rejection.code.as_str().into()).or_default() += 1;
+                self.count_rejection(rejection.code);
                 let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };
                 self.publish_all(router, now_ns, vec![event]);
                 None

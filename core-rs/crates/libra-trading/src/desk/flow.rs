@@ -64,7 +64,7 @@ impl Desk {
     /// Whoever asked learns of every approval that ran out of time, before anything behind it is confirmed.
     fn let_lapse(&mut self, router: &mut Router, now_ns: i64) {
         for order in self.gate.on_time(now_ns) {
-            *self.tally.rejections.entry(RiskCode::Expired.as_str().into()).or_default() += 1;
+            self.count_rejection(RiskCode::Expired);
             self.publish_order(router, now_ns, self.sources.risk, order);
         }
     }
@@ -77,11 +77,11 @@ impl Desk {
         }
         self.tally.signals += 1;
         if self.vanished.contains_key(&signal.strategy) {
-            *self.tally.rejections.entry(RiskCode::StrategyStopped.as_str().into()).or_default() += 1;
+            self.count_rejection(RiskCode::StrategyStopped);
             return;
         }
         let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
-            *self.tally.rejections.entry(RiskCode::UnknownInstrument.as_str().into()).or_default() += 1;
+            self.count_rejection(RiskCode::UnknownInstrument);
             return;
         };
         let market = self.gate.market(signal.instrument).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Desk {
             let payload = Payload::shared(request);
             if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
                 self.portfolio.on_refused(request_id);
-                *self.tally.rejections.entry(RiskCode::QueueFull.as_str().into()).or_default() += 1;
+                self.count_rejection(RiskCode::QueueFull);
             }
         }
     }

@@ -119,7 +119,8 @@ pub struct Desk {
     tally: Tally,
     equity: EquityCurve,
     next_equity_ns: i64,
-    published: u64,
+    /// Something was published since the log was told that all of it was handled.
+    has_unconfirmed: bool,
 }
 
 impl Desk {
@@ -183,7 +184,7 @@ impl Desk {
             tally: Tally::default(),
             equity: EquityCurve::default(),
             next_equity_ns: i64::MIN,
-            published: 0,
+            has_unconfirmed: false,
         };
         desk.rebuild();
         Ok((desk, recovered))

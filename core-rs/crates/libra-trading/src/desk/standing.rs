@@ -36,11 +36,7 @@ impl Desk {
             average_price: instrument.and_then(|instrument| position.average_price(instrument)),
         };
         let mut event = Event::new(event_type, self.sources.portfolio, now_ns, Payload::shared(report));
-        event.instrument = position.instrument;
-        if let Some(instrument) = instrument {
-            event.price_decimals = instrument.price_decimals;
-            event.size_decimals = instrument.size_decimals;
-        }
+        self.name_instrument(&mut event, position.instrument);
         event
     }
 

@@ -8,12 +8,25 @@ use libra_kernel::{Event, EventType, Name, Payload};
 use crate::gate::{GateEvent, client_order_id};
 use crate::instrument::Money;
 use crate::order::{Order, OrderRequest, OrderStatus};
-use crate::risk::Rejection;
+use crate::risk::{Rejection, RiskCode};
 
 use super::Desk;
 use super::payload::Notice;
 
 impl Desk {
+    pub(super) fn count_rejection(&mut self, code: RiskCode) {
+        *self.tally.rejections.entry(code.as_str().into()).or_default() += 1;
+    }
+
+    /// The event is of an instrument, and its prices and sizes are in the units of that.
+    pub(super) fn name_instrument(&self, event: &mut Event, instrument: Name) {
+        event.instrument = instrument;
+        if let Some(instrument) = self.gate.account().instrument(instrument) {
+            event.price_decimals = instrument.price_decimals;
+            event.size_decimals = instrument.size_decimals;
+        }
+    }
+
     /// A request asked for something else under a known id. Told as an event of its own: as an `ORDER_REJECTED` it would be
     /// the end of the first one's order to everyone who reads it.
     pub(super) fn refuse_conflict(
@@ -24,7 +37,7 @@ impl Desk {
         request: &OrderRequest,
         why: &Rejection,
     ) {
-        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
+        self.count_rejection(why.code);
         if self.gate.refused(client_order_id(self.name, request.request_id)) {
             // The first one holds nothing, so nothing of that id is on its way.
             self.portfolio.on_refused(request.request_id);
@@ -43,16 +56,15 @@ impl Desk {
 
     /// Everything published so far was handled by its consumers here: it need not be published again after a restart.
     pub fn confirm(&mut self) {
-        if self.published > 0 {
-            self.published = 0;
-            if let Err(error) = self.gate.confirm(self.gate.sequence()) {
-                self.fault(error);
-            }
+        if std::mem::take(&mut self.has_unconfirmed)
+            && let Err(error) = self.gate.confirm(self.gate.sequence())
+        {
+            self.fault(error);
         }
     }
 
     pub(super) fn publish_all(&mut self, router: &mut Router, now_ns: i64, events: Vec<GateEvent>) {
-        self.published += events.len() as u64;
+        self.has_unconfirmed |= !events.is_empty();
         for event in events {
             let event_type = event.event_type();
             let gateway = self.sources.gateway;
@@ -100,15 +112,11 @@ impl Desk {
     pub(super) fn publish_order(&mut self, router: &mut Router, now_ns: i64, source: Name, order: Arc<Order>) {
         let (id, status, instrument) = (order.client_order_id, order.status, order.request.instrument);
         let mut event = self.child(id, status.event_type(), source, now_ns, Payload::Shared(order));
-        event.instrument = instrument;
-        if let Some(instrument) = self.gate.account().instrument(instrument) {
-            event.price_decimals = instrument.price_decimals;
-            event.size_decimals = instrument.size_decimals;
-        }
+        self.name_instrument(&mut event, instrument);
         if status.is_final() {
             self.causes.remove(&id);
         }
-        self.published += 1;
+        self.has_unconfirmed = true;
         router.publish(event);
     }
 
@@ -121,7 +129,7 @@ impl Desk {
         request: &OrderRequest,
         why: &Rejection,
     ) {
-        *self.tally.rejections.entry(why.code.as_str().into()).or_default() += 1;
+        self.count_rejection(why.code);
         let recorded = self.gate.order(client_order_id(self.name, request.request_id));
         let order = match recorded {
             // The outcome of a request that came again is told as it stands; an execution of it was told when it came.
@@ -147,7 +155,7 @@ impl Desk {
         };
         if order.status == OrderStatus::Rejected {
             self.causes.remove(&order.client_order_id);
-            self.published += 1;
+            self.has_unconfirmed = true;
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

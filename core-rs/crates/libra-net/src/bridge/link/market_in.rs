@@ -125,7 +125,7 @@ impl MarketIn {
             }
             match questions.pop_front() {
                 Some(Asked::Ping) => inner.close(reply.bytes().unwrap_or_default()),
-                Some(Asked::Life(node)) => inner.hear_life(node, reply),
+                Some(Asked::Life(node)) => inner.hear_life(&node, reply),
                 Some(Asked::State(node)) => inner.hear_state(node, reply),
                 // A subscription that was refused: the shard is not confirmed.
                 None if matches!(reply, Reply::Error(_)) => {}
@@ -317,7 +317,7 @@ impl Inner {
             Err(error) => return *self.refused.entry(error.code()).or_default() += 1,
         };
         if !shards.contains_key(header.shard) {
-            if !header.shard.parse::<u32>().is_ok_and(|shard| shard < 64) {
+            if number_of(header.shard).is_none() {
                 return *self.refused.entry("foreign").or_default() += 1;
             }
             shards.insert(header.shard.to_owned(), Accounting::default());
@@ -353,9 +353,10 @@ impl Inner {
         }
     }
 
-    fn hear_life(&mut self, node: String, reply: Reply<'_>) {
-        if let Some(epoch) = reply.int().and_then(|epoch| u64::try_from(epoch).ok()) {
-            self.sources.entry(node).or_default().latest.heard(epoch);
+    fn hear_life(&mut self, node: &str, reply: Reply<'_>) {
+        let epoch = reply.int().and_then(|epoch| u64::try_from(epoch).ok());
+        if let (Some(epoch), Some(source)) = (epoch, self.sources.get_mut(node)) {
+            source.latest.heard(epoch);
         }
     }
 
@@ -365,7 +366,7 @@ impl Inner {
         if cursor != 0 {
             self.rest.push((node.clone(), cursor));
         }
-        let Source { reader, latest, .. } = self.sources.entry(node.clone()).or_default();
+        let Some(Source { reader, latest, .. }) = self.sources.get_mut(&node) else { return };
         while let (Some(_), Some(value)) = (items.next(), items.next()) {
             let read = frame_in(value).map(|frame| reader.read(frame));
             let frame = match read {
@@ -401,8 +402,7 @@ impl Inner {
         for (node, (epoch, sent)) in said {
             let Some(source) = self.sources.get_mut(&node) else { continue };
             for (shard, sent) in sent {
-                let is_ours = shard.parse::<u32>().is_ok_and(|shard| shard < 64 && self.confirmed >> shard & 1 == 1);
-                if is_ours {
+                if number_of(&shard).is_some_and(|shard| self.confirmed >> shard & 1 == 1) {
                     source.shards.entry(shard).or_default().sent(epoch, sent);
                 }
             }
@@ -413,7 +413,7 @@ impl Inner {
         let Reply::Push(mut items) = reply else { return };
         let what = items.next().and_then(Reply::bytes);
         let shard = items.next().and_then(Reply::text).and_then(|channel| channel.rsplit(':').next());
-        let Some(shard) = shard.and_then(|shard| shard.parse::<u32>().ok()).filter(|&shard| shard < 64) else { return };
+        let Some(shard) = shard.and_then(number_of) else { return };
         match what {
             Some(b"subscribe") => {
                 self.confirmed |= 1 << shard;
@@ -431,6 +431,11 @@ impl Inner {
             _ => {}
         }
     }
+}
+
+/// A shard by its name.
+fn number_of(shard: &str) -> Option<u32> {
+    shard.parse().ok().filter(|&shard| shard < u64::BITS)
 }
 
 impl NativeActor for MarketIn {

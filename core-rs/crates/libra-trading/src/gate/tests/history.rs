@@ -11,17 +11,6 @@ use crate::gate::state::Entry;
 use crate::order::{Fill, Order, OrderStatus};
 use crate::risk::RiskCode;
 
-const STATUSES: [OrderStatus; 8] = [
-    OrderStatus::New,
-    OrderStatus::Submitted,
-    OrderStatus::Accepted,
-    OrderStatus::PartiallyFilled,
-    OrderStatus::Filled,
-    OrderStatus::Cancelled,
-    OrderStatus::Expired,
-    OrderStatus::Rejected,
-];
-
 fn money_of() -> impl Strategy<Value = Money> {
     prop_oneof![Just(0), any::<i128>(), -1_000_000_000_000..1_000_000_000_000i128, Just(i128::MIN), Just(i128::MAX)]
 }
@@ -92,7 +81,7 @@ prop_compose! {
             client_order_id: super::super::client_order_id(name("main"), request.request_id),
             venue_order_id,
             request,
-            status: STATUSES[status],
+            status: OrderStatus::ALL[status],
             filled: units[0],
             filled_notional: amounts[0],
             fees: amounts[1],

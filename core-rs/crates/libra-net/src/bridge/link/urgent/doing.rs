@@ -1,6 +1,5 @@
 //! What is to be done in each turn, with a connection or without.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use libra_kernel::{Event, EventType};
@@ -15,7 +14,6 @@ use super::judging::judge;
 use super::node::Node;
 use crate::bridge::credits::Credit;
 use crate::bridge::news::{News, NewsKind};
-use crate::bridge::{Arrival, Arrivals};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
 use crate::resp::Commands;
@@ -91,8 +89,8 @@ impl Node {
         }
     }
 
-    pub(super) fn execute(&mut self, now_ns: i64, now: u64, commands: Option<&mut Commands>) {
-        let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
+    pub(super) fn execute(&mut self, now_ns: i64, now: u64, mut commands: Option<&mut Commands>) {
+        let mut calls = commands.as_deref_mut().map(|commands| Calls { commands, pending: &mut self.pending });
         let run = &self.greeting.run;
         let mut credits = Credit::default();
         for channel in &mut self.outgoing {
@@ -104,27 +102,22 @@ impl Node {
         if credits.events > 0 {
             self.common.seam.credits.give_back(credits);
         }
-        if let Some(writer) = &mut self.control {
-            let group = &self.common.settings.node;
-            for channel in &mut self.incoming {
-                let held = &mut self.held[channel.lane];
-                channel.execute(now, group, writer, calls.as_mut(), held);
-            }
-            if now_ns >= self.next_beacon_ns
-                && let Some(calls) = &mut calls
-            {
-                self.listening_said = self.common.listening_to.load(Ordering::Acquire);
-                self.next_beacon_ns = now_ns + BEACON_EVERY_NS;
-                self.keeper.iter_mut().for_each(Keeper::retry);
-                self.state.retry();
-                let given = std::mem::take(&mut self.names_server).then(|| fastrand::u128(1..));
-                calls.incarnation(&self.common.settings.environment.incarnation(), given);
-                let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
-                let is_leaving = self.leaving_since_ns == Some(i64::MAX);
-                let said = (self.started_ns, is_leaving);
-                if let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
-                    calls.publish(&self.common.settings.environment.control(), frame);
-                }
+        self.deliver(now, commands.as_deref_mut());
+        let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
+        if now_ns >= self.next_beacon_ns
+            && let (Some(writer), Some(calls)) = (&mut self.control, &mut calls)
+        {
+            self.listening_said = self.common.listening_to.load(Ordering::Acquire);
+            self.next_beacon_ns = now_ns + BEACON_EVERY_NS;
+            self.keeper.iter_mut().for_each(Keeper::retry);
+            self.state.retry();
+            let given = std::mem::take(&mut self.names_server).then(|| fastrand::u128(1..));
+            calls.incarnation(&self.common.settings.environment.incarnation(), given);
+            let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
+            let is_leaving = self.leaving_since_ns == Some(i64::MAX);
+            let said = (self.started_ns, is_leaving);
+            if let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
+                calls.publish(&self.common.settings.environment.control(), frame);
             }
         }
         if let Some(calls) = &mut calls {
@@ -133,15 +126,11 @@ impl Node {
                 self.state.look_up(&self.common.settings, calls);
             }
         }
-        judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());
-        offer_held(&mut self.held, &mut self.arrivals);
         if let (Some(writer), Some(keeper)) = (&mut self.control, &self.keeper) {
             make_snapshots(&self.common, &mut self.outgoing, keeper, writer, now, calls.as_mut());
         }
     }
-}
 
-impl Node {
     /// Does what the receivers want done, and gives the loop what they hand over.
     pub(super) fn deliver(&mut self, now: u64, commands: Option<&mut Commands>) {
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
@@ -152,7 +141,15 @@ impl Node {
             }
         }
         judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());
-        offer_held(&mut self.held, &mut self.arrivals);
+        // What the loop had no room for goes first; all of it behind what was judged.
+        for held in &mut self.held {
+            while let Some(arrival) = held.pop_front() {
+                if let Some(back) = self.arrivals.offer(arrival) {
+                    held.push_front(back);
+                    break;
+                }
+            }
+        }
     }
 
     /// Until when nobody waits for an answer: events of ours have left, and nothing gathers behind them.
@@ -160,18 +157,6 @@ impl Node {
         let is_alone = self.outgoing.iter().all(|channel| !channel.gathers())
             && self.pending.iter().all(|pending| matches!(pending, Pending::Append(_)));
         (is_alone && !self.pending.is_empty()).then_some(self.sent_ns + ECHO_NS)
-    }
-}
-
-/// Offers the loop what came, or what it had no room for; behind what was judged of it.
-fn offer_held(held: &mut [VecDeque<Arrival>], arrivals: &mut Arrivals) {
-    for held in held {
-        while let Some(arrival) = held.pop_front() {
-            if let Some(back) = arrivals.offer(arrival) {
-                held.push_front(back);
-                break;
-            }
-        }
     }
 }
 
