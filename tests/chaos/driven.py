@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tests.chaos.topology import Server, wait_until
 
@@ -13,6 +13,8 @@ from libra.core.events import Event, EventType
 from libra_core import Bridge, NodeCore
 
 NEWS = ("BRIDGE_CONNECTED", "BRIDGE_DISCONNECTED", "BRIDGE_GAP", "BRIDGE_OVERFLOW", "NODE_UP", "NODE_DOWN")
+
+N = TypeVar("N", bound="Driven")
 
 
 class Driven:
@@ -22,9 +24,9 @@ class Driven:
         self.core = NodeCore(simulated=False, lane_capacity=65_536)
         self.handled: list[tuple[str, Any]] = []
         self.news: list[Any] = []
-        self._slot = self.core.add_actor("worker")
+        self.slot = self.core.add_actor("worker")
         for event_type in event_types:
-            self.core.subscribe(self._slot, event_type, self._handle)
+            self.core.subscribe(self.slot, event_type, self._handle)
         hears = self.core.add_actor("news")
         for told in NEWS:
             self.core.subscribe(hears, EventType[told], lambda event: self.news.append(event.payload))
@@ -43,19 +45,23 @@ class Driven:
         return self.core.ingest() + self.core.drain(256, 1_000_000)[0]
 
     def publish(self, event_type: EventType, payload: Any) -> bool:
-        return self.core.emit(self._slot, event_type, payload)
+        return self.core.emit(self.slot, event_type, payload)
 
     def link(self) -> dict[str, Any]:
         return self.bridge.stats()["link"]
+
+    def outboxes(self) -> dict[str, Any]:
+        return self.link()["outboxes"]
 
     def told(self, kind: str) -> list[Any]:
         return [news for news in self.news if news.kind == kind]
 
 
 class Place:
-    """A server, and nodes that are stopped with it."""
+    """A server, which runs unless it is to be started later, and nodes that are stopped with it."""
 
-    def __init__(self, nodes: Sequence[str], **settings: Any) -> None:
+    def __init__(self, nodes: Sequence[str], serving: bool = True, **settings: Any) -> None:
+        self._serving = serving
         self.folder = Path(tempfile.mkdtemp(prefix="dr-"))
         self.server = Server(self.folder)
         self.settings = {"environment": "driven", "nodes": list(nodes), "url": self.server.url} | settings
@@ -63,14 +69,17 @@ class Place:
 
     def node(self, name: str, *event_types: EventType) -> Driven:
         """Starts a node."""
-        node = Driven(self.settings, name, *event_types).start()
-        self.nodes.append(node)
-        return node
+        return self.join(Driven(self.settings, name, *event_types))
 
-    def leave(self, node: Driven) -> None:
-        """A node ends: what it applied is acknowledged."""
-        node.bridge.stop(1.0)
+    def join(self, node: N) -> N:
+        """Starts a node that was made for it."""
+        self.nodes.append(node)
+        return node.start()
+
+    def leave(self, node: Driven, patience_s: float = 1.0) -> dict[str, Any]:
+        """A node ends, and what it applied is acknowledged; its last figures."""
         self.nodes.remove(node)
+        return node.bridge.stop(patience_s)
 
     def until(self, holds: Callable[[], object]) -> None:
         """Lets the nodes get on until something has come about."""
@@ -83,7 +92,8 @@ class Place:
         wait_until(has_come, lambda: str([(node.handled[-5:], node.news[-5:], node.link()) for node in self.nodes]))
 
     def __enter__(self) -> Self:
-        self.server.start()
+        if self._serving:
+            self.server.start()
         return self
 
     def __exit__(
