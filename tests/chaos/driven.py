@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -76,7 +76,7 @@ class Place:
         self.nodes.append(node)
         return node.start()
 
-    def leave(self, node: Driven, patience_s: float = 1.0) -> dict[str, Any]:
+    def leave(self, node: Driven, patience_s: float = 1.0) -> Mapping[str, Any]:
         """A node ends, and what it applied is acknowledged; its last figures."""
         self.nodes.remove(node)
         return node.bridge.stop(patience_s)
