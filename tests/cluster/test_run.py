@@ -190,6 +190,7 @@ def test_a_mistake_of_one_node_is_found_before_any_trades(topologies: Topologies
     assert ended.code == 2
     assert "node far: " in ended.err
     assert "no such luck" in ended.err
+    assert "it is killed" not in ended.err, "the other one waits for its word, and hears that none will come"
     assert ended.out == ""
     assert not (tmp_path / "it-ran").exists()
     assert nodes() == {}

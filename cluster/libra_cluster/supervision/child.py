@@ -58,6 +58,7 @@ class Child:
                 process_group=0,
             )
         self._control = ours
+        self._may_run = False
         self._say({"type": "build", **order})
         self._lines: dict[int, tuple[LineReader, Callable[[bytes], None]]] = {}
         self._streams: dict[int, IO[bytes] | socket.socket] = {}
@@ -95,6 +96,7 @@ class Child:
 
     def go(self) -> None:
         """Let it run."""
+        self._may_run = True
         self._say({"type": "go"})
 
     def tell_vanished(self, strategies: Sequence[str]) -> None:
@@ -108,8 +110,17 @@ class Child:
         return not working and {row["strategy"] for row in rows} >= set(strategies)
 
     def stop(self) -> None:
-        """Ask it to drain; a second time, to end at once."""
+        """Ask it to drain; a second time, to end at once. One that was not let run has nothing to drain, and ends."""
+        if not self._may_run:
+            # Where it waits for our word, a signal does not wake it.
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_WR)
         self.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End one that does not end by itself, and say so."""
+        _log.error("node %s (pid %d) does not end; it is killed", self.name, self.pid)
+        self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
         """Send it a signal, while it is there."""
@@ -143,7 +154,7 @@ class Child:
         try:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.kill()
             self.process.wait()
         for descriptor in list(self._streams):
             self._close(descriptor)

@@ -180,8 +180,7 @@ class Supervisor:
                 tell(self._children)
                 if time.monotonic() >= give_up_at:
                     for child in running:
-                        _log.error("node %s (pid %d) does not end; it is killed", child.name, child.pid)
-                        child.signal(signal.SIGKILL)
+                        child.kill()
             for child in group:
                 child.read_rest()
                 self._report(child)
