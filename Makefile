@@ -23,6 +23,8 @@ CARGO := cargo
 MANIFEST := --manifest-path core-rs/Cargo.toml --locked
 # make check leaves none out.
 SELECT := -m "not slow"
+# Tests wait for processes and servers most of the time: more of them at once than there are cores. 0: one after the other.
+WORKERS := 4
 OWN_UV := .build/uv/bin/uv
 # One interpreter for all cargo builds: another one would rebuild PyO3.
 PYO3 := PYO3_PYTHON="$(CURDIR)/$(BIN)/python"
@@ -116,7 +118,7 @@ $(OWN_UV): | tools
 	{ rm -rf .build/uv; tail -n 3 $$log >&2; echo "pip could not fetch uv: see .build/uv.log, or install uv yourself" >&2; exit 2; }
 
 test-python: sync
-	@$(BIN)/pytest -q $(SELECT)
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(SELECT)
 
 test-rust: sync
 	@$(PYO3) $(CARGO) test $(MANIFEST) --workspace --quiet

@@ -182,6 +182,7 @@ def test_a_drain_starts_nobody_again(stage):
             set_up.node.stop()
 
         async def on_stop(self):
+            log.append("slow stops")
             await self.clock.sleep(0.1)
             log.append("slow has stopped")
 
@@ -190,8 +191,10 @@ def test_a_drain_starts_nobody_again(stage):
     set_up.add("fails", Fails)
     set_up.add("slow", Slow)
     outcome = set_up.run()
-    assert log == ["starts", True, "slow has stopped"]
-    assert (outcome.errors, outcome.drained) == (1, True)
+    # On a busy machine it may be started again once more between the wish to stop and the drain; not in the drain.
+    assert log[:2] == ["starts", True]
+    assert log[-2:] == ["slow stops", "slow has stopped"]
+    assert (outcome.errors, outcome.drained) == (log.count("starts"), True)
 
 
 def test_a_fault_of_the_supervisor_ends_the_run(stage, monkeypatch):
