@@ -117,6 +117,8 @@ class Copy:
             "CARGO_PROFILE_RELEASE_LTO": "off",
             "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
             "CARGO_PROFILE_RELEASE_INCREMENTAL": "true",
+            # Nobody reads where in the code a test failed, and most of the time of linking goes there.
+            "CARGO_PROFILE_DEV_DEBUG": "0",
         }
 
     def fill(self) -> None:
