@@ -214,6 +214,26 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
     assert native.calls == ["made", "start", "stop 1.0"]
 
 
+@pytest.mark.parametrize(("url", "told"), [(None, 1), ("redis://x", 2)])
+def test_what_the_own_server_keeps_is_chosen_and_no_finding(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, told: int
+):
+    import libra_core
+
+    class News:
+        def __init__(self, kind: str, detail: str) -> None:
+            self.kind = kind
+            self.detail = detail
+
+    monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
+    findings = [News("server_finding", "PERSISTENCE_NONE: it keeps nothing"), News("server_finding", "EVICTION: bad")]
+    monkeypatch.setattr(Native, "news", lambda _: findings)
+    monkeypatch.setattr(Native, "made", [])
+    bridge = open_bridge(BridgeSettings(url=url), url="redis://x", node="a", nodes=("a", "b"))
+    bridge.start(object())
+    assert list(bridge.news()) == findings[-told:]
+
+
 def test_a_build_without_a_bridge(monkeypatch: pytest.MonkeyPatch):
     import libra_core
 

@@ -45,7 +45,7 @@ def open_bridge(settings: BridgeSettings, *, url: str, node: str, nodes: Sequenc
         ConfigError: When the password cannot be had.
     """
     options = settings.native() | {"url": url, "node": node, "nodes": list(nodes), "password": read_password(settings)}
-    return _NativeBridge(require_bridge(), options)
+    return _NativeBridge(require_bridge(), options, is_own=settings.url is None)
 
 
 def read_password(settings: BridgeSettings) -> str | None:
@@ -76,11 +76,13 @@ class _NativeBridge:
     Args:
         native: The class.
         options: What it is made with.
+        is_own: The server is the topology's own. What it keeps is `appendonly`'s choice, and no finding.
     """
 
-    def __init__(self, native: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - as `require_bridge`
+    def __init__(self, native: Any, options: dict[str, Any], *, is_own: bool) -> None:  # noqa: ANN401 - as `require_bridge`
         self._class = native
         self._options = options
+        self._is_own = is_own
         self._native: Any = None
 
     def start(self, core: NodeCore) -> None:
@@ -107,4 +109,8 @@ class _NativeBridge:
         return {} if self._native is None else dict(self._native.stats())
 
     def news(self) -> Sequence[BridgeNews]:
-        return () if self._native is None else self._native.news()
+        news: Sequence[BridgeNews] = () if self._native is None else self._native.news()
+        return [told for told in news if not self._is_chosen(told)]
+
+    def _is_chosen(self, told: BridgeNews) -> bool:
+        return self._is_own and told.kind == "server_finding" and told.detail.startswith("PERSISTENCE_")

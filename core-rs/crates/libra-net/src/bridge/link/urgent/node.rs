@@ -93,7 +93,7 @@ impl Node {
         let is_new = |finding: &&Finding| self.greeting.findings.iter().all(|before| before.code != finding.code);
         let findings = greeting.findings.iter().filter(|finding| finding.severity > Severity::Note);
         for finding in findings.filter(is_new) {
-            let detail = format!("{}: {} {}", finding.code, finding.sentence, finding.change);
+            let detail = format!("{}: {}; to change: {}", finding.code, finding.sentence, finding.change);
             self.common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
         }
         self.greeting = greeting;
