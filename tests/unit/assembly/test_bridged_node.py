@@ -40,9 +40,8 @@ class Bridge:
         self.flushed.release()
 
     def leave(self, timeout_s: float) -> None:
-        del timeout_s
-        # Only a loop that runs on meanwhile comes so far.
-        self.was_flushed = all(self.flushed.acquire(timeout=10) for _ in range(3))
+        # Only a loop that runs on meanwhile comes so far. The guard ends a node whose drain hangs for longer.
+        self.was_flushed = all(self.flushed.acquire(timeout=timeout_s) for _ in range(3))
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         del timeout_s
