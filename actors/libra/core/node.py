@@ -274,7 +274,8 @@ class Node:
             finally:
                 # After a panic nobody knows what is half done: nothing more is handled, and what was written is kept.
                 if isinstance(self._fatal, PanicException):
-                    self.core.flush_logs()
+                    if not self.core.flush_logs():
+                        _log.critical("the disk did not flush the order log")
                 else:
                     await self._drain(engine)
             if self._fatal is not None:

@@ -650,8 +650,22 @@ def test_a_keyboard_interrupt_behind_an_async_handler_ends_the_program_too(stage
     assert log == ["first", "on_stop"]
 
 
-@pytest.mark.parametrize("simulated", [True, False])
-def test_a_panic_of_the_core_ends_the_run_and_nothing_more_is_handled(stage, simulated):
+class Disk:
+    """The native side of a node with a disk that flushes, or does not."""
+
+    def __init__(self, core: object, *, is_flushed: bool) -> None:
+        self._core = core
+        self._is_flushed = is_flushed
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._core, name)
+
+    def flush_logs(self) -> bool:
+        return self._is_flushed
+
+
+@pytest.mark.parametrize(("simulated", "is_flushed"), [(True, True), (False, True), (True, False)])
+def test_a_panic_of_the_core_ends_the_run_and_nothing_more_is_handled(stage, caplog, simulated, is_flushed):
     log = []
 
     class Panics(Actor):
@@ -669,9 +683,11 @@ def test_a_panic_of_the_core_ends_the_run_and_nothing_more_is_handled(stage, sim
     set_up.node.endless = True
     set_up.quotes(0, 1)
     set_up.add("panics", Panics)
+    set_up.node.core = Disk(set_up.node.core, is_flushed=is_flushed)
     with pytest.raises(PanicException, match="half done"):
         set_up.run()
     assert log == ["panic"]
+    assert ("the disk did not flush the order log" in caplog.text) is not is_flushed
     assert set_up.node.failed == [], "it is a fault of ours"
 
 

@@ -3,7 +3,7 @@
 //! Nothing here may wait for anyone: a stderr that nobody reads and a disk that hangs are just what may have brought it.
 
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -31,11 +31,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn flush_logs(&self) {
-        for log in lock(&self.logs).iter() {
-            // SAFETY: an open descriptor of our own; where it cannot be flushed there is nothing left to do.
-            unsafe { libc::fsync(log.as_raw_fd()) };
-        }
+    /// False where one of them could not be flushed. Each is tried: they may be on several disks.
+    pub(super) fn flush_logs(&self) -> bool {
+        // SAFETY: an open descriptor of our own.
+        let flush = |log: &OwnedFd| unsafe { libc::fsync(log.as_raw_fd()) } == 0;
+        lock(&self.logs).iter().filter(|log| !flush(log)).count() == 0
     }
 
     /// Flushes what must not be lost, says what happened and whose fault it is (the running handler's, unless `whose`
@@ -43,23 +43,21 @@ impl Shared {
     pub(super) fn end(self: &Arc<Self>, why: &str, whose: Option<String>) -> ! {
         let is_flushed = self.flush_within(FLUSH_PATIENCE);
         let whose = whose.unwrap_or_else(|| self.whose());
-        let flushed =
-            if is_flushed { "the order log is flushed" } else { "the disk did not flush the order log in time" };
+        let flushed = if is_flushed { "the order log is flushed" } else { "the disk did not flush the order log" };
         say(&format!("libra: {why}{whose}; {flushed}\n"));
         // SAFETY: the end of the process without running anyone's exit code.
         unsafe { libc::_exit(1) }
     }
 
-    /// Flushes the logs in a thread of its own; false where that takes too long.
+    /// Flushes the logs in a thread of its own; false where that fails or takes too long.
     fn flush_within(self: &Arc<Self>, patience: Duration) -> bool {
         let (done, is_done) = channel();
         let shared = self.clone();
         let flush = move || {
-            shared.flush_logs();
-            let _ = done.send(());
+            let _ = done.send(shared.flush_logs());
         };
         let thread = std::thread::Builder::new().name("libra-flush".into()).spawn(flush);
-        thread.is_ok() && is_done.recv_timeout(patience).is_ok()
+        thread.is_ok() && is_done.recv_timeout(patience).unwrap_or(false)
     }
 }
 

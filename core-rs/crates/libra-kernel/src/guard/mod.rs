@@ -139,9 +139,10 @@ impl Guard {
         self.poke();
     }
 
-    /// Flushes the logs that are watched.
-    pub fn flush_logs(&self) {
-        self.shared.flush_logs();
+    /// Flushes the logs that are watched; false where one could not be.
+    #[must_use = "a disk that says so once may not say so again"]
+    pub fn flush_logs(&self) -> bool {
+        self.shared.flush_logs()
     }
 
     /// The drain is past what actors can hold up (a disk may be slow): it may take `ns` from now on.
@@ -220,6 +221,21 @@ mod tests {
 
     /// A process has one guard at a time.
     static ONE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_disk_that_does_not_flush_is_told() {
+        let _one = lock(&ONE);
+        let limits = Limits::default();
+        let guard = Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, limits, None).unwrap();
+        assert!(guard.flush_logs(), "there is none");
+        let kept = std::env::temp_dir().join(format!("flushed-{}", std::process::id()));
+        guard.watch_log(std::fs::File::create(&kept).unwrap().into());
+        std::fs::remove_file(kept).unwrap();
+        assert!(guard.flush_logs());
+        // A pipe can't be flushed.
+        guard.watch_log(std::io::pipe().unwrap().1.into());
+        assert!(!guard.flush_logs());
+    }
 
     #[test]
     fn who_catches_up_knows_of_every_signal_that_came_before() {

@@ -78,11 +78,9 @@ impl NodeCore {
         self.guard.borrow(py).as_ref().and_then(Guard::too_much_memory)
     }
 
-    /// Flushes the order gates' logs, natively.
-    fn flush_logs(&self, py: Python<'_>) {
-        if let Some(guard) = &*self.guard.borrow(py) {
-            guard.flush_logs();
-        }
+    /// Flushes the order gates' logs, natively; false where one could not be.
+    fn flush_logs(&self, py: Python<'_>) -> bool {
+        self.guard.borrow(py).as_ref().is_none_or(Guard::flush_logs)
     }
 
     /// The signal that asked for a stop, or None.
