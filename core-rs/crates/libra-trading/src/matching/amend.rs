@@ -38,7 +38,7 @@ impl Engine {
         if (after.price, after.quantity) == (before.price, before.quantity) {
             return Err(MatchError::NoChange(order));
         }
-        self.check_volume(before.side, before.left(), after.left())?;
+        self.check_volume(before.left(), after.left())?;
         let kept = price == before.price && after.quantity < before.quantity;
         let changed =
             Event::Amended { order, account, price, quantity: after.quantity, kept, cause: AmendCause::Owner };
@@ -46,7 +46,7 @@ impl Engine {
         if kept {
             self.orders[slot].quantity = after.quantity;
             let less = before.quantity - after.quantity;
-            self.open[before.side as usize] -= less;
+            self.open -= less;
             let total = self.ladders.shrink(&before, less);
             self.tell_level(before.side, price, total, sink);
             return Ok(());

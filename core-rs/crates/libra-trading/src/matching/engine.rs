@@ -24,8 +24,9 @@ pub struct Engine {
     pub(super) ladders: Ladders,
     pub(super) accounts: Accounts,
     pub(super) expiry: Expiry,
-    /// What is left of all open orders of each side, waiting ones too: what no level and no sum of levels exceeds.
-    pub(super) open: [i64; 2],
+    /// What is left of all open orders, waiting ones too: no level, and no sum of levels, is more than this. One for both
+    /// sides, since buys and sells wait at one trigger.
+    pub(super) open: i64,
     /// How many orders that may only reduce rest on each side.
     pub(super) shrinking: [u32; 2],
     pub(super) last: Option<i64>,
@@ -57,7 +58,7 @@ impl Engine {
             ladders: Ladders::new(),
             accounts: Accounts::default(),
             expiry: Expiry::default(),
-            open: [0; 2],
+            open: 0,
             shrinking: [0; 2],
             last: None,
             mark: None,
@@ -190,16 +191,14 @@ impl Engine {
             if self.orders.len() - u32::from(without.is_some()) >= self.limits.open_orders {
                 return Err(MatchError::TooManyOrders);
             }
-            let gone = without.map(|slot| &self.orders[slot]).filter(|old| old.side == order.side);
-            self.check_volume(order.side, gone.map_or(0, Order::left), quantity)?;
+            self.check_volume(without.map_or(0, |slot| self.orders[slot].left()), quantity)?;
         }
         Ok(())
     }
 
-    /// Whether all open quantity of a side still fits when `gone` of it is taken off and `more` comes.
-    pub(super) fn check_volume(&self, side: OrderSide, gone: i64, more: i64) -> Result<(), MatchError> {
-        let rest = self.open[side as usize] - gone;
-        rest.checked_add(more).map(|_| ()).ok_or(MatchError::Volume)
+    /// Whether all open quantity still fits when `gone` of it is taken off and `more` comes.
+    pub(super) fn check_volume(&self, gone: i64, more: i64) -> Result<(), MatchError> {
+        (self.open - gone).checked_add(more).map(|_| ()).ok_or(MatchError::Volume)
     }
 
     #[inline]
@@ -219,7 +218,7 @@ impl Engine {
         let slot = self.orders.insert(order);
         self.ids.insert(order.id, slot);
         self.accounts.link(&mut self.orders, slot);
-        self.open[order.side as usize] += order.left();
+        self.open += order.left();
         self.shrinking[order.side as usize] += u32::from(order.shrinks());
         if order.expires_ns != i64::MAX {
             self.expiry.note(order.expires_ns, order.id, &self.ids, &self.orders);
@@ -236,7 +235,7 @@ impl Engine {
         self.accounts.unlink(&mut self.orders, slot);
         self.ids.remove(order.id, &self.orders);
         self.orders.remove(slot);
-        self.open[order.side as usize] -= order.left();
+        self.open -= order.left();
         self.shrinking[order.side as usize] -= u32::from(order.shrinks());
         if order.expires_ns != i64::MAX {
             self.expiry.ended();

@@ -50,8 +50,8 @@ pub enum MatchError {
     /// Open orders have a limit, `Limits::open_orders`.
     #[error("too many open orders")]
     TooManyOrders,
-    /// All open quantity of a side has to fit an `i64`.
-    #[error("the open quantity of one side would not fit")]
+    /// All open quantity has to fit an `i64`.
+    #[error("the open quantity would not fit")]
     Volume,
     /// The instrument's definition makes no sense.
     #[error(transparent)]

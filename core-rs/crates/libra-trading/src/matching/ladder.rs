@@ -8,7 +8,7 @@ use super::slab::{NIL, Order, Place, Slab};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     pub(super) price: i64,
-    /// The sum of what is left of its orders. All open quantity of a side fits, so a part of it does.
+    /// The sum of what is left of its orders. All open quantity fits, so a part of it does.
     pub(super) total: i64,
     pub(super) head: u32,
     tail: u32,

@@ -28,7 +28,7 @@ impl Engine {
         let less = before.quantity - order.quantity;
         if less > 0 {
             self.orders[slot].quantity = order.quantity;
-            self.open[order.side as usize] -= less;
+            self.open -= less;
             let total = self.ladders.shrink(&order, less);
             self.tell_cut(&order, sink);
             self.tell_level(order.side, order.price, total, sink);

@@ -97,7 +97,7 @@ impl Engine {
             self.take_out(slot)
         } else {
             self.orders[slot].filled += quantity;
-            self.open[maker.side as usize] -= quantity;
+            self.open -= quantity;
             self.ladders.shrink(&maker, quantity)
         };
         self.accounts.trade(maker.account, maker.side, quantity);

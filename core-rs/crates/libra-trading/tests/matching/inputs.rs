@@ -13,23 +13,43 @@ pub enum Input {
     Submit(NewOrder),
     Cancel(AccountId, OrderId),
     CancelAll(AccountId),
-    Amend(AccountId, OrderId, i64, i64),
+    Amend(AccountId, OrderId, Option<i64>, i64),
     Replace(OrderId, NewOrder),
     Mark(i64),
     Position(AccountId, i64),
     Advance,
 }
 
-/// An input and its time.
-pub type Step = (i64, Input);
+/// An input, its time, and which of the open orders it is about, if not the one that it names.
+pub type Step = (i64, Option<usize>, Input);
 
 impl Input {
+    /// Makes it about an order that is open; an amendment without a price keeps that order's.
+    pub fn aimed(&self, at: Option<usize>, engine: &Engine, accounts: u32) -> Input {
+        let mut aimed = self.clone();
+        let open: Vec<_> = (0..accounts).flat_map(|account| engine.orders_of(AccountId(account))).collect();
+        let target = at.filter(|_| !open.is_empty()).map(|at| &open[at % open.len()]);
+        if let Some(target) = target {
+            match &mut aimed {
+                Input::Cancel(account, id) => (*account, *id) = (target.account, target.id),
+                Input::Amend(account, id, price, _) => {
+                    (*account, *id, *price) = (target.account, target.id, price.or(target.price));
+                }
+                Input::Replace(id, new) => (*id, new.account) = (target.id, target.account),
+                _ => {}
+            }
+        }
+        aimed
+    }
+
     pub fn to_engine(&self, engine: &mut Engine, now_ns: i64, out: &mut Vec<Output>) -> Result<(), MatchError> {
         match self {
             Input::Submit(order) => engine.submit(order, now_ns, out),
             Input::Cancel(account, id) => engine.cancel(*account, *id, now_ns, out),
             Input::CancelAll(account) => engine.cancel_all(*account, now_ns, out),
-            Input::Amend(account, id, price, quantity) => engine.amend(*account, *id, *price, *quantity, now_ns, out),
+            Input::Amend(account, id, price, quantity) => {
+                engine.amend(*account, *id, price.unwrap_or(0), *quantity, now_ns, out)
+            }
             Input::Replace(old, new) => engine.replace(*old, new, now_ns, out),
             Input::Mark(price) => engine.set_mark(*price, now_ns, out),
             Input::Position(account, position) => engine.set_position(*account, *position, now_ns, out),
@@ -42,7 +62,9 @@ impl Input {
             Input::Submit(order) => reference.submit(order, now_ns),
             Input::Cancel(account, id) => reference.cancel(*account, *id, now_ns),
             Input::CancelAll(account) => reference.cancel_all(*account, now_ns),
-            Input::Amend(account, id, price, quantity) => reference.amend(*account, *id, *price, *quantity, now_ns),
+            Input::Amend(account, id, price, quantity) => {
+                reference.amend(*account, *id, price.unwrap_or(0), *quantity, now_ns)
+            }
             Input::Replace(old, new) => reference.replace(*old, new, now_ns),
             Input::Mark(price) => reference.set_mark(*price, now_ns),
             Input::Position(account, position) => reference.set_position(*account, *position, now_ns),
@@ -178,7 +200,7 @@ fn input(numbers: &Numbers) -> impl Strategy<Value = Input> + use<> {
         20 => new_order(numbers).prop_map(Input::Submit),
         4 => (account(), id()).prop_map(|(account, id)| Input::Cancel(account, id)),
         1 => account().prop_map(Input::CancelAll),
-        6 => (account(), id(), prices.clone(), quantities)
+        6 => (account(), id(), prop::option::of(prices.clone()), quantities)
             .prop_map(|(account, id, price, quantity)| Input::Amend(account, id, price, quantity)),
         3 => (id(), new_order(numbers)).prop_map(|(id, new)| Input::Replace(id, new)),
         2 => prices.prop_map(Input::Mark),
@@ -190,6 +212,6 @@ fn input(numbers: &Numbers) -> impl Strategy<Value = Input> + use<> {
 /// Inputs some ten nanoseconds apart, but for a few that come too late.
 pub fn steps(numbers: &Numbers, most: usize) -> impl Strategy<Value = Vec<Step>> + use<> {
     let late = prop_oneof![30 => 0i64..9, 1 => -25i64..0];
-    let steps = prop::collection::vec((late, input(numbers)), 1..most);
-    steps.prop_map(|steps| (0i64..).zip(steps).map(|(at, (off, input))| (at * 10 + off, input)).collect())
+    let steps = prop::collection::vec((late, prop::option::weighted(0.8, 0usize..24), input(numbers)), 1..most);
+    steps.prop_map(|steps| (0i64..).zip(steps).map(|(at, (off, aim, input))| (at * 10 + off, aim, input)).collect())
 }

@@ -35,7 +35,8 @@ fn run(instrument: &Instrument, steps: &[Step]) {
     let (mut reference, mut ledger) = (Reference::new(instrument, LIMITS), Ledger::default());
     let mut again = engine.clone();
     let (mut out, mut out_again) = (Vec::new(), Vec::new());
-    for (at_ns, input) in steps {
+    for (at_ns, aim, input) in steps {
+        let input = input.aimed(*aim, &engine, LIMITS.accounts);
         out.clear();
         let done = input.to_engine(&mut engine, *at_ns, &mut out);
         assert_eq!(done, input.to_reference(&mut reference, *at_ns), "{input:?}");

@@ -160,7 +160,7 @@ impl Reference {
         if (Some(price), wanted) == (before.new.price, before.quantity) {
             return Err(MatchError::NoChange(id));
         }
-        self.check_volume(before.new.side, Some(id), wanted - before.filled)?;
+        self.check_volume(Some(id), wanted - before.filled)?;
         let kept = Some(price) == before.new.price && wanted < before.quantity;
         let cause = AmendCause::Owner;
         self.events.push(Event::Amended { order: id, account, price, quantity: wanted, kept, cause });
@@ -249,8 +249,8 @@ impl Reference {
         Ok(())
     }
 
-    fn check_volume(&self, side: OrderSide, without: Option<OrderId>, more: i64) -> Done {
-        let others = self.open.iter().filter(|open| open.new.side == side && Some(open.new.id) != without);
+    fn check_volume(&self, without: Option<OrderId>, more: i64) -> Done {
+        let others = self.open.iter().filter(|open| Some(open.new.id) != without);
         let sum: i128 = others.map(|open| i128::from(open.left())).sum();
         if sum + i128::from(more) > i128::from(i64::MAX) { Err(MatchError::Volume) } else { Ok(()) }
     }
@@ -301,7 +301,7 @@ impl Reference {
             if self.open.len() - usize::from(without.is_some()) >= self.limits.open_orders as usize {
                 return Err(MatchError::TooManyOrders);
             }
-            self.check_volume(new.side, without, quantity)?;
+            self.check_volume(without, quantity)?;
         }
         Ok(())
     }
