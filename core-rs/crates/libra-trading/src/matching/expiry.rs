@@ -55,9 +55,32 @@ impl Expiry {
         }
         None
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn notes(&self) -> usize {
-        self.notes.len()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instrument::tests::btc;
+    use crate::matching::{AccountId, Engine, Limits, NewOrder};
+    use crate::order::OrderSide;
+
+    #[test]
+    fn what_ended_before_its_time_is_not_kept_for_ever() {
+        let mut engine = Engine::new(&btc(), Limits::default()).unwrap();
+        let mut out = Vec::new();
+        let order = |id| {
+            let order = NewOrder::limit(OrderId(id), AccountId(0), OrderSide::Buy, 1_000, 10);
+            NewOrder { expires_ns: Some(1_000_000), ..order }
+        };
+        engine.submit(&order(0), 0, &mut out).unwrap();
+        for id in 1..1_000 {
+            engine.submit(&order(id), 0, &mut out).unwrap();
+            engine.cancel(AccountId(0), OrderId(id), 0, &mut out).unwrap();
+            // One that stays is noted anew whenever it loses its place.
+            engine.amend(AccountId(0), OrderId(0), 1_000, 10 + id as i64, 0, &mut out).unwrap();
+            assert!(engine.expiry.notes.len() <= FEW + 5, "{}", engine.expiry.notes.len());
+        }
+        engine.advance(1_000_000, &mut out).unwrap();
+        assert_eq!((engine.open_orders(), engine.expiry.notes.len(), engine.expiry.open), (0, 0, 0));
     }
 }

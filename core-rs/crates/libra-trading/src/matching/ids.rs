@@ -115,3 +115,89 @@ impl Ids {
         self.cells[hole] = EMPTY;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::super::order::SelfTrade;
+    use super::super::slab::{Order, Place};
+    use super::*;
+    use crate::order::{OrderSide, TimeInForce};
+
+    fn order(id: u64) -> Order {
+        Order {
+            id: OrderId(id),
+            price: 1,
+            quantity: 1,
+            filled: 0,
+            expires_ns: i64::MAX,
+            account: 0,
+            level: NIL,
+            next: NIL,
+            previous: NIL,
+            side: OrderSide::Buy,
+            place: Place::Bids,
+            time_in_force: TimeInForce::Gtc,
+            self_trade: SelfTrade::Allow,
+            reduce_only: false,
+            market: false,
+        }
+    }
+
+    /// Ids that share a tag: the part behind the block's bits is multiplied back from the same product.
+    #[test]
+    fn ids_are_told_apart_that_have_one_tag() {
+        // The inverse of the multiplier modulo 2^64, by Newton's steps.
+        let factor = 0x9E37_79B9_7F4A_7C15_u64;
+        let inverse = (0..6).fold(factor, |known, _| known.wrapping_mul(2u64.wrapping_sub(factor.wrapping_mul(known))));
+        let with_low = |low: u64| ((7u64 << 35) + low).wrapping_mul(inverse);
+        let same: Vec<u64> =
+            (0..4_000).map(with_low).filter(|block| *block < 1 << 61).map(|block| block << 3).take(50).collect();
+        assert!(same.len() == 50 && same.iter().all(|id| tag(OrderId(*id)) == tag(OrderId(same[0]))));
+        let (mut ids, mut slab) = (Ids::with_capacity(0), Slab::with_capacity(0));
+        for id in &same {
+            let slot = slab.insert(order(*id));
+            ids.insert(OrderId(*id), slot);
+        }
+        for id in &same {
+            let slot = ids.get(OrderId(*id), &slab).unwrap();
+            assert_eq!(slab[slot].id.0, *id);
+            ids.remove(OrderId(*id), &slab);
+            assert_eq!(ids.get(OrderId(*id), &slab), None);
+        }
+        assert_eq!(ids.len, 0);
+    }
+
+    #[test]
+    fn slots_are_found_as_in_a_map() {
+        for seed in 0..30 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut ids, mut slab, mut map) = (Ids::with_capacity(0), Slab::with_capacity(0), HashMap::new());
+            for next in 0..3_000u64 {
+                // One by one, at random, or far apart.
+                let id = match seed % 3 {
+                    0 => next,
+                    1 => rng.u64(..500),
+                    _ => rng.u64(..500) << 52 | 1,
+                };
+                if map.contains_key(&id) || (seed % 3 == 0 && next > 200 && rng.bool()) {
+                    let id = if seed % 3 == 0 { rng.u64(..next) } else { id };
+                    ids.remove(OrderId(id), &slab);
+                    if let Some(slot) = map.remove(&id) {
+                        slab.remove(slot);
+                    }
+                } else {
+                    let slot = slab.insert(order(id));
+                    ids.insert(OrderId(id), slot);
+                    map.insert(id, slot);
+                }
+                assert_eq!(ids.len, map.len());
+                assert_eq!(slab.len() as usize, map.len());
+            }
+            for id in (0..3_000).chain((0..500).map(|id| id << 52 | 1)) {
+                assert_eq!(ids.get(OrderId(id), &slab), map.get(&id).copied(), "{id}");
+            }
+        }
+    }
+}

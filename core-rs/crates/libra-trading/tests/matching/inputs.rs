@@ -76,6 +76,7 @@ impl Input {
 /// What numbers a run draws from.
 #[derive(Clone, Debug)]
 pub struct Numbers {
+    pub ids: BoxedStrategy<u64>,
     pub prices: BoxedStrategy<i64>,
     pub quantities: BoxedStrategy<i64>,
     pub positions: BoxedStrategy<i64>,
@@ -85,12 +86,18 @@ pub struct Numbers {
 /// A narrow market, so that orders meet, in steps of 10 and lots of 2.
 pub fn usual() -> Numbers {
     Numbers {
+        ids: prop_oneof![20 => 1u64..16, 1 => Just(u64::MAX), 1 => Just(0)].boxed(),
         prices: prop_oneof![30 => (95i64..106).prop_map(|ticks| ticks * 10), 1 => -5i64..1_000].boxed(),
         quantities: prop_oneof![30 => (2i64..20).prop_map(|lots| lots * 2), 1 => -2i64..150].boxed(),
         positions: prop_oneof![20 => (-30i64..30).prop_map(|lots| lots * 2), 1 => -61i64..61].boxed(),
         // In money units: up to some 40 lots at 1,000.
         amounts: prop_oneof![20 => (0i128..40).prop_map(|lots| lots * 200_000_000), 1 => 0i128..9_000_000_000].boxed(),
     }
+}
+
+/// Prices far apart and ids that hardly meet, so that hundreds of levels stand.
+pub fn spread() -> Numbers {
+    Numbers { prices: (1i64..4_000).boxed(), ids: (0u64..100_000).boxed(), ..usual() }
 }
 
 /// The ends of what fits, and what is near them.
@@ -103,6 +110,7 @@ pub fn extreme() -> Numbers {
         ]
     };
     Numbers {
+        ids: usual().ids,
         prices: ends().boxed(),
         quantities: ends().boxed(),
         positions: prop_oneof![3 => ends(), 1 => Just(-i64::MAX), 1 => Just(i64::MIN)].boxed(),
@@ -134,8 +142,8 @@ fn account() -> impl Strategy<Value = AccountId> {
     prop_oneof![40 => 0u32..4, 1 => 4u32..6].prop_map(AccountId)
 }
 
-fn id() -> impl Strategy<Value = OrderId> {
-    prop_oneof![20 => 1u64..16, 1 => Just(u64::MAX), 1 => Just(0)].prop_map(OrderId)
+fn id(numbers: &Numbers) -> impl Strategy<Value = OrderId> + use<> {
+    numbers.ids.clone().prop_map(OrderId)
 }
 
 fn trigger(prices: BoxedStrategy<i64>) -> impl Strategy<Value = Trigger> {
@@ -174,7 +182,7 @@ fn new_order(numbers: &Numbers) -> impl Strategy<Value = NewOrder> + use<> {
         // Mistakes are made on purpose, not by chance alone.
         prop::bool::weighted(0.9),
     );
-    (id(), account(), side(), amount, limit, rest).prop_map(|(id, account, side, amount, price, rest)| {
+    (id(numbers), account(), side(), amount, limit, rest).prop_map(|(id, account, side, amount, price, rest)| {
         let (trigger, time_in_force, reduce_only, self_trade, expires_ns, sensible) = rest;
         let mut new =
             NewOrder { id, account, side, amount, price, trigger, time_in_force, reduce_only, self_trade, expires_ns };
@@ -198,11 +206,11 @@ fn input(numbers: &Numbers) -> impl Strategy<Value = Input> + use<> {
     let Numbers { prices, quantities, positions, .. } = numbers.clone();
     prop_oneof![
         20 => new_order(numbers).prop_map(Input::Submit),
-        4 => (account(), id()).prop_map(|(account, id)| Input::Cancel(account, id)),
+        4 => (account(), id(numbers)).prop_map(|(account, id)| Input::Cancel(account, id)),
         1 => account().prop_map(Input::CancelAll),
-        6 => (account(), id(), prop::option::of(prices.clone()), quantities)
+        6 => (account(), id(numbers), prop::option::of(prices.clone()), quantities)
             .prop_map(|(account, id, price, quantity)| Input::Amend(account, id, price, quantity)),
-        3 => (id(), new_order(numbers)).prop_map(|(id, new)| Input::Replace(id, new)),
+        3 => (id(numbers), new_order(numbers)).prop_map(|(id, new)| Input::Replace(id, new)),
         2 => prices.prop_map(Input::Mark),
         3 => (account(), positions).prop_map(|(account, position)| Input::Position(account, position)),
         1 => Just(Input::Advance),
