@@ -131,10 +131,10 @@ impl Flow {
 
     fn run(&mut self, op: Op) {
         apply(&mut self.engine, &op, &mut Vec::new());
-        if let Op::Submit(order) = op {
-            if self.engine.order(order.id).is_some() {
-                self.open.push((order.account, order.id));
-            }
+        if let Op::Submit(order) = op
+            && self.engine.order(order.id).is_some()
+        {
+            self.open.push((order.account, order.id));
         }
     }
 
