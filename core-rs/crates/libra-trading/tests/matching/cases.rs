@@ -565,3 +565,23 @@ fn markets_are_apart_and_are_brought_to_one_time() {
     assert!(markets.iter().map(|(name, engine)| (name, engine.open_orders())).eq([(btc.id, 0), (eth.id, 0)]));
     assert_eq!(markets.get(btc.id).unwrap().now_ns(), 11);
 }
+
+#[test]
+fn levels_stand_in_order_however_many_there_are() {
+    let mut exchange = Market::new();
+    // Every price once, in an order that hops about: 7,919 and 1,000 have no common factor.
+    let prices: Vec<i64> = (0..1_000i64).map(|at| 10 * (1 + at * 7_919 % 1_000)).collect();
+    for (id, price) in (0u64..).zip(&prices) {
+        exchange.rests(id, A, Buy, *price, 1);
+    }
+    let levels = |exchange: &Market| exchange.engine.levels(Buy).map(|level| level.price).collect::<Vec<_>>();
+    assert_eq!(levels(&exchange), (1..=1_000i64).rev().map(|ticks| ticks * 10).collect::<Vec<_>>());
+    for id in 0..500 {
+        exchange.try_do(|engine, now_ns, out| engine.cancel(A, OrderId(id), now_ns, out)).unwrap();
+    }
+    let mut rest = prices[500..].to_vec();
+    rest.sort_by_key(|price| -price);
+    assert_eq!(levels(&exchange), rest);
+    exchange.submit(market(5_000, B, Sell, 500)).unwrap();
+    assert_eq!(exchange.trades().iter().map(|trade| trade.2).collect::<Vec<_>>(), rest);
+}
