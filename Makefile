@@ -82,7 +82,7 @@ PYTHON_COVERAGE := 100
 RUST_COVERAGE := 100
 
 # Both are told, whichever falls short.
-coverage: sync ## red where a line of the order gate or its desk, or a line or branch of libra.core, is run by no test, and names it
+coverage: sync ## red where a line of the order gate, its desk or matching, or a line or branch of libra.core, is run by no test, and names it
 	@failed=0; for part in rust python; do $(MAKE) --no-print-directory coverage-$$part || failed=1; done; exit $$failed
 
 bench: sync ## measure the bus against its peers and the goals, the risk check, growth, waking and traces; ARGS="--quick", "--json" or "--markdown"

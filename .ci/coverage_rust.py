@@ -1,4 +1,4 @@
-"""Line coverage of the order gate and its desk by their crate's tests: `make coverage` runs this.
+"""Line coverage of the order gate, its desk and matching by their crate's tests: `make coverage` runs this.
 
 cargo-llvm-cov is built into .build/cargo, in one version. It reads what rustc writes with LLVM's own tools, which have
 to be of rustc's LLVM or newer: those that ``LLVM_COV`` and ``LLVM_PROFDATA`` name, rustup's component ``llvm-tools``,
@@ -18,7 +18,7 @@ BUILD = ROOT / ".build"
 VERSION = "0.9.1"
 CRATE = "libra-trading"
 SOURCES = ROOT / "core-rs" / "crates" / CRATE / "src"
-ROOMS = ("gate", "risk", "desk")
+ROOMS = ("gate", "risk", "desk", "matching")
 """What has to be covered to the last line."""
 LEAST = float(os.environ.get("RUST_COVERAGE", "100"))
 
@@ -91,7 +91,7 @@ def lines(lcov: str) -> dict[str, dict[int, int]]:
 
 
 def main() -> int:
-    """Run the tests, and say which lines of the gate and the desk they do not reach."""
+    """Run the tests, and say which lines of these rooms they do not reach."""
     BUILD.mkdir(exist_ok=True)
     environment = {**os.environ, **llvm_tools()}
     tool = cargo_llvm_cov()
@@ -114,7 +114,7 @@ def main() -> int:
         if missing:
             print(f"{path.relative_to(ROOT)}: not run: {', '.join(map(str, missing))}")
     percent = 100 * covered / total
-    print(f"order gate and desk: {covered} of {total} lines run by tests, {percent:.2f} %")
+    print(f"order gate, desk and matching: {covered} of {total} lines run by tests, {percent:.2f} %")
     return int(percent < LEAST)
 
 
