@@ -100,7 +100,8 @@ impl Link {
         let wakers = Wakers {
             urgent: Arc::new(Waker::new()?),
             market_out: Arc::new(Waker::new()?),
-            market_in: Arc::new(Waker::new()?),
+            // Only signals wake it, which pass no fence: `membarrier` would interrupt the loop in each of its turns for nothing.
+            market_in: Arc::new(Waker::without_membarrier()?),
         };
         let [urgent, market_out, market_in] =
             [&wakers.urgent, &wakers.market_out, &wakers.market_in].map(|waker| waker.clone());
