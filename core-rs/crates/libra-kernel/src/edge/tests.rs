@@ -219,15 +219,18 @@ fn what_is_staged_is_shown_together_and_in_its_place() {
         all.extend(take(&mut receiver));
     }
     assert_eq!(all, (0..64).collect::<Vec<_>>());
-    for tag in 0..10 {
+    for tag in 0..6 {
+        stage(&mut sender, EventType::Trade, tag);
+    }
+    assert_eq!(sender.send_many((6..10).map(|tag| event(EventType::Trade, tag))), 4);
+    assert_eq!(take(&mut receiver), (0..8).collect::<Vec<_>>(), "a batch goes behind it, as far as there is room");
+    assert!(sender.flush());
+    assert_eq!(take(&mut receiver), [8, 9]);
+    for tag in 0..3 {
         stage(&mut sender, EventType::Trade, tag);
     }
     drop(sender);
-    assert_eq!(
-        take(&mut receiver),
-        (0..10).collect::<Vec<_>>(),
-        "an end hands over what was staged, and what had no room"
-    );
+    assert_eq!(take(&mut receiver), [0, 1, 2], "an end hands over what was staged");
 }
 
 #[test]
