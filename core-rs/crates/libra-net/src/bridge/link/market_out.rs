@@ -264,7 +264,9 @@ impl MarketOut {
         {
             return life.wait(|| std::thread::sleep(Duration::from_nanos(nap_ns)));
         }
-        let only_answers = (!gathers && is_sent && !self.pending.is_empty()).then_some(now_ns + ANSWERS_NS);
+        // The answer to a lone PING comes at once, while the core is still awake.
+        let is_answered_later = matches!(self.pending.back(), Some(Pending::Frame { .. }));
+        let only_answers = (!gathers && is_sent && is_answered_later).then_some(now_ns + ANSWERS_NS);
         let dues = [self.line.due_ns(now_ns), gathered, only_answers, (!self.shards.is_empty()).then_some(i64::MAX)];
         let due_ns = dues.into_iter().flatten().min();
         let timeout = due_ns
