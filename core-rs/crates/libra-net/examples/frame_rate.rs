@@ -4,9 +4,12 @@
 //! `cargo run --release -p libra-net --example frame_rate`
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
+use libra_kernel::edge::edge_of;
 use libra_kernel::event::{Aggressor, Quote, Trade};
+use libra_kernel::wake::Waker;
 use libra_kernel::{Event, EventType, Lane, Name, Payload};
 use libra_net::frame::{Append, FrameReader, FrameWriter, Limits};
 use libra_net::ids::ChannelId;
@@ -140,6 +143,32 @@ fn frame(events: &[Event], lane: Lane) -> (f64, f64, f64) {
     (encoding, decoding, bytes.len() as f64 / events.len() as f64)
 }
 
+/// From a frame into a queue and out of it again, on one thread: read into the queue's places, and by way of a vector.
+fn queue(events: &[Event]) -> (f64, f64) {
+    let channel = ChannelId::new(Lane::MarketData, "0", "market-1").expect("a channel's name");
+    let mut writer = FrameWriter::new(&channel, 1, Limits { events: 128, bytes: 1 << 20 });
+    let bytes = encode(&mut writer, events).to_vec();
+    let mut reader = FrameReader::new();
+    let (mut sender, mut receiver) = edge_of(1, 1_024, Arc::new(Waker::new().expect("a descriptor")));
+    let staged = measure(events.len(), || {
+        let frame = reader.read(black_box(&bytes)).expect("a frame of our own");
+        for piece in frame.pieces() {
+            let event_type = piece.event_type().expect("a type of our own");
+            assert_eq!(piece.read_to(|event| sender.stage(event_type, event)), Ok(true));
+        }
+        sender.wake();
+        receiver.receive(events.len(), |event| drop(black_box(event)));
+    });
+    let mut gathered = Vec::with_capacity(events.len());
+    let through_vector = measure(events.len(), || {
+        let frame = reader.read(black_box(&bytes)).expect("a frame of our own");
+        gathered.extend(frame.events().map(|(_, event)| event.expect("an event of our own")));
+        sender.send_many(gathered.drain(..));
+        receiver.receive(events.len(), |event| drop(black_box(event)));
+    });
+    (staged, through_vector)
+}
+
 /// The fields of a quote, with its header, as one msgpack array.
 fn msgpack(events: &[Event]) -> (f64, f64, f64) {
     let mut buffer = Vec::with_capacity(1 << 16);
@@ -225,7 +254,9 @@ fn main() {
     };
     let quotes = quotes();
     let (frame_quotes, packed) = (frame(&quotes, Lane::MarketData), msgpack(&quotes));
+    let (staged, through_vector) = queue(&trades());
     let report = serde_json::json!({
+        "into_a_queue": { "trades_128_ns": staged, "by_way_of_a_vector_ns": through_vector },
         "copy_ns": copy,
         "crc32c_ns": crc,
         "frame": {

@@ -23,7 +23,12 @@ pub(super) fn ring(capacity: usize) -> (Outlet, Inlet) {
     let places = NonNull::from(unsafe { ring.unsafe_slices_mut(0, capacity) }.0).cast();
     let (outlet, inlet) = ring.split();
     (
-        Outlet { next: Next { places, capacity, index: outlet.write_index() }, ring: outlet, room: 0 },
+        Outlet {
+            next: Next { places, capacity, index: outlet.write_index() },
+            ring: outlet,
+            room: 0,
+            is_staged: false,
+        },
         Inlet {
             next: Next { places, capacity, index: inlet.read_index() },
             ring: inlet,
@@ -80,6 +85,9 @@ pub(super) struct Outlet {
     ring: HeapProd<Event>,
     /// Places that are vacant, at least.
     room: usize,
+    /// Events stand behind those that the ring counts, up to the next place: they are this end's still, and the ring takes their
+    /// places for vacant. So they are published before it is asked for room.
+    is_staged: bool,
 }
 
 impl Outlet {
@@ -87,6 +95,7 @@ impl Outlet {
     #[inline]
     pub(super) fn has_room(&mut self) -> bool {
         if self.room == 0 {
+            self.show();
             self.room = self.ring.vacant_len();
         }
         self.room != 0
@@ -103,10 +112,34 @@ impl Outlet {
             self.next.place().write(MaybeUninit::new(event));
             self.ring.set_write_index(self.next.advance(1));
         }
+        // What was staged stands before it, and is published with it.
+        self.is_staged = false;
+    }
+
+    /// Writes an event that [`Outlet::show`] publishes, or the next one that is published behind it. The caller has seen that there
+    /// is room.
+    #[inline(always)]
+    pub(super) fn stage(&mut self, event: Event) {
+        assert!(self.room != 0, "room is asked for first");
+        self.room -= 1;
+        self.is_staged = true;
+        // SAFETY: as in `write`: `room` has not counted the places of what is staged since those were written.
+        unsafe { self.next.place().write(MaybeUninit::new(event)) };
+        self.next.advance(1);
+    }
+
+    /// Publishes what was staged.
+    #[inline]
+    pub(super) fn show(&mut self) {
+        if std::mem::take(&mut self.is_staged) {
+            // SAFETY: all places up to the next one hold events, each written when it was vacant.
+            unsafe { self.ring.set_write_index(self.next.index) };
+        }
     }
 
     /// The vacant places, for a run of events; whoever fills them says so by [`Outlet::publish`].
     pub(super) fn places(&mut self) -> impl Iterator<Item = &mut MaybeUninit<Event>> {
+        self.show();
         let runs = self.next.run(self.ring.vacant_len());
         // SAFETY: vacant places are this end's until it publishes them, which it does not while they are borrowed from it; the
         // two runs have none in common.

@@ -41,6 +41,28 @@ impl EdgeSender {
         taken
     }
 
+    /// As [`EdgeSender::send`], but the consumer is shown the event, and woken, by [`EdgeSender::wake`] at the latest: whoever calls
+    /// this calls that before it does anything else that may take its time. For a producer that makes its events one by one and
+    /// finds several: each is made in its place of the ring, and the ring's ends are left alone meanwhile.
+    #[inline(always)]
+    pub fn stage(&mut self, event_type: EventType, event: Event) -> bool {
+        debug_assert_eq!(event_type, event.event_type);
+        let is_plain = event_type.lane() == Lane::MarketData && event_type != EventType::OrderBook;
+        if !is_plain || !self.overflow.is_empty() || !self.market.has_room() {
+            return self.put(event);
+        }
+        self.counters.count_offered(event_type);
+        self.market.stage(event);
+        true
+    }
+
+    /// Shows the consumer what was staged, and wakes it where it sleeps.
+    #[inline]
+    pub fn wake(&mut self) {
+        self.market.show();
+        self.waker.notify();
+    }
+
     /// Hands several events over, as [`EdgeSender::send`] does one after the other, and gives how many were taken. Cheaper
     /// for more than a few: they are published together, and the consumer is woken once.
     pub fn send_many(&mut self, events: impl IntoIterator<Item = Event>) -> usize {
@@ -189,6 +211,7 @@ impl EdgeSender {
 impl Drop for EdgeSender {
     /// Hands over all that waits; where the consumer is gone it counts as dropped.
     fn drop(&mut self) {
+        self.market.show();
         if !self.flush() {
             if self.urgent.has_consumer() {
                 self.ending.leave(std::iter::from_fn(|| self.overflow.pop()));

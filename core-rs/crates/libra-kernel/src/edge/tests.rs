@@ -174,6 +174,66 @@ fn batches_keep_what_single_events_promise() {
 }
 
 #[test]
+fn what_is_staged_is_shown_together_and_in_its_place() {
+    let waker = Arc::new(Waker::new().unwrap());
+    let (mut sender, mut receiver) = edge(8, waker.clone());
+    let stage = |sender: &mut EdgeSender, event_type, tag| assert!(sender.stage(event_type, event(event_type, tag)));
+    for tag in 0..3 {
+        stage(&mut sender, EventType::Trade, tag);
+    }
+    assert!(receiver.is_empty() && waker.park(|| receiver.is_empty()), "nothing is there yet");
+    assert_eq!(receiver.counters().offered(EventType::Trade), 3);
+    sender.wake();
+    assert!(!waker.park(|| receiver.is_empty()), "and now it is");
+    // What is published behind it shows it, and so does a ring without room; urgent events never wait.
+    let mut out = Vec::new();
+    let mut take = |receiver: &mut EdgeReceiver| {
+        receiver.receive(usize::MAX, |event| out.push(event.ts_ns));
+        std::mem::take(&mut out)
+    };
+    assert_eq!(take(&mut receiver), [0, 1, 2]);
+    stage(&mut sender, EventType::Quote, 3);
+    stage(&mut sender, EventType::OrderFilled, 4);
+    assert_eq!(take(&mut receiver), [4]);
+    assert!(sender.send(event(EventType::Trade, 5)));
+    assert_eq!(take(&mut receiver), [3, 5]);
+    stage(&mut sender, EventType::Trade, 6);
+    assert_eq!(sender.send_many((7..9).map(|tag| event(EventType::Trade, tag))), 2);
+    assert_eq!(take(&mut receiver), [6, 7, 8]);
+    stage(&mut sender, EventType::Trade, 9);
+    stage(&mut sender, EventType::OrderBook, 10);
+    assert_eq!(take(&mut receiver), [9, 10], "a book may have been dropped before, and asks");
+    // Twice around the ring, so that the places of what is staged are never taken for vacant.
+    let mut all = Vec::new();
+    for tag in 0..64 {
+        stage(&mut sender, EventType::Trade, tag);
+        if tag % 5 == 0 {
+            sender.wake();
+        }
+        if tag % 8 == 7 {
+            all.extend(take(&mut receiver));
+        }
+    }
+    sender.wake();
+    while !(sender.flush() && receiver.is_empty()) {
+        all.extend(take(&mut receiver));
+    }
+    assert_eq!(all, (0..64).collect::<Vec<_>>());
+    for tag in 0..6 {
+        stage(&mut sender, EventType::Trade, tag);
+    }
+    assert_eq!(sender.send_many((6..10).map(|tag| event(EventType::Trade, tag))), 4);
+    assert_eq!(take(&mut receiver), (0..8).collect::<Vec<_>>(), "a batch goes behind it, as far as there is room");
+    assert!(sender.flush());
+    assert_eq!(take(&mut receiver), [8, 9]);
+    for tag in 0..3 {
+        stage(&mut sender, EventType::Trade, tag);
+    }
+    drop(sender);
+    assert_eq!(take(&mut receiver), [0, 1, 2], "an end hands over what was staged");
+}
+
+#[test]
 fn a_batch_takes_what_a_producer_left_in_its_order() {
     let (sender, mut receiver) = crowded(Arc::new(Waker::new().unwrap()));
     drop(sender);

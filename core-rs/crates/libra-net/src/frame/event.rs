@@ -90,15 +90,34 @@ pub(super) fn length(events: &[u8]) -> Option<usize> {
     (length >= EVENT_HEADER && length <= events.len()).then_some(length)
 }
 
-/// Reads an event that [`length`] has cut out. `is_newer` when a later minor version wrote it.
-#[inline]
-pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: bool) -> Result<Event, Skip> {
-    let (head, rest) = bytes.split_first_chunk::<EVENT_HEADER>().ok_or(Fault::Short)?;
-    let number = u16::from_le_bytes([head[0], head[1]]);
+/// The type of an event that [`length`] has cut out.
+#[inline(always)]
+pub(super) fn type_of(bytes: &[u8]) -> Result<EventType, Skip> {
+    let number = u16::from_le_bytes(*bytes.first_chunk().ok_or(Fault::Short)?);
     let event_type = EventType::from_number(number).ok_or(Skip::UnknownType(number))?;
     if !leaves_process(event_type) {
         return Err(Skip::LocalOnly(event_type.name()));
     }
+    Ok(event_type)
+}
+
+/// Reads an event that [`length`] has cut out. `is_newer` when a later minor version wrote it.
+#[inline]
+pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: bool) -> Result<Event, Skip> {
+    decode_to(bytes, names, is_newer, |event| event)
+}
+
+/// As [`decode`], and gives the event to `then`. What that does with it is compiled into each kind of payload: so the event comes to
+/// be in the place where `then` puts it, and is not gathered in another one before, which costs more than reading it.
+#[inline(always)]
+pub(super) fn decode_to<R>(
+    bytes: &[u8],
+    names: &[(&'static str, Name)],
+    is_newer: bool,
+    then: impl FnOnce(Event) -> R,
+) -> Result<R, Skip> {
+    let event_type = type_of(bytes)?;
+    let (head, rest) = bytes.split_first_chunk::<EVENT_HEADER>().ok_or(Fault::Short)?;
     let name = |at: usize| {
         let index = usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
         names.get(index).map(|entry| entry.1).ok_or(Fault::Name)
@@ -108,20 +127,21 @@ pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: boo
     if head[33].max(head[34]) > MAX_DECIMALS {
         return Err(Fault::Value.into());
     }
-    let payload = payload::decode(head[3], Cursor::new(rest, names), is_newer)?;
-    Ok(Event {
-        event_type,
-        price_decimals: head[33],
-        size_decimals: head[34],
-        trace_flags: head[32] & Event::SAMPLED,
-        sequence: u64::from_le_bytes(eight(head, 48)),
-        source,
-        instrument,
-        ts_ns: i64::from_le_bytes(eight(head, 56)),
-        trace_id: [u64::from_be_bytes(eight(head, 8)), u64::from_be_bytes(eight(head, 16))],
-        span_id: u64::from_be_bytes(eight(head, 24)),
-        parent_span_id: u64::from_be_bytes(eight(head, 40)),
-        payload,
+    payload::decode_to(head[3], Cursor::new(rest, names), is_newer, |payload| {
+        then(Event {
+            event_type,
+            price_decimals: head[33],
+            size_decimals: head[34],
+            trace_flags: head[32] & Event::SAMPLED,
+            sequence: u64::from_le_bytes(eight(head, 48)),
+            source,
+            instrument,
+            ts_ns: i64::from_le_bytes(eight(head, 56)),
+            trace_id: [u64::from_be_bytes(eight(head, 8)), u64::from_be_bytes(eight(head, 16))],
+            span_id: u64::from_be_bytes(eight(head, 24)),
+            parent_span_id: u64::from_be_bytes(eight(head, 40)),
+            payload,
+        })
     })
 }
 

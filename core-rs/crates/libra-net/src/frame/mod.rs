@@ -48,7 +48,7 @@ pub use event::{leaves_process, trace_flags};
 pub use header::{Header, Kind, MAGIC, MAJOR, MINOR};
 pub use names::NAME_LIMIT;
 pub use payload::Encoded;
-pub use reader::{Events, Frame, FrameReader};
+pub use reader::{Events, Frame, FrameReader, Piece};
 pub use writer::{Append, FrameWriter, Limits};
 
 /// No frame is longer: a reader allocates nothing by what a longer one says.

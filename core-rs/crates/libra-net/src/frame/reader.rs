@@ -1,6 +1,6 @@
 //! Frames in: all of a frame's structure is checked before the first of its events is read.
 
-use libra_kernel::{Event, Name};
+use libra_kernel::{Event, EventType, Name};
 
 use super::control::Control;
 use super::error::{FrameError, Skip};
@@ -71,6 +71,12 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Its events in order, none of them read yet.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        let mut events = self.events();
+        std::iter::from_fn(move || events.next_piece())
+    }
+
     /// Its message; `None` for a frame of events.
     ///
     /// # Errors
@@ -94,10 +100,46 @@ impl Iterator for Events<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        let seq = self.next_seq;
+        let Piece { bytes, names, is_newer } = self.next_piece()?;
+        Some((seq, event::decode(bytes, names, is_newer)))
+    }
+}
+
+impl<'a> Events<'a> {
+    #[inline(always)]
+    fn next_piece(&mut self) -> Option<Piece<'a>> {
         let (bytes, left) = self.left.split_at(event::length(self.left)?);
         self.left = left;
-        let seq = self.next_seq;
         self.next_seq += 1;
-        Some((seq, event::decode(bytes, self.names, self.is_newer)))
+        Some(Piece { bytes, names: self.names, is_newer: self.is_newer })
+    }
+}
+
+/// An event of a frame that is not read yet.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    bytes: &'a [u8],
+    names: &'a [(&'static str, Name)],
+    is_newer: bool,
+}
+
+impl Piece<'_> {
+    /// Its type.
+    ///
+    /// # Errors
+    /// When it is none that travels, or that is known here.
+    #[inline(always)]
+    pub fn event_type(&self) -> Result<EventType, Skip> {
+        event::type_of(self.bytes)
+    }
+
+    /// Reads it, and gives it to `then`: see there why not to the caller.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    #[inline(always)]
+    pub fn read_to<R>(self, then: impl FnOnce(Event) -> R) -> Result<R, Skip> {
+        event::decode_to(self.bytes, self.names, self.is_newer, then)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 use libra_kernel::edge::EdgeSender;
 use libra_kernel::native::{Life, NativeActor};
-use libra_kernel::{Event, EventType, Lane, Name, Travel};
+use libra_kernel::{EventType, Lane, Name, Travel};
 
 use super::calls::{scan, scanned};
 use super::common::{Common, Part, Sent};
@@ -21,7 +21,7 @@ use crate::ids::Position;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
 
-/// Events that are handed over together at most, so that the loop begins on them while the rest is read.
+/// So many events are put into the loop's queue before it is woken, so that it begins on them while the rest is read.
 const HANDED_OVER: usize = 512;
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
@@ -73,7 +73,8 @@ struct Inner {
     /// The nodes of which there is more, and from where on.
     rest: Vec<(String, u64)>,
     loaded: u64,
-    events: Vec<Event>,
+    /// Events that stand in the loop's queue and that it was not woken for.
+    unsaid: usize,
     confirmed: u64,
     /// What others said they had sent: held against what came when the server has answered this question, since all that it
     /// had for us before lies before its answer.
@@ -95,7 +96,7 @@ impl MarketIn {
             is_due: false,
             rest: Vec::new(),
             loaded: 0,
-            events: Vec::new(),
+            unsaid: 0,
             confirmed: 0,
             closing: None,
             skipped: 0,
@@ -327,29 +328,38 @@ impl Inner {
             return;
         }
         self.lag_ns = wall_ns().saturating_sub(header.sent_ns);
-        for (_, event) in frame.events() {
-            match event {
-                Ok(event) if event.lane() != Lane::MarketData => self.skipped += 1,
-                Ok(event) if !self.types[event.event_type as usize] => self.unwanted += 1,
-                Ok(event) => {
-                    let is_latest = event.event_type.travel() == Travel::Latest;
-                    let version = Position::new(header.epoch, event.sequence);
-                    if !is_latest || latest.offer(&Key::of(&event), version) {
-                        self.events.push(event);
-                    }
+        let (to, types) = (&mut self.to, &self.types);
+        for piece in frame.pieces() {
+            let put = match piece.event_type() {
+                Ok(event_type) if event_type.lane() != Lane::MarketData => None,
+                Ok(event_type) if !types[event_type as usize] => {
+                    self.unwanted += 1;
+                    continue;
                 }
-                Err(_) => self.skipped += 1,
+                Ok(event_type) if event_type.travel() == Travel::Latest => piece
+                    .read_to(|event| {
+                        let version = Position::new(header.epoch, event.sequence);
+                        latest.offer(&Key::of(&event), version) && to.stage(event_type, event)
+                    })
+                    .ok(),
+                // Read into its place in the loop's queue.
+                Ok(event_type) => piece.read_to(|event| to.stage(event_type, event)).ok(),
+                Err(_) => None,
+            };
+            match put {
+                Some(put) => self.unsaid += usize::from(put),
+                None => self.skipped += 1,
             }
         }
-        if self.events.len() >= HANDED_OVER {
+        if self.unsaid >= HANDED_OVER {
             self.hand_over();
         }
     }
 
-    /// Gives the loop what was read, and wakes it once for all of it.
+    /// Wakes the loop, once for all that was read.
     fn hand_over(&mut self) {
-        if !self.events.is_empty() {
-            self.to.send_many(self.events.drain(..));
+        if std::mem::take(&mut self.unsaid) > 0 {
+            self.to.wake();
         }
     }
 
@@ -387,7 +397,7 @@ impl Inner {
                 let version = Position::new(epoch, event.sequence);
                 if is_ours && self.types[at] && latest.load(&Key::of(&event), version) {
                     self.loaded += 1;
-                    self.events.push(event);
+                    self.unsaid += usize::from(self.to.stage(event.event_type, event));
                 }
             }
         }

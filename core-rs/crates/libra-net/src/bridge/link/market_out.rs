@@ -29,8 +29,8 @@ use crate::resp::{Commands, Reply, Watch, wait};
 
 /// Events taken out of the node's queue in a turn.
 const TAKEN: usize = 4_096;
-/// How long answers may stand unread while no event waits for them: each turn of the loop reads them anyhow, and a wake-up for
-/// them alone would double what a stream of frames costs.
+/// How long answers may stand unread while no event waits for them: a wake-up for them alone would double what a stream of frames
+/// costs, and a look at the socket in each turn of a stream finds a few bytes.
 const ANSWERS_NS: i64 = 2_000_000;
 /// Frames without an answer, and bytes that the socket has not taken, beyond which nothing more is sent.
 const MOST_IN_FLIGHT: usize = 512;
@@ -65,6 +65,8 @@ pub(super) struct MarketOut {
     latest: HashMap<Key, Event>,
     remembered: Remembered,
     pace: Pace,
+    /// When answers were read last.
+    read_ns: i64,
     unsendable: u64,
     /// Nobody wanted them any more when their turn came.
     unwanted: u64,
@@ -85,6 +87,7 @@ impl MarketOut {
             latest: HashMap::new(),
             remembered: Remembered::default(),
             pace: Pace::default(),
+            read_ns: i64::MIN / 2,
             unsendable: 0,
             unwanted: 0,
             again: 0,
@@ -106,27 +109,7 @@ impl MarketOut {
             }
             self.common.say_again.store(true, Ordering::Release);
         }
-        let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
-        let read = self.line.read(now_ns, |reply| {
-            if matches!(reply, Reply::Push(_)) {
-                return Ok(());
-            }
-            match pending.pop_front() {
-                Some(Pending::Frame { shard, last }) => {
-                    common.sent[shard].store(last, Ordering::Relaxed);
-                    // The server counts us too, where we listen to the same shard.
-                    let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
-                    if reply.int().is_some_and(|heard| heard <= ourselves as i64) {
-                        *unheard += 1;
-                        forget(common, shard);
-                    }
-                    Ok(())
-                }
-                Some(Pending::Ping) => Ok(()),
-                None => Err("an answer to nothing that was asked".into()),
-            }
-        });
-        match read.and_then(|()| self.line.check(now_ns)) {
+        match self.hear(now_ns) {
             Ok(false) => {}
             Ok(true) => {
                 if let Some(connection) = self.line.up() {
@@ -151,6 +134,36 @@ impl MarketOut {
         if self.common.wants_report(self.reported) {
             self.report();
         }
+    }
+
+    /// Reads the server's answers where it is time to, as [`Line::read`], and then [`Line::check`]s what that tells.
+    fn hear(&mut self, now_ns: i64) -> Result<bool, String> {
+        let is_soon = now_ns.saturating_sub(self.read_ns) < ANSWERS_NS && self.pending.len() < MOST_IN_FLIGHT / 2;
+        if self.pace.is_stream() && is_soon {
+            return Ok(false);
+        }
+        self.read_ns = now_ns;
+        let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
+        self.line.read(now_ns, |reply| {
+            if matches!(reply, Reply::Push(_)) {
+                return Ok(());
+            }
+            match pending.pop_front() {
+                Some(Pending::Frame { shard, last }) => {
+                    common.sent[shard].store(last, Ordering::Relaxed);
+                    // The server counts us too, where we listen to the same shard.
+                    let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
+                    if reply.int().is_some_and(|heard| heard <= ourselves as i64) {
+                        *unheard += 1;
+                        forget(common, shard);
+                    }
+                    Ok(())
+                }
+                Some(Pending::Ping) => Ok(()),
+                None => Err("an answer to nothing that was asked".into()),
+            }
+        })?;
+        self.line.check(now_ns)
     }
 
     fn lose(&mut self, now_ns: i64, why: &str) {
@@ -251,7 +264,9 @@ impl MarketOut {
         {
             return life.wait(|| std::thread::sleep(Duration::from_nanos(nap_ns)));
         }
-        let only_answers = (!gathers && is_sent && !self.pending.is_empty()).then_some(now_ns + ANSWERS_NS);
+        // The answer to a lone PING comes at once, while the core is still awake.
+        let is_answered_later = matches!(self.pending.back(), Some(Pending::Frame { .. }));
+        let only_answers = (!gathers && is_sent && is_answered_later).then_some(now_ns + ANSWERS_NS);
         let dues = [self.line.due_ns(now_ns), gathered, only_answers, (!self.shards.is_empty()).then_some(i64::MAX)];
         let due_ns = dues.into_iter().flatten().min();
         let timeout = due_ns

@@ -13,7 +13,7 @@
 //! - [`keeper`] — the newest of what only the latest counts of, in the server's hash;
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
-//! - [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
+//! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
 //! - [`settings`], [`report`] — what it is made with, and what it tells.
 //!
 //! A thread that panics is started again where it can be (market data), under the kernel's policy for native threads;
@@ -33,6 +33,7 @@ mod market_out;
 mod namesake;
 mod outgoing;
 mod pace;
+mod prompt;
 mod report;
 mod sentinels;
 mod settings;
@@ -100,7 +101,8 @@ impl Link {
         let wakers = Wakers {
             urgent: Arc::new(Waker::new()?),
             market_out: Arc::new(Waker::new()?),
-            market_in: Arc::new(Waker::new()?),
+            // Only signals wake it, which pass no fence: `membarrier` would interrupt the loop in each of its turns for nothing.
+            market_in: Arc::new(Waker::without_membarrier()?),
         };
         let [urgent, market_out, market_in] =
             [&wakers.urgent, &wakers.market_out, &wakers.market_in].map(|waker| waker.clone());

@@ -90,18 +90,28 @@ pub(super) fn encoded(tag: &str, bytes: &[u8], to: &mut Vec<u8>) -> Result<u8, E
     encoded::write(tag, bytes, to).map(|()| ENCODED)
 }
 
-/// Reads the payload of encoding `number`, which must fill the cursor.
-#[inline]
-pub(super) fn decode(number: u8, mut cursor: Cursor<'_>, is_newer: bool) -> Result<Payload, Skip> {
-    let payload = match number {
-        EMPTY => Payload::Empty,
-        QUOTE => Payload::Quote(market::read_quote(&mut cursor)?),
-        TRADE => Payload::Trade(market::read_trade(&mut cursor)?),
-        BAR => Payload::Bar(market::read_bar(&mut cursor)?),
-        number => read_shared(number, &mut cursor)?,
-    };
-    cursor.end(is_newer)?;
-    Ok(payload)
+/// Reads the payload of encoding `number`, which must fill the cursor, and gives it to `then`, which is compiled into each kind.
+#[inline(always)]
+pub(super) fn decode_to<R>(
+    number: u8,
+    mut cursor: Cursor<'_>,
+    is_newer: bool,
+    then: impl FnOnce(Payload) -> R,
+) -> Result<R, Skip> {
+    macro_rules! read {
+        ($payload:expr) => {{
+            let payload = $payload;
+            cursor.end(is_newer)?;
+            Ok(then(payload))
+        }};
+    }
+    match number {
+        EMPTY => read!(Payload::Empty),
+        QUOTE => read!(Payload::Quote(market::read_quote(&mut cursor)?)),
+        TRADE => read!(Payload::Trade(market::read_trade(&mut cursor)?)),
+        BAR => read!(Payload::Bar(market::read_bar(&mut cursor)?)),
+        number => read!(read_shared(number, &mut cursor)?),
+    }
 }
 
 fn read_shared(number: u8, cursor: &mut Cursor<'_>) -> Result<Payload, Skip> {

@@ -28,6 +28,7 @@ use super::control::Peer;
 use super::greeting::Greeting;
 use super::incoming::Incoming;
 use super::line::{Change, Line};
+use super::prompt;
 use super::settings::{DURABLE, WHOLE};
 use crate::bridge::{Arrivals, OutboundEnd};
 use crate::frame::FrameReader;
@@ -264,6 +265,7 @@ impl Urgent {
 impl NativeActor for Urgent {
     fn run(&mut self, life: &Life) {
         let common = self.node.common.clone();
+        prompt::ask();
         while !life.is_stopping() {
             life.beat();
             common.wakers.urgent.unpark();
