@@ -64,6 +64,7 @@ pub use approval::Approval;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode};
 pub use history::Fills;
+pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
