@@ -139,17 +139,23 @@ pub(crate) fn check_portfolio(
     let (quote, sums) = ((market.bid, market.ask), portfolio.sums);
     let Exposure { position: held, open_buy, open_sell, .. } = *exposure;
     // The other end is what it was: it is valued at this very quote.
-    let (after, was, sum, other, rest) = if is_buy(request.side) {
+    let (end, was, sum, other, rest) = if is_buy(request.side) {
         let up = open_buy.checked_add(request.size).and_then(|open| held.checked_add(open));
         let end = up.and_then(|up| long_end(scale, quote, up)).ok_or_else(overflow)?;
-        (Worth { long: end, ..own }, own.long, sums.long, own.short, sums.short)
+        (end, own.long, sums.long, own.short, sums.short)
     } else {
         let down = open_sell.checked_add(request.size).and_then(|open| held.checked_sub(open));
         let end = down.and_then(|down| short_end(scale, quote, down)).ok_or_else(overflow)?;
-        (Worth { short: end, ..own }, own.short, sums.short, own.long, sums.long)
+        (end, own.short, sums.short, own.long, sums.long)
     };
-    let end = if is_buy(request.side) { after.long } else { after.short };
-    let (gross_before, gross_after) = (own.gross(), after.gross());
+    // `Worth::gross` with this end as it was and as it is: what the other end makes of it stays.
+    let (gross_before, gross_after) = if is_buy(request.side) {
+        let least = (-other).max(0);
+        (least.max(was), least.max(end))
+    } else {
+        let least = other.max(0);
+        (least.max(-was), least.max(-end))
+    };
     // As `Sums::replace` has it: the sum of the others has to fit on either side.
     rest.checked_sub(other).ok_or_else(overflow)?;
     let replace = |sum: Money, was, is| sum.checked_sub(was)?.checked_add(is);
