@@ -72,6 +72,24 @@ pub struct Instrument {
     pub tradable: bool,
 }
 
+/// What one unit of price times one of size is worth: 64 bits of contract size times 10^[`MONEY_DECIMALS`] at most, so it
+/// always fits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale(i128);
+
+impl Scale {
+    /// Price times size as money, exact; `None` when it does not fit.
+    #[inline]
+    pub fn notional(self, price: i64, size: i64) -> Option<Money> {
+        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow.
+        let product = i128::from(price) * i128::from(size);
+        match (i64::try_from(product), i64::try_from(self.0)) {
+            (Ok(product), Ok(scale)) => Some(i128::from(product) * i128::from(scale)),
+            _ => product.checked_mul(self.0),
+        }
+    }
+}
+
 /// Why an instrument's definition makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InstrumentError {
@@ -119,18 +137,17 @@ impl Instrument {
     /// instrument is inverse.
     #[inline]
     pub fn notional(&self, price: i64, size: i64) -> Option<Money> {
+        self.scale()?.notional(price, size)
+    }
+
+    /// What makes money of prices times sizes, for more than one of them; `None` where [`Instrument::notional`] has none.
+    #[inline]
+    pub(crate) fn scale(&self) -> Option<Scale> {
         if self.kind == ContractKind::Inverse {
             return None;
         }
         let sum = self.price_decimals.checked_add(self.size_decimals)?.checked_add(self.contract_decimals)?;
-        let step = pow10(MONEY_DECIMALS.checked_sub(sum)?);
-        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow. A step is at
-        // most 10^MONEY_DECIMALS, far from the end of an i64.
-        let product = i128::from(price) * i128::from(size);
-        match (i64::try_from(product), self.contract_size.checked_mul(step as i64)) {
-            (Ok(product), Some(scale)) => Some(i128::from(product) * i128::from(scale)),
-            _ => product.checked_mul(i128::from(self.contract_size) * step),
-        }
+        Some(Scale(i128::from(self.contract_size) * pow10(MONEY_DECIMALS.checked_sub(sum)?)))
     }
 
     /// What sizes are counted in: the base currency, or contracts where one is not one of the base.

@@ -284,9 +284,15 @@ impl Router {
         if event.event_type.policy() != Policy::Refuse {
             return true;
         }
-        let any_decides = interest.of(event).any(|id| self.decisive[id]);
-        let mut deciders = interest.of(event).filter(|id| !any_decides || self.decisive[*id]);
-        deciders.all(|id| self.mailboxes[id].has_room_for(event))
+        // Of all subscribers, and of the decisive ones among them.
+        let (mut have_room, mut decide, mut deciders_have_room) = (true, false, true);
+        for id in interest.of(event) {
+            let has_room = self.mailboxes[id].has_room_for(event);
+            have_room &= has_room;
+            decide |= self.decisive[id];
+            deciders_have_room &= has_room || !self.decisive[id];
+        }
+        if decide { deciders_have_room } else { have_room }
     }
 
     /// True unless the event is a command that the bridge has no room for.

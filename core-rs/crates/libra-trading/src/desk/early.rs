@@ -42,6 +42,12 @@ impl EarlyCancels {
         true
     }
 
+    /// True when none waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+
     /// Takes every cancel of an order out: who asked for them.
     pub fn take(&mut self, now_ns: i64, id: ClientOrderId) -> Vec<Name> {
         self.forget_old(now_ns);

@@ -343,6 +343,9 @@ impl Desk {
         approval: &Approval,
         request: &OrderRequest,
     ) -> Option<Rejection> {
+        if self.vanished.is_empty() && self.early_cancels.is_empty() {
+            return None;
+        }
         if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
         }

@@ -33,7 +33,7 @@ mod tell;
 mod vanish;
 mod venue;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libra_kernel::alarm::Alarm;
@@ -42,7 +42,7 @@ use libra_kernel::latency::Latency;
 use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::account::curve::EquityCurve;
-use crate::gate::{Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
+use crate::gate::{ByOrder, Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
 
@@ -88,7 +88,7 @@ pub struct Desk {
     strategies: BTreeSet<Name>,
     link: Link,
     sources: Sources,
-    causes: HashMap<ClientOrderId, Cause>,
+    causes: ByOrder<Cause>,
     /// Orders whose intent this process appended and that a gateway outside has not begun to send, with the last moment
     /// at which their bytes may leave: each leaves the map once. An order of an earlier process is never in it.
     unsent: BTreeMap<ClientOrderId, i64>,
@@ -167,7 +167,7 @@ impl Desk {
             strategies: config.strategies.into_iter().collect(),
             link: config.link,
             sources,
-            causes: HashMap::new(),
+            causes: ByOrder::default(),
             unsent: BTreeMap::new(),
             cancelling,
             send_within_ns,

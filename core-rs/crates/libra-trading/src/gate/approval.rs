@@ -5,7 +5,7 @@ use libra_kernel::Name;
 use crate::order::{ClientOrderId, OrderRequest};
 use crate::risk::Checked;
 
-use super::ids::IdMap;
+use super::places::Places;
 
 /// Permission to send one order, once: bound to the order's content, the limits it was checked against, the process
 /// that gave it, and a deadline. Only the gate makes one.
@@ -96,53 +96,51 @@ pub(super) struct Slot {
 pub(super) struct Approvals {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
-    by_id: IdMap<u32>,
+    places: Places,
     /// No approval ends before this time.
     next_deadline_ns: i64,
 }
 
 impl Approvals {
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.places.len()
     }
 
     /// True when an approval may be out of time.
     #[inline]
     pub fn any_due(&self, now_ns: i64) -> bool {
-        !self.by_id.is_empty() && now_ns > self.next_deadline_ns
+        !self.places.is_empty() && now_ns > self.next_deadline_ns
     }
 
     #[inline]
     pub fn get(&self, id: ClientOrderId) -> Option<&Slot> {
-        if self.by_id.is_empty() {
-            return None;
-        }
-        self.slots.get(*self.by_id.get(&id.0)? as usize)?.as_ref()
+        let number = self.places.get(id)?;
+        self.slots[number as usize].as_ref()
     }
 
     #[inline]
     pub fn insert(&mut self, slot: Slot) {
         let (id, deadline_ns) = (slot.approval.client_order_id, slot.approval.deadline_ns);
-        if self.by_id.is_empty() || deadline_ns < self.next_deadline_ns {
+        if self.places.is_empty() || deadline_ns < self.next_deadline_ns {
             self.next_deadline_ns = deadline_ns;
         }
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = Some(slot);
-                index
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.slots[number as usize] = Some(slot);
+                number
             }
             None => {
                 self.slots.push(Some(slot));
                 self.slots.len() as u32 - 1
             }
         };
-        self.by_id.insert(id.0, index);
+        self.places.insert(id, number);
     }
 
     pub fn remove(&mut self, id: ClientOrderId) -> Option<Slot> {
-        let index = self.by_id.remove(&id.0)?;
-        self.free.push(index);
-        self.slots[index as usize].take()
+        let number = self.places.remove(id)?;
+        self.free.push(number);
+        self.slots[number as usize].take()
     }
 
     /// Takes an approval out, if it is exactly this one.
@@ -155,12 +153,10 @@ impl Approvals {
     /// due.
     pub fn take_due(&mut self, now_ns: i64) -> Vec<Slot> {
         let (mut due, mut next_deadline_ns) = (Vec::new(), i64::MAX);
-        for (index, place) in self.slots.iter_mut().enumerate() {
-            match place {
+        for number in 0..self.slots.len() {
+            match &self.slots[number] {
                 Some(slot) if now_ns > slot.approval.deadline_ns => {
-                    self.by_id.remove(&slot.approval.client_order_id.0);
-                    self.free.push(index as u32);
-                    due.extend(place.take());
+                    due.extend(self.remove(slot.approval.client_order_id))
                 }
                 Some(slot) => next_deadline_ns = next_deadline_ns.min(slot.approval.deadline_ns),
                 None => {}

@@ -118,7 +118,7 @@ impl Gate {
 
     /// Every check. The state of the account comes first, so that its name is what the refusal says.
     #[inline(always)]
-    fn admit(&self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked, Option<After>), Rejection> {
+    fn admit(&mut self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked, Option<After>), Rejection> {
         if let Some(rejection) = self.refuses_all() {
             return Err(rejection);
         }

@@ -2,6 +2,8 @@
 //!
 //! Marks are quotes of this process only: after a restart an open instrument is worth nothing known until its first one.
 
+use crate::account::is_buy;
+use crate::order::OrderSide;
 use crate::risk::exposure::{After, Portfolio, Sums, Worth};
 
 use super::state::State;
@@ -44,15 +46,24 @@ impl State {
     /// An order of the instrument at `slot` is reserved, just as it was checked: what the check found is what
     /// [`State::revalue`] would find.
     #[inline]
-    pub(super) fn take_after(&mut self, slot: usize, after: &After) {
+    pub(super) fn take_after(&mut self, slot: usize, side: OrderSide, after: &After) {
         let (_, _, settle) = self.account.currencies_at(slot);
-        if cfg!(debug_assertions) {
-            let before = (self.desks[slot].worth, self.sums[settle]);
-            self.revalue(slot);
-            assert_eq!((self.desks[slot].worth, self.sums[settle]), (Some(after.worth), after.sums));
-            (self.desks[slot].worth, self.sums[settle]) = before;
+        let before = (self.desks[slot].worth, self.sums[settle]);
+        let sums = &mut self.sums[settle];
+        // The check refuses where a worth is not known.
+        let Some(worth) = &mut self.desks[slot].worth else { return };
+        if is_buy(side) {
+            (worth.long, sums.long) = (after.end, after.sum);
+        } else {
+            (worth.short, sums.short) = (after.end, after.sum);
         }
-        (self.desks[slot].worth, self.sums[settle]) = (Some(after.worth), after.sums);
+        sums.gross = after.gross;
+        if cfg!(debug_assertions) {
+            let taken = (self.desks[slot].worth, self.sums[settle]);
+            (self.desks[slot].worth, self.sums[settle]) = before;
+            self.revalue(slot);
+            assert_eq!((self.desks[slot].worth, self.sums[settle]), taken);
+        }
     }
 
     /// What an order of the instrument at `slot` is tested against.

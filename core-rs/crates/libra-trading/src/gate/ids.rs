@@ -27,7 +27,7 @@ pub(super) fn derive(account_hash: u64, request_id: u128) -> ClientOrderId {
 /// Takes a half of a client order id for its hash: it is one already, of what we choose ourselves. A map with it is for
 /// look-ups only and is never iterated, so its order decides nothing.
 #[derive(Default)]
-pub(super) struct DerivedHasher(u64);
+pub(crate) struct DerivedHasher(u64);
 
 impl Hasher for DerivedHasher {
     #[inline]
@@ -72,4 +72,6 @@ impl Hasher for IdHasher {
 
 /// By client order id.
 pub(super) type IdMap<V> = HashMap<u128, V, BuildHasherDefault<DerivedHasher>>;
+/// The same for other rooms.
+pub(crate) type ByOrder<V> = HashMap<ClientOrderId, V, BuildHasherDefault<DerivedHasher>>;
 pub(super) type IdSet = HashSet<u128, BuildHasherDefault<IdHasher>>;

@@ -15,7 +15,7 @@
 //! - `history`, `packed` — orders that are over, and executions, in little memory;
 //! - `refusals` — refused requests, in bounded memory; `unlogged` — those that the log did not take; `beyond` — those of a
 //!   storm, which share records;
-//! - `approval`, `approve` — reservations and their way to an intent;
+//! - `approval`, `places`, `approve` — reservations, where each is found, and their way to an intent;
 //! - `venue` — what goes to the venue and what comes back;
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
@@ -41,6 +41,7 @@ pub mod log;
 mod open;
 mod owed;
 mod packed;
+mod places;
 mod recent;
 pub mod record;
 mod refusals;
@@ -63,6 +64,7 @@ pub use approval::Approval;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode};
 pub use history::Fills;
+pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};

@@ -394,7 +394,7 @@ impl State {
     ) -> Option<()> {
         self.add_held(slot, side, size, held, 1)?;
         if let Some(after) = after {
-            self.take_after(slot, after);
+            self.take_after(slot, side, after);
         }
         Some(())
     }

@@ -6,7 +6,7 @@
 use libra_kernel::fixed::format_units;
 
 use crate::account::{base_amount, is_buy};
-use crate::instrument::{ContractKind, Instrument, Money};
+use crate::instrument::{ContractKind, Instrument, Money, Scale};
 use crate::order::{OrderRequest, OrderType, TimeInForce};
 
 use super::code::{Rejection, RiskCode, with_unit};
@@ -73,15 +73,10 @@ pub fn check(
 ) -> Result<(Checked, Option<After>), Rejection> {
     check_form(request, instrument, own)?;
     check_market(now_ns, request, instrument, market, limits)?;
-    check_worth(request, instrument, market, own)?;
-    check_exposure(request, instrument, market, exposure, limits, own)?;
-    let after = match &exposure.portfolio {
-        Some(portfolio) => {
-            let position = (exposure.position, exposure.open_buy, exposure.open_sell);
-            Some(check_portfolio(request, instrument, market, position, portfolio, limits, own)?)
-        }
-        None => None,
-    };
+    let scale = instrument.scale().ok_or_else(|| overflow("the order's notional"))?;
+    check_worth(request, instrument, market, scale, own)?;
+    check_exposure(request, instrument, market, scale, exposure, limits, own)?;
+    let after = check_portfolio(request, instrument, market, scale, exposure, limits, own)?;
     check_volume(request, instrument, exposure, own)?;
     Ok((check_funds(request, instrument, market, exposure, limits)?, after))
 }
@@ -164,10 +159,12 @@ fn check_market(
         // A market order is held against the collar by the price that it would trade at: half of the spread.
         let price =
             if request.order_type == OrderType::Limit { request.price } else { reference_price(request, market) };
-        // Against twice the middle, so that the middle of an odd spread is exact; i64 values leave room in i128.
-        let middle = i128::from(market.bid) + i128::from(market.ask);
-        let distance = (2 * i128::from(price) - middle).abs();
-        if distance * 10_000 > i128::from(collar) * middle {
+        // Against twice the middle, so that the middle of an odd spread is exact. All three prices are above zero, so twice
+        // of one fits 64 bits without a sign.
+        let middle = market.bid as u64 + market.ask as u64;
+        let distance = (2 * price as u64).abs_diff(middle);
+        if u128::from(distance) * 10_000 > u128::from(collar) * u128::from(middle) {
+            let (distance, middle) = (i128::from(distance), i128::from(middle));
             // Rounded up, so that it is above its limit.
             let value = (distance * 1_000_000 - 1) / middle + 1;
             return Err(Rejection::limit(
@@ -201,14 +198,15 @@ fn check_worth(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
+    scale: Scale,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
     let reference = reference_price(request, market);
-    let notional = instrument.notional(reference, request.size).ok_or_else(|| overflow("the order's notional"))?;
+    let notional = scale.notional(reference, request.size).ok_or_else(|| overflow("the order's notional"))?;
     let least_price = if request.order_type == OrderType::Limit { request.price } else { reference };
     let least = match least_price == reference {
         true => notional,
-        false => instrument.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?,
+        false => scale.notional(least_price, request.size).ok_or_else(|| overflow("the order's notional"))?,
     };
     if least < instrument.min_notional {
         let quote = instrument.quote.as_str();
@@ -227,6 +225,7 @@ fn check_exposure(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
+    scale: Scale,
     exposure: &Exposure<'_>,
     limits: &RiskLimits,
     own: &InstrumentLimits,
@@ -264,7 +263,7 @@ fn check_exposure(
         && worst > 0
     {
         let price = reference_price(request, market);
-        let worth = instrument.notional(price, worst).ok_or_else(|| overflow("the position's notional"))?;
+        let worth = scale.notional(price, worst).ok_or_else(|| overflow("the position's notional"))?;
         if worth > most {
             let quote = instrument.quote.as_str();
             return Err(Rejection::money(RiskCode::PositionNotionalLimit, most, worth, quote));
@@ -288,6 +287,11 @@ fn check_volume(
         return Err(Rejection::limit(RiskCode::NoVolume, limit, format!("0 {} traded", instrument.size_unit())));
     };
     let ours = executed + i128::from(exposure.open_buy) + i128::from(exposure.open_sell) + i128::from(request.size);
+    if let (Ok(few), Ok(all)) = (i64::try_from(ours), i64::try_from(market))
+        && i128::from(few) * 10_000 <= i128::from(all) * i128::from(bps)
+    {
+        return Ok(());
+    }
     let (scaled, most) = (times(ours, 10_000), times(market, bps));
     let (Some(scaled), Some(most)) = (scaled, most) else { return Err(overflow("the traded volume")) };
     if scaled <= most {

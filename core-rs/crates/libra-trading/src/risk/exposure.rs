@@ -13,13 +13,13 @@
 //! however many instruments there are.
 
 use crate::account::is_buy;
-use crate::instrument::{Instrument, MONEY_DECIMALS, Money};
+use crate::instrument::{Instrument, MONEY_DECIMALS, Money, Scale};
 use crate::order::{OrderRequest, OrderSide};
 
-use super::check::Market;
+use super::check::{Exposure, Market};
 use super::code::{Rejection, RiskCode, with_unit};
 use super::limits::{InstrumentLimits, RiskLimits};
-use super::times::times;
+use super::times::passes_share;
 
 /// The worst worths of one instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +45,8 @@ impl Worth {
         if up == 0 && down == 0 {
             return Some(Worth::default());
         }
-        let (bid, ask) = market?;
-        Some(Worth {
-            long: instrument.notional(if up > 0 { ask } else { bid }, up)?,
-            short: instrument.notional(if down < 0 { ask } else { bid }, down)?,
-        })
+        let (market, scale) = (market?, instrument.scale()?);
+        Some(Worth { long: long_end(scale, market, up)?, short: short_end(scale, market, down)? })
     }
 
     /// The larger of the two ends, whatever its side.
@@ -57,6 +54,18 @@ impl Worth {
     pub fn gross(self) -> Money {
         self.long.max(-self.short).max(0)
     }
+}
+
+/// What the position is worth with everything bought.
+#[inline]
+fn long_end(scale: Scale, (bid, ask): (i64, i64), up: i64) -> Option<Money> {
+    scale.notional(if up > 0 { ask } else { bid }, up)
+}
+
+/// What it is worth with everything sold.
+#[inline]
+fn short_end(scale: Scale, (bid, ask): (i64, i64), down: i64) -> Option<Money> {
+    scale.notional(if down < 0 { ask } else { bid }, down)
 }
 
 /// Sums over all instruments of a settle currency.
@@ -97,77 +106,91 @@ pub struct Portfolio<'a> {
     pub equity: Option<Money>,
 }
 
-/// What an order that passed makes of the worths, once it is reserved.
+/// What an order that passed makes of the worths, once it is reserved: the end that it moves, a buy the long one, and no
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct After {
-    /// Of its own instrument.
-    pub worth: Worth,
-    /// Over all instruments of the settle currency.
-    pub sums: Sums,
+    /// That end of its own instrument.
+    pub end: Money,
+    /// The sum of that end over all instruments of the settle currency.
+    pub sum: Money,
+    /// The sum of their gross worths.
+    pub gross: Money,
 }
 
-/// Tests the limits over all instruments. An order that makes an exposure no larger passes, whatever the limit.
+/// Tests the limits over all instruments, where there are any. An order that makes an exposure no larger passes, whatever the limit.
 #[inline(always)]
-pub fn check_portfolio(
+pub(crate) fn check_portfolio(
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
-    position: (i64, i64, i64),
-    portfolio: &Portfolio<'_>,
+    scale: Scale,
+    exposure: &Exposure<'_>,
     limits: &RiskLimits,
     own_limits: &InstrumentLimits,
-) -> Result<After, Rejection> {
+) -> Result<Option<After>, Rejection> {
+    let Some(portfolio) = &exposure.portfolio else { return Ok(None) };
     let currency = || instrument.settle.as_str();
     let Some(own) = portfolio.own.filter(|_| portfolio.sums.unknown == 0) else {
         let detail = format!("{} open instruments of {} without a quote", portfolio.sums.unknown, currency());
         return Err(Rejection::new(RiskCode::NoMarket, detail));
     };
     let overflow = || Rejection::new(RiskCode::Overflow, "the exposure of all instruments");
-    let (held, open_buy, open_sell) = position;
-    let (open_buy, open_sell) = if is_buy(request.side) {
-        (open_buy.checked_add(request.size).ok_or_else(overflow)?, open_sell)
+    let (quote, sums) = ((market.bid, market.ask), portfolio.sums);
+    let Exposure { position: held, open_buy, open_sell, .. } = *exposure;
+    // The other end is what it was: it is valued at this very quote.
+    let (end, was, sum, other, rest) = if is_buy(request.side) {
+        let up = open_buy.checked_add(request.size).and_then(|open| held.checked_add(open));
+        let end = up.and_then(|up| long_end(scale, quote, up)).ok_or_else(overflow)?;
+        (end, own.long, sums.long, own.short, sums.short)
     } else {
-        (open_buy, open_sell.checked_add(request.size).ok_or_else(overflow)?)
+        let down = open_sell.checked_add(request.size).and_then(|open| held.checked_sub(open));
+        let end = down.and_then(|down| short_end(scale, quote, down)).ok_or_else(overflow)?;
+        (end, own.short, sums.short, own.long, sums.long)
     };
-    let after = Worth::of(instrument, Some((market.bid, market.ask)), held, open_buy, open_sell);
-    let after = after.ok_or_else(overflow)?;
-    let mut sums = *portfolio.sums;
-    sums.replace(Some(own), Some(after)).ok_or_else(overflow)?;
+    // `Worth::gross` with this end as it was and as it is: what the other end makes of it stays.
+    let (gross_before, gross_after) = if is_buy(request.side) {
+        let least = (-other).max(0);
+        (least.max(was), least.max(end))
+    } else {
+        let least = other.max(0);
+        (least.max(-was), least.max(-end))
+    };
+    // As `Sums::replace` has it: the sum of the others has to fit on either side.
+    rest.checked_sub(other).ok_or_else(overflow)?;
+    let replace = |sum: Money, was, is| sum.checked_sub(was)?.checked_add(is);
+    let sum = replace(sum, was, end).ok_or_else(overflow)?;
+    let gross = replace(sums.gross, gross_before, gross_after).ok_or_else(overflow)?;
+    let passed = Some(After { end, sum, gross });
 
-    let net = if request.side == OrderSide::Buy { sums.long } else { -sums.short };
+    let net = if request.side == OrderSide::Buy { sum } else { -sum };
     if let Some(most) = limits.max_net_exposure
         && net > most
     {
         return Err(Rejection::money(RiskCode::NetExposureLimit, most, net, currency()));
     }
     // Whatever the order's side: what is open the other way may be the larger end still.
-    if after.gross() <= own.gross() {
-        return Ok(After { worth: after, sums });
+    if gross_after <= gross_before {
+        return Ok(passed);
     }
     if let Some(most) = limits.max_gross_exposure
-        && sums.gross > most
+        && gross > most
     {
-        return Err(Rejection::money(RiskCode::GrossExposureLimit, most, sums.gross, currency()));
+        return Err(Rejection::money(RiskCode::GrossExposureLimit, most, gross, currency()));
     }
     if let Some(bps) = limits.max_leverage_bps {
         let equity = portfolio.equity.ok_or_else(overflow)?;
-        if passes_share(sums.gross, bps, equity).ok_or_else(overflow)? {
-            return Err(against_equity(RiskCode::LeverageLimit, bps, (4, "x"), sums.gross, equity, currency()));
+        if passes_share(gross, bps, equity).ok_or_else(overflow)? {
+            return Err(against_equity(RiskCode::LeverageLimit, bps, (4, "x"), gross, equity, currency()));
         }
     }
     if let Some(bps) = own_limits.max_concentration_bps {
         let equity = portfolio.equity.ok_or_else(overflow)?;
-        if passes_share(after.gross(), bps, equity).ok_or_else(overflow)? {
-            return Err(against_equity(RiskCode::ConcentrationLimit, bps, (2, "%"), after.gross(), equity, currency()));
+        if passes_share(gross_after, bps, equity).ok_or_else(overflow)? {
+            return Err(against_equity(RiskCode::ConcentrationLimit, bps, (2, "%"), gross_after, equity, currency()));
         }
     }
-    Ok(After { worth: after, sums })
-}
-
-/// True when `amount` is more than `bps` of `equity`; also for any amount when there is no equity.
-#[inline]
-fn passes_share(amount: Money, bps: u32, equity: Money) -> Option<bool> {
-    Some(times(amount, 10_000)? > times(equity, bps)?)
+    Ok(passed)
 }
 
 /// The refusal of `amount` against a share of the equity; the value is rounded up, so that it is above its limit.

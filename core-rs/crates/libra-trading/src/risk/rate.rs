@@ -5,12 +5,14 @@
 //!
 //! [`shared`] divides the account's windows among its strategies, so that none uses up what is another's.
 
+mod ahead;
 mod shared;
 
 use libra_kernel::Name;
 
 use super::code::{Rejection, RiskCode};
 use super::limits::RiskLimits;
+use ahead::Ahead;
 use shared::SharedWindow;
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -70,9 +72,40 @@ impl RateWindow {
         if let Some(oldest) = self.times.get_mut(self.next) {
             *oldest = now_ns;
             self.next = if self.next + 1 == self.times.len() { 0 } else { self.next + 1 };
-            // A window is a nanosecond at least. A sum that does not fit is later than any time.
-            self.full_until_ns = self.times[self.next].saturating_add(self.window_ns - 1);
+            self.note();
         }
+    }
+
+    /// The oldest is another one.
+    fn note(&mut self) {
+        // A window is a nanosecond at least. A sum that does not fit is later than any time.
+        self.full_until_ns = self.times[self.next].saturating_add(self.window_ns - 1);
+    }
+
+    /// Counts several, in the order of `times`.
+    fn record_all(&mut self, times: &[i64]) {
+        if times.len() > self.times.len() {
+            return times.iter().for_each(|at_ns| self.record(*at_ns));
+        }
+        let (to_end, from_start) = times.split_at(times.len().min(self.times.len() - self.next));
+        self.times[self.next..][..to_end.len()].copy_from_slice(to_end);
+        self.times[..from_start.len()].copy_from_slice(from_start);
+        if !times.is_empty() {
+            self.next = (self.next + times.len()) % self.times.len();
+            self.note();
+        }
+    }
+
+    /// How many more have room, `most` at most, at `now_ns` and any time behind it.
+    fn room(&self, now_ns: i64, most: usize) -> usize {
+        let has_left = |at_ns: &i64| now_ns > at_ns.saturating_add(self.window_ns - 1);
+        let oldest = self.times[self.next..].iter().chain(&self.times[..self.next]);
+        oldest.take(most).take_while(|at_ns| has_left(at_ns)).count()
+    }
+
+    /// The same; all of `most` where nothing is counted, for want of a limit.
+    fn room_or(&self, now_ns: i64, most: usize) -> usize {
+        if self.times.is_empty() { most } else { self.room(now_ns, most) }
     }
 }
 
@@ -84,12 +117,10 @@ pub struct Rates {
     messages: SharedWindow,
     per_strategy: Option<u32>,
     strategies: Vec<RateWindow>,
-    /// Behind this time no window of all orders is full.
-    open_from_ns: i64,
-    /// By the place in `strategies`: behind this time no window of its own is full either.
-    own_open_from_ns: Vec<i64>,
     /// By [`Name::index`], the place in `strategies` plus one.
     places: Vec<u32>,
+    /// Orders that stand in no window yet: every other question is asked when they do.
+    ahead: Ahead,
 }
 
 impl Rates {
@@ -101,14 +132,14 @@ impl Rates {
             messages: SharedWindow::new(limits.max_messages_per_second, SECOND_NS),
             per_strategy: limits.max_strategy_messages_per_second,
             strategies: Vec::new(),
-            open_from_ns: NEVER_NS,
-            own_open_from_ns: Vec::new(),
             places: Vec::new(),
+            ahead: Ahead::new(),
         }
     }
 
     /// Other limits from now on.
     pub fn set_limits(&mut self, limits: &RiskLimits) {
+        self.settle();
         self.second.set_limit(limits.max_orders_per_second);
         self.minute.set_limit(limits.max_orders_per_minute);
         self.messages.set_limit(limits.max_messages_per_second);
@@ -116,7 +147,6 @@ impl Rates {
         for window in &mut self.strategies {
             window.set_limit(self.per_strategy);
         }
-        self.note_all();
     }
 
     /// A strategy that trades on the account: from now on a part of each rate is its own. One that was never named gets
@@ -129,19 +159,38 @@ impl Rates {
 
     /// Refuses an order that would pass a window, or what its strategy may use of it.
     #[inline]
-    pub fn check(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
-        if now_ns > self.open_from_ns
-            && let Some(place) = self.place(strategy)
-            && now_ns > self.own_open_from_ns[place]
-        {
-            debug_assert_eq!(self.look(now_ns, strategy), Ok(()));
-            return Ok(());
-        }
-        self.look(now_ns, strategy)
+    pub fn check(&mut self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
+        if self.ahead.has_room(now_ns, strategy) { Ok(()) } else { self.check_windows(now_ns, strategy) }
     }
 
-    /// Looks at every window: what [`Rates::check`] knows without where all of them have room.
+    /// Looks at every window, and ahead.
     #[cold]
+    fn check_windows(&mut self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
+        self.settle();
+        self.look(now_ns, strategy)?;
+        if let Some(place) = self.place(strategy) {
+            let windows = [&self.second, &self.minute, &self.messages];
+            let own = self.strategies[place].room_or(now_ns, self.ahead.reach());
+            let room = windows.into_iter().fold(own, |room, window| window.room(now_ns, place, room));
+            self.ahead.allow(now_ns, strategy, room);
+        }
+        Ok(())
+    }
+
+    /// Writes into their windows what is not there yet.
+    fn settle(&mut self) {
+        let (strategy, times) = self.ahead.end();
+        if times.is_empty() {
+            return;
+        }
+        // Only whom the windows know is allowed anything ahead.
+        let Some(place) = place(&self.places, strategy) else { return };
+        for window in [&mut self.second, &mut self.minute, &mut self.messages] {
+            window.record_all(times, place);
+        }
+        self.strategies[place].record_all(times);
+    }
+
     fn look(&self, now_ns: i64, strategy: Name) -> Result<(), Rejection> {
         let place = self.place(strategy);
         if let Some(limit) = self.second.total_exceeded(now_ns) {
@@ -175,49 +224,38 @@ impl Rates {
     /// Counts an order.
     #[inline]
     pub fn record_order(&mut self, now_ns: i64, strategy: Name) {
+        if self.ahead.has_room(now_ns, strategy) {
+            return self.ahead.record(now_ns);
+        }
+        self.record_now(now_ns, strategy);
+    }
+
+    #[cold]
+    fn record_now(&mut self, now_ns: i64, strategy: Name) {
+        self.settle();
         let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
         self.second.record(now_ns, place);
         self.minute.record(now_ns, place);
         self.messages.record(now_ns, place);
         self.strategies[place].record(now_ns);
-        self.note(place);
     }
 
     /// Counts a message that is no order: a cancel, which is counted though it cannot be refused.
     pub fn record_message(&mut self, now_ns: i64, strategy: Name) {
+        self.settle();
         let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
         self.messages.record(now_ns, place);
         self.strategies[place].record(now_ns);
-        self.note(place);
-    }
-
-    /// The windows of all orders, and of one strategy, have changed.
-    #[inline]
-    fn note(&mut self, place: usize) {
-        self.open_from_ns = self.second.total_full_until_ns().max(self.minute.total_full_until_ns());
-        let parts = [&self.second, &self.minute, &self.messages].map(|window| window.part_full_until_ns(place));
-        let own = self.strategies[place].full_until_ns;
-        self.own_open_from_ns[place] = parts.into_iter().fold(own, i64::max);
-    }
-
-    /// Every window may have changed.
-    fn note_all(&mut self) {
-        for place in 0..self.strategies.len() {
-            self.note(place);
-        }
-        self.open_from_ns = self.second.total_full_until_ns().max(self.minute.total_full_until_ns());
     }
 
     #[inline]
     fn place(&self, strategy: Name) -> Option<usize> {
-        match self.places.get(strategy.index()) {
-            Some(&place) if place > 0 => Some(place as usize - 1),
-            _ => None,
-        }
+        place(&self.places, strategy)
     }
 
     #[cold]
     fn add(&mut self, strategy: Name) -> usize {
+        self.settle();
         if self.places.len() <= strategy.index() {
             self.places.resize(strategy.index() + 1, 0);
         }
@@ -225,11 +263,15 @@ impl Rates {
             window.add();
         }
         self.strategies.push(RateWindow::new(self.per_strategy, SECOND_NS));
-        self.own_open_from_ns.push(NEVER_NS);
         self.places[strategy.index()] = self.strategies.len() as u32;
-        // The parts of all were divided anew.
-        self.note_all();
         self.strategies.len() - 1
+    }
+}
+
+fn place(places: &[u32], strategy: Name) -> Option<usize> {
+    match places.get(strategy.index()) {
+        Some(&place) if place > 0 => Some(place as usize - 1),
+        _ => None,
     }
 }
 
@@ -353,6 +395,46 @@ mod tests {
     }
 
     proptest! {
+        /// Orders that are written into the windows together are refused, and stand there, as if each had been looked at
+        /// and written by itself: with clocks that go back, cancels, newcomers and other limits in between.
+        #[test]
+        fn looking_ahead_changes_nothing(
+            limits in proptest::collection::vec([proptest::option::of(0u32..120), proptest::option::of(0u32..120), proptest::option::of(0u32..120), proptest::option::of(0u32..120)], 1..4),
+            steps in proptest::collection::vec((-30i64..120, 0u8..40, 0usize..3), 1..300), pace in 1i64..400_000_000,
+        ) {
+            let of = |[second, minute, messages, own]: [Option<u32>; 4]| RiskLimits {
+                max_orders_per_second: second,
+                max_orders_per_minute: minute,
+                max_messages_per_second: messages,
+                max_strategy_messages_per_second: own,
+                ..Default::default()
+            };
+            let names = ["ahead-a", "ahead-b", "ahead-c"].map(Name::intern);
+            let (mut ahead, mut plain, mut now) = (Rates::new(&of(limits[0])), Rates::new(&of(limits[0])), 0);
+            let mut turn = 0;
+            for (step, what, who) in steps {
+                now += step * pace / 100;
+                // Whoever has the turn keeps it for a while.
+                turn = if what < 4 { who } else { turn };
+                match what {
+                    0 => [&mut ahead, &mut plain].into_iter().for_each(|rates| rates.record_message(now, names[who])),
+                    1 => [&mut ahead, &mut plain].into_iter().for_each(|rates| rates.add_strategy(names[who])),
+                    2 => [&mut ahead, &mut plain].into_iter().for_each(|rates| rates.set_limits(&of(limits[who % limits.len()]))),
+                    _ => {
+                        let told = ahead.check(now, names[turn]);
+                        prop_assert_eq!(&told, &plain.look(now, names[turn]));
+                        if told.is_ok() {
+                            ahead.record_order(now, names[turn]);
+                            plain.record_now(now, names[turn]);
+                        }
+                    }
+                }
+            }
+            ahead.settle();
+            let windows = |rates: &Rates| format!("{:?}", (&rates.second, &rates.minute, &rates.messages, &rates.strategies));
+            prop_assert_eq!(windows(&ahead), windows(&plain));
+        }
+
         /// A new limit counts what was there: the window agrees with a list of all times.
         #[test]
         fn a_window_agrees_with_a_list(steps in proptest::collection::vec((0i64..400, proptest::option::of(1u32..6)), 1..80)) {

@@ -1,4 +1,5 @@
-//! Money times a small factor, such as basis points: the product of `i128::checked_mul`, in two multiplications.
+//! Money times a small factor, such as basis points, and shares of money: as `i128::checked_mul` has them, in fewer
+//! multiplications.
 
 /// `amount` times `factor`; `None` when it does not fit.
 #[inline]
@@ -11,11 +12,32 @@ pub(crate) fn times(amount: i128, factor: u32) -> Option<i128> {
     Some(i128::from(high) << 64 | i128::from(low as u64))
 }
 
+/// True when `amount` is more than `bps` of `whole`: any amount above zero, where there is nothing or less. `None` when a
+/// product does not fit.
+#[inline]
+pub(crate) fn passes_share(amount: i128, bps: u32, whole: i128) -> Option<bool> {
+    // With both from 0 to below 2^95 every product fits, and most is told by what stands above their lowest 32 bits: the
+    // amount is less than (high + 1) * 2^32, the whole no less than its own high part.
+    if let (Ok(high), Ok(most)) = (i64::try_from(amount >> 32), i64::try_from(whole >> 32))
+        && high >= 0
+        && most >= 0
+        && (u128::from(high as u64) + 1) * 10_000 <= u128::from(most as u64) * u128::from(bps)
+    {
+        return Some(false);
+    }
+    passes_share_exactly(amount, bps, whole)
+}
+
+#[cold]
+fn passes_share_exactly(amount: i128, bps: u32, whole: i128) -> Option<bool> {
+    Some(times(amount, 10_000)? > times(whole, bps)?)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::times;
+    use super::{passes_share, times};
 
     #[test]
     fn the_ends_are_those_of_the_integer() {
@@ -34,6 +56,20 @@ mod tests {
         fn it_is_the_checked_product(amount: i128, shift in 0u32..128, factor: u32) {
             let amount = amount >> shift;
             prop_assert_eq!(times(amount, factor), amount.checked_mul(factor.into()));
+        }
+
+        /// The same, and the same as products that do not fit, around the very amount that the share is.
+        #[test]
+        fn a_share_is_told_as_by_checked_products(
+            any: i128, whole: i128, shifts in (0u32..128, 0u32..128), bps: u32, narrow: bool, beside in -2i128..3,
+        ) {
+            let (any, whole) = (any >> shifts.0, whole >> shifts.1);
+            let bps = if narrow { bps >> 16 } else { bps };
+            let share = whole.checked_mul(bps.into()).map_or(any, |product| product / 10_000);
+            for amount in [any, share.saturating_add(beside)] {
+                let checked = || Some(amount.checked_mul(10_000)? > whole.checked_mul(bps.into())?);
+                prop_assert_eq!(passes_share(amount, bps, whole), checked(), "{} of {} at {}", amount, whole, bps);
+            }
         }
     }
 }

@@ -41,19 +41,21 @@ impl SharedWindow {
         self.limit.is_some() && self.parts[place].is_full(now_ns) && self.rest.is_full(now_ns)
     }
 
-    /// Behind this time one more of anybody does not pass it.
-    #[inline]
-    pub fn total_full_until_ns(&self) -> i64 {
-        self.total.full_until_ns
+    /// How many more of the strategy have room in the total and in its own part, `most` at most, at `now_ns` and any time
+    /// behind it.
+    pub fn room(&self, now_ns: i64, place: usize, most: usize) -> usize {
+        if self.limit.is_none() {
+            return most;
+        }
+        let own = self.parts[place].room(now_ns, most);
+        self.total.room_or(now_ns, own)
     }
 
-    /// Behind this time the strategy's part has room; never, where it has none of its own.
-    #[inline]
-    pub fn part_full_until_ns(&self, place: usize) -> i64 {
-        match &self.parts[place] {
-            _ if self.limit.is_none() => super::NEVER_NS,
-            part if part.times.is_empty() => i64::MAX,
-            part => part.full_until_ns,
+    /// Counts several of a strategy, each of which had room in its part.
+    pub fn record_all(&mut self, times: &[i64], place: usize) {
+        if self.limit.is_some() {
+            self.total.record_all(times);
+            self.parts[place].record_all(times);
         }
     }
 
