@@ -4,8 +4,7 @@
 mod samples;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::Cell;
 
 use libra_kernel::event::Quote;
 use libra_kernel::{Event, EventType, Name, Payload};
@@ -14,21 +13,29 @@ use libra_trading::order::{Order, OrderRequest, OrderSide, OrderStatus, OrderTyp
 use libra_trading::paper::{PaperConfig, PaperVenue};
 use libra_trading::portfolio::{Portfolio, PortfolioConfig, Sizing};
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Of one thread: what runs the tests allocates beside them. It wraps where a thread frees what another one made.
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Counts what is allocated and not freed.
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches an atomic.
+/// While a thread ends, nobody counts.
+fn count(change: impl FnOnce(usize) -> usize) {
+    let _ = LIVE.try_with(|live| live.set(change(live.get())));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a cell of the thread.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        count(|live| live.wrapping_add(layout.size()));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        count(|live| live.wrapping_sub(layout.size()));
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -41,12 +48,6 @@ const T0: i64 = 1_700_000_000_000_000_000;
 const PRICE: i64 = 6_000_000;
 /// Random enough that nothing about an id can be left out.
 const ID: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-
-/// All tests of a process count the same bytes.
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 struct Account {
     gate: Gate,
@@ -129,14 +130,13 @@ impl Account {
 
 #[test]
 fn an_order_that_is_over_leaves_little() {
-    let _turn = alone();
     const COUNT: u64 = 40_000;
     let mut account = Account::new();
     account.trade(0..COUNT);
     assert_eq!(account.gate.fills().len() as u64, COUNT);
-    let all = LIVE.load(Ordering::Relaxed);
+    let all = LIVE.get();
     let part = |what: &str, before: usize, most: u64| {
-        let after = LIVE.load(Ordering::Relaxed);
+        let after = LIVE.get();
         let each = (before - after) as u64 / COUNT;
         println!("{what}: {each} bytes an order");
         assert!(each <= most, "{what}: {each} bytes an order, and {most} are promised");
@@ -153,7 +153,6 @@ fn an_order_that_is_over_leaves_little() {
 
 #[test]
 fn a_refused_request_leaves_nothing_in_the_portfolio() {
-    let _turn = alone();
     let account = Name::intern("main");
     let sizing = Sizing::fixed_notional("5000").unwrap();
     let config = PortfolioConfig { account, sizing, overrides: Vec::new(), allow_short: true, volatility: None };
@@ -190,8 +189,8 @@ fn a_refused_request_leaves_nothing_in_the_portfolio() {
         }
     };
     refused(0..1_000);
-    let before = LIVE.load(Ordering::Relaxed);
+    let before = LIVE.get();
     refused(1_000..50_000);
-    let grown = LIVE.load(Ordering::Relaxed).saturating_sub(before);
+    let grown = LIVE.get().saturating_sub(before);
     assert!(grown < 4_096, "{grown} bytes for 49,000 refusals");
 }
