@@ -428,7 +428,7 @@ class TradingNode(Node):
         in_main_thread = threading.current_thread() is threading.main_thread()
         takes_signal = self.options.signals and in_main_thread
         run_file = RunFile(node.name, os.getpid(), started_ns, self._profile, libra.__version__, takes_signal)
-        server = ControlServer(run_file, run_folder(), operator.verbs)
+        server = ControlServer(run_file, run_folder(), operator.verbs, may_cancel=self.only_node())
         try:
             server.open()
         except (ControlError, OSError) as error:

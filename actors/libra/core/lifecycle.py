@@ -215,7 +215,7 @@ class Lifecycles:
         if place.worker is None:
             place.worker = Worker(
                 *(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal),
-                may_cancel=lambda: self._core.running() in (None, place.name),
+                may_cancel=self.tasks.guard(place.name),
             )
         place.worker.feed(awaitable)
 

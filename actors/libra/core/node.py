@@ -210,7 +210,7 @@ class Node:
 
     def _run_to_the_end(self, loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
-        task = OwnTask(run, self._no_actor_runs, loop=loop, name="libra-node")
+        task = OwnTask(run, self.only_node(), loop=loop, name="libra-node")
         was_stopped = False
         while True:
             try:
@@ -224,8 +224,9 @@ class Node:
                     _log.error("somebody's code stopped the loop: it goes on (%s)", why)
                 was_stopped = True
 
-    def _no_actor_runs(self) -> bool:
-        return self.core.running() is None
+    def only_node(self) -> Callable[[], bool]:
+        """Who may cancel a task of the node's own: for `libra.core.tasks.OwnTask`."""
+        return self._actors.tasks.guard(None)
 
     async def _run(self, on_progress: Callable[[], None] | None, progress_interval_s: float) -> Outcome:
         if self._has_run:
@@ -265,7 +266,7 @@ class Node:
             if on_progress is not None:
                 telling = self._tell_progress(on_progress, progress_interval_s)
                 loop = asyncio.get_running_loop()
-                progress = OwnTask(telling, self._no_actor_runs, loop=loop, name="libra-progress")
+                progress = OwnTask(telling, self.only_node(), loop=loop, name="libra-progress")
             try:
                 self._outcome.why = await engine.run()
             except PanicException as error:

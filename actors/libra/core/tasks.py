@@ -35,9 +35,9 @@ class OwnTask(asyncio.Task[_T]):
 
     Args:
         coro: What it runs.
-        may_cancel: Asked who may, at each attempt.
+        may_cancel: Asked who may, at each attempt: see `Tasks.guard`.
         loop: Where it runs.
-        name: Its name.
+        options: As `asyncio.Task` has them.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class OwnTask(asyncio.Task[_T]):
         may_cancel: Callable[[], bool],
         *,
         loop: asyncio.AbstractEventLoop,
-        name: str,
+        **options: Any,  # noqa: ANN401 - they go through
     ) -> None:
         self._may_cancel = may_cancel
-        super().__init__(coro, loop=loop, name=name)
+        super().__init__(coro, loop=loop, **options)
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as asyncio has it
         """See `asyncio.Task.cancel`; False, and nothing done, for whoever may not."""
@@ -87,6 +87,21 @@ class Tasks:
         self._tasks: dict[int, WeakSet[asyncio.Task[Any]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: tuple[Any, Any] = (None, None)
+        self._told: set[str] = set()
+
+    def guard(self, owner: str | None) -> Callable[[], bool]:
+        """Who may cancel a task of an actor, or of the node's own: that actor and the node; of others it is told."""
+
+        def may_cancel() -> bool:
+            name = self._core.running()
+            if name is None or name == owner:
+                return True
+            if name not in self._told:
+                self._told.add(name)
+                _log.error("actor %s cancels tasks that are not its own: they go on, and it is not told again", name)
+            return False
+
+        return may_cancel
 
     def install(self) -> None:
         """From now on tasks of the running loop are made here."""
