@@ -1,9 +1,9 @@
 """Tasks on a node's loop: those that actors make are supervised as their handlers are, and the node's own are its own.
 
 A task that is made while an actor's code runs is that actor's. Each of its steps is a watched turn, so that it is named
-and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; and it
-is cancelled when its instance fails. A task that no actor's code makes costs a look at whose turn it is, and a handler
-that makes none costs nothing.
+and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; it is
+cancelled when its instance fails, and by no other actor. A task that no actor's code makes costs a look at whose turn
+it is, and a handler that makes none costs nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TURNS = 3
 
 
 class OwnTask(asyncio.Task[_T]):
-    """A task of the node's own: the code of an actor cannot cancel it, as in ``for task in asyncio.all_tasks(): ...``.
+    """A task of the node's own, or of one actor: no other actor can cancel it, as in ``for task in all_tasks(): ...``.
 
     Args:
         coro: What it runs.
@@ -84,7 +84,7 @@ class Tasks:
         self._on_failure = on_failure
         self._fatal = fatal
         self._on_fatal = on_fatal
-        self._tasks: dict[int, WeakSet[asyncio.Task[Any]]] = {}
+        self._tasks: dict[int, WeakSet[OwnTask[Any]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: tuple[Any, Any] = (None, None)
         self._told: set[str] = set()
@@ -124,7 +124,7 @@ class Tasks:
     def cancel(self, slot: int) -> None:
         """The instance of an actor has failed: so have its tasks."""
         for task in list(self._tasks.pop(slot, ())):
-            task.cancel()
+            task.end()
 
     def _make(
         self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: object
@@ -143,7 +143,7 @@ class Tasks:
         if self._core.is_simulated:
             # It has its turn before time goes on: how fast the machine is must decide nothing.
             self._core.interrupt()
-        task = asyncio.Task(self._supervise(slot, instance, coro), loop=loop, **cast("Any", options))
+        task = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
         self._tasks.setdefault(slot, WeakSet()).add(task)
 
         def done(task: asyncio.Task[Any]) -> None:

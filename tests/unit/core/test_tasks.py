@@ -203,6 +203,31 @@ def test_who_cancels_every_task_and_stops_the_loop_ends_only_its_own(run, simula
     assert caplog.text.count("actor acts cancels tasks that are not its own: they go on") == 1
 
 
+def test_an_actor_cancels_its_own_tasks_and_no_others(stage):
+    cancelled = {}
+
+    class Keeps(Actor):
+        def on_start(self):
+            self.task = asyncio.create_task(asyncio.Event().wait())
+
+        def on_quote(self, quote):
+            if self.name == "acts" and quote.bid == 101:
+                for task in asyncio.all_tasks():
+                    task.cancel()
+
+        def on_stop(self):
+            cancelled[self.name] = self.task.cancelling()
+            self.task.cancel()
+
+    set_up = stage()
+    set_up.quotes(0, 1, 2)
+    set_up.add("fine", Keeps)
+    set_up.add("acts", Keeps)
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors) == ([], 0)
+    assert cancelled == {"acts": 1, "fine": 0}
+
+
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(0), KeyboardInterrupt("no")])
 def test_a_callback_that_raises_ends_nothing(run, error, caplog):
     def callback():
