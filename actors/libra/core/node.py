@@ -397,6 +397,10 @@ class Node:
         """An actor asks to be stopped, when the event that it handles is done."""
         self._actors.request_stop(slot)
 
+    def make_task(self, name: str, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of an actor, whoever's code runs now."""
+        return self._actors.tasks.make(name, coro)
+
     def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""
         self._actors.watch(watcher, watched)

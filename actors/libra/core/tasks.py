@@ -131,7 +131,7 @@ class Tasks:
     ) -> asyncio.Future[Any]:
         name = self._core.running()
         owner = None if name is None else self._owner(name)
-        if owner is None or not asyncio.iscoroutine(coro):
+        if name is None or owner is None or not asyncio.iscoroutine(coro):
             before = self._before[0]
             made: asyncio.Future[Any] = (
                 asyncio.Task(coro, loop=loop, **cast("Any", options))
@@ -139,11 +139,28 @@ class Tasks:
                 else before(loop, coro, **options)
             )
             return made
-        slot, instance = owner
+        return self._made(loop, name, *owner, coro, options)
+
+    def make(self, name: str, coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """A task of this actor, whoever's code asks for it; KeyError for a name that is no actor's."""
+        owner = self._owner(name)
+        if owner is None:
+            raise KeyError(name)
+        return self._made(asyncio.get_running_loop(), name, *owner, coro, {})
+
+    def _made(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        slot: int,
+        instance: object,
+        coro: Coroutine[Any, Any, _T],
+        options: dict[str, object],
+    ) -> OwnTask[_T]:
         if self._core.is_simulated:
             # It has its turn before time goes on: how fast the machine is must decide nothing.
             self._core.interrupt()
-        task = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
+        task: OwnTask[_T] = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
         self._tasks.setdefault(slot, WeakSet()).add(task)
 
         def done(task: asyncio.Task[Any]) -> None:

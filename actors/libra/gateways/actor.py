@@ -322,7 +322,8 @@ class GatewayActor(Actor):
         return taken
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
+        # An operator, or another actor of the account, may be who asks for it.
+        task = self._context.make_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

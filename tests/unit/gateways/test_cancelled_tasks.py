@@ -19,8 +19,9 @@ def spoiled(running):
             def clean_up(order):
                 for task in asyncio.all_tasks() - spared:
                     task.cancel()
+                node.cleaned_up = True
 
-            node.strategy.on_order = clean_up
+            node.strategy.on_order = node.strategy.on_message = clean_up
             yield node
 
     return run
@@ -38,6 +39,33 @@ async def test_a_strategy_that_cancels_every_task_leaves_its_accounts_gateway_al
         assert (node.node.failed, node.node.errors) == ([], 0)
 
 
+async def test_a_cancel_that_an_operator_asked_for_is_the_gateways_own(spoiled, script):
+    told, ends = asyncio.Event(), []
+
+    async def on_cancel(order_id):
+        try:
+            await told.wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+        ends.append("told")
+        return True
+
+    async with spoiled() as node:
+        script.on_cancel = on_cancel
+        order = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order])
+        node.node.cancel_outside(node.account, node.account.kill("enough"))
+        await node.until(lambda: script.cancelled == [order])
+        node.node.ref("idle").tell("clean up")
+        await node.until(lambda: hasattr(node, "cleaned_up"))
+        # A task that was cancelled ends in the loop's next turn.
+        await asyncio.sleep(0)
+        told.set()
+        await node.until(lambda: ends)
+        assert ends == ["told"]
+
+
 async def test_a_strategy_that_cancels_every_task_leaves_the_market_alone(spoiled):
     def readers():
         return {task for task in asyncio.all_tasks() if task.get_name() == "libra-ticks-market"}
@@ -45,8 +73,8 @@ async def test_a_strategy_that_cancels_every_task_leaves_the_market_alone(spoile
     async with spoiled() as node:
         before = readers()
         assert len(before) == 1
-        order = node.submit(price="99.0")
-        await node.until(lambda: node.status(order) in ("SUBMITTED", "ACCEPTED"))
+        node.submit(price="99.0")
+        await node.until(lambda: hasattr(node, "cleaned_up"))
         await asyncio.sleep(0)
         assert readers() == before, "the stream of ticks is read on"
         assert (node.node.failed, node.node.errors) == ([], 0)
