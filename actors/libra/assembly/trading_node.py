@@ -290,6 +290,11 @@ class TradingNode(Node):
             failed.stop_new_orders(f"{name} failed")
             self.cancel_outside(failed, failed.cancel_all())
 
+    def _actor_stopped(self, name: str) -> None:
+        # One that an operator has stopped was gone before.
+        if name not in self._gone and any(strategy.name == name for strategy in self.strategies):
+            self._strategy_is_gone(name)
+
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
         """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
         if order_ids:
@@ -361,7 +366,10 @@ class TradingNode(Node):
     # Operators -------------------------------------------------------------------------------------------------------
 
     def stop_strategy(self, name: str) -> None:
-        """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders."""
+        """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders.
+
+        Of one that has stopped already, what its policy says is asked for again.
+        """
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
 

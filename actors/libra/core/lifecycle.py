@@ -61,6 +61,7 @@ class Lifecycles:
         keep_up_s: How long an actor may have too many facts waiting, and no fewer in the end.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
+        on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
 
@@ -83,6 +84,7 @@ class Lifecycles:
         fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
+        on_stopped: Callable[[str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
@@ -96,6 +98,7 @@ class Lifecycles:
         self._voice = voice
         self._sleepers = sleepers
         self._seed = seed
+        self._on_stopped = on_stopped
         self._on_change = on_change
         self._on_fatal = on_fatal
         self._tree = SupervisionTree(policy, self._jitter)
@@ -406,7 +409,7 @@ class Lifecycles:
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped, when the event that it handles is done. It gets no other."""
         place = self._places[slot]
-        if place.stop_asked:
+        if place.stop_asked or place.is_over:
             return
         place.stop_asked = True
         self._stops.append(slot)
@@ -508,6 +511,8 @@ class Lifecycles:
         self._move(place, ActorState.STOPPED)
         self._tell_watchers(place, reason, detail, comes_back=False)
         self._remove(place)
+        if not self._is_ending:
+            self._on_stopped(place.name)
 
     async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
         """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""
