@@ -56,7 +56,7 @@ class ActorState(StrEnum):
     | stopping | stopped | `on_stop` has ended, well or not |
     | stopping | degraded | it was taken down |
     | degraded | starting | the wait is over, and those before it in its group are running |
-    | degraded | stopping | its node ends |
+    | degraded | stopping | its node ends, or it was asked to stop |
     | starting, running, stopping, degraded | failed | it was given up, or its handler would not end |
     """
 

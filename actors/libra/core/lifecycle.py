@@ -426,15 +426,14 @@ class Lifecycles:
         self._recoveries.tend()
 
     def _stop_those_that_asked(self) -> None:
-        """Each when the handler that is under way has ended."""
-        later = []
-        for slot in self._stops:
+        """Each when the handler that is under way has ended; one that waits to be started again as well."""
+        asked, self._stops = self._stops, []
+        for slot in asked:
             place = self._places[slot]
-            if self._core.is_held(slot) or place.state is ActorState.STARTING:
-                later.append(slot)
-            elif place.state is ActorState.RUNNING:
+            if self._core.is_held(slot) or place.state in (ActorState.CREATED, ActorState.STARTING):
+                self._stops.append(slot)
+            elif place.state in (ActorState.RUNNING, ActorState.DEGRADED):
                 self.stop(place)
-        self._stops = later
 
     async def stop_all(self, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Stop the actors in the reverse order of their start, each after what the one before it left is handled.

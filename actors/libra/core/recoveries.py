@@ -144,6 +144,9 @@ class Recoveries:
         if not recovery.is_due:
             return
         for place in recovery.places:
+            if place.stop_asked and place.state is ActorState.DEGRADED:
+                # Once its handler has ended, it is stopped.
+                continue
             if place.state is ActorState.DEGRADED and self._core.is_held(place.slot):
                 # A task of it failed, and its handler, which was cancelled then, still cleans up.
                 return
