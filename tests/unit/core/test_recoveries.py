@@ -135,6 +135,29 @@ def test_a_restart_that_is_due_before_the_stop_is_carried_out_starts_nobody():
     assert place.recovery is None
 
 
+def test_one_that_waits_for_its_restart_is_given_up_with_its_group(stage):
+    states = []
+
+    class Member(Actor):
+        def on_quote(self, quote):
+            if quote.bid == {"a": 100, "b": 101}.get(self.name):
+                raise ValueError("no")
+            if quote.bid == 104 and self.name == "last":
+                slot = set_up.node.find_slot("a")
+                states.append((set_up.node.actor_states(), set_up.node.core.waiting(slot)))
+
+    set_up = stage()
+    set_up.quotes(*range(6))
+    set_up.node.add_group("g", strategy=RestartStrategy.ONE_FOR_ONE, policy=policy(1, 60.0), whole=policy(0))
+    for name in "ab":
+        set_up.node.add_actor(name, Member, group="g")
+    set_up.node.add_actor("last", Member)
+    outcome = set_up.run()
+    [(seen, waiting)] = states
+    assert (seen["a"], seen["b"], waiting) == (ActorState.FAILED, ActorState.FAILED, 0)
+    assert sorted(outcome.failed) == ["a", "b"]
+
+
 def test_those_of_its_group_are_started_without_one_that_was_stopped_while_they_waited(stage):
     log = []
 
