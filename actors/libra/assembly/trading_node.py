@@ -301,6 +301,12 @@ class TradingNode(Node):
             actor: Any = self.actor_named(f"{account.name}.gateway")
             if actor is not None:
                 actor.cancel(order_ids)
+            elif f"{account.name}.gateway" in self.failed:
+                # Between two instances the next one sends what stands in the log; behind the last one nobody does.
+                _log.error(
+                    "account %s: its gateway failed for good, so no cancel reaches the venue: cancel there: %s",
+                    *(account.name, ", ".join(order_ids)),
+                )
 
     def _flush(self) -> None:
         # What paper venues have said by now is booked, too.

@@ -512,6 +512,20 @@ async def test_a_venue_that_never_comes_back_ends_the_account(running, script):
     assert script.ordered == []
 
 
+async def test_the_orders_of_a_gateway_that_failed_for_good_are_named(running, script, caplog):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        script.connect_errors = [ValueError("a wrong key")] * 10
+        script.report(ConnectionError("the stream is gone"))
+        await node.until(lambda: node.node.failed == ["acct.gateway"])
+        told = f"its gateway failed for good, so no cancel reaches the venue: cancel there: {order_id}"
+        await node.until(lambda: told in caplog.text)
+        assert script.cancelled == []
+
+
 async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):
     async with running() as node:
         first = node.submit(price="99.0")
