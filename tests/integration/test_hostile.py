@@ -435,6 +435,42 @@ def test_one_whose_error_never_says_what_it_is_fails_as_any_other(run):
     assert len(fills) >= 6
 
 
+CANCELS_EVERY_TASK = """
+def on_start(self):
+    self.quotes = 0
+
+def on_quote(self, quote):
+    self.quotes += 1
+    if self.quotes == 10:
+        for task in asyncio.all_tasks():
+            task.cancel()
+"""
+
+
+def test_a_node_whose_strategy_cancelled_every_task_does_what_its_operator_says(shell):
+    (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
+    profile = shell.profile(shell.strategy(CANCELS_EVERY_TASK), strategy_more=SECOND)
+    running = shell.start("run", profile, "--json", "--out", shell.folder / "out")
+    running.wait_for("actor mine cancels tasks that are not its own: they go on")
+    for verb in (
+        ["status"],
+        ["limits", "set", "max_order_notional=19000"],
+        ["kill-switch"],
+        ["resume", "--yes"],
+        ["stop", "--strategy", "mine"],
+    ):
+        ended = shell.run(*verb)
+        assert ended.code == 0, (verb, ended.err)
+    [node] = json.loads(shell.run("status", "--json").out)["nodes"]
+    assert [account["killed"] for account in node["accounts"]] == [None]
+    assert [strategy["state"] for strategy in node["strategies"]] == ["stopped", "running"]
+    running.wait_for("victim has three fills")
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert (ended.code, ended.summary["failed"]) == (0, []), ended.err
+    assert ended.err.count("cancels tasks that are not its own") == 1
+
+
 def test_a_callback_that_never_returns_is_named_with_its_line(run):
     body = (
         "def hang(self):\n    while True:\n        pass\n\n"

@@ -1,5 +1,6 @@
 """What becomes of orders and position of a strategy that failed for good, beside one that trades on unharmed."""
 
+import json
 import signal
 from decimal import Decimal
 
@@ -141,6 +142,49 @@ def test_an_operators_stop_follows_the_policy_too(shell):
     assert ended.code == 0, ended.err
     [held] = ended.summary["positions"]
     assert Decimal(held["size"]) == Decimal("0.040")
+
+
+STOPS_ITSELF = FAILS.replace('raise RuntimeError("for good")', "self.stop()")
+
+
+@pytest.mark.parametrize("policy", EXPECTED)
+def test_the_policy_of_a_strategy_that_stops_itself(shell, policy):
+    path = profile(shell, policy, clock="simulated")
+    shell.strategy(STOPS_ITSELF)
+    ended = shell.start("run", path, "--json", "--out", "out", "--duration", "3", *PACE["simulated"]).end()
+    assert (ended.code, ended.summary["failed"]) == (0, []), ended.err
+    status, position = EXPECTED[policy]
+    mine = rows_of(shell, "mine")
+    [resting] = [row for row in mine if row[:2] == RESTS]
+    assert resting[2] == status
+    [held] = ended.summary["positions"]
+    assert Decimal(held["size"]) == position
+    [gone] = ended.summary["vanished"]
+    assert (gone["strategy"], gone["on_vanish"]) == ("mine", policy or "cancel")
+
+
+def test_one_that_stopped_itself_is_gone_and_may_be_stopped_again(shell):
+    path = profile(shell, "flatten")
+    shell.strategy(STOPS_ITSELF)
+    running = shell.start("run", path, "--json", "--out", "out")
+    running.wait_for("its BTC/USDT:USDT@synthetic is flat")
+    again = shell.run("stop", "--strategy", "mine")
+    assert (again.code, "flatten" in again.out) == (0, True), again.err
+    [node] = json.loads(shell.run("status", "--json").out)["nodes"]
+    assert [strategy["state"] for strategy in node["strategies"]] == ["stopped", "running"]
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert (ended.code, ended.summary["failed"]) == (0, []), ended.err
+    assert {row[2] for row in rows_of(shell, "mine")} == {"FILLED", "CANCELLED"}
+    assert len([row for row in rows_of(shell, "mine") if row[0] == "SELL"]) == 1, "flattened once"
+
+
+def test_orders_of_one_that_stops_with_its_node_are_kept_through_it(shell):
+    path = profile(shell, "flatten", clock="simulated")
+    shell.strategy(FAILS.replace('raise RuntimeError("for good")', "pass"))
+    ended = shell.start("run", path, "--json", "--out", "out", "--duration", "3", *PACE["simulated"]).end()
+    assert (ended.code, ended.summary["vanished"]) == (0, []), ended.err
+    assert {row[2] for row in rows_of(shell, "mine")} == {"FILLED", "ACCEPTED"}
 
 
 def test_a_strategy_that_is_back_after_a_restart_trades_again(shell):

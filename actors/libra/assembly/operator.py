@@ -167,7 +167,7 @@ class Operator:
         if not isinstance(name, str) or name not in strategies:
             raise ControlError("UNKNOWN_STRATEGY", f"strategies are {', '.join(strategies) or 'none'}")
         state = self._node.actor_states()[name]
-        if state in (ActorState.STOPPED, ActorState.FAILED):
+        if state is ActorState.FAILED:
             raise ControlError("UNKNOWN_STRATEGY", f"strategy {name} has {state} already")
         _log.warning("strategy %s is stopped by %s", name, peer)
         self._node.stop_strategy(name)

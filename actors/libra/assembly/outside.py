@@ -23,7 +23,7 @@ class Outside(Actor):
     Args:
         strategies: The names of those that run elsewhere.
         hosts: Where, by the names of the nodes.
-        vanish: Called with the name of one that failed for good, or was ended by an operator.
+        vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator.
     """
 
     def __init__(

@@ -290,12 +290,23 @@ class TradingNode(Node):
             failed.stop_new_orders(f"{name} failed")
             self.cancel_outside(failed, failed.cancel_all())
 
+    def _actor_stopped(self, name: str) -> None:
+        # One that an operator has stopped was gone before.
+        if name not in self._gone and any(strategy.name == name for strategy in self.strategies):
+            self._strategy_is_gone(name)
+
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
         """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
         if order_ids:
             actor: Any = self.actor_named(f"{account.name}.gateway")
             if actor is not None:
                 actor.cancel(order_ids)
+            elif f"{account.name}.gateway" in self.failed:
+                # Between two instances the next one sends what stands in the log; behind the last one nobody does.
+                _log.error(
+                    "account %s: its gateway failed for good, so no cancel reaches the venue: cancel there: %s",
+                    *(account.name, ", ".join(order_ids)),
+                )
 
     def _flush(self) -> None:
         # What paper venues have said by now is booked, too.
@@ -361,7 +372,10 @@ class TradingNode(Node):
     # Operators -------------------------------------------------------------------------------------------------------
 
     def stop_strategy(self, name: str) -> None:
-        """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders."""
+        """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders.
+
+        Of one that has stopped already, what its policy says is asked for again.
+        """
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
 
@@ -428,7 +442,7 @@ class TradingNode(Node):
         in_main_thread = threading.current_thread() is threading.main_thread()
         takes_signal = self.options.signals and in_main_thread
         run_file = RunFile(node.name, os.getpid(), started_ns, self._profile, libra.__version__, takes_signal)
-        server = ControlServer(run_file, run_folder(), operator.verbs)
+        server = ControlServer(run_file, run_folder(), operator.verbs, may_cancel=self.only_node())
         try:
             server.open()
         except (ControlError, OSError) as error:

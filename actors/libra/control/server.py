@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from libra.control.folder import RunFile, make_folder
 from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error, encode_reply
 from libra.control.peer import Peer, peer_of
+from libra.core.tasks import OwnTask
 from libra.errors import ControlError, LibraError
 
 __all__ = ["ControlServer", "Verb"]
@@ -41,6 +42,7 @@ class ControlServer:
         folder: Where its socket goes.
         verbs: What it can be asked, by name.
         who: Tells who connected.
+        may_cancel: Asked whether whoever runs now may end it: a strategy may not make a node deaf.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class ControlServer:
         folder: Path,
         verbs: Mapping[str, Verb],
         who: Callable[[socket.socket], Peer] = peer_of,
+        may_cancel: Callable[[], bool] = lambda: True,
     ) -> None:
         self._verbs = verbs
         self._who = who
-        self._connections: set[asyncio.Task[None]] = set()
-        self._accepting: asyncio.Task[None] | None = None
+        self._may_cancel = may_cancel
+        self._connections: set[OwnTask[None]] = set()
+        self._accepting: OwnTask[None] | None = None
         self._listener: socket.socket | None = None
         self._node = node
         self._folder = folder
@@ -84,7 +88,7 @@ class ControlServer:
             listener.close()
             raise
         self._listener = listener
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(listener), name="libra-control")
+        self._accepting = self._own_task(self._accept(listener), "libra-control")
 
     async def close(self) -> None:
         """Be found no more, and let go of whoever is connected."""
@@ -94,10 +98,13 @@ class ControlServer:
             path.unlink(missing_ok=True)
         tasks = [*self._connections, *([self._accepting] if self._accepting is not None else [])]
         for task in tasks:
-            task.cancel()
+            task.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._listener.close()
         self._listener = None
+
+    def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:
+        return OwnTask(coro, self._may_cancel, loop=asyncio.get_running_loop(), name=name)
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -110,7 +117,7 @@ class ControlServer:
                 await asyncio.sleep(1.0)
                 continue
             connection.setblocking(False)  # noqa: FBT003
-            task = loop.create_task(self._serve(connection))
+            task = self._own_task(self._serve(connection), "libra-operator")
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 

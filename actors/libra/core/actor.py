@@ -56,7 +56,7 @@ class ActorState(StrEnum):
     | stopping | stopped | `on_stop` has ended, well or not |
     | stopping | degraded | it was taken down |
     | degraded | starting | the wait is over, and those before it in its group are running |
-    | degraded | stopping | its node ends |
+    | degraded | stopping | its node ends, or it was asked to stop |
     | starting, running, stopping, degraded | failed | it was given up, or its handler would not end |
     """
 
@@ -221,7 +221,11 @@ class Actor:
         return self._context.unwatch(actor if isinstance(actor, str) else actor.name)
 
     def stop(self) -> None:
-        """Ask to be stopped when the event being handled is done."""
+        """Ask to be stopped when the event being handled is done, for good: no instance follows.
+
+        Of a strategy nothing leaves any more once `on_stop` has ended: its ``on_vanish`` says what becomes of its open
+        orders and its position.
+        """
         self._context.request_stop()
 
     # Hooks -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from libra.errors import LibraError
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
 
     from libra.core.actor import ActorState
     from libra.core.events import Event
@@ -44,6 +45,9 @@ class Switchboard(Protocol):
 
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped."""
+
+    def make_task(self, name: str, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of an actor, whoever's code runs now."""
 
     def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""
@@ -92,6 +96,10 @@ class ActorContext:
     def retire(self) -> None:
         """The instance has failed: a task that it left behind must not act any more beside its successor."""
         self.core = cast("NodeCore", _Retired(self.name))
+
+    def make_task(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of this actor, also where the code of another one, or the node's, asks for it."""
+        return self._switchboard.make_task(self.name, coro)
 
     def find(self, name: str) -> ActorRef:
         """The address of another actor, with this one as the sender; ``NODE/ACTOR`` may be on another node."""

@@ -61,6 +61,7 @@ class Lifecycles:
         keep_up_s: How long an actor may have too many facts waiting, and no fewer in the end.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
+        on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
 
@@ -83,6 +84,7 @@ class Lifecycles:
         fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
+        on_stopped: Callable[[str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
     ) -> None:
@@ -96,6 +98,7 @@ class Lifecycles:
         self._voice = voice
         self._sleepers = sleepers
         self._seed = seed
+        self._on_stopped = on_stopped
         self._on_change = on_change
         self._on_fatal = on_fatal
         self._tree = SupervisionTree(policy, self._jitter)
@@ -215,7 +218,7 @@ class Lifecycles:
         if place.worker is None:
             place.worker = Worker(
                 *(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal),
-                may_cancel=lambda: self._core.running() in (None, place.name),
+                may_cancel=self.tasks.guard(place.name),
             )
         place.worker.feed(awaitable)
 
@@ -406,7 +409,7 @@ class Lifecycles:
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped, when the event that it handles is done. It gets no other."""
         place = self._places[slot]
-        if place.stop_asked:
+        if place.stop_asked or place.is_over:
             return
         place.stop_asked = True
         self._stops.append(slot)
@@ -423,15 +426,14 @@ class Lifecycles:
         self._recoveries.tend()
 
     def _stop_those_that_asked(self) -> None:
-        """Each when the handler that is under way has ended."""
-        later = []
-        for slot in self._stops:
+        """Each when the handler that is under way has ended; one that waits to be started again as well."""
+        asked, self._stops = self._stops, []
+        for slot in asked:
             place = self._places[slot]
-            if self._core.is_held(slot) or place.state is ActorState.STARTING:
-                later.append(slot)
-            elif place.state is ActorState.RUNNING:
+            if self._core.is_held(slot) or place.state in (ActorState.CREATED, ActorState.STARTING):
+                self._stops.append(slot)
+            elif place.state in (ActorState.RUNNING, ActorState.DEGRADED):
                 self.stop(place)
-        self._stops = later
 
     async def stop_all(self, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Stop the actors in the reverse order of their start, each after what the one before it left is handled.
@@ -508,6 +510,8 @@ class Lifecycles:
         self._move(place, ActorState.STOPPED)
         self._tell_watchers(place, reason, detail, comes_back=False)
         self._remove(place)
+        if not self._is_ending:
+            self._on_stopped(place.name)
 
     async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
         """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""

@@ -78,6 +78,7 @@ class Node:
             options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
             on_given_up=self._actor_given_up,
+            on_stopped=self._actor_stopped,
             on_change=self._changed,
             on_fatal=self._fatal_error,
         )
@@ -210,7 +211,7 @@ class Node:
 
     def _run_to_the_end(self, loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
-        task = OwnTask(run, self._no_actor_runs, loop=loop, name="libra-node")
+        task = OwnTask(run, self.only_node(), loop=loop, name="libra-node")
         was_stopped = False
         while True:
             try:
@@ -224,8 +225,9 @@ class Node:
                     _log.error("somebody's code stopped the loop: it goes on (%s)", why)
                 was_stopped = True
 
-    def _no_actor_runs(self) -> bool:
-        return self.core.running() is None
+    def only_node(self) -> Callable[[], bool]:
+        """Who may cancel a task of the node's own: for `libra.core.tasks.OwnTask`."""
+        return self._actors.tasks.guard(None)
 
     async def _run(self, on_progress: Callable[[], None] | None, progress_interval_s: float) -> Outcome:
         if self._has_run:
@@ -265,7 +267,7 @@ class Node:
             if on_progress is not None:
                 telling = self._tell_progress(on_progress, progress_interval_s)
                 loop = asyncio.get_running_loop()
-                progress = OwnTask(telling, self._no_actor_runs, loop=loop, name="libra-progress")
+                progress = OwnTask(telling, self.only_node(), loop=loop, name="libra-progress")
             try:
                 self._outcome.why = await engine.run()
             except PanicException as error:
@@ -313,6 +315,9 @@ class Node:
 
     def _actor_given_up(self, name: str) -> None:
         """An actor failed for good."""
+
+    def _actor_stopped(self, name: str) -> None:
+        """An actor has stopped for good, while the others go on."""
 
     def _flush(self) -> None:
         """The end: everything that was handled is made durable."""
@@ -396,6 +401,10 @@ class Node:
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped, when the event that it handles is done."""
         self._actors.request_stop(slot)
+
+    def make_task(self, name: str, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of an actor, whoever's code runs now."""
+        return self._actors.tasks.make(name, coro)
 
     def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""

@@ -76,14 +76,18 @@ class Post:
             del self._waiting[number]
             why = "its node is not known, or the bridge has no room"
             self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.NODE_DOWN, why))
-        elif not self._switchboard.core.is_node_up(watched.partition("/")[0]):
+        else:
             asyncio.get_running_loop().call_later(_SILENCE_S, self._give_up, number, slot, watched)
 
     def _give_up(self, number: int, slot: int, watched: str) -> None:
-        """The time of silence is over, and with it a watch that nobody confirmed, unless its node came meanwhile."""
-        if self._switchboard.core.is_node_up(watched.partition("/")[0]):
+        """The time of silence is over, and with it a watch that nobody confirmed, unless its node is there."""
+        if number not in self._waiting:
             return
-        if self._waiting.pop(number, None) is not None:
+        if self._switchboard.core.is_node_up(watched.partition("/")[0]):
+            # It may still confirm it, or go as well: nothing is kept for a node that is no more.
+            asyncio.get_running_loop().call_later(_SILENCE_S, self._give_up, number, slot, watched)
+        else:
+            del self._waiting[number]
             why = "its node is not there"
             self._switchboard.tell_end(slot, Terminated(watched, TerminationReason.NODE_DOWN, why))
 

@@ -144,6 +144,9 @@ class Recoveries:
         if not recovery.is_due:
             return
         for place in recovery.places:
+            if place.stop_asked and place.state is ActorState.DEGRADED:
+                # Once its handler has ended, it is stopped.
+                continue
             if place.state is ActorState.DEGRADED and self._core.is_held(place.slot):
                 # A task of it failed, and its handler, which was cancelled then, still cleans up.
                 return
@@ -166,7 +169,8 @@ class Recoveries:
 
     def _take_down(self, place: Place) -> bool:
         """Bring an actor down, in order where it runs; True when it is."""
-        if place.is_down:
+        gives_up = place.recovery is not None and place.recovery.gives_up
+        if place.is_over or (place.is_down and not gives_up):
             return True
         if self._core.is_held(place.slot):
             # One that has not come to its actor's task yet is ended when it has.

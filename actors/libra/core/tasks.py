@@ -1,9 +1,9 @@
 """Tasks on a node's loop: those that actors make are supervised as their handlers are, and the node's own are its own.
 
 A task that is made while an actor's code runs is that actor's. Each of its steps is a watched turn, so that it is named
-and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; and it
-is cancelled when its instance fails. A task that no actor's code makes costs a look at whose turn it is, and a handler
-that makes none costs nothing.
+and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; it is
+cancelled when its instance fails, and by no other actor. A task that no actor's code makes costs a look at whose turn
+it is, and a handler that makes none costs nothing.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _TURNS = 3
 
 
 class OwnTask(asyncio.Task[_T]):
-    """A task of the node's own: the code of an actor cannot cancel it, as in ``for task in asyncio.all_tasks(): ...``.
+    """A task of the node's own, or of one actor: no other actor can cancel it, as in ``for task in all_tasks(): ...``.
 
     Args:
         coro: What it runs.
-        may_cancel: Asked who may, at each attempt.
+        may_cancel: Asked who may, at each attempt: see `Tasks.guard`.
         loop: Where it runs.
-        name: Its name.
+        options: As `asyncio.Task` has them.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class OwnTask(asyncio.Task[_T]):
         may_cancel: Callable[[], bool],
         *,
         loop: asyncio.AbstractEventLoop,
-        name: str,
+        **options: Any,  # noqa: ANN401 - they go through
     ) -> None:
         self._may_cancel = may_cancel
-        super().__init__(coro, loop=loop, name=name)
+        super().__init__(coro, loop=loop, **options)
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - as asyncio has it
         """See `asyncio.Task.cancel`; False, and nothing done, for whoever may not."""
@@ -84,9 +84,24 @@ class Tasks:
         self._on_failure = on_failure
         self._fatal = fatal
         self._on_fatal = on_fatal
-        self._tasks: dict[int, WeakSet[asyncio.Task[Any]]] = {}
+        self._tasks: dict[int, WeakSet[OwnTask[Any]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: tuple[Any, Any] = (None, None)
+        self._told: set[str] = set()
+
+    def guard(self, owner: str | None) -> Callable[[], bool]:
+        """Who may cancel a task of an actor, or of the node's own: that actor and the node; of others it is told."""
+
+        def may_cancel() -> bool:
+            name = self._core.running()
+            if name is None or name == owner:
+                return True
+            if name not in self._told:
+                self._told.add(name)
+                _log.error("actor %s cancels tasks that are not its own: they go on, and it is not told again", name)
+            return False
+
+        return may_cancel
 
     def install(self) -> None:
         """From now on tasks of the running loop are made here."""
@@ -109,14 +124,14 @@ class Tasks:
     def cancel(self, slot: int) -> None:
         """The instance of an actor has failed: so have its tasks."""
         for task in list(self._tasks.pop(slot, ())):
-            task.cancel()
+            task.end()
 
     def _make(
         self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: object
     ) -> asyncio.Future[Any]:
         name = self._core.running()
         owner = None if name is None else self._owner(name)
-        if owner is None or not asyncio.iscoroutine(coro):
+        if name is None or owner is None or not asyncio.iscoroutine(coro):
             before = self._before[0]
             made: asyncio.Future[Any] = (
                 asyncio.Task(coro, loop=loop, **cast("Any", options))
@@ -124,11 +139,28 @@ class Tasks:
                 else before(loop, coro, **options)
             )
             return made
-        slot, instance = owner
+        return self._made(loop, name, *owner, coro, options)
+
+    def make(self, name: str, coro: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """A task of this actor, whoever's code asks for it; KeyError for a name that is no actor's."""
+        owner = self._owner(name)
+        if owner is None:
+            raise KeyError(name)
+        return self._made(asyncio.get_running_loop(), name, *owner, coro, {})
+
+    def _made(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        slot: int,
+        instance: object,
+        coro: Coroutine[Any, Any, _T],
+        options: dict[str, object],
+    ) -> OwnTask[_T]:
         if self._core.is_simulated:
             # It has its turn before time goes on: how fast the machine is must decide nothing.
             self._core.interrupt()
-        task = asyncio.Task(self._supervise(slot, instance, coro), loop=loop, **cast("Any", options))
+        task: OwnTask[_T] = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
         self._tasks.setdefault(slot, WeakSet()).add(task)
 
         def done(task: asyncio.Task[Any]) -> None:

@@ -235,7 +235,9 @@ class GatewayActor(Actor):
             # Bytes that left later could arrive when the order is long taken for lost.
             async with asyncio.timeout(max(0.0, (send_by_ns - self.clock.now_ns()) / 1e9)):
                 await self._gateway.order(order)
-        except Exception as error:  # whatever a user's gateway raises, the order's fate is not known
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever a user's gateway raises, the order's fate is not known.
+            _end_if_asked_to()
             self.log.warning("order %s: no answer (%r), it will be queried", order_id, error)
 
     async def _cancel(self, order_id: str) -> None:
@@ -244,7 +246,8 @@ class GatewayActor(Actor):
         try:
             async with asyncio.timeout(self._unanswered_after_s):
                 taken = await self._gateway.cancel(order_id)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            _end_if_asked_to()
             self.log.warning("cancel of %s: no answer (%r), the order will be queried", order_id, error)
             return
         if taken:
@@ -272,7 +275,8 @@ class GatewayActor(Actor):
                 reports = await self._gateway.query_order(order_id)
             # Executions first: an end is booked with all of them.
             booked = [self._take(report) for report in sorted(reports, key=_is_end)]
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            _end_if_asked_to()
             self.log.warning("query of %s: no answer (%r), it is asked again", order_id, error)
             return
         finally:
@@ -322,7 +326,8 @@ class GatewayActor(Actor):
         return taken
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
+        # An operator, or another actor of the account, may be who asks for it.
+        task = self._context.make_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -330,6 +335,13 @@ class GatewayActor(Actor):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("a request failed in a way that it must not", exc_info=error)
+
+
+def _end_if_asked_to() -> None:
+    """A request that was cancelled ends; a gateway's own cancellation, of a task inside its library, is no answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _is_end(report: OrderReport) -> bool:

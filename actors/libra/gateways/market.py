@@ -47,9 +47,9 @@ class MarketActor(Actor):
         """The stream of ticks is no more: without it nobody sees a market, so the actor fails and is started anew."""
         reader = self._reader
         # It may be of the instance before.
-        if reader is None or message is not reader or reader.cancelled():
+        if reader is None or message is not reader:
             return
-        cause = reader.exception()
+        cause = None if reader.cancelled() else reader.exception()
         raise GatewayError(f"{self._gateway.name}: the stream of ticks {'failed' if cause else 'ended'}") from cause
 
     async def on_start(self) -> None:

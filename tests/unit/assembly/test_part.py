@@ -264,6 +264,14 @@ def test_a_strategy_that_is_given_up_is_told_to_other_nodes(settings):
     assert probe.seen[0].source == "mine"
 
 
+def test_a_strategy_that_stops_itself_is_told_to_other_nodes_once(settings):
+    node = build(settings(more="self.stop()", duration_s=1.0), part=STRATEGIES_NODE)
+    probe = Probe(EventType.STRATEGY_STOPPED)
+    node.add_actor("probe", lambda: probe)
+    assert node.run().summary["failed"] == []
+    assert [event.payload for event in probe.seen] == [{"strategy": "mine", "vanished": True}]
+
+
 def test_a_strategy_that_an_operator_ends_is_told_to_other_nodes_once(settings):
     node = build(settings(duration_s=0.8), part=STRATEGIES_NODE)
     probe = Probe(EventType.STRATEGY_STOPPED)

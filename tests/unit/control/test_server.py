@@ -62,6 +62,22 @@ async def ask(path, *lines: bytes) -> list[dict]:
     return said
 
 
+async def test_who_may_not_cancel_it_makes_it_not_deaf(open_server):
+    path = open_server(may_cancel=lambda: False)
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    line = json.dumps({"v": 1, "op": "echo"}).encode() + b"\n"
+    writer.write(line)
+    assert json.loads(await reader.readline())["ok"]
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        if task.get_name() in ("libra-control", "libra-operator"):
+            assert not task.cancel()
+    writer.write(line)
+    assert json.loads(await reader.readline())["ok"], "who is connected goes on"
+    writer.close()
+    await writer.wait_closed()
+    assert (await ask(path, line.strip()))[0]["ok"], "so does the next one"
+
+
 async def test_requests_are_answered_in_their_order(open_server):
     path = open_server()
     lines = [json.dumps({"v": 1, "op": "echo", "n": n}).encode() for n in range(50)]

@@ -1,5 +1,7 @@
 """Messages of other nodes at the post office: asked once, answered once, and whose word is believed."""
 
+import asyncio
+
 import pytest
 
 from libra.core.post import Post
@@ -73,6 +75,40 @@ def test_an_ask_is_answered_once_and_the_first_answer_is_repeated(office, board)
     office.settle(letter, 3, "reply", "more")
     office.opened(letter, 3)
     assert board.sent == [(3, "b/", "reply", 1, "much")] * 2
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+async def test_a_watch_is_waited_for_while_its_node_is_there_and_no_longer(office, board, monkeypatch, confirms):
+    looks, is_up = [], [True]
+
+    def is_node_up(node):
+        looks.append(node)
+        return is_up[0]
+
+    async def until(condition):
+        for _ in range(1_000):
+            if condition():
+                return
+            await asyncio.sleep(0)
+        raise AssertionError("it did not come to that")
+
+    monkeypatch.setattr("libra.core.post._SILENCE_S", 0.0)
+    board.is_node_up = is_node_up
+    office.watch(3, "b/watched")
+    await until(lambda: len(looks) > 2)
+    assert (len(office._waiting), board.done) == (1, [])
+    if confirms:
+        [(_, _, _, number, _)] = board.sent
+        office.answered(number, None, None)
+    is_up[0] = False
+    await until(lambda: confirms or board.done)
+    assert office._waiting == {}
+    asked = len(looks)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(looks) == asked, "nobody looks any more"
+    ends = [Terminated("b/watched", TerminationReason.NODE_DOWN, "its node is not there")]
+    assert board.done == ([] if confirms else [("tell_end", 3, end) for end in ends])
 
 
 def test_what_was_answered_long_ago_is_forgotten(office):

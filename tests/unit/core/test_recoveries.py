@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
-from libra.core.supervision import RestartPolicy, RestartStrategy
+from libra.core.place import Place
+from libra.core.recoveries import Recoveries
+from libra.core.supervision import RestartPolicy, RestartStrategy, Verdict
 
 REST = RestartStrategy.REST_FOR_ONE
 
@@ -40,6 +43,142 @@ def test_the_wait_of_a_recovery_that_another_one_took_over_starts_nobody(stage):
     # b's own wait is over at 2.5 s; a failed at 2 s, and the second wait of the group is twice as long.
     second = [(name, at / 1e9) for name, at in starts[2:]]
     assert second == [("a", 5.0), ("b", 5.0)]
+
+
+@pytest.fixture
+def stops(stage):
+    """Runs an actor that fails at its first quote beside one that asks for its end at a later one.
+
+    Gives its hooks and, for each of the quotes, its state behind it and what waits for it.
+    """
+
+    def run(shaky, *, at, quotes=12, backoff_s=5.0):
+        seen = []
+        set_up = stage(restarts=policy(3, backoff_s))
+        set_up.quotes(*range(quotes))
+
+        class Operator(Actor):
+            def on_quote(self, quote):
+                slot = set_up.node.find_slot("shaky")
+                if quote.bid == 100 + at:
+                    set_up.node.request_stop(slot)
+                self.emit(EventType.RISK_LIMITS_CHANGED, {})
+                seen.append((set_up.node.actor_states()["shaky"], set_up.node.core.waiting(slot)))
+
+        set_up.add("shaky", shaky)
+        set_up.add("operator", Operator)
+        outcome = set_up.run()
+        return outcome, seen
+
+    return run
+
+
+def test_one_that_waits_for_its_restart_can_be_stopped_and_holds_no_facts(stops):
+    log = []
+
+    class Shaky(Actor):
+        def on_start(self):
+            self.subscribe(EventType.RISK_LIMITS_CHANGED, lambda event: None)
+            log.append("start")
+
+        def on_quote(self, quote):
+            raise ValueError("no")
+
+        def on_stop(self):
+            log.append("stop")
+
+    outcome, seen = stops(Shaky, at=2)
+    assert (outcome.failed, log) == ([], ["start"])
+    assert [state for state, _ in seen] == [ActorState.DEGRADED] * 3 + [ActorState.STOPPED] * 9
+    # Until it is stopped they wait for its next instance; then there is none.
+    assert [waiting > 0 for _, waiting in seen] == [True] * 3 + [False] * 9
+
+
+def test_one_that_cleans_up_when_its_restart_is_due_is_not_started_but_stopped(stops):
+    log = []
+
+    class Shaky(Actor):
+        def on_start(self):
+            log.append("start")
+
+        async def on_quote(self, quote):
+            clock = self.clock
+            self.task = asyncio.create_task(fails())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await clock.sleep(4.0)
+                log.append("cleaned up")
+
+    async def fails():
+        raise ValueError("no")
+
+    outcome, seen = stops(Shaky, at=1, backoff_s=2.0)
+    assert (outcome.failed, log) == ([], ["start", "cleaned up"])
+    assert [state for state, _ in seen[-6:]] == [ActorState.STOPPED] * 6
+
+
+def test_a_restart_that_is_due_before_the_stop_is_carried_out_starts_nobody():
+    """Live both may be there at once: the end of the wait among the events, and a stop that has no turn so far."""
+    starts = []
+    place = Place("shaky", 1, Actor, state=ActorState.DEGRADED)
+    lives = SimpleNamespace(start=starts.append, come_down=lambda *_: None)
+    core = SimpleNamespace(
+        set_timer=lambda *_: 7, set_paused=lambda *_: None, interrupt=lambda: None, is_held=lambda _: False
+    )
+    none = {"on_given_up": lambda _: None, "on_change": lambda: None}
+    recoveries = Recoveries(lives, core, None, {1: place}, 0, **none)
+    recoveries.carry_out(Verdict(("shaky",), 1.0), place, "no")
+    place.stop_asked = True
+    recoveries.restart_due(SimpleNamespace(payload=7))
+    assert starts == []
+    assert place.recovery is None
+
+
+def test_one_that_waits_for_its_restart_is_given_up_with_its_group(stage):
+    states = []
+
+    class Member(Actor):
+        def on_quote(self, quote):
+            if quote.bid == {"a": 100, "b": 101}.get(self.name):
+                raise ValueError("no")
+            if quote.bid == 104 and self.name == "last":
+                slot = set_up.node.find_slot("a")
+                states.append((set_up.node.actor_states(), set_up.node.core.waiting(slot)))
+
+    set_up = stage()
+    set_up.quotes(*range(6))
+    set_up.node.add_group("g", strategy=RestartStrategy.ONE_FOR_ONE, policy=policy(1, 60.0), whole=policy(0))
+    for name in "ab":
+        set_up.node.add_actor(name, Member, group="g")
+    set_up.node.add_actor("last", Member)
+    outcome = set_up.run()
+    [(seen, waiting)] = states
+    assert (seen["a"], seen["b"], waiting) == (ActorState.FAILED, ActorState.FAILED, 0)
+    assert sorted(outcome.failed) == ["a", "b"]
+
+
+def test_those_of_its_group_are_started_without_one_that_was_stopped_while_they_waited(stage):
+    log = []
+
+    class Member(Actor):
+        def on_start(self):
+            log.append(f"{self.name} starts")
+
+        def on_quote(self, quote):
+            if quote.bid == 100 and self.name == "a":
+                raise ValueError("no")
+            if quote.bid == 102 and self.name == "operator":
+                set_up.node.request_stop(set_up.node.find_slot("b"))
+
+    set_up = stage()
+    set_up.quotes(*range(9))
+    set_up.node.add_actor("operator", Member)
+    set_up.node.add_group("g", strategy=REST, policy=policy(3, backoff_s=4.0))
+    for name in "abc":
+        set_up.node.add_actor(name, Member, group="g")
+    set_up.run()
+    assert log == ["operator starts", "a starts", "b starts", "c starts", "a starts", "c starts"]
 
 
 def test_one_that_raises_while_it_is_taken_down_is_no_failure_of_its_own(stage, caplog):

@@ -193,13 +193,39 @@ def test_who_cancels_every_task_and_stops_the_loop_ends_only_its_own(run, simula
     def act(actor):
         actor.kept.append(asyncio.create_task(asyncio.Event().wait()))
         loop = asyncio.get_running_loop()
-        for task in asyncio.all_tasks():
+        for task in [*asyncio.all_tasks()] * 2:
             task.cancel()
         loop.stop()
 
     outcome, told = run(act, simulated=simulated)
     assert (outcome.failed, outcome.errors, told) == ([], 0, [])
     assert "somebody's code stopped the loop: it goes on" in caplog.text
+    assert caplog.text.count("actor acts cancels tasks that are not its own: they go on") == 1
+
+
+def test_an_actor_cancels_its_own_tasks_and_no_others(stage):
+    cancelled = {}
+
+    class Keeps(Actor):
+        def on_start(self):
+            self.task = asyncio.create_task(asyncio.Event().wait())
+
+        def on_quote(self, quote):
+            if self.name == "acts" and quote.bid == 101:
+                for task in asyncio.all_tasks():
+                    task.cancel()
+
+        def on_stop(self):
+            cancelled[self.name] = self.task.cancelling()
+            self.task.cancel()
+
+    set_up = stage()
+    set_up.quotes(0, 1, 2)
+    set_up.add("fine", Keeps)
+    set_up.add("acts", Keeps)
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors) == ([], 0)
+    assert cancelled == {"acts": 1, "fine": 0}
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(0), KeyboardInterrupt("no")])

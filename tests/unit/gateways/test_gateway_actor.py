@@ -133,6 +133,31 @@ async def test_an_order_call_that_raises_is_queried_and_never_sent_again(running
     assert script.ordered == [order_id]
 
 
+async def test_a_cancellation_of_the_gateways_own_is_no_answer_and_is_told(running, script, caplog):
+    def cancelled_within(_):
+        raise asyncio.CancelledError
+
+    script.on_order = script.on_cancel = script.on_query = cancelled_within
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: f"order {order_id}: no answer (CancelledError())" in caplog.text)
+        await node.until(lambda: f"query of {order_id}: no answer (CancelledError())" in caplog.text)
+        script.on_query = lambda order_id: [accepted(order_id)]
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        node.strategy.cancel(order_id)
+        await node.until(lambda: f"cancel of {order_id}: no answer (CancelledError())" in caplog.text)
+        assert script.ordered == [order_id]
+        assert (node.node.failed, node.node.errors) == ([], 0)
+
+
+async def test_a_request_under_way_when_its_node_ends_is_given_up_in_silence(running, script, caplog):
+    script.on_order = lambda order: asyncio.Event().wait()
+    async with running(window_ms=600_000) as node:
+        node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+    assert "no answer" not in caplog.text
+
+
 async def test_not_found_is_final_only_behind_the_window_and_twice(running, script):
     script.on_order = lambda order: asyncio.sleep(60)
     async with running(window_ms=300) as node:
@@ -485,6 +510,20 @@ async def test_a_venue_that_never_comes_back_ends_the_account(running, script):
         await node.until(lambda: node.status(order_id) == "REJECTED")
     assert node.outcome.failed == ["acct.gateway"]
     assert script.ordered == []
+
+
+async def test_the_orders_of_a_gateway_that_failed_for_good_are_named(running, script, caplog):
+    async with running() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        script.connect_errors = [ValueError("a wrong key")] * 10
+        script.report(ConnectionError("the stream is gone"))
+        await node.until(lambda: node.node.failed == ["acct.gateway"])
+        told = f"its gateway failed for good, so no cancel reaches the venue: cancel there: {order_id}"
+        await node.until(lambda: told in caplog.text)
+        assert script.cancelled == []
 
 
 async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):

@@ -90,6 +90,20 @@ def test_a_stream_that_raises_is_a_failure_and_the_actor_is_started_anew():
     assert outcome.failed == []
 
 
+def test_a_stream_that_ends_by_a_cancellation_of_its_own_is_a_failure_like_any_other():
+    """As that of a library does one of whose inner tasks was cancelled."""
+    Ticks.connections = 0
+    outcome, _ = run(Ticks([quote()], error=asyncio.CancelledError()), [], stop_after=3)
+    assert Ticks.connections == 3
+    assert outcome.errors >= 2
+    assert outcome.failed == []
+
+
+def test_a_market_that_is_stopped_has_lost_no_stream():
+    outcome, _ = run(Ticks([quote()]), [], stop_after=1)
+    assert (outcome.errors, outcome.failed) == (0, [])
+
+
 def test_a_stream_of_something_else_is_a_failure():
     outcome, _ = run(Ticks([quote(), object()]), [], stop_after=2)
     assert outcome.errors >= 1
