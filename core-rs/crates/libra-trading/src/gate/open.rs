@@ -113,6 +113,10 @@ impl Gate {
         let (log, torn) = Log::open(&config.log, |sequence, record| {
             state.apply(&record, &mut events)?;
             recent.note(&record, &state);
+            if let Record::Resume { .. } = record {
+                // Said anew, it would stop whoever hears of it: it was taken back.
+                waiting.retain(|(_, event)| !matches!(event, GateEvent::Latched { .. }));
+            }
             waiting.extend(events.drain(..).map(|event| (sequence, event)));
             if let Record::Confirmed { sequence } = record {
                 while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
