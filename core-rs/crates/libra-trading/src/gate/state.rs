@@ -7,7 +7,6 @@ use std::sync::Arc;
 use libra_kernel::digest::Digest;
 use libra_kernel::{Name, SharedPayload};
 
-use crate::account::balance::utc_day;
 use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
@@ -235,6 +234,11 @@ impl State {
                 events.push(GateEvent::Resumed);
             }
             Record::Watermark { day, lines } => {
+                // Whatever the clock said when a loss was measured: it stands until its currency begins a day.
+                let balances = self.account.balances();
+                let begins = balances.iter().filter(|balance| balance.day < *day).map(|balance| balance.currency);
+                let begins: Vec<Name> = begins.filter(|name| lines.iter().any(|line| line.currency == *name)).collect();
+                self.breaches.retain(|b| b.code == RiskCode::Drawdown || !begins.contains(&b.currency));
                 self.account.set_day(*day);
                 for line in lines {
                     let balances = self.account.balances();
@@ -242,10 +246,6 @@ impl State {
                     let balance = self.account.balance_mut(index.ok_or("an unknown currency")?);
                     (balance.peak, balance.day_start, balance.day) = (line.peak, line.day_start, *day);
                 }
-                // A currency without a line has not begun this day: its loss stands until its equity is known.
-                let begun = |currency| lines.iter().any(|line| line.currency == currency);
-                let stays = |b: &Breach| b.code == RiskCode::Drawdown || utc_day(b.ts_ns) >= *day || !begun(b.currency);
-                self.breaches.retain(stays);
             }
             Record::Breach(breach) => {
                 self.breaches.push(*breach);
