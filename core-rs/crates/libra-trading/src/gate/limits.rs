@@ -142,12 +142,12 @@ impl Gate {
     /// Gives each instrument the limits that hold for it, and keeps what they are measured by.
     pub(super) fn apply_limits(&mut self) {
         let window_ns = self.limits.volume_window_ns;
+        self.state.volume_window_ns = window_ns;
         for (slot, desk) in self.state.desks.iter_mut().enumerate() {
             desk.limits = self.limits.of(self.state.account.instrument_at(slot));
-            if desk.limits.max_participation_bps.is_none() {
-                desk.volume = None;
-            } else if desk.volume.is_none() {
-                desk.volume = Some(Box::new(VolumeWindow::new(window_ns)));
+            if desk.limits.max_participation_bps.is_some() {
+                // Never taken away: a limit that is set again is of what was executed meanwhile, too.
+                desk.volume.get_or_insert_with(|| Box::new(VolumeWindow::new(window_ns)));
             }
         }
         self.state.track_exposures(self.limits.needs_exposures());

@@ -38,7 +38,7 @@ pub(super) struct Desk {
     pub orders: u32,
     /// What stands in the sums over all instruments; `None` for what is not known.
     pub worth: Option<Worth>,
-    /// Where a limit asks for it.
+    /// Where something was executed, or a limit asks for it.
     pub volume: Option<Box<VolumeWindow>>,
 }
 
@@ -105,6 +105,8 @@ pub(super) struct State {
     pub incident: Option<Incident>,
     pub breaches: Vec<Breach>,
     pub confirmed: u64,
+    /// How far back executions count; 0 while a log is replayed, whose executions [`super::recent`] counts.
+    pub volume_window_ns: i64,
     /// Of the last change of limits.
     pub limits_version: u64,
     /// The last word on each limit that was ever changed; `None` for no limit.
@@ -414,6 +416,14 @@ impl State {
         *open = sum;
         desk.orders = count;
         Some(())
+    }
+
+    /// Counts an execution, limited or not: a share that is limited from tomorrow on is of what was executed today.
+    pub(super) fn count_own(&mut self, slot: usize, now_ns: i64, size: i64) {
+        if self.volume_window_ns > 0 {
+            let window = || Box::new(VolumeWindow::new(self.volume_window_ns));
+            self.desks[slot].volume.get_or_insert_with(window).on_own(now_ns, size);
+        }
     }
 
     /// A digest of everything that the log holds but epochs, watermarks and what was confirmed.

@@ -21,6 +21,7 @@ mod limits;
 mod model;
 mod recent;
 mod rules;
+mod share;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
