@@ -168,7 +168,7 @@ impl Gate {
         for strategy in &config.strategies {
             gate.rates.add_strategy(*strategy);
         }
-        let limits = gate.recover_limits()?;
+        let limits = gate.recover_limits();
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
         // A limit that is lower than the one before may be passed by what was lost already: no fill has to tell of it.

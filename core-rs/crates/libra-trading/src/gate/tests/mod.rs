@@ -19,6 +19,7 @@ mod history;
 mod life;
 mod limits;
 mod model;
+mod recall;
 mod recent;
 mod rules;
 mod share;
