@@ -287,8 +287,7 @@ class TradingNode(Node):
         failed = self.accounts.get(account_name)
         if failed is not None:
             _log.error("account %s stops: its actor %s failed", account_name, name)
-            failed.stop_new_orders(f"{name} failed")
-            self.cancel_outside(failed, failed.cancel_all())
+            self.cancel_outside(failed, failed.abandon(f"{name} failed"))
 
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
         """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
