@@ -287,8 +287,7 @@ class TradingNode(Node):
         failed = self.accounts.get(account_name)
         if failed is not None:
             _log.error("account %s stops: its actor %s failed", account_name, name)
-            failed.stop_new_orders(f"{name} failed")
-            self.cancel_outside(failed, failed.cancel_all())
+            self.cancel_outside(failed, failed.abandon(f"{name} failed"))
 
     def _actor_stopped(self, name: str) -> None:
         # One that an operator has stopped was gone before.

@@ -7,6 +7,7 @@ use libra_kernel::router::{Delivery, RemoteOrigin};
 use libra_kernel::{Event, EventType, Name, Payload, SharedPayload, clock};
 use libra_net::bridge::news::{Board, News, NewsKind};
 use libra_net::bridge::{Arrival, Inbound, NodeSide, Shared};
+use libra_trading::desk::payload::Notice;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -179,7 +180,9 @@ impl State {
     }
 
     fn take_in(&mut self, mut event: Event, origin: Option<RemoteOrigin>) -> Delivery {
-        if event.event_type == EventType::CircuitBreaker && !self.router.has_come(origin) {
+        // An account's notice that it is latched is about that one alone; only a request for the kill switch is for all.
+        let asks = event.event_type == EventType::CircuitBreaker && event.payload.downcast::<Notice>().is_none();
+        if asks && !self.router.has_come(origin) {
             // As where one is published here: every account is latched before the event fans out.
             for desk in &mut self.desks {
                 desk.kill_for(&mut self.router, clock::now_ns(), event.source);

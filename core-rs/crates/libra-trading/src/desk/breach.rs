@@ -1,5 +1,5 @@
-//! Open orders that must not stay, and are cancelled until they are gone: every one of an account whose kill latch is set;
-//! what a passed loss limit takes from the book; what a strategy that is no more left, unless its policy keeps it.
+//! Open orders that must not stay, and are cancelled until they are gone: every one of an account whose kill latch is set, or
+//! whose own actor was given up; what a passed loss limit takes from the book; what a strategy that is no more left, unless its policy keeps it.
 //!
 //! A venue may refuse a cancel, a fill may make more of them, and an order may turn up late, so this is looked at again with
 //! every fill and every step of the market or of the clock. The same order is not asked for more often than a venue can answer.
@@ -31,7 +31,12 @@ impl Desk {
 
     #[inline]
     fn wants_nothing_gone(&self) -> bool {
-        !self.gate.is_killed() && self.gate.breaches().is_empty() && self.vanished.is_empty()
+        !self.takes_all() && self.gate.breaches().is_empty() && self.vanished.is_empty()
+    }
+
+    #[inline]
+    fn takes_all(&self) -> bool {
+        self.gate.is_killed() || self.abandoned
     }
 
     #[cold]
@@ -57,7 +62,7 @@ impl Desk {
 
     /// Open orders that must not stay and have no cancel under way.
     fn unwanted_orders(&self) -> Vec<(ClientOrderId, Asker)> {
-        if self.gate.is_killed() {
+        if self.takes_all() {
             return self.gate.uncancelled_orders().map(|order| (order.client_order_id, Asker::Account)).collect();
         }
         let mut unwanted = Vec::new();

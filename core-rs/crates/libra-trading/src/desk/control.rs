@@ -216,6 +216,14 @@ impl Desk {
         self.gate.stop_new_orders(reason);
     }
 
+    /// The account's own actor is no more: no new order leaves, and what is open is cancelled until it is gone. Gives the orders
+    /// that a gateway outside has to cancel now; later ones stand in [`Desk::cancelling`].
+    pub fn abandon(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Vec<ClientOrderId> {
+        self.gate.stop_new_orders(reason);
+        self.abandoned = true;
+        self.cancel_all(router, now_ns, None)
+    }
+
     /// Orders whose fate at the venue is not known: sent before a restart and never answered.
     pub fn unanswered(&self) -> Vec<ClientOrderId> {
         let open = self.gate.open_orders();

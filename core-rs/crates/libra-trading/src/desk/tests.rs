@@ -23,6 +23,7 @@ mod cancels;
 mod clock;
 mod conflict;
 mod faults;
+mod flatten;
 mod inventory;
 mod kill;
 mod late;

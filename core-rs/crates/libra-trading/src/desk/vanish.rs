@@ -10,8 +10,10 @@
 //! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
 //! another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
-//! A refusal that passes by itself (the venue or the market out of sight, rates, a full queue) counts as no try: it is told,
-//! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts.
+//! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, rates,
+//! a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told, and asked again after a wait
+//! that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's too, is final at the
+//! [`MOST_TRIES`]th in a row.
 
 use std::collections::BTreeMap;
 
@@ -26,12 +28,16 @@ use crate::risk::RiskCode;
 
 use super::{Desk, Link};
 
-/// Tries without an execution before a position is left as it is.
+/// Refusals in a row that say something of the order, before a position is left as it is.
 const MOST_TRIES: u32 = 5;
 /// Between two tries.
 const RETRY_NS: i64 = 1_000_000_000;
 /// The longest wait between two requests, while what refuses them lasts.
 const MOST_WAIT_NS: i64 = 8_000_000_000;
+/// Why a flattening waits whose order the venue ended without an execution.
+const UNFILLED: &str = "UNFILLED";
+/// Why one is given up where a venue refused without a code.
+const REFUSED: &str = "REFUSED_BY_VENUE";
 /// A request that nobody has answered for so long is made again, under the same id.
 const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
@@ -49,11 +55,25 @@ const STOPS: [RiskCode; 6] = [
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
-const PASSES: [RiskCode; 12] = [
+const PASSES: [RiskCode; 23] = [
     RiskCode::Reconciling,
     RiskCode::Expired,
+    // It never came to the venue.
+    RiskCode::NotFound,
+    // Asked anew, it is held against the new ones.
+    RiskCode::LimitsChanged,
     RiskCode::NoMarket,
     RiskCode::StaleMarket,
+    RiskCode::PriceCollar,
+    // An order that closes is in the way of these only together with others that are open, or that were closed before it.
+    RiskCode::OpenOrdersLimit,
+    RiskCode::InstrumentOrdersLimit,
+    RiskCode::PositionLimit,
+    RiskCode::PositionNotionalLimit,
+    RiskCode::GrossExposureLimit,
+    RiskCode::NetExposureLimit,
+    RiskCode::LeverageLimit,
+    RiskCode::ConcentrationLimit,
     RiskCode::NoVolume,
     RiskCode::ParticipationLimit,
     RiskCode::OrderRate,
@@ -360,12 +380,15 @@ impl Closing {
             (self.tries, self.waits) = (0, None);
             return;
         }
-        let code = RiskCode::parse(&order.reason).filter(|_| order.status == OrderStatus::Rejected);
+        if order.status != OrderStatus::Rejected {
+            let how = if order.status == OrderStatus::Expired { "it expired" } else { "it was cancelled" };
+            let why = [&*order.reason, &*order.detail].into_iter().filter(|words| !words.is_empty());
+            let words: Vec<&str> = [how].into_iter().chain(why).collect();
+            return self.wait(now_ns, UNFILLED, &words.join(": "));
+        }
+        let code = RiskCode::parse(&order.reason);
         if code.is_some_and(|code| PASSES.contains(&code)) {
-            let wait_ns = self.waits.as_ref().map_or(RETRY_NS, |(wait_ns, ..)| (wait_ns * 2).min(MOST_WAIT_NS));
-            self.not_before_ns = now_ns.saturating_add(wait_ns);
-            self.waits = Some((wait_ns, order.reason.clone(), order.detail.clone()));
-            return;
+            return self.wait(now_ns, &order.reason, &order.detail);
         }
         self.waits = None;
         self.tries += 1;
@@ -374,8 +397,16 @@ impl Closing {
         let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
         let stopped = code.is_some_and(|code| STOPS.contains(&code) && !passes(code));
         if stopped || self.tries >= MOST_TRIES {
-            self.give_up(&order.reason, &order.detail);
+            let code = if order.reason.is_empty() { REFUSED } else { &order.reason };
+            self.give_up(code, &order.detail);
         }
+    }
+
+    /// What is in its way passes by itself.
+    fn wait(&mut self, now_ns: i64, code: &str, detail: &str) {
+        let wait_ns = self.waits.as_ref().map_or(RETRY_NS, |(wait_ns, ..)| (wait_ns * 2).min(MOST_WAIT_NS));
+        self.not_before_ns = now_ns.saturating_add(wait_ns);
+        self.waits = Some((wait_ns, code.to_owned(), detail.to_owned()));
     }
 
     fn give_up(&mut self, code: &str, detail: &str) {

@@ -146,7 +146,10 @@ impl Gate {
             free_quote,
             open_orders: self.state.open.len() + self.approvals.len(),
             instrument_orders: desk.orders,
-            volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
+            volume: match desk.limits.max_participation_bps {
+                Some(_) => desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
+                None => None,
+            },
             portfolio: self.state.portfolio(slot),
         };
         let (checked, after) = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;

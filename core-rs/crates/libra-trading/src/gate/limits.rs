@@ -3,12 +3,13 @@
 //! A change is written down before it holds, with who asked for it; approvals that were given before it cannot be spent.
 //! After a restart the stricter of two words holds, limit by limit: the profile's, and the log's last one. So a limit that
 //! was lowered stays lowered until it is raised, confirmed, in the log as well; and one that was raised is back at the
-//! profile's value.
+//! profile's value. A word that this account cannot read any more shuts what it is about, and is told: it keeps no account
+//! from opening.
 
 use std::fmt;
 
 use crate::instrument::Instrument;
-use crate::risk::change::{apply, loosened, stricter, terms};
+use crate::risk::change::{apply, loosened, recall, stricter, terms};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{LimitChange, LimitsError, RiskLimits, Term};
 
@@ -58,8 +59,8 @@ impl Gate {
             return Err(problem("a change of limits needs the name of who asks for it").into());
         }
         let instruments = self.instruments();
+        // Each value is tested as it is read. Those in force may hold a nothing of a word that was not to be read.
         let (limits, changes) = apply(&self.limits, terms, &instruments)?;
-        limits.validate()?;
         if changes.is_empty() {
             return Ok(None);
         }
@@ -108,16 +109,12 @@ impl Gate {
 
     /// At the opening: the stricter of the profile's limits and of the log's last words. Returns what differs from the
     /// profile.
-    pub(super) fn recover_limits(&mut self) -> Result<Vec<LimitChange>, GateError> {
+    pub(super) fn recover_limits(&mut self) -> Vec<LimitChange> {
         self.limits_version = self.state.limits_version.max(1);
         let mut held = Vec::new();
         if !self.state.limit_words.is_empty() {
             let instruments = self.instruments();
-            // That the account has no such limit makes no profile stricter.
-            let counts = |(key, value): &(&String, &Option<String>)| value.is_some() || key.starts_with("instruments.");
-            let words = self.state.limit_words.iter().filter(counts);
-            let words: Vec<Term> = words.map(|(key, value)| (key.clone(), value.clone())).collect();
-            let (logged, _) = apply(&self.limits, &words, &instruments)?;
+            let logged = recall(&self.limits, &self.state.limit_words, &instruments);
             let strict = stricter(&self.limits, &logged, &instruments);
             let (profile, now) = (terms(&self.limits, &instruments), terms(&strict, &instruments));
             for (key, value) in &now {
@@ -130,7 +127,7 @@ impl Gate {
         }
         self.rates.set_limits(&self.limits);
         self.apply_limits();
-        Ok(held)
+        held
     }
 
     fn put_limits(&mut self, limits: RiskLimits) {
@@ -142,12 +139,12 @@ impl Gate {
     /// Gives each instrument the limits that hold for it, and keeps what they are measured by.
     pub(super) fn apply_limits(&mut self) {
         let window_ns = self.limits.volume_window_ns;
+        self.state.volume_window_ns = window_ns;
         for (slot, desk) in self.state.desks.iter_mut().enumerate() {
             desk.limits = self.limits.of(self.state.account.instrument_at(slot));
-            if desk.limits.max_participation_bps.is_none() {
-                desk.volume = None;
-            } else if desk.volume.is_none() {
-                desk.volume = Some(Box::new(VolumeWindow::new(window_ns)));
+            if desk.limits.max_participation_bps.is_some() {
+                // Never taken away: a limit that is set again is of what was executed meanwhile, too.
+                desk.volume.get_or_insert_with(|| Box::new(VolumeWindow::new(window_ns)));
             }
         }
         self.state.track_exposures(self.limits.needs_exposures());

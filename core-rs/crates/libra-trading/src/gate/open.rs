@@ -113,6 +113,10 @@ impl Gate {
         let (log, torn) = Log::open(&config.log, |sequence, record| {
             state.apply(&record, &mut events)?;
             recent.note(&record, &state);
+            if let Record::Resume { .. } = record {
+                // Said anew, it would stop whoever hears of it: it was taken back.
+                waiting.retain(|(_, event)| !matches!(event, GateEvent::Latched { .. }));
+            }
             waiting.extend(events.drain(..).map(|event| (sequence, event)));
             if let Record::Confirmed { sequence } = record {
                 while waiting.front().is_some_and(|(at, _)| *at <= sequence) {
@@ -164,7 +168,7 @@ impl Gate {
         for strategy in &config.strategies {
             gate.rates.add_strategy(*strategy);
         }
-        let limits = gate.recover_limits()?;
+        let limits = gate.recover_limits();
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;
         // A limit that is lower than the one before may be passed by what was lost already: no fill has to tell of it.

@@ -91,9 +91,7 @@ impl Recent {
         }
         self.executed.sort_by_key(|(at_ns, ..)| *at_ns);
         for (at_ns, slot, size) in self.executed {
-            if let Some(volume) = &mut state.desks[slot].volume {
-                volume.on_own(now_ns.min(at_ns), size);
-            }
+            state.count_own(slot, now_ns.min(at_ns), size);
         }
     }
 }

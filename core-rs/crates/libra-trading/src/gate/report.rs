@@ -269,10 +269,8 @@ impl State {
         }
         self.settle(index);
         self.rehold(index)?;
-        if let Some(slot) = self.entries.get(index).instrument
-            && let Some(volume) = &mut self.desks[slot].volume
-        {
-            volume.on_own(now_ns, size);
+        if let Some(slot) = self.entries.get(index).instrument {
+            self.count_own(slot, now_ns, size);
         }
         self.booked.push(index, &fill);
         events.push(GateEvent::Order(self.entries.get(index).order()));

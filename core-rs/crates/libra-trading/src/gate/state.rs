@@ -7,7 +7,6 @@ use std::sync::Arc;
 use libra_kernel::digest::Digest;
 use libra_kernel::{Name, SharedPayload};
 
-use crate::account::balance::utc_day;
 use crate::account::{Account, is_buy, same_arithmetic};
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
@@ -39,7 +38,7 @@ pub(super) struct Desk {
     pub orders: u32,
     /// What stands in the sums over all instruments; `None` for what is not known.
     pub worth: Option<Worth>,
-    /// Where a limit asks for it.
+    /// Where something was executed, or a limit asks for it.
     pub volume: Option<Box<VolumeWindow>>,
 }
 
@@ -106,6 +105,8 @@ pub(super) struct State {
     pub incident: Option<Incident>,
     pub breaches: Vec<Breach>,
     pub confirmed: u64,
+    /// How far back executions count; 0 while a log is replayed, whose executions [`super::recent`] counts.
+    pub volume_window_ns: i64,
     /// Of the last change of limits.
     pub limits_version: u64,
     /// The last word on each limit that was ever changed; `None` for no limit.
@@ -235,6 +236,11 @@ impl State {
                 events.push(GateEvent::Resumed);
             }
             Record::Watermark { day, lines } => {
+                // Whatever the clock said when a loss was measured: it stands until its currency begins a day.
+                let balances = self.account.balances();
+                let begins = balances.iter().filter(|balance| balance.day < *day).map(|balance| balance.currency);
+                let begins: Vec<Name> = begins.filter(|name| lines.iter().any(|line| line.currency == *name)).collect();
+                self.breaches.retain(|b| b.code == RiskCode::Drawdown || !begins.contains(&b.currency));
                 self.account.set_day(*day);
                 for line in lines {
                     let balances = self.account.balances();
@@ -242,10 +248,6 @@ impl State {
                     let balance = self.account.balance_mut(index.ok_or("an unknown currency")?);
                     (balance.peak, balance.day_start, balance.day) = (line.peak, line.day_start, *day);
                 }
-                // A currency without a line has not begun this day: its loss stands until its equity is known.
-                let begun = |currency| lines.iter().any(|line| line.currency == currency);
-                let stays = |b: &Breach| b.code == RiskCode::Drawdown || utc_day(b.ts_ns) >= *day || !begun(b.currency);
-                self.breaches.retain(stays);
             }
             Record::Breach(breach) => {
                 self.breaches.push(*breach);
@@ -414,6 +416,14 @@ impl State {
         *open = sum;
         desk.orders = count;
         Some(())
+    }
+
+    /// Counts an execution, limited or not: a share that is limited from tomorrow on is of what was executed today.
+    pub(super) fn count_own(&mut self, slot: usize, now_ns: i64, size: i64) {
+        if self.volume_window_ns > 0 {
+            let window = || Box::new(VolumeWindow::new(self.volume_window_ns));
+            self.desks[slot].volume.get_or_insert_with(window).on_own(now_ns, size);
+        }
     }
 
     /// A digest of everything that the log holds but epochs, watermarks and what was confirmed.

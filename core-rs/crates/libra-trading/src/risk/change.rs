@@ -3,6 +3,8 @@
 //! The same code sets the limits of a profile, changes them while an account trades, and takes up what an earlier process
 //! wrote down. A change that loosens anything, for the account or for any instrument, has to be confirmed.
 
+use std::collections::BTreeMap;
+
 use crate::instrument::{Instrument, MONEY_DECIMALS};
 
 use super::keys::LimitKey;
@@ -114,6 +116,24 @@ pub fn apply(
         seen.push(name);
     }
     if problems.is_empty() { Ok((next, changes)) } else { Err(LimitsError { problems }) }
+}
+
+/// `limits` with the words of a log. One that cannot be read (since then its instrument has lost decimals, say) shuts what it is
+/// about: the limit becomes nothing, and what is known of no instrument here leaves the account no place for an order.
+pub fn recall(limits: &RiskLimits, words: &BTreeMap<String, Option<String>>, instruments: &[Instrument]) -> RiskLimits {
+    let mut next = limits.clone();
+    for (key, text) in words {
+        let Ok(target) = find(key, instruments) else {
+            next.max_open_orders = Some(0);
+            continue;
+        };
+        match text.as_deref().map(|text| target.key.read(text, target.decimals())).transpose() {
+            Ok(value) => target.set(&mut next, value),
+            Err(_) if target.instrument.is_some() => target.set(&mut next, Some(0)),
+            Err(_) => next.max_open_orders = Some(0),
+        }
+    }
+    next
 }
 
 fn is_looser(old: Option<i128>, new: Option<i128>) -> bool {

@@ -87,6 +87,12 @@ impl AccountGroup {
         ids.iter().map(ToString::to_string).collect()
     }
 
+    /// Its own actor is no more: stops new orders and cancels what is open until it is gone. Ids as of `cancel_all`.
+    fn abandon(&self, py: Python<'_>, reason: &str) -> Vec<String> {
+        let ids = self.with(py, |desk, router, now_ns| desk.abandon(router, now_ns, reason));
+        ids.iter().map(ToString::to_string).collect()
+    }
+
     fn stop_new_orders(&self, py: Python<'_>, reason: &str) {
         self.with(py, |desk, _, _| desk.stop_new_orders(reason));
     }

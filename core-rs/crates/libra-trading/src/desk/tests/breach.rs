@@ -150,6 +150,16 @@ fn a_killed_account_insists_on_its_cancels() {
 }
 
 #[test]
+fn an_account_whose_own_actor_was_given_up_insists_on_its_cancels() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let more = works(&mut bench, OrderSide::Buy, 10);
+    assert_eq!(bench.desk.abandon(&mut bench.router, bench.now_ns, "its risk failed"), [more]);
+    is_insisted_on(&mut bench, more);
+    let late = bench.request(10);
+    assert_eq!(order_of(bench.submit(late).last().unwrap()).reason, "STOPPING");
+}
+
+#[test]
 fn what_a_vanished_strategy_left_is_insisted_on_unless_it_is_kept() {
     for policy in [OnVanish::Cancel, OnVanish::Flatten] {
         let mut bench = long(OnBreach::ReduceOnly);

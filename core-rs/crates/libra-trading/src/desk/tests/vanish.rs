@@ -202,37 +202,6 @@ fn a_refusal_that_the_log_does_not_take_ends_flattening_and_a_resume_lets_nothin
     assert_eq!((net(&bench, strategy()), bench.desk.gate().open_orders().count()), (20, 0));
 }
 
-#[test]
-fn what_passes_is_tried_again_but_not_for_ever() {
-    let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
-    let mut bench = bench(limits);
-    trade(&mut bench, strategy(), OrderSide::Buy, 20);
-    let others = rest(&mut bench, other());
-    bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
-    let nothing = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::Empty);
-    bench.settle(nothing);
-    assert_eq!(state(&bench), [(instrument().id, Flattening::Working)]);
-    bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(other()));
-    go_on(&mut bench);
-    assert_eq!(status(&bench, others), OrderStatus::Cancelled);
-    assert_eq!((net(&bench, strategy()), state(&bench)), (0, vec![(instrument().id, Flattening::Flat)]));
-}
-
-#[test]
-fn what_does_not_pass_is_given_up_after_a_few_tries() {
-    let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
-    let mut bench = bench(limits);
-    trade(&mut bench, strategy(), OrderSide::Buy, 20);
-    rest(&mut bench, other());
-    let mut events = vanish(&mut bench, OnVanish::Flatten);
-    events.extend(go_on(&mut bench));
-    let refusals = events.iter().filter(|event| event.event_type == EventType::OrderRejected);
-    assert_eq!(refusals.count(), 5);
-    let [(_, Flattening::GivenUp(code, _))] = &state(&bench)[..] else { panic!("{:?}", state(&bench)) };
-    assert_eq!(code, "OPEN_ORDERS_LIMIT");
-    assert_eq!(net(&bench, strategy()), 20);
-}
-
 /// A strategy on a gateway outside that holds 10 and is gone, to be flattened.
 fn gone_at_a_venue(limits: RiskLimits) -> Bench {
     let (mut bench, _) = Bench::open(config(Link::External, LogConfig::Memory, limits), 1);

@@ -68,3 +68,19 @@ fn a_log_cut_at_any_byte_is_a_prefix_of_the_run() {
         assert_eq!(gate.state_digest(), digest, "cut at {length}");
     }
 }
+
+#[test]
+fn a_latch_that_was_taken_back_is_not_handed_out_again() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let told = |recovered: Recovered| recovered.unconfirmed.into_iter().map(|(_, event)| event).collect::<Vec<_>>();
+    gate.kill(T0, "first").1.unwrap();
+    gate.resume(T0).unwrap();
+    drop(gate);
+    let (mut gate, recovered) = file.open(RiskLimits::default(), T0);
+    assert_eq!(told(recovered), [GateEvent::Resumed], "said anew it would stop whoever hears of it");
+    gate.kill(T0, "second").1.unwrap();
+    drop(gate);
+    let (_, recovered) = file.open(RiskLimits::default(), T0);
+    assert_eq!(told(recovered), [GateEvent::Resumed, GateEvent::Latched { reason: "second".into() }]);
+}

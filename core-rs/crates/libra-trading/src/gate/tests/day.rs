@@ -307,3 +307,20 @@ fn what_is_held_without_a_quote_is_not_measured_at_the_opening() {
     assert!(gate.breaches().is_empty(), "nobody knows what it is worth");
     assert!(price(&mut gate, 5_000_000, T0).is_some());
 }
+
+#[test]
+fn a_resume_keeps_a_loss_that_was_measured_behind_the_accounts_day() {
+    let midnight = (T0 / (86_400 * SECOND) + 1) * 86_400 * SECOND;
+    let mut gate = gate(daily(500));
+    trade(&mut gate, &buy(1, 100), PRICE);
+    // The clock is ahead over midnight, and then it is set right.
+    price(&mut gate, PRICE, midnight);
+    let now_ns = midnight - SECOND;
+    assert_eq!(price(&mut gate, 5_000_000, now_ns).map(|breach| breach.code), Some(RiskCode::DailyLoss));
+    gate.resume(now_ns).unwrap();
+    assert_eq!(gate.breaches().len(), 1, "it stands until the day is over");
+    price(&mut gate, 5_000_000, midnight + SECOND);
+    assert_eq!(gate.breaches().len(), 1, "that day has begun already");
+    price(&mut gate, 5_000_000, midnight + 86_400 * SECOND);
+    assert_eq!(gate.breaches(), []);
+}

@@ -19,8 +19,10 @@ mod history;
 mod life;
 mod limits;
 mod model;
+mod recall;
 mod recent;
 mod rules;
+mod share;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

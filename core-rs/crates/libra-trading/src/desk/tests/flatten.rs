@@ -1,0 +1,165 @@
+//! What a flattening waits for, and what ends it: each trouble lasts longer than a few tries, then a minute of a good market.
+
+use super::*;
+use crate::desk::control::Asker;
+use crate::order::Liquidity;
+
+const OTHER: &str = "flatten-other";
+const GOOD: (i64, i64) = (6_000_000, 6_000_010);
+
+/// A market that moves second by second.
+fn go_on(bench: &mut Bench, seconds: i64, (bid, ask): (i64, i64)) {
+    for _ in 0..seconds {
+        bench.now_ns += 1_000_000_000;
+        bench.quote(bid, ask);
+        bench.settle(Event::new(EventType::Signal, Name::intern(STRATEGY), bench.now_ns, Payload::Empty));
+    }
+}
+
+fn flatten(bench: &mut Bench) {
+    bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Flatten);
+}
+
+/// A strategy that bought 20 on paper, beside another one.
+fn holder(limits: RiskLimits) -> Bench {
+    let mut config = config(paper(0), LogConfig::Memory, limits);
+    config.strategies.push(Name::intern(OTHER));
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.quote(GOOD.0, GOOD.1);
+    buy(&mut bench, STRATEGY);
+    bench
+}
+
+fn buy(bench: &mut Bench, strategy: &str) {
+    let mut request = bench.request(20);
+    (request.strategy, request.price) = (Name::intern(strategy), 0);
+    (request.order_type, request.time_in_force) = (OrderType::Market, TimeInForce::Ioc);
+    assert!(types(&bench.submit(request)).contains(&EventType::OrderFilled));
+}
+
+/// An order of the other strategy that works until it is cancelled.
+fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
+    let mut request = bench.request(size);
+    (request.strategy, request.side, request.price) = (Name::intern(OTHER), side, price);
+    let events = bench.submit(request);
+    assert!(types(&events).contains(&EventType::OrderAccepted));
+    order_of(&events[1]).client_order_id
+}
+
+fn state(bench: &Bench) -> Flattening {
+    let mut all = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening());
+    let (_, state) = all.next().expect("it was flattened");
+    assert_eq!(all.next(), None);
+    state
+}
+
+fn waits_for(bench: &Bench, code: &str) {
+    let state = state(bench);
+    assert!(matches!(&state, Flattening::Waiting(known, _) if known == code), "{state:?}");
+}
+
+#[test]
+fn a_wide_spread_is_waited_for() {
+    let mut bench = holder(RiskLimits { price_collar_bps: Some(100), ..RiskLimits::default() });
+    let wide = (5_000_000, 6_000_010);
+    bench.quote(wide.0, wide.1);
+    flatten(&mut bench);
+    go_on(&mut bench, 10, wide);
+    waits_for(&bench, "PRICE_COLLAR");
+    go_on(&mut bench, 60, GOOD);
+    assert_eq!(state(&bench), Flattening::Flat);
+}
+
+#[test]
+fn room_that_another_strategys_order_takes_is_waited_for() {
+    let of_each = |own| RiskLimits { default: own, ..RiskLimits::default() };
+    let own = crate::risk::InstrumentLimits { max_orders: Some(1), ..Default::default() };
+    let short = crate::risk::InstrumentLimits { max_position: Some(20), ..Default::default() };
+    let cases = [
+        ("OPEN_ORDERS_LIMIT", RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() }),
+        ("INSTRUMENT_ORDERS_LIMIT", of_each(own)),
+        // Sells of 40 work against 20 held: with 20 more the account could be 40 short.
+        ("POSITION_LIMIT", of_each(short)),
+    ];
+    for (code, limits) in cases {
+        let mut bench = holder(limits);
+        let working = rest(&mut bench, OrderSide::Sell, 40, 6_100_000);
+        flatten(&mut bench);
+        if code == "POSITION_LIMIT" {
+            bench
+                .desk
+                .gate
+                .set_limits(of_each(crate::risk::InstrumentLimits { max_position: Some(19), ..short }))
+                .unwrap();
+        }
+        go_on(&mut bench, 10, GOOD);
+        waits_for(&bench, code);
+        bench.desk.cancel(&mut bench.router, bench.now_ns, working, Asker::Account);
+        go_on(&mut bench, 60, GOOD);
+        assert_eq!(state(&bench), Flattening::Flat, "{code}");
+    }
+}
+
+/// A strategy at a venue outside that bought 20 and is gone, to be flattened.
+fn at_a_venue() -> Bench {
+    let mut bench = Bench::new(Link::External);
+    bench.desk.set_reconciled();
+    bench.quote(GOOD.0, GOOD.1);
+    let request = bench.request(20);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    report(&mut bench, id, fill(1));
+    flatten(&mut bench);
+    bench
+}
+
+fn fill(trade_id: u64) -> VenueOutcome {
+    let fee_currency = Name::intern("USDT");
+    VenueOutcome::Filled { trade_id, price: GOOD.0, size: 20, fee: 0, fee_currency, liquidity: Liquidity::Taker }
+}
+
+fn report(bench: &mut Bench, client_order_id: ClientOrderId, outcome: VenueOutcome) {
+    let report = VenueReport { client_order_id, venue_order_id: "v".into(), outcome, ts_venue_ns: bench.now_ns };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &report));
+}
+
+/// The venue answers each order of so many seconds in the same way; gives how many it was asked for.
+fn answer(bench: &mut Bench, seconds: i64, outcome: &VenueOutcome) -> usize {
+    let mut asked = 0;
+    for _ in 0..seconds {
+        go_on(bench, 1, GOOD);
+        let open: Vec<_> = bench.desk.gate().open_orders().map(|order| order.client_order_id).collect();
+        for id in open {
+            asked += 1;
+            assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+            report(bench, id, outcome.clone());
+        }
+    }
+    asked
+}
+
+#[test]
+fn an_empty_book_is_waited_for_and_asked_less_and_less_often() {
+    let mut bench = at_a_venue();
+    assert_eq!(answer(&mut bench, 40, &VenueOutcome::Cancelled { reason: String::new() }), 8);
+    waits_for(&bench, "UNFILLED");
+    assert_eq!(answer(&mut bench, 60, &fill(2)), 1);
+    assert_eq!(state(&bench), Flattening::Flat);
+}
+
+#[test]
+fn an_order_that_ended_unfilled_says_how() {
+    let mut bench = at_a_venue();
+    answer(&mut bench, 10, &VenueOutcome::Cancelled { reason: "IOC".into() });
+    assert_eq!(state(&bench), Flattening::Waiting("UNFILLED".into(), "it was cancelled: IOC".into()));
+}
+
+#[test]
+fn what_the_venue_refuses_is_given_up_after_a_few_tries_and_has_a_code() {
+    for (said, told) in [("MARGIN", "MARGIN"), ("", "REFUSED_BY_VENUE")] {
+        let mut bench = at_a_venue();
+        let refused = VenueOutcome::Rejected { code: said.into(), detail: "no".into() };
+        assert_eq!(answer(&mut bench, 60, &refused), 5);
+        assert_eq!(state(&bench), Flattening::GivenUp(told.into(), "no".into()));
+    }
+}
