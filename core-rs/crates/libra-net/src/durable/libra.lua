@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 3
+-- version: 4
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -20,11 +20,22 @@ local function position(value)
   return tonumber(epoch) or 0, tonumber(seq) or 0
 end
 
--- KEYS epochs; ARGV publisher, at_least -> the epoch claimed
+-- KEYS epochs; ARGV publisher, at_least, who claims, the epoch that it found -> the epoch claimed, or CLAIMED
+-- A claim may be run long after its client has given up. So it takes the place only of the life that was found before, and who asks
+-- again is given what it has. Who claimed which epoch stands under a name that no publisher can have. Version 3 says neither.
 local function claim(keys, args)
-  local stored = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
-  local epoch = text(math.max(stored + 1, tonumber(args[2])))
-  redis.call('HSET', keys[1], args[1], epoch)
+  local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':by')
+  local known = tonumber(stored[1] or '0')
+  if args[3] then
+    if stored[2] == text(known) .. ' ' .. args[3] then
+      return text(known)
+    end
+    if known ~= tonumber(args[4]) then
+      return redis.error_reply('CLAIMED ' .. text(known) .. ' since it was looked for')
+    end
+  end
+  local epoch = text(math.max(known + 1, tonumber(args[2])))
+  redis.call('HSET', keys[1], args[1], epoch, args[1] .. ':by', epoch .. ' ' .. (args[3] or ''))
   return epoch
 end
 

@@ -5,7 +5,7 @@
 //!
 //! | function | keys | arguments | answers |
 //! | --- | --- | --- | --- |
-//! | [`CLAIM`] | epochs | publisher, at least | the epoch, as text |
+//! | [`CLAIM`] | epochs | publisher, at least, a token of the process that claims, the epoch that it found | the epoch, as text; `CLAIMED` |
 //! | [`RAISE`] | epochs | publisher, epoch | `OK`, `FENCED` |
 //! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server, then group and position of what is known to be acknowledged | `[top, floor, [group, position, ...]]`, `FENCED` |
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, `FENCED`, `INCARNATION`, `GAP` |
@@ -16,7 +16,7 @@
 //!
 //! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,
 //! or, with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be
-//! its end. The last word is 1 where there may be more entries. Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`; a code without a word behind it would come as `ERR`.
+//! its end. The last word is 1 where there may be more entries. Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`, `CLAIMED epoch ...`; a code without a word behind it would come as `ERR`.
 
 use super::Refusal;
 

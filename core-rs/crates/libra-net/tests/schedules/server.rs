@@ -32,14 +32,52 @@ impl Frame {
 /// A call to the server. `name` is the publisher whose channel it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    Claim { name: usize, at_least: u64 },
-    Raise { name: usize, epoch: u64 },
-    Open { name: usize, epoch: u64, confirmed: u64, acknowledged: Vec<(String, Position)> },
-    Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
-    Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
-    Acknowledged { name: usize },
-    Ack { name: usize, group: String, upto: Position },
-    Read { name: usize, group: String, after: Position, count: u32, bytes: usize },
+    Claim {
+        name: usize,
+        at_least: u64,
+        by: u64,
+        found: u64,
+    },
+    /// Which life was claimed last.
+    Claimed {
+        name: usize,
+    },
+    Raise {
+        name: usize,
+        epoch: u64,
+    },
+    Open {
+        name: usize,
+        epoch: u64,
+        confirmed: u64,
+        acknowledged: Vec<(String, Position)>,
+    },
+    Append {
+        name: usize,
+        epoch: u64,
+        frames: Vec<(u64, u64, Vec<u8>)>,
+    },
+    Trim {
+        name: usize,
+        epoch: u64,
+        upto: Position,
+        groups: Vec<String>,
+    },
+    Acknowledged {
+        name: usize,
+    },
+    Ack {
+        name: usize,
+        group: String,
+        upto: Position,
+    },
+    Read {
+        name: usize,
+        group: String,
+        after: Position,
+        count: u32,
+        bytes: usize,
+    },
 }
 
 impl Call {
@@ -47,6 +85,7 @@ impl Call {
     pub fn name(&self) -> usize {
         match self {
             Call::Claim { name, .. }
+            | Call::Claimed { name }
             | Call::Raise { name, .. }
             | Call::Open { name, .. }
             | Call::Append { name, .. }
@@ -146,13 +185,16 @@ pub struct Model {
     epochs: Vec<u64>,
     /// The last epoch that had to be raised since the server had lost it.
     raised: Vec<u64>,
+    /// Who claimed which epoch.
+    claimed: Vec<(u64, u64)>,
     run: u64,
 }
 
 impl Model {
     /// An empty server whose process is number `run`, which is not 0.
     pub fn new(names: usize, run: u64) -> Model {
-        Model { channels: vec![Channel::default(); names], epochs: vec![0; names], raised: vec![0; names], run }
+        let (channels, epochs) = (vec![Channel::default(); names], vec![0; names]);
+        Model { channels, raised: epochs.clone(), epochs, claimed: vec![(0, 0); names], run }
     }
 
     fn raise(&mut self, name: usize, epoch: u64) {
@@ -260,10 +302,18 @@ impl Model {
 impl Server for Model {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer {
         match call {
-            Call::Claim { name, at_least } => {
-                self.epochs[*name] = (self.epochs[*name] + 1).max(*at_least);
+            Call::Claim { name, at_least, by, found } => {
+                let known = self.epochs[*name];
+                if self.claimed[*name] != (known, *by) {
+                    if known != *found {
+                        return Answer::Refused(Refusal::Failed);
+                    }
+                    self.epochs[*name] = (known + 1).max(*at_least);
+                    self.claimed[*name] = (self.epochs[*name], *by);
+                }
                 Answer::Epoch(self.epochs[*name])
             }
+            Call::Claimed { name } => Answer::Epoch(self.epochs[*name]),
             Call::Raise { name, epoch } => {
                 if self.epochs[*name] > *epoch {
                     return Answer::Refused(Refusal::Fenced { by: self.epochs[*name] });
@@ -315,6 +365,7 @@ impl Server for Model {
         self.channels = vec![Channel::default(); names];
         self.epochs = vec![0; names];
         self.raised = vec![0; names];
+        self.claimed = vec![(0, 0); names];
     }
 
     fn copy(&self, run: u64) -> Option<Model> {

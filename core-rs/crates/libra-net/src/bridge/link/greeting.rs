@@ -26,12 +26,22 @@ pub(super) struct Greeting {
 }
 
 /// Our life, once it is claimed; 0 before.
-#[derive(Debug, Default)]
-pub(super) struct Claimed(AtomicU64);
+#[derive(Debug)]
+pub(super) struct Claimed {
+    epoch: AtomicU64,
+    /// Of this process alone: who claims again, because no answer came, is given what it has.
+    token: u128,
+}
+
+impl Default for Claimed {
+    fn default() -> Self {
+        Claimed { epoch: AtomicU64::new(0), token: fastrand::u128(1..) }
+    }
+}
 
 impl Claimed {
     pub fn get(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&epoch| epoch != 0)
+        Some(self.epoch.load(Ordering::Acquire)).filter(|&epoch| epoch != 0)
     }
 }
 
@@ -47,9 +57,11 @@ pub(super) fn greet(
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
+            // Before it is looked who lives: whoever claims from now on is not known to be dead.
+            let found = found(connection, settings)?;
             namesake::look(connection, settings)?;
-            let epoch = claim(connection, environment, &settings.node, channels)?;
-            claimed.0.store(epoch, Ordering::Release);
+            let epoch = claim(connection, settings, channels, claimed.token, found)?;
+            claimed.epoch.store(epoch, Ordering::Release);
             epoch
         }
     };
@@ -67,12 +79,22 @@ fn incarnation(connection: &mut Connection, environment: &Environment) -> Result
     known.ok_or(RespError::Unexpected { place, during: format!("GET {key}") })
 }
 
+/// The life of our name that was claimed last; 0 where the server knows of none.
+fn found(connection: &mut Connection, settings: &LinkSettings) -> Result<u64, RespError> {
+    let epochs = settings.environment.epochs();
+    let reply = connection.call(&[b"HGET", epochs.as_bytes(), settings.node.as_bytes()])?;
+    Ok(reply.int().and_then(|epoch| u64::try_from(epoch).ok()).unwrap_or(0))
+}
+
+/// Claims the life behind the one that was found.
 fn claim(
     connection: &mut Connection,
-    environment: &Environment,
-    node: &str,
+    settings: &LinkSettings,
     channels: &[ChannelId],
+    token: u128,
+    found: u64,
 ) -> Result<u64, RespError> {
+    let LinkSettings { environment, node, .. } = settings;
     let mut seen = Vec::new();
     for channel in channels {
         let key = environment.acknowledged(channel);
@@ -83,9 +105,9 @@ fn claim(
     let wall_ms = u64::try_from(wall_ns() / 1_000_000).unwrap_or(0);
     let least = claim_at_least(wall_ms, seen).to_string();
     let place = connection.place().to_owned();
-    let epochs = environment.epochs();
-    let arguments: [&[u8]; 6] =
-        [b"FCALL", library::CLAIM.as_bytes(), b"1", epochs.as_bytes(), node.as_bytes(), least.as_bytes()];
+    let (epochs, token, found) = (environment.epochs(), format!("{token:032x}"), found.to_string());
+    let said = [epochs.as_str(), node, &least, &token, &found].map(str::as_bytes);
+    let arguments = [[b"FCALL".as_slice(), library::CLAIM.as_bytes(), b"1"].as_slice(), &said].concat();
     let claimed = connection.call(&arguments)?.int().and_then(|epoch| u64::try_from(epoch).ok());
     claimed.ok_or(RespError::Unexpected { place, during: library::CLAIM.into() })
 }
