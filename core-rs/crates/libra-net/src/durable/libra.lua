@@ -20,6 +20,15 @@ local function position(value)
   return tonumber(epoch) or 0, tonumber(seq) or 0
 end
 
+-- How many heard of it; else nobody, and the server's reason. What was done before stands, whether it may be told or not.
+local function tell(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  if type(heard) == 'table' then
+    return 0, heard.err or 'it was not published'
+  end
+  return heard
+end
+
 -- KEYS epochs; ARGV publisher, at_least, who claims, the epoch that it found -> the epoch claimed, or CLAIMED
 -- A claim may be run long after its client has given up. So it takes the place only of the life that was found before, and who asks
 -- again is given what it has. Who claimed which epoch stands under a name that no publisher can have. Version 3 says neither.
@@ -109,7 +118,9 @@ local function open(keys, args)
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
 end
 
--- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each -> how many heard of the last one
+-- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each
+--   -> how many heard of the last one, or in words why nobody could be told
+-- A function is one step, but no step that is taken back: what an error ends has been done so far. So the top rises with each entry.
 local function append(keys, args)
   local bounds = redis.call('HMGET', keys[1], 'epoch', 'top')
   if bounds[1] ~= args[2] then
@@ -118,35 +129,30 @@ local function append(keys, args)
     end
     return redis.error_reply('INCARNATION unknown here')
   end
-  local had = tonumber(bounds[2])
-  local top, last, heard, gap = had, bounds[2], 0, false
+  local top, heard, untold = tonumber(bounds[2]), 0, nil
   for at = 3, #args, 3 do
     local ends = tonumber(args[at + 1])
     if ends > top then
       if tonumber(args[at]) ~= top + 1 then
-        gap = true
-        break
+        return redis.error_reply('GAP ' .. text(top))
       end
       redis.call('XADD', keys[2], args[2] .. '-' .. args[at + 1], 'f', args[at + 2])
-      top, last = ends, args[at + 1]
-      heard = redis.call('PUBLISH', args[1], args[at + 2])
+      redis.call('HSET', keys[1], 'top', args[at + 1])
+      local refused
+      top = ends
+      heard, refused = tell(args[1], args[at + 2])
+      untold = refused or untold
     end
   end
-  if top ~= had then
-    redis.call('HSET', keys[1], 'top', last)
-  end
-  if gap then
-    return redis.error_reply('GAP ' .. last)
-  end
-  return heard
+  return untold or heard
 end
 
--- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news
+-- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news, or in words why it could not be told
 local function ack(keys, args)
   local news = raise_acknowledged(keys[1], args[1], args[2])
   -- Said again when it is no news too, since the one that it is said to may not have heard.
-  redis.call('PUBLISH', args[3], args[4])
-  return news and 1 or 0
+  local _, untold = tell(args[3], args[4])
+  return untold or (news and 1 or 0)
 end
 
 -- KEYS bounds, stream, acknowledged; ARGV epoch, position, then the groups that wait -> the floor
@@ -221,7 +227,8 @@ local function read(keys, args)
   return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries, more }
 end
 
--- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new
+-- KEYS state; ARGV channel, field, version, frame
+--   -> how many heard of it, in words why nobody could be told, or -1 when the server has one that is as new
 -- The field holds the version, a space, and the frame. Where no channel is named, nobody is told.
 local function latest(keys, args)
   local had = redis.call('HGET', keys[1], args[2]) or ''
@@ -234,7 +241,8 @@ local function latest(keys, args)
   if args[1] == '' then
     return 0
   end
-  return redis.call('PUBLISH', args[1], args[4])
+  local heard, untold = tell(args[1], args[4])
+  return untold or heard
 end
 
 redis.register_function('libra1_claim', claim)

@@ -13,6 +13,7 @@ use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
+use crate::durable::library::untold;
 use crate::frame::{Beacon, Control, Header, Kind};
 use crate::ids::ChannelId;
 use crate::resp::Reply;
@@ -25,6 +26,10 @@ impl Node {
         let Some(pending) = self.pending.pop_front() else { return Err("an answer to nothing that was asked".into()) };
         if let Reply::Error(message) = reply {
             self.heed(&String::from_utf8_lossy(message))?;
+        } else if matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep)
+            && let Some(why) = untold(reply)
+        {
+            self.complain(&format!("it keeps what this node says, and may not publish it: {why}"));
         }
         match pending {
             Pending::Open(lane) | Pending::Append(lane) | Pending::Trim(lane) | Pending::Acknowledgements(lane) => {
@@ -66,14 +71,16 @@ impl Node {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             Some("READONLY" | "MASTERDOWN" | "LOADING") => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
-            // Tried again for as long as it takes; once for each connection the operator hears of it.
-            _ if !std::mem::replace(&mut self.has_complained, true) => {
-                let detail = format!("the server refuses: {message}").into();
-                self.common.seam.tell(News { detail, ..News::new(NewsKind::ServerFinding) });
-            }
-            _ => {}
+            _ => self.complain(&format!("the server refuses: {message}")),
         }
         Ok(())
+    }
+
+    /// What is refused is tried again for as long as it takes; once for each connection the operator hears of it.
+    fn complain(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            self.common.seam.tell(News { detail: what.into(), ..News::new(NewsKind::ServerFinding) });
+        }
     }
 
     /// The server may have lost its data while the connection stood (FLUSHALL).
