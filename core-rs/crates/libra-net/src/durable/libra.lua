@@ -20,6 +20,12 @@ local function position(value)
   return tonumber(epoch) or 0, tonumber(seq) or 0
 end
 
+-- The place of the stream's last entry.
+local function end_of(stream)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return position(last and last[1])
+end
+
 -- How many heard of it; else nobody, and the server's reason. What was done before stands, whether it may be told or not.
 local function tell(channel, message)
   local heard = redis.pcall('PUBLISH', channel, message)
@@ -85,10 +91,22 @@ local function open(keys, args)
     return reply
   end
   local epoch, confirmed, run = tonumber(args[2]), tonumber(args[3]), args[4]
-  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run')
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run', 'floor_epoch', 'floor')
   local known, top = tonumber(bounds[1] or '0'), tonumber(bounds[2] or '0')
   if known > epoch then
     return redis.error_reply('FENCED ' .. text(known))
+  end
+  if bounds[1] then
+    local last_epoch, last = end_of(keys[3])
+    local misses = below(last_epoch, last, known, top) and below(tonumber(bounds[4]), tonumber(bounds[5]), known, top)
+    if last_epoch == known and last > top then
+      -- The call that appended it was ended before it had raised the top.
+      top, bounds[2] = last, text(last)
+      redis.call('HSET', keys[2], 'top', bounds[2])
+    elseif misses or last_epoch > known then
+      -- The stream's key was deleted, or evicted, by itself: the channel is another one, and what was in it is sent again.
+      bounds, run = {}, ''
+    end
   end
   if not bounds[1] then
     redis.call('DEL', keys[3])
@@ -122,7 +140,7 @@ end
 --   -> how many heard of the last one, or in words why nobody could be told
 -- A function is one step, but no step that is taken back: what an error ends has been done so far. So the top rises with each entry.
 local function append(keys, args)
-  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top')
+  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
   if bounds[1] ~= args[2] then
     if tonumber(bounds[1] or '0') > tonumber(args[2]) then
       return redis.error_reply('FENCED ' .. bounds[1])
@@ -130,13 +148,26 @@ local function append(keys, args)
     return redis.error_reply('INCARNATION unknown here')
   end
   local top, heard, untold = tonumber(bounds[2]), 0, nil
+  -- What is promised to be in the stream is in a stream that there is: one whose key is gone is not begun anew here.
+  local exists = below(tonumber(bounds[3]), tonumber(bounds[4]), tonumber(bounds[1]), top)
   for at = 3, #args, 3 do
     local ends = tonumber(args[at + 1])
     if ends > top then
       if tonumber(args[at]) ~= top + 1 then
         return redis.error_reply('GAP ' .. text(top))
       end
-      redis.call('XADD', keys[2], args[2] .. '-' .. args[at + 1], 'f', args[at + 2])
+      local id, added = args[2] .. '-' .. args[at + 1], nil
+      if exists then
+        added = redis.pcall('XADD', keys[2], 'NOMKSTREAM', id, 'f', args[at + 2])
+      else
+        added = redis.pcall('XADD', keys[2], id, 'f', args[at + 2])
+      end
+      if not added then
+        return redis.error_reply('INCARNATION its stream is gone')
+      elseif type(added) == 'table' and added.err then
+        -- A stream that is ahead of its top is looked at by `open`.
+        return string.find(added.err, 'equal or smaller') and redis.error_reply('INCARNATION its stream is ahead') or added
+      end
       redis.call('HSET', keys[1], 'top', args[at + 1])
       local refused
       top = ends
@@ -224,7 +255,12 @@ local function read(keys, args)
   if count > 0 and #entries == count then
     more = 1
   end
-  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries, more }
+  local floor = bounds[3] .. '-' .. bounds[4]
+  if count > 0 and #entries == 0 and below(tonumber(args[2]), tonumber(args[3]), tonumber(bounds[1]), tonumber(bounds[2])) then
+    -- It should be here and is not, as where the stream's key was deleted: nothing is promised before it is sent again.
+    floor = bounds[1] .. '-' .. bounds[2]
+  end
+  return { incarnation, acknowledged, bounds[1], bounds[2], floor, entries, more }
 end
 
 -- KEYS state; ARGV channel, field, version, frame

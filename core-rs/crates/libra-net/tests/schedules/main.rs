@@ -39,8 +39,9 @@ use std::ops::Range;
 use std::time::Instant;
 
 use libra_net::durable::Refusal;
+use libra_net::ids::Position;
 use real::{Process, Real};
-use server::{Answer, Call, Model, Server};
+use server::{Answer, Call, Frame, Key, Model, Server};
 use world::{Done, Faults, NAMES, World};
 
 const STEPS: usize = 1_500;
@@ -79,6 +80,7 @@ const COVER: &[&str] = &[
     "lost: trimmed",
     "lost: undecodable",
     "the server forgot everything",
+    "the server lost a key",
     "the server restarted",
     "two publishers with one name",
 ];
@@ -170,6 +172,11 @@ fn answers_as_the_model(process: &Process) {
                 real.forget();
                 model.forget();
             }
+            if rng.u8(0..100) == 0 {
+                let key = [Key::Stream, Key::Bounds, Key::Acknowledged, Key::Epochs][rng.usize(0..4)];
+                real.lose(0, key);
+                model.lose(0, key);
+            }
             if rng.u8(0..150) == 0 {
                 let run = rng.u64(1..4);
                 real.becomes(run);
@@ -213,6 +220,24 @@ fn a_late_claim_takes_the_place_of_nobody_else() {
         assert_eq!(ask(claim(2, first)), refused, "what was raised is not its own");
         assert_eq!(ask(Call::Claimed { name: 0 }), Answer::Epoch(first + 9));
     }
+}
+
+/// An append of version 3 that was ended behind XADD leaves a stream that has more than its bounds say.
+#[test]
+fn a_stream_that_is_ahead_of_its_top_is_taken_up_where_it_ends() {
+    let Some(process) = Process::start() else { return };
+    let (mut real, epoch) = (Real::new(&process, 1, 1), 1_760_000_000_000);
+    let frame = |seq| (seq, seq, Frame { publisher: 0, epoch, first: seq, last: seq, bad: false }.bytes());
+    let open = Call::Open { name: 0, epoch, confirmed: 0, acknowledged: Vec::new() };
+    let floor = Position::new(epoch, 0);
+    let opened = |top| Answer::Opened { top, floor, acknowledged: Vec::new() };
+    let append = |seq| Call::Append { name: 0, epoch, frames: vec![frame(seq)] };
+    assert_eq!(real.call(&open, &mut Vec::new()), opened(0));
+    real.add_by_hand(Position::new(epoch, 1), &frame(1).2);
+    assert_eq!(real.call(&append(1), &mut Vec::new()), Answer::Refused(Refusal::Incarnation));
+    assert_eq!(real.call(&open, &mut Vec::new()), opened(1));
+    assert_eq!(real.call(&append(2), &mut Vec::new()), Answer::Appended);
+    assert_eq!(real.look(0).entries.len(), 2);
 }
 
 /// Nodes of version 3 name neither themselves nor what they found.

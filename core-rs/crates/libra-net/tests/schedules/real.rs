@@ -13,7 +13,7 @@ use libra_net::durable::library;
 use libra_net::ids::{ChannelId, Environment, Position};
 use redis::Value;
 
-use crate::server::{Answer, Call, Found, Frame, Model, Published, Server, Stored};
+use crate::server::{Answer, Call, Found, Frame, Key, Model, Published, Server, Stored};
 
 /// A server process of the tests' own, on a Unix socket in a directory of its own.
 pub struct Process {
@@ -148,6 +148,13 @@ impl Real {
             Ok(Value::Int(heard)) => heard,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Puts an entry into the first publisher's stream, past the functions.
+    pub fn add_by_hand(&mut self, id: Position, frame: &[u8]) {
+        let stream = self.environment.stream(&self.channels[0]);
+        let added = redis::cmd("XADD").arg(stream).arg(id.to_string()).arg("f").arg(frame).query(&mut self.connection);
+        let _: String = added.expect("an entry");
     }
 
     /// Claims an epoch for the first publisher as nodes of version 3 do.
@@ -285,6 +292,17 @@ impl Server for Real {
     fn forget(&mut self) {
         let done: String = redis::cmd("FLUSHALL").query(&mut self.connection).expect("it forgets");
         assert_eq!(done, "OK");
+    }
+
+    fn lose(&mut self, name: usize, key: Key) {
+        let (environment, channel) = (&self.environment, &self.channels[name]);
+        let key = match key {
+            Key::Stream => environment.stream(channel),
+            Key::Bounds => environment.bounds(channel),
+            Key::Acknowledged => environment.acknowledged(channel),
+            Key::Epochs => environment.epochs(),
+        };
+        let _: u64 = redis::cmd("DEL").arg(key).query(&mut self.connection).expect("it is gone");
     }
 
     fn copy(&self, _run: u64) -> Option<Model> {

@@ -151,6 +151,8 @@ pub trait Server {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer;
     /// Loses everything, as after a restart without its data.
     fn forget(&mut self);
+    /// Loses one key, as by an eviction: what only one publisher has of its own, or the hash that all share.
+    fn lose(&mut self, name: usize, key: Key);
     /// A copy of it, for another process: a replica, or what stands on its disk.
     fn copy(&self, run: u64) -> Option<Model>;
     /// All entries of a channel above its floor, for checks.
@@ -168,6 +170,15 @@ pub trait Server {
         }
         found
     }
+}
+
+/// A key of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Stream,
+    Bounds,
+    Acknowledged,
+    Epochs,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -219,6 +230,16 @@ impl Model {
         self.raise(name, epoch);
         let raised = self.raised[name];
         let channel = &mut self.channels[name];
+        let mut run = self.run;
+        if let Some((known, top, floor, _)) = &mut channel.bounds
+            && *known <= epoch
+        {
+            let last = channel.stream.last_key_value().map_or(Position::default(), |(id, _)| *id);
+            let end = Position::new(*known, *top);
+            if last < end && *floor < end {
+                (channel.bounds, run) = (None, 0);
+            }
+        }
         match channel.bounds {
             Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
             Some((known, ..)) if known == epoch => {}
@@ -229,7 +250,7 @@ impl Model {
             }
             None => {
                 channel.stream.clear();
-                channel.bounds = Some((epoch, 0, Position::new(epoch, 0), self.run));
+                channel.bounds = Some((epoch, 0, Position::new(epoch, 0), run));
             }
         }
         let (_, top, floor, run) = channel.bounds.as_mut().expect("it was opened");
@@ -257,13 +278,17 @@ impl Model {
             Ok(channel) => channel,
             Err(refused) => return refused,
         };
-        let (_, top, ..) = channel.bounds.as_mut().expect("it is open");
+        let (_, top, floor, _) = channel.bounds.as_mut().expect("it is open");
+        let is_gone = channel.stream.is_empty() && *floor < Position::new(epoch, *top);
         for (first, last, frame) in frames {
             if last <= top {
                 continue;
             }
             if *first != *top + 1 {
                 return Answer::Refused(Refusal::Gap { top: *top });
+            }
+            if is_gone {
+                return Answer::Refused(Refusal::Incarnation);
             }
             channel.stream.insert(Position::new(epoch, *last), Stored::Frame(frame.clone()));
             *top = *last;
@@ -354,7 +379,9 @@ impl Server for Model {
                     entries.push((*id, stored.clone()));
                 }
                 more |= *count > 0 && entries.len() == *count as usize;
-                let bounds = Some((Position::new(epoch, top), floor));
+                let top = Position::new(epoch, top);
+                let misses = *count > 0 && entries.is_empty() && *after < top;
+                let bounds = Some((top, if misses { top } else { floor }));
                 Answer::Found(Found { acknowledged, bounds, entries, more })
             }
         }
@@ -366,6 +393,19 @@ impl Server for Model {
         self.epochs = vec![0; names];
         self.raised = vec![0; names];
         self.claimed = vec![(0, 0); names];
+    }
+
+    fn lose(&mut self, name: usize, key: Key) {
+        let names = self.channels.len();
+        match key {
+            Key::Stream => self.channels[name].stream.clear(),
+            Key::Bounds => self.channels[name].bounds = None,
+            Key::Acknowledged => self.channels[name].acknowledged.clear(),
+            Key::Epochs => {
+                (self.epochs, self.raised) = (vec![0; names], vec![0; names]);
+                self.claimed = vec![(0, 0); names];
+            }
+        }
     }
 
     fn copy(&self, run: u64) -> Option<Model> {
