@@ -7,6 +7,8 @@
 -- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
 -- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it.
 
+local LATEST = 9007199254740991
+
 local function text(number)
   return string.format('%.0f', number)
 end
@@ -18,6 +20,12 @@ end
 local function position(value)
   local epoch, seq = string.match(value or '', '^(%d+)-(%d+)$')
   return tonumber(epoch) or 0, tonumber(seq) or 0
+end
+
+-- An epoch that is stored. One that cannot be was written there by a version that believed whoever said it, and is none.
+local function stored_epoch(value)
+  local epoch = tonumber(value or '0')
+  return epoch <= LATEST and epoch or 0
 end
 
 -- The place of the stream's last entry.
@@ -40,7 +48,7 @@ end
 -- again is given what it has. Who claimed which epoch stands under a name that no publisher can have. Version 3 says neither.
 local function claim(keys, args)
   local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':by')
-  local known = tonumber(stored[1] or '0')
+  local known = stored_epoch(stored[1])
   if args[3] then
     if stored[2] == text(known) .. ' ' .. args[3] then
       return text(known)
@@ -59,7 +67,10 @@ end
 -- stays written down, under a name that no publisher can have.
 local function raise(keys, args)
   local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':raised')
-  local known, raised, epoch = tonumber(stored[1] or '0'), tonumber(stored[2] or '0'), tonumber(args[2])
+  local known, raised, epoch = stored_epoch(stored[1]), stored_epoch(stored[2]), tonumber(args[2])
+  if epoch > LATEST then
+    return redis.error_reply('ERR no epoch is as late as ' .. args[2])
+  end
   if known > epoch then
     return redis.error_reply('FENCED ' .. text(known))
   end

@@ -8,7 +8,7 @@ use libra_kernel::clock::wall_ns;
 use super::namesake;
 use super::settings::LinkSettings;
 use crate::durable::{claim_at_least, library};
-use crate::ids::{ChannelId, Environment, Position};
+use crate::ids::{ChannelId, Environment, LATEST, Position};
 use crate::resp::health::{Finding, inspect};
 use crate::resp::{Connection, Reply, RespError};
 
@@ -83,7 +83,8 @@ fn incarnation(connection: &mut Connection, environment: &Environment) -> Result
 fn found(connection: &mut Connection, settings: &LinkSettings) -> Result<u64, RespError> {
     let epochs = settings.environment.epochs();
     let reply = connection.call(&[b"HGET", epochs.as_bytes(), settings.node.as_bytes()])?;
-    Ok(reply.int().and_then(|epoch| u64::try_from(epoch).ok()).unwrap_or(0))
+    // As the function has it: what cannot be an epoch is none.
+    Ok(reply.int().and_then(|epoch| u64::try_from(epoch).ok()).filter(|&epoch| epoch <= LATEST).unwrap_or(0))
 }
 
 /// Claims the life behind the one that was found.

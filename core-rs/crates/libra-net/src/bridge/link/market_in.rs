@@ -244,7 +244,7 @@ impl MarketIn {
     fn report(&mut self) {
         let inner = &self.inner;
         let total = |of: fn(&Accounting) -> u64| {
-            inner.sources.values().flat_map(|source| source.shards.values()).map(of).sum::<u64>()
+            inner.sources.values().flat_map(|source| source.shards.values()).map(of).fold(0, u64::saturating_add)
         };
         let mut report = counts([
             ("events", total(|shard| shard.received)),
