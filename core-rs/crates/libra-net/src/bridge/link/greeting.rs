@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libra_kernel::clock::wall_ns;
 
 use super::namesake;
-use super::settings::LinkSettings;
+use super::settings::{DURABLE, LinkSettings, WHOLE};
 use crate::durable::{claim_at_least, library};
 use crate::ids::{ChannelId, Environment, LATEST, Position};
 use crate::resp::health::{Finding, inspect};
@@ -57,6 +57,7 @@ pub(super) fn greet(
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
+            may_speak_and_listen(connection, environment)?;
             // Before it is looked who lives: whoever claims from now on is not known to be dead.
             let found = found(connection, settings)?;
             namesake::look(connection, settings)?;
@@ -67,6 +68,24 @@ pub(super) fn greet(
     };
     let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
     Ok(Greeting { incarnation, epoch, run, findings: inspect(connection)? })
+}
+
+/// Whether the server lets us publish where every node does, and listen there. A node may start only if so: it is tried with a
+/// message of nothing, and a subscription that ends at once. Nobody is listened for under our own name yet.
+fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) -> Result<(), RespError> {
+    let mut channels = vec![environment.control()];
+    channels.extend(DURABLE.iter().map(|&lane| environment.channel(lane, WHOLE)));
+    for channel in &channels {
+        connection.call(&[b"PUBLISH", channel.as_bytes(), b""])?;
+    }
+    for name in [&b"SUBSCRIBE"[..], b"UNSUBSCRIBE"] {
+        let words: Vec<&[u8]> =
+            std::iter::once(name).chain(channels.iter().map(|channel| channel.as_bytes())).collect();
+        connection.commands().push(&words);
+    }
+    // What is confirmed is no answer; what is refused comes before that of the PING.
+    connection.commands().push(&[b"PING"]);
+    connection.answer("SUBSCRIBE").map(drop)
 }
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {

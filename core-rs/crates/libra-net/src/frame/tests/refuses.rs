@@ -10,8 +10,8 @@ use libra_trading::desk::payload::ReportFor;
 use libra_trading::order::{ClientOrderId, VenueOutcome, VenueReport};
 
 use super::*;
-use crate::ids::LATEST;
 use crate::frame::*;
+use crate::ids::LATEST;
 
 const FIRST_EVENT: usize = 72;
 

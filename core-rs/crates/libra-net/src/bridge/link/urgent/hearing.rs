@@ -97,25 +97,36 @@ impl Node {
         }
     }
 
-    pub(super) fn hear(&mut self, now_ns: i64, now: u64, reply: Reply<'_>) {
+    /// # Errors
+    /// When the subscription is refused: a node that hears nothing must not stand as one that does, so the connection is given
+    /// up, and made again after a wait.
+    pub(super) fn hear(&mut self, now_ns: i64, now: u64, reply: Reply<'_>) -> Result<(), String> {
         if let Some((_, frame)) = reply.message() {
-            return match Header::parse(frame) {
+            match Header::parse(frame) {
+                // Whether it may publish is tried with nothing.
+                _ if frame.is_empty() => {}
                 Ok(header) if header.kind.is_events() => self.hear_events(now, header, frame),
                 Ok(_) => self.hear_control(now_ns, now, frame),
                 Err(error) => self.refuse(error.code()),
-            };
+            }
+            return Ok(());
         }
-        let Reply::Push(mut items) = reply else { return };
+        if let Reply::Error(message) = reply {
+            return Err(self.common.may_not_listen(&mut self.told_deaf, message));
+        }
+        let Reply::Push(mut items) = reply else { return Ok(()) };
         if items.next().and_then(Reply::bytes) != Some(b"subscribe") {
-            return;
+            return Ok(());
         }
         self.confirmed += 1;
         if self.confirmed == 2 + DURABLE.len() {
             self.incoming.iter_mut().for_each(|channel| channel.subscribed(now));
             // Not standing since the connection for calls does, but since now.
             self.hearing_since_ns = None;
+            self.told_deaf.clear();
             self.stands(now_ns);
         }
+        Ok(())
     }
 
     pub(super) fn refuse(&mut self, code: &'static str) {
