@@ -62,7 +62,7 @@ def test_market_data_that_may_not_be_listened_to_is_told_and_tried_again(place: 
     place.server.ask("ACL SETUSER trader resetchannels &libra:driven:control* &libra:driven:RISK:*")
     place.server.ask("ACL SETUSER trader &libra:driven:ORDERS:* &libra:driven:SIGNALS:*")
     pub, con = place.node("pub"), place.node("con", EventType.TICK)
-    place.until(lambda: found(con, "does not let this node listen: NOPERM"))
+    place.until(lambda: pub.publish(EventType.TICK, 1) and found(con, "does not let this node listen: NOPERM"))
     place.server.ask("ACL SETUSER trader allchannels")
     place.until(lambda: pub.publish(EventType.TICK, 1) and con.handled)
     assert len(found(con, "does not let this node listen")) == 1, "once"

@@ -148,6 +148,10 @@ impl<'a> Header<'a> {
         if kind.is_events() && (count == 0 || preface_length != 0) {
             return Err(FrameError::Header("not what its kind has"));
         }
+        // Names are of events, which of messages a snapshot alone has.
+        if !kind.is_events() && kind != Kind::Snapshot && (count != 0 || names_length != 0) {
+            return Err(FrameError::Header("not what its kind has"));
+        }
         let epoch = u64_at(frame, 16);
         if epoch > LATEST || first_seq > LATEST || first_seq + u64::from(count).saturating_sub(1) > LATEST {
             return Err(FrameError::Header("an epoch or sequences beyond the last"));

@@ -264,6 +264,15 @@ fn a_message_with_wrong_fields_is_refused() {
         SnapshotRequest { request_id: 1, group: "full".into(), channel, position: crate::ids::Position::new(3, 4) };
     writer.begin(&Control::SnapshotRequest(request)).unwrap();
     let frame = writer.finish(0, 1).unwrap().to_vec();
+    // Of messages a snapshot alone has events and names.
+    let mut with_names = frame.clone();
+    with_names.extend_from_slice(b"\x04desk");
+    let body = u32::try_from(with_names.len() - 72).unwrap();
+    put_u32(&mut with_names, 36, body);
+    put_u32(&mut with_names, 52, 5);
+    with_names[56] = 1;
+    seal(&mut with_names);
+    assert_eq!(FrameReader::new().read(&with_names).map(|_| ()), Err(FrameError::Header("not what its kind has")));
     // The header of a control frame of `node-1` has 72 bytes as well. Behind the id come the group, the lane, shard and
     // publisher, each word behind its length.
     let changed = |change: Change| {

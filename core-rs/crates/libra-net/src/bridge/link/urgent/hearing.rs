@@ -106,7 +106,7 @@ impl Node {
                 // Whether it may publish is tried with nothing.
                 _ if frame.is_empty() => {}
                 Ok(header) if header.kind.is_events() => self.hear_events(now, header, frame),
-                Ok(_) => self.hear_control(now_ns, now, frame),
+                Ok(header) => self.hear_control(now_ns, now, header, frame),
                 Err(error) => self.refuse(error.code()),
             }
             return Ok(());
@@ -169,8 +169,19 @@ impl Node {
         }
     }
 
-    pub(super) fn hear_control(&mut self, now_ns: i64, now: u64, bytes: &[u8]) {
-        let (publisher, epoch, control, events) = match self.reader.read(bytes) {
+    pub(super) fn hear_control(&mut self, now_ns: i64, now: u64, header: Header<'_>, bytes: &[u8]) {
+        if header.publisher == self.common.settings.node {
+            return match Header::parse_checked(bytes) {
+                Ok(header) => self.outgoing.iter_mut().for_each(|channel| channel.heard_of(header.epoch)),
+                Err(error) => self.refuse(error.code()),
+            };
+        }
+        // Before a name of it is taken in: who is nobody here uses up nobody's names.
+        let Some(peer) = self.peers.iter().position(|peer| peer.name == header.publisher) else {
+            self.foreign += 1;
+            return;
+        };
+        let (publisher, epoch, control, events) = match self.peers[peer].reader.read(bytes) {
             Ok(frame) => match frame.control() {
                 Ok(Some(control)) => {
                     let header = frame.header;
@@ -182,14 +193,6 @@ impl Node {
                 Err(error) => return self.refuse(error.code()),
             },
             Err(error) => return self.refuse(error.code()),
-        };
-        if publisher == self.common.settings.node {
-            self.outgoing.iter_mut().for_each(|channel| channel.heard_of(epoch));
-            return;
-        }
-        let Some(peer) = self.peers.iter().position(|peer| peer.name == publisher) else {
-            self.foreign += 1;
-            return;
         };
         match control {
             Control::Beacon(beacon) => self.hear_beacon(now_ns, now, peer, epoch, &beacon),
@@ -213,7 +216,7 @@ impl Node {
                 for said in &snapshot.positions {
                     let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
                     if let Some(channel) = channel.filter(|channel| channel.peer == peer) {
-                        channel.snapshot_part(now, epoch, said.position, &snapshot, events.clone());
+                        channel.snapshot_part(now, epoch, said.position, &snapshot, bytes.len(), events.clone());
                     }
                 }
             }
