@@ -244,13 +244,14 @@ local function read(keys, args)
   end
   local from = args[2] .. '-' .. text(tonumber(args[3]) + 1)
   local count, room = tonumber(args[4]), tonumber(args[5] or '') or math.huge
-  local entries, more, page = {}, 0, 4
+  local entries, more, page, largest = {}, 0, 4, 1
   while #entries < count and more == 0 do
-    -- Few at first: what is asked for stands in the server's memory, whether there is room for it or not.
+    -- What is asked for stands in the server's memory, whether there is room for it or not: few, and no more than would find room
+    -- if all were as large as the largest so far.
     local asked = math.min(page, count - #entries)
     local found = redis.call('XRANGE', keys[3], from, '+', 'COUNT', asked)
     for _, entry in ipairs(found) do
-      room = room - #entry[2][2]
+      room, largest = room - #entry[2][2], math.max(largest, #entry[2][2])
       if #entries > 0 and room < 0 then
         more = 1
         break
@@ -261,7 +262,7 @@ local function read(keys, args)
     if #found < asked then
       break
     end
-    page = page * 2
+    page = math.max(1, math.min(16, math.floor(room / largest)))
   end
   if count > 0 and #entries == count then
     more = 1
