@@ -85,6 +85,6 @@ def test_a_node_that_was_away_for_too_long_learns_of_the_kill_switch_and_of_what
         place.until(lambda: len(con.told("snapshot_loaded")) == 3)
         place.until(lambda: ("CIRCUIT_BREAKER", "missed") in con.handled)
         assert con.handled == [("CIRCUIT_BREAKER", "missed")]
-        lost = {(news.channel, news.first, news.last) for news in con.told("gap_lost")}
+        lost = {(news.channel, *run[1:]) for news in con.told("gap_lost") for run in news.runs}
         assert lost == {("RISK:all:pub", 2, 3), ("SIGNALS:all:pub", 2, 2)}
         assert not [news for news in con.told("gap_repaired") if not news.channel.startswith("ORDERS")]

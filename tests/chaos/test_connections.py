@@ -1,15 +1,12 @@
 """The connections between nodes and server fail one by one, or carry what is no frame of ours."""
 
 import signal
-import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from tests.chaos.ledger import DURABLE
 from tests.chaos.topology import TwoNodes, wait_until
-from tests.wire.reader import crc32c
+from tests.chaos.wires import sealed, wire
 
 KINDS = {"pub": ("calls", "hears", "market-out"), "con": ("calls", "hears", "market-in", "market-out")}
 
@@ -68,50 +65,6 @@ def test_a_subscriber_that_is_so_slow_that_the_server_cuts_it_reads_what_it_miss
         assert not two.pub.told("overflow"), two.tell()
 
 
-class Wire:
-    """A connection of nobody's: it hears what nodes say, and says what it likes."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._file = connection.makefile("rb")
-
-    def _said(self) -> bytes | list[bytes]:
-        line = self._file.readline()
-        match line[:1]:
-            case b"*":
-                return [part for part in (self._said() for _ in range(int(line[1:]))) if isinstance(part, bytes)]
-            case b"$":
-                return self._file.read(int(line[1:]) + 2)[:-2]
-            case _:
-                return line.strip()
-
-    def call(self, *parts: bytes) -> bytes | list[bytes]:
-        asked = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
-        self._connection.sendall(b"*%d\r\n%b" % (len(parts), asked))
-        return self._said()
-
-    def hear(self, pattern: bytes) -> tuple[bytes, bytes]:
-        """A channel that the pattern fits, and a frame of it; nothing else may be asked on this connection any more."""
-        self.call(b"PSUBSCRIBE", pattern)
-        said = self._said()
-        assert isinstance(said, list)
-        assert said[:2] == [b"pmessage", pattern]
-        return said[2], said[3]
-
-
-@contextmanager
-def wire(path: Path) -> Iterator[Wire]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(30)
-        connection.connect(str(path))
-        yield Wire(connection)
-
-
-def sealed(frame: bytes) -> bytes:
-    """With the checksum that its bytes give."""
-    return frame[:12] + struct.pack("<I", crc32c(frame[:12] + frame[16:])) + frame[16:]
-
-
 def damaged(frame: bytes) -> Iterator[bytes]:
     """What may become of a frame on its way, and what others might send."""
     yield b""
@@ -122,6 +75,9 @@ def damaged(frame: bytes) -> Iterator[bytes]:
     yield from (frame[:at] + bytes([frame[at] ^ 1]) + frame[at + 1 :] for at in (13, 20, 30, len(frame) - 1))
     # A later life, as the checksum does not say: nobody may believe it.
     yield frame[:21] + b"\xff" + frame[22:]
+    # Epochs and sequences that cannot be.
+    for at in (16, 24):
+        yield from (sealed(frame[:at] + struct.pack("<Q", most) + frame[at + 8 :]) for most in (1 << 53, (1 << 64) - 1))
     # A newer major version, a kind that does not exist, another publisher, an earlier life.
     yield sealed(frame[:4] + b"\x02" + frame[5:])
     yield sealed(frame[:6] + b"\x63" + frame[7:])

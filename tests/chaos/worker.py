@@ -112,9 +112,9 @@ class Worker:
     def on_news(self, event: Event) -> None:
         told = event.payload
         self.news.append([told.kind, told.node, told.channel, told.count, told.detail])
-        if told.first:
-            assert told.count == told.last - told.first + 1
-            self.passed.append([told.kind, told.channel, told.epoch, told.first, told.last])
+        if told.runs:
+            assert told.count == sum(last - first + 1 for _, first, last in told.runs)
+            self.passed += [[told.kind, told.channel, *run] for run in told.runs]
 
     def publish(self, lane: str) -> bool:
         number = self.numbers[lane] = self.numbers[lane] + 1

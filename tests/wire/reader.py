@@ -12,6 +12,7 @@ import msgspec
 MAJOR, MINOR = 1, 0
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
 _EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
+LATEST = (1 << 53) - 1
 _LOCAL_ONLY = {17, 27, 66, 67, 85, *range(96, 102)}
 
 
@@ -94,10 +95,14 @@ class _Fields:
     def channel(self) -> list[Any]:
         return [self.choice(4), self.text(1), self.text(1)]
 
+    def place(self) -> int:
+        number = self.number(8)
+        if number > LATEST:
+            raise FieldError("an epoch or a sequence beyond the last")
+        return number
+
     def positions(self) -> list[dict[str, Any]]:
-        return [
-            {"channel": self.channel(), "epoch": self.number(8), "seq": self.number(8)} for _ in range(self.number(2))
-        ]
+        return [{"channel": self.channel(), "epoch": self.place(), "seq": self.place()} for _ in range(self.number(2))]
 
 
 def _quote(it: _Fields) -> dict[str, Any]:
@@ -260,8 +265,8 @@ _MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
         "request_id": it.id(),
         "group": it.text(1),
         "channel": it.channel(),
-        "epoch": it.number(8),
-        "seq": it.number(8),
+        "epoch": it.place(),
+        "seq": it.place(),
     },
     8: lambda it: {
         "request_id": it.id(),
@@ -339,6 +344,8 @@ def read(frame: bytes) -> dict[str, Any]:
         raise FrameError("not as long as its header says")
     if crc32c(frame[:12] + frame[16:]) != checksum:
         raise FrameError("its checksum is wrong")
+    if epoch > LATEST or first_seq + max(0, count - 1) > LATEST:
+        raise FrameError("an epoch or sequences beyond the last")
     events_length = body_length - preface_length - names_length
     if header_length < _HEADER.size + publisher_length + shard_length or events_length < 0:
         raise FrameError("its parts are longer than it")

@@ -75,7 +75,8 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "unsent": unsent(stats),
         "fullness_pct": max((box["fullness"] for box in link.get("outboxes", {}).values()), default=0),
         "gaps": sorted(name for name, channel in channels.items() if channel["gap"]),
-        "lost": sum(channel["lost"] for channel in channels.values()),
+        "losses": sum(channel["lost"] for channel in channels.values()),
+        "lost": sum(channel["lost_events"] for channel in channels.values()),
         "peers": [{"node": name, "up": node["up"], "heard_ns": node["heard_ns"]} for name, node in _nodes(link)],
     }
 

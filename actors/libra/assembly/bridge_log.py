@@ -54,7 +54,7 @@ class BridgeLog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told_at: dict[tuple[str, str, str, str], float] = {}
-        self._waiting: dict[tuple[str, str, str, str], tuple[BridgeNews, int]] = {}
+        self._waiting: dict[tuple[str, str, str, str], tuple[BridgeNews, int, int]] = {}
         self.is_fenced = False
         """Another process of this node's name has taken over."""
         self.connected_since_ns: int | None = None
@@ -72,35 +72,35 @@ class BridgeLog:
                 self.connected_since_ns = None
             key = (told.kind, told.node, told.channel, told.detail if told.kind == "server_finding" else "")
             if now - self._told_at.get(key, now - AGAIN_AFTER_S) < AGAIN_AFTER_S:
-                before = self._waiting.pop(key, (told, 0))[1]
-                self._waiting[key] = (told, before + 1)
+                _, times, events = self._waiting.pop(key, (told, 0, 0))
+                self._waiting[key] = (told, times + 1, events + told.count)
             else:
                 self._told_at[key] = now
-                _write(told, 1)
+                _write(told, 1, told.count)
         if self._waiting or len(self._told_at) > _MOST_REMEMBERED:
             self._tell_waiting(now)
 
     def close(self) -> None:
         """Tell what waits: nothing more comes."""
-        for told, times in self._waiting.values():
-            _write(told, times)
+        for told, times, events in self._waiting.values():
+            _write(told, times, events)
         self._waiting.clear()
 
     def _tell_waiting(self, now: float) -> None:
-        for key, (told, times) in list(self._waiting.items()):
+        for key, (told, times, events) in list(self._waiting.items()):
             if now - self._told_at[key] >= AGAIN_AFTER_S:
                 del self._waiting[key]
                 self._told_at[key] = now
-                _write(told, times)
+                _write(told, times, events)
         self._told_at = {key: at for key, at in self._told_at.items() if now - at < AGAIN_AFTER_S}
 
 
 _MOST_REMEMBERED: Final = 1_024
 
 
-def _write(told: BridgeNews, times: int) -> None:
+def _write(told: BridgeNews, times: int, events: int) -> None:
     level, sentence = _SENTENCES.get(told.kind, (logging.INFO, told.kind))
-    text = sentence.format(node=told.node, channel=told.channel or "a channel", count=told.count)
+    text = sentence.format(node=told.node, channel=told.channel or "a channel", count=events)
     if told.kind == "overflow" and told.node:
         text = f"node {told.node} is behind on {told.channel}"
     detail = f": {told.detail}" if told.detail else ""

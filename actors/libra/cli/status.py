@@ -89,8 +89,8 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
     lines = [f"  bridge  {state}  {waits}"]
     if bridge["gaps"]:
         lines.append(f"    gaps: {', '.join(bridge['gaps'])}")
-    if bridge["lost"]:
-        lines.append(f"    losses: {bridge['lost']}")
+    if bridge["lost"] or bridge["losses"]:
+        lines.append(f"    lost: {bridge['lost']} events, in {bridge['losses']} losses")
     lines += [f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}" for peer in bridge["peers"]]
     return lines
 

@@ -51,6 +51,18 @@ def test_each_is_told_at_once_and_the_same_again_at_most_every_ten_seconds(log):
     assert len(caplog.records) == 5, "what waits is told at the end"
 
 
+def test_what_is_lost_meanwhile_is_told_in_sum(log):
+    made, clock, caplog = log
+    for count in (10, 20_000, 5):
+        made.tell([news("gap_lost", channel="RISK:all:a", count=count)])
+    clock.now += AGAIN_AFTER_S
+    made.tell([])
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("bridge: 10 events of RISK:all:a")
+    assert second.startswith("bridge: 20005 events of RISK:all:a")
+    assert second.endswith("(said 2 times meanwhile)")
+
+
 def test_findings_are_told_by_what_they_say_and_a_fence_ends_the_node(log):
     made, _, caplog = log
     made.tell([news("connected")])
@@ -76,7 +88,10 @@ STATS = {
             "RISK": {"confirmed": 0, "acknowledged": 0, "fullness": 0},
             "ORDERS": {"confirmed": 10, "acknowledged": 5, "fullness": 41},
         },
-        "channels": {"ORDERS:all:b": {"gap": True, "lost": 2}, "RISK:all:b": {"gap": False, "lost": 1}},
+        "channels": {
+            "ORDERS:all:b": {"gap": True, "lost": 2, "lost_events": 7},
+            "RISK:all:b": {"gap": False, "lost": 1, "lost_events": 0},
+        },
         "nodes": {"b": {"up": False, "heard_ns": 7}},
     },
 }
@@ -86,13 +101,13 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
-        "gaps": ["ORDERS:all:b"], "lost": 3, "peers": [{"node": "b", "up": False, "heard_ns": 7}],
+        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "peers": [{"node": "b", "up": False, "heard_ns": 7}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
     assert lines == [
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
-        "    losses: 3",
+        "    lost: 7 events, in 3 losses",
         "    node b  DOWN",
     ]
     assert bridge_lines(None) == []

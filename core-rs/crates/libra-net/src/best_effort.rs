@@ -66,7 +66,7 @@ impl Accounting {
             return false;
         }
         self.pass_over(epoch, first);
-        self.received += last - first + 1;
+        self.received = self.received.saturating_add(last - first).saturating_add(1);
         (self.next, self.interrupted) = (last.saturating_add(1), false);
         true
     }
@@ -86,10 +86,11 @@ impl Accounting {
         self.lives += u64::from(epoch != self.epoch);
         let hole = place.saturating_sub(expected);
         match (self.following, self.interrupted) {
-            (false, _) => self.unfollowed += hole,
-            (true, true) => self.missed += hole,
+            // Of what others say: the sums saturate.
+            (false, _) => self.unfollowed = self.unfollowed.saturating_add(hole),
+            (true, true) => self.missed = self.missed.saturating_add(hole),
             (true, false) => {
-                self.lost += hole;
+                self.lost = self.lost.saturating_add(hole);
                 self.holes += u64::from(hole > 0);
             }
         }
@@ -150,6 +151,24 @@ mod tests {
         assert!(accounting.frame(5, 1_501, 1_510));
         assert_eq!((accounting.received, accounting.lost, accounting.missed), (11, 0, 0));
         assert_eq!(accounting.unfollowed, 1_499);
+    }
+
+    #[test]
+    fn sums_of_what_others_say_do_not_wrap() {
+        let mut accounting = Accounting::default();
+        for epoch in 1..4 {
+            assert!(accounting.frame(epoch, u64::MAX - 1, u64::MAX));
+        }
+        assert_eq!((accounting.lost, accounting.received), (u64::MAX, 6));
+        accounting.connected();
+        accounting.sent(8, u64::MAX);
+        accounting.connected();
+        accounting.sent(9, u64::MAX);
+        accounting.left();
+        accounting.sent(10, u64::MAX);
+        accounting.left();
+        accounting.sent(11, u64::MAX);
+        assert_eq!((accounting.missed, accounting.unfollowed), (u64::MAX, u64::MAX));
     }
 
     #[test]

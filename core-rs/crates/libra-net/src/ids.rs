@@ -8,6 +8,10 @@ use libra_kernel::Lane;
 /// The longest name of an environment, a publisher or a shard.
 pub const LONGEST_NAME: usize = 63;
 
+/// The last epoch and the last `channel_seq` that there can be: numbers in Redis' Lua are exact up to here. Whatever says a higher
+/// one was made by nobody of ours.
+pub const LATEST: u64 = (1 << 53) - 1;
+
 /// A place in a publisher's channel: every event has one, and they grow. Shown and read as `EPOCH-SEQ`, which is also how
 /// a Redis stream names its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,11 @@ impl Position {
     /// The place of event `seq` of life `epoch`.
     pub const fn new(epoch: u64, seq: u64) -> Self {
         Position { epoch, seq }
+    }
+
+    /// Whether there can be such a place.
+    pub const fn can_be(self) -> bool {
+        self.epoch <= LATEST && self.seq <= LATEST
     }
 }
 
@@ -41,7 +50,9 @@ impl FromStr for Position {
             true => digits.parse::<u64>().map_err(|_| wrong()),
             false => Err(wrong()),
         };
-        Ok(Position { epoch: number(epoch)?, seq: number(seq)? })
+        Some(Position { epoch: number(epoch)?, seq: number(seq)? })
+            .filter(|position| position.can_be())
+            .ok_or_else(wrong)
     }
 }
 
@@ -185,7 +196,9 @@ mod tests {
         assert!(early < late);
         assert_eq!("2-1".parse(), Ok(late));
         assert_eq!(late.to_string(), "2-1");
-        for wrong in ["", "1", "-", "1-", "+1-2", "1-2-3", "18446744073709551616-1"] {
+        for wrong in
+            ["", "1", "-", "1-", "+1-2", "1-2-3", "18446744073709551616-1", "9007199254740992-1", "1-9007199254740992"]
+        {
             assert!(wrong.parse::<Position>().is_err(), "{wrong}");
         }
     }

@@ -489,6 +489,18 @@ fn what_a_dead_publisher_appended_and_no_server_has_is_lost_after_a_read_of_its_
 }
 
 #[test]
+fn who_finds_no_channel_where_one_is_known_asks_its_publisher() {
+    let (mut receiver, mut out) = receiver();
+    receiver.live(0, 7, 13, 13, 13, &mut out);
+    out.clear();
+    receiver.read(0, None, None, None, &mut Vec::new(), false, &mut out);
+    assert!(out.contains(&Delivery::AskSnapshot { at: at(7, 10) }), "{out:?}");
+    out.clear();
+    receiver.read(MS, None, None, None, &mut Vec::new(), false, &mut out);
+    assert!(!out.iter().any(|delivery| matches!(delivery, Delivery::AskSnapshot { .. })), "not with each read");
+}
+
+#[test]
 fn a_frame_that_cannot_be_decoded_is_lost_and_the_next_goes_on() {
     let (mut receiver, mut out) = receiver();
     receiver.live(0, 7, 14, 14, 14, &mut out);

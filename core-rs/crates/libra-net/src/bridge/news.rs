@@ -13,6 +13,9 @@ use crate::durable::Run;
 /// News that wait beyond this many displace the oldest of which nobody acts.
 const KEPT: usize = 1_024;
 
+/// Runs of events that one piece of news lists at most.
+const LISTED: usize = 64;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewsKind {
@@ -100,8 +103,8 @@ pub struct News {
     pub channel: Box<str>,
     /// How many events it concerns.
     pub count: u64,
-    /// Which those are, where it is known.
-    pub run: Option<Run>,
+    /// Which those are, as far as it is known; the first of them where they are more than are listed.
+    pub runs: Vec<Run>,
     /// More, for a reader.
     pub detail: Box<str>,
 }
@@ -109,7 +112,7 @@ pub struct News {
 impl News {
     /// News without particulars.
     pub fn new(kind: NewsKind) -> Self {
-        News { kind, node: "".into(), channel: "".into(), count: 0, run: None, detail: "".into() }
+        News { kind, node: "".into(), channel: "".into(), count: 0, runs: Vec::new(), detail: "".into() }
     }
 
     /// The same, about a node.
@@ -119,6 +122,22 @@ impl News {
 }
 
 impl News {
+    /// Stands for an earlier piece of news too: with the events of both, in the order in which they were told.
+    fn take_up(&mut self, before: News) {
+        self.count = self.count.saturating_add(before.count);
+        for run in std::mem::replace(&mut self.runs, before.runs) {
+            if let Some(last) = self.runs.last_mut()
+                && (last.epoch, last.last.checked_add(1)) == (run.epoch, Some(run.first))
+            {
+                last.last = run.last;
+            } else if self.runs.len() < LISTED {
+                self.runs.push(run);
+            } else {
+                break;
+            }
+        }
+    }
+
     /// True for news that the later of the two makes up for. What was found out is told by its words alone.
     fn is_like(&self, other: &News) -> bool {
         let same = self.kind == other.kind && self.node == other.node && self.channel == other.channel;
@@ -136,8 +155,8 @@ impl SharedPayload for News {
             .iter()
             .for_each(|text| digest.blob(text.as_bytes()));
         digest.u64(self.count);
-        if let Some(Run { epoch, first, last }) = self.run {
-            [epoch, first, last].into_iter().for_each(|number| digest.u64(number));
+        for Run { epoch, first, last } in &self.runs {
+            [epoch, first, last].into_iter().for_each(|number| digest.u64(*number));
         }
     }
 
@@ -163,7 +182,7 @@ impl Board {
         if let Some(same) = waiting.iter().position(|other| other.is_like(&news))
             && let Some(before) = waiting.remove(same)
         {
-            news.count = news.count.saturating_add(before.count);
+            news.take_up(before);
         } else if waiting.len() >= KEPT
             && let Some(oldest) = waiting.iter().position(|other| !other.kind.has_to_come())
         {
@@ -228,6 +247,24 @@ mod tests {
             "what holds now is told last"
         );
         assert!(!board.has_news() && board.lost() == 0);
+    }
+
+    #[test]
+    fn losses_are_told_by_all_of_their_numbers() {
+        let board = Board::default();
+        let lost = |epoch, first, last| News {
+            runs: vec![Run { epoch, first, last }],
+            ..of_channel(NewsKind::GapLost, "a", last - first + 1)
+        };
+        // Of one life with a hole between them, and of the next.
+        let all = [(7, 11, 12), (7, 13, 13), (7, 15, 15), (8, 1, 4)];
+        all.into_iter().for_each(|(epoch, first, last)| board.put(lost(epoch, first, last)));
+        let told = board.take().pop_front().unwrap();
+        let runs: Vec<_> = told.runs.iter().map(|run| (run.epoch, run.first, run.last)).collect();
+        assert_eq!((told.count, runs), (8, vec![(7, 11, 13), (7, 15, 15), (8, 1, 4)]));
+        (0..1_000).for_each(|number| board.put(lost(9, 2 * number + 1, 2 * number + 1)));
+        let told = board.take().pop_front().unwrap();
+        assert_eq!((told.count, told.runs.len()), (1_000, LISTED), "counted whether they are listed or not");
     }
 
     #[test]

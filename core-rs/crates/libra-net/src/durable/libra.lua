@@ -1,11 +1,13 @@
 #!lua name=libra1
--- version: 3
+-- version: 4
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
 -- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
 -- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
 -- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it.
+
+local LATEST = 9007199254740991
 
 local function text(number)
   return string.format('%.0f', number)
@@ -20,11 +22,43 @@ local function position(value)
   return tonumber(epoch) or 0, tonumber(seq) or 0
 end
 
--- KEYS epochs; ARGV publisher, at_least -> the epoch claimed
+-- An epoch that is stored. One that cannot be was written there by a version that believed whoever said it, and is none.
+local function stored_epoch(value)
+  local epoch = tonumber(value or '0')
+  return epoch <= LATEST and epoch or 0
+end
+
+-- The place of the stream's last entry.
+local function end_of(stream)
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return position(last and last[1])
+end
+
+-- How many heard of it; else nobody, and the server's reason. What was done before stands, whether it may be told or not.
+local function tell(channel, message)
+  local heard = redis.pcall('PUBLISH', channel, message)
+  if type(heard) == 'table' then
+    return 0, heard.err or 'it was not published'
+  end
+  return heard
+end
+
+-- KEYS epochs; ARGV publisher, at_least, who claims, the epoch that it found -> the epoch claimed, or CLAIMED
+-- A claim may be run long after its client has given up. So it takes the place only of the life that was found before, and who asks
+-- again is given what it has. Who claimed which epoch stands under a name that no publisher can have. Version 3 says neither.
 local function claim(keys, args)
-  local stored = tonumber(redis.call('HGET', keys[1], args[1]) or '0')
-  local epoch = text(math.max(stored + 1, tonumber(args[2])))
-  redis.call('HSET', keys[1], args[1], epoch)
+  local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':by')
+  local known = stored_epoch(stored[1])
+  if args[3] then
+    if stored[2] == text(known) .. ' ' .. args[3] then
+      return text(known)
+    end
+    if known ~= tonumber(args[4]) then
+      return redis.error_reply('CLAIMED ' .. text(known) .. ' since it was looked for')
+    end
+  end
+  local epoch = text(math.max(known + 1, tonumber(args[2])))
+  redis.call('HSET', keys[1], args[1], epoch, args[1] .. ':by', epoch .. ' ' .. (args[3] or ''))
   return epoch
 end
 
@@ -33,7 +67,10 @@ end
 -- stays written down, under a name that no publisher can have.
 local function raise(keys, args)
   local stored = redis.call('HMGET', keys[1], args[1], args[1] .. ':raised')
-  local known, raised, epoch = tonumber(stored[1] or '0'), tonumber(stored[2] or '0'), tonumber(args[2])
+  local known, raised, epoch = stored_epoch(stored[1]), stored_epoch(stored[2]), tonumber(args[2])
+  if epoch > LATEST then
+    return redis.error_reply('ERR no epoch is as late as ' .. args[2])
+  end
   if known > epoch then
     return redis.error_reply('FENCED ' .. text(known))
   end
@@ -65,10 +102,22 @@ local function open(keys, args)
     return reply
   end
   local epoch, confirmed, run = tonumber(args[2]), tonumber(args[3]), args[4]
-  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run')
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run', 'floor_epoch', 'floor')
   local known, top = tonumber(bounds[1] or '0'), tonumber(bounds[2] or '0')
   if known > epoch then
     return redis.error_reply('FENCED ' .. text(known))
+  end
+  if bounds[1] then
+    local last_epoch, last = end_of(keys[3])
+    local misses = below(last_epoch, last, known, top) and below(tonumber(bounds[4]), tonumber(bounds[5]), known, top)
+    if last_epoch == known and last > top then
+      -- The call that appended it was ended before it had raised the top.
+      top, bounds[2] = last, text(last)
+      redis.call('HSET', keys[2], 'top', bounds[2])
+    elseif misses or last_epoch > known then
+      -- The stream's key was deleted, or evicted, by itself: the channel is another one, and what was in it is sent again.
+      bounds, run = {}, ''
+    end
   end
   if not bounds[1] then
     redis.call('DEL', keys[3])
@@ -98,44 +147,54 @@ local function open(keys, args)
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
 end
 
--- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each -> how many heard of the last one
+-- KEYS bounds, stream; ARGV channel, epoch, then first, last, frame for each
+--   -> how many heard of the last one, or in words why nobody could be told
+-- A function is one step, but no step that is taken back: what an error ends has been done so far. So the top rises with each entry.
 local function append(keys, args)
-  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top')
+  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
   if bounds[1] ~= args[2] then
     if tonumber(bounds[1] or '0') > tonumber(args[2]) then
       return redis.error_reply('FENCED ' .. bounds[1])
     end
     return redis.error_reply('INCARNATION unknown here')
   end
-  local had = tonumber(bounds[2])
-  local top, last, heard, gap = had, bounds[2], 0, false
+  local top, heard, untold = tonumber(bounds[2]), 0, nil
+  -- What is promised to be in the stream is in a stream that there is: one whose key is gone is not begun anew here.
+  local exists = below(tonumber(bounds[3]), tonumber(bounds[4]), tonumber(bounds[1]), top)
   for at = 3, #args, 3 do
     local ends = tonumber(args[at + 1])
     if ends > top then
       if tonumber(args[at]) ~= top + 1 then
-        gap = true
-        break
+        return redis.error_reply('GAP ' .. text(top))
       end
-      redis.call('XADD', keys[2], args[2] .. '-' .. args[at + 1], 'f', args[at + 2])
-      top, last = ends, args[at + 1]
-      heard = redis.call('PUBLISH', args[1], args[at + 2])
+      local id, added = args[2] .. '-' .. args[at + 1], nil
+      if exists then
+        added = redis.pcall('XADD', keys[2], 'NOMKSTREAM', id, 'f', args[at + 2])
+      else
+        added = redis.pcall('XADD', keys[2], id, 'f', args[at + 2])
+      end
+      if not added then
+        return redis.error_reply('INCARNATION its stream is gone')
+      elseif type(added) == 'table' and added.err then
+        -- A stream that is ahead of its top is looked at by `open`.
+        return string.find(added.err, 'equal or smaller') and redis.error_reply('INCARNATION its stream is ahead') or added
+      end
+      redis.call('HSET', keys[1], 'top', args[at + 1])
+      local refused
+      top = ends
+      heard, refused = tell(args[1], args[at + 2])
+      untold = refused or untold
     end
   end
-  if top ~= had then
-    redis.call('HSET', keys[1], 'top', last)
-  end
-  if gap then
-    return redis.error_reply('GAP ' .. last)
-  end
-  return heard
+  return untold or heard
 end
 
--- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news
+-- KEYS acknowledged; ARGV group, position, control channel, what to say there -> 1 when that was news, or in words why it could not be told
 local function ack(keys, args)
   local news = raise_acknowledged(keys[1], args[1], args[2])
   -- Said again when it is no news too, since the one that it is said to may not have heard.
-  redis.call('PUBLISH', args[3], args[4])
-  return news and 1 or 0
+  local _, untold = tell(args[3], args[4])
+  return untold or (news and 1 or 0)
 end
 
 -- KEYS bounds, stream, acknowledged; ARGV epoch, position, then the groups that wait -> the floor
@@ -185,13 +244,14 @@ local function read(keys, args)
   end
   local from = args[2] .. '-' .. text(tonumber(args[3]) + 1)
   local count, room = tonumber(args[4]), tonumber(args[5] or '') or math.huge
-  local entries, more, page = {}, 0, 4
+  local entries, more, page, largest = {}, 0, 4, 1
   while #entries < count and more == 0 do
-    -- Few at first: what is asked for stands in the server's memory, whether there is room for it or not.
+    -- What is asked for stands in the server's memory, whether there is room for it or not: few, and no more than would find room
+    -- if all were as large as the largest so far.
     local asked = math.min(page, count - #entries)
     local found = redis.call('XRANGE', keys[3], from, '+', 'COUNT', asked)
     for _, entry in ipairs(found) do
-      room = room - #entry[2][2]
+      room, largest = room - #entry[2][2], math.max(largest, #entry[2][2])
       if #entries > 0 and room < 0 then
         more = 1
         break
@@ -202,15 +262,21 @@ local function read(keys, args)
     if #found < asked then
       break
     end
-    page = page * 2
+    page = math.max(1, math.min(16, math.floor(room / largest)))
   end
   if count > 0 and #entries == count then
     more = 1
   end
-  return { incarnation, acknowledged, bounds[1], bounds[2], bounds[3] .. '-' .. bounds[4], entries, more }
+  local floor = bounds[3] .. '-' .. bounds[4]
+  if count > 0 and #entries == 0 and below(tonumber(args[2]), tonumber(args[3]), tonumber(bounds[1]), tonumber(bounds[2])) then
+    -- It should be here and is not, as where the stream's key was deleted: nothing is promised before it is sent again.
+    floor = bounds[1] .. '-' .. bounds[2]
+  end
+  return { incarnation, acknowledged, bounds[1], bounds[2], floor, entries, more }
 end
 
--- KEYS state; ARGV channel, field, version, frame -> how many heard of it, or -1 when the server has one that is as new
+-- KEYS state; ARGV channel, field, version, frame
+--   -> how many heard of it, in words why nobody could be told, or -1 when the server has one that is as new
 -- The field holds the version, a space, and the frame. Where no channel is named, nobody is told.
 local function latest(keys, args)
   local had = redis.call('HGET', keys[1], args[2]) or ''
@@ -223,7 +289,8 @@ local function latest(keys, args)
   if args[1] == '' then
     return 0
   end
-  return redis.call('PUBLISH', args[1], args[4])
+  local heard, untold = tell(args[1], args[4])
+  return untold or heard
 end
 
 redis.register_function('libra1_claim', claim)

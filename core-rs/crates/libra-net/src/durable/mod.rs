@@ -57,10 +57,10 @@ pub use passed::{Passed, Run};
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use crate::ids::Position;
+use crate::ids::{LATEST, Position};
 
-/// The latest epoch that can be: numbers in Redis' Lua are exact up to here.
-pub const LATEST_EPOCH: u64 = (1 << 53) - 1;
+/// The latest epoch that can be.
+pub const LATEST_EPOCH: u64 = LATEST;
 
 /// What an event that is offered asks of the outbox when it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -352,6 +352,12 @@ impl<F> Receiver<F> {
             }
         } else {
             self.at_the_end(before, out);
+            if !self.dead && self.known > before && now >= self.ask_due {
+                // The server has lost the channel by itself, and its living publisher may have nothing to append: asked for
+                // what it could send, it looks.
+                self.ask_due = now.saturating_add(self.limits.ask_again);
+                out.push(Delivery::AskSnapshot { at: before });
+            }
         }
         entries.clear();
         if self.at == Some(before) {

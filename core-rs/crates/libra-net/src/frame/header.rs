@@ -5,7 +5,7 @@ use libra_kernel::Lane;
 use super::LONGEST_FRAME;
 use super::error::FrameError;
 use super::event::EVENT_HEADER;
-use crate::ids::{LONGEST_NAME, Position, check};
+use crate::ids::{LATEST, LONGEST_NAME, Position, check};
 
 /// What a frame begins with.
 pub const MAGIC: [u8; 4] = *b"LBRF";
@@ -148,15 +148,20 @@ impl<'a> Header<'a> {
         if kind.is_events() && (count == 0 || preface_length != 0) {
             return Err(FrameError::Header("not what its kind has"));
         }
-        if first_seq.checked_add(u64::from(count)).is_none() {
-            return Err(FrameError::Header("sequences beyond the last"));
+        // Names are of events, which of messages a snapshot alone has.
+        if !kind.is_events() && kind != Kind::Snapshot && (count != 0 || names_length != 0) {
+            return Err(FrameError::Header("not what its kind has"));
+        }
+        let epoch = u64_at(frame, 16);
+        if epoch > LATEST || first_seq > LATEST || first_seq + u64::from(count).saturating_sub(1) > LATEST {
+            return Err(FrameError::Header("an epoch or sequences beyond the last"));
         }
         Ok(Header {
             minor,
             kind,
             lane,
             flags: u16_at(frame, 8),
-            epoch: u64_at(frame, 16),
+            epoch,
             first_seq,
             count,
             sent_ns: u64_at(frame, 40) as i64,

@@ -5,7 +5,7 @@ use libra_kernel::{Event, EventType, Lane, Name, Payload};
 use libra_market::book::{BookUpdate, Level};
 use libra_net::bridge::mail::{Mail, MailKind};
 use libra_net::frame::*;
-use libra_net::ids::{ChannelId, Position};
+use libra_net::ids::{ChannelId, LATEST, Position};
 use libra_trading::account::{Balance, Position as Held};
 use libra_trading::desk::payload::{Notice, PositionReport};
 use libra_trading::order::{
@@ -227,7 +227,7 @@ pub fn samples() -> Vec<Sample> {
     let channel = |lane, shard| ChannelId::new(lane, shard, "desk-main").expect("a channel's name");
     let place =
         |lane, shard, seq| ChannelPosition { channel: channel(lane, shard), position: Position::new(EPOCH, seq) };
-    let positions = || vec![place(Lane::Orders, "all", 17), place(Lane::Risk, "main@binance", u64::MAX)];
+    let positions = || vec![place(Lane::Orders, "all", 17), place(Lane::Risk, "main@binance", LATEST)];
     vec![
         in_channel("market", Lane::MarketData, "3", false, market()),
         in_channel("orders", Lane::Orders, "all", false, orders()),

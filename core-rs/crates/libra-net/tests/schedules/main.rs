@@ -19,7 +19,8 @@
 //!    What is passed over, by a word or a snapshot, is counted by its numbers: no number that was never published, and all of
 //!    those of one life.
 //! 5. **Fencing.** A server takes nothing of a life after a later one opened the channel there (the model does it; 1 would
-//!    break); a group applies nothing of a life after it applied something of a later one.
+//!    break); a group applies nothing of a life after it applied something of a later one. A late claim ends nobody whom it did not
+//!    know of.
 //! 6. **Acknowledged is applied.** No acknowledgement reaches a server that is ahead of what the group applied.
 //! 7. **Bounded.** Outbox, held frames, events handed over and not applied stay within their limits.
 //! 8. **Quiescence.** When the faults stop, every group has everything of the living publishers within bounded time, and all
@@ -37,8 +38,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Instant;
 
+use libra_net::durable::Refusal;
+use libra_net::ids::Position;
 use real::{Process, Real};
-use server::{Model, Server};
+use server::{Answer, Call, Frame, Key, Model, Server};
 use world::{Done, Faults, NAMES, World};
 
 const STEPS: usize = 1_500;
@@ -53,6 +56,8 @@ const AT_LEAST: u64 = 5;
 const COVER: &[&str] = &[
     "a call fenced",
     "a call of a connection that was given up",
+    "a claim of the dead",
+    "a claim that was run and not answered",
     "a command refused",
     "a cut",
     "a failover",
@@ -67,6 +72,7 @@ const COVER: &[&str] = &[
     "a server that lost something",
     "a skip",
     "a snapshot",
+    "a late claim refused",
     "an incarnation refused",
     "lost: by the server",
     "lost: perhaps trimmed",
@@ -74,6 +80,7 @@ const COVER: &[&str] = &[
     "lost: trimmed",
     "lost: undecodable",
     "the server forgot everything",
+    "the server lost a key",
     "the server restarted",
     "two publishers with one name",
 ];
@@ -165,6 +172,11 @@ fn answers_as_the_model(process: &Process) {
                 real.forget();
                 model.forget();
             }
+            if rng.u8(0..100) == 0 {
+                let key = [Key::Stream, Key::Bounds, Key::Acknowledged, Key::Epochs][rng.usize(0..4)];
+                real.lose(0, key);
+                model.lose(0, key);
+            }
             if rng.u8(0..150) == 0 {
                 let run = rng.u64(1..4);
                 real.becomes(run);
@@ -189,6 +201,55 @@ fn keeps_the_newest(process: &Process) {
     assert_eq!(real.latest("btc", "1760000000001-1", b"c 9-9 "), 0);
     assert_eq!(real.latest("btc", "1760000000000-3", b"d"), -1);
     assert_eq!(real.latest_value("btc"), b"1760000000001-1 c 9-9 ");
+}
+
+#[test]
+fn a_late_claim_takes_the_place_of_nobody_else() {
+    let Some(process) = Process::start() else { return };
+    let claim = |by, found| Call::Claim { name: 0, at_least: 1_760_000_000_000, by, found };
+    let (refused, first) = (Answer::Refused(Refusal::Failed), 1_760_000_000_000);
+    let mut servers: [Box<dyn Server>; 2] = [Box::new(Real::new(&process, 1, 1)), Box::new(Model::new(1, 1))];
+    for server in &mut servers {
+        let mut ask = |call: Call| server.call(&call, &mut Vec::new());
+        assert_eq!(ask(claim(1, 0)), Answer::Epoch(first));
+        assert_eq!(ask(claim(1, 0)), Answer::Epoch(first), "run again, or again asked for");
+        assert_eq!(ask(claim(2, 0)), refused, "of a process that died before");
+        assert_eq!(ask(claim(2, first)), Answer::Epoch(first + 1), "of its successor");
+        assert_eq!(ask(claim(1, first)), refused, "of the process before it");
+        assert_eq!(ask(Call::Raise { name: 0, epoch: first + 9 }), Answer::Done);
+        assert_eq!(ask(claim(2, first)), refused, "what was raised is not its own");
+        assert_eq!(ask(Call::Claimed { name: 0 }), Answer::Epoch(first + 9));
+    }
+}
+
+/// An append of version 3 that was ended behind XADD leaves a stream that has more than its bounds say.
+#[test]
+fn a_stream_that_is_ahead_of_its_top_is_taken_up_where_it_ends() {
+    let Some(process) = Process::start() else { return };
+    let (mut real, epoch) = (Real::new(&process, 1, 1), 1_760_000_000_000);
+    let frame = |seq| (seq, seq, Frame { publisher: 0, epoch, first: seq, last: seq, bad: false }.bytes());
+    let open = Call::Open { name: 0, epoch, confirmed: 0, acknowledged: Vec::new() };
+    let floor = Position::new(epoch, 0);
+    let opened = |top| Answer::Opened { top, floor, acknowledged: Vec::new() };
+    let append = |seq| Call::Append { name: 0, epoch, frames: vec![frame(seq)] };
+    assert_eq!(real.call(&open, &mut Vec::new()), opened(0));
+    real.add_by_hand(Position::new(epoch, 1), &frame(1).2);
+    assert_eq!(real.call(&append(1), &mut Vec::new()), Answer::Refused(Refusal::Incarnation));
+    assert_eq!(real.call(&open, &mut Vec::new()), opened(1));
+    assert_eq!(real.call(&append(2), &mut Vec::new()), Answer::Appended);
+    assert_eq!(real.look(0).entries.len(), 2);
+}
+
+/// Nodes of version 3 name neither themselves nor what they found.
+#[test]
+fn a_node_of_the_version_before_claims_as_it_did() {
+    let Some(process) = Process::start() else { return };
+    let mut real = Real::new(&process, 1, 1);
+    let claim = |by, found| Call::Claim { name: 0, at_least: 1_760_000_000_000, by, found };
+    assert_eq!(real.call(&claim(1, 0), &mut Vec::new()), Answer::Epoch(1_760_000_000_000));
+    assert_eq!(real.claim_as_before(7), 1_760_000_000_001);
+    assert_eq!(real.call(&claim(1, 1_760_000_000_000), &mut Vec::new()), Answer::Refused(Refusal::Failed));
+    assert_eq!(real.call(&claim(1, 1_760_000_000_001), &mut Vec::new()), Answer::Epoch(1_760_000_000_002));
 }
 
 /// Schedules with the faults that a server of the tests' own can be put through end alike on it and on the model.

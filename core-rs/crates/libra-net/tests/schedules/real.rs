@@ -13,7 +13,7 @@ use libra_net::durable::library;
 use libra_net::ids::{ChannelId, Environment, Position};
 use redis::Value;
 
-use crate::server::{Answer, Call, Found, Frame, Model, Published, Server, Stored};
+use crate::server::{Answer, Call, Found, Frame, Key, Model, Published, Server, Stored};
 
 /// A server process of the tests' own, on a Unix socket in a directory of its own.
 pub struct Process {
@@ -150,6 +150,20 @@ impl Real {
         }
     }
 
+    /// Puts an entry into the first publisher's stream, past the functions.
+    pub fn add_by_hand(&mut self, id: Position, frame: &[u8]) {
+        let stream = self.environment.stream(&self.channels[0]);
+        let added = redis::cmd("XADD").arg(stream).arg(id.to_string()).arg("f").arg(frame).query(&mut self.connection);
+        let _: String = added.expect("an entry");
+    }
+
+    /// Claims an epoch for the first publisher as nodes of version 3 do.
+    pub fn claim_as_before(&mut self, at_least: u64) -> u64 {
+        let args = [self.channels[0].publisher().into(), at_least.to_string().into_bytes()];
+        let value = self.function(library::CLAIM, &[self.environment.epochs()], &args);
+        string(&value.expect("an epoch")).parse().expect("an epoch")
+    }
+
     /// What is kept of it.
     pub fn latest_value(&mut self, field: &str) -> Vec<u8> {
         let state = self.environment.state(self.channels[0].publisher());
@@ -201,10 +215,18 @@ impl Real {
         let acknowledged = || environment.acknowledged(&channel);
         let text = |number: u64| number.to_string().into_bytes();
         match call {
-            Call::Claim { at_least, .. } => {
-                let args = [publisher.into_bytes(), text(*at_least)];
+            Call::Claim { at_least, by, found, .. } => {
+                let args = [publisher.into_bytes(), text(*at_least), text(*by), text(*found)];
                 let value = self.function(library::CLAIM, &[environment.epochs()], &args)?;
                 Ok(Answer::Epoch(string(&value).parse().expect("an epoch")))
+            }
+            Call::Claimed { .. } => {
+                let found: Option<u64> = redis::cmd("HGET")
+                    .arg(environment.epochs())
+                    .arg(publisher)
+                    .query(&mut self.connection)
+                    .expect("an epoch");
+                Ok(Answer::Epoch(found.unwrap_or(0)))
             }
             Call::Raise { epoch, .. } => {
                 let args = [publisher.into_bytes(), text(*epoch)];
@@ -270,6 +292,17 @@ impl Server for Real {
     fn forget(&mut self) {
         let done: String = redis::cmd("FLUSHALL").query(&mut self.connection).expect("it forgets");
         assert_eq!(done, "OK");
+    }
+
+    fn lose(&mut self, name: usize, key: Key) {
+        let (environment, channel) = (&self.environment, &self.channels[name]);
+        let key = match key {
+            Key::Stream => environment.stream(channel),
+            Key::Bounds => environment.bounds(channel),
+            Key::Acknowledged => environment.acknowledged(channel),
+            Key::Epochs => environment.epochs(),
+        };
+        let _: u64 = redis::cmd("DEL").arg(key).query(&mut self.connection).expect("it is gone");
     }
 
     fn copy(&self, _run: u64) -> Option<Model> {
@@ -347,7 +380,11 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
     let group = ["g0", "g1", "g2"][rng.usize(0..3)].to_owned();
     let near = |rng: &mut fastrand::Rng| Position::new(epoch, (top.seq + 3).saturating_sub(rng.u64(0..12)));
     match rng.u8(0..20) {
-        0 => Call::Claim { name, at_least: base + rng.u64(0..3) },
+        0 if rng.bool() => Call::Claimed { name },
+        0 => {
+            let found = if rng.bool() { top.epoch } else { base + rng.u64(0..6) };
+            Call::Claim { name, at_least: base + rng.u64(0..3), by: rng.u64(1..4), found: found * rng.u64(0..3).min(1) }
+        }
         1 => Call::Raise { name, epoch: base + rng.u64(0..6) },
         2..4 => {
             let known = (0..rng.usize(0..3)).map(|_| (["g0", "g1", "g2"][rng.usize(0..3)].to_owned(), near(rng)));

@@ -32,14 +32,52 @@ impl Frame {
 /// A call to the server. `name` is the publisher whose channel it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    Claim { name: usize, at_least: u64 },
-    Raise { name: usize, epoch: u64 },
-    Open { name: usize, epoch: u64, confirmed: u64, acknowledged: Vec<(String, Position)> },
-    Append { name: usize, epoch: u64, frames: Vec<(u64, u64, Vec<u8>)> },
-    Trim { name: usize, epoch: u64, upto: Position, groups: Vec<String> },
-    Acknowledged { name: usize },
-    Ack { name: usize, group: String, upto: Position },
-    Read { name: usize, group: String, after: Position, count: u32, bytes: usize },
+    Claim {
+        name: usize,
+        at_least: u64,
+        by: u64,
+        found: u64,
+    },
+    /// Which life was claimed last.
+    Claimed {
+        name: usize,
+    },
+    Raise {
+        name: usize,
+        epoch: u64,
+    },
+    Open {
+        name: usize,
+        epoch: u64,
+        confirmed: u64,
+        acknowledged: Vec<(String, Position)>,
+    },
+    Append {
+        name: usize,
+        epoch: u64,
+        frames: Vec<(u64, u64, Vec<u8>)>,
+    },
+    Trim {
+        name: usize,
+        epoch: u64,
+        upto: Position,
+        groups: Vec<String>,
+    },
+    Acknowledged {
+        name: usize,
+    },
+    Ack {
+        name: usize,
+        group: String,
+        upto: Position,
+    },
+    Read {
+        name: usize,
+        group: String,
+        after: Position,
+        count: u32,
+        bytes: usize,
+    },
 }
 
 impl Call {
@@ -47,6 +85,7 @@ impl Call {
     pub fn name(&self) -> usize {
         match self {
             Call::Claim { name, .. }
+            | Call::Claimed { name }
             | Call::Raise { name, .. }
             | Call::Open { name, .. }
             | Call::Append { name, .. }
@@ -112,6 +151,8 @@ pub trait Server {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer;
     /// Loses everything, as after a restart without its data.
     fn forget(&mut self);
+    /// Loses one key, as by an eviction: what only one publisher has of its own, or the hash that all share.
+    fn lose(&mut self, name: usize, key: Key);
     /// A copy of it, for another process: a replica, or what stands on its disk.
     fn copy(&self, run: u64) -> Option<Model>;
     /// All entries of a channel above its floor, for checks.
@@ -131,6 +172,15 @@ pub trait Server {
     }
 }
 
+/// A key of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Stream,
+    Bounds,
+    Acknowledged,
+    Epochs,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Channel {
     /// Epoch, top, floor, run.
@@ -146,13 +196,16 @@ pub struct Model {
     epochs: Vec<u64>,
     /// The last epoch that had to be raised since the server had lost it.
     raised: Vec<u64>,
+    /// Who claimed which epoch.
+    claimed: Vec<(u64, u64)>,
     run: u64,
 }
 
 impl Model {
     /// An empty server whose process is number `run`, which is not 0.
     pub fn new(names: usize, run: u64) -> Model {
-        Model { channels: vec![Channel::default(); names], epochs: vec![0; names], raised: vec![0; names], run }
+        let (channels, epochs) = (vec![Channel::default(); names], vec![0; names]);
+        Model { channels, raised: epochs.clone(), epochs, claimed: vec![(0, 0); names], run }
     }
 
     fn raise(&mut self, name: usize, epoch: u64) {
@@ -177,6 +230,16 @@ impl Model {
         self.raise(name, epoch);
         let raised = self.raised[name];
         let channel = &mut self.channels[name];
+        let mut run = self.run;
+        if let Some((known, top, floor, _)) = &mut channel.bounds
+            && *known <= epoch
+        {
+            let last = channel.stream.last_key_value().map_or(Position::default(), |(id, _)| *id);
+            let end = Position::new(*known, *top);
+            if last < end && *floor < end {
+                (channel.bounds, run) = (None, 0);
+            }
+        }
         match channel.bounds {
             Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
             Some((known, ..)) if known == epoch => {}
@@ -187,7 +250,7 @@ impl Model {
             }
             None => {
                 channel.stream.clear();
-                channel.bounds = Some((epoch, 0, Position::new(epoch, 0), self.run));
+                channel.bounds = Some((epoch, 0, Position::new(epoch, 0), run));
             }
         }
         let (_, top, floor, run) = channel.bounds.as_mut().expect("it was opened");
@@ -215,13 +278,17 @@ impl Model {
             Ok(channel) => channel,
             Err(refused) => return refused,
         };
-        let (_, top, ..) = channel.bounds.as_mut().expect("it is open");
+        let (_, top, floor, _) = channel.bounds.as_mut().expect("it is open");
+        let is_gone = channel.stream.is_empty() && *floor < Position::new(epoch, *top);
         for (first, last, frame) in frames {
             if last <= top {
                 continue;
             }
             if *first != *top + 1 {
                 return Answer::Refused(Refusal::Gap { top: *top });
+            }
+            if is_gone {
+                return Answer::Refused(Refusal::Incarnation);
             }
             channel.stream.insert(Position::new(epoch, *last), Stored::Frame(frame.clone()));
             *top = *last;
@@ -260,10 +327,18 @@ impl Model {
 impl Server for Model {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer {
         match call {
-            Call::Claim { name, at_least } => {
-                self.epochs[*name] = (self.epochs[*name] + 1).max(*at_least);
+            Call::Claim { name, at_least, by, found } => {
+                let known = self.epochs[*name];
+                if self.claimed[*name] != (known, *by) {
+                    if known != *found {
+                        return Answer::Refused(Refusal::Failed);
+                    }
+                    self.epochs[*name] = (known + 1).max(*at_least);
+                    self.claimed[*name] = (self.epochs[*name], *by);
+                }
                 Answer::Epoch(self.epochs[*name])
             }
+            Call::Claimed { name } => Answer::Epoch(self.epochs[*name]),
             Call::Raise { name, epoch } => {
                 if self.epochs[*name] > *epoch {
                     return Answer::Refused(Refusal::Fenced { by: self.epochs[*name] });
@@ -304,7 +379,9 @@ impl Server for Model {
                     entries.push((*id, stored.clone()));
                 }
                 more |= *count > 0 && entries.len() == *count as usize;
-                let bounds = Some((Position::new(epoch, top), floor));
+                let top = Position::new(epoch, top);
+                let misses = *count > 0 && entries.is_empty() && *after < top;
+                let bounds = Some((top, if misses { top } else { floor }));
                 Answer::Found(Found { acknowledged, bounds, entries, more })
             }
         }
@@ -315,6 +392,20 @@ impl Server for Model {
         self.channels = vec![Channel::default(); names];
         self.epochs = vec![0; names];
         self.raised = vec![0; names];
+        self.claimed = vec![(0, 0); names];
+    }
+
+    fn lose(&mut self, name: usize, key: Key) {
+        let names = self.channels.len();
+        match key {
+            Key::Stream => self.channels[name].stream.clear(),
+            Key::Bounds => self.channels[name].bounds = None,
+            Key::Acknowledged => self.channels[name].acknowledged.clear(),
+            Key::Epochs => {
+                (self.epochs, self.raised) = (vec![0; names], vec![0; names]);
+                self.claimed = vec![(0, 0); names];
+            }
+        }
     }
 
     fn copy(&self, run: u64) -> Option<Model> {

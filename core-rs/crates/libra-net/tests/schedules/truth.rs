@@ -30,6 +30,8 @@ pub struct Source {
     pub events: BTreeMap<Position, Event>,
     /// The latest life that ever opened the channel.
     pub opened: u64,
+    /// The latest that somebody knew of who claimed another.
+    pub looked_for: u64,
 }
 
 impl Source {

@@ -37,22 +37,11 @@ impl BridgeNews {
         self.news.count
     }
 
-    /// The publisher's life that these events are of; 0 where it is not known which they are.
+    /// Which those are, as far as it is known: epoch of the publisher's life, number of the first, number of the last. Of many
+    /// losses the first are listed; `count` is of all.
     #[getter]
-    fn epoch(&self) -> u64 {
-        self.news.run.map_or(0, |run| run.epoch)
-    }
-
-    /// The number of the first of them in its channel, or 0.
-    #[getter]
-    fn first(&self) -> u64 {
-        self.news.run.map_or(0, |run| run.first)
-    }
-
-    /// The number of the last of them, or 0.
-    #[getter]
-    fn last(&self) -> u64 {
-        self.news.run.map_or(0, |run| run.last)
+    fn runs(&self) -> Vec<(u64, u64, u64)> {
+        self.news.runs.iter().map(|run| (run.epoch, run.first, run.last)).collect()
     }
 
     /// More, for a reader.
@@ -62,9 +51,8 @@ impl BridgeNews {
     }
 
     fn __repr__(&self) -> String {
-        let News { kind, node, channel, count, run, detail } = &self.news;
-        let events = run
-            .map_or_else(String::new, |run| format!(", epoch={}, first={}, last={}", run.epoch, run.first, run.last));
+        let News { kind, node, channel, count, runs, detail } = &self.news;
+        let events: String = runs.iter().map(|run| format!(", {}-{}..{}", run.epoch, run.first, run.last)).collect();
         let kind = kind.name();
         format!("BridgeNews({kind}, node={node:?}, channel={channel:?}, count={count}{events}, detail={detail:?})")
     }

@@ -137,6 +137,16 @@ pub(super) enum Part {
 }
 
 impl Common {
+    /// A subscription was refused: tells so once, and says what the connection is given up for.
+    pub fn may_not_listen(&self, told: &mut String, message: &[u8]) -> String {
+        let why = format!("the server does not let this node listen: {}", String::from_utf8_lossy(message));
+        if *told != why {
+            told.clone_from(&why);
+            self.seam.tell(News { detail: why.as_str().into(), ..News::new(NewsKind::ServerFinding) });
+        }
+        why
+    }
+
     pub fn new(settings: LinkSettings, seam: Arc<Shared>, wakers: Wakers) -> Self {
         Common {
             settings,

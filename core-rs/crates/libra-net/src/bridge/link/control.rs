@@ -150,6 +150,8 @@ pub(super) fn beacon<'w>(
 const PART_BYTES: usize = 1 << 20;
 /// Most parts that a snapshot may have.
 const MOST_PARTS: u32 = 1_024;
+/// Most bytes that its frames may have together: who takes it holds all of them.
+pub(super) const MOST_BYTES: usize = 64 << 20;
 
 /// A snapshot for a group, in as many frames as its state needs; what of it cannot be encoded is left out, and counted.
 pub(super) fn snapshot(
@@ -199,6 +201,10 @@ pub(super) fn snapshot(
         from = end;
         frames.extend(writer.finish(0, wall_ns()).map(<[u8]>::to_vec));
     }
+    let bytes = frames.iter().map(Vec::len).sum();
+    if bytes > MOST_BYTES || parts > MOST_PARTS {
+        return Err(EncodeError::TooLarge(bytes));
+    }
     Ok((frames, refused))
 }
 
@@ -209,6 +215,8 @@ pub(super) struct Parts {
     number: u128,
     made_by: u64,
     next: u32,
+    /// Of the frames that have come.
+    bytes: usize,
     events: Vec<Result<Event, Skip>>,
 }
 
@@ -218,13 +226,15 @@ impl Parts {
         &mut self,
         made_by: u64,
         snapshot: &Snapshot,
+        bytes: usize,
         events: Vec<Result<Event, Skip>>,
     ) -> Option<Vec<Result<Event, Skip>>> {
         if snapshot.part == 0 {
-            *self = Parts { number: snapshot.request_id, made_by, next: 0, events: Vec::new() };
+            *self = Parts { number: snapshot.request_id, made_by, ..Parts::default() };
         }
         let goes_on = (self.number, self.made_by, self.next) == (snapshot.request_id, made_by, snapshot.part);
-        if !goes_on || snapshot.parts > MOST_PARTS {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if !goes_on || snapshot.parts > MOST_PARTS || self.bytes > MOST_BYTES {
             *self = Parts::default();
             return None;
         }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use libra_kernel::clock::wall_ns;
 
 use super::namesake;
-use super::settings::LinkSettings;
+use super::settings::{DURABLE, LinkSettings, WHOLE};
 use crate::durable::{claim_at_least, library};
-use crate::ids::{ChannelId, Environment, Position};
+use crate::ids::{ChannelId, Environment, LATEST, Position};
 use crate::resp::health::{Finding, inspect};
 use crate::resp::{Connection, Reply, RespError};
 
@@ -26,12 +26,22 @@ pub(super) struct Greeting {
 }
 
 /// Our life, once it is claimed; 0 before.
-#[derive(Debug, Default)]
-pub(super) struct Claimed(AtomicU64);
+#[derive(Debug)]
+pub(super) struct Claimed {
+    epoch: AtomicU64,
+    /// Of this process alone: who claims again, because no answer came, is given what it has.
+    token: u128,
+}
+
+impl Default for Claimed {
+    fn default() -> Self {
+        Claimed { epoch: AtomicU64::new(0), token: fastrand::u128(1..) }
+    }
+}
 
 impl Claimed {
     pub fn get(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Acquire)).filter(|&epoch| epoch != 0)
+        Some(self.epoch.load(Ordering::Acquire)).filter(|&epoch| epoch != 0)
     }
 }
 
@@ -47,14 +57,35 @@ pub(super) fn greet(
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
+            may_speak_and_listen(connection, environment)?;
+            // Before it is looked who lives: whoever claims from now on is not known to be dead.
+            let found = found(connection, settings)?;
             namesake::look(connection, settings)?;
-            let epoch = claim(connection, environment, &settings.node, channels)?;
-            claimed.0.store(epoch, Ordering::Release);
+            let epoch = claim(connection, settings, channels, claimed.token, found)?;
+            claimed.epoch.store(epoch, Ordering::Release);
             epoch
         }
     };
     let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
     Ok(Greeting { incarnation, epoch, run, findings: inspect(connection)? })
+}
+
+/// Whether the server lets us publish where every node does, and listen there. A node may start only if so: it is tried with a
+/// message of nothing, and a subscription that ends at once. Nobody is listened for under our own name yet.
+fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) -> Result<(), RespError> {
+    let mut channels = vec![environment.control()];
+    channels.extend(DURABLE.iter().map(|&lane| environment.channel(lane, WHOLE)));
+    for channel in &channels {
+        connection.call(&[b"PUBLISH", channel.as_bytes(), b""])?;
+    }
+    for name in [&b"SUBSCRIBE"[..], b"UNSUBSCRIBE"] {
+        let words: Vec<&[u8]> =
+            std::iter::once(name).chain(channels.iter().map(|channel| channel.as_bytes())).collect();
+        connection.commands().push(&words);
+    }
+    // What is confirmed is no answer; what is refused comes before that of the PING.
+    connection.commands().push(&[b"PING"]);
+    connection.answer("SUBSCRIBE").map(drop)
 }
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
@@ -67,12 +98,23 @@ fn incarnation(connection: &mut Connection, environment: &Environment) -> Result
     known.ok_or(RespError::Unexpected { place, during: format!("GET {key}") })
 }
 
+/// The life of our name that was claimed last; 0 where the server knows of none.
+fn found(connection: &mut Connection, settings: &LinkSettings) -> Result<u64, RespError> {
+    let epochs = settings.environment.epochs();
+    let reply = connection.call(&[b"HGET", epochs.as_bytes(), settings.node.as_bytes()])?;
+    // As the function has it: what cannot be an epoch is none.
+    Ok(reply.int().and_then(|epoch| u64::try_from(epoch).ok()).filter(|&epoch| epoch <= LATEST).unwrap_or(0))
+}
+
+/// Claims the life behind the one that was found.
 fn claim(
     connection: &mut Connection,
-    environment: &Environment,
-    node: &str,
+    settings: &LinkSettings,
     channels: &[ChannelId],
+    token: u128,
+    found: u64,
 ) -> Result<u64, RespError> {
+    let LinkSettings { environment, node, .. } = settings;
     let mut seen = Vec::new();
     for channel in channels {
         let key = environment.acknowledged(channel);
@@ -83,9 +125,9 @@ fn claim(
     let wall_ms = u64::try_from(wall_ns() / 1_000_000).unwrap_or(0);
     let least = claim_at_least(wall_ms, seen).to_string();
     let place = connection.place().to_owned();
-    let epochs = environment.epochs();
-    let arguments: [&[u8]; 6] =
-        [b"FCALL", library::CLAIM.as_bytes(), b"1", epochs.as_bytes(), node.as_bytes(), least.as_bytes()];
+    let (epochs, token, found) = (environment.epochs(), format!("{token:032x}"), found.to_string());
+    let said = [epochs.as_str(), node, &least, &token, &found].map(str::as_bytes);
+    let arguments = [[b"FCALL".as_slice(), library::CLAIM.as_bytes(), b"1"].as_slice(), &said].concat();
     let claimed = connection.call(&arguments)?.int().and_then(|epoch| u64::try_from(epoch).ok());
     claimed.ok_or(RespError::Unexpected { place, during: library::CLAIM.into() })
 }

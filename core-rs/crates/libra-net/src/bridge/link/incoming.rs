@@ -134,9 +134,10 @@ impl Incoming {
         made_by: u64,
         position: Position,
         part: &Snapshot,
+        bytes: usize,
         events: Vec<Result<Event, Skip>>,
     ) {
-        if let Some(events) = self.parts.take(made_by, part, events) {
+        if let Some(events) = self.parts.take(made_by, part, bytes, events) {
             let snapshot = Decoded { epoch: made_by, first: 0, events, sent_ns: 0 };
             self.receiver.snapshot(now, made_by, position, snapshot, &mut self.out);
         }

@@ -41,6 +41,8 @@ impl Default for Source {
 
 /// A question to the server that is not answered yet.
 enum Asked {
+    /// So many confirmations of a subscription, or of its end; a refusal comes in the place of all.
+    Listen(u32),
     Ping,
     /// Which life of a node is the newest.
     Life(String),
@@ -56,6 +58,8 @@ pub(super) struct MarketIn {
     asked: u64,
     /// In the order of their answers.
     questions: VecDeque<Asked>,
+    /// Why it may not listen, as it was told last.
+    told_deaf: String,
     /// Up to which beacons the books are closed, or were asked to be.
     closed: u64,
     reported: u64,
@@ -104,7 +108,16 @@ impl MarketIn {
             refused: BTreeMap::new(),
             lag_ns: 0,
         };
-        MarketIn { line, common, inner, asked: 0, questions: VecDeque::new(), closed: 0, reported: u64::MAX }
+        MarketIn {
+            line,
+            common,
+            inner,
+            asked: 0,
+            questions: VecDeque::new(),
+            told_deaf: String::new(),
+            closed: 0,
+            reported: u64::MAX,
+        }
     }
 
     fn turn(&mut self) {
@@ -118,9 +131,20 @@ impl MarketIn {
             self.questions.clear();
         }
         self.inner.follow(&self.common);
-        let (inner, questions) = (&mut self.inner, &mut self.questions);
+        let (inner, questions, told_deaf) = (&mut self.inner, &mut self.questions, &mut self.told_deaf);
+        let common = &self.common;
         let read = self.line.read(now_ns, |reply| {
-            if matches!(reply, Reply::Push(_)) {
+            if let Reply::Push(mut items) = reply {
+                let kind = items.next().and_then(Reply::bytes);
+                if matches!(kind, Some(b"subscribe" | b"unsubscribe"))
+                    && let Some(Asked::Listen(left)) = questions.front_mut()
+                {
+                    *left -= 1;
+                    if *left == 0 {
+                        questions.pop_front();
+                        told_deaf.clear();
+                    }
+                }
                 inner.hear(reply);
                 return Ok(());
             }
@@ -128,8 +152,10 @@ impl MarketIn {
                 Some(Asked::Ping) => inner.close(reply.bytes().unwrap_or_default()),
                 Some(Asked::Life(node)) => inner.hear_life(&node, reply),
                 Some(Asked::State(node)) => inner.hear_state(node, reply),
-                // A subscription that was refused: the shard is not confirmed.
-                None if matches!(reply, Reply::Error(_)) => {}
+                Some(Asked::Listen(_)) => match reply {
+                    Reply::Error(message) => return Err(common.may_not_listen(told_deaf, message)),
+                    _ => return Err("an answer that no subscription has".into()),
+                },
                 None => return Err("an answer to nothing that was asked".into()),
             }
             Ok(())
@@ -215,6 +241,7 @@ impl MarketIn {
                 for shard in (0..64).filter(|shard| shards >> shard & 1 == 1) {
                     command.bulk(environment.channel(Lane::MarketData, &shard.to_string()).as_bytes());
                 }
+                self.questions.push_back(Asked::Listen(shards.count_ones()));
             }
         }
         self.asked = wanted;
@@ -245,7 +272,7 @@ impl MarketIn {
     fn report(&mut self) {
         let inner = &self.inner;
         let total = |of: fn(&Accounting) -> u64| {
-            inner.sources.values().flat_map(|source| source.shards.values()).map(of).sum::<u64>()
+            inner.sources.values().flat_map(|source| source.shards.values()).map(of).fold(0, u64::saturating_add)
         };
         let mut report = counts([
             ("events", total(|shard| shard.received)),

@@ -202,6 +202,17 @@ fn connector(common: &Common, name: &str, library: Option<Library>) -> Connector
     Connector::new(settings.endpoint.clone(), Options { library, ..Options::new(&name) })
 }
 
+/// A server that wants a password says so, but not where this node takes one from.
+fn names_the_password(error: RespError) -> RespError {
+    match error {
+        RespError::Refused { place, during, message } if message.starts_with("NOAUTH") => {
+            let message = format!("{message} (bridge.password_env names the variable that holds the password)");
+            RespError::Refused { place, during, message }
+        }
+        other => other,
+    }
+}
+
 /// How a connection is made.
 fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>> {
     let library = Library::new(library::SOURCE).map_err(io::Error::other)?;
@@ -209,7 +220,8 @@ fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>>
     let channels = common.settings.channels_of(&common.settings.node);
     let common = common.clone();
     Ok(Arc::new(move || {
-        let mut connection = connector.lock().unwrap_or_else(PoisonError::into_inner).connect()?;
+        let mut connection =
+            connector.lock().unwrap_or_else(PoisonError::into_inner).connect().map_err(names_the_password)?;
         let greeting = match greets {
             true => greet(&mut connection, &common.settings, &channels, &common.claimed)?,
             false => Greeting::default(),

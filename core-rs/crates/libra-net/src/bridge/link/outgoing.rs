@@ -16,6 +16,7 @@ use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
 use crate::bridge::credits::Credit;
 use crate::bridge::departures::FrameNotes;
+use crate::durable::library::untold;
 use crate::durable::outbox::Outgoing as Outbound;
 use crate::durable::{Act, Kind, Refused, Reply as Told, Sender};
 use crate::frame::{Append, FrameWriter, Limits};
@@ -336,7 +337,8 @@ impl Outgoing {
             Pending::Open(_) => Told::Opened(refusable(reply, opened)),
             Pending::Append(_) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
-                let heard = refusable(reply, |reply| reply.int());
+                // It stands, whether the server may publish it or not.
+                let heard = refusable(reply, |reply| reply.int().or_else(|| untold(reply).map(|_| 0)));
                 self.heard_by = heard.map_or(self.heard_by, |count| u64::try_from(count).unwrap_or(0));
                 Told::Appended(heard.map(drop))
             }

@@ -90,7 +90,7 @@ fn put_position(to: &mut Vec<u8>, position: Position) {
 }
 
 fn position(cursor: &mut Cursor<'_>) -> Result<Position, Fault> {
-    Ok(Position::new(cursor.u64()?, cursor.u64()?))
+    Some(Position::new(cursor.u64()?, cursor.u64()?)).filter(|position| position.can_be()).ok_or(Fault::Value)
 }
 
 fn put_positions(to: &mut Vec<u8>, positions: &[ChannelPosition]) -> Result<(), EncodeError> {

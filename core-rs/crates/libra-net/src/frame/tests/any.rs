@@ -244,7 +244,7 @@ fn channel_id() -> impl Strategy<Value = ids::ChannelId> {
 }
 
 fn place() -> impl Strategy<Value = ids::Position> {
-    any::<(u64, u64)>().prop_map(|(epoch, seq)| ids::Position::new(epoch, seq))
+    (0..=ids::LATEST, 0..=ids::LATEST).prop_map(|(epoch, seq)| ids::Position::new(epoch, seq))
 }
 
 fn places() -> impl Strategy<Value = Vec<ChannelPosition>> {

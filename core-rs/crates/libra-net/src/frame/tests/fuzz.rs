@@ -26,10 +26,11 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
     let with_message = (proptest::option::of(super::any::control()), vec(super::any::event(), 1..5));
     with_message.prop_map(|(control, events)| {
         let mut writer = writer(ROOMY);
-        if let Some(control) = control {
-            writer.begin(&control).unwrap();
+        if let Some(control) = &control {
+            writer.begin(control).unwrap();
         }
-        for event in &events {
+        let has_events = matches!(control, None | Some(Control::Snapshot(_)));
+        for event in events.iter().filter(|_| has_events) {
             assert_eq!(writer.append(event), Ok(Append::Written));
         }
         writer.finish(1, 1).unwrap().to_vec()

@@ -11,6 +11,7 @@ use libra_trading::order::{ClientOrderId, VenueOutcome, VenueReport};
 
 use super::*;
 use crate::frame::*;
+use crate::ids::LATEST;
 
 const FIRST_EVENT: usize = 72;
 
@@ -88,10 +89,15 @@ fn every_length_but_the_right_one_is_refused() {
 
 #[test]
 fn a_header_that_contradicts_itself_is_refused() {
-    let cases: [(&str, Change); 12] = [
+    let cases: [(&str, Change); 16] = [
         ("unknown_kind", |frame| frame[6] = 99),
         ("bad_header", |frame| frame[7] = 4),
+        ("bad_header", |frame| frame[16..24].fill(0xff)),
+        ("bad_header", |frame| frame[16..24].copy_from_slice(&(LATEST + 1).to_le_bytes())),
         ("bad_header", |frame| frame[24..32].fill(0xff)),
+        ("bad_header", |frame| frame[24..32].copy_from_slice(&(LATEST + 1).to_le_bytes())),
+        // The first of two.
+        ("bad_header", |frame| frame[24..32].copy_from_slice(&LATEST.to_le_bytes())),
         ("bad_header", |frame| put_u32(frame, 32, 0)),
         ("bad_header", |frame| put_u32(frame, 32, 1_000_000)),
         ("bad_header", |frame| put_u32(frame, 48, 64)),
@@ -258,6 +264,15 @@ fn a_message_with_wrong_fields_is_refused() {
         SnapshotRequest { request_id: 1, group: "full".into(), channel, position: crate::ids::Position::new(3, 4) };
     writer.begin(&Control::SnapshotRequest(request)).unwrap();
     let frame = writer.finish(0, 1).unwrap().to_vec();
+    // Of messages a snapshot alone has events and names.
+    let mut with_names = frame.clone();
+    with_names.extend_from_slice(b"\x04desk");
+    let body = u32::try_from(with_names.len() - 72).unwrap();
+    put_u32(&mut with_names, 36, body);
+    put_u32(&mut with_names, 52, 5);
+    with_names[56] = 1;
+    seal(&mut with_names);
+    assert_eq!(FrameReader::new().read(&with_names).map(|_| ()), Err(FrameError::Header("not what its kind has")));
     // The header of a control frame of `node-1` has 72 bytes as well. Behind the id come the group, the lane, shard and
     // publisher, each word behind its length.
     let changed = |change: Change| {
@@ -268,6 +283,8 @@ fn a_message_with_wrong_fields_is_refused() {
     };
     assert!(changed(|_| ()).is_ok());
     assert_eq!(changed(|frame| frame[72 + 21] = 9), Err(FrameError::Preface(Fault::Value)));
+    assert_eq!(changed(|frame| frame[72 + 39] = 0x20), Err(FrameError::Preface(Fault::Value)), "its epoch");
+    assert_eq!(changed(|frame| frame[72 + 47] = 0x20), Err(FrameError::Preface(Fault::Value)), "its sequence");
     assert_eq!(changed(|frame| frame[72 + 16] = 99), Err(FrameError::Preface(Fault::Short)));
     assert_eq!(changed(|frame| frame[72 + 26] = 4), Err(FrameError::Preface(Fault::Trailing)));
     assert_eq!(changed(|frame| frame[72 + 19] = 0xff), Err(FrameError::Preface(Fault::Text)));

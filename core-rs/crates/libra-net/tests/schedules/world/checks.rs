@@ -77,6 +77,15 @@ impl World {
         }
     }
 
+    /// A life ends by another that there was, or that was claimed by somebody who knew of it. A server that forgot everything takes
+    /// late claims for early ones.
+    pub(super) fn check_fenced(&mut self, name: usize, epoch: u64, by: u64) {
+        let was = self.lives.iter().any(|life| life.name == name && life.epoch == by);
+        if !was && !self.forgot && self.sources[name].looked_for < epoch {
+            self.broken = Some(format!("life {epoch} of {name} is ended by {by}, which never was"));
+        }
+    }
+
     /// What has to hold after every step.
     pub(super) fn check(&mut self) -> Done {
         if let Some(what) = self.broken.take() {

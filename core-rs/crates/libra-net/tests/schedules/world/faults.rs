@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use libra_net::durable::Receiver;
 
 use super::{Done, Faults, Mail, NAMES, Orphan, Subscription, World};
-use crate::server::{Call, Model, Server};
+use crate::server::{Call, Key, Model, Server};
 
 impl World {
     pub(super) fn connect_one(&mut self) -> Done {
@@ -138,7 +138,8 @@ impl World {
                 }
                 self.start(name);
             }
-            60..62 => self.forget(),
+            60 => self.forget(),
+            61 => self.lose_key(),
             62..75 => self.replica = self.servers[self.current].copy(1),
             75..80 => self.restart(),
             80..90 => self.fail_over(),
@@ -178,6 +179,17 @@ impl World {
         if self.rng.bool() {
             self.cut_all(self.current);
         }
+        self.mark_lost();
+    }
+
+    /// One key is gone, as by an eviction or a hand that slipped; the connections hold.
+    pub(super) fn lose_key(&mut self) {
+        let name = self.rng.usize(0..NAMES);
+        let key = [Key::Stream, Key::Bounds, Key::Acknowledged, Key::Epochs][self.rng.usize(0..4)];
+        self.count("the server lost a key");
+        self.note(|| format!("the server loses {key:?} of {name}"));
+        self.servers[self.current].lose(name, key);
+        (self.lost_data, self.forgot) = (true, true);
         self.mark_lost();
     }
 

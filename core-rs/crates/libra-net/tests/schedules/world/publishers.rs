@@ -6,18 +6,44 @@ use std::sync::Arc;
 use libra_net::durable::{Act, Kind, Sender, claim_at_least};
 use libra_net::ids::Position;
 
-use super::{Done, Faults, GROUPS, Life, MS, Mail, NAMES, World};
+use super::{Done, Faults, GROUPS, Life, MS, Mail, NAMES, Orphan, World};
 use crate::server::{Answer, Call, Frame};
 use crate::truth::Event;
 
 impl World {
-    /// A node with this name starts, and claims its epoch.
+    /// A node with this name starts, and claims its epoch. It may hear nothing of its claim: then it claims again, or has died;
+    /// and the server may run the claim much later, or may have done so.
     pub(super) fn start(&mut self, name: usize) {
-        let Answer::Acknowledged(seen) = self.run(self.current, &Call::Acknowledged { name }) else { return };
+        let by = self.rng.u64(1..1 << 53);
+        for _ in 0..4 {
+            let Some(claim) = self.claim(name, by) else { return };
+            if self.faults != Faults::All || self.rng.u8(0..3) > 0 {
+                if let Answer::Epoch(epoch) = self.run(self.current, &claim) {
+                    return self.begin(name, epoch);
+                }
+            } else if self.rng.bool() {
+                self.count("a claim that was run and not answered");
+                self.run(self.current, &claim);
+            } else {
+                self.orphans.push(Orphan { server: self.current, calls: VecDeque::from([claim]) });
+                if self.rng.bool() {
+                    return self.count("a claim of the dead");
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, name: usize, by: u64) -> Option<Call> {
+        let Answer::Acknowledged(seen) = self.run(self.current, &Call::Acknowledged { name }) else { return None };
+        let Answer::Epoch(found) = self.run(self.current, &Call::Claimed { name }) else { return None };
+        self.sources[name].looked_for = self.sources[name].looked_for.max(found);
         // Clocks of hosts differ, backwards too.
         let wall = 1_000_000 + self.now / MS - self.rng.u64(0..500_000).min(self.now / MS);
         let at_least = claim_at_least(wall, seen.into_iter().map(|(_, position)| position));
-        let Answer::Epoch(epoch) = self.run(self.current, &Call::Claim { name, at_least }) else { return };
+        Some(Call::Claim { name, at_least, by, found })
+    }
+
+    fn begin(&mut self, name: usize, epoch: u64) {
         if self.lives.iter().any(|life| life.name == name && life.epoch == epoch) {
             return; // A clock that stood still for a whole life; the node tries again.
         }
@@ -101,6 +127,7 @@ impl World {
                 }
                 Act::Fenced { by } => {
                     self.count("a sender fenced");
+                    self.check_fenced(name, epoch, by);
                     self.run(self.current, &Call::Raise { name, epoch: by });
                     self.end(at);
                     continue;

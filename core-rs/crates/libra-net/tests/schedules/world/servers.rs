@@ -20,6 +20,7 @@ impl World {
             (Call::Open { name, epoch, .. }, Answer::Opened { .. }) => {
                 self.sources[*name].opened = self.sources[*name].opened.max(*epoch);
             }
+            (Call::Claim { .. }, Answer::Refused(_)) => self.count("a late claim refused"),
             (Call::Open { .. } | Call::Append { .. }, Answer::Refused(refusal)) => match refusal {
                 Refusal::Gap { .. } => self.count("a gap at the server"),
                 Refusal::Incarnation => self.count("an incarnation refused"),

@@ -157,7 +157,7 @@ fn loads(mut node: Node, first: Event, state: Vec<Event>) -> Node {
     node.reads(Some(Bounds { top: Position::new(7, 30), floor: Position::new(7, 20) }), Vec::new());
     node.execute();
     let said = Snapshot { request_id: 5, group: "con".into(), part: 0, parts: 1, positions: Vec::new() };
-    node.channel.snapshot_part(12, 7, Position::new(7, 20), &said, state.into_iter().map(Ok).collect());
+    node.channel.snapshot_part(12, 7, Position::new(7, 20), &said, 0, state.into_iter().map(Ok).collect());
     node.execute();
     let frame = Decoded { epoch: 7, first: 21, events: (21..=30).map(|_| fact()).collect(), sent_ns: 0 };
     let entry = Entry { epoch: 7, last: 30, what: Received::Frame { first: 21, frame } };

@@ -2,7 +2,7 @@
 
 use libra_kernel::{Lane, Payload};
 
-use super::super::control::{Parts, snapshot};
+use super::super::control::{MOST_BYTES, Parts, snapshot};
 use super::super::keeper::Keeper;
 use super::*;
 use crate::frame::{Control, FrameReader, FrameWriter, Skip, Snapshot};
@@ -43,7 +43,7 @@ fn a_snapshot_of_any_size_arrives_whole() {
     let (mut parts, mut whole) = (Parts::default(), None);
     for (said, events) in heard {
         assert!(whole.is_none(), "before its last part");
-        whole = parts.take(7, &said, events);
+        whole = parts.take(7, &said, 1 << 20, events);
     }
     let numbers: Vec<_> = whole.unwrap().into_iter().map(|event| event.unwrap().sequence).collect();
     assert_eq!(numbers, (1..=40_000).collect::<Vec<_>>());
@@ -55,7 +55,7 @@ fn a_snapshot_that_lacks_a_part_is_none() {
     let other = made(&many()).0;
     let take = |order: &[&Part]| {
         let mut parts = Parts::default();
-        order.iter().any(|(said, events)| parts.take(7, said, events.clone()).is_some())
+        order.iter().any(|(said, events)| parts.take(7, said, 1 << 20, events.clone()).is_some())
     };
     let all: Vec<_> = heard.iter().collect();
     assert!(take(&all));
@@ -63,6 +63,17 @@ fn a_snapshot_that_lacks_a_part_is_none() {
     assert!(!take(&[&all[..1], &all[2..]].concat()), "one between");
     let mixed: Vec<_> = heard[..1].iter().chain(&other[1..]).collect();
     assert!(!take(&mixed), "parts of two snapshots");
+}
+
+#[test]
+fn a_snapshot_is_bounded_in_bytes() {
+    let part = |part| Snapshot { request_id: 3, group: "con".into(), part, parts: 3, positions: Vec::new() };
+    let take = |bytes: usize| {
+        let mut parts = Parts::default();
+        (0..3).any(|number| parts.take(7, &part(number), bytes, Vec::new()).is_some())
+    };
+    assert!(take(MOST_BYTES / 3));
+    assert!(!take(MOST_BYTES / 3 + 1), "whoever says so");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
+use crate::durable::library::untold;
 use crate::frame::{Beacon, Control, Header, Kind};
 use crate::ids::ChannelId;
 use crate::resp::Reply;
@@ -25,6 +26,10 @@ impl Node {
         let Some(pending) = self.pending.pop_front() else { return Err("an answer to nothing that was asked".into()) };
         if let Reply::Error(message) = reply {
             self.heed(&String::from_utf8_lossy(message))?;
+        } else if matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep)
+            && let Some(why) = untold(reply)
+        {
+            self.complain(&format!("it keeps what this node says, and may not publish it: {why}"));
         }
         match pending {
             Pending::Open(lane) | Pending::Append(lane) | Pending::Trim(lane) | Pending::Acknowledgements(lane) => {
@@ -66,14 +71,16 @@ impl Node {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             Some("READONLY" | "MASTERDOWN" | "LOADING") => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
-            // Tried again for as long as it takes; once for each connection the operator hears of it.
-            _ if !std::mem::replace(&mut self.has_complained, true) => {
-                let detail = format!("the server refuses: {message}").into();
-                self.common.seam.tell(News { detail, ..News::new(NewsKind::ServerFinding) });
-            }
-            _ => {}
+            _ => self.complain(&format!("the server refuses: {message}")),
         }
         Ok(())
+    }
+
+    /// What is refused is tried again for as long as it takes; once for each connection the operator hears of it.
+    fn complain(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            self.common.seam.tell(News { detail: what.into(), ..News::new(NewsKind::ServerFinding) });
+        }
     }
 
     /// The server may have lost its data while the connection stood (FLUSHALL).
@@ -90,25 +97,36 @@ impl Node {
         }
     }
 
-    pub(super) fn hear(&mut self, now_ns: i64, now: u64, reply: Reply<'_>) {
+    /// # Errors
+    /// When the subscription is refused: a node that hears nothing must not stand as one that does, so the connection is given
+    /// up, and made again after a wait.
+    pub(super) fn hear(&mut self, now_ns: i64, now: u64, reply: Reply<'_>) -> Result<(), String> {
         if let Some((_, frame)) = reply.message() {
-            return match Header::parse(frame) {
+            match Header::parse(frame) {
+                // Whether it may publish is tried with nothing.
+                _ if frame.is_empty() => {}
                 Ok(header) if header.kind.is_events() => self.hear_events(now, header, frame),
-                Ok(_) => self.hear_control(now_ns, now, frame),
+                Ok(header) => self.hear_control(now_ns, now, header, frame),
                 Err(error) => self.refuse(error.code()),
-            };
+            }
+            return Ok(());
         }
-        let Reply::Push(mut items) = reply else { return };
+        if let Reply::Error(message) = reply {
+            return Err(self.common.may_not_listen(&mut self.told_deaf, message));
+        }
+        let Reply::Push(mut items) = reply else { return Ok(()) };
         if items.next().and_then(Reply::bytes) != Some(b"subscribe") {
-            return;
+            return Ok(());
         }
         self.confirmed += 1;
         if self.confirmed == 2 + DURABLE.len() {
             self.incoming.iter_mut().for_each(|channel| channel.subscribed(now));
             // Not standing since the connection for calls does, but since now.
             self.hearing_since_ns = None;
+            self.told_deaf.clear();
             self.stands(now_ns);
         }
+        Ok(())
     }
 
     pub(super) fn refuse(&mut self, code: &'static str) {
@@ -151,8 +169,19 @@ impl Node {
         }
     }
 
-    pub(super) fn hear_control(&mut self, now_ns: i64, now: u64, bytes: &[u8]) {
-        let (publisher, epoch, control, events) = match self.reader.read(bytes) {
+    pub(super) fn hear_control(&mut self, now_ns: i64, now: u64, header: Header<'_>, bytes: &[u8]) {
+        if header.publisher == self.common.settings.node {
+            return match Header::parse_checked(bytes) {
+                Ok(header) => self.outgoing.iter_mut().for_each(|channel| channel.heard_of(header.epoch)),
+                Err(error) => self.refuse(error.code()),
+            };
+        }
+        // Before a name of it is taken in: who is nobody here uses up nobody's names.
+        let Some(peer) = self.peers.iter().position(|peer| peer.name == header.publisher) else {
+            self.foreign += 1;
+            return;
+        };
+        let (publisher, epoch, control, events) = match self.peers[peer].reader.read(bytes) {
             Ok(frame) => match frame.control() {
                 Ok(Some(control)) => {
                     let header = frame.header;
@@ -164,14 +193,6 @@ impl Node {
                 Err(error) => return self.refuse(error.code()),
             },
             Err(error) => return self.refuse(error.code()),
-        };
-        if publisher == self.common.settings.node {
-            self.outgoing.iter_mut().for_each(|channel| channel.heard_of(epoch));
-            return;
-        }
-        let Some(peer) = self.peers.iter().position(|peer| peer.name == publisher) else {
-            self.foreign += 1;
-            return;
         };
         match control {
             Control::Beacon(beacon) => self.hear_beacon(now_ns, now, peer, epoch, &beacon),
@@ -195,7 +216,7 @@ impl Node {
                 for said in &snapshot.positions {
                     let channel = self.incoming.iter_mut().find(|channel| channel.keys.id == said.channel);
                     if let Some(channel) = channel.filter(|channel| channel.peer == peer) {
-                        channel.snapshot_part(now, epoch, said.position, &snapshot, events.clone());
+                        channel.snapshot_part(now, epoch, said.position, &snapshot, bytes.len(), events.clone());
                     }
                 }
             }

@@ -88,6 +88,7 @@ impl Urgent {
             keeper: None,
             state: StateWanted::default(),
             was_told_down: false,
+            told_deaf: String::new(),
             names_server: false,
             has_complained: false,
             refused: BTreeMap::new(),
@@ -134,10 +135,7 @@ impl Urgent {
             Err(why) => self.lose_calls(now_ns, now, &why),
         }
         let node = &mut self.node;
-        let heard = self.hears.read(now_ns, |reply| {
-            node.hear(now_ns, now, reply);
-            Ok(())
-        });
+        let heard = self.hears.read(now_ns, |reply| node.hear(now_ns, now, reply));
         // What was heard goes first: the loop can begin on it.
         node.deliver(now, self.calls.up().map(|connection| connection.commands()));
         match heard.and_then(|()| self.hears.check(now_ns)) {

@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub(super) reported: u64,
     pub(super) leaving_since_ns: Option<i64>,
     pub(super) was_told_down: bool,
+    /// Why it may not listen, as it was told last.
+    pub(super) told_deaf: String,
     /// The server has lost its name: it is to be given one.
     pub(super) names_server: bool,
     pub(super) has_complained: bool,

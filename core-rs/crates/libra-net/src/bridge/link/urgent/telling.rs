@@ -116,7 +116,7 @@ fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
     };
     let said = |run: Option<Run>| News {
         count: run.map_or(0, Run::events),
-        run,
+        runs: run.into_iter().collect(),
         detail: detail.as_str().into(),
         ..News::new(kind)
     };
@@ -191,7 +191,7 @@ mod tests {
     fn told(heard: Heard) -> Vec<Told> {
         let mut told = Vec::new();
         news_of(heard, |news| {
-            let run = news.run.map(|run| (run.epoch, run.first, run.last));
+            let run = news.runs.first().map(|run| (run.epoch, run.first, run.last));
             told.push((news.kind, news.count, run, news.detail.into()));
         });
         told
