@@ -876,6 +876,8 @@ class _BridgeLane(TypedDict):
     arrived: int
     dropped_in: int
     conflated_in: int
+    in_use: int
+    """Durable events that are under way; `credits` is how many may be before commands of the lane are refused."""
 
 class _BridgeStats(TypedDict):
     node: str
@@ -883,6 +885,7 @@ class _BridgeStats(TypedDict):
     lanes: dict[str, _BridgeLane]
     credits: int
     credits_in_use: int
+    """Those of all lanes."""
     outbox: int
     """Durable events that were sent and are not applied elsewhere."""
     link: NotRequired[dict[str, Any]]

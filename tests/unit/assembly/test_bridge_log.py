@@ -77,7 +77,7 @@ STATS = {
             "ORDERS": {"confirmed": 10, "acknowledged": 5, "fullness": 41},
         },
         "channels": {"ORDERS:all:b": {"gap": True, "lost": 2}, "RISK:all:b": {"gap": False, "lost": 1}},
-        "nodes": {"b": {"up": False, "heard_ns": 7}},
+        "nodes": {"b": {"up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}},
     },
 }
 
@@ -86,14 +86,15 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
-        "gaps": ["ORDERS:all:b"], "lost": 3, "peers": [{"node": "b", "up": False, "heard_ns": 7}],
+        "gaps": ["ORDERS:all:b"], "lost": 3,
+        "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
     assert lines == [
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
         "    losses: 3",
-        "    node b  DOWN",
+        "    node b  DOWN  behind on RISK  not waited for on ORDERS",
     ]
     assert bridge_lines(None) == []
     assert (bridge_row({}, None), unsent({})) == (None, 0)

@@ -1,4 +1,5 @@
-//! How much may be on its way in durable events, by number and by bytes: what decides whether a command is accepted.
+//! How much may be on its way in durable events of each lane, by number and by bytes: what decides whether a command is accepted.
+//! Each lane has an outbox of its own, and so its own credit: one that is full holds up no other.
 //!
 //! The loop takes credit for each durable event that it hands over, the urgent thread gives it back when the event has left the
 //! outbox. Facts take credit too, beyond the limit where need be, and are never refused; so a bridge that is full of facts
@@ -7,7 +8,7 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libra_kernel::{Encoded, Event, Payload};
+use libra_kernel::{Encoded, Event, Lane, Payload};
 
 /// Of the limit, so much more is there for cancels.
 const CANCEL_RESERVE: u64 = 8;
@@ -79,54 +80,74 @@ impl Count {
     }
 }
 
-/// See the module.
+/// Lanes that carry durable events: the urgent ones.
+const LANES: usize = 3;
+
 #[derive(Debug)]
-pub struct Credits {
+struct OfLane {
     events: Count,
     bytes: Count,
 }
 
+/// See the module.
+#[derive(Debug)]
+pub struct Credits {
+    lanes: [OfLane; LANES],
+}
+
 impl Credits {
+    /// The limit is that of each lane.
     pub(super) fn new(limit: Credit) -> Self {
-        Credits { events: Count::new(limit.events), bytes: Count::new(limit.bytes) }
+        let of_lane = |_| OfLane { events: Count::new(limit.events), bytes: Count::new(limit.bytes) };
+        Credits { lanes: std::array::from_fn(of_lane) }
     }
 
-    /// Durable events on their way.
+    /// Durable events on their way, in all lanes.
     pub fn in_use(&self) -> u64 {
-        self.events.in_use()
+        self.lanes.iter().map(|lane| lane.events.in_use()).sum()
     }
 
     /// Their bytes.
     pub fn bytes_in_use(&self) -> u64 {
-        self.bytes.in_use()
+        self.lanes.iter().map(|lane| lane.bytes.in_use()).sum()
     }
 
-    /// How many may be on their way before commands are refused.
+    /// Durable events of a lane that are on their way.
+    pub fn in_use_of(&self, lane: Lane) -> u64 {
+        self.lanes.get(lane as usize).map_or(0, |lane| lane.events.in_use())
+    }
+
+    /// How many of a lane may be on their way before its commands are refused.
     pub fn limit(&self) -> u64 {
-        self.events.limit
+        self.lanes[0].events.limit
     }
 
     /// How many bytes.
     pub fn bytes_limit(&self) -> u64 {
-        self.bytes.limit
+        self.lanes[0].bytes.limit
     }
 
-    /// True when a command may leave. The last one may be larger than what is left of the bytes.
-    pub fn has_room(&self, is_cancel: bool) -> bool {
-        self.events.has_room(is_cancel) && self.bytes.has_room(is_cancel)
+    /// True when a command may leave by a lane. The last one may be larger than what is left of the bytes.
+    pub fn has_room(&self, lane: Lane, is_cancel: bool) -> bool {
+        let of_lane = self.lanes.get(lane as usize);
+        of_lane.is_none_or(|lane| lane.events.has_room(is_cancel) && lane.bytes.has_room(is_cancel))
     }
 
     /// The loop hands a durable event over.
-    pub(super) fn take(&self, credit: Credit) {
-        self.events.take(credit.events);
-        self.bytes.take(credit.bytes);
+    pub(super) fn take(&self, lane: Lane, credit: Credit) {
+        if let Some(lane) = self.lanes.get(lane as usize) {
+            lane.events.take(credit.events);
+            lane.bytes.take(credit.bytes);
+        }
     }
 
-    /// So much has left the outbox: applied by all, or cut and told. The urgent thread alone calls it, for events that it has
-    /// received.
-    pub fn give_back(&self, credit: Credit) {
-        self.events.give_back(credit.events);
-        self.bytes.give_back(credit.bytes);
+    /// So much has left the outbox of a lane: applied by all, or cut and told. The urgent thread alone calls it, for events that it
+    /// has received.
+    pub fn give_back(&self, lane: Lane, credit: Credit) {
+        if let Some(lane) = self.lanes.get(lane as usize) {
+            lane.events.give_back(credit.events);
+            lane.bytes.give_back(credit.bytes);
+        }
     }
 }
 
@@ -137,25 +158,37 @@ mod tests {
     #[test]
     fn facts_use_up_what_commands_need_and_cancels_have_a_reserve() {
         let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
-        let one = Credit { events: 1, bytes: 10 };
-        (0..16).for_each(|_| credits.take(one));
-        assert!(!credits.has_room(false) && credits.has_room(true));
-        (0..2).for_each(|_| credits.take(one));
-        assert!(!credits.has_room(true));
-        credits.give_back(Credit { events: 3, bytes: 30 });
-        assert!(credits.has_room(false));
+        let (orders, one) = (Lane::Orders, Credit { events: 1, bytes: 10 });
+        (0..16).for_each(|_| credits.take(orders, one));
+        assert!(!credits.has_room(orders, false) && credits.has_room(orders, true));
+        (0..2).for_each(|_| credits.take(orders, one));
+        assert!(!credits.has_room(orders, true));
+        credits.give_back(orders, Credit { events: 3, bytes: 30 });
+        assert!(credits.has_room(orders, false));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (15, 150));
+    }
+
+    #[test]
+    fn a_lane_that_is_full_leaves_the_others_theirs() {
+        let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
+        credits.take(Lane::Signals, Credit { events: 16, bytes: 1_000 });
+        assert!(!credits.has_room(Lane::Signals, false));
+        assert!(credits.has_room(Lane::Orders, false) && credits.has_room(Lane::Risk, false));
+        credits.take(Lane::Orders, Credit { events: 1, bytes: 10 });
+        credits.give_back(Lane::Signals, Credit { events: 16, bytes: 1_000 });
+        assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
+        assert_eq!((credits.in_use_of(Lane::Orders), credits.in_use_of(Lane::Signals)), (1, 0));
     }
 
     #[test]
     fn few_large_events_use_up_the_bytes() {
         let credits = Credits::new(Credit { events: 1_000, bytes: 800 });
-        let large = Credit { events: 1, bytes: 400 };
-        (0..2).for_each(|_| credits.take(large));
-        assert!(!credits.has_room(false) && credits.has_room(true));
-        credits.take(large);
-        assert!(!credits.has_room(true));
-        (0..3).for_each(|_| credits.give_back(large));
+        let (orders, large) = (Lane::Orders, Credit { events: 1, bytes: 400 });
+        (0..2).for_each(|_| credits.take(orders, large));
+        assert!(!credits.has_room(orders, false) && credits.has_room(orders, true));
+        credits.take(orders, large);
+        assert!(!credits.has_room(orders, true));
+        (0..3).for_each(|_| credits.give_back(orders, large));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (0, 0));
     }
 }

@@ -47,8 +47,8 @@ pub use shared::Shared;
 pub struct SeamSettings {
     /// The node's name.
     pub node: Box<str>,
-    /// Durable events that may be on their way, from publication until every consumer has applied them; commands are refused
-    /// beyond.
+    /// Durable events of each lane that may be on their way, from publication until every consumer has applied them; its commands
+    /// are refused beyond.
     pub credits: usize,
     /// Their bytes, in the same way.
     pub credit_bytes: u64,

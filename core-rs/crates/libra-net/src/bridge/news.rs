@@ -44,6 +44,8 @@ pub enum NewsKind {
     NodeLeft,
     /// A life of another node that had begun before this one's own gave way to its next: nothing of ours ends with it.
     NodeReplaced,
+    /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
+    NodeBehind,
     /// A setting of the server that endangers what is promised.
     ServerFinding,
 }
@@ -66,6 +68,7 @@ impl NewsKind {
             NewsKind::NodeDown => "node_down",
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
+            NewsKind::NodeBehind => "node_behind",
             NewsKind::ServerFinding => "server_finding",
         }
     }
@@ -82,7 +85,7 @@ impl NewsKind {
             NewsKind::Disconnected | NewsKind::Fenced => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
-            NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
+            NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeBehind => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }

@@ -47,7 +47,7 @@ impl RemoteSink for Outbound {
         }
         let is_cancel = event.event_type == EventType::CancelRequest;
         // An answer needs no credit: somebody waits for it, and has paid with the ask.
-        let has_credit = self.shared.credits.has_room(is_cancel) || mail::is_answer(event);
+        let has_credit = self.shared.credits.has_room(event.lane(), is_cancel) || mail::is_answer(event);
         let accepts =
             has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event);
         self.shared.lanes[event.lane() as usize].refused.add(u64::from(!accepts));
@@ -75,7 +75,7 @@ impl RemoteSink for Outbound {
         }
         tally.sent.add(1);
         if event.event_type.travel() == Travel::Durable {
-            self.shared.credits.take(Credit::of(&leaving));
+            self.shared.credits.take(event.lane(), Credit::of(&leaving));
         }
         let edge = if event.lane() == Lane::MarketData { &mut self.market } else { &mut self.urgent };
         let taken = edge.send(leaving);

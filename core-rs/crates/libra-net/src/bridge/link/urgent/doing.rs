@@ -12,7 +12,6 @@ use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
 use super::judging::judge;
 use super::node::Node;
-use crate::bridge::credits::Credit;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
@@ -92,15 +91,14 @@ impl Node {
     pub(super) fn execute(&mut self, now_ns: i64, now: u64, mut commands: Option<&mut Commands>) {
         let mut calls = commands.as_deref_mut().map(|commands| Calls { commands, pending: &mut self.pending });
         let run = &self.greeting.run;
-        let mut credits = Credit::default();
         for channel in &mut self.outgoing {
             if channel.execute(run, calls.as_mut()) {
                 self.sent_ns = now_ns;
             }
-            credits += channel.take_credits();
-        }
-        if credits.events > 0 {
-            self.common.seam.credits.give_back(credits);
+            let credits = channel.take_credits();
+            if credits.events > 0 {
+                self.common.seam.credits.give_back(channel.keys.id.lane, credits);
+            }
         }
         self.deliver(now, commands.as_deref_mut());
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
