@@ -1,4 +1,4 @@
-"""Lanes are apart, and nobody waits for ever for a node that lives and applies nothing."""
+"""Lanes are apart, and nobody waits for ever for a node that lives and applies nothing, or whose loop hangs."""
 
 from tests.chaos.driven import Driven, Place
 
@@ -61,3 +61,20 @@ def test_an_actor_that_keeps_up_with_nothing_is_given_up_where_its_facts_come_fr
             assert (slot, waiting > 52_000) == (con.slot, True)
         finally:
             con.bridge.stop(0.0)
+
+
+def test_a_node_whose_loop_hangs_is_dead_for_the_others_until_it_comes_round():
+    with Place(["a", "b"]) as place:
+        a, b = place.node("a"), place.node("b")
+        place.until(lambda: a.told("node_up") and b.told("node_up"))
+        # Its threads go on, its handlers do not.
+        place.nodes.remove(b)
+        try:
+            place.until(lambda: a.told("node_down"))
+            assert [(news.node, news.detail) for news in a.told("node_down")] == [("b", "its beacon is missing")]
+            assert b.link()["connected"]
+        finally:
+            place.nodes.append(b)
+        place.until(lambda: len(a.told("node_up")) == 2 and b.told("loop_stood_still"))
+        assert not a.told("gap_lost")
+        assert a.link()["nodes"]["b"]["up"]

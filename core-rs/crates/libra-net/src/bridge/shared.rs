@@ -16,6 +16,7 @@ use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
 use super::news::{Board, News};
+use super::pulse::Pulse;
 
 /// What a frame of one event has beside its payload and names, at most: its header with publisher and shard, and the event's.
 const FRAME_AROUND: usize = 512;
@@ -87,6 +88,8 @@ pub struct Shared {
     pub departures: Arc<Departures>,
     /// Bytes of the longest command that can be sent at all.
     longest: usize,
+    /// Whether the loop comes round.
+    pub(super) pulse: Pulse,
     peers: RwLock<BTreeSet<Box<str>>>,
     applied: AppliedBoard,
     news: Board,
@@ -112,6 +115,7 @@ impl Shared {
             state: Arc::default(),
             departures: Arc::default(),
             longest: settings.longest,
+            pulse: Pulse::default(),
             peers: RwLock::default(),
             applied: AppliedBoard::default(),
             news: Board::default(),
@@ -229,6 +233,20 @@ impl Shared {
         if self.wants_room.load(Ordering::Relaxed) && self.wants_room.swap(false, Ordering::Relaxed) {
             self.thread_waker.signal();
         }
+    }
+
+    /// The loop has come round: a thread that waits to hear of it is woken.
+    #[inline]
+    pub(super) fn comes_round(&self) {
+        if self.pulse.answer() {
+            self.thread_waker.signal();
+        }
+    }
+
+    /// The urgent thread asks the loop whether it comes round.
+    pub(super) fn ask_the_loop(&self) {
+        self.pulse.ask();
+        self.node_waker.signal();
     }
 
     // From the threads to the loop --------------------------------------------------------------------------------------

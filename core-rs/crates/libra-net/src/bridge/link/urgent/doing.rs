@@ -42,6 +42,7 @@ impl Node {
             self.market_changed();
         }
         self.look_for_dead(now_ns, now);
+        self.comes_back(now_ns);
         self.outgoing.iter_mut().for_each(|channel| channel.tick(now));
         self.incoming.iter_mut().for_each(|channel| channel.tick(now));
         if self.common.listening_to.load(Ordering::Acquire) != self.listening_said {
@@ -101,10 +102,10 @@ impl Node {
             }
         }
         self.deliver(now, commands.as_deref_mut());
+        let is_due = now_ns >= self.next_beacon_ns && commands.is_some() && self.control.is_some();
+        let lives = is_due && self.may_say_it_lives(now_ns);
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
-        if now_ns >= self.next_beacon_ns
-            && let (Some(writer), Some(calls)) = (&mut self.control, &mut calls)
-        {
+        if let (true, Some(writer), Some(calls)) = (is_due, &mut self.control, &mut calls) {
             self.listening_said = self.common.listening_to.load(Ordering::Acquire);
             self.next_beacon_ns = now_ns + BEACON_EVERY_NS;
             self.keeper.iter_mut().for_each(Keeper::retry);
@@ -114,7 +115,7 @@ impl Node {
             let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
             let is_leaving = self.leaving_since_ns == Some(i64::MAX);
             let said = (self.started_ns, is_leaving);
-            if let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
+            if lives && let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
                 calls.publish(&self.common.settings.environment.control(), frame);
             }
         }
