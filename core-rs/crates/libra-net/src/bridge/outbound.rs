@@ -24,6 +24,14 @@ impl Outbound {
         Outbound { urgent, market, shared }
     }
 
+    /// True while there is room for a command on its way to other nodes.
+    fn may_leave(&self, event: &Event) -> bool {
+        let is_cancel = event.event_type == EventType::CancelRequest;
+        // An answer needs no credit: somebody waits for it, and has paid with the ask.
+        let has_credit = self.shared.credits.has_room(event.lane(), is_cancel) || mail::is_answer(event);
+        has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event)
+    }
+
     fn note_overflow(&self) {
         let is_overflowing = self.urgent.is_waiting() || self.market.is_waiting();
         // Written only where it changes: the threads read it.
@@ -45,11 +53,8 @@ impl RemoteSink for Outbound {
         if !self.shared.wants(event) {
             return true;
         }
-        let is_cancel = event.event_type == EventType::CancelRequest;
-        // An answer needs no credit: somebody waits for it, and has paid with the ask.
-        let has_credit = self.shared.credits.has_room(event.lane(), is_cancel) || mail::is_answer(event);
-        let accepts =
-            has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event);
+        // Its account is here: it is carried out whether others can look at it or not.
+        let accepts = self.shared.own_accounts.have(event) || self.may_leave(event);
         self.shared.lanes[event.lane() as usize].refused.add(u64::from(!accepts));
         accepts
     }
@@ -60,6 +65,9 @@ impl RemoteSink for Outbound {
         if !self.shared.wants(event) {
             // What stays in its process is not offered to anybody.
             return tally.unwanted.add(u64::from(event.event_type.travel() != Travel::Never));
+        }
+        if self.shared.own_accounts.have(event) && !self.may_leave(event) {
+            return tally.unwanted.add(1);
         }
         if self.shared.is_closed() {
             return tally.refused.add(1);

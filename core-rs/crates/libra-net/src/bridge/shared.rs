@@ -16,6 +16,7 @@ use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
 use super::news::{Board, News};
+use super::own_accounts::OwnAccounts;
 use super::pulse::Pulse;
 
 /// What a frame of one event has beside its payload and names, at most: its header with publisher and shard, and the event's.
@@ -84,6 +85,8 @@ pub struct Shared {
     pub credits: Credits,
     /// What of this bridge stops new orders of the node's accounts.
     pub state: Arc<BridgeState>,
+    /// The accounts of this process: their commands need no room elsewhere.
+    pub own_accounts: OwnAccounts,
     /// What is remembered of events that left.
     pub departures: Arc<Departures>,
     /// Bytes of the longest command that can be sent at all.
@@ -113,6 +116,7 @@ impl Shared {
             own: Own::new(),
             credits: Credits::new(Credit { events: settings.credits as u64, bytes: settings.credit_bytes }),
             state: Arc::default(),
+            own_accounts: OwnAccounts::default(),
             departures: Arc::default(),
             longest: settings.longest,
             pulse: Pulse::default(),
