@@ -1,5 +1,7 @@
 """Lanes are apart, and nobody waits for ever for a node that lives and applies nothing, or whose loop hangs."""
 
+import os
+
 from tests.chaos.driven import Driven, Place
 
 from libra.core.events import EventType
@@ -78,3 +80,14 @@ def test_a_node_whose_loop_hangs_is_dead_for_the_others_until_it_comes_round():
         place.until(lambda: len(a.told("node_up")) == 2 and b.told("loop_stood_still"))
         assert not a.told("gap_lost")
         assert a.link()["nodes"]["b"]["up"]
+
+
+def test_answers_that_find_no_room_are_refused_too():
+    with Place(["a", "b"], serving=False, outbox_bytes=1 << 20) as place:
+        node, body, taken = place.node("a"), os.urandom(900_000), 0
+        for number in range(50):
+            taken += node.core.post(node.slot, "b/", "reply", number + 1, body) > 0
+            node.turn()
+        assert taken == 1
+        # That there is no answer is short, and has a reserve of its own.
+        assert node.core.post(None, "b/", "refusal", 51, "no room") > 0

@@ -3,15 +3,26 @@
 //!
 //! The loop takes credit for each durable event that it hands over, the urgent thread gives it back when the event has left the
 //! outbox. Facts take credit too, beyond the limit where need be, and are never refused; so a bridge that is full of facts
-//! refuses commands. Cancels may use a reserve of one part in eight.
+//! refuses commands. Cancels and answers may use a reserve of one part in eight.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libra_kernel::{Encoded, Event, Lane, Payload};
 
-/// Of the limit, so much more is there for cancels.
-const CANCEL_RESERVE: u64 = 8;
+/// Of the limit, one part in so many more is there as a reserve, and as much again.
+const RESERVE: u64 = 8;
+
+/// What an event may use beyond the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// Nothing: a command.
+    None = 0,
+    /// The reserve: a cancel, and the answer to an ask.
+    One = 1,
+    /// Twice the reserve: the word that there will be no answer, which is short.
+    Two = 2,
+}
 
 /// What an event takes beside what it carries encoded: itself, and as much again in a frame.
 const AROUND: u64 = 2 * size_of::<Event>() as u64;
@@ -65,8 +76,8 @@ impl Count {
         self.taken.load(Ordering::Relaxed).saturating_sub(given_back)
     }
 
-    fn has_room(&self, is_cancel: bool) -> bool {
-        let reserve = if is_cancel { (self.limit / CANCEL_RESERVE).max(1) } else { 0 };
+    fn has_room(&self, reserve: Reserve) -> bool {
+        let reserve = (self.limit / RESERVE).max(1).saturating_mul(reserve as u64);
         self.in_use() < self.limit.saturating_add(reserve)
     }
 
@@ -127,10 +138,10 @@ impl Credits {
         self.lanes[0].bytes.limit
     }
 
-    /// True when a command may leave by a lane. The last one may be larger than what is left of the bytes.
-    pub fn has_room(&self, lane: Lane, is_cancel: bool) -> bool {
+    /// True when what may be refused may leave by a lane. The last one may be larger than what is left of the bytes.
+    pub fn has_room(&self, lane: Lane, reserve: Reserve) -> bool {
         let of_lane = self.lanes.get(lane as usize);
-        of_lane.is_none_or(|lane| lane.events.has_room(is_cancel) && lane.bytes.has_room(is_cancel))
+        of_lane.is_none_or(|lane| lane.events.has_room(reserve) && lane.bytes.has_room(reserve))
     }
 
     /// The loop hands a durable event over.
@@ -160,11 +171,11 @@ mod tests {
         let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
         let (orders, one) = (Lane::Orders, Credit { events: 1, bytes: 10 });
         (0..16).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, false) && credits.has_room(orders, true));
+        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
         (0..2).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, true));
+        assert!(!credits.has_room(orders, Reserve::One) && credits.has_room(orders, Reserve::Two));
         credits.give_back(orders, Credit { events: 3, bytes: 30 });
-        assert!(credits.has_room(orders, false));
+        assert!(credits.has_room(orders, Reserve::None));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (15, 150));
     }
 
@@ -172,8 +183,8 @@ mod tests {
     fn a_lane_that_is_full_leaves_the_others_theirs() {
         let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
         credits.take(Lane::Signals, Credit { events: 16, bytes: 1_000 });
-        assert!(!credits.has_room(Lane::Signals, false));
-        assert!(credits.has_room(Lane::Orders, false) && credits.has_room(Lane::Risk, false));
+        assert!(!credits.has_room(Lane::Signals, Reserve::None));
+        assert!(credits.has_room(Lane::Orders, Reserve::None) && credits.has_room(Lane::Risk, Reserve::None));
         credits.take(Lane::Orders, Credit { events: 1, bytes: 10 });
         credits.give_back(Lane::Signals, Credit { events: 16, bytes: 1_000 });
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
@@ -185,9 +196,9 @@ mod tests {
         let credits = Credits::new(Credit { events: 1_000, bytes: 800 });
         let (orders, large) = (Lane::Orders, Credit { events: 1, bytes: 400 });
         (0..2).for_each(|_| credits.take(orders, large));
-        assert!(!credits.has_room(orders, false) && credits.has_room(orders, true));
+        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
         credits.take(orders, large);
-        assert!(!credits.has_room(orders, true));
+        assert!(!credits.has_room(orders, Reserve::One) && !credits.has_room(orders, Reserve::Two));
         (0..3).for_each(|_| credits.give_back(orders, large));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (0, 0));
     }

@@ -7,7 +7,7 @@ use libra_kernel::edge::{EdgeReceiver, EdgeSender};
 use libra_kernel::router::RemoteSink;
 use libra_kernel::{Event, EventType, Lane, Leaving, Name, Payload, Travel};
 
-use super::credits::Credit;
+use super::credits::{Credit, Reserve};
 use super::mail;
 use super::shared::Shared;
 
@@ -26,9 +26,12 @@ impl Outbound {
 
     /// True while there is room for a command on its way to other nodes.
     fn may_leave(&self, event: &Event) -> bool {
-        let is_cancel = event.event_type == EventType::CancelRequest;
-        // An answer needs no credit: somebody waits for it, and has paid with the ask.
-        let has_credit = self.shared.credits.has_room(event.lane(), is_cancel) || mail::is_answer(event);
+        let reserve = match event.event_type {
+            EventType::CancelRequest => Reserve::One,
+            EventType::Message => mail::reserve(event),
+            _ => Reserve::None,
+        };
+        let has_credit = self.shared.credits.has_room(event.lane(), reserve);
         has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event)
     }
 
