@@ -44,6 +44,9 @@ class NodeBridge(Protocol):
         """What happened since the last call, for the log: connections, gaps, repairs, nodes that came or went."""
 
 
+_OF_A_PEER = ("up", "heard_ns", "behind", "given_up")
+
+
 def unsent(stats: Mapping[str, Any]) -> int:
     """Durable events that the server has not confirmed, by `NodeBridge.stats`."""
     outboxes = stats.get("link", {}).get("outboxes", {}).values()
@@ -77,7 +80,7 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "gaps": sorted(name for name, channel in channels.items() if channel["gap"]),
         "losses": sum(channel["lost"] for channel in channels.values()),
         "lost": sum(channel["lost_events"] for channel in channels.values()),
-        "peers": [{"node": name, "up": node["up"], "heard_ns": node["heard_ns"]} for name, node in _nodes(link)],
+        "peers": [{"node": name} | {key: node[key] for key in _OF_A_PEER} for name, node in _nodes(link)],
     }
 
 

@@ -40,6 +40,8 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "node_down": (logging.WARNING, "node {node} is no more"),
     "node_left": (logging.INFO, "node {node} has left"),
     "node_replaced": (logging.INFO, "node {node}, which was there before this one, was started again"),
+    "loop_stood_still": (logging.ERROR, "others took this node for dead: its strategies are gone for their accounts"),
+    "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
     "server_finding": (logging.WARNING, "the server"),
 }
 
@@ -102,7 +104,7 @@ def _write(told: BridgeNews, times: int, events: int) -> None:
     level, sentence = _SENTENCES.get(told.kind, (logging.INFO, told.kind))
     text = sentence.format(node=told.node, channel=told.channel or "a channel", count=events)
     if told.kind == "overflow" and told.node:
-        text = f"node {told.node} is behind on {told.channel}"
+        text = f"node {told.node} does not keep up with {told.channel}"
     detail = f": {told.detail}" if told.detail else ""
     again = f" (said {times} times meanwhile)" if times > 1 else ""
     _log.log(level, "bridge: %s%s%s", text, detail, again)

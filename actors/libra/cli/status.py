@@ -91,8 +91,15 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"    gaps: {', '.join(bridge['gaps'])}")
     if bridge["lost"] or bridge["losses"]:
         lines.append(f"    lost: {bridge['lost']} events, in {bridge['losses']} losses")
-    lines += [f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}" for peer in bridge["peers"]]
+    lines += [_peer_line(peer) for peer in bridge["peers"]]
     return lines
+
+
+def _peer_line(peer: Mapping[str, Any]) -> str:
+    behind = [lane for lane in peer["behind"] if lane not in peer["given_up"]]
+    debts = [f"  behind on {', '.join(behind)}"] if behind else []
+    debts += [f"  not waited for on {', '.join(peer['given_up'])}"] if peer["given_up"] else []
+    return f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}{''.join(debts)}"
 
 
 def account_lines(account: Mapping[str, Any]) -> list[str]:

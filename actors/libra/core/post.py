@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +27,14 @@ __all__ = ["Post", "RemoteActorRef"]
 
 _REMEMBERED = 1_024
 """Asks whose answer is kept, should they come again."""
+_REMEMBERED_BYTES = 8 << 20
+"""Bytes of those answers; of older ones it is only known that they were given."""
+_FORGOTTEN = ("refusal", "it was answered once, and the answer is not kept any more", 0)
+_NO_ROOM = "the answer could not leave: the bridge has no room, or whoever gave it is no more"
+_AGAIN_S = (0.1, 2.0)
+"""How long an end that found no room waits to be told again, at first and at most."""
+_MOST_ENDS = 4_096
+"""Ends that wait for room; beyond these the oldest goes."""
 _SILENCE_S = 2.5
 """A node of which nothing was heard for so long is no more; as the bridge has it."""
 
@@ -41,7 +49,9 @@ class Post:
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._waiting: dict[int, Ask] = {}
-        self._answers: OrderedDict[int, tuple[str, object] | None] = OrderedDict()
+        self._answers: OrderedDict[int, tuple[str, object, int] | None] = OrderedDict()
+        self._kept_bytes = 0
+        self._ends: deque[tuple[str, Ended]] = deque(maxlen=_MOST_ENDS)
         self.late = 0
         """Answers that came when nobody waited any more, or a second time."""
 
@@ -96,9 +106,29 @@ class Post:
         self._switchboard.core.post(slot, watched, "tell", 0, WatchRequest(wants=False))
 
     def tell_end(self, watcher: str, told: Terminated) -> None:
-        """Tell a watcher elsewhere of the end of an actor of this node."""
+        """Tell a watcher elsewhere of the end of an actor of this node, as soon as there is room for it.
+
+        The node lives, so nothing else would tell it.
+        """
         name = f"{self._switchboard.core.node_name}/{told.name}"
-        self._switchboard.core.post(None, watcher, "tell", 0, Ended(msgspec.structs.replace(told, name=name)))
+        ended = Ended(msgspec.structs.replace(told, name=name))
+        is_first = not self._ends
+        if not is_first or not self._switchboard.core.post(None, watcher, "tell", 0, ended):
+            self._ends.append((watcher, ended))
+            if is_first:
+                self._tell_again_in(_AGAIN_S[0])
+
+    def _tell_again_in(self, wait_s: float) -> None:
+        asyncio.get_running_loop().call_later(wait_s, self._tell_ends, wait_s)
+
+    def _tell_ends(self, waited_s: float) -> None:
+        """Those that wait, in their order, until there is no room again."""
+        while self._ends:
+            watcher, ended = self._ends[0]
+            if not self._switchboard.core.post(None, watcher, "tell", 0, ended):
+                return self._tell_again_in(min(2 * waited_s, _AGAIN_S[1]))
+            self._ends.popleft()
+        return None
 
     def watch_is_settled(self, number: int, slot: int, watched: str, refusal: str | None) -> None:
         """The other node knows of a watch, or has no such actor."""
@@ -108,7 +138,7 @@ class Post:
 
     def tell(self, to: str, sender: int | None, message: object) -> bool:
         """Send a message; False when it was refused."""
-        return self._switchboard.core.post(sender, to, "tell", 0, message)
+        return self._switchboard.core.post(sender, to, "tell", 0, message) > 0
 
     async def ask(self, to: str, sender: int | None, message: object, timeout_s: float) -> Any:  # noqa: ANN401
         """Send a message and wait for the answer, on the clock of the sender."""
@@ -141,7 +171,7 @@ class Post:
         if mail.id in self._answers:
             answer = self._answers[mail.id]
             if answer is not None:
-                self._send(mail, slot, *answer)
+                self._send(mail, slot, *answer[:2])
             return None
         try:
             message = mail.message
@@ -173,21 +203,35 @@ class Post:
         """Answer an ask, once."""
         if self._answers.get(mail.id) is not None:
             return
-        self._send(mail, slot, kind, answer)
-        self._remember(mail.id, (kind, answer))
+        self._remember(mail.id, self._send(mail, slot, kind, answer))
 
-    def _remember(self, number: int, answer: tuple[str, object] | None) -> None:
+    def _remember(self, number: int, answer: tuple[str, object, int] | None) -> None:
         # An ask that waited so long that it was forgotten comes back in here with its answer.
+        self._forget(self._answers.get(number))
         self._answers[number] = answer
+        self._kept_bytes += 0 if answer is None else answer[2]
         while len(self._answers) > _REMEMBERED:
-            self._answers.popitem(last=False)
+            self._forget(self._answers.popitem(last=False)[1])
+        if self._kept_bytes > _REMEMBERED_BYTES:
+            # That they were handled is remembered all the same.
+            for older, kept in list(self._answers.items()):
+                if kept is not None and self._kept_bytes > _REMEMBERED_BYTES:
+                    self._forget(kept)
+                    self._answers[older] = _FORGOTTEN
 
-    def _send(self, mail: Mail, slot: int | None, kind: str, answer: object) -> None:
-        # Where the bridge has no room the asker learns by its timeout, and the answer is a dead letter. A refusal is
-        # nobody's: the actor may be no more.
-        self._switchboard.core.post(
-            slot if kind == "reply" else None, f"{mail.sender.partition('/')[0]}/", kind, mail.id, answer
-        )
+    def _forget(self, answer: tuple[str, object, int] | None) -> None:
+        self._kept_bytes -= 0 if answer is None else answer[2]
+
+    def _send(self, mail: Mail, slot: int | None, kind: str, answer: object) -> tuple[str, object, int]:
+        """Answers, or says that the answer found no room; what was said, and its bytes."""
+        # Where there is no room for that either the asker learns by its timeout. A refusal is nobody's: the actor may be
+        # no more.
+        asker, post = f"{mail.sender.partition('/')[0]}/", self._switchboard.core.post
+        size = post(slot if kind == "reply" else None, asker, kind, mail.id, answer)
+        if size == 0 and kind == "reply":
+            kind, answer = "refusal", _NO_ROOM
+            size = post(None, asker, kind, mail.id, answer)
+        return kind, answer, size
 
 
 class _Watch(Ask):

@@ -876,6 +876,8 @@ class _BridgeLane(TypedDict):
     arrived: int
     dropped_in: int
     conflated_in: int
+    in_use: int
+    """Durable events that are under way; `credits` is how many may be before commands of the lane are refused."""
 
 class _BridgeStats(TypedDict):
     node: str
@@ -883,6 +885,7 @@ class _BridgeStats(TypedDict):
     lanes: dict[str, _BridgeLane]
     credits: int
     credits_in_use: int
+    """Those of all lanes."""
     outbox: int
     """Durable events that were sent and are not applied elsewhere."""
     link: NotRequired[dict[str, Any]]
@@ -1055,7 +1058,7 @@ class NodeCore:
     @property
     def node_name(self) -> str | None: ...
     def is_node_up(self, node: str) -> bool: ...
-    def post(self, source_slot: int | None, to: str, kind: str, id: int, message: Any) -> bool: ...
+    def post(self, source_slot: int | None, to: str, kind: str, id: int, message: Any) -> int: ...
     def set_on_answer(self, call: Callable[[int, Any, str | None], None]) -> None: ...
     # node/timing.rs
     def set_timer(self, slot: int, delay_ns: int, interval_ns: int = 0, sleeper: bool = False) -> int: ...

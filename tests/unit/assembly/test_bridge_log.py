@@ -92,7 +92,7 @@ STATS = {
             "ORDERS:all:b": {"gap": True, "lost": 2, "lost_events": 7},
             "RISK:all:b": {"gap": False, "lost": 1, "lost_events": 0},
         },
-        "nodes": {"b": {"up": False, "heard_ns": 7}},
+        "nodes": {"b": {"up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}},
     },
 }
 
@@ -101,14 +101,15 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
-        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "peers": [{"node": "b", "up": False, "heard_ns": 7}],
+        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7,
+        "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
     assert lines == [
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
         "    lost: 7 events, in 3 losses",
-        "    node b  DOWN",
+        "    node b  DOWN  behind on RISK  not waited for on ORDERS",
     ]
     assert bridge_lines(None) == []
     assert (bridge_row({}, None), unsent({})) == (None, 0)

@@ -113,6 +113,40 @@ fn a_silent_group_is_given_up_in_time_and_waited_for_again_behind_its_snapshot()
 }
 
 #[test]
+fn who_owes_something_is_told_of_in_half_of_its_time_and_only_what_it_acknowledges_gives_it_more() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..2 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    }
+    sender.acknowledged(MS, 0, at(7, 4), &mut acts);
+    let stale = limits().stale_after;
+    acts.clear();
+    sender.tick(stale / 2 - 1, &mut acts);
+    assert!(!acts.contains(&Act::Behind { group: 1 }), "{acts:?}");
+    sender.tick(stale / 2, &mut acts);
+    assert!(acts.contains(&Act::Behind { group: 1 }) && sender.groups().is_behind(1), "{acts:?}");
+    // What it said before is no news; one event more is.
+    acts.clear();
+    sender.acknowledged(stale - 2, 1, at(0, 0), &mut acts);
+    assert!(sender.groups().is_behind(1));
+    sender.acknowledged(stale - 1, 1, at(7, 2), &mut acts);
+    sender.tick(stale, &mut acts);
+    assert!(!sender.groups().is_behind(1) && sender.groups().waits_for(1) && !acts.contains(&Act::Behind { group: 1 }));
+    sender.tick(2 * stale - 1, &mut acts);
+    assert_eq!(acts.iter().filter(|act| **act == Act::Behind { group: 1 }).count(), 0, "given up before it is told of");
+    assert!(acts.contains(&Act::GivenUp { group: 1 }) && !sender.groups().waits_for(1), "{acts:?}");
+    assert!(sender.groups().waits_for(0));
+}
+
+#[test]
+fn who_is_owed_nothing_is_neither_told_of_nor_given_up() {
+    let (mut sender, mut acts) = sender();
+    sender.tick(3 * limits().stale_after, &mut acts);
+    assert_eq!((acts, sender.waited_for().count()), (vec![], 2));
+}
+
+#[test]
 fn a_server_that_lost_something_gets_it_again_and_skips_what_everybody_has() {
     let (mut sender, mut acts) = sender();
     for _ in 0..6 {

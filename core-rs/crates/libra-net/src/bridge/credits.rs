@@ -1,16 +1,28 @@
-//! How much may be on its way in durable events, by number and by bytes: what decides whether a command is accepted.
+//! How much may be on its way in durable events of each lane, by number and by bytes: what decides whether a command is accepted.
+//! Each lane has an outbox of its own, and so its own credit: one that is full holds up no other.
 //!
 //! The loop takes credit for each durable event that it hands over, the urgent thread gives it back when the event has left the
 //! outbox. Facts take credit too, beyond the limit where need be, and are never refused; so a bridge that is full of facts
-//! refuses commands. Cancels may use a reserve of one part in eight.
+//! refuses commands. Cancels and answers may use a reserve of one part in eight.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libra_kernel::{Encoded, Event, Payload};
+use libra_kernel::{Encoded, Event, Lane, Payload};
 
-/// Of the limit, so much more is there for cancels.
-const CANCEL_RESERVE: u64 = 8;
+/// Of the limit, one part in so many more is there as a reserve, and as much again.
+const RESERVE: u64 = 8;
+
+/// What an event may use beyond the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// Nothing: a command.
+    None = 0,
+    /// The reserve: a cancel, and the answer to an ask.
+    One = 1,
+    /// Twice the reserve: the word that there will be no answer, which is short.
+    Two = 2,
+}
 
 /// What an event takes beside what it carries encoded: itself, and as much again in a frame.
 const AROUND: u64 = 2 * size_of::<Event>() as u64;
@@ -64,8 +76,8 @@ impl Count {
         self.taken.load(Ordering::Relaxed).saturating_sub(given_back)
     }
 
-    fn has_room(&self, is_cancel: bool) -> bool {
-        let reserve = if is_cancel { (self.limit / CANCEL_RESERVE).max(1) } else { 0 };
+    fn has_room(&self, reserve: Reserve) -> bool {
+        let reserve = (self.limit / RESERVE).max(1).saturating_mul(reserve as u64);
         self.in_use() < self.limit.saturating_add(reserve)
     }
 
@@ -79,54 +91,74 @@ impl Count {
     }
 }
 
-/// See the module.
+/// Lanes that carry durable events: the urgent ones.
+const LANES: usize = 3;
+
 #[derive(Debug)]
-pub struct Credits {
+struct OfLane {
     events: Count,
     bytes: Count,
 }
 
+/// See the module.
+#[derive(Debug)]
+pub struct Credits {
+    lanes: [OfLane; LANES],
+}
+
 impl Credits {
+    /// The limit is that of each lane.
     pub(super) fn new(limit: Credit) -> Self {
-        Credits { events: Count::new(limit.events), bytes: Count::new(limit.bytes) }
+        let of_lane = |_| OfLane { events: Count::new(limit.events), bytes: Count::new(limit.bytes) };
+        Credits { lanes: std::array::from_fn(of_lane) }
     }
 
-    /// Durable events on their way.
+    /// Durable events on their way, in all lanes.
     pub fn in_use(&self) -> u64 {
-        self.events.in_use()
+        self.lanes.iter().map(|lane| lane.events.in_use()).sum()
     }
 
     /// Their bytes.
     pub fn bytes_in_use(&self) -> u64 {
-        self.bytes.in_use()
+        self.lanes.iter().map(|lane| lane.bytes.in_use()).sum()
     }
 
-    /// How many may be on their way before commands are refused.
+    /// Durable events of a lane that are on their way.
+    pub fn in_use_of(&self, lane: Lane) -> u64 {
+        self.lanes.get(lane as usize).map_or(0, |lane| lane.events.in_use())
+    }
+
+    /// How many of a lane may be on their way before its commands are refused.
     pub fn limit(&self) -> u64 {
-        self.events.limit
+        self.lanes[0].events.limit
     }
 
     /// How many bytes.
     pub fn bytes_limit(&self) -> u64 {
-        self.bytes.limit
+        self.lanes[0].bytes.limit
     }
 
-    /// True when a command may leave. The last one may be larger than what is left of the bytes.
-    pub fn has_room(&self, is_cancel: bool) -> bool {
-        self.events.has_room(is_cancel) && self.bytes.has_room(is_cancel)
+    /// True when what may be refused may leave by a lane. The last one may be larger than what is left of the bytes.
+    pub fn has_room(&self, lane: Lane, reserve: Reserve) -> bool {
+        let of_lane = self.lanes.get(lane as usize);
+        of_lane.is_none_or(|lane| lane.events.has_room(reserve) && lane.bytes.has_room(reserve))
     }
 
     /// The loop hands a durable event over.
-    pub(super) fn take(&self, credit: Credit) {
-        self.events.take(credit.events);
-        self.bytes.take(credit.bytes);
+    pub(super) fn take(&self, lane: Lane, credit: Credit) {
+        if let Some(lane) = self.lanes.get(lane as usize) {
+            lane.events.take(credit.events);
+            lane.bytes.take(credit.bytes);
+        }
     }
 
-    /// So much has left the outbox: applied by all, or cut and told. The urgent thread alone calls it, for events that it has
-    /// received.
-    pub fn give_back(&self, credit: Credit) {
-        self.events.give_back(credit.events);
-        self.bytes.give_back(credit.bytes);
+    /// So much has left the outbox of a lane: applied by all, or cut and told. The urgent thread alone calls it, for events that it
+    /// has received.
+    pub fn give_back(&self, lane: Lane, credit: Credit) {
+        if let Some(lane) = self.lanes.get(lane as usize) {
+            lane.events.give_back(credit.events);
+            lane.bytes.give_back(credit.bytes);
+        }
     }
 }
 
@@ -137,25 +169,37 @@ mod tests {
     #[test]
     fn facts_use_up_what_commands_need_and_cancels_have_a_reserve() {
         let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
-        let one = Credit { events: 1, bytes: 10 };
-        (0..16).for_each(|_| credits.take(one));
-        assert!(!credits.has_room(false) && credits.has_room(true));
-        (0..2).for_each(|_| credits.take(one));
-        assert!(!credits.has_room(true));
-        credits.give_back(Credit { events: 3, bytes: 30 });
-        assert!(credits.has_room(false));
+        let (orders, one) = (Lane::Orders, Credit { events: 1, bytes: 10 });
+        (0..16).for_each(|_| credits.take(orders, one));
+        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        (0..2).for_each(|_| credits.take(orders, one));
+        assert!(!credits.has_room(orders, Reserve::One) && credits.has_room(orders, Reserve::Two));
+        credits.give_back(orders, Credit { events: 3, bytes: 30 });
+        assert!(credits.has_room(orders, Reserve::None));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (15, 150));
+    }
+
+    #[test]
+    fn a_lane_that_is_full_leaves_the_others_theirs() {
+        let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
+        credits.take(Lane::Signals, Credit { events: 16, bytes: 1_000 });
+        assert!(!credits.has_room(Lane::Signals, Reserve::None));
+        assert!(credits.has_room(Lane::Orders, Reserve::None) && credits.has_room(Lane::Risk, Reserve::None));
+        credits.take(Lane::Orders, Credit { events: 1, bytes: 10 });
+        credits.give_back(Lane::Signals, Credit { events: 16, bytes: 1_000 });
+        assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
+        assert_eq!((credits.in_use_of(Lane::Orders), credits.in_use_of(Lane::Signals)), (1, 0));
     }
 
     #[test]
     fn few_large_events_use_up_the_bytes() {
         let credits = Credits::new(Credit { events: 1_000, bytes: 800 });
-        let large = Credit { events: 1, bytes: 400 };
-        (0..2).for_each(|_| credits.take(large));
-        assert!(!credits.has_room(false) && credits.has_room(true));
-        credits.take(large);
-        assert!(!credits.has_room(true));
-        (0..3).for_each(|_| credits.give_back(large));
+        let (orders, large) = (Lane::Orders, Credit { events: 1, bytes: 400 });
+        (0..2).for_each(|_| credits.take(orders, large));
+        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        credits.take(orders, large);
+        assert!(!credits.has_room(orders, Reserve::One) && !credits.has_room(orders, Reserve::Two));
+        (0..3).for_each(|_| credits.give_back(orders, large));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (0, 0));
     }
 }

@@ -92,6 +92,7 @@ impl Inbound {
     /// Takes urgent events in, up to `most` of each lane; `deliver` gives one back that has no room, which stops its lane. Gives
     /// how many were delivered.
     pub fn receive_urgent(&mut self, most: usize, mut deliver: impl FnMut(Arrival) -> Option<Arrival>) -> usize {
+        self.shared.comes_round();
         let mut delivered = 0;
         for (index, (queue, stuck)) in self.lanes.iter_mut().zip(&mut self.stuck).enumerate() {
             let mut of_lane = 0;

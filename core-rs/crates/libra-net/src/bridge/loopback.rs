@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use libra_kernel::router::RemoteOrigin;
 use libra_kernel::wake::Waker;
-use libra_kernel::{Event, EventType, Travel};
+use libra_kernel::{Event, EventType, Lane, Travel};
 
 use super::credits::Credit;
 use super::news::{News, NewsKind};
@@ -108,18 +108,20 @@ impl Way {
     /// What the other node has applied leaves the outbox.
     fn pass_applied(&mut self, from: &ThreadSide, to: &ThreadSide) -> usize {
         to.shared.take_applied(&mut self.places);
-        let mut applied = Credit::default();
+        let mut all = 0;
         for place in self.places.drain(..) {
             let Some(unapplied) = self.unapplied.get_mut(place.channel as usize) else { continue };
+            let mut applied = Credit::default();
             while let Some((_, credit)) = unapplied.front().copied().filter(|(seq, _)| *seq <= place.seq) {
                 unapplied.pop_front();
                 applied += credit;
             }
+            if let (Some(lane), 1..) = (Lane::ALL.get(place.channel as usize), applied.events) {
+                from.shared.credits.give_back(*lane, applied);
+            }
+            all += applied.events as usize;
         }
-        if applied.events != 0 {
-            from.shared.credits.give_back(applied);
-        }
-        applied.events as usize
+        all
     }
 
     /// True while something waits for room, which nobody wakes the thread for.

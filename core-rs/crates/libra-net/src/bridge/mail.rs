@@ -7,6 +7,8 @@
 
 use libra_kernel::{Encoded, Event, Payload};
 
+use super::credits::Reserve;
+
 /// The tag of a message's payload.
 pub const TAG: &str = "libra.mail";
 
@@ -103,9 +105,13 @@ pub fn node_of(event: &Event) -> Option<&str> {
     Mail::of(event)?.address().map(|(node, _)| node)
 }
 
-/// True for the answer to an ask.
-pub fn is_answer(event: &Event) -> bool {
-    Mail::of(event).is_some_and(|mail| matches!(mail.kind, MailKind::Reply | MailKind::Refusal))
+/// What a message may use beyond the limit: somebody waits for an answer, and else for the word that there is none.
+pub fn reserve(event: &Event) -> Reserve {
+    match Mail::of(event).map(|mail| mail.kind) {
+        Some(MailKind::Reply) => Reserve::One,
+        Some(MailKind::Refusal) => Reserve::Two,
+        _ => Reserve::None,
+    }
 }
 
 #[cfg(test)]

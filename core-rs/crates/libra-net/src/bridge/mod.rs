@@ -10,7 +10,7 @@
 //! - [`outbound`] — what leaves: two bounded queues, one for urgent lanes and one for market data, with credits for commands;
 //! - [`inbound`] — what arrives: a bounded queue for each urgent lane, which never loses an event, and an edge for market data;
 //! - [`shared`] — what both sides read: who wants what, credits, counters, applied positions, news;
-//! - [`interest`], [`credits`], [`news`], [`departures`] — its parts; [`mail`] — messages to actors of other nodes;
+//! - [`interest`], [`credits`], [`news`], [`departures`], [`pulse`], [`own_accounts`] — its parts; [`mail`] — messages to actors of other nodes;
 //! - [`link`] — the threads: a node and its Redis or Valkey;
 //! - [`loopback`] — a bridge without a server: two nodes of one process.
 //!
@@ -26,6 +26,8 @@ pub mod loopback;
 pub mod mail;
 pub mod news;
 pub mod outbound;
+mod own_accounts;
+mod pulse;
 pub mod shared;
 #[cfg(test)]
 mod tests;
@@ -47,8 +49,8 @@ pub use shared::Shared;
 pub struct SeamSettings {
     /// The node's name.
     pub node: Box<str>,
-    /// Durable events that may be on their way, from publication until every consumer has applied them; commands are refused
-    /// beyond.
+    /// Durable events of each lane that may be on their way, from publication until every consumer has applied them; its commands
+    /// are refused beyond.
     pub credits: usize,
     /// Their bytes, in the same way.
     pub credit_bytes: u64,

@@ -47,6 +47,10 @@ pub enum NewsKind {
     NodeLeft,
     /// A life of another node that had begun before this one's own gave way to its next: nothing of ours ends with it.
     NodeReplaced,
+    /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
+    NodeBehind,
+    /// This node's loop did not come round for so long that others took it for dead.
+    LoopStoodStill,
     /// A setting of the server that endangers what is promised.
     ServerFinding,
 }
@@ -69,6 +73,8 @@ impl NewsKind {
             NewsKind::NodeDown => "node_down",
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
+            NewsKind::NodeBehind => "node_behind",
+            NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
         }
     }
@@ -82,10 +88,10 @@ impl NewsKind {
     pub const fn event_type(self) -> EventType {
         match self {
             NewsKind::Connected | NewsKind::ServerFinding => EventType::BridgeConnected,
-            NewsKind::Disconnected | NewsKind::Fenced => EventType::BridgeDisconnected,
+            NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
-            NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
+            NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeBehind => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }

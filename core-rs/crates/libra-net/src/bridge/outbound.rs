@@ -7,7 +7,7 @@ use libra_kernel::edge::{EdgeReceiver, EdgeSender};
 use libra_kernel::router::RemoteSink;
 use libra_kernel::{Event, EventType, Lane, Leaving, Name, Payload, Travel};
 
-use super::credits::Credit;
+use super::credits::{Credit, Reserve};
 use super::mail;
 use super::shared::Shared;
 
@@ -22,6 +22,17 @@ pub struct Outbound {
 impl Outbound {
     pub(super) fn new(urgent: EdgeSender, market: EdgeSender, shared: Arc<Shared>) -> Self {
         Outbound { urgent, market, shared }
+    }
+
+    /// True while there is room for a command on its way to other nodes.
+    fn may_leave(&self, event: &Event) -> bool {
+        let reserve = match event.event_type {
+            EventType::CancelRequest => Reserve::One,
+            EventType::Message => mail::reserve(event),
+            _ => Reserve::None,
+        };
+        let has_credit = self.shared.credits.has_room(event.lane(), reserve);
+        has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event)
     }
 
     fn note_overflow(&self) {
@@ -45,11 +56,8 @@ impl RemoteSink for Outbound {
         if !self.shared.wants(event) {
             return true;
         }
-        let is_cancel = event.event_type == EventType::CancelRequest;
-        // An answer needs no credit: somebody waits for it, and has paid with the ask.
-        let has_credit = self.shared.credits.has_room(is_cancel) || mail::is_answer(event);
-        let accepts =
-            has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event);
+        // Its account is here: it is carried out whether others can look at it or not.
+        let accepts = self.shared.own_accounts.have(event) || self.may_leave(event);
         self.shared.lanes[event.lane() as usize].refused.add(u64::from(!accepts));
         accepts
     }
@@ -60,6 +68,9 @@ impl RemoteSink for Outbound {
         if !self.shared.wants(event) {
             // What stays in its process is not offered to anybody.
             return tally.unwanted.add(u64::from(event.event_type.travel() != Travel::Never));
+        }
+        if self.shared.own_accounts.have(event) && !self.may_leave(event) {
+            return tally.unwanted.add(1);
         }
         if self.shared.is_closed() {
             return tally.refused.add(1);
@@ -75,7 +86,7 @@ impl RemoteSink for Outbound {
         }
         tally.sent.add(1);
         if event.event_type.travel() == Travel::Durable {
-            self.shared.credits.take(Credit::of(&leaving));
+            self.shared.credits.take(event.lane(), Credit::of(&leaving));
         }
         let edge = if event.lane() == Lane::MarketData { &mut self.market } else { &mut self.urgent };
         let taken = edge.send(leaving);

@@ -16,6 +16,8 @@ use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
 use super::news::{Board, News};
+use super::own_accounts::OwnAccounts;
+use super::pulse::Pulse;
 
 /// What a frame of one event has beside its payload and names, at most: its header with publisher and shard, and the event's.
 const FRAME_AROUND: usize = 512;
@@ -83,10 +85,14 @@ pub struct Shared {
     pub credits: Credits,
     /// What of this bridge stops new orders of the node's accounts.
     pub state: Arc<BridgeState>,
+    /// The accounts of this process: their commands need no room elsewhere.
+    pub own_accounts: OwnAccounts,
     /// What is remembered of events that left.
     pub departures: Arc<Departures>,
     /// Bytes of the longest command that can be sent at all.
     longest: usize,
+    /// Whether the loop comes round.
+    pub(super) pulse: Pulse,
     peers: RwLock<BTreeSet<Box<str>>>,
     applied: AppliedBoard,
     news: Board,
@@ -110,8 +116,10 @@ impl Shared {
             own: Own::new(),
             credits: Credits::new(Credit { events: settings.credits as u64, bytes: settings.credit_bytes }),
             state: Arc::default(),
+            own_accounts: OwnAccounts::default(),
             departures: Arc::default(),
             longest: settings.longest,
+            pulse: Pulse::default(),
             peers: RwLock::default(),
             applied: AppliedBoard::default(),
             news: Board::default(),
@@ -229,6 +237,20 @@ impl Shared {
         if self.wants_room.load(Ordering::Relaxed) && self.wants_room.swap(false, Ordering::Relaxed) {
             self.thread_waker.signal();
         }
+    }
+
+    /// The loop has come round: a thread that waits to hear of it is woken.
+    #[inline]
+    pub(super) fn comes_round(&self) {
+        if self.pulse.answer() {
+            self.thread_waker.signal();
+        }
+    }
+
+    /// The urgent thread asks the loop whether it comes round.
+    pub(super) fn ask_the_loop(&self) {
+        self.pulse.ask();
+        self.node_waker.signal();
     }
 
     // From the threads to the loop --------------------------------------------------------------------------------------

@@ -116,6 +116,29 @@ fn commands_are_refused_without_credit_and_facts_are_not() {
     assert!(a.router.publish(event(EventType::OrderRequest, "x")));
 }
 
+fn cancel(account: &str) -> Event {
+    let [account, strategy] = [account, "s"].map(Name::intern);
+    let client_order_id = libra_trading::order::ClientOrderId(7);
+    let cancel = libra_trading::order::CancelRequest { account, strategy, client_order_id };
+    Event::new(EventType::CancelRequest, strategy, 5, Payload::shared(cancel))
+}
+
+#[test]
+fn a_command_of_an_account_of_this_process_needs_no_room_elsewhere() {
+    let (mut a, mut b, mut loopback) = pair(4, &[EventType::OrderFilled, EventType::CancelRequest], 99);
+    a.shared.own_accounts.add(Name::intern("mine"));
+    assert!(a.router.publish(cancel("mine")), "there is room, so others can look at it");
+    loopback.turn();
+    assert_eq!((b.take_in(), a.shared.credits.in_use()), (1, 1));
+    assert!((0..20).all(|_| a.router.publish(event(EventType::OrderFilled, "x"))));
+    assert!(!a.router.publish(cancel("theirs")));
+    assert!(a.router.publish(cancel("mine")), "it is carried out here, and stays");
+    assert_eq!(a.shared.credits.in_use(), 21);
+    a.shared.close();
+    assert!(!a.router.publish(cancel("theirs")) && a.router.publish(cancel("mine")), "nor does a fence hold it up");
+    assert_eq!((a.shared.counts(Lane::Orders).sent, a.shared.counts(Lane::Orders).refused), (21, 2));
+}
+
 #[test]
 fn a_command_that_could_never_be_sent_is_refused_when_it_is_published() {
     let (mut a, _, _) = pair(4, &[EventType::Signal], 99);

@@ -15,7 +15,8 @@ pub struct SenderLimits {
     pub batch: usize,
     /// Most bytes of frames in one append call, unless one frame alone has more.
     pub batch_bytes: usize,
-    /// A group that owes an acknowledgement and gives no sign of life for so long is not waited for any more.
+    /// A group that owes something and acknowledges nothing more for so long is not waited for any more; after half of that the
+    /// node is told.
     pub stale_after: u64,
     /// The stream is trimmed when this many more events are acknowledged by all.
     pub trim_every: u64,
@@ -77,6 +78,11 @@ pub enum Act {
         last: u64,
         /// How many of the frames asked for something: whoever asked learns nothing more.
         commands: u64,
+    },
+    /// To the node: this group owes something, and has acknowledged nothing for half of the time that it has.
+    Behind {
+        /// Its place among the declared ones.
+        group: usize,
     },
     /// To the node: this group is not waited for any more, and comes back by snapshot.
     GivenUp {

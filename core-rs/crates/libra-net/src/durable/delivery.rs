@@ -27,7 +27,9 @@ pub struct ReceiverLimits {
 impl Default for ReceiverLimits {
     fn default() -> Self {
         ReceiverLimits {
-            unapplied: 16_384,
+            // More than the facts with which a mailbox counts as one that nobody empties: so that actor is given up, and what
+            // waits for it is applied.
+            unapplied: 65_536,
             held: 1_024,
             count: 256,
             ack_every: 256,

@@ -13,8 +13,10 @@ pub struct Group {
     /// The stamp of the last snapshot that was made for it: it is owed what comes behind, which the stream has or the sender
     /// holds.
     stamp: Position,
-    /// Since when it owes an acknowledgement without a sign of life.
+    /// Since when it owes an acknowledgement and gives none that moves.
     waiting_since: Option<u64>,
+    /// That it gives none was told.
+    told_behind: bool,
     stale: bool,
     /// It was told of once as given up, and has not caught up since.
     given_up: bool,
@@ -57,6 +59,7 @@ impl Groups {
             acknowledged: zero,
             stamp: zero,
             waiting_since: None,
+            told_behind: false,
             stale: false,
             given_up: false,
         };
@@ -101,10 +104,11 @@ impl Groups {
         waited.map(|group| group.position(self.gone)).min()
     }
 
-    /// A sign of life.
-    pub(super) fn heard(&mut self, group: usize, now: u64) {
+    /// It gets on: it has acknowledged something more, or asks for what it cannot read. That its node lives is no such sign: one
+    /// whose handlers wait for ever says so as any other.
+    pub(super) fn gets_on(&mut self, group: usize, now: u64) {
         if let Some(group) = self.groups.get_mut(group) {
-            group.stale = false;
+            (group.stale, group.told_behind) = (false, false);
             group.waiting_since = group.waiting_since.map(|_| now);
         }
     }
@@ -149,11 +153,12 @@ impl Groups {
         }
     }
 
-    /// Who owes an acknowledgement begins to be waited for; `newest` is what there is to acknowledge.
+    /// Who owes an acknowledgement begins to be waited for; `newest` is what there is to acknowledge. A life that has said nothing
+    /// yet is nothing to acknowledge.
     pub(super) fn wait(&mut self, newest: Position, now: u64) {
         for group in &mut self.groups {
-            if group.position(self.gone) >= newest {
-                group.waiting_since = None;
+            if newest.seq == 0 || group.position(self.gone) >= newest {
+                (group.waiting_since, group.told_behind) = (None, false);
             } else if group.waiting_since.is_none() {
                 group.waiting_since = Some(now);
             }
@@ -167,7 +172,7 @@ impl Groups {
         }
     }
 
-    /// Who has been silent too long is not waited for any more.
+    /// Who has acknowledged nothing for too long is not waited for any more.
     pub(super) fn find_stale(&mut self, now: u64) {
         for group in &mut self.groups {
             let late = |since| now.saturating_sub(since) >= self.stale_after;
@@ -179,10 +184,30 @@ impl Groups {
         }
     }
 
-    /// When the next one would have been silent too long.
+    /// Calls `told` for each group that has acknowledged nothing for half of that time.
+    pub(super) fn newly_behind(&mut self, now: u64, mut told: impl FnMut(usize)) {
+        for (index, group) in self.groups.iter_mut().enumerate().filter(|(_, group)| !group.told_behind && !group.stale)
+        {
+            if group.waiting_since.is_some_and(|since| now.saturating_sub(since) >= self.stale_after / 2) {
+                group.told_behind = true;
+                told(index);
+            }
+        }
+    }
+
+    /// When the next one would have acknowledged nothing for too long, or for half of that.
     pub(super) fn deadline(&self) -> Option<u64> {
         let waited = self.groups.iter().filter(|group| !group.stale);
-        waited.filter_map(|group| group.waiting_since).min().map(|since| since.saturating_add(self.stale_after))
+        let due = |group: &Group| {
+            let after = if group.told_behind { self.stale_after } else { self.stale_after / 2 };
+            group.waiting_since.map(|since| since.saturating_add(after))
+        };
+        waited.filter_map(due).min()
+    }
+
+    /// Whether a group owes an acknowledgement, and has given none that moves for half of the time that it has.
+    pub fn is_behind(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| group.told_behind)
     }
 
     /// Calls `told` for each group that is no longer waited for since the last call.

@@ -29,6 +29,8 @@ pub struct Receiver<F> {
     /// `None` until the server has said what this group acknowledged.
     at: Option<Position>,
     applied: Position,
+    /// When the life that `at` is in began here, everything that had been handed over was applied.
+    began_with_nothing: bool,
     acknowledged: Position,
     ack_in_flight: Option<Position>,
     ack_due: Option<u64>,
@@ -68,6 +70,7 @@ impl<F> Receiver<F> {
             subscription: false,
             at: position,
             applied: start,
+            began_with_nothing: true,
             acknowledged: Position::default(),
             ack_in_flight: None,
             ack_due: None,
@@ -164,7 +167,9 @@ impl<F> Receiver<F> {
 
     /// Whether the node has room, and has finished with the life before the one that `at` is in.
     fn has_room(&self, at: Position) -> bool {
-        self.applied.epoch == at.epoch && at.seq - self.applied.seq < self.limits.unapplied
+        let applied = if self.applied.epoch == at.epoch { self.applied.seq } else { 0 };
+        let is_finished = self.applied.epoch == at.epoch || self.began_with_nothing;
+        is_finished && at.seq - applied < self.limits.unapplied
     }
 
     /// A frame was published.
@@ -246,8 +251,10 @@ impl<F> Receiver<F> {
 
     fn move_to(&mut self, position: Position) {
         let entered = self.at.is_none_or(|at| at.epoch != position.epoch);
+        let has_nothing = self.at.is_none_or(|at| at == self.applied);
         self.at = Some(position);
         if entered {
+            self.began_with_nothing = has_nothing;
             self.known_here = if self.known.epoch == position.epoch { self.known.seq } else { 0 };
         }
         self.knows(position);

@@ -355,7 +355,7 @@ impl Sender {
         // Nobody can have applied what was never offered.
         let offered = position.epoch < self.epoch || position.seq <= self.outbox.last();
         if offered && self.groups.acknowledged(group, position) {
-            self.groups.heard(group, now);
+            self.groups.gets_on(group, now);
         }
     }
 
@@ -364,11 +364,6 @@ impl Sender {
         self.take(group, position, now, out);
         self.progress(now, out);
         self.fill(out);
-    }
-
-    /// A sign of life of a group's node.
-    pub fn heard(&mut self, now: u64, group: usize) {
-        self.groups.heard(group, now);
     }
 
     /// A group says that it has heard of this life of the publisher.
@@ -390,7 +385,7 @@ impl Sender {
         if self.phase == Phase::Fenced {
             return;
         }
-        self.groups.heard(group, now);
+        self.groups.gets_on(group, now);
         if self.phase != Phase::Up {
             return;
         }
@@ -407,7 +402,7 @@ impl Sender {
     pub fn snapshot_made(&mut self, now: u64, group: usize) -> Position {
         let stamp = self.floor;
         self.groups.stamped(group, stamp);
-        self.groups.heard(group, now);
+        self.groups.gets_on(group, now);
         stamp
     }
 
@@ -455,6 +450,7 @@ impl Sender {
             return;
         }
         self.groups.find_stale(now);
+        self.groups.newly_behind(now, |group| out.push(Act::Behind { group }));
         self.progress(now, out);
         if self.read_acks_due.is_some_and(|due| now >= due) {
             self.read_acks_due = Some(now.saturating_add(self.limits.read_acks_after));

@@ -65,6 +65,8 @@ const COVER: &[&str] = &[
     "a gap at the server",
     "a gap closed",
     "a group given up",
+    "a group given up that lives and applies nothing",
+    "a group that hung goes on",
     "a group restarted",
     "a group that forgot",
     "a publisher killed",

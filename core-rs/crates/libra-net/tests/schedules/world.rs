@@ -49,6 +49,8 @@ pub struct Member {
     subscription: Option<Subscription>,
     /// What its node has been handed and has not done.
     todo: VecDeque<Delivery<Frame>>,
+    /// Nothing of that is done: its handlers wait, and all else of the node goes on.
+    hangs: bool,
     mail: Vec<Mail>,
 }
 
@@ -159,6 +161,7 @@ impl World {
             replies: VecDeque::new(),
             subscription: None,
             todo: VecDeque::new(),
+            hangs: false,
             mail: Vec::new(),
         });
         World {

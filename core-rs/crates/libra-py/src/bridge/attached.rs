@@ -68,7 +68,10 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         let NodeSide { outbound, inbound, shared } = side;
         self.record_departures(&state, &shared);
-        state.desks.iter_mut().for_each(|desk| desk.set_bridge(shared.state.clone()));
+        for desk in &mut state.desks {
+            desk.set_bridge(shared.state.clone());
+            shared.own_accounts.add(desk.name());
+        }
         state.router.set_remote(Box::new(outbound));
         state.bridge = Some(Box::new(Attached {
             shared,

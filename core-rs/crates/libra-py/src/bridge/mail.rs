@@ -89,8 +89,8 @@ impl NodeCore {
         self.state.borrow(py).bridge.as_ref().is_some_and(|bridge| bridge.up.contains(node))
     }
 
-    /// Sends a message to an actor of another node (`NODE/ACTOR`), or an answer (`NODE/`), on behalf of an actor. False when it
-    /// was refused: the node is not known, or the bridge has no room. CodecError for what cannot be encoded.
+    /// Sends a message to an actor of another node (`NODE/ACTOR`), or an answer (`NODE/`), on behalf of an actor. Gives its
+    /// bytes, or 0 when it was refused: the node is not known, or the bridge has no room. CodecError for what cannot be encoded.
     fn post(
         &self,
         py: Python<'_>,
@@ -99,25 +99,26 @@ impl NodeCore {
         kind: &str,
         id: u128,
         message: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<usize> {
         let kinds = [MailKind::Tell, MailKind::Ask, MailKind::Reply, MailKind::Refusal];
         let kind = (kinds.into_iter().find(|known| kind_name(*known) == kind))
             .ok_or_else(|| PyValueError::new_err(format!("no kind of message: {kind:?}")))?;
         let (parent, source) = match source_slot {
             Some(slot) => match self.origin(py, slot)? {
                 Some(origin) => origin,
-                None => return Ok(false),
+                None => return Ok(0),
             },
             None => (None, Name::intern("outside")),
         };
         let (tag, body) = payload::encode_tagged(py, message)?;
         let mut state = self.state.borrow(py);
         let state = &mut *state;
-        let Some(bridge) = &state.bridge else { return Ok(false) };
+        let Some(bridge) = &state.bridge else { return Ok(0) };
         let actor = if source_slot.is_some() { source.as_str() } else { "" };
         let from = format!("{}/{actor}", bridge.shared.node());
         let mail = Mail { kind, id, to, from: &from, tag: &tag, body: &body };
         let encoded = mail.encode().ok_or_else(|| PyValueError::new_err(format!("the address {to:?} is too long")))?;
+        let bytes = encoded.data().len();
         let payload = Payload::shared(encoded);
         let now_ns = clock::now_ns();
         let event = match &parent {
@@ -133,7 +134,7 @@ impl NodeCore {
             state.note_letter(libra_kernel::letters::Reason::Refused, source, Some(&kept));
         }
         self.wake(state);
-        Ok(taken)
+        Ok(if taken { bytes } else { 0 })
     }
 
     /// Called with (id, answer, refusal) when an answer came: the refusal is None, or why there is no answer.

@@ -159,6 +159,7 @@ impl Bridge {
                 ("arrived", counts.arrived),
                 ("dropped_in", counts.dropped_in),
                 ("conflated_in", counts.conflated_in),
+                ("in_use", self.shared.credits.in_use_of(lane)),
             ] {
                 row.set_item(name, count)?;
             }

@@ -31,6 +31,7 @@ const ROOM_FOR_LATEST: u64 = 50;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice {
     Cut { events: u64, commands: u64 },
+    Behind(String),
     GivenUp(String),
     ServerLost { events: u64 },
     SnapshotWanted(usize),
@@ -402,11 +403,8 @@ impl Outgoing {
                 (Act::Cut { first, last, commands }, _) => {
                     self.notices.push(Notice::Cut { events: last + 1 - first, commands });
                 }
-                (Act::GivenUp { group }, _) => {
-                    let name =
-                        self.sender.groups().all().get(group).map_or_else(String::new, |group| group.name.clone());
-                    self.notices.push(Notice::GivenUp(name));
-                }
+                (Act::Behind { group }, _) => self.notices.push(Notice::Behind(name_of(&self.sender, group))),
+                (Act::GivenUp { group }, _) => self.notices.push(Notice::GivenUp(name_of(&self.sender, group))),
                 (Act::ServerLost { confirmed, top }, _) => {
                     self.notices.push(Notice::ServerLost { events: confirmed - top });
                 }
@@ -417,6 +415,10 @@ impl Outgoing {
         }
         sends
     }
+}
+
+fn name_of(sender: &Sender, group: usize) -> String {
+    sender.groups().all().get(group).map_or_else(String::new, |group| group.name.clone())
 }
 
 /// What an event asks of a full outbox.

@@ -64,7 +64,7 @@ impl LinkSettings {
         DURABLE.iter().filter_map(|&lane| ChannelId::new(lane, WHOLE, publisher).ok()).collect()
     }
 
-    /// How many durable events may be on their way before commands are refused: what a sender has room for whatever the
+    /// How many durable events of a lane may be on their way before its commands are refused: what a sender has room for whatever the
     /// commands are, so that one that was accepted is never refused later.
     pub fn credits(&self) -> usize {
         usize::try_from(self.outbox_events / 4 * 3).unwrap_or(usize::MAX).max(1)

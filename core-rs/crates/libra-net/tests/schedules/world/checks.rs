@@ -3,7 +3,7 @@
 use libra_net::durable::Delivery;
 use libra_net::ids::Position;
 
-use super::{Done, Faults, GROUPS, Life, MS, NAMES, World};
+use super::{Done, Faults, Life, MS, NAMES, World};
 use crate::server::{Frame, Stored};
 
 impl World {
@@ -129,6 +129,7 @@ impl World {
     /// The faults stop: within bounded time every group has everything.
     pub fn settle(&mut self) -> Done {
         (self.faults, self.sick) = (Faults::None, false);
+        self.members.iter_mut().for_each(|member| member.hangs = false);
         (0..self.current).for_each(|server| self.cut_all(server));
         for round in 0..400 {
             for name in 0..NAMES {
@@ -207,9 +208,6 @@ impl World {
             }
         }
         self.beacons();
-        (0..self.lives.len()).filter(|at| self.lives[*at].alive).collect::<Vec<_>>().into_iter().for_each(|at| {
-            (0..GROUPS.len()).for_each(|group| self.lives[at].sender.heard(self.now, group));
-        });
         for _ in 0..60 {
             for at in 0..self.lives.len() {
                 self.serve_life(at)?;

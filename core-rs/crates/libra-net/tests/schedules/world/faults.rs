@@ -140,7 +140,16 @@ impl World {
             }
             60 => self.forget(),
             61 => self.lose_key(),
-            62..75 => self.replica = self.servers[self.current].copy(1),
+            62..66 => {
+                let any = self.rng.usize(0..members);
+                let hung = self.pick(|world, at| world.members[at].hangs, members).filter(|_| any % 2 == 0);
+                let member = &mut self.members[hung.unwrap_or(any)];
+                member.hangs = !member.hangs;
+                if !member.hangs && !member.todo.is_empty() {
+                    self.count("a group that hung goes on");
+                }
+            }
+            66..75 => self.replica = self.servers[self.current].copy(1),
             75..80 => self.restart(),
             80..90 => self.fail_over(),
             90..94 => {
@@ -162,6 +171,7 @@ impl World {
         self.cut_subscription(at);
         let member = &mut self.members[at];
         member.todo.clear();
+        member.hangs = false;
         member.mail.clear();
         let position = self.ledgers[at].cursor.filter(|_| keeps);
         member.receiver = Receiver::new(position, self.receiver_limits);

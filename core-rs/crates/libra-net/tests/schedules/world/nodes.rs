@@ -3,7 +3,7 @@
 use libra_net::durable::Delivery;
 use libra_net::ids::Position;
 
-use super::{Control, Done, Faults, GROUPS, Mail, NAMES, Push, World};
+use super::{Control, Done, Faults, Mail, NAMES, Push, World};
 use crate::server::Frame;
 
 impl World {
@@ -32,9 +32,10 @@ impl World {
         self.deliver(at)
     }
 
-    /// A node handles one thing that it was handed.
+    /// A node handles one thing that it was handed, unless its handlers wait for what does not come: the rest of it lives.
     pub(super) fn work(&mut self) -> Done {
-        match self.pick(|world, at| !world.members[at].todo.is_empty(), self.members.len()) {
+        let ready = |world: &World, at: usize| !world.members[at].todo.is_empty() && !world.members[at].hangs;
+        match self.pick(ready, self.members.len()) {
             Some(at) => self.work_at(at),
             None => Ok(()),
         }
@@ -119,13 +120,6 @@ impl World {
             for member in self.members.iter_mut().filter(|member| member.name == life.name) {
                 member.mail.push(Mail::Beacon(life.sender.confirmed()));
             }
-        }
-        // Whose node beacons is heard of at the publishers.
-        let heard = self.rng.u8(..);
-        for life in self.lives.iter_mut().filter(|life| life.alive) {
-            (0..GROUPS.len())
-                .filter(|group| heard & 1 << group != 0)
-                .for_each(|group| life.sender.heard(self.now, group));
         }
         for name in 0..NAMES {
             if !self.lives.iter().any(|life| life.alive && life.name == name) {

@@ -110,8 +110,12 @@ impl World {
                     self.count("a cut");
                     continue;
                 }
-                Act::GivenUp { .. } => {
+                Act::Behind { .. } => continue,
+                Act::GivenUp { group } => {
                     self.count("a group given up");
+                    if self.members[group * NAMES + name].hangs {
+                        self.count("a group given up that lives and applies nothing");
+                    }
                     continue;
                 }
                 Act::ServerLost { .. } => {

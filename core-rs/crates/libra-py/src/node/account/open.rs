@@ -146,6 +146,7 @@ impl NodeCore {
         let (mut desk, recovered) = Desk::open(config, clock::now_ns()).map_err(gate_error)?;
         if let Some(bridge) = &state.bridge {
             desk.set_bridge(Arc::clone(&bridge.shared.state));
+            bridge.shared.own_accounts.add(desk.name());
         }
         if let (Some(fd), Some(guard)) = (desk.gate().log_fd().map_err(gate_error)?, &*core.guard.borrow(py)) {
             guard.watch_log(fd);

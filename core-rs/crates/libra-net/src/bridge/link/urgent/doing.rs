@@ -12,7 +12,6 @@ use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
 use super::judging::judge;
 use super::node::Node;
-use crate::bridge::credits::Credit;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
@@ -43,6 +42,7 @@ impl Node {
             self.market_changed();
         }
         self.look_for_dead(now_ns, now);
+        self.comes_back(now_ns);
         self.outgoing.iter_mut().for_each(|channel| channel.tick(now));
         self.incoming.iter_mut().for_each(|channel| channel.tick(now));
         if self.common.listening_to.load(Ordering::Acquire) != self.listening_said {
@@ -92,21 +92,20 @@ impl Node {
     pub(super) fn execute(&mut self, now_ns: i64, now: u64, mut commands: Option<&mut Commands>) {
         let mut calls = commands.as_deref_mut().map(|commands| Calls { commands, pending: &mut self.pending });
         let run = &self.greeting.run;
-        let mut credits = Credit::default();
         for channel in &mut self.outgoing {
             if channel.execute(run, calls.as_mut()) {
                 self.sent_ns = now_ns;
             }
-            credits += channel.take_credits();
-        }
-        if credits.events > 0 {
-            self.common.seam.credits.give_back(credits);
+            let credits = channel.take_credits();
+            if credits.events > 0 {
+                self.common.seam.credits.give_back(channel.keys.id.lane, credits);
+            }
         }
         self.deliver(now, commands.as_deref_mut());
+        let is_due = now_ns >= self.next_beacon_ns && commands.is_some() && self.control.is_some();
+        let lives = is_due && self.may_say_it_lives(now_ns);
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
-        if now_ns >= self.next_beacon_ns
-            && let (Some(writer), Some(calls)) = (&mut self.control, &mut calls)
-        {
+        if let (true, Some(writer), Some(calls)) = (is_due, &mut self.control, &mut calls) {
             self.listening_said = self.common.listening_to.load(Ordering::Acquire);
             self.next_beacon_ns = now_ns + BEACON_EVERY_NS;
             self.keeper.iter_mut().for_each(Keeper::retry);
@@ -116,7 +115,7 @@ impl Node {
             let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
             let is_leaving = self.leaving_since_ns == Some(i64::MAX);
             let said = (self.started_ns, is_leaving);
-            if let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
+            if lives && let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
                 calls.publish(&self.common.settings.environment.control(), frame);
             }
         }

@@ -95,7 +95,7 @@ impl Node {
             }
         });
         for (lane, cut) in cuts.into_iter().enumerate().filter(|(_, cut)| cut.events > 0) {
-            self.common.seam.credits.give_back(cut);
+            self.common.seam.credits.give_back(DURABLE[lane], cut);
             let settings = &self.common.settings;
             let channel = settings.channels_of(&settings.node).get(lane).map(ToString::to_string).unwrap_or_default();
             let detail = "cut before there was a connection".into();

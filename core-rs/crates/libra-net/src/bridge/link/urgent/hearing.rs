@@ -272,12 +272,6 @@ impl Node {
                 channel.beacon(now, said.position);
             }
         }
-        let name = &self.peers[index].name;
-        for channel in &mut self.outgoing {
-            if let Some(group) = channel.sender.groups().find(name) {
-                channel.sender.heard(now, group);
-            }
-        }
     }
 
     /// What others want of market data, said again by each beacon: meanwhile the server may have found nobody to give it to.

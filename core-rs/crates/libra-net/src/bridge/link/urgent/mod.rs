@@ -5,12 +5,13 @@
 //!
 //! - [`node`] — what it knows, and its connections' coming and going; [`hearing`] — what comes; [`doing`] — what is to be done;
 //!   [`early`] — what waits for the first connection;
-//!   [`judging`] — what of it stops new orders; [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
+//!   [`judging`] — what of it stops new orders; [`living`] — whether the node may say that it lives; [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
 
 mod doing;
 mod early;
 mod hearing;
 pub(super) mod judging;
+mod living;
 mod node;
 mod state;
 mod telling;
@@ -34,6 +35,7 @@ use crate::bridge::{Arrivals, OutboundEnd};
 use crate::frame::FrameReader;
 use crate::resp::{RespError, Watch, wait};
 use early::Early;
+use living::Living;
 use node::Node;
 use state::StateWanted;
 
@@ -71,6 +73,7 @@ impl Urgent {
             incoming,
             held: Default::default(),
             early: Early::new(&common.settings),
+            living: Living::default(),
             peers,
             control: None,
             reader: FrameReader::new(),

@@ -16,6 +16,7 @@ use super::super::keeper::Keeper;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::early::Early;
+use super::living::Living;
 use super::state::StateWanted;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
@@ -37,6 +38,7 @@ pub(super) struct Node {
     pub(super) incoming: Vec<Incoming>,
     pub(super) held: [VecDeque<Arrival>; 3],
     pub(super) early: Early,
+    pub(super) living: Living,
     pub(super) peers: Vec<Peer>,
     pub(super) control: Option<FrameWriter>,
     /// There is one as soon as our life is claimed.
@@ -141,6 +143,7 @@ impl Node {
         ((!self.can_take() && self.is_claimed()) || self.queue.is_empty())
             && !self.common.seam.has_applied()
             && !self.common.kept.has_some()
+            && !self.is_back()
             && self.own_version == Some(self.common.seam.own.version())
     }
 

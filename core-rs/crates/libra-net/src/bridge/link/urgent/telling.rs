@@ -11,6 +11,7 @@ use super::super::report::{Value, counts, line};
 use super::Urgent;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
+use crate::durable::groups::Groups;
 use crate::durable::{Passed, Run};
 
 impl Urgent {
@@ -28,12 +29,15 @@ impl Urgent {
         report.push(("outboxes".to_owned(), Value::Table(node.outgoing.iter().map(outbox).collect())));
         report.push(("channels".to_owned(), Value::Table(node.incoming.iter().map(channel).collect())));
         let peers = node.peers.iter().map(|peer| {
+            let [behind, given_up] = debts(&node.outgoing, &peer.name);
             let table = vec![
                 ("up".to_owned(), Value::Flag(peer.is_up)),
                 ("epoch".to_owned(), Value::count(peer.epoch)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
                 ("heard_ns".to_owned(), Value::Number(wall_ns() - (now_ns - peer.heard_ns))),
+                ("behind".to_owned(), behind),
+                ("given_up".to_owned(), given_up),
             ];
             (peer.name.clone(), Value::Table(table))
         });
@@ -50,6 +54,18 @@ impl Urgent {
         node.common.outbox.store(waiting, Ordering::Relaxed);
         self.node.reported = node.common.report(Part::Urgent, report);
     }
+}
+
+/// The lanes of ours on which a node owes acknowledgements for long, and those on which it is not waited for any more.
+fn debts(outgoing: &[Outgoing], node: &str) -> [Value; 2] {
+    let lanes = |holds: fn(&Groups, usize) -> bool| {
+        let channels = outgoing.iter().filter(|channel| {
+            let groups = channel.sender.groups();
+            groups.find(node).is_some_and(|group| holds(groups, group))
+        });
+        Value::List(channels.map(|channel| Value::Text(channel.keys.id.lane.name().to_owned())).collect())
+    };
+    [lanes(Groups::is_behind), lanes(|groups, group| !groups.waits_for(group))]
 }
 
 fn outbox(channel: &Outgoing) -> (String, Value) {
@@ -147,6 +163,10 @@ impl Node {
                             events,
                             format!("cut, {commands} frames of commands with them"),
                         ));
+                    }
+                    Notice::Behind(node) => {
+                        let detail = "it has acknowledged nothing for half of the time that it has for it".into();
+                        seam.tell(News { node: node.into(), ..said(NewsKind::NodeBehind, 0, detail) });
                     }
                     Notice::GivenUp(node) => {
                         let detail = "it is not waited for any more, and comes back by a snapshot".into();

@@ -1,0 +1,60 @@
+//! Whether this node may say that it lives: while its loop comes round.
+//!
+//! With each beacon the loop is asked, and the next one is sent only if it has answered. So a loop that stands still for the time
+//! of silence is what a node is that was killed: its strategies are gone for the accounts. One that comes round says so at
+//! once, and hears what others made of it.
+
+use super::super::control::{BEACON_EVERY_NS, SILENCE_NS};
+use super::node::Node;
+use crate::bridge::news::{News, NewsKind};
+
+/// What is known of the loop.
+#[derive(Default)]
+pub(super) struct Living {
+    /// When it was asked last.
+    asked_ns: i64,
+    /// Since when no beacon is sent, because it does not come round.
+    silent: bool,
+}
+
+impl Node {
+    /// Whether a beacon may be sent now; the loop is asked for the next one.
+    pub(super) fn may_say_it_lives(&mut self, now_ns: i64) -> bool {
+        let pulse = &self.common.seam.pulse;
+        if self.leaving_since_ns.is_some() || pulse.beats() {
+            self.living.asked_ns = now_ns;
+            self.common.seam.ask_the_loop();
+            return true;
+        }
+        // A beacon between two others does not wait for what was asked a moment ago.
+        if now_ns - self.living.asked_ns < BEACON_EVERY_NS {
+            return true;
+        }
+        self.living.silent = true;
+        // Whoever sleeps looks first whether it is back: an answer that came before this is seen then.
+        pulse.awaits();
+        false
+    }
+
+    /// True when the loop has come round, and the others do not know.
+    pub(super) fn is_back(&self) -> bool {
+        self.living.silent && self.common.seam.pulse.beats()
+    }
+
+    /// Says that it lives again, and tells the node for how long it did not.
+    pub(super) fn comes_back(&mut self, now_ns: i64) {
+        if !self.is_back() {
+            return;
+        }
+        self.living.silent = false;
+        self.next_beacon_ns = now_ns;
+        let stood_ns = now_ns - self.living.asked_ns;
+        if stood_ns >= SILENCE_NS {
+            let seconds = stood_ns / 1_000_000_000;
+            let detail = format!("it stood still for {seconds} s").into();
+            self.common
+                .seam
+                .tell(News { detail, ..News::of_node(NewsKind::LoopStoodStill, &self.common.settings.node) });
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The accounts of this process, and which commands are theirs.
+//!
+//! A command of an account that is here is carried out here. Elsewhere it is only looked at, so whether there is room for it on the
+//! way there decides nothing: where there is none it stays.
+
+use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
+
+use libra_kernel::{Event, EventType, Name, Payload};
+use libra_trading::order::{CancelRequest, OrderRequest};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct OwnAccounts {
+    names: RwLock<BTreeSet<Name>>,
+}
+
+impl OwnAccounts {
+    /// An account is opened here.
+    pub fn add(&self, account: Name) {
+        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(account);
+    }
+
+    /// True for a command of an account that is here.
+    pub fn have(&self, event: &Event) -> bool {
+        account_of(event)
+            .is_some_and(|account| self.names.read().unwrap_or_else(PoisonError::into_inner).contains(&account))
+    }
+}
+
+fn account_of(event: &Event) -> Option<Name> {
+    match (event.event_type, &event.payload) {
+        (EventType::OrderRequest, Payload::Shared(shared)) => {
+            shared.as_any().downcast_ref::<OrderRequest>().map(|request| request.account)
+        }
+        (EventType::CancelRequest, Payload::Shared(shared)) => {
+            shared.as_any().downcast_ref::<CancelRequest>().map(|request| request.account)
+        }
+        _ => None,
+    }
+}
