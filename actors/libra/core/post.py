@@ -224,8 +224,8 @@ class Post:
 
     def _send(self, mail: Mail, slot: int | None, kind: str, answer: object) -> tuple[str, object, int]:
         """Answers, or says that the answer found no room; what was said, and its bytes."""
-        # Where there is no room for that either the asker learns by its timeout. A refusal is nobody's: the actor may be
-        # no more.
+        # Where there is no room for that either the asker learns by its timeout. A refusal is nobody's: the actor may
+        # be no more.
         asker, post = f"{mail.sender.partition('/')[0]}/", self._switchboard.core.post
         size = post(slot if kind == "reply" else None, asker, kind, mail.id, answer)
         if size == 0 and kind == "reply":

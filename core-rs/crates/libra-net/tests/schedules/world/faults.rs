@@ -142,7 +142,7 @@ impl World {
             61 => self.lose_key(),
             62..66 => {
                 let any = self.rng.usize(0..members);
-                let hung = self.pick(|world, at| world.members[at].hangs, members).filter(|_| any % 2 == 0);
+                let hung = self.pick(|world, at| world.members[at].hangs, members).filter(|_| any.is_multiple_of(2));
                 let member = &mut self.members[hung.unwrap_or(any)];
                 member.hangs = !member.hangs;
                 if !member.hangs && !member.todo.is_empty() {
