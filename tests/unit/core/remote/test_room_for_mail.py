@@ -42,8 +42,9 @@ def test_a_watcher_elsewhere_hears_of_ends_in_their_order_though_there_is_no_roo
         assert core.sent == []
         core.room = 1
         post.tell_end("other/watcher", Terminated("third", TerminationReason.FAILED))
-        while len(core.sent) < 3:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while len(core.sent) < 3:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
         post.tell_end("other/watcher", Terminated("fourth", TerminationReason.FAILED))
         return [ended.told.name for _, _, ended in core.sent]
 
