@@ -26,6 +26,7 @@ def test_what_may_not_be_published_is_appended_all_the_same_and_the_channel_goes
     for number in range(3):
         assert pub.publish(EventType.ORDER_FILLED, number)
     place.until(lambda: pub.outboxes()["ORDERS"]["confirmed"] == 3)
+    assert pub.outboxes()["ORDERS"]["refusals"] == 0, "nothing has to be tried again"
     place.until(lambda: found(pub, "server refuses") or found(pub, "may not publish"))
     place.server.ask("ACL SETUSER trader allchannels")
     assert pub.publish(EventType.ORDER_FILLED, 3)

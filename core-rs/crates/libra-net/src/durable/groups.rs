@@ -36,7 +36,9 @@ impl Group {
     }
 
     fn is_waited_for(&self, gone: Position, floor: Position) -> bool {
-        !self.stale && (reaches(self.position(gone), gone) || self.catches_up(gone, floor))
+        // Below a trim that was asked for nobody is kept anything, though its answer has not come yet.
+        let (at, is_kept) = (self.position(gone), gone.max(floor));
+        !self.stale && (reaches(at, is_kept) || self.catches_up(gone, floor))
     }
 }
 
