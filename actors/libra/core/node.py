@@ -276,8 +276,7 @@ class Node:
             finally:
                 # After a panic nobody knows what is half done: nothing more is handled, and what was written is kept.
                 if isinstance(self._fatal, PanicException):
-                    if not self.core.flush_logs():
-                        _log.critical("the disk did not flush the order log")
+                    self._keep_logs()
                 else:
                     await self._drain(engine)
             if self._fatal is not None:
@@ -297,6 +296,10 @@ class Node:
         if self.core.stop_signal() is not None and in_main_thread:
             atexit.register(_end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
+
+    def _keep_logs(self) -> None:
+        if not self.core.flush_logs():
+            _log.critical("the disk did not flush the order log")
 
     # What a subclass adds --------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 from libra.core.actor import Actor
 from libra.core.backlogs import Backlogs
 from libra.core.events import EventType
-from libra.core.supervision import RestartStrategy
+from libra.core.supervision import RestartPolicy, RestartStrategy
 
 
 class Core:
@@ -42,8 +42,8 @@ def test_only_what_became_no_less_within_the_patience_is_stuck():
     assert look(35.0, (5, 90)) == [(5, 90)]
 
 
-@pytest.mark.parametrize("group", [None, "g"])
-def test_one_that_awaits_for_ever_is_given_up_and_frees_its_mailbox(stage, caplog, group):
+@pytest.mark.parametrize(("group", "asks_to_stop"), [(None, False), ("g", False), (None, True)])
+def test_one_that_awaits_for_ever_is_given_up_and_frees_its_mailbox(stage, caplog, group, asks_to_stop):
     """Facts of a node's actors that any may publish: `CIRCUIT_BREAKER`, on the lane of RISK."""
     seen = []
 
@@ -52,6 +52,8 @@ def test_one_that_awaits_for_ever_is_given_up_and_frees_its_mailbox(stage, caplo
             self.subscribe(EventType.CIRCUIT_BREAKER, self.hang)
 
         async def hang(self, event):
+            if asks_to_stop:
+                self.stop()
             await asyncio.Event().wait()
 
     class Listens(Actor):
@@ -118,3 +120,45 @@ def test_one_of_an_account_is_not_given_up(stage):
     set_up.node.endless = True
     outcome = set_up.run()
     assert (failed, outcome.drained) == ([], False), "it stands there to the end"
+
+
+def test_one_that_waits_for_its_restart_is_given_up_too(stage):
+    """Whoever else is to be told of what waits for it cannot wait for half a minute."""
+
+    class Fails(Actor):
+        def on_start(self):
+            self.subscribe(EventType.CIRCUIT_BREAKER, self.fail)
+
+        def fail(self, event):
+            raise ValueError("no")
+
+    class Storms(Actor):
+        def on_start(self):
+            self.set_timer("tick", 0.005, interval_s=0.005)
+
+        def on_timer(self, name):
+            self.emit(EventType.CIRCUIT_BREAKER, {})
+            if "fails" in set_up.node.failed:
+                set_up.node.stop()
+
+    set_up = stage(
+        simulated=False, lane_capacity=20, keep_up_s=0.1, duration_s=60, restarts=RestartPolicy(3, 3_600, 30.0, 60)
+    )
+    set_up.add("fails", Fails)
+    set_up.add("storms", Storms)
+    set_up.node.endless = True
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.why) == (["fails"], "stop")
+
+
+def test_what_is_over_is_not_given_up(stage, monkeypatch):
+    class Sits(Actor):
+        pass
+
+    set_up = stage()
+    set_up.quotes(0, 1)
+    set_up.add("sits", Sits)
+    nobody = 999
+    monkeypatch.setattr(Backlogs, "stuck", lambda *_: [(nobody, 70_000)])
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors) == ([], 0)

@@ -381,3 +381,16 @@ def test_a_start_that_outlives_its_cancellation_starts_nothing(stage):
     outcome = set_up.run()
     assert log == ["on_start has ended"]
     assert (outcome.failed, outcome.drained) == (["clings"], False)
+
+
+def test_one_that_asks_to_stop_and_then_fails_has_stopped(stage):
+    class Fails(Actor):
+        def on_quote(self, quote):
+            self.stop()
+            raise ValueError("no")
+
+    set_up = stage(restarts=policy(3))
+    set_up.quotes(*range(3))
+    set_up.add("fails", Fails)
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors) == ([], 1)

@@ -352,3 +352,23 @@ def test_one_whose_handler_still_cleans_up_is_not_started_beside_it(stage):
     outcome = set_up.run()
     assert (outcome.failed, outcome.errors) == ([], 1)
     assert log == ["start", 100, "cleaned up", "start", 101, 102]
+
+
+def test_a_task_is_made_for_those_that_are_there(stage):
+    made = []
+
+    class Asks(Actor):
+        async def on_quote(self, quote):
+            for name in ("asks", "nobody"):
+                idle = asyncio.sleep(0)
+                try:
+                    made.append(await set_up.node.make_task(name, idle))
+                except KeyError as error:
+                    idle.close()
+                    made.append(str(error))
+
+    set_up = stage()
+    set_up.quotes(0)
+    set_up.add("asks", Asks)
+    assert set_up.run().errors == 0
+    assert made == [None, "'nobody'"]

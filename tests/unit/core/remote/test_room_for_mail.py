@@ -15,10 +15,12 @@ class Core:
     def __init__(self, room: float) -> None:
         self.room = room
         self.sent: list[tuple[str, str, object]] = []
+        self.refused = 0
 
     def post(self, _slot: int | None, to: str, kind: str, _number: int, message: object) -> int:
         size = len(message) if isinstance(message, bytes) else 1
         if size > self.room:
+            self.refused += 1
             return 0
         self.sent.append((to, kind, message))
         return size
@@ -40,6 +42,9 @@ def test_a_watcher_elsewhere_hears_of_ends_in_their_order_though_there_is_no_roo
             post.tell_end("other/watcher", Terminated(name, TerminationReason.FAILED))
         await asyncio.sleep(0)
         assert core.sent == []
+        async with asyncio.timeout(10):
+            while core.refused < 3:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
         core.room = 1
         post.tell_end("other/watcher", Terminated("third", TerminationReason.FAILED))
         async with asyncio.timeout(10):

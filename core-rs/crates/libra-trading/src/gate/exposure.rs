@@ -58,12 +58,16 @@ impl State {
             (worth.short, sums.short) = (after.end, after.sum);
         }
         sums.gross = after.gross;
-        if cfg!(debug_assertions) {
-            let taken = (self.desks[slot].worth, self.sums[settle]);
-            (self.desks[slot].worth, self.sums[settle]) = before;
-            self.revalue(slot);
-            assert_eq!((self.desks[slot].worth, self.sums[settle]), taken);
-        }
+        debug_assert!(self.is_what_revalue_finds(slot, before));
+    }
+
+    /// Whether valuing all of it anew, from how it stood `before`, gives how it stands.
+    fn is_what_revalue_finds(&mut self, slot: usize, before: (Option<Worth>, Sums)) -> bool {
+        let (_, _, settle) = self.account.currencies_at(slot);
+        let taken = (self.desks[slot].worth, self.sums[settle]);
+        (self.desks[slot].worth, self.sums[settle]) = before;
+        self.revalue(slot);
+        (self.desks[slot].worth, self.sums[settle]) == taken
     }
 
     /// What an order of the instrument at `slot` is tested against.

@@ -27,12 +27,15 @@ fn append(file: &TempLog, records: &[Record]) {
 #[test]
 fn whole_records_that_cannot_be_true_are_damage() {
     let intent = || Record::Intent { now_ns: T0, request: buy(1, 10), hold_price: PRICE, window_end_ns: T0 };
+    let id = client_order_id(name("main"), 1).0;
+    let refused = Record::Refused { now_ns: T0, strategy: name("sma"), code: RiskCode::OrderRate, ids: vec![id] };
     let fill = || Record::Report { now_ns: T0, report: filled(client_order_id(name("main"), 1), 1, PRICE, 5) };
     let other = Record::Instrument(Box::new(Instrument { size_decimals: 4, ..linear() }));
     let cases = [
         (vec![Record::Epoch { now_ns: T0, epoch: 7, account: name("main") }], "an epoch or an account out of order"),
         (vec![Record::Epoch { now_ns: T0, epoch: 2, account: name("other") }], "an epoch or an account out of order"),
         (vec![intent(), intent()], "a second outcome of one request"),
+        (vec![intent(), refused], "a second outcome of one request"),
         (vec![intent(), fill(), fill()], "a fill that was booked before"),
         (vec![intent(), other], "an instrument in use was defined anew"),
         (vec![Record::Submitted { now_ns: T0, client_order_id: ClientOrderId(9) }], "a record of an unknown order"),

@@ -67,3 +67,13 @@ fn what_a_restart_found_without_a_limit_counts_for_one_that_comes_later() {
     assert_eq!(asked(&mut gate, 2, T0 + SECOND + 1), nineteen());
     assert_eq!(asked(&mut gate, 3, T0 + MINUTE + SECOND), None, "until it has left the window");
 }
+
+#[test]
+fn a_volume_beyond_64_bits_is_shared_exactly() {
+    let mut gate = gate(limited());
+    for _ in 0..3 {
+        gate.on_trade(linear().id, i64::MAX, T0, T0);
+    }
+    quote(&mut gate, T0);
+    assert!(gate.reserve(T0, &buy(1, 90)).is_ok());
+}
