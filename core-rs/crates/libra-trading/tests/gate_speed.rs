@@ -1,10 +1,10 @@
 //! What a reservation costs: no allocation ever, and its time, which is measured by hand:
 //! `cargo test --release -p libra-trading --test gate_speed -- --ignored --nocapture`.
 
+#[path = "../../libra-kernel/tests/counting/mod.rs"]
+mod counting;
 mod samples;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -15,30 +15,6 @@ use libra_trading::order::{Liquidity, OrderRequest, OrderSide, OrderType, TimeIn
 use libra_trading::risk::{InstrumentLimits, Rejection, RiskCode, RiskLimits};
 
 use samples::{contract, money};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts this thread's allocations.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const T0: i64 = 1_700_000_000_000_000_000;
 const PRICE: i64 = 6_000_000;
@@ -161,7 +137,7 @@ fn reserve(gate: &mut Gate, ids: std::ops::Range<u64>) -> (u64, Duration) {
     let (mut allocations, mut time) = (0, Duration::ZERO);
     let mut approvals = Vec::with_capacity(BATCH as usize);
     for first in ids.step_by(BATCH as usize) {
-        let (before, start) = (ALLOCATIONS.with(Cell::get), Instant::now());
+        let (before, start) = (counting::allocations(), Instant::now());
         for id in first..first + BATCH {
             request.request_id = id.into();
             let now_ns = T0 + id as i64 * STEP_NS;
@@ -170,7 +146,7 @@ fn reserve(gate: &mut Gate, ids: std::ops::Range<u64>) -> (u64, Duration) {
             approvals.push(black_box(gate.reserve(now_ns, black_box(&request))).unwrap());
         }
         time += start.elapsed();
-        allocations += ALLOCATIONS.with(Cell::get) - before;
+        allocations += counting::allocations() - before;
         let now_ns = T0 + (first + BATCH) as i64 * STEP_NS;
         for approval in approvals.drain(..) {
             assert!(gate.release(now_ns, &approval, Rejection::new(RiskCode::Stopping, "")).is_some());

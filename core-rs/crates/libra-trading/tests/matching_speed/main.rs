@@ -1,41 +1,17 @@
 //! What the matching engine costs: no allocation once its memory is there, and its time, which is measured by hand:
 //! `cargo test --release -p libra-trading --test matching_speed -- --ignored --nocapture`.
 
+#[path = "../../../libra-kernel/tests/counting/mod.rs"]
+mod counting;
 mod flow;
 #[path = "../samples/mod.rs"]
 mod samples;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Instant;
 
 use flow::{Flow, KINDS, Op, apply};
 use libra_trading::matching::Output;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts this thread's allocations.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// What this thread has computed: others on the machine do not count.
 fn thread_ns() -> f64 {
@@ -52,12 +28,12 @@ fn a_steady_flow_allocates_nothing() {
     let (mut engine, mut out) = (flow.engine(), Vec::new());
     let (first, second) = ops.split_at(100_000);
     let mut run = |ops: &[Op]| {
-        let before = ALLOCATIONS.with(Cell::get);
+        let before = counting::allocations();
         for op in ops {
             out.clear();
             apply(&mut engine, op, &mut out);
         }
-        ALLOCATIONS.with(Cell::get) - before
+        counting::allocations() - before
     };
     run(first);
     assert_eq!(run(second), 0);
