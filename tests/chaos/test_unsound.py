@@ -1,7 +1,7 @@
 """An account stops new orders while the bridge of its node is unsound, without any handler having been told."""
 
 from tests.chaos.driven import Driven, Place
-from tests.unit.core.remote.test_account import INSTRUMENT, LIMITS
+from tests.unit.core.remote.test_account import INSTRUMENT, opened
 
 from libra.core.events import Event, EventType
 from libra_core import Quote, Trade
@@ -13,16 +13,7 @@ class Account(Driven):
     """A node with an account, and a strategy in its slot 0."""
 
     def open(self) -> None:
-        self.account = self.core.open_account(
-            "main",
-            [INSTRUMENT],
-            ["worker"],
-            balances=[("USDT", "1000000")],
-            sizing=("fixed_size", "1"),
-            sizing_overrides=[],
-            allow_short=True,
-            limits=list(LIMITS.items()),
-        )
+        self.account = opened(self.core, "main", "worker")
         self.account.set_reconciled()
         self.core.list_instruments([INSTRUMENT])
         risk = self.core.add_actor("risk", decisive=True)

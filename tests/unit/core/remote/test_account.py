@@ -30,20 +30,26 @@ LIMITS = {
 }
 
 
-@pytest.fixture
-def split(pair):
-    """Node `a` has the market and a strategy (slot 0), node `b` the account."""
-    two = pair()
-    two.account = two.b.core.open_account(
-        "main",
+def opened(core, name, strategy="strategy", **more):
+    """An account of one instrument and one strategy, with the limits above."""
+    return core.open_account(
+        name,
         [INSTRUMENT],
-        ["strategy"],
+        [strategy],
         balances=[("USDT", "1000000")],
         sizing=("fixed_size", "1"),
         sizing_overrides=[],
         allow_short=True,
         limits=list(LIMITS.items()),
+        **more,
     )
+
+
+@pytest.fixture
+def split(pair):
+    """Node `a` has the market and a strategy (slot 0), node `b` the account."""
+    two = pair()
+    two.account = opened(two.b.core, "main")
     two.account.set_reconciled()
     two.a.core.list_instruments([INSTRUMENT])
     two.b.core.list_instruments([INSTRUMENT])

@@ -2,28 +2,14 @@
 
 import shutil
 
-from tests.unit.core.remote.test_account import INSTRUMENT, LIMITS
+from tests.unit.core.remote.test_account import opened
 
 from libra.core.events import EventType
 
 
-def opened(side, name, **more):
-    return side.core.open_account(
-        name,
-        [INSTRUMENT],
-        ["strategy"],
-        balances=[("USDT", "1000000")],
-        sizing=("fixed_size", "1"),
-        sizing_overrides=[],
-        allow_short=True,
-        limits=list(LIMITS.items()),
-        **more,
-    )
-
-
 def test_the_kill_switch_of_one_account_latches_no_other(pair):
     two = pair()
-    one, beside, other = opened(two.a, "one"), opened(two.a, "beside"), opened(two.b, "other")
+    one, beside, other = opened(two.a.core, "one"), opened(two.a.core, "beside"), opened(two.b.core, "other")
     _, told = two.b.actor("told", EventType.CIRCUIT_BREAKER)
     two.join()
     one.kill("libra kill-switch --account one")
@@ -34,7 +20,7 @@ def test_the_kill_switch_of_one_account_latches_no_other(pair):
 
 def test_a_kill_switch_that_is_asked_for_latches_every_account(pair):
     two = pair()
-    accounts = [opened(two.a, "one"), opened(two.a, "beside"), opened(two.b, "other")]
+    accounts = [opened(two.a.core, "one"), opened(two.a.core, "beside"), opened(two.b.core, "other")]
     slot, _ = two.a.actor("strategy")
     two.join()
     assert two.a.core.emit(slot, EventType.CIRCUIT_BREAKER, None)
@@ -44,14 +30,14 @@ def test_a_kill_switch_that_is_asked_for_latches_every_account(pair):
 
 def test_a_latch_that_was_taken_back_is_not_said_again_after_a_restart(pair, tmp_path):
     log = tmp_path / "one.log"
-    one = opened(pair().a, "one", log_path=log)
+    one = opened(pair().a.core, "one", log_path=log)
     one.kill("it")
     one.resume("over")
     # Nobody confirmed either.
     again = tmp_path / "again.log"
     shutil.copy(log, again)
     two = pair()
-    one, other = opened(two.a, "one", log_path=again), opened(two.b, "other")
+    one, other = opened(two.a.core, "one", log_path=again), opened(two.b.core, "other")
     _, told = two.b.actor("told", EventType.CIRCUIT_BREAKER, EventType.TRADING_RESUMED)
     two.join()
     assert two.a.core.publish_unconfirmed() == 1
@@ -62,7 +48,7 @@ def test_a_latch_that_was_taken_back_is_not_said_again_after_a_restart(pair, tmp
 
 def test_a_latch_that_stands_is_said_again_after_a_restart(pair, tmp_path):
     log = tmp_path / "one.log"
-    one = opened(pair().a, "one", log_path=log)
+    one = opened(pair().a.core, "one", log_path=log)
     for _ in range(2):
         one.kill("it")
         one.resume("over")
@@ -70,7 +56,7 @@ def test_a_latch_that_stands_is_said_again_after_a_restart(pair, tmp_path):
     again = tmp_path / "again.log"
     shutil.copy(log, again)
     two = pair()
-    one, other = opened(two.a, "one", log_path=again), opened(two.b, "other")
+    one, other = opened(two.a.core, "one", log_path=again), opened(two.b.core, "other")
     _, told = two.b.actor("told", EventType.CIRCUIT_BREAKER)
     two.join()
     two.a.core.publish_unconfirmed()
