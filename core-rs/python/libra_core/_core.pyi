@@ -42,6 +42,7 @@ __all__ = [
     "Notice",
     "OrderReport",
     "block_dtype",
+    "check_server_url",
     "instrument_of",
     "instrument_number",
     "BusCore",
@@ -912,6 +913,8 @@ class _BridgeSettings(TypedDict):
     outbox_events: NotRequired[int]
     outbox_bytes: NotRequired[int]
     stale_after_ms: NotRequired[int]
+
+def check_server_url(url: str) -> None: ...
 
 @final
 class Bridge:

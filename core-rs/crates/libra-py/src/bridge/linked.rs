@@ -56,6 +56,12 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
     Link::new(link, &seam, waker).map_err(|error| wrong(&error))
 }
 
+/// Whether a bridge takes this as its server. ValueError with what is wrong with it, which repeats nothing of it.
+#[pyfunction]
+pub fn check_server_url(url: &str) -> PyResult<()> {
+    url.parse::<Endpoint>().map(drop).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
 impl NodeCore {
     /// Connects a link and starts its threads, which the guard listens to from then on.
     pub fn start_link(&self, py: Python<'_>, link: &mut Link) -> PyResult<()> {
