@@ -72,10 +72,13 @@ impl Accounting {
     }
 
     /// The publisher says how many it has sent. Called when what was sent before has come or never will, and the subscription
-    /// stands.
+    /// stands. It follows nobody by that: frames may have left before we subscribed whose number the publisher did not know
+    /// yet when it spoke.
     pub fn sent(&mut self, epoch: u64, sent: u64) {
         if epoch > self.epoch || (epoch == self.epoch && sent >= self.next) {
+            let following = self.following;
             self.pass_over(epoch, sent.saturating_add(1));
+            self.following = following;
         }
     }
 
@@ -169,6 +172,22 @@ mod tests {
         accounting.left();
         accounting.sent(11, u64::MAX);
         assert_eq!((accounting.missed, accounting.unfollowed), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn a_publisher_that_knows_less_than_it_has_sent_makes_no_loss_of_what_nobody_had_asked_for() {
+        let mut accounting = Accounting::default();
+        accounting.connected();
+        accounting.sent(5, 0);
+        accounting.sent(5, 2);
+        assert!(accounting.frame(5, 3, 6));
+        assert_eq!((accounting.received, accounting.lost, accounting.unfollowed), (4, 0, 2));
+        accounting.sent(5, 8);
+        assert_eq!(accounting.lost, 2, "from here on it is followed");
+        accounting.left();
+        accounting.sent(5, 9);
+        accounting.sent(5, 11);
+        assert_eq!((accounting.lost, accounting.unfollowed), (2, 5));
     }
 
     #[test]

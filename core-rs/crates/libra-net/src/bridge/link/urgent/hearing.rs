@@ -9,6 +9,7 @@ use super::super::control::{SILENCE_NS, own_shards, want_market};
 use super::super::decoded::Decoded;
 use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
+use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::node::Node;
@@ -69,7 +70,7 @@ impl Node {
     fn heed(&mut self, message: &str) -> Result<(), String> {
         match message.split_ascii_whitespace().next() {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
-            Some("READONLY" | "MASTERDOWN" | "LOADING") => return Err(message.to_owned()),
+            _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
             _ => self.complain(&format!("the server refuses: {message}")),
         }
