@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 4
+-- version: 5
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -293,11 +293,17 @@ local function latest(keys, args)
   return untold or heard
 end
 
-redis.register_function('libra1_claim', claim)
-redis.register_function('libra1_raise', raise)
-redis.register_function('libra1_open', open)
+-- What a full server has to take: a node joins, what was applied is acknowledged, and what all have acknowledged goes. They store a
+-- few bytes at most, and without them nobody could ever make room.
+local function register_for_a_full_server(name, callback)
+  redis.register_function({ function_name = name, callback = callback, flags = { 'allow-oom' } })
+end
+
+register_for_a_full_server('libra1_claim', claim)
+register_for_a_full_server('libra1_raise', raise)
+register_for_a_full_server('libra1_open', open)
+register_for_a_full_server('libra1_ack', ack)
+register_for_a_full_server('libra1_trim', trim)
 redis.register_function('libra1_append', append)
-redis.register_function('libra1_ack', ack)
-redis.register_function('libra1_trim', trim)
 redis.register_function('libra1_latest', latest)
 redis.register_function({ function_name = 'libra1_read', callback = read, flags = { 'no-writes' } })

@@ -22,7 +22,6 @@
 //! | a reply came | [`Sender::reply`] with the [`Reply`] of its kind |
 //! | an event is to be sent | [`Sender::next_seq`], encode the frame, [`Sender::offer`] |
 //! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
-//! | a beacon of a group's node was heard | [`Sender::heard`] |
 //! | a group says that a later life was heard of | [`Sender::heard_of`] |
 //! | a group asks for a snapshot | [`Sender::snapshot_requested`]; when made, [`Sender::snapshot_made`] gives its stamp |
 //! | [`Sender::deadline`] has come | [`Sender::tick`] |

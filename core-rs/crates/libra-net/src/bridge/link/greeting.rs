@@ -90,8 +90,11 @@ fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) 
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
     let key = environment.incarnation();
-    let ours = format!("{:032x}", fastrand::u128(1..));
-    connection.call(&[b"SET", key.as_bytes(), ours.as_bytes(), b"NX"])?;
+    // A full server takes no SET, and whoever would make room there joins by this.
+    if connection.call(&[b"GET", key.as_bytes()])? == Reply::Null {
+        let ours = format!("{:032x}", fastrand::u128(1..));
+        connection.call(&[b"SET", key.as_bytes(), ours.as_bytes(), b"NX"])?;
+    }
     let place = connection.place().to_owned();
     let reply = connection.call(&[b"GET", key.as_bytes()])?;
     let known = reply.text().and_then(|text| u128::from_str_radix(text, 16).ok()).filter(|&number| number != 0);

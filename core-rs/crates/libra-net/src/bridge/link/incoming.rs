@@ -54,6 +54,8 @@ pub(super) struct Incoming {
     has_lost: bool,
     /// Events that snapshots were loaded for, and did not make up for.
     not_replaced: u64,
+    /// How often something was lost, whatever of it.
+    pub losses: u64,
     pub skipped: u64,
     /// Between making and handing over the last frame, on two clocks.
     pub lag_ns: i64,
@@ -80,6 +82,7 @@ impl Incoming {
             parts: Parts::default(),
             has_lost: false,
             not_replaced: 0,
+            losses: 0,
             skipped: 0,
             lag_ns: 0,
         }
@@ -190,6 +193,11 @@ impl Incoming {
         self.keys.id.lane != Lane::Orders || self.takes_commands
     }
 
+    fn hear_lost(&mut self, passed: Passed, why: &'static str, certain: bool) {
+        self.losses += 1;
+        self.heard.push(Heard::Lost { passed, why, certain });
+    }
+
     fn mark(&mut self, now: u64, upto: Position) {
         self.marks.push_back((self.delivered, upto));
         self.pass_marks(now);
@@ -220,7 +228,7 @@ impl Incoming {
                     Delivery::Life { begins } => self.mark(now, begins),
                     Delivery::Lost { passed, why, certain } => {
                         self.has_lost = true;
-                        self.heard.push(Heard::Lost { passed, why: word(why), certain });
+                        self.hear_lost(passed, word(why), certain);
                         self.mark(now, passed.upto);
                     }
                     Delivery::Snapshot { passed, certain, snapshot } => {
@@ -230,7 +238,7 @@ impl Incoming {
                         if self.stands_for_nothing() {
                             (self.has_lost, replaced.after) = (true, passed.upto);
                             self.not_replaced = self.not_replaced.saturating_add(passed.events());
-                            self.heard.push(Heard::Lost { passed, why: "skipped", certain });
+                            self.hear_lost(passed, "skipped", certain);
                         }
                         self.heard.push(Heard::SnapshotLoaded { passed: replaced, values });
                         self.mark(now, passed.upto);
@@ -299,7 +307,7 @@ impl Incoming {
                     self.skipped += 1;
                     let at = |seq| Position::new(epoch, seq);
                     let passed = Passed { after: at(seq - 1), upto: at(seq), known: seq };
-                    self.heard.push(Heard::Lost { passed, why: skip.code(), certain: true });
+                    self.hear_lost(passed, skip.code(), true);
                 }
             }
         }

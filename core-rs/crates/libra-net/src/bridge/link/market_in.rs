@@ -292,7 +292,7 @@ impl MarketIn {
         let refused = inner.refused.iter().map(|(code, count)| (*code, *count));
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         let by_node = inner.sources.iter().map(|(name, source)| {
-            let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).sum();
+            let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).fold(0, u64::saturating_add);
             let table = counts([
                 ("events", sum(|shard| shard.received)),
                 ("lost", sum(|shard| shard.lost)),

@@ -102,7 +102,7 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("gaps", stats.gaps),
         ("snapshots", stats.snapshots),
         ("replaced", replaced),
-        ("lost", stats.lost),
+        ("lost", channel.losses),
         ("lost_events", lost_events),
         ("foreign", stats.foreign),
         ("skipped", channel.skipped),
