@@ -173,6 +173,94 @@ fn who_begins_where_the_server_lost_its_place_takes_it_from_the_sender_that_come
     assert_eq!(out[..2], [events(7, 4, 4), events(7, 5, 5)]);
 }
 
+/// A receiver at 7-10 that found 7-14 to 7-16 behind it, and nothing between.
+fn before_a_hole() -> (Receiver<u64>, Out) {
+    let (mut receiver, mut out) = receiver();
+    receiver.live(0, 7, 14, 16, 16, &mut out);
+    assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }, Delivery::Gap { open: true }]);
+    out.clear();
+    answer(&mut receiver, at(7, 16), at(7, 0), vec![frame(7, 14, 16)], &mut out);
+    assert_eq!(out, [Delivery::AskSnapshot { at: at(7, 10) }], "7-11 to 7-13 were deleted");
+    assert_eq!((receiver.position(), receiver.has_gap()), (Some(at(7, 10)), true));
+    out.clear();
+    (receiver, out)
+}
+
+#[test]
+fn a_hole_is_filled_by_what_its_publisher_says_again() {
+    let (mut receiver, mut out) = before_a_hole();
+    receiver.live(MS, 7, 11, 12, 12, &mut out);
+    assert_eq!(out, [events(7, 11, 12)]);
+    out.clear();
+    receiver.tick(101 * MS, &mut out);
+    assert_eq!(out, [Delivery::Read { after: at(7, 12), count: 256 }], "that was a part of it");
+    out.clear();
+    answer(&mut receiver, at(7, 16), at(7, 0), vec![frame(7, 14, 16)], &mut out);
+    assert_eq!(out, [Delivery::AskSnapshot { at: at(7, 12) }]);
+    out.clear();
+    receiver.live(102 * MS, 7, 13, 13, 13, &mut out);
+    let closed = [events(7, 13, 13), events(7, 14, 16), Delivery::Gap { open: false }];
+    assert_eq!(
+        out.iter().filter(|told| !matches!(told, Delivery::Read { .. })).collect::<Vec<_>>(),
+        closed.iter().collect::<Vec<_>>()
+    );
+    assert_eq!((receiver.stats().lost, receiver.stats().replaced, receiver.stats().gaps), (0, 0, 1));
+}
+
+#[test]
+fn a_hole_that_nobody_can_fill_is_passed_with_its_numbers() {
+    // Its publisher lives, and says how all stands.
+    let (mut receiver, mut out) = before_a_hole();
+    receiver.snapshot(MS, 7, at(7, 13), 0, &mut out);
+    let passed = passed(at(7, 13), 16);
+    assert_eq!(out[0], Delivery::Snapshot { passed, certain: true, snapshot: 0 });
+    assert_eq!((passed.events(), passed.is_exact(), &out[1]), (3, true, &events(7, 14, 16)));
+    // Its publisher is dead.
+    let (mut receiver, mut out) = before_a_hole();
+    receiver.dead(MS, &mut out);
+    assert_eq!(out[0], Delivery::Lost { passed, why: Why::Trimmed, certain: true });
+    assert_eq!((out.contains(&events(7, 14, 16)), receiver.stats().lost_events), (true, 3));
+}
+
+#[test]
+fn a_hole_whose_frame_is_said_again_and_cannot_be_decoded_is_lost() {
+    let (mut receiver, mut out) = before_a_hole();
+    receiver.undecodable(MS, 7, 12, 12, &mut out);
+    receiver.undecodable(MS, 7, 11, 14, &mut out);
+    for _ in 0..2 {
+        receiver.undecodable(MS, 7, 11, 12, &mut out);
+    }
+    assert_eq!(out, [], "it may have been damaged on its way");
+    receiver.undecodable(MS, 7, 11, 12, &mut out);
+    assert_eq!(out, [Delivery::Lost { passed: passed(at(7, 12), 16), why: Why::Undecodable, certain: true }]);
+    receiver.live(MS, 7, 13, 13, 13, &mut out);
+    assert!(out.contains(&events(7, 13, 13)), "{out:?}");
+    let (mut receiver, mut out) = self::receiver();
+    (0..9).for_each(|_| receiver.undecodable(MS, 7, 11, 12, &mut out));
+    assert_eq!(out, [], "the stream may have it");
+}
+
+#[test]
+fn a_hole_in_a_life_that_is_over_is_lost_with_its_numbers() {
+    let lost = |upto, known| Delivery::Lost { passed: passed(upto, known), why: Why::ServerLost, certain: true };
+    // In its middle.
+    let (mut receiver, mut out) = receiver();
+    receiver.beacon(0, at(8, 0), &mut out);
+    out.clear();
+    let entries = vec![frame(7, 13, 14), life(8, at(7, 14), false)];
+    answer(&mut receiver, at(8, 0), at(7, 0), entries, &mut out);
+    assert_eq!(out, [lost(at(7, 12), 10), events(7, 13, 14), Delivery::Life { begins: at(8, 0) }]);
+    // At its end, and with all of the next one.
+    for end in [at(7, 14), at(8, 3)] {
+        let (mut receiver, mut out) = self::receiver();
+        receiver.beacon(0, at(9, 0), &mut out);
+        out.clear();
+        answer(&mut receiver, at(9, 0), at(7, 0), vec![life(9, end, false)], &mut out);
+        assert_eq!(out[0], lost(end, 10), "it is not passed over in silence");
+        assert_eq!(receiver.stats().lost_events, if end.epoch == 7 { 4 } else { 3 });
+    }
+}
+
 #[test]
 fn who_asked_for_a_snapshot_in_vain_looks_whether_it_is_still_needed() {
     let (mut receiver, mut out) = receiver();

@@ -248,13 +248,61 @@ fn who_could_go_on_by_what_the_sender_knows_has_it_look_again() {
     sender.reply(0, Reply::Appended(Ok(())), &mut acts);
     acts.clear();
     sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
-    assert_eq!(acts, [Act::Open { confirmed: 8 }]);
+    assert_eq!(acts, [Act::Repeat { first: 1, last: 8 }, Act::Open { confirmed: 8 }]);
     sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
-    assert_eq!(acts.len(), 1, "once, until that is answered");
+    assert_eq!(acts.len(), 2, "once, until that is answered");
     sender.reply(0, opened(8, at(7, 5)), &mut acts);
     acts.clear();
     sender.snapshot_requested(0, 1, at(7, 3), &mut acts);
     assert_eq!(acts, [Act::SnapshotWanted { group: 1 }]);
+}
+
+#[test]
+fn what_a_stream_lacks_is_said_again_or_the_floor_passes_over_it() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..6 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    }
+    sender.acknowledged(0, 0, at(7, 4), &mut acts);
+    sender.acknowledged(0, 1, at(7, 2), &mut acts);
+    acts.clear();
+    sender.snapshot_requested(0, 1, at(7, 2), &mut acts);
+    assert_eq!(acts, [Act::Repeat { first: 3, last: 6 }, Act::Open { confirmed: 6 }]);
+    assert_eq!((sender.frames(3, 6).count(), sender.stats().repeated), (4, 4));
+    sender.reply(0, opened(6, at(7, 0)), &mut acts);
+    acts.clear();
+    // Of what is behind 7-1 it has a part only; and whoever is waited for has come there.
+    sender.snapshot_requested(0, 1, at(7, 1), &mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 6 }, Act::Mend { at: at(7, 1) }]);
+    sender.reply(0, opened(6, at(7, 0)), &mut acts);
+    acts.clear();
+    sender.reply(0, Reply::Trimmed(Ok(at(7, 2))), &mut acts);
+    sender.snapshot_requested(0, 1, at(7, 1), &mut acts);
+    assert_eq!(acts.last(), Some(&Act::SnapshotWanted { group: 1 }), "{acts:?}");
+    assert_eq!(sender.snapshot_made(0, 1), at(7, 2));
+}
+
+#[test]
+fn no_floor_passes_over_a_hole_before_who_is_waited_for_has_come_to_it() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..8 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    }
+    let stale = limits().stale_after;
+    sender.acknowledged(MS, 0, at(7, 6), &mut acts);
+    sender.tick(stale, &mut acts);
+    sender.reply(stale, Reply::Trimmed(Ok(at(7, 3))), &mut acts);
+    assert_eq!((sender.snapshot_made(stale, 1), sender.outbox().base()), (at(7, 3), 6), "the stream has 4 to 6");
+    acts.clear();
+    sender.snapshot_requested(stale, 1, at(7, 5), &mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 8 }], "4 and 5 are not applied");
+    sender.reply(stale, opened(8, at(7, 3)), &mut acts);
+    sender.acknowledged(stale, 1, at(7, 5), &mut acts);
+    acts.clear();
+    sender.snapshot_requested(stale, 1, at(7, 5), &mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 8 }, Act::Mend { at: at(7, 5) }]);
 }
 
 #[test]

@@ -102,6 +102,11 @@ impl Incoming {
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
     }
 
+    /// A frame came that cannot be read, and says by its header that it has these events.
+    pub fn undecodable(&mut self, now: u64, epoch: u64, first: u64, last: u64) {
+        self.receiver.undecodable(now, epoch, first, last, &mut self.out);
+    }
+
     /// Latest values that were published by themselves, or looked up.
     pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut VecDeque<Arrival>) {
         for event in frame.events.into_iter().flatten() {

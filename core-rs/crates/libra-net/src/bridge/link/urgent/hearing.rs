@@ -164,6 +164,7 @@ impl Node {
             // The stream has it, or shows by its number that it is missing.
             Err(error) => {
                 let code = error.code();
+                channel.undecodable(now, header.epoch, header.first_seq, header.last_seq());
                 self.refuse(code);
             }
         }

@@ -82,6 +82,7 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
         ("cut", stats.cut),
         ("calls", stats.calls),
         ("server_lost", stats.server_lost),
+        ("repeated", stats.repeated),
         ("refusals", stats.refusals),
         ("conflated", channel.conflated),
         ("unsendable", channel.unsendable),
