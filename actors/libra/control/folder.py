@@ -65,8 +65,8 @@ class RunFile:
 
     @property
     def _life(self) -> str:
-        # No later process has these names, whatever its pid: so what does not listen any more never will again, and whoever finds it
-        # may remove it without asking.
+        # No later process has these names, whatever its pid: so what does not listen any more never will again, and
+        # whoever finds it may remove it without asking.
         return f"{self.started_ns // 1_000_000 & 0xFFFFFFFF:08x}"
 
     def to_json(self) -> str:
