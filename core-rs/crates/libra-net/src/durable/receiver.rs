@@ -461,6 +461,7 @@ impl<F> Receiver<F> {
         match entry.what {
             Received::Bad => return true,
             Received::Life { before, .. } if at >= before || begins(before) => return true,
+            Received::Frame { first: 1, .. } if begins(life) => return true,
             Received::Life { before, .. } => self.lose(before, Why::ServerLost, before.seq > 0, out),
             Received::Frame { first, .. } => {
                 if at.epoch != entry.epoch {

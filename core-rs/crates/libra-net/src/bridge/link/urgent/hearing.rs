@@ -244,6 +244,10 @@ impl Node {
             }
             peer.epoch = epoch;
             (peer.heard_ns, peer.is_dead) = (now_ns, false);
+            if let Some(detail) = peer.differs(beacon, self.common.settings.shards) {
+                let detail = detail.as_str().into();
+                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDiffers, &peer.name) });
+            }
             let market_changed = peer.takes(beacon);
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {
