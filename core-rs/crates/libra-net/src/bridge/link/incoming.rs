@@ -12,6 +12,7 @@ use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::control::Parts;
 use super::decoded::Decoded;
 use super::keeper::{is_of_kill_switch, tells_of_position};
+use super::lag::Lag;
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
@@ -55,8 +56,7 @@ pub(super) struct Incoming {
     /// Events that snapshots were loaded for, and did not make up for.
     not_replaced: u64,
     pub skipped: u64,
-    /// Between making and handing over the last frame, on two clocks.
-    pub lag_ns: i64,
+    pub lag: Lag,
 }
 
 impl Incoming {
@@ -81,7 +81,7 @@ impl Incoming {
             has_lost: false,
             not_replaced: 0,
             skipped: 0,
-            lag_ns: 0,
+            lag: Lag::default(),
         }
     }
 
@@ -278,7 +278,7 @@ impl Incoming {
 
     fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut VecDeque<Arrival>) {
         let (epoch, first) = (frame.epoch, frame.first);
-        self.lag_ns = sent_ns().saturating_sub(frame.sent_ns);
+        self.lag.take(frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut tracked = self.delivered;
         for (seq, event) in (first..).zip(frame.events).skip(skip) {

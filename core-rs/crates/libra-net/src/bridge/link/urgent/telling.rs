@@ -106,12 +106,13 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("lost", stats.lost),
         ("lost_events", lost_events),
         ("foreign", stats.foreign),
+        ("clock_skew", channel.lag.skewed()),
         ("skipped", channel.skipped),
         ("older", channel.latest.older()),
         ("loaded", channel.loaded),
     ]);
     table.push(("gap".to_owned(), Value::Flag(channel.receiver.has_gap())));
-    table.push(("lag_us".to_owned(), Value::Number(channel.lag_ns / 1_000)));
+    table.push(("lag_us".to_owned(), Value::Number(channel.lag.us())));
     (channel.keys.id.to_string(), Value::Table(table))
 }
 
