@@ -185,6 +185,9 @@ impl Link {
 
     fn halt(&mut self) {
         self.asking = None;
+        // A thread that dials may be in the middle of it. It ends with what it waits for: two seconds at most for a connection or an
+        // answer, two and a half where it looks for a node of our name, and as long as the system takes to look up a name.
+        self.common.ended.store(true, Ordering::Release);
         self.threads.iter().for_each(NativeThread::begin_stop);
         self.common.wake_all();
         self.threads.iter_mut().for_each(NativeThread::stop);
@@ -200,7 +203,7 @@ impl Drop for Link {
 fn connector(common: &Common, name: &str, library: Option<Library>) -> Connector {
     let settings = &common.settings;
     let name = format!("libra:{}:{}:{name}", settings.environment.as_str(), settings.node);
-    Connector::new(settings.endpoint.clone(), Options { library, ..Options::new(&name) })
+    Connector::new(settings.endpoint.clone(), Options { library, ended: common.ended.clone(), ..Options::new(&name) })
 }
 
 /// A server that wants a password says so, but not where this node takes one from.
