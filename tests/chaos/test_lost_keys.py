@@ -1,4 +1,4 @@
-"""A key of the server is gone, as an eviction takes it, or a part: what its living publisher holds comes all the same."""
+"""A key of the server is gone, or a part of it: what its living publisher holds comes all the same."""
 
 import pytest
 from tests.chaos.driven import Place
