@@ -193,7 +193,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
     monkeypatch.setenv("P", "secret")
     settings = BridgeSettings(environment="prod", username="me", password_env="P", stale_after_s=2.5)
-    bridge = open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
+    bridge = open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"), accounts=("trading",))
     assert (bridge.stats(), bridge.stop(1.0), list(bridge.news())) == ({}, {}, [])
     core = object()
     bridge.start(core)
@@ -204,6 +204,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
         "url": "redis://x",
         "node": "trading",
         "nodes": ["trading", "rest"],
+        "accounts": ["trading"],
         "username": "me",
         "password": "secret",
         "ca_file": None,

@@ -905,6 +905,8 @@ class _BridgeSettings(TypedDict):
     node: str
     nodes: list[str]
     """All that the topology declares; this one may be among them."""
+    accounts: NotRequired[list[str] | None]
+    """The nodes that have accounts, and so are what signals are for. Without it any may have some."""
     url: str
     username: NotRequired[str | None]
     password: NotRequired[str | None]

@@ -32,7 +32,7 @@
 //! | --- | --- |
 //! | the connection for calls is up, or gone | [`Receiver::connected`], [`Receiver::disconnected`] |
 //! | the subscription to the channel is confirmed, or gone | [`Receiver::subscribed`], [`Receiver::unsubscribed`] |
-//! | a frame was published | [`Receiver::live`] |
+//! | a frame was published | [`Receiver::live`]; one that cannot be decoded: [`Receiver::undecodable`] |
 //! | a read is answered | [`Receiver::read`] or [`Receiver::read_failed`] |
 //! | an acknowledgement is answered | [`Receiver::acknowledged`] |
 //! | the publisher's beacon: its epoch, what is confirmed appended | [`Receiver::beacon`] |

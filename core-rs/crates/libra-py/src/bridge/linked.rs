@@ -46,7 +46,10 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
         ..usual
     };
+    let having: Option<Vec<String>> =
+        settings.get_item("accounts")?.map(|value| value.extract()).transpose()?.flatten();
     let seam = SeamSettings {
+        accounts_elsewhere: having.is_none_or(|names| names.iter().any(|name| *name != node)),
         credits: link.credits(),
         credit_bytes: link.credit_bytes(),
         shards: link.shards,

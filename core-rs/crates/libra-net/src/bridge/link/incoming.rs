@@ -12,6 +12,7 @@ use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::control::Parts;
 use super::decoded::Decoded;
 use super::keeper::{is_of_kill_switch, tells_of_position};
+use super::lag::Lag;
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
@@ -57,8 +58,7 @@ pub(super) struct Incoming {
     /// How often something was lost, whatever of it.
     pub losses: u64,
     pub skipped: u64,
-    /// Between making and handing over the last frame, on two clocks.
-    pub lag_ns: i64,
+    pub lag: Lag,
 }
 
 impl Incoming {
@@ -84,7 +84,7 @@ impl Incoming {
             not_replaced: 0,
             losses: 0,
             skipped: 0,
-            lag_ns: 0,
+            lag: Lag::default(),
         }
     }
 
@@ -103,6 +103,11 @@ impl Incoming {
     pub fn live(&mut self, now: u64, frame: Decoded) {
         let (epoch, first, last) = (frame.epoch, frame.first, frame.last().seq);
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
+    }
+
+    /// A frame came that cannot be read, and says by its header that it has these events.
+    pub fn undecodable(&mut self, now: u64, epoch: u64, first: u64, last: u64) {
+        self.receiver.undecodable(now, epoch, first, last, &mut self.out);
     }
 
     /// Latest values that were published by themselves, or looked up.
@@ -281,7 +286,7 @@ impl Incoming {
 
     fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut VecDeque<Arrival>) {
         let (epoch, first) = (frame.epoch, frame.first);
-        self.lag_ns = sent_ns().saturating_sub(frame.sent_ns);
+        self.lag.take(frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut tracked = self.delivered;
         for (seq, event) in (first..).zip(frame.events).skip(skip) {

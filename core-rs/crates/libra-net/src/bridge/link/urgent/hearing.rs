@@ -165,6 +165,7 @@ impl Node {
             // The stream has it, or shows by its number that it is missing.
             Err(error) => {
                 let code = error.code();
+                channel.undecodable(now, header.epoch, header.first_seq, header.last_seq());
                 self.refuse(code);
             }
         }
@@ -244,6 +245,10 @@ impl Node {
             }
             peer.epoch = epoch;
             (peer.heard_ns, peer.is_dead) = (now_ns, false);
+            if let Some(detail) = peer.differs(beacon, self.common.settings.shards) {
+                let detail = detail.as_str().into();
+                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDiffers, &peer.name) });
+            }
             let market_changed = peer.takes(beacon);
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {
