@@ -4,7 +4,7 @@
 - `store`: the file; `projector`: from a log to its file; `writer`: the thread of a running node;
 - `reading`, `export`: what people and programs get of it; `verify`: whether it says what the log says.
 
-Rows come from the native replay that rebuilds accounts (`libra_core.LogProjection`); here they are only written and read.
+Rows come from the native replay that rebuilds accounts (`libra_core.LogProjection`); here they are written and read.
 May be changed without reading further: views, and how things are shown.
 """
 

@@ -1,7 +1,7 @@
 """A table of a journal as a file: CSV, JSON lines or Parquet, whole or not at all.
 
-In Parquet a `DECIMAL_TEXT` is a `decimal128(38, 12)`, exact, and an `NS_INTEGER` a `timestamp[ns, UTC]`; in the other two
-numbers are the text that they are in the journal.
+In Parquet a `DECIMAL_TEXT` is a `decimal128(38, 12)`, exact, and an `NS_INTEGER` a `timestamp[ns, UTC]`; in the other
+two a number is the text that it is in the journal.
 """
 
 from __future__ import annotations

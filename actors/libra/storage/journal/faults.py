@@ -10,15 +10,15 @@ from libra.errors import StorageError
 __all__ = ["JournalCorrupt", "JournalRefused", "JournalStale", "fault_of"]
 
 
-class JournalCorrupt(StorageError):
+class JournalCorrupt(StorageError):  # noqa: N818 - a verdict on a file
     """The file is no database any more, or holds what this room never wrote: it is set aside and made anew."""
 
 
-class JournalStale(StorageError):
+class JournalStale(StorageError):  # noqa: N818 - a verdict on a file
     """It holds what the log does not: of another log, or of a log that lost its end. It is set aside and made anew."""
 
 
-class JournalRefused(StorageError):
+class JournalRefused(StorageError):  # noqa: N818 - a verdict on a file
     """A file that is somebody else's, another account's or a newer version's: it is never touched."""
 
 

@@ -113,7 +113,7 @@ class JournalReader:
             row = self.db.execute("SELECT log FROM log_position WHERE id = 1").fetchone()
         if row is None:
             raise StorageError(f"{self.path}: it does not say of which log it is; name the log by --log")
-        return self.path.parent / row[0]
+        return self.path.parent / str(row[0])
 
     def rows(self, name: str, wanted: RowFilter = RowFilter()) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
         """Rows of what `SHOWN` lists, in the order of the log.

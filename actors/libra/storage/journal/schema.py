@@ -8,12 +8,13 @@ Declared types say what a column holds, and give SQLite the affinity that keeps 
 | `NS_INTEGER` | nanoseconds since the epoch |
 | `INTEGER`, `TEXT` | whole numbers; names, ids and words |
 
-`record` and `log_offset` tell which record of the log a row comes from, and where in the file that begins. A step is never
-changed once it was released: what is to be different becomes the next one.
+`record` and `log_offset` tell which record of the log a row comes from, and where in the file that begins. A step is
+never changed once it was released: what is to be different becomes the next one.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["APPLICATION_ID", "STANDING", "STEPS", "TABLES", "VIEWS", "Step", "insert_statement"]
@@ -52,7 +53,8 @@ _ITEM = "record INTEGER NOT NULL, item INTEGER NOT NULL, log_offset INTEGER NOT 
 _VERSION_1 = (
     """CREATE TABLE log_position (
         id INTEGER PRIMARY KEY CHECK (id = 1), account TEXT NOT NULL, log TEXT NOT NULL, records INTEGER NOT NULL,
-        log_offset INTEGER NOT NULL, digest TEXT NOT NULL, ts_ns NS_INTEGER NOT NULL, written_ns NS_INTEGER NOT NULL)""",
+        log_offset INTEGER NOT NULL, digest TEXT NOT NULL, ts_ns NS_INTEGER NOT NULL,
+        written_ns NS_INTEGER NOT NULL)""",
     f"CREATE TABLE epochs ({_PLACE}, epoch INTEGER NOT NULL PRIMARY KEY, account TEXT NOT NULL)",
     f"""CREATE TABLE instruments ({_PLACE}, instrument TEXT NOT NULL, symbol TEXT NOT NULL, venue TEXT NOT NULL,
         venue_symbol TEXT, base TEXT, quote TEXT, settle TEXT, kind TEXT NOT NULL, price_decimals INTEGER NOT NULL,
@@ -60,9 +62,9 @@ _VERSION_1 = (
         max_size DECIMAL_TEXT, min_notional DECIMAL_TEXT, contract_size DECIMAL_TEXT, maker_fee DECIMAL_TEXT,
         taker_fee DECIMAL_TEXT, tradable INTEGER NOT NULL, PRIMARY KEY (record))""",
     f"""CREATE TABLE orders ({_PLACE}, client_order_id TEXT NOT NULL PRIMARY KEY, venue_order_id TEXT,
-        request_id TEXT NOT NULL, signal_id TEXT, strategy TEXT NOT NULL, instrument TEXT NOT NULL, symbol TEXT NOT NULL,
-        side TEXT NOT NULL, type TEXT NOT NULL, time_in_force TEXT NOT NULL, size DECIMAL_TEXT NOT NULL,
-        price DECIMAL_TEXT, status TEXT NOT NULL, filled DECIMAL_TEXT NOT NULL, average_price DECIMAL_TEXT,
+        request_id TEXT NOT NULL, signal_id TEXT, strategy TEXT NOT NULL, instrument TEXT NOT NULL,
+        symbol TEXT NOT NULL, side TEXT NOT NULL, type TEXT NOT NULL, time_in_force TEXT NOT NULL,
+        size DECIMAL_TEXT NOT NULL, price DECIMAL_TEXT, status TEXT NOT NULL, filled DECIMAL_TEXT NOT NULL, average_price DECIMAL_TEXT,
         filled_notional DECIMAL_TEXT NOT NULL, fees DECIMAL_TEXT NOT NULL, reason TEXT, detail TEXT,
         deadline_ns NS_INTEGER, window_end_ns NS_INTEGER, cancel_asked_ns NS_INTEGER, created_record INTEGER NOT NULL,
         created_offset INTEGER NOT NULL, created_ns NS_INTEGER NOT NULL) WITHOUT ROWID""",
@@ -117,51 +119,48 @@ TABLES = {
 """Tables that are made of the log, with their keys."""
 
 
-def _time(column: str) -> str:
-    return (
-        f"strftime('%Y-%m-%d %H:%M:%S', {column} / 1000000000, 'unixepoch')"
-        f" || printf('.%06d', {column} % 1000000000 / 1000)"
-    )
+_TIME = r"strftime('%Y-%m-%d %H:%M:%S', \1 / 1000000000, 'unixepoch') || printf('.%06d', \1 % 1000000000 / 1000)"
 
-
-VIEWS = {
-    "v_orders": f"""SELECT {_time("created_ns")} AS created, {_time("ts_ns")} AS updated, strategy, symbol, side, type,
+_VIEWS = {
+    "v_orders": """SELECT TIME(created_ns) AS created, TIME(ts_ns) AS updated, strategy, symbol, side, type,
         time_in_force, size, price, status, filled, average_price, fees, reason, detail, client_order_id,
         venue_order_id, instrument, created_ns AS ts_ns, created_record AS record, created_offset AS log_offset
         FROM orders""",
-    "v_fills": f"""SELECT {_time("ts_ns")} AS time, strategy, symbol, side, size, price, notional, fee, fee_currency,
+    "v_fills": """SELECT TIME(ts_ns) AS time, strategy, symbol, side, size, price, notional, fee, fee_currency,
         liquidity, realised, position, client_order_id, trade_id, ts_venue_ns, instrument, ts_ns, record, log_offset
         FROM fills""",
-    "v_positions": f"""SELECT symbol, size, average_price, cost, realised, fees, trades, {_time("ts_ns")} AS updated,
+    "v_positions": """SELECT symbol, size, average_price, cost, realised, fees, trades, TIME(ts_ns) AS updated,
         instrument, ts_ns, record, log_offset FROM positions""",
-    "v_balances": f"""SELECT currency, total, opening, realised, fees, peak, day, day_start, {_time("ts_ns")} AS updated,
+    "v_balances": """SELECT currency, total, opening, realised, fees, peak, day, day_start, TIME(ts_ns) AS updated,
         ts_ns, record, log_offset FROM balances""",
     "v_daily_pnl": "SELECT day, currency, realised, fees, net, total, fills, ts_ns, record, log_offset FROM daily",
-    "v_risk": f"""SELECT {_time("ts_ns")} AS time, 'rejection' AS kind, code, strategy, symbol, side, size, price,
+    "v_risk": """SELECT TIME(ts_ns) AS time, 'rejection' AS kind, code, strategy, symbol, side, size, price,
         limit_value AS "limit", value, detail, client_order_id, instrument, ts_ns, record, item, log_offset
         FROM rejections
-        UNION ALL SELECT {_time("ts_ns")}, 'breach', code, NULL, currency, NULL, NULL, NULL, limit_value, value, NULL,
+        UNION ALL SELECT TIME(ts_ns), 'breach', code, NULL, currency, NULL, NULL, NULL, limit_value, value, NULL,
         NULL, NULL, ts_ns, record, 0, log_offset FROM breaches
-        UNION ALL SELECT {_time("ts_ns")}, 'limit', limit_key, NULL, NULL, NULL, NULL, NULL, old, new,
+        UNION ALL SELECT TIME(ts_ns), 'limit', limit_key, NULL, NULL, NULL, NULL, NULL, old, new,
         'by ' || who || iif(confirmed, ', confirmed', ''), NULL, NULL, ts_ns, record, item, log_offset
         FROM limit_changes""",
-    "v_incidents": f"""SELECT {_time("ts_ns")} AS time, code, client_order_id, detail,
-        (SELECT {_time("c.ts_ns")} FROM commands c WHERE c.kind = 'resume' AND c.record > incidents.record
+    "v_incidents": """SELECT TIME(ts_ns) AS time, code, client_order_id, detail,
+        (SELECT TIME(c.ts_ns) FROM commands c WHERE c.kind = 'resume' AND c.record > incidents.record
          ORDER BY c.record LIMIT 1) AS cleared, ts_ns, record, item, log_offset FROM incidents""",
-    "v_commands": f"""SELECT {_time("ts_ns")} AS time, kind, who, detail, NULL AS client_order_id, NULL AS symbol,
+    "v_commands": """SELECT TIME(ts_ns) AS time, kind, who, detail, NULL AS client_order_id, NULL AS symbol,
         NULL AS strategy, ts_ns, record, log_offset FROM commands
-        UNION ALL SELECT {_time("e.ts_ns")}, 'cancel', NULL, NULL, e.client_order_id, o.symbol, o.strategy, e.ts_ns,
+        UNION ALL SELECT TIME(e.ts_ns), 'cancel', NULL, NULL, e.client_order_id, o.symbol, o.strategy, e.ts_ns,
         e.record, e.log_offset FROM order_events e LEFT JOIN orders o USING (client_order_id)
         WHERE e.kind = 'cancel_intent'""",
 }
+
+VIEWS = {name: re.sub(r"TIME\(([\w.]+)\)", _TIME, query) for name, query in _VIEWS.items()}
 """Pleasant to read; made anew whenever the version changes."""
 
 
 def insert_statement(table: str, columns: list[str]) -> str:
     """The statement that takes the rows of a table as one JSON array of arrays.
 
-    One statement is one step of SQLite, for which the interpreter's lock is given up once: a writer that took it back for
-    each row would wait for a busy loop, and hold it up, each time.
+    One statement is one step of SQLite, for which the interpreter's lock is given up once: a writer that took it back
+    for each row would wait for a busy loop, and hold it up, each time.
     """
     values = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(columns)))
     statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM json_each(?) WHERE true"  # noqa: S608

@@ -1,7 +1,7 @@
 """A journal's file: opened, checked, brought to this version, and written batch by batch with the log's position.
 
-A batch and the position that it leads to are one transaction. Whatever is interrupted, the file holds the rows of a prefix
-of the log, and says which.
+A batch and the position that it leads to are one transaction. Whatever is interrupted, the file holds the rows of a
+prefix of the log, and says which.
 """
 
 from __future__ import annotations

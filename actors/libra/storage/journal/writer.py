@@ -1,7 +1,7 @@
 """The journal of a running account: a thread that follows the log, a tenth of a second behind.
 
-Trading never waits for it. What it cannot write is told once, tried again after waits that double, and caught up later; the
-log has it meanwhile.
+Trading never waits for it. What it cannot write is told once, tried again after waits that double, and caught up later;
+the log has it meanwhile.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class JournalWriter:
         is_whole = not self._thread.is_alive() and self._projector.behind_bytes() == 0
         if not is_whole:
             _log.warning(
-                "account %s: its journal ends %d bytes behind the log%s; the next run, or libra journal rebuild, adds them",
+                "account %s: its journal ends %d bytes behind the log%s; the next run adds them",
                 *(self.account, self._projector.behind_bytes(), f" ({self._error})" if self._error else ""),
             )
         return is_whole
@@ -148,4 +148,6 @@ class JournalWriter:
     def _tell_aside(self) -> None:
         for path, fault in self._projector.aside[self._told_aside :]:
             self._told_aside += 1
-            _log.error("account %s: %s: it was set aside as %s and is made anew from the log", self.account, fault, path)
+            _log.error(
+                "account %s: %s: it was set aside as %s and is made anew from the log", self.account, fault, path
+            )
