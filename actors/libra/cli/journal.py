@@ -88,11 +88,10 @@ def _print_table(title: str, columns: list[str], rows: list[tuple[Any, ...]], li
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="dim", pad_edge=False)
     for place in shown:
         name = columns[place]
-        # An id or a time that is cut in the middle is of no use to anybody.
         table.add_column(
             name.replace("_", " "),
             justify="right" if name in _NUMBERS else "left",
-            no_wrap=name != "detail",
+            no_wrap=name != "detail" and not console.is_terminal,
             overflow="fold",
         )
     for row in rows:
