@@ -55,6 +55,7 @@ class JournalWriter:
         self._projector = Projector(log, path, is_over=self._is_over)
         self._told_aside = 0
         self._error: str | None = None
+        self._is_whole = False
         self._behind_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"libra-journal-{account}", daemon=True)
 
@@ -75,13 +76,12 @@ class JournalWriter:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s + self._every_s)
-        is_whole = not self._thread.is_alive() and self._projector.behind_bytes() == 0
-        if not is_whole:
+        if not self._is_whole:
             _log.warning(
                 "account %s: its journal ends %d bytes behind the log%s; the next run adds them",
                 *(self.account, self._projector.behind_bytes(), f" ({self._error})" if self._error else ""),
             )
-        return is_whole
+        return self._is_whole
 
     def status(self) -> dict[str, Any]:
         """How it stands: path, state, records, behind_bytes, behind_s, error."""
@@ -104,38 +104,48 @@ class JournalWriter:
         wait_s = _FIRST_WAIT_S
         try:
             while True:
-                was_ending = self._ends_at is not None
+                is_ending = self._ends_at is not None
                 try:
-                    self._catch_up()
+                    has_all = self._catch_up()
                     wait_s = _FIRST_WAIT_S
-                    if was_ending:
+                    if is_ending:
+                        # Nothing is added to the log any more.
+                        self._is_whole = has_all
                         return
-                    pause_s = self._every_s
+                    self._wake.wait(self._every_s)
                 except StorageError as error:
                     self._fell_behind(str(error))
-                    pause_s, wait_s = wait_s, min(2 * wait_s, _LONGEST_WAIT_S)
+                    if self._is_over():
+                        return
+                    self._pause(wait_s)
+                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
                 except Exception as error:
                     # A fault of ours: it must be seen, and the account trades on.
                     _log.exception("account %s: its journal ends here", self.account)
                     self._fell_behind(f"a fault of the writer: {error!r}")
                     return
-                if self._is_over():
-                    return
-                if self._ends_at is None:
-                    self._wake.wait(pause_s)
-                else:
-                    time.sleep(min(pause_s, max(self._ends_at - time.monotonic(), 0.0)))
         finally:
             self._projector.close()
 
-    def _catch_up(self) -> None:
-        while self._projector.advance() == BATCH and not self._is_over():
+    def _pause(self, wait_s: float) -> None:
+        """Before the next try; one that waits when the end comes tries at once."""
+        if self._ends_at is None:
+            self._wake.wait(wait_s)
+        else:
+            time.sleep(min(wait_s, max(self._ends_at - time.monotonic(), 0.0)))
+
+    def _catch_up(self) -> bool:
+        """Write all that the log has; False when its time is over before."""
+        while self._projector.advance() == BATCH:
             self._tell_aside()
+            if self._is_over():
+                return False
         self._tell_aside()
         if self._error is not None:
-            _log.warning("account %s: its journal is up to date again", self.account)
             self._error = self._behind_since = None
+            _log.warning("account %s: its journal is up to date again", self.account)
             self._tell(self.account, "current", "")
+        return True
 
     def _fell_behind(self, error: str) -> None:
         self._tell_aside()
