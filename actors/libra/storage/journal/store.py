@@ -54,10 +54,16 @@ class Position:
 
 
 def connect(path: Path, *, read_only: bool = False, lock_s: float = _LOCK_S) -> sqlite3.Connection:
-    """A connection without transactions of its own making."""
-    mode = "ro" if read_only else "rw"
+    """A connection without transactions of its own making; the file has to be there.
+
+    One that only reads is opened for writing where that is allowed: so it tidies up what a killed writer left, and what
+    SQLite itself keeps beside the file.
+    """
     # Characters that mean something in a URI are quoted by `as_uri`.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=lock_s, isolation_level=None)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=lock_s, isolation_level=None)
+    if read_only:
+        db.execute("PRAGMA query_only = ON")
+    return db
 
 
 class JournalStore:
