@@ -163,8 +163,10 @@ def insert_statement(table: str, columns: list[str]) -> str:
     One statement is one step of SQLite, for which the interpreter's lock is given up once: a writer that took it back
     for each row would wait for a busy loop, and hold it up, each time.
     """
-    values = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(columns)))
-    statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM json_each(?) WHERE true"  # noqa: S608
+    values = ", ".join(f"json_extract(row, '$[{place}]')" for place in range(len(columns)))
+    # Materialised, since SQLite would write each row's text anew for each of its columns.
+    rows = "WITH rows_ (row) AS MATERIALIZED (SELECT value FROM json_each(?))"
+    statement = f"{rows} INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM rows_ WHERE true"  # noqa: S608
     if table not in STANDING:
         return statement
     kept = _CREATED.union(STANDING[table])

@@ -31,6 +31,8 @@ _LOCK_S: Final = 0.25
 """How long a statement waits for another process's lock, before it is tried again later."""
 _WAL_BYTES: Final = 1 << 24
 """Of a write-ahead log that is done with, so much is kept."""
+_OLDEST: Final = (3, 38, 0)
+"""The version of SQLite that has JSON built in."""
 _INSERTS: Final = {table: insert_statement(table, columns) for table, columns in LogProjection.columns()}
 
 
@@ -81,6 +83,9 @@ class JournalStore:
     """
 
     def __init__(self, path: Path, log: Path, *, steps: Sequence[Step] = STEPS) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            needed = ".".join(map(str, _OLDEST))
+            raise StorageError(f"Python has SQLite {sqlite3.sqlite_version} here, a journal needs {needed} or later")
         self.path = path
         self._log = os.path.relpath(log, path.parent)
         self._steps = steps

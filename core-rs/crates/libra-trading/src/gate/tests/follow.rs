@@ -219,3 +219,48 @@ fn a_record_of_a_later_version_or_another_history_is_refused() {
     let error = read_all(&mut follow(&file)).unwrap_err().to_string();
     assert!(error.contains("a record of unknown form"), "{error}");
 }
+
+#[test]
+fn days_say_what_each_of_them_brought() {
+    const DAY: i64 = 86_400 * SECOND;
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let mut trade = |number: u64, now: i64, request: &OrderRequest, price: i64| {
+        quote(&mut gate, now);
+        let id = place(&mut gate, now, request).unwrap();
+        let VenueOutcome::Filled { trade_id, size, fee_currency, liquidity, .. } =
+            filled(id, number, price, request.size).outcome
+        else {
+            unreachable!()
+        };
+        let outcome = VenueOutcome::Filled { trade_id, price, size, fee: money(1), fee_currency, liquidity };
+        gate.on_report(now, &report(id, outcome)).unwrap();
+    };
+    trade(1, T0, &buy(1, 10), PRICE);
+    trade(2, T0 + SECOND, &sell(2, 10), PRICE + 100);
+    trade(3, T0 + DAY, &buy(3, 10), PRICE);
+    // A clock that goes back does not reopen a day.
+    trade(4, T0 + SECOND, &sell(4, 10), PRICE - 100);
+    trade(5, T0 + 3 * DAY, &buy(5, 10), PRICE);
+    drop(gate);
+    for most in [1, 2, 1_000] {
+        let mut projection = Projection::open(&file.0).unwrap();
+        let mut days = std::collections::BTreeMap::new();
+        while let Some(batch) = projection.batch(u64::MAX, most).unwrap() {
+            for (_, rows) in batch.tables.finish().into_iter().filter(|(table, _)| *table == "daily") {
+                for row in rows.trim_matches(['[', ']']).split("],[") {
+                    let cells: Vec<&str> = row.split(',').map(|cell| cell.trim_matches('"')).collect();
+                    let figures = [cells[5], cells[6], cells[7], cells[9]].map(str::to_owned);
+                    days.insert(cells[3].to_owned(), figures);
+                }
+            }
+        }
+        let expected = [
+            ("2023-11-14", ["0.01", "2", "-1.99", "2"]),
+            ("2023-11-15", ["-0.01", "2", "-2.01", "2"]),
+            ("2023-11-17", ["0", "1", "-1", "1"]),
+        ];
+        let expected = expected.map(|(day, figures)| (day.to_owned(), figures.map(str::to_owned)));
+        assert_eq!(days, expected.into_iter().collect(), "in batches of {most}");
+    }
+}
