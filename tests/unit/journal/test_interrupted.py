@@ -107,6 +107,21 @@ def test_any_prefix_of_a_log_and_any_death_of_the_writer(lived, tmp_path_factory
             left.unlink()
 
 
+def test_a_writer_that_dies_at_any_statement_of_a_batch(lived, tmp_path, monkeypatch):
+    log, path = tmp_path / "gate.log", tmp_path / "gate.db"
+    log.write_bytes(lived.read_bytes()[:6_000])
+    for statements in range(80):
+        for left in tmp_path.glob("gate.db*"):
+            left.unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "connect", dying(store.connect, statements))
+            with contextlib.suppress(DeathError):
+                project(log, path, 10).close()
+        if has_schema(path):
+            assert verify(path, log).differences == (), statements
+    assert verify(path, log).position.records > 20, "it came far enough"
+
+
 def test_a_writer_killed_at_any_moment(lived, whole, tmp_path):
     path = tmp_path / "killed.db"
     chance = random.Random(7)
