@@ -13,8 +13,8 @@ from libra_core import LogBatch, LogProjection
 
 __all__ = ["BATCH", "Projector", "set_aside"]
 
-BATCH: Final = 5_000
-"""Records of a transaction at most: some megabytes, some tens of milliseconds."""
+BATCH: Final = 2_000
+"""Records of a transaction at most: half a megabyte, which the interpreter's lock is held to copy, and some 20 ms."""
 
 _MOST_ASIDE: Final = 3
 """Files that are set aside before it is left alone: then it is not the files that are at fault."""
