@@ -9,6 +9,7 @@
 //! - [`sma`], [`volatility`] — indicators;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
+//! - [`journal`] — an account's log as rows of a database;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -27,6 +28,7 @@ mod event;
 mod gateways;
 mod gil;
 mod handlers;
+mod journal;
 mod market_data;
 mod names;
 mod node;
@@ -53,5 +55,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     node::register(module)?;
     bridge::register(module)?;
     gateways::register(module)?;
+    journal::register(module)?;
     Ok(())
 }
