@@ -1,9 +1,9 @@
 """How many frames a second the simulated exchange serves without growing lag, next to what one ccxt.pro client reads.
 
-`python benches/exchange_sim.py [--json] [--seconds S]`. A contract is quoted faster and faster. At each pace a bare reader, which
-only counts frames, follows `bookTicker` over a real socket; the pace is held when the last third of its time sees the
-frames no later than the first. Then a ccxt.pro client follows the fastest stream, as fast as it can. What either side costs
-is told in its own CPU time too, which a busy machine does not change much.
+`python benches/exchange_sim.py [--json] [--seconds S]`. A contract is quoted faster and faster. At each pace a bare
+reader, which only counts frames, follows `bookTicker` over a real socket; the pace is held when the last third of its
+time sees the frames no later than the first. Then a ccxt.pro client follows the fastest stream, as fast as it can. What
+either side costs is told in its own CPU time too, which a busy machine does not change much.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ async def ccxt_reads(url: str, seconds: float) -> dict[str, float]:
     frames = 0
     take = client.handle_bids_asks
 
-    def counted(*arguments: Any) -> None:
+    def counted(*arguments: object) -> None:
         nonlocal frames
         frames += 1
         take(*arguments)
@@ -163,11 +163,8 @@ def main() -> None:
     served = held.frames_s if held else 0.0
     ratio = served / peer["frames_s"]
     if options.json:
-        print(
-            json.dumps(
-                {"held": held and asdict(held), "rows": [asdict(row) for row in rows], "ccxt": peer, "ratio": ratio}
-            )
-        )
+        row = {"held": held and asdict(held), "rows": [asdict(row) for row in rows], "ccxt": peer, "ratio": ratio}
+        print(json.dumps(row))
         return
     print(f"{'pace':>8} {'frames/s':>10} {'lag first':>10} {'lag last':>10} {'us a frame':>11}")
     for row in rows:
