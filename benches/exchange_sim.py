@@ -169,9 +169,8 @@ def main() -> None:
     print(f"{'pace':>8} {'frames/s':>10} {'lag first':>10} {'lag last':>10} {'us a frame':>11}")
     for row in rows:
         lags = f"{row.first_lag_ms:>8.1f}ms {row.last_lag_ms:>8.1f}ms"
-        print(
-            f"{row.pace:>8} {row.frames_s:>10.0f} {lags} {row.exchange_us_a_frame:>11.2f}{'' if row.holds else '  grows'}"
-        )
+        verdict = "" if row.holds else "  grows"
+        print(f"{row.pace:>8} {row.frames_s:>10.0f} {lags} {row.exchange_us_a_frame:>11.2f}{verdict}")
     print(f"served without growing lag: {served:.0f} frames/s")
     print(f"one ccxt.pro client reads:  {peer['frames_s']:.0f} frames/s ({peer['us_a_frame']:.1f} us of CPU a frame)")
     print(f"ratio: {ratio:.1f}")
