@@ -10,6 +10,7 @@
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`journal`] — an account's log as rows of a database;
+//! - [`exchange`] — the markets of a simulated exchange;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -25,6 +26,7 @@ mod drain;
 mod enums;
 mod errors;
 mod event;
+mod exchange;
 mod gateways;
 mod gil;
 mod handlers;
@@ -56,5 +58,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     bridge::register(module)?;
     gateways::register(module)?;
     journal::register(module)?;
+    exchange::register(module)?;
     Ok(())
 }

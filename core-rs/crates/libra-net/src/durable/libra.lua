@@ -343,6 +343,5 @@ register_for_a_full_server('libra1_ack', ack)
 register_for_a_full_server('libra1_trim', trim)
 register_for_a_full_server('libra1_mend', mend)
 redis.register_function('libra1_append', append)
-
 redis.register_function('libra1_latest', latest)
 redis.register_function({ function_name = 'libra1_read', callback = read, flags = { 'no-writes' } })
