@@ -78,6 +78,7 @@ class Node:
             options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
             on_given_up=self._actor_given_up,
+            on_exhausted=self._actor_exhausted,
             on_stopped=self._actor_stopped,
             on_change=self._changed,
             on_fatal=self._fatal_error,
@@ -318,6 +319,9 @@ class Node:
 
     def _actor_given_up(self, name: str) -> None:
         """An actor failed for good."""
+
+    def _actor_exhausted(self, name: str) -> None:
+        """An actor failed too often, and is started again all the same, after a long wait."""
 
     def _actor_stopped(self, name: str) -> None:
         """An actor has stopped for good, while the others go on."""

@@ -42,10 +42,11 @@ const REFUSED: &str = "REFUSED_BY_VENUE";
 const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
 /// Refusals that end flattening: new orders are stopped on purpose, or nobody knows what the account holds.
-const STOPS: [RiskCode; 6] = [
+const STOPS: [RiskCode; 7] = [
     RiskCode::KillSwitch,
     RiskCode::DailyLoss,
     RiskCode::Drawdown,
+    RiskCode::Unattended,
     RiskCode::Stopping,
     RiskCode::Incident,
     RiskCode::LogFailed,

@@ -185,6 +185,8 @@ pub struct Gate {
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,
+    /// Which of the account's own actors failed, while nobody can be relied on to carry its orders.
+    unattended: Option<String>,
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
     alarm: Option<Arc<Alarm>>,

@@ -37,6 +37,7 @@ risk_codes! {
     KillSwitch = "KILL_SWITCH", "the kill switch is set";
     Incident = "INCIDENT", "the venue and the account disagree; trading waits for an operator's resume";
     LogFailed = "LOG_FAILED", "the gate's log cannot be written, so nothing new may leave";
+    Unattended = "UNATTENDED", "an actor of the account's own failed, so nobody carries its orders";
     Stopping = "STOPPING", "the account is stopping";
     Reconciling = "RECONCILING", "open orders are not yet reconciled with the venue";
     BridgeUnsound = "BRIDGE_UNSOUND", "the bridge to other nodes misses events, is nearly full or is fenced";
