@@ -277,6 +277,14 @@ impl State {
         !in_use || same_arithmetic(self.account.instrument_at(slot), instrument)
     }
 
+    /// What was seen of an instrument's market is in units of a definition that is no more.
+    pub(super) fn forget_market(&mut self, instrument: Name) {
+        if let Some(slot) = self.account.slot(instrument) {
+            let desk = &mut self.desks[slot];
+            (desk.market, desk.mark, desk.volume) = (Market::default(), None, None);
+        }
+    }
+
     pub(super) fn find(&self, id: ClientOrderId) -> Result<usize, &'static str> {
         self.index.get(&id.0).map(|index| *index as usize).ok_or("a record of an unknown order")
     }

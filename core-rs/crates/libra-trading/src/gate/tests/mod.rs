@@ -21,6 +21,7 @@ mod limits;
 mod model;
 mod recall;
 mod recent;
+mod redefined;
 mod rules;
 mod share;
 
