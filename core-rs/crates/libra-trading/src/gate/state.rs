@@ -224,7 +224,12 @@ impl State {
                 let entry = self.entries.change(index);
                 (entry.cancel_pending, entry.cancel_asked_ns) = (true, *now_ns);
             }
-            Record::Report { now_ns, report } => self.apply_report(*now_ns, report, events)?,
+            // In a log of before `NotFound` the rule of then is the only word on what a "not found" came to.
+            Record::Report { now_ns, report } => {
+                let ends = self.agrees_within(report, super::report::OLD_NOT_FOUND_AGES_NS);
+                self.apply_report(*now_ns, report, ends, events)?;
+            }
+            Record::NotFound { now_ns, report, ends } => self.apply_report(*now_ns, report, *ends, events)?,
             Record::Kill { reason, .. } => {
                 self.killed = Some(reason.clone());
                 events.push(GateEvent::Latched { reason: reason.clone() });

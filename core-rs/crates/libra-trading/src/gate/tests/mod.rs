@@ -11,6 +11,7 @@
 mod beyond;
 mod breach;
 mod bridge;
+mod concluded;
 mod crash;
 mod day;
 mod edges;
