@@ -56,7 +56,7 @@ const STOPS: [RiskCode; 7] = [
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
-const PASSES: [RiskCode; 24] = [
+const PASSES: [RiskCode; 25] = [
     RiskCode::Reconciling,
     RiskCode::Expired,
     // It never came to the venue.
@@ -84,6 +84,8 @@ const PASSES: [RiskCode; 24] = [
     RiskCode::StrategyMessageRate,
     RiskCode::QueueFull,
     RiskCode::Pressure,
+    // It is started again.
+    RiskCode::RiskFailed,
     // A node that vanished leaves a gap first of all.
     RiskCode::BridgeUnsound,
 ];
