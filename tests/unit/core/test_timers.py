@@ -60,14 +60,7 @@ def test_of_an_interval_one_event_waits_at_most_and_the_next_one_tells_of_the_ot
     log = run(stage, begin, cls=Busy)
     # Both wait since their first time behind 1.0; what was due until 6.5 beside these is told by the ones behind them.
     assert log[:3] == [("t", 1.0, 0), ("other", 6.5, 0), ("t", 6.5, 0)]
-    assert log[3:] == [
-        ("t", 7.0, 4),
-        ("other", 7.5, 2),
-        ("t", 8.0, 0),
-        ("t", 9.0, 0),
-        ("other", 9.5, 0),
-        ("t", 10.0, 0),
-    ]
+    assert log[3:] == [("t", 7.0, 4), ("other", 7.5, 2), ("t", 8.0, 0), ("t", 9.0, 0), ("other", 9.5, 0)]
 
 
 def test_an_actor_that_hangs_has_few_timer_events_waiting(stage):
