@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from libra.portfolio import Portfolio
 from libra.risk import Risk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from libra.config import Settings
     from libra.config.accounts import (
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from libra.model import Instrument
     from libra_core import AccountGroup, NodeCore
 
-__all__ = ["add_account_actors", "add_paper_venue", "open_account"]
+__all__ = ["add_account_actors", "add_paper_venue", "open_account", "tell_of_waiting_cancels"]
 
 _log = logging.getLogger(__name__)
 
 _MS = 1_000_000
 _S = 1_000_000_000
 _STALE_AFTER_NS = 10_000_000_000
+_SLOW = 6
+"""A gateway that failed too often is started again after so many times the longest wait of the others."""
 
 _NO_LIMITS = {"per_symbol", "volume_window_s"}
 """What stands among the limits of a profile and is none."""
@@ -117,10 +120,14 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
         account: Gives the opened account, when the actors start.
     """
     outside: list[GatewayActor] = []
+    name = f"{group.name}.gateway"
 
     def cancel(order_ids: list[str]) -> None:
-        if order_ids:
-            outside[-1].cancel_new(order_ids)
+        running = node.actor_named(name)
+        if isinstance(running, GatewayActor):
+            running.cancel_new(order_ids)
+        elif order_ids:
+            tell_of_waiting_cancels(group.name, order_ids)
 
     gateway = group.gateway
     if gateway.kind == "python":
@@ -143,13 +150,24 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
             )
             return outside[-1]
 
-        node.add_actor(f"{group.name}.gateway", make_gateway, account=group.name)
+        restarts = node.options.restarts
+        # Given up, it would leave nobody to cancel what is open.
+        policy = replace(restarts, slow_restart_s=_SLOW * restarts.max_backoff_s)
+        node.add_actor(name, make_gateway, account=group.name, policy=policy)
     on_paper = gateway.kind == "paper"
     # What these three have room for decides whether a signal or a request is taken.
     add = partial(node.add_actor, decisive=True, account=group.name)
     add(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
     add(f"{group.name}.risk", lambda: Risk(account(), cancel))
     add(f"{group.name}.portfolio", lambda: Portfolio(account()))
+
+
+def tell_of_waiting_cancels(account: str, order_ids: Iterable[str]) -> None:
+    """Cancels that stand in the log while no instance of the gateway runs: the next one sends them."""
+    _log.warning(
+        "account %s: its gateway does not run: what is to be cancelled is cancelled when it does: %s",
+        *(account, ", ".join(order_ids)),
+    )
 
 
 def _log_path(group: AccountGroupSettings) -> Path | None:

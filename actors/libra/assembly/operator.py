@@ -134,6 +134,8 @@ class Operator:
                 failed.append(f"account {account.name} stays stopped: its log says: {error}")
                 continue
             _log.warning("account %s is resumed: %s", account.name, reason)
+            if self._node.attend(account):
+                _log.warning("account %s is attended again: its gateway runs", account.name)
         if failed:
             raise ControlError("LOG", "; ".join(failed))
         return {"accounts": [_account_row(account) for account in accounts]}

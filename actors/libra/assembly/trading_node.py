@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import libra
 from libra import exit_codes
 from libra.assembly import summary
-from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
+from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account, tell_of_waiting_cancels
 from libra.assembly.bridge import bridge_row, unsent
 from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
@@ -33,6 +33,7 @@ from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
+from libra.core.actor import ActorState
 from libra.core.events import Event, EventType
 from libra.core.node import Node
 from libra.errors import ConfigError, ControlError
@@ -288,11 +289,33 @@ class TradingNode(Node):
         if any(strategy.name == name for strategy in self.strategies):
             self._strategy_is_gone(name)
             return
-        account_name = name.rpartition(".")[0]
-        failed = self.accounts.get(account_name)
-        if failed is not None:
-            _log.error("account %s stops: its actor %s failed", account_name, name)
-            self.cancel_outside(failed, failed.abandon(f"{name} failed"))
+        self._abandon(name, "it needs a restart")
+
+    def _actor_exhausted(self, name: str) -> None:
+        """A gateway: as soon as it runs again it cancels what is open, and nothing else."""
+        self._abandon(name, "it is started again and again, to cancel what is open")
+
+    def _abandon(self, actor: str, then: str) -> None:
+        """An account's own actor failed for good, or for long: nobody can be relied on to carry its orders."""
+        account = self.accounts.get(actor.rpartition(".")[0])
+        if account is None or account.standing()["unattended"] is not None:
+            return
+        _log.error("account %s is unattended, no new order leaves: its actor %s failed: %s", account.name, actor, then)
+        self.cancel_outside(account, account.abandon(f"{actor} failed: {then}"))
+
+    def attend(self, account: AccountGroup) -> bool:
+        """Let an account trade again whose gateway had failed too often, now that it runs; True where that was so.
+
+        An actor that was given up does not come back: its account stays unattended until a restart.
+        """
+        if account.standing()["unattended"] is None:
+            return False
+        of_account = {name for name in self.failed if name.rpartition(".")[0] == account.name}
+        gateway = self.actor_states().get(f"{account.name}.gateway", ActorState.RUNNING)
+        if of_account or gateway is not ActorState.RUNNING:
+            return False
+        account.attend()
+        return True
 
     def _actor_stopped(self, name: str) -> None:
         # One that an operator has stopped was gone before.
@@ -305,12 +328,8 @@ class TradingNode(Node):
             actor: Any = self.actor_named(f"{account.name}.gateway")
             if actor is not None:
                 actor.cancel(order_ids)
-            elif f"{account.name}.gateway" in self.failed:
-                # Between two instances the next one sends what stands in the log; behind the last one nobody does.
-                _log.error(
-                    "account %s: its gateway failed for good, so no cancel reaches the venue: cancel there: %s",
-                    *(account.name, ", ".join(order_ids)),
-                )
+            else:
+                tell_of_waiting_cancels(account.name, order_ids)
 
     def _flush(self) -> None:
         # What paper venues have said by now is booked, too.
@@ -479,7 +498,8 @@ class TradingNode(Node):
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
     def _exit_code(self, *, failed: bool) -> int:
-        if failed or self._lost_input or self.bridge_log.is_fenced:
+        unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
+        if failed or self._lost_input or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK

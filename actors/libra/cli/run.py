@@ -128,6 +128,8 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
     print_summary(result.summary, result.exit_code, console)
     if out is not None:
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)
+    for account, why in result.summary.get("unattended", {}).items():
+        console.print(f"account {account} ended unattended: {why}", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
             told = f"account {account} ended stopped: {why}. With a log it stays so: start with --resume {account}."

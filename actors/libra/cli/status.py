@@ -112,6 +112,8 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         state = ("reduce only: " if only else "stopped: ") + " ".join(part for part in stopped if part)
     else:
         state = "trading"
+    if (failed := account.get("unattended")) is not None:
+        state = f"UNATTENDED ({failed})" + ("" if account["killed"] is None else f"  {state}")
     waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""
     orders = f"{account['open_orders']} open orders{waiting}"
     lines = [f"  account {account['name']}  {state}  {orders}  limits version {account['limits_version']}"]

@@ -61,6 +61,7 @@ class Lifecycles:
         keep_up_s: How long an actor may have too many facts waiting, and no fewer in the end.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
+        on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
         on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
@@ -84,6 +85,7 @@ class Lifecycles:
         fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
+        on_exhausted: Callable[[str], None],
         on_stopped: Callable[[str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
@@ -116,6 +118,7 @@ class Lifecycles:
             self._places,
             self._supervisor,
             on_given_up=on_given_up,
+            on_exhausted=on_exhausted,
             on_change=on_change,
         )
 

@@ -53,6 +53,7 @@ class Account:
     def standing(self):
         return {
             "killed": self.killed,
+            "unattended": None,
             "stopped": None,
             "incident": None,
             "open_orders": 0,
@@ -82,6 +83,9 @@ class Node:
 
     def cancel_outside(self, account, ids):
         self.cancelled += ids
+
+    def attend(self, account):
+        return False
 
     def actor_states(self):
         return self.states

@@ -36,7 +36,7 @@ impl Desk {
 
     #[inline]
     fn takes_all(&self) -> bool {
-        self.gate.is_killed() || self.abandoned
+        self.gate.is_killed() || self.gate.unattended().is_some()
     }
 
     #[cold]

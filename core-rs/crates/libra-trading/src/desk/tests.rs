@@ -34,6 +34,7 @@ mod payloads;
 mod restart;
 mod standing;
 mod stray;
+mod unjudged;
 mod vanish;
 mod way;
 

@@ -10,10 +10,10 @@
 //! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
 //! another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
-//! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, rates,
-//! a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told, and asked again after a wait
-//! that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's too, is final at the
-//! [`MOST_TRIES`]th in a row.
+//! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, base or
+//! money that they hold, rates, a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told,
+//! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's
+//! too, is final at the [`MOST_TRIES`]th in a row.
 
 use std::collections::BTreeMap;
 
@@ -42,10 +42,11 @@ const REFUSED: &str = "REFUSED_BY_VENUE";
 const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
 /// Refusals that end flattening: new orders are stopped on purpose, or nobody knows what the account holds.
-const STOPS: [RiskCode; 6] = [
+const STOPS: [RiskCode; 7] = [
     RiskCode::KillSwitch,
     RiskCode::DailyLoss,
     RiskCode::Drawdown,
+    RiskCode::Unattended,
     RiskCode::Stopping,
     RiskCode::Incident,
     RiskCode::LogFailed,
@@ -55,7 +56,7 @@ const STOPS: [RiskCode; 6] = [
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
-const PASSES: [RiskCode; 23] = [
+const PASSES: [RiskCode; 25] = [
     RiskCode::Reconciling,
     RiskCode::Expired,
     // It never came to the venue.
@@ -76,11 +77,15 @@ const PASSES: [RiskCode; 23] = [
     RiskCode::ConcentrationLimit,
     RiskCode::NoVolume,
     RiskCode::ParticipationLimit,
+    // No more was asked for than was there and free: an order that was faster holds it now.
+    RiskCode::SpotInventory,
     RiskCode::OrderRate,
     RiskCode::MessageRate,
     RiskCode::StrategyMessageRate,
     RiskCode::QueueFull,
     RiskCode::Pressure,
+    // It is started again.
+    RiskCode::RiskFailed,
     // A node that vanished leaves a gap first of all.
     RiskCode::BridgeUnsound,
 ];
@@ -94,6 +99,14 @@ pub enum OnVanish {
     Cancel,
     /// Cancel its open orders, then close what its own fills built.
     Flatten,
+}
+
+/// Why no order of a closing can be made now.
+enum NoSize {
+    /// There would be one, did other orders not hold what it sells.
+    Held,
+    /// There is none, and will be none.
+    Never(&'static str),
 }
 
 /// How far the closing of one instrument is.
@@ -269,10 +282,15 @@ impl Desk {
         if closing.given_up.is_some() {
             return;
         }
+        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
         if let Some((request_id, asked_ns)) = closing.asked {
             let id = client_order_id(self.name, request_id);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
-                Some(order) => closing.learn(&order, now_ns, self.gate.on_breach()),
+                Some(order) => {
+                    // None of its own is open, so others hold it.
+                    let money_held = side == OrderSide::Buy && self.gate.account().is_money_held(instrument);
+                    closing.learn(&order, now_ns, self.gate.on_breach(), money_held);
+                }
                 None if self.gate.refused_unlogged(id) => {
                     closing.asked = None;
                     closing.give_up(RiskCode::LogFailed.as_str(), "refused when the log took nothing");
@@ -284,10 +302,13 @@ impl Desk {
         if closing.net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
             return;
         }
-        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
         let size = match self.closing_size(instrument, side, closing.net) {
             Ok(size) => size,
-            Err(why) => return closing.give_up("CANNOT_FLATTEN", why),
+            Err(NoSize::Held) => {
+                let words = "open orders of other strategies hold what it would sell";
+                return closing.wait(now_ns, RiskCode::SpotInventory.as_str(), words);
+            }
+            Err(NoSize::Never(why)) => return closing.give_up("CANNOT_FLATTEN", why),
         };
         let request_id = self.flatten_id(strategy, instrument, closing);
         let request = OrderRequest {
@@ -317,30 +338,40 @@ impl Desk {
         }
     }
 
-    /// The next order's size: at most what is left, what the account holds that way, and what one order may be.
-    fn closing_size(&self, instrument: Name, side: OrderSide, net: i128) -> Result<i64, &'static str> {
-        let position = self.gate.account().position(instrument).map_or(0, |position| i128::from(position.size));
+    /// The next order's size: at most what is left, what the account holds that way, what is free of it, and what one order
+    /// may be.
+    fn closing_size(&self, instrument: Name, side: OrderSide, net: i128) -> Result<i64, NoSize> {
+        let account = self.gate.account();
+        let position = account.position(instrument).map_or(0, |position| i128::from(position.size));
         let held = (-position * i128::from(side.sign())).max(0);
         if held == 0 {
-            return Err("the account as a whole holds nothing that way: another strategy's position is against it");
+            let why = "the account as a whole holds nothing that way: another strategy's position is against it";
+            return Err(NoSize::Never(why));
         }
-        let Some(definition) = self.gate.account().instrument(instrument) else { return Err("unknown instrument") };
+        let Some(definition) = account.instrument(instrument) else { return Err(NoSize::Never("unknown instrument")) };
         let own = self.gate.limits().of(definition);
-        let most = own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size);
-        let sellable = self.gate.account().sellable(instrument).filter(|_| side == OrderSide::Sell);
-        let size = net.abs().min(held).min(i128::from(most)).min(i128::from(sellable.unwrap_or(i64::MAX)));
-        let size = i64::try_from(size).map_err(|_| "the size does not fit")?;
-        let size = self.within_notional(definition, side, size, own.max_order_notional);
-        let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
-        if size <= 0 || size < definition.min_size {
-            return Err(match sellable {
-                Some(free) if net.abs() > i128::from(free) => {
-                    "what is left is not there to sell: the venue took fees of it"
-                }
-                _ => "what is left is less than the smallest order",
-            });
+        let most = i128::from(own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size));
+        let left = net.abs().min(held);
+        let up_to = |there: Option<i64>| {
+            let size = left.min(most).min(i128::from(there.filter(|_| side == OrderSide::Sell).unwrap_or(i64::MAX)));
+            let size = i64::try_from(size).map_err(|_| NoSize::Never("the size does not fit"))?;
+            let size = self.within_notional(definition, side, size, own.max_order_notional);
+            let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
+            Ok(Some(size).filter(|size| *size > 0 && *size >= definition.min_size))
+        };
+        if let Some(size) = up_to(account.sellable(instrument))? {
+            return Ok(size);
         }
-        Ok(size)
+        let there = account.inventory(instrument);
+        if up_to(there)?.is_some() {
+            return Err(NoSize::Held);
+        }
+        Err(NoSize::Never(match there {
+            Some(there) if side == OrderSide::Sell && net.abs() > i128::from(there) => {
+                "what is left is not there to sell: the venue took fees of it"
+            }
+            _ => "what is left is less than the smallest order",
+        }))
     }
 
     /// Cut to the largest order's value at the last quote, with a hundredth of room for the next one.
@@ -372,7 +403,7 @@ impl Desk {
 
 impl Closing {
     /// What became of an order of its own.
-    fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach) {
+    fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach, money_held: bool) {
         self.asked = None;
         self.answers += 1;
         self.not_before_ns = 0;
@@ -387,7 +418,8 @@ impl Closing {
             return self.wait(now_ns, UNFILLED, &words.join(": "));
         }
         let code = RiskCode::parse(&order.reason);
-        if code.is_some_and(|code| PASSES.contains(&code)) {
+        let passes = |code| PASSES.contains(&code) || (money_held && code == RiskCode::InsufficientBalance);
+        if code.is_some_and(passes) {
             return self.wait(now_ns, &order.reason, &order.detail);
         }
         self.waits = None;

@@ -238,6 +238,14 @@ impl Gate {
         self.unlogged.content(id).is_some()
     }
 
+    /// Refuses a request that nobody judged and nobody will, in the log, for good. `None` for one that has its outcome, or an
+    /// approval that may be spent: what is said of that is its outcome.
+    pub fn refuse_unjudged(&mut self, now_ns: i64, request: &OrderRequest, why: Rejection) -> Option<Rejection> {
+        let id = ids::derive(self.account_hash, request.request_id);
+        self.stats.requests += 1;
+        (!self.knows(id)).then(|| self.refuse(now_ns, request, why))
+    }
+
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval
     /// was spent, released or lapsed before.
     pub fn release(&mut self, now_ns: i64, approval: &Approval, why: Rejection) -> Option<Rejection> {

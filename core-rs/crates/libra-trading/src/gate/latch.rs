@@ -1,5 +1,5 @@
-//! What stops new orders: the kill latch, an alarm, incidents, a failing log, stopping, an unsound bridge, reconciling, and
-//! losses over a limit.
+//! What stops new orders: the kill latch, an alarm, incidents, a failing log, a failed actor of the account's own, stopping, an
+//! unsound bridge, reconciling, and losses over a limit.
 //!
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
 //! only from quotes, which the log does not hold: both are appended as watermarks, so that a restart cannot make a loss
@@ -33,6 +33,7 @@ impl Gate {
             && self.state.incident.is_none()
             && !self.log_failed
             && self.stopping.is_none()
+            && self.unattended.is_none()
             && !self.reconciling
             && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_raised())
             && self.bridge.as_ref().is_none_or(|bridge| bridge.is_sound(self.known_losses));
@@ -53,6 +54,9 @@ impl Gate {
         }
         if self.log_failed {
             return Rejection::new(RiskCode::LogFailed, "an earlier write failed");
+        }
+        if let Some(reason) = &self.unattended {
+            return Rejection::new(RiskCode::Unattended, reason.as_str());
         }
         if let Some(reason) = &self.stopping {
             return Rejection::new(RiskCode::Stopping, reason.as_str());
@@ -156,6 +160,16 @@ impl Gate {
     /// Refuses new orders from now on, to drain: cancels and reports go on.
     pub fn stop_new_orders(&mut self, reason: &str) {
         self.stopping.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Refuses new orders since one of the account's own actors failed; or no more, with `None`. Cancels and reports go on.
+    pub fn set_unattended(&mut self, reason: Option<&str>) {
+        self.unattended = reason.map(str::to_owned);
+    }
+
+    /// Which of the account's own actors failed, while that stops new orders.
+    pub fn unattended(&self) -> Option<&str> {
+        self.unattended.as_deref()
     }
 
     /// While true new orders are refused: set it after every (re)connect, take it back when open orders, fills and

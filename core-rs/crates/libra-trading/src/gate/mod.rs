@@ -73,7 +73,7 @@ pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};
 pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
-use crate::account::{Account, BookingError};
+use crate::account::{Account, BookingError, same_arithmetic};
 use crate::instrument::{Instrument, InstrumentError, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
 use crate::risk::rate::Rates;
@@ -187,6 +187,8 @@ pub struct Gate {
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,
+    /// Which of the account's own actors failed, while nobody can be relied on to carry its orders.
+    unattended: Option<String>,
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
     alarm: Option<Arc<Alarm>>,
@@ -221,9 +223,17 @@ impl Gate {
         Ok(events)
     }
 
-    /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only.
+    /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only. Where its
+    /// decimals change, its limits keep their values, and its market is unknown until the next quote.
     pub fn set_instrument(&mut self, instrument: Instrument) -> Result<(), GateError> {
+        let (id, decimals) = (instrument.id, instrument.size_decimals);
+        let before = self.state.account.instrument(id).cloned();
+        let means_the_same = before.as_ref().is_none_or(|before| same_arithmetic(before, &instrument));
         self.define(instrument)?;
+        if let Some(before) = before.filter(|_| !means_the_same) {
+            self.limits.rescale(id, before.size_decimals, decimals);
+            self.state.forget_market(id);
+        }
         self.apply_limits();
         Ok(())
     }

@@ -12,6 +12,7 @@
 mod beyond;
 mod breach;
 mod bridge;
+mod concluded;
 mod crash;
 mod day;
 mod edges;
@@ -23,6 +24,7 @@ mod limits;
 mod model;
 mod recall;
 mod recent;
+mod redefined;
 mod rules;
 mod share;
 
