@@ -16,8 +16,9 @@ from libra.portfolio import Portfolio
 from libra.risk import Risk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from libra.assembly.venues import Venues
     from libra.config import Settings
     from libra.config.accounts import (
         AccountGroupSettings,
@@ -62,9 +63,20 @@ def add_paper_venue(
 
 
 def open_account(
-    core: NodeCore, settings: Settings, group: AccountGroupSettings, instruments: dict[str, Instrument]
+    core: NodeCore,
+    settings: Settings,
+    group: AccountGroupSettings,
+    instruments: dict[str, Instrument],
+    found: Sequence[tuple[str, Decimal]] | None = None,
 ) -> AccountGroup:
     """Open an account's gate with its log.
+
+    Args:
+        core: The node.
+        settings: The profile.
+        group: The account's settings.
+        instruments: All listed instruments.
+        found: What the account has at its venue, where that was asked; a log that holds more knows better.
 
     Raises:
         ConfigError: For limits or instruments that make no sense.
@@ -79,7 +91,7 @@ def open_account(
             group.name,
             [instruments[name] for name in ids],
             [strategy.name for strategy in settings.strategies_of(group.name)],
-            balances=list(group.balances.items()),
+            balances=list(group.balances.items() if found is None else found),
             sizing=_sizing(group.sizing),
             sizing_overrides=[(_id_of(settings, key), value) for key, value in group.sizing.per_symbol.items()],
             allow_short=group.allow_short,
@@ -108,13 +120,16 @@ def open_account(
     return account
 
 
-def add_account_actors(node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> None:
+def add_account_actors(
+    node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup], venues: Venues | None = None
+) -> None:
     """Add portfolio, risk, execution and, for a venue outside, the gateway.
 
     Args:
         node: The node.
         group: The account's settings.
         account: Gives the opened account, when the actors start.
+        venues: Makes the gateway of an account at a venue of CCXT's.
     """
     outside: list[GatewayActor] = []
 
@@ -144,6 +159,15 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
             return outside[-1]
 
         node.add_actor(f"{group.name}.gateway", make_gateway, account=group.name)
+    elif gateway.kind == "ccxt" and venues is not None:
+
+        def make_ccxt() -> GatewayActor:
+            if outside:
+                outside.pop().abandon()
+            outside.append(venues.gateway_actor(group, account()))
+            return outside[-1]
+
+        node.add_actor(f"{group.name}.gateway", make_ccxt, account=group.name)
     on_paper = gateway.kind == "paper"
     # What these three have room for decides whether a signal or a request is taken.
     add = partial(node.add_actor, decisive=True, account=group.name)

@@ -84,11 +84,12 @@ class CcxtGateway:
         """Streams that give no data, with the reason."""
         return self._streams.degraded
 
-    async def connect(self, config: Mapping[str, Any] | None = None) -> None:
+    async def connect(self, config: Mapping[str, Any] | None = None, *, reports: bool = True) -> None:
         """Connect. With keys the stream of reports has begun when this returns.
 
         Args:
             config: Not used: everything is in the options.
+            reports: False to ask only, and hear nothing.
 
         Raises:
             GatewayError: When the venue cannot be reached, refuses the keys, or lists an instrument otherwise.
@@ -97,7 +98,7 @@ class CcxtGateway:
         await self._venue.open(instrument.symbol for instrument in self._instruments)
         try:
             check_listing(self._venue.exchange, self._instruments)
-            if self._options.credentials:
+            if self._options.credentials and reports:
                 await self._user.begin()
                 await self._warm_up()
         except BaseException as error:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from libra.errors import GatewayError
+from libra.errors import GatewayError, LibraError
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.guard import is_open, urgent
 from libra.gateways.ccxt.numbers import order_id_of
@@ -40,7 +40,7 @@ class UserStream:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._reports: asyncio.Queue[OrderReport | GatewayError | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[OrderReport | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
         # Where trades come without client ids: ours by the venue's ids.
@@ -91,7 +91,7 @@ class UserStream:
             GatewayError: When one may have been missed.
         """
         while (report := await self._reports.get()) is not None:
-            if isinstance(report, GatewayError):
+            if isinstance(report, LibraError):
                 raise report
             yield report
 
@@ -118,16 +118,16 @@ class UserStream:
             else GatewayError(f"{self._venue.options.venue}: the stream of {task.get_name()} ended")
         )
 
-    def _fail(self, error: GatewayError) -> None:
+    def _fail(self, error: LibraError) -> None:
         if not self._is_lost:
             self._is_lost = True
             self._reports.put_nowait(error)
 
-    async def _first_error(self) -> GatewayError:
+    async def _first_error(self) -> LibraError:
         with suppress(asyncio.QueueEmpty):
             while True:
                 found = self._reports.get_nowait()
-                if isinstance(found, GatewayError):
+                if isinstance(found, LibraError):
                     return found
         return GatewayError(f"{self._venue.options.venue}: the stream of reports could not be had")
 

@@ -7,7 +7,7 @@ import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from libra.errors import ConfigError, GatewayError
+from libra.errors import ConfigError, GatewayError, LibraError
 from libra.gateways.budget import RateBudget, Urgency
 from libra.gateways.ccxt.errors import told
 from libra.gateways.ccxt.guard import Hooks, guarded, urgent
@@ -175,9 +175,9 @@ class Venue:
             )
         exchange.options["timeDifference"] = -round(self._offset_ns / 1e6)
 
-    def error(self, error: Exception) -> GatewayError:
+    def error(self, error: Exception) -> LibraError:
         """An error of CCXT, or ours, as ours and without keys. Raise it ``from None``."""
-        if isinstance(error, GatewayError):
+        if isinstance(error, LibraError):
             return error
         return told(error, self.options.venue, self.options.credentials)
 
