@@ -26,6 +26,7 @@ from libra.assembly.operator import Operator
 from libra.assembly.options import node_options
 from libra.assembly.outside import Outside
 from libra.assembly.sources import SIMULATION_START_NS, add_source
+from libra.assembly.stale_watch import StaleWatch
 from libra.assembly.tracing import listens, record_events
 from libra.assembly.vanished import VanishedReport
 from libra.assembly.venues import Venues
@@ -251,6 +252,10 @@ class TradingNode(Node):
             return made  # type: ignore[no-any-return]
 
         self.add_actor(strategy.name, make)
+        silence_ms = strategy.stop_after_silence_ms
+        if silence_ms is not None:
+            watch = partial(StaleWatch, strategy.name, scope.names, silence_ms, self.stop_strategy)
+            self.add_actor(f"silence.{strategy.name}", watch)
 
     # Running ---------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from libra.gateways.turnstile import NoTurn
 from libra.model import OrderReport
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from libra.gateways.ccxt.gateway import CcxtGateway
     from libra.model import Order
 
@@ -42,6 +44,16 @@ class CcxtGatewayActor(GatewayActor):
     def __init__(self, gateway: CcxtGateway, *args: Any, **named: Any) -> None:  # noqa: ANN401 - as `GatewayActor`
         self._bound = _Bound(gateway)
         super().__init__(self._bound, *args, **named)
+
+    def on_start(self) -> Coroutine[Any, Any, None]:
+        """As `GatewayActor`; behind a kill switch nobody waits on."""
+        self.subscribe(EventType.CIRCUIT_BREAKER, lambda _: self._bound.drop_unwanted())
+        return super().on_start()
+
+    def on_timer(self, name: str) -> None:
+        """As `GatewayActor`; orders that ended while they waited make room."""
+        super().on_timer(name)
+        self._bound.drop_unwanted()
 
     async def _send(self, order: Order) -> None:
         order_id, account = order.order_id, self._account

@@ -134,6 +134,10 @@ class CcxtGateway:
         """Wait until an order may be sent by the venue's rate limits: see `Orders.turn`."""
         return await self._orders.turn(within_s=within_s, wanted=wanted)
 
+    def drop_unwanted(self) -> None:
+        """Orders that are no longer wanted leave the queue: see `RateBudget.drop_unwanted`."""
+        self._venue.hooks.turnstile.drop_unwanted()
+
     def give_back(self, turn: Turn) -> None:
         """An order did not leave: others have its turn. Of one that left nothing is taken back."""
         self._venue.hooks.turnstile.give_back(turn)
