@@ -9,6 +9,7 @@
 //! - [`sma`], [`volatility`] — indicators;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
+//! - [`exchange`] — the markets of a simulated exchange;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -24,6 +25,7 @@ mod drain;
 mod enums;
 mod errors;
 mod event;
+mod exchange;
 mod gateways;
 mod gil;
 mod handlers;
@@ -53,5 +55,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     node::register(module)?;
     bridge::register(module)?;
     gateways::register(module)?;
+    exchange::register(module)?;
     Ok(())
 }

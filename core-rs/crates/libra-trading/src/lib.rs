@@ -7,7 +7,7 @@
 //! - [`risk`] — the checks of an order, the limits and the reasons for a refusal;
 //! - [`gate`] — the order gate: the only way out for an order, and its log;
 //! - [`account`] — positions, balances and P&L, booked fill by fill;
-//! - [`matching`] — an exchange's matching engine;
+//! - [`matching`] — an exchange's matching engine; [`exchange`] — the markets of a simulated exchange, with others in them;
 //! - [`paper`] — a venue that trades on paper;
 //! - [`desk`] — all of that for one account, joined by events;
 //! - [`session`] — where the events of a run come from: pulled in simulated time, pushed by a thread in a live one.
@@ -17,6 +17,7 @@
 
 pub mod account;
 pub mod desk;
+pub mod exchange;
 pub mod gate;
 pub mod instrument;
 pub mod matching;

@@ -1,0 +1,542 @@
+"""USD-M: what an account may ask and order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from libra.exchange_sim.endpoints import Call, Endpoint, Security
+from libra.exchange_sim.errors import ApiError
+from libra.exchange_sim.filters import check_linear, read_amount
+from libra.exchange_sim.linear import LinearTrading, order_view, trade_view
+from libra.exchange_sim.numbers import RATE, money_text, text_of, trimmed
+from libra.exchange_sim.orders import Order
+from libra.exchange_sim.paging import executions_page, orders_page
+from libra.exchange_sim.params import Params
+from libra.exchange_sim.rest_market import MarketData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libra.exchange_sim.funding import Funding
+    from libra.exchange_sim.ledger_linear import Position
+    from libra.exchange_sim.markets import Market
+    from libra.exchange_sim.user_streams import UserStreams
+
+__all__ = ["LinearApi"]
+
+_TYPES = frozenset({"LIMIT", "MARKET"})
+_STOPS = frozenset({"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"})
+_TIMES = frozenset({"GTC", "IOC", "FOK", "GTX", "GTD"})
+_MODES = frozenset({"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"})
+_SIDES = frozenset({"BUY", "SELL"})
+_BATCH = 5
+
+
+class LinearApi:
+    """The USD-M endpoints of an account.
+
+    Args:
+        trading: The orders.
+        data: The markets.
+        funding: Marks and payments.
+        streams: Listen keys.
+    """
+
+    def __init__(self, trading: LinearTrading, data: MarketData, funding: Funding, streams: UserStreams) -> None:
+        self._trading = trading
+        self._data = data
+        self._funding = funding
+        self._streams = streams
+
+    def endpoints(self) -> dict[tuple[str, str], Endpoint]:
+        """By method and path."""
+        signed, key = Security.SIGNED, Security.KEY
+        return {
+            ("POST", "order"): Endpoint(self.place, 0, signed, places_order=True),
+            ("POST", "order/test"): Endpoint(self.test, 0, signed),
+            ("PUT", "order"): Endpoint(self.modify, 1, signed, places_order=True),
+            ("GET", "order"): Endpoint(self.query, 1, signed),
+            ("DELETE", "order"): Endpoint(self.cancel, 1, signed),
+            ("POST", "batchOrders"): Endpoint(self.place_batch, 5, signed, places_order=True),
+            ("DELETE", "batchOrders"): Endpoint(self.cancel_batch, 1, signed),
+            ("GET", "openOrder"): Endpoint(self.query_open, 1, signed),
+            ("GET", "openOrders"): Endpoint(self.open_orders, _one_or_all, signed),
+            ("DELETE", "allOpenOrders"): Endpoint(self.cancel_all, 1, signed),
+            ("GET", "allOrders"): Endpoint(self.all_orders, 5, signed),
+            ("GET", "userTrades"): Endpoint(self.user_trades, 5, signed),
+            ("GET", "account"): Endpoint(self.account, 5, signed),
+            ("GET", "balance"): Endpoint(self.balance, 5, signed),
+            ("GET", "positionRisk"): Endpoint(self.position_risk, 5, signed),
+            ("POST", "leverage"): Endpoint(self.leverage, 1, signed),
+            ("POST", "marginType"): Endpoint(_margin_type, 1, signed),
+            ("GET", "positionSide/dual"): Endpoint(lambda _: {"dualSidePosition": False}, 30, signed),
+            ("POST", "positionSide/dual"): Endpoint(_one_way, 1, signed),
+            ("GET", "leverageBracket"): Endpoint(self.brackets, 1, signed),
+            ("GET", "commissionRate"): Endpoint(self.commission, 20, signed),
+            ("GET", "symbolConfig"): Endpoint(self.symbol_config, 5, signed),
+            ("GET", "accountConfig"): Endpoint(self.account_config, 5, signed),
+            ("GET", "income"): Endpoint(self.income, 30, signed),
+            ("POST", "listenKey"): Endpoint(self._open_key, 1, key),
+            ("PUT", "listenKey"): Endpoint(self._keep_key, 1, key),
+            ("DELETE", "listenKey"): Endpoint(self._close_key, 1, key),
+        }
+
+    # Orders.
+
+    def place(self, call: Call) -> dict[str, Any]:
+        """A new order."""
+        return _placed(self._trading.place(self.order(call, call.params)), call.params)
+
+    def test(self, call: Call) -> dict[str, Any]:
+        """A new order that is only looked at."""
+        return order_view(self.order(call, call.params))
+
+    def modify(self, call: Call) -> dict[str, Any]:
+        """Changes price and quantity of an order; both have to be said."""
+        order = self._find(call, call.params)
+        if order is None or not order.is_open or order.is_market:
+            raise ApiError.no_such_order()
+        market = order.market
+        side = call.params.choice("side", _SIDES, ApiError.bad_enum(-1117, "side"))
+        if side != order.side:
+            raise ApiError(-4193, "The side of an order cannot be changed.")
+        price = read_amount(call.params, "price", market, market.price_decimals)
+        quantity = read_amount(call.params, "quantity", market, market.size_decimals)
+        wanted = _changed(order, price, quantity)
+        check_linear(wanted, [], self._mark(market))
+        return order_view(self._trading.modify(order, price, quantity))
+
+    def query(self, call: Call) -> dict[str, Any]:
+        """An order."""
+        order = self._find(call, call.params)
+        if order is None:
+            raise ApiError.no_such_order()
+        return order_view(order)
+
+    def query_open(self, call: Call) -> dict[str, Any]:
+        """An open order."""
+        order = self._find(call, call.params)
+        if order is None or not order.is_open:
+            raise ApiError.no_such_order()
+        return order_view(order)
+
+    def cancel(self, call: Call) -> dict[str, Any]:
+        """Cancels an order."""
+        return self._cancel(call, call.params)
+
+    def place_batch(self, call: Call) -> list[dict[str, Any]]:
+        """Up to five new orders; each is taken or refused by itself."""
+        return self._each(call, "batchOrders", self._place_one)
+
+    def cancel_batch(self, call: Call) -> list[dict[str, Any]]:
+        """Cancels up to ten orders."""
+        rows = []
+        for name, key in (("orderIdList", "orderId"), ("origClientOrderIdList", "origClientOrderId")):
+            text = call.params.get(name) or call.params.get(name.lower())
+            for one in _json_list(text) if text is not None else []:
+                params = Params({"symbol": call.params.text("symbol"), key: str(one)})
+                rows.append(_or_error(self._cancel, call, params))
+        if not rows:
+            raise ApiError.missing_either("orderIdList", "origClientOrderIdList")
+        return rows
+
+    def open_orders(self, call: Call) -> list[dict[str, Any]]:
+        """Open orders, of one market or of all."""
+        market = self._data.market(call.params) if call.params.get("symbol") is not None else None
+        return [order_view(order) for order in self._trading.open_orders(call.account, market) if not order.algo_id]
+
+    def cancel_all(self, call: Call) -> dict[str, Any]:
+        """Cancels all open orders of a market."""
+        for order in self._trading.open_orders(call.account, self._data.market(call.params)):
+            if order.is_open and not order.waits:
+                self._trading.cancel(order)
+        return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+    def all_orders(self, call: Call) -> list[dict[str, Any]]:
+        """Orders of a market, ended ones too."""
+        orders = self._trading.orders_of(call.account, self._data.market(call.params))
+        return [order_view(order) for order in orders_page(orders, call.params, 500, 1_000)]
+
+    def user_trades(self, call: Call) -> list[dict[str, Any]]:
+        """Executions in a market."""
+        executions = self._trading.executions_of(call.account, self._data.market(call.params))
+        return [trade_view(one) for one in executions_page(executions, call.params, 500, 1_000)]
+
+    # The account.
+
+    def account(self, call: Call) -> dict[str, Any]:
+        """Wallets and positions."""
+        ledger = call.account.linear
+        assets = [self._asset_view(call, asset) for asset in ledger.wallet]
+        total = {
+            name: money_text(sum(one[name] for one in assets))
+            for name in ("walletBalance", "unrealizedProfit", "marginBalance", "initialMargin", "availableBalance")
+        }
+        positions = [self._position_view(one) for one in ledger.positions.values()]
+        return {
+            "feeTier": 0,
+            "canTrade": True,
+            "canDeposit": False,
+            "canWithdraw": False,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+            "totalInitialMargin": total["initialMargin"],
+            "totalMaintMargin": money_text(0),
+            "totalWalletBalance": total["walletBalance"],
+            "totalUnrealizedProfit": total["unrealizedProfit"],
+            "totalMarginBalance": total["marginBalance"],
+            "totalPositionInitialMargin": total["initialMargin"],
+            "totalOpenOrderInitialMargin": money_text(0),
+            "totalCrossWalletBalance": total["walletBalance"],
+            "totalCrossUnPnl": total["unrealizedProfit"],
+            "availableBalance": total["availableBalance"],
+            "maxWithdrawAmount": total["availableBalance"],
+            "assets": [_asset_text(one) for one in assets],
+            "positions": [one for one in positions if one["positionAmt"].strip("-0.")],
+        }
+
+    def balance(self, call: Call) -> list[dict[str, Any]]:
+        """Wallets."""
+        rows = []
+        for asset in call.account.linear.wallet:
+            one = self._asset_view(call, asset)
+            rows.append(
+                {
+                    "accountAlias": call.account.name,
+                    "asset": asset,
+                    "balance": money_text(one["walletBalance"]),
+                    "crossWalletBalance": money_text(one["walletBalance"]),
+                    "crossUnPnl": money_text(one["unrealizedProfit"]),
+                    "availableBalance": money_text(one["availableBalance"]),
+                    "maxWithdrawAmount": money_text(one["availableBalance"]),
+                    "marginAvailable": True,
+                    "updateTime": call.now_ms,
+                }
+            )
+        return rows
+
+    def position_risk(self, call: Call) -> list[dict[str, Any]]:
+        """Positions, of one market or of all where there is one."""
+        ledger = call.account.linear
+        if call.params.get("symbol") is not None:
+            return [self._position_view(ledger.position(self._data.market(call.params)))]
+        return [self._position_view(one) for one in ledger.positions.values() if one.size]
+
+    def leverage(self, call: Call) -> dict[str, Any]:
+        """Sets the leverage of a market."""
+        market, wanted = self._data.market(call.params), call.params.integer("leverage")
+        if wanted is None:
+            raise ApiError.missing("leverage")
+        if not 1 <= wanted <= 125:
+            raise ApiError(-4028, f"Leverage {wanted} is not valid.")
+        position = call.account.linear.position(market)
+        before, position.leverage = position.leverage, wanted
+        if wanted < before and call.account.linear.available(market.quote) < 0:
+            position.leverage = before
+            raise ApiError(-2019, "Margin is insufficient.")
+        event = {
+            "e": "ACCOUNT_CONFIG_UPDATE",
+            "E": call.now_ms,
+            "T": call.now_ms,
+            "ac": {"s": market.symbol, "l": wanted},
+        }
+        self._streams.send(call.account, "linear", event)
+        return {"leverage": wanted, "maxNotionalValue": "1000000000", "symbol": market.symbol}
+
+    def brackets(self, call: Call) -> list[dict[str, Any]]:
+        """One bracket a market."""
+        bracket = {
+            "bracket": 1,
+            "initialLeverage": 125,
+            "notionalCap": 1_000_000_000,
+            "notionalFloor": 0,
+            "maintMarginRatio": 0.004,
+            "cum": 0,
+        }
+        wanted = call.params.get("symbol")
+        markets = [self._data.market(call.params)] if wanted is not None else self._trading.floor.listed(spot=False)
+        return [{"symbol": market.symbol, "brackets": [bracket]} for market in markets]
+
+    def commission(self, call: Call) -> dict[str, Any]:
+        """The fees in a market."""
+        maker, taker = (trimmed(rate, RATE) for rate in call.account.linear_fees)
+        market = self._data.market(call.params)
+        return {"symbol": market.symbol, "makerCommissionRate": maker, "takerCommissionRate": taker}
+
+    def symbol_config(self, call: Call) -> list[dict[str, Any]]:
+        """Leverage and margin type."""
+        wanted = call.params.get("symbol")
+        markets = [self._data.market(call.params)] if wanted is not None else self._trading.floor.listed(spot=False)
+        return [
+            {
+                "symbol": market.symbol,
+                "marginType": "CROSSED",
+                "isAutoAddMargin": "false",
+                "leverage": call.account.linear.position(market).leverage,
+                "maxNotionalValue": "1000000000",
+            }
+            for market in markets
+        ]
+
+    def account_config(self, call: Call) -> dict[str, Any]:
+        """What is set for the account."""
+        return {
+            "feeTier": 0,
+            "canTrade": True,
+            "canDeposit": False,
+            "canWithdraw": False,
+            "dualSidePosition": False,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+            "tradeGroupId": -1,
+            "uid": call.account.number,
+        }
+
+    def income(self, call: Call) -> list[dict[str, Any]]:
+        """Funding, fees and realised profits, the oldest first."""
+        kind, wanted = call.params.get("incomeType"), call.params.get("symbol")
+        rows: list[dict[str, Any]] = []
+        for market in self._trading.floor.listed(spot=False):
+            for one in self._trading.executions_of(call.account, market):
+                for name, amount in (("COMMISSION", -one.fee), ("REALIZED_PNL", one.realised)):
+                    if amount:
+                        rows.append(_income(market, name, amount, one.ts_ms, one.trade_id, str(one.trade_id)))
+        for payment in self._funding.payments:
+            if payment.account is call.account:
+                rows.append(_income(payment.market, "FUNDING_FEE", -payment.amount, payment.ts_ms, payment.id, ""))
+        rows = [
+            row
+            for row in sorted(rows, key=lambda row: row["time"])
+            if (kind is None or row["incomeType"] == kind) and (wanted is None or row["symbol"] == wanted)
+        ]
+        start, end = call.params.integer("startTime"), call.params.integer("endTime")
+        rows = [row for row in rows if (start is None or row["time"] >= start) and (end is None or row["time"] <= end)]
+        return rows[-call.params.limit(100, 1_000) :]
+
+    # Parts.
+
+    def order(self, call: Call, params: Params) -> Order:
+        """A sound order, as it was asked for."""
+        market = self._data.market(params)
+        side = params.choice("side", _SIDES, ApiError.bad_enum(-1117, "side"))
+        kind = params.choice("type", _TYPES | _STOPS, ApiError.bad_enum(-1116, "orderType"))
+        if kind in _STOPS:
+            msg = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
+            raise ApiError(-4120, msg)
+        order = self.terms(call, params, market, side, kind)
+        check_linear(order, self._trading.open_orders(call.account, market), self._mark(market))
+        return order
+
+    def terms(self, call: Call, params: Params, market: Market, side: str, kind: str) -> Order:
+        """An order's terms, before the filters."""
+        by_limit = kind in {"LIMIT", "STOP", "TAKE_PROFIT"}
+        if (params.get("positionSide") or "BOTH") != "BOTH":
+            raise ApiError(-4061, "Order's position side does not match user's setting.")
+        if params.flag("closePosition"):
+            raise ApiError(-1128, "Close-All orders are not simulated.")
+        if not by_limit and params.get("price") is not None:
+            raise ApiError.not_required("price")
+        time_in_force = "GTC"
+        if by_limit and not (kind != "LIMIT" and params.get("timeInForce") is None):
+            time_in_force = params.choice("timeInForce", _TIMES, ApiError.bad_enum(-1115, "timeInForce"))
+        mode = params.get("selfTradePreventionMode") or "EXPIRE_MAKER"
+        if mode not in _MODES:
+            raise ApiError.bad_enum(-1100, "selfTradePreventionMode")
+        good_till = params.integer("goodTillDate") or 0
+        if time_in_force == "GTD" and good_till <= call.now_ms + 600_000:
+            raise ApiError(-1102, "Mandatory parameter 'goodTillDate' was not sent, was empty/null, or malformed.")
+        return Order(
+            id=0,
+            client_id=params.get("newClientOrderId") or "",
+            account=call.account,
+            market=market,
+            buys=side == "BUY",
+            type=kind,
+            time_in_force=time_in_force,
+            price=read_amount(params, "price", market, market.price_decimals, required=by_limit),
+            quantity=read_amount(params, "quantity", market, market.size_decimals),
+            reduce_only=params.flag("reduceOnly"),
+            self_trade=mode,
+            good_till_ms=good_till if time_in_force == "GTD" else 0,
+        )
+
+    def _place_one(self, call: Call, params: Params) -> dict[str, Any]:
+        return _placed(self._trading.place(self.order(call, params)), params)
+
+    def _each(self, call: Call, name: str, act: Callable[[Call, Params], dict[str, Any]]) -> list[dict[str, Any]]:
+        orders = _json_list(call.params.text(name))
+        if not 1 <= len(orders) <= _BATCH or not all(isinstance(one, dict) for one in orders):
+            raise ApiError(-4082, "Invalid number of batch place orders.")
+        rows = []
+        for one in orders:
+            params = Params({str(key): _word(value) for key, value in one.items()})
+            rows.append(_or_error(act, call, params))
+        return rows
+
+    def _cancel(self, call: Call, params: Params) -> dict[str, Any]:
+        order = self._find(call, params)
+        if order is None:
+            raise ApiError.cancel_rejected()
+        return order_view(self._trading.cancel(order))
+
+    def _find(self, call: Call, params: Params) -> Order | None:
+        market = self._data.market(params)
+        order_id, client_id = params.integer("orderId"), params.get("origClientOrderId")
+        if order_id is None and client_id is None:
+            raise ApiError.missing_either("origClientOrderId", "orderId")
+        return self._trading.find(call.account, market, order_id, client_id)
+
+    def _mark(self, market: Market) -> int:
+        mark = self._funding.state(market)[0]
+        return mark // 10 ** (8 - market.price_decimals) if mark else self._data.last_or_mid(market)
+
+    def _asset_view(self, call: Call, asset: str) -> dict[str, Any]:
+        ledger = call.account.linear
+        positions = [one for one in ledger.positions.values() if one.market.quote == asset]
+        unrealised = sum(one.unrealised() for one in positions)
+        wallet = ledger.wallet[asset]
+        return {
+            "asset": asset,
+            "walletBalance": wallet,
+            "unrealizedProfit": unrealised,
+            "marginBalance": wallet + unrealised,
+            "initialMargin": sum(one.margin() for one in positions),
+            "availableBalance": max(ledger.available(asset), 0),
+            "updateTime": call.now_ms,
+        }
+
+    def _position_view(self, one: Position) -> dict[str, Any]:
+        market = one.market
+        return {
+            "symbol": market.symbol,
+            "positionSide": "BOTH",
+            "positionAmt": market.size_text(one.size),
+            "entryPrice": trimmed(one.entry_price(), 8),
+            "breakEvenPrice": trimmed(one.entry_price(), 8),
+            "markPrice": money_text(one.mark),
+            "unRealizedProfit": money_text(one.unrealised() if one.size else 0),
+            "unrealizedProfit": money_text(one.unrealised() if one.size else 0),
+            "liquidationPrice": "0",
+            "isolatedMargin": "0",
+            "notional": money_text(one.notional()),
+            "marginAsset": market.quote,
+            "isolatedWallet": "0",
+            "initialMargin": money_text(one.margin()),
+            "maintMargin": money_text(0),
+            "positionInitialMargin": money_text(one.margin()),
+            "openOrderInitialMargin": money_text(0),
+            "adl": 0,
+            "bidNotional": money_text(one.open_buys),
+            "askNotional": money_text(one.open_sells),
+            "leverage": str(one.leverage),
+            "marginType": "cross",
+            "maxNotionalValue": "1000000000",
+            "updateTime": one.updated_ms,
+        }
+
+    def _open_key(self, call: Call) -> dict[str, Any]:
+        return {"listenKey": self._streams.open_key(call.account, "linear")}
+
+    def _keep_key(self, call: Call) -> dict[str, Any]:
+        return {"listenKey": self._streams.keep_key(call.account, "linear")}
+
+    def _close_key(self, call: Call) -> dict[str, Any]:
+        self._streams.close_key(call.account, "linear")
+        return {}
+
+
+def _one_or_all(params: Params) -> int:
+    return 1 if params.get("symbol") is not None else 40
+
+
+def _changed(order: Order, price: int, quantity: int) -> Order:
+    return Order(
+        id=order.id,
+        client_id=order.client_id,
+        account=order.account,
+        market=order.market,
+        buys=order.buys,
+        type=order.type,
+        time_in_force=order.time_in_force,
+        price=price,
+        quantity=quantity,
+        reduce_only=order.reduce_only,
+    )
+
+
+def _placed(order: Order, params: Params) -> dict[str, Any]:
+    view = order_view(order)
+    if (params.get("newOrderRespType") or "ACK") == "ACK":
+        nothing = order.market.size_text(0)
+        waiting = {"status": "NEW", "executedQty": nothing, "cumQty": nothing, "cumQuote": money_text(0)}
+        view |= {**waiting, "avgPrice": "0.00"}
+    return view
+
+
+def _asset_text(one: dict[str, Any]) -> dict[str, Any]:
+    wallet, unrealised, margin = (
+        money_text(one[key]) for key in ("walletBalance", "unrealizedProfit", "marginBalance")
+    )
+    initial, available = money_text(one["initialMargin"]), money_text(one["availableBalance"])
+    return {
+        "asset": one["asset"],
+        "walletBalance": wallet,
+        "unrealizedProfit": unrealised,
+        "marginBalance": margin,
+        "maintMargin": money_text(0),
+        "initialMargin": initial,
+        "positionInitialMargin": initial,
+        "openOrderInitialMargin": money_text(0),
+        "crossWalletBalance": wallet,
+        "crossUnPnl": unrealised,
+        "availableBalance": available,
+        "maxWithdrawAmount": available,
+        "marginAvailable": True,
+        "updateTime": one["updateTime"],
+    }
+
+
+def _or_error(act: Callable[[Call, Params], dict[str, Any]], call: Call, params: Params) -> dict[str, Any]:
+    try:
+        return act(call, params)
+    except ApiError as error:
+        return error.body()
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        return msgspec.json.decode(text, type=list)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ApiError.illegal("batchOrders", "JSON") from error
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _margin_type(call: Call) -> dict[str, Any]:
+    kind = call.params.choice("marginType", frozenset({"ISOLATED", "CROSSED"}), ApiError.bad_enum(-1100, "marginType"))
+    if kind == "CROSSED":
+        raise ApiError(-4046, "No need to change margin type.")
+    raise ApiError(-4047, "Only cross margin is simulated.")
+
+
+def _one_way(call: Call) -> dict[str, Any]:
+    if call.params.flag("dualSidePosition"):
+        raise ApiError(-4068, "Hedge mode is not simulated.")
+    raise ApiError(-4059, "No need to change position side.")
+
+
+def _income(market: Market, kind: str, amount: int, ts_ms: int, number: int, trade_id: str) -> dict[str, Any]:
+    return {
+        "symbol": market.symbol,
+        "incomeType": kind,
+        "income": text_of(amount, 8),
+        "asset": market.quote,
+        "info": "",
+        "time": ts_ms,
+        "tranId": number,
+        "tradeId": trade_id,
+    }
