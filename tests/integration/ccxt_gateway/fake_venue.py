@@ -1,4 +1,4 @@
-"""The hand-written answers of `tests.unit.gateways.ccxt.fake_binance` on a thread of their own, for nodes in processes."""
+"""Hand-written answers of Binance (`fake_binance`) on a thread of their own, for nodes in processes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ max_daily_loss = "1000"
 
 [[account_groups]]
 name = "spot"
-gateway = {{ kind = "ccxt", venue = "binance", redirect = "{url}", api_key_env = "TEST_KEY", secret_env = "TEST_SECRET", \
-websocket_orders = false }}
+gateway = {{ kind = "ccxt", venue = "binance", redirect = "{url}", api_key_env = "TEST_KEY", \
+secret_env = "TEST_SECRET", websocket_orders = false }}
 log = {{ path = "gate.log", resume = true }}
 sizing = {{ kind = "fixed_notional", value = "50" }}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from urllib.parse import parse_qsl
@@ -49,7 +48,7 @@ class FakeBinance:
         self.depth = {"lastUpdateId": 100, "bids": [["100.00", "1.5"]], "asks": [["100.01", "2.25"]]}
         self.on_order = self.accept
         self.refuse_next = []
-        self.closed = asyncio.Event()
+        self.answers_pings = True
 
     async def start(self):
         app = web.Application()
@@ -158,7 +157,7 @@ class FakeBinance:
         return 200, {**order, "origClientOrderId": order["clientOrderId"], "clientOrderId": "cancel-1"}
 
     async def ws_api(self, request):
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.user_sockets.append(socket)
         async for message in socket:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from tests.unit.gateways.ccxt.conftest import listed, until
 
-from libra.errors import GatewayError
+from libra.errors import ConfigError, GatewayError
 from libra.gateways import ReportingGateway
 from libra.gateways.ccxt import Credentials
 from libra.model import Order
@@ -131,6 +131,25 @@ async def test_a_connection_that_is_cut_ends_the_reports_with_an_error(connect, 
     assert not gateway.is_connected
 
 
+async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venue):
+    venue.answers_pings = False
+    gateway = await connect(stale_after_ms=300)
+    with pytest.raises(GatewayError):
+        await told(gateway, 1)
+
+
+async def test_a_quiet_connection_that_answers_pings_is_kept(connect, venue):
+    gateway = await connect(stale_after_ms=200)
+    await asyncio.sleep(0.6)
+    assert gateway.is_connected
+
+
+async def test_a_redirected_client_has_no_way_to_the_real_venue(connect):
+    gateway = await connect()
+    assert "binance.com" not in str(gateway._venue.exchange.urls["api"])
+    assert "127.0.0.1" in str(gateway._venue.exchange.urls["api"])
+
+
 async def test_an_end_that_the_venue_announces_ends_the_reports(connect, venue):
     gateway = await connect()
     await venue.user_event(e="eventStreamTerminated", E=1)
@@ -204,7 +223,7 @@ async def test_the_venues_weight_is_taken_over(connect, venue):
 
 async def test_every_difference_of_an_instrument_is_told(connect):
     wrong = listed(tick_size="0.015", price_decimals=3, min_notional="1", max_size="10000")
-    with pytest.raises(GatewayError) as refused:
+    with pytest.raises(ConfigError) as refused:
         await connect([wrong])
     for part in ("tick_size is 0.015", "min_notional is 1", "max_size is 10000"):
         assert part in str(refused.value)
