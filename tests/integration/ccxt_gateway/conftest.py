@@ -49,8 +49,10 @@ class Trading:
 
     def rows(self, what, account):
         """Rows of the run's orders or fills, of one account."""
-        rows = parquet.read_table(self.shell.folder / "out" / f"{what}.parquet").to_pylist()
-        return [row for row in rows if row["account"] == account]
+        table = parquet.read_table(self.shell.folder / "out" / f"{what}.parquet")
+        # Python's own times have no nanoseconds.
+        times = [field.name for field in table.schema if str(field.type).startswith("timestamp")]
+        return [row for row in table.drop_columns(times).to_pylist() if row["account"] == account]
 
     def fills(self, account):
         """All executions of the account here: trade id, price, size, fee."""

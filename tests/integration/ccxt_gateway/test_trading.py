@@ -42,8 +42,8 @@ def on_quote(self, quote):
     if not self.sent:
         self.sent = True
         tick = self.instruments[quote.symbol].tick_size
-        for back in (98, 99):
-            self.submit(quote.symbol, OrderSide.BUY, "0.004", price=(quote.bid * back // 100 // tick) * tick)
+        for back in (985, 990):
+            self.submit(quote.symbol, OrderSide.BUY, "0.004", price=(quote.bid * back // 1000 // tick) * tick)
 
 def on_order(self, order):
     self.accepted += order.status == "ACCEPTED"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import ssl
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from libra.errors import ConfigError, GatewayError, LibraError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Venue", "make_turnstile", "require_venue"]
 
 _TIME_SAMPLES = 3
+_CLOSE_S = 0.2
 _PING_MS = 3_000
 """How often a WebSocket is pinged at least; by itself CCXT does it every 30 s."""
 
@@ -41,7 +44,14 @@ def require_venue(name: str) -> type[Any]:
     if name not in pro.exchanges:
         raise ConfigError(f'CCXT has no venue "{name}" with WebSockets; it has {", ".join(pro.exchanges)}')
     found: type[Any] = getattr(pro, name)
+    _tls(found().cafile)
     return found
+
+
+@cache
+def _tls(cafile: str) -> ssl.SSLContext:
+    """How certificates are checked; reading them takes a tenth of a second, so it is done once."""
+    return ssl.create_default_context(cafile=cafile)
 
 
 def make_turnstile(name: str) -> Turnstile:
@@ -113,6 +123,8 @@ class Venue:
             config |= {"apiKey": credentials.api_key, "secret": credentials.secret, "password": credentials.password}
         exchange = guarded(exchange_class, self.hooks)(config)
         # An answer to a ping is what tells a quiet connection from a dead one.
+        exchange.timeout_on_exit = 0
+        exchange.ssl_context = _tls(exchange.cafile)
         exchange.streaming = {**exchange.streaming, "keepAlive": max(20, min(_PING_MS, options.stale_after_ms // 4))}
         if self._exact:
             exchange.number = str
@@ -135,13 +147,22 @@ class Venue:
     async def close(self) -> None:
         """Close every connection."""
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            self.hooks.on_message = None
-            self.hooks.on_frame = {}
-            try:
-                await exchange.close()
-            except Exception as error:
-                raise self.error(error) from None
+        if exchange is None:
+            return
+        self.hooks.on_message = None
+        self.hooks.on_frame = {}
+        closing = asyncio.ensure_future(exchange.close())
+        done, _ = await asyncio.wait([closing], timeout=_CLOSE_S)
+        if not done:
+            # Whoever does not answer the end of a WebSocket is not waited for.
+            connector = exchange.tcp_connector
+            if connector is not None:
+                await connector.close()
+            await asyncio.wait([closing], timeout=_CLOSE_S)
+        if not closing.done():
+            closing.cancel()
+        elif not closing.cancelled() and (error := closing.exception()) is not None:
+            raise self.error(error if isinstance(error, Exception) else OSError(str(error))) from None
 
     async def measure_clock(self) -> None:
         """Measure the venue's clock by the quickest of a few answers, and correct what is signed by it.
