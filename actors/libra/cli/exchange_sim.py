@@ -28,8 +28,11 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    options = _parser().parse_args(arguments)
-    return _serve(options)
+    if arguments[:1] == ["fault"]:
+        from libra.cli.exchange_sim_fault import main as fault
+
+        return fault(arguments[1:])
+    return _serve(_parser().parse_args(arguments))
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -90,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra exchange-sim",
         description="A simulated exchange that speaks Binance's protocols, spot and USD-M, to unmodified clients.",
-        epilog="exit codes: 0 ended by Ctrl-C or SIGTERM, 1 failed, 2 usage or configuration",
+        epilog="libra exchange-sim fault ... breaks something at one that runs; "
+        "exit codes: 0 ended by Ctrl-C or SIGTERM, 1 failed, 2 usage or configuration",
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="markets, accounts and limits (TOML)")

@@ -45,12 +45,16 @@ class Client:
         limit: How many bytes may wait for it.
         spot: Which side of the venue it is on.
         combined: Whether its events are wrapped with the stream's name.
+        api: Whether it asks by ws-api.
     """
 
-    def __init__(self, transport: Transport, limit: int, *, spot: bool, combined: bool) -> None:
+    def __init__(
+        self, transport: Transport, limit: int, *, spot: bool, combined: bool = False, api: bool = False
+    ) -> None:
         self.transport = transport
         self.is_spot = spot
         self.is_combined = combined
+        self.is_api = api
         self.names: set[str] = set()
         self.account: str = ""
         """Whose user stream it is, or carries."""

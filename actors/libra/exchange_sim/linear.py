@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from libra.exchange_sim.algo_orders import algo_update
 from libra.exchange_sim.errors import ApiError
 from libra.exchange_sim.numbers import money_text, share, trimmed
 from libra.exchange_sim.orders import Execution
@@ -48,6 +49,7 @@ class LinearTrading(Trading):
     ) -> None:
         super().__init__(floor, accounts, trades)
         self._streams = streams
+        self._next_algo_id = 2_000_000
 
     def reserve(self, order: Order) -> None:
         """Looks whether the wallet carries the order."""
@@ -67,6 +69,18 @@ class LinearTrading(Trading):
         else:
             position.open_sells += still - order.locked
         order.locked = still
+
+    def take_algo_id(self) -> int:
+        """A number for a conditional order."""
+        self._next_algo_id += 1
+        return self._next_algo_id
+
+    def find_algo(self, account: Account, algo_id: int | None, client_id: str | None) -> Order | None:
+        """A conditional order of the account by its number, or by the client's id."""
+        for order in reversed(self._of_account.get(account, [])):
+            if order.algo_id and (order.algo_id == algo_id if algo_id is not None else order.client_id == client_id):
+                return order
+        return None
 
     def modify(self, order: Order, price: int, quantity: int) -> Order:
         """Changes an order: it keeps its id and loses its place, as at the venue.
@@ -123,7 +137,12 @@ class LinearTrading(Trading):
         account, now_ms = order.account, self.floor.clock.now_ms()
         if execution is not None:
             self.publish_account(account, "ORDER", order.updated_ms, [order.market])
-        self._streams.send(account, "linear", _update(order, kind, execution, now_ms))
+        if order.algo_id and (not order.triggered or kind == "NEW"):
+            self._streams.send(account, "linear", algo_update(order, now_ms))
+        if order.triggered or not order.algo_id:
+            self._streams.send(account, "linear", _update(order, kind, execution, now_ms))
+        if order.algo_id and order.triggered and not order.is_open:
+            self._streams.send(account, "linear", algo_update(order, now_ms))
 
     def publish_account(self, account: Account, reason: str, ts_ms: int, markets: list[Market]) -> None:
         """Tells wallets, and positions in these markets."""

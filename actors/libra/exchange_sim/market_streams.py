@@ -62,7 +62,6 @@ class MarketStreams:
         self._funding = funding
         self._channels: dict[tuple[bool, str], _Channel] = {}
         self._dirty: dict[_Channel, None] = {}
-        self._clients: set[Client] = set()
         self._changes: dict[tuple[Market, str], _Changes] = {}
         self._step = 0
         self._gaps: dict[Market, int] = {}
@@ -73,7 +72,6 @@ class MarketStreams:
     def subscribe(self, client: Client, name: str) -> None:
         """Lets a client read a stream; of what nobody writes, it reads nothing."""
         client.names.add(name)
-        self._clients.add(client)
         key = (client.is_spot, name)
         self._channels.setdefault(key, _Channel(name)).readers.add(client)
 
@@ -90,11 +88,6 @@ class MarketStreams:
         """Forgets a client."""
         for name in list(client.names):
             self.unsubscribe(client, name)
-        self._clients.discard(client)
-
-    def clients(self) -> set[Client]:
-        """All who read."""
-        return self._clients
 
     def skip_depth(self, market: Market, batches: int) -> None:
         """A fault: the next changes of a book are lost on their way."""

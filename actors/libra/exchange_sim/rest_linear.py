@@ -45,8 +45,8 @@ class LinearApi:
     """
 
     def __init__(self, trading: LinearTrading, data: MarketData, funding: Funding, streams: UserStreams) -> None:
-        self._trading = trading
-        self._data = data
+        self.trading = trading
+        self.data = data
         self._funding = funding
         self._streams = streams
 
@@ -87,7 +87,7 @@ class LinearApi:
 
     def place(self, call: Call) -> dict[str, Any]:
         """A new order."""
-        return _placed(self._trading.place(self.order(call, call.params)), call.params)
+        return _placed(self.trading.place(self.order(call, call.params)), call.params)
 
     def test(self, call: Call) -> dict[str, Any]:
         """A new order that is only looked at."""
@@ -105,8 +105,8 @@ class LinearApi:
         price = read_amount(call.params, "price", market, market.price_decimals)
         quantity = read_amount(call.params, "quantity", market, market.size_decimals)
         wanted = _changed(order, price, quantity)
-        check_linear(wanted, [], self._mark(market))
-        return order_view(self._trading.modify(order, price, quantity))
+        check_linear(wanted, [], self.mark(market))
+        return order_view(self.trading.modify(order, price, quantity))
 
     def query(self, call: Call) -> dict[str, Any]:
         """An order."""
@@ -144,24 +144,25 @@ class LinearApi:
 
     def open_orders(self, call: Call) -> list[dict[str, Any]]:
         """Open orders, of one market or of all."""
-        market = self._data.market(call.params) if call.params.get("symbol") is not None else None
-        return [order_view(order) for order in self._trading.open_orders(call.account, market) if not order.algo_id]
+        market = self.data.market(call.params) if call.params.get("symbol") is not None else None
+        return [order_view(order) for order in self.trading.open_orders(call.account, market) if not order.waits]
 
     def cancel_all(self, call: Call) -> dict[str, Any]:
         """Cancels all open orders of a market."""
-        for order in self._trading.open_orders(call.account, self._data.market(call.params)):
+        for order in self.trading.open_orders(call.account, self.data.market(call.params)):
             if order.is_open and not order.waits:
-                self._trading.cancel(order)
+                self.trading.cancel(order)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def all_orders(self, call: Call) -> list[dict[str, Any]]:
         """Orders of a market, ended ones too."""
-        orders = self._trading.orders_of(call.account, self._data.market(call.params))
+        orders = self.trading.orders_of(call.account, self.data.market(call.params))
+        orders = [order for order in orders if order.triggered or not order.algo_id]
         return [order_view(order) for order in orders_page(orders, call.params, 500, 1_000)]
 
     def user_trades(self, call: Call) -> list[dict[str, Any]]:
         """Executions in a market."""
-        executions = self._trading.executions_of(call.account, self._data.market(call.params))
+        executions = self.trading.executions_of(call.account, self.data.market(call.params))
         return [trade_view(one) for one in executions_page(executions, call.params, 500, 1_000)]
 
     # The account.
@@ -221,12 +222,12 @@ class LinearApi:
         """Positions, of one market or of all where there is one."""
         ledger = call.account.linear
         if call.params.get("symbol") is not None:
-            return [self._position_view(ledger.position(self._data.market(call.params)))]
+            return [self._position_view(ledger.position(self.data.market(call.params)))]
         return [self._position_view(one) for one in ledger.positions.values() if one.size]
 
     def leverage(self, call: Call) -> dict[str, Any]:
         """Sets the leverage of a market."""
-        market, wanted = self._data.market(call.params), call.params.integer("leverage")
+        market, wanted = self.data.market(call.params), call.params.integer("leverage")
         if wanted is None:
             raise ApiError.missing("leverage")
         if not 1 <= wanted <= 125:
@@ -256,19 +257,19 @@ class LinearApi:
             "cum": 0,
         }
         wanted = call.params.get("symbol")
-        markets = [self._data.market(call.params)] if wanted is not None else self._trading.floor.listed(spot=False)
+        markets = [self.data.market(call.params)] if wanted is not None else self.trading.floor.listed(spot=False)
         return [{"symbol": market.symbol, "brackets": [bracket]} for market in markets]
 
     def commission(self, call: Call) -> dict[str, Any]:
         """The fees in a market."""
         maker, taker = (trimmed(rate, RATE) for rate in call.account.linear_fees)
-        market = self._data.market(call.params)
+        market = self.data.market(call.params)
         return {"symbol": market.symbol, "makerCommissionRate": maker, "takerCommissionRate": taker}
 
     def symbol_config(self, call: Call) -> list[dict[str, Any]]:
         """Leverage and margin type."""
         wanted = call.params.get("symbol")
-        markets = [self._data.market(call.params)] if wanted is not None else self._trading.floor.listed(spot=False)
+        markets = [self.data.market(call.params)] if wanted is not None else self.trading.floor.listed(spot=False)
         return [
             {
                 "symbol": market.symbol,
@@ -298,8 +299,8 @@ class LinearApi:
         """Funding, fees and realised profits, the oldest first."""
         kind, wanted = call.params.get("incomeType"), call.params.get("symbol")
         rows: list[dict[str, Any]] = []
-        for market in self._trading.floor.listed(spot=False):
-            for one in self._trading.executions_of(call.account, market):
+        for market in self.trading.floor.listed(spot=False):
+            for one in self.trading.executions_of(call.account, market):
                 for name, amount in (("COMMISSION", -one.fee), ("REALIZED_PNL", one.realised)):
                     if amount:
                         rows.append(_income(market, name, amount, one.ts_ms, one.trade_id, str(one.trade_id)))
@@ -319,14 +320,14 @@ class LinearApi:
 
     def order(self, call: Call, params: Params) -> Order:
         """A sound order, as it was asked for."""
-        market = self._data.market(params)
+        market = self.data.market(params)
         side = params.choice("side", _SIDES, ApiError.bad_enum(-1117, "side"))
         kind = params.choice("type", _TYPES | _STOPS, ApiError.bad_enum(-1116, "orderType"))
         if kind in _STOPS:
             msg = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
             raise ApiError(-4120, msg)
         order = self.terms(call, params, market, side, kind)
-        check_linear(order, self._trading.open_orders(call.account, market), self._mark(market))
+        check_linear(order, self.trading.open_orders(call.account, market), self.mark(market))
         return order
 
     def terms(self, call: Call, params: Params, market: Market, side: str, kind: str) -> Order:
@@ -363,7 +364,7 @@ class LinearApi:
         )
 
     def _place_one(self, call: Call, params: Params) -> dict[str, Any]:
-        return _placed(self._trading.place(self.order(call, params)), params)
+        return _placed(self.trading.place(self.order(call, params)), params)
 
     def _each(self, call: Call, name: str, act: Callable[[Call, Params], dict[str, Any]]) -> list[dict[str, Any]]:
         orders = _json_list(call.params.text(name))
@@ -379,18 +380,21 @@ class LinearApi:
         order = self._find(call, params)
         if order is None:
             raise ApiError.cancel_rejected()
-        return order_view(self._trading.cancel(order))
+        return order_view(self.trading.cancel(order))
 
     def _find(self, call: Call, params: Params) -> Order | None:
-        market = self._data.market(params)
+        market = self.data.market(params)
         order_id, client_id = params.integer("orderId"), params.get("origClientOrderId")
         if order_id is None and client_id is None:
             raise ApiError.missing_either("origClientOrderId", "orderId")
-        return self._trading.find(call.account, market, order_id, client_id)
+        found = self.trading.find(call.account, market, order_id, client_id)
+        # What waits for its trigger is no order yet.
+        return None if found is not None and found.algo_id and not found.triggered else found
 
-    def _mark(self, market: Market) -> int:
+    def mark(self, market: Market) -> int:
+        """The mark price in units of the market."""
         mark = self._funding.state(market)[0]
-        return mark // 10 ** (8 - market.price_decimals) if mark else self._data.last_or_mid(market)
+        return mark // 10 ** (8 - market.price_decimals) if mark else self.data.last_or_mid(market)
 
     def _asset_view(self, call: Call, asset: str) -> dict[str, Any]:
         ledger = call.account.linear

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from libra.exchange_sim.endpoints import Call, Endpoint, Security
 from libra.exchange_sim.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Mapping
 
     from libra.exchange_sim.accounts import Account
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from libra.exchange_sim.signing import Signatures
     from libra.exchange_sim.weights import Budgets
 
-__all__ = ["Side"]
+__all__ = ["OrderRequest", "Side"]
+
+
+class OrderRequest(NamedTuple):
+    """An order that was asked for: when, by whom, under which id, and the code of its refusal, 0 where it was taken."""
+
+    ts_ms: int
+    account: str
+    side: str
+    client_order_id: str
+    code: int
 
 
 class Side:
@@ -28,6 +39,7 @@ class Side:
         endpoints: By method and path.
         budgets: What may be asked.
         signatures: Who signs.
+        requests: Is told of orders, of those that were refused too.
     """
 
     def __init__(
@@ -37,12 +49,14 @@ class Side:
         endpoints: Mapping[tuple[str, str], Endpoint],
         budgets: Budgets,
         signatures: Signatures,
+        requests: deque[OrderRequest],
     ) -> None:
         self.name = name
         self.budgets = budgets
         self.signatures = signatures
         self._clock = clock
         self._endpoints = endpoints
+        self._requests = requests
 
     def find(self, method: str, path: str) -> Endpoint | None:
         """An endpoint."""
@@ -78,9 +92,20 @@ class Side:
             account = self.signatures.account(api_key)
         if endpoint.security is Security.SIGNED and account is not None:
             self.signatures.verify(account, *signed, params, now_ms)
-        if endpoint.places_order and account is not None:
-            self.budgets.count_order(account.number, now_ms)
-        return endpoint.answer(Call(params, account, now_ms)), account if endpoint.places_order else None
+        if not endpoint.places_order or account is None:
+            return endpoint.answer(Call(params, account, now_ms)), None
+        self.budgets.count_order(account.number, now_ms)
+        try:
+            answer = endpoint.answer(Call(params, account, now_ms))
+        except ApiError as error:
+            self._note(account, params, now_ms, error.code)
+            raise
+        self._note(account, params, now_ms, 0)
+        return answer, account
+
+    def _note(self, account: Account, params: Params, now_ms: int, code: int) -> None:
+        client_id = params.get("newClientOrderId") or params.get("clientAlgoId") or ""
+        self._requests.append(OrderRequest(now_ms, account.name, self.name, client_id, code))
 
     def not_found(self) -> ApiError:
         """There is no such endpoint."""

@@ -66,6 +66,11 @@ class Signatures:
             raise ApiError.rejected_key()
         return account
 
+    def name(self, api_key: str | None) -> str:
+        """The name of whose key it is, empty where it is nobody's."""
+        account = self._by_key.get(api_key or "")
+        return account.name if account is not None else ""
+
     def verify(self, account: Account, payload: str, signature: str, params: Params, now_ms: int) -> None:
         """Checks the signature, then the time.
 

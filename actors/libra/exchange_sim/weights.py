@@ -94,10 +94,11 @@ class Budgets:
         Raises:
             ApiError: -1015 beyond a limit.
         """
+        windows = {length: self._counts.setdefault((account, length), _Window(length)) for length in self.orders}
+        used = {length: window.add(1, now_ms) for length, window in windows.items()}
         for length, limit in self.orders.items():
-            window = self._counts.setdefault((account, length), _Window(length))
-            if window.add(1, now_ms) > limit:
-                raise ApiError.too_many_orders(limit, _NAMES[length][1], window.left_s(now_ms))
+            if used[length] > limit:
+                raise ApiError.too_many_orders(limit, _NAMES[length][1], windows[length].left_s(now_ms))
 
     def ban(self, ip: str, now_ms: int, seconds: float) -> None:
         """Bans an address."""

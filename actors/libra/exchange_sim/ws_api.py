@@ -112,6 +112,10 @@ class WsApi:
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise ApiError(-1135, "Invalid JSON Request") from error
 
+    def place_of(self, method: str) -> tuple[str, str]:
+        """The REST method and path that a method stands for; the method itself where there is none."""
+        return self._methods.get(method, ("", method))
+
     def answer(self, request: WsRequest, client: Client, ip: str, now_ms: int) -> bytes:
         """Answers a request."""
         try:

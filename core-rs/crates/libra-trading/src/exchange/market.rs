@@ -86,6 +86,10 @@ impl Market {
             flow.act(&mut self.engine, ts_ns, &mut self.out);
             self.tell(number, ts_ns, told);
         }
+        // What is over by now ends, also where nobody else does anything.
+        if self.engine.now_ns() < now_ns && self.engine.advance(now_ns, &mut self.out).is_ok() {
+            self.tell(number, now_ns, told);
+        }
     }
 
     pub(super) fn input(

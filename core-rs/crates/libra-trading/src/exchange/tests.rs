@@ -130,6 +130,21 @@ fn a_user_who_stands_before_the_flow_is_taken_first() {
 }
 
 #[test]
+fn an_order_with_a_time_ends_at_it_where_nobody_else_is() {
+    let (mut exchange, mut told) = (Exchange::default(), Vec::new());
+    exchange.add(&contract("BTC", "sim"), None, 0, 1).expect("a sound instrument");
+    let order = NewOrder::limit(OrderId(1), USER, OrderSide::Buy, 10, 1);
+    let order = NewOrder { expires_ns: Some(2 * SECOND), ..order };
+    exchange.submit(0, &order, SECOND, &mut told).expect("sound");
+    exchange.advance(2 * SECOND - 1, &mut told);
+    assert!(exchange.market(0).expect("added").engine().order(OrderId(1)).is_some());
+    told.clear();
+    exchange.advance(2 * SECOND, &mut told);
+    assert!(matches!(told[0], Told::Order { event: Event::Ended { .. }, .. }), "{told:?}");
+    assert!(exchange.market(0).expect("added").engine().order(OrderId(1)).is_none());
+}
+
+#[test]
 fn the_flows_names_are_its_own_and_time_does_not_go_back() {
     let (mut exchange, mut told) = (market(4), Vec::new());
     exchange.advance(SECOND, &mut told);
