@@ -61,6 +61,18 @@ class Exchange:
         base, _, symbol = PATHS[market]
         return sorted(row["clientOrderId"] for row in self.ask("GET", f"{base}/openOrders", symbol=symbol))
 
+    def control(self, path, fault=None):
+        """What the exchange knows, or a fault that it is to have."""
+        body = None if fault is None else json.dumps(fault).encode()
+        with urllib.request.urlopen(f"{self.url}/control/{path}", body, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def traded(self, market):
+        """All executions of the account there, by its raw log: order, trade id, price, size, fee."""
+        rows = [row for row in self.control("trades?account=sim")["trades"] if row["side"] == market]
+        numbers = [[Decimal(row[key]) for key in ("price", "quantity", "fee")] for row in rows]
+        return sorted((row["client_order_id"], row["trade_id"], *more) for row, more in zip(rows, numbers, strict=True))
+
     def cancel(self, market, order_id):
         base, _, symbol = PATHS[market]
         return self.ask("DELETE", f"{base}/order", symbol=symbol, origClientOrderId=order_id)

@@ -243,3 +243,11 @@ async def test_keys_are_in_no_error_and_no_repr(connect, venue):
     text = f"{failed.value!r} {failed.value.__cause__} {gateway!r} {Credentials('the-api-key', 'the-secret-of-it')}"
     assert "the-api-key" not in text
     assert "the-secret" not in text
+
+
+async def test_keys_are_in_no_refusal(connect, venue):
+    gateway = await connect()
+    venue.on_order = lambda params: (400, {"code": -2010, "msg": "no: the-api-key the-secret-of-it"})
+    await gateway.order(order())
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.detail) == ("REJECTED", "no: *** ***")
