@@ -76,9 +76,10 @@ class Floor:
         """Lets the past happen, from where the flow begins until now."""
         now_ns = self.clock.now_ns()
         at_ns = self._start_ns
-        while at_ns < now_ns:
-            at_ns = min(at_ns + HISTORY_STEP_NS, now_ns)
+        while at_ns + HISTORY_STEP_NS < now_ns:
+            at_ns += HISTORY_STEP_NS
             self.tell(self.core.advance(at_ns))
+        self.tell(self.core.advance(now_ns))
 
     def advance(self) -> None:
         """Lets happen what is due."""

@@ -64,6 +64,7 @@ class MarketStreams:
         self._dirty: dict[_Channel, None] = {}
         self._changes: dict[tuple[Market, str], _Changes] = {}
         self._step = 0
+        self._ticked_ms = 0
         self._gaps: dict[Market, int] = {}
         self.frames_sent = 0
 
@@ -165,8 +166,10 @@ class MarketStreams:
                 channel = self._channels.get((market.is_spot, f"{low}@kline_{interval}"))
                 if channel is not None:
                     for candle in self._tape.candles(market, interval, now_ms)[-2:]:
-                        if candle.opens_ms + length > now_ms - 1_000:
+                        # The one under way, and one that has closed since the last time.
+                        if candle.opens_ms + length > self._ticked_ms:
                             self._write(channel, frames.kline(market, interval, length, candle, now_ms))
+        self._ticked_ms = now_ms
         self._tick_tickers(now_ms)
         self._tick_marks(now_ms)
 

@@ -94,8 +94,8 @@ class Server:
             await asyncio.sleep(fault.seconds)
         elif fault is not None and fault.status is None:
             if request.transport is not None:
+                # The answer goes nowhere then.
                 request.transport.abort()
-            raise ConnectionResetError("the answer is lost")
         elif fault is not None:
             lost = ApiError.unknown_execution()
             status, answer = lost.http, lost.body()

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountSettings", "FlowSettings", "LimitSettings", "MarketSettings", "SimSettings", "load_settings"]
 
-Amount = Annotated[Decimal, msgspec.Meta(ge=0)]
-Positive = Annotated[Decimal, msgspec.Meta(gt=0)]
+Amount = Decimal
+"""At least 0; msgspec compares no decimals, so that `checked` does."""
+
+Positive = Decimal
+"""Above 0."""
 
 
 class FlowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +84,10 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     listen_key_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
 
 
+_POSITIVE = ("start_price", "tick_size", "lot_size", "max_quantity", "max_market_quantity", "percent_up")
+_NOT_BELOW_ZERO = ("min_notional", "percent_down")
+
+
 def _default_markets() -> tuple[MarketSettings, ...]:
     btc, eth = Decimal(60_000), Decimal(3_000)
     cent, satoshi, milli = Decimal("0.01"), Decimal("0.00001"), Decimal("0.001")
@@ -118,7 +125,7 @@ class SimSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 1
     history_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
     step_ms: Annotated[float, msgspec.Meta(ge=0.1, le=1_000)] = 5.0
     funding_interval_s: Annotated[float, msgspec.Meta(ge=1)] = 28_800.0
@@ -137,7 +144,7 @@ def load_settings(path: Path | None) -> SimSettings:
     if path is None:
         return SimSettings()
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=str)
         settings = msgspec.convert(data, SimSettings, strict=False)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -166,6 +173,14 @@ def checked(settings: SimSettings, where: str) -> SimSettings:
     ]
     if not settings.markets:
         problems.append("there is no market")
+    for market in settings.markets:
+        amounts = {name: getattr(market, name) for name in _POSITIVE} | {"level_notional": market.flow.level_notional}
+        problems += [f"{market.symbol}: {name} has to be above 0" for name, amount in amounts.items() if amount <= 0]
+        least = {name: getattr(market, name) for name in _NOT_BELOW_ZERO}
+        problems += [f"{market.symbol}: {name} has to be at least 0" for name, amount in least.items() if amount < 0]
+    for account in settings.accounts:
+        if min([*account.spot.values(), *account.linear.values()], default=Decimal(0)) < 0:
+            problems.append(f'account "{account.name}" cannot begin with less than nothing')
     if problems:
         raise ConfigError(f"{where} makes no sense:", tuple(problems))
     return settings
