@@ -21,7 +21,7 @@ class Trading:
     def __init__(self, shell):
         self.shell = shell
 
-    def arguments(self, exchange, body, *more, accounts=("spot", "linear")):
+    def arguments(self, exchange, body, *more, accounts=("spot", "linear"), window_ms=10_000):
         """What follows `libra run`: each account's strategy is the given one."""
         strategy = self.shell.strategy(body)
         carried = list_profiles()["ccxt_sim"].read_text(encoding="utf-8")
@@ -36,6 +36,7 @@ class Trading:
         limits = list_profiles()["ccxt_sim"].with_name("risk_limits.toml").read_text(encoding="utf-8")
         (self.shell.folder / "risk_limits.toml").write_text(limits, encoding="utf-8")
         profile = self.shell.folder / "trading.toml"
+        text = text.replace("\nsizing =", f"\nvalidity_window_ms = {window_ms}\nsizing =")
         profile.write_text(text.replace("http://127.0.0.1:8900", exchange.url), encoding="utf-8")
         return ["run", "./trading.toml", "--json", "--out", "out", *more]
 

@@ -141,7 +141,8 @@ def test_orders_wait_for_the_venues_limit_and_are_never_refused_for_it(shell, tr
     limits = tmp_path / "limits.toml"
     limits.write_text("[limits]\nspot_orders_10s = 5\n")
     with exchange("--config", limits) as tight:
-        running = trading.start(tight, MANY, accounts=("spot",))
+        # Half of a window is how long an order may wait.
+        running = trading.start(tight, MANY, accounts=("spot",), window_ms=60_000)
         running.wait_for("filled 8", 120)
         running.signal(signal.SIGINT)
         assert running.end(60).code == 0
