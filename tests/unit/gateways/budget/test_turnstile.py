@@ -118,3 +118,15 @@ async def test_orders_leave_the_reserve_to_cancels():
     assert not order.done()
     order.cancel()
     await asyncio.gather(order, return_exceptions=True)
+
+
+async def test_what_a_cancel_does_not_lack_yet_is_kept_for_it():
+    limits = [Limit("weight", "weight", 2, 3_600 * 10**9), Limit("requests", "requests", 2, 3_600 * 10**9)]
+    gate = Turnstile(RateBudget(limits))
+    first = await gate.take(Urgency.ORDER, {"weight": 2, "requests": 1})
+    cancel = await begun(gate.take(Urgency.CANCEL, {"weight": 1, "requests": 1}))
+    snapshot = await begun(gate.take(Urgency.SNAPSHOT, {"requests": 1}))
+    assert not snapshot.done(), "then the cancel would wait for it once there is weight"
+    gate.give_back(first)
+    assert (await cancel).urgency is Urgency.CANCEL
+    assert (await snapshot).urgency is Urgency.SNAPSHOT
