@@ -134,7 +134,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     membership, bridge = _join(order)
     try:
         resume = order["resume"] if part.accounts else ()
-        node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge)
+        node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge, live=order["live"])
         # From here on a stop is an orderly one, also when it comes before the node has taken the signal for itself.
         signal.signal(signal.SIGTERM, lambda *_: node.stop())
         teller.tell({"type": "built"})

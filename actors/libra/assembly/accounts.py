@@ -17,12 +17,14 @@ from libra.portfolio import Portfolio
 from libra.risk import Risk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from libra.assembly.venues import Venues
     from libra.config import Settings
     from libra.config.accounts import (
         AccountGroupSettings,
         FixedSizingSettings,
+        PythonGatewaySettings,
         SymbolRiskSettings,
         VolatilitySizingSettings,
     )
@@ -65,9 +67,20 @@ def add_paper_venue(
 
 
 def open_account(
-    core: NodeCore, settings: Settings, group: AccountGroupSettings, instruments: dict[str, Instrument]
+    core: NodeCore,
+    settings: Settings,
+    group: AccountGroupSettings,
+    instruments: dict[str, Instrument],
+    found: Sequence[tuple[str, Decimal]] | None = None,
 ) -> AccountGroup:
     """Open an account's gate with its log.
+
+    Args:
+        core: The node.
+        settings: The profile.
+        group: The account's settings.
+        instruments: All listed instruments.
+        found: What the account has at its venue, where that was asked; a log that holds more knows better.
 
     Raises:
         ConfigError: For limits or instruments that make no sense.
@@ -82,7 +95,7 @@ def open_account(
             group.name,
             [instruments[name] for name in ids],
             [strategy.name for strategy in settings.strategies_of(group.name)],
-            balances=list(group.balances.items()),
+            balances=list(group.balances.items() if found is None else found),
             sizing=_sizing(group.sizing),
             sizing_overrides=[(_id_of(settings, key), value) for key, value in group.sizing.per_symbol.items()],
             allow_short=group.allow_short,
@@ -111,13 +124,16 @@ def open_account(
     return account
 
 
-def add_account_actors(node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> None:
+def add_account_actors(
+    node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup], venues: Venues | None = None
+) -> None:
     """Add portfolio, risk, execution and, for a venue outside, the gateway.
 
     Args:
         node: The node.
         group: The account's settings.
         account: Gives the opened account, when the actors start.
+        venues: Makes the gateway of an account at a venue of CCXT's.
     """
     outside: list[GatewayActor] = []
     name = f"{group.name}.gateway"
@@ -130,25 +146,20 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
             tell_of_waiting_cancels(group.name, order_ids)
 
     gateway = group.gateway
+    make: Callable[[], GatewayActor] | None = None
     if gateway.kind == "python":
-        gateway_class = load_class(gateway.class_path)
-        options: dict[str, Any] = dict(gateway.options)
+        make = _gateway_in_python(gateway, account)
+    elif gateway.kind == "ccxt" and venues is not None:
+        make = partial(_gateway_of_ccxt, venues, group, account)
+    if make is not None:
+        made = make
 
         def make_gateway() -> GatewayActor:
-            made = gateway_class()
-            check_reporting(made, gateway.class_path)
+            new = made()
             if outside:
                 outside.pop().abandon()
-            outside.append(
-                GatewayActor(
-                    made,
-                    account(),
-                    options,
-                    query_every_s=gateway.query_every_ms / 1_000,
-                    unanswered_after_s=gateway.unanswered_after_ms / 1_000,
-                )
-            )
-            return outside[-1]
+            outside.append(new)
+            return new
 
         restarts = node.options.restarts
         # Given up, it would leave nobody to cancel what is open.
@@ -160,6 +171,30 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
     add(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
     add(f"{group.name}.risk", lambda: Risk(account(), cancel))
     add(f"{group.name}.portfolio", lambda: Portfolio(account()))
+
+
+def _gateway_in_python(
+    gateway: PythonGatewaySettings, account: Callable[[], AccountGroup]
+) -> Callable[[], GatewayActor]:
+    gateway_class = load_class(gateway.class_path)
+    options: dict[str, Any] = dict(gateway.options)
+
+    def make() -> GatewayActor:
+        made = gateway_class()
+        check_reporting(made, gateway.class_path)
+        return GatewayActor(
+            made,
+            account(),
+            options,
+            query_every_s=gateway.query_every_ms / 1_000,
+            unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+        )
+
+    return make
+
+
+def _gateway_of_ccxt(venues: Venues, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> GatewayActor:
+    return venues.gateway_actor(group, account())
 
 
 def tell_of_waiting_cancels(account: str, order_ids: Iterable[str]) -> None:

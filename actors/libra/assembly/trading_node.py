@@ -27,8 +27,11 @@ from libra.assembly.operator import Operator
 from libra.assembly.options import node_options
 from libra.assembly.outside import Outside
 from libra.assembly.sources import SIMULATION_START_NS, add_source
+from libra.assembly.stale_watch import StaleWatch
 from libra.assembly.tracing import listens, record_events
 from libra.assembly.vanished import VanishedReport
+from libra.assembly.venues import Venues
+from libra.config.market import REAL_TIME
 from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
@@ -86,6 +89,7 @@ def build(
     resume: Collection[str] = (),
     part: NodePart | None = None,
     bridge: NodeBridge | None = None,
+    live: bool = False,
 ) -> TradingNode:
     """The node that settings describe, ready to run.
 
@@ -95,11 +99,14 @@ def build(
         resume: Accounts whose kill latch, should an earlier run have left it set, is taken back at the start.
         part: What this node builds of it; all of it where left out.
         bridge: Joins it to the nodes that build the rest.
+        live: Real money is asked for: without it no account trades at a venue that is no test network.
 
     Raises:
-        ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense.
+        ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense; for
+            keys that are missing, and instruments that a venue lists otherwise.
+        GatewayError: For a venue that cannot be reached.
     """
-    return TradingNode(settings, profile=profile, resume=resume, part=part, bridge=bridge)
+    return TradingNode(settings, profile=profile, resume=resume, part=part, bridge=bridge, live=live)
 
 
 class TradingNode(Node):
@@ -113,6 +120,7 @@ class TradingNode(Node):
         resume: Collection[str] = (),
         part: NodePart | None = None,
         bridge: NodeBridge | None = None,
+        live: bool = False,
     ) -> None:
         super().__init__(node_options(settings))
         self.settings = settings
@@ -126,6 +134,9 @@ class TradingNode(Node):
         self.bridge_log = BridgeLog()
         self._was_fenced = False
         self.instruments = native_instruments(settings)
+        self._venues = Venues(settings, self.part, self.instruments, live=live) if _has_venues(settings) else None
+        if self._venues is not None:
+            self._venues.look()
         self._exporter = record_events(self.core, settings)
         self.core.list_instruments(list(self.instruments.values()))
         # Its accounts may be in another node.
@@ -154,7 +165,7 @@ class TradingNode(Node):
         else:
             self.endless = True
         for group in self._groups:
-            add_account_actors(self, group, partial(self.accounts.__getitem__, group.name))
+            add_account_actors(self, group, partial(self.accounts.__getitem__, group.name), self._venues)
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
             self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish))
@@ -227,6 +238,9 @@ class TradingNode(Node):
             self.endless = True
             gateway_class = load_class(market.class_path)
             self.add_actor("market", partial(self._make_market_actor, gateway_class, market))
+        elif market.kind == "ccxt" and self._venues is not None:
+            self.endless = True
+            self.add_actor("market", self._venues.market_actor)
 
     def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
         return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)
@@ -243,17 +257,22 @@ class TradingNode(Node):
             return made  # type: ignore[no-any-return]
 
         self.add_actor(strategy.name, make)
+        silence_ms = strategy.stop_after_silence_ms
+        if silence_ms is not None:
+            watch = partial(StaleWatch, strategy.name, scope.names, silence_ms, self.stop_strategy)
+            self.add_actor(f"silence.{strategy.name}", watch)
 
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         for group in self._groups:
             add_paper_venue(self.core, self.settings, group, self.instruments)
-        if self.part.market and not self.options.simulated and self.settings.market.kind != "gateway":
+        if self.part.market and not self.options.simulated and self.settings.market.kind not in REAL_TIME:
             add_source(self.core, self.settings, self.instruments, time.time_ns())
             self.core.start_feed()
         for group in self._groups:
-            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
+            found = self._venues.balances.get(group.name) if self._venues is not None else None
+            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
             self.journals.start(group)
         self._look_at_latches()
         if self._bridge is not None:
@@ -485,7 +504,7 @@ class TradingNode(Node):
     def _tell_gateway(self, event_type: EventType) -> None:
         """The native feeds are gateways as well; one in Python speaks for itself."""
         kind = self.settings.market.kind
-        if self.part.market and kind != "gateway":
+        if self.part.market and kind not in REAL_TIME:
             self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
     def _tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
@@ -503,3 +522,7 @@ class TradingNode(Node):
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK
+
+
+def _has_venues(settings: Settings) -> bool:
+    return settings.market.kind == "ccxt" or any(group.gateway.kind == "ccxt" for group in settings.account_groups)

@@ -21,6 +21,7 @@ from libra.config.base import (
     Whole,
     limited,
 )
+from libra.config.venues import CcxtVenueSettings, EnvironmentName
 
 InstrumentKey = str
 """A symbol, or `SYMBOL@VENUE` where two venues list it."""
@@ -139,7 +140,29 @@ class PythonGatewaySettings(Section):
     )
 
 
-AccountGatewaySettings = Annotated[PaperGatewaySettings | PythonGatewaySettings, Field(discriminator="kind")]
+class CcxtGatewaySettings(CcxtVenueSettings):
+    """Orders go to a venue that CCXT knows: live, to its test network, or redirected."""
+
+    market: Literal["spot", "swap"] = Field(
+        default="spot", description='Which of its markets the account trades: "spot" or "swap" (perpetuals).'
+    )
+    api_key_env: EnvironmentName = Field(description="The environment variable that holds the API key.")
+    secret_env: EnvironmentName = Field(description="The one that holds its secret, or a private key in PEM.")
+    password_env: EnvironmentName | None = Field(
+        default=None, description="The one that holds the passphrase, where the venue wants one."
+    )
+    websocket_orders: bool = Field(default=True, description="Send orders by WebSocket where the venue takes them so.")
+    query_every_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=1_000, description="How often orders without an answer are looked for and asked about, milliseconds."
+    )
+    unanswered_after_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=5_000, description="Silence after which the venue is asked what became of an order, milliseconds."
+    )
+
+
+AccountGatewaySettings = Annotated[
+    PaperGatewaySettings | PythonGatewaySettings | CcxtGatewaySettings, Field(discriminator="kind")
+]
 """Where orders of the account go, told apart by `kind`."""
 
 
@@ -209,7 +232,8 @@ class AccountGroupSettings(Section):
     name: Identifier = Field(description="Name of the account, unique; strategies refer to it.")
     gateway: AccountGatewaySettings = Field(description="Where its orders go.")
     balances: dict[Currency, Annotated[Amount, Field(ge=0)]] = Field(
-        default_factory=dict, description='What a paper account starts with: { USDT = "100000" }.'
+        default_factory=dict,
+        description='What a paper account starts with: { USDT = "100000" }. A venue says its own.',
     )
     log: AccountLogSettings = Field(default_factory=AccountLogSettings, description="The log of its order gate.")
     journal: AccountJournalSettings = Field(

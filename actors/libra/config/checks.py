@@ -8,8 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from libra.config.check_instruments import check_instruments
+from libra.config.check_venues import check_venues
 from libra.config.draft import Draft
-from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
+from libra.config.market import (
+    CcxtMarketSettings,
+    GatewayMarketSettings,
+    ReplayMarketSettings,
+    SyntheticMarketSettings,
+)
 
 REQUIRED_LIMITS = ("max_position_notional", "max_order_notional")
 """Limits that every account group has to have: without them one mistake could spend everything."""
@@ -23,6 +29,7 @@ def check(draft: Draft) -> None:
     check_instruments(draft)
     _check_strategies(draft)
     _check_accounts(draft)
+    check_venues(draft)
 
 
 def _check_unique(draft: Draft) -> None:
@@ -57,7 +64,7 @@ def _check_clock(draft: Draft) -> None:
         draft.report('a live clock runs at speed 1; set node.clock = "simulated", or take speed out', "node", "speed")
     if node.clock == "live" and isinstance(draft.market, ReplayMarketSettings):
         draft.report('recordings are replayed in simulated time; set node.clock = "simulated"', "node", "clock")
-    if node.clock == "simulated" and isinstance(draft.market, GatewayMarketSettings):
+    if node.clock == "simulated" and isinstance(draft.market, (GatewayMarketSettings, CcxtMarketSettings)):
         draft.report('a gateway delivers in real time; set node.clock = "live"', "node", "clock")
     if node.supervision.max_backoff_s < node.supervision.backoff_s:
         draft.report("is below backoff_s; raise it", "node", "supervision", "max_backoff_s")
