@@ -34,6 +34,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libra_kernel::edge::{EdgeSender, edge_of};
 use libra_kernel::wake::Waker;
@@ -62,6 +63,8 @@ pub struct SeamSettings {
     pub shards: u8,
     /// Bytes of the longest command that can be sent at all.
     pub longest: usize,
+    /// How long an actor may hold back what the others have applied: far less than others wait for an acknowledgement.
+    pub longest_held: Duration,
 }
 
 impl SeamSettings {
@@ -75,6 +78,7 @@ impl SeamSettings {
             arrivals: 4_096,
             shards: 8,
             longest: LONGEST_FRAME,
+            longest_held: Duration::from_millis(7_500),
         }
     }
 }

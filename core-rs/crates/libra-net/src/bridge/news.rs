@@ -49,6 +49,9 @@ pub enum NewsKind {
     NodeReplaced,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
+    /// An actor of this node held back for too long what its others have applied: what it has is acknowledged without it. The
+    /// news name it as messages do, `NODE/ACTOR`.
+    ActorExcused,
     /// This node's loop did not come round for so long that others took it for dead.
     LoopStoodStill,
     /// A setting of the server that endangers what is promised.
@@ -74,6 +77,7 @@ impl NewsKind {
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
             NewsKind::NodeBehind => "node_behind",
+            NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
         }
@@ -81,7 +85,7 @@ impl NewsKind {
 
     /// True for what somebody acts on, and so has to learn.
     const fn has_to_come(self) -> bool {
-        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost)
+        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::ActorExcused)
     }
 
     /// The event that tells it.
@@ -91,7 +95,8 @@ impl NewsKind {
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
-            NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeBehind => EventType::BridgeOverflow,
+            NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
+            NewsKind::NodeBehind | NewsKind::ActorExcused => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }
@@ -103,7 +108,7 @@ impl NewsKind {
 pub struct News {
     /// What happened.
     pub kind: NewsKind,
-    /// The node that it is about, or empty.
+    /// The node or the actor that it is about, or empty.
     pub node: Box<str>,
     /// The channel that it is about, or empty.
     pub channel: Box<str>,

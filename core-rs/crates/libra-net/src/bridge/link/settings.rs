@@ -80,6 +80,11 @@ impl LinkSettings {
         self.outbox_bytes.min(LONGEST_FRAME)
     }
 
+    /// How long an actor of this node may hold back what its others have applied, before the node acknowledges without it.
+    pub fn longest_held(&self) -> Duration {
+        self.stale_after / 4
+    }
+
     pub(super) fn sender_limits(&self) -> SenderLimits {
         SenderLimits {
             events: self.outbox_events,
