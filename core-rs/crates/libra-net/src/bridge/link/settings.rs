@@ -94,3 +94,16 @@ impl LinkSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_waited_for_far_less_long_than_its_node() {
+        let endpoint = "redis://127.0.0.1".parse().expect("an address");
+        let usual = LinkSettings::new("x", "a", &["b"], endpoint).expect("names");
+        let settings = LinkSettings { stale_after: Duration::from_secs(40), ..usual };
+        assert_eq!(settings.longest_held(), Duration::from_secs(10));
+    }
+}
