@@ -86,5 +86,30 @@ def test_a_node_that_was_away_for_too_long_learns_of_the_kill_switch_and_of_what
         place.until(lambda: ("CIRCUIT_BREAKER", "missed") in con.handled)
         assert con.handled == [("CIRCUIT_BREAKER", "missed")]
         lost = {(news.channel, *run[1:]) for news in con.told("gap_lost") for run in news.runs}
-        assert lost == {("RISK:all:pub", 2, 3), ("SIGNALS:all:pub", 2, 2)}
-        assert not [news for news in con.told("gap_repaired") if not news.channel.startswith("ORDERS")]
+        assert lost == {("RISK:all:pub", 2, 3), ("ORDERS:all:pub", 2, 2), ("SIGNALS:all:pub", 2, 2)}
+        assert not con.told("gap_repaired")
+
+
+def test_a_snapshot_stands_for_balances_and_for_nothing_that_happened_to_an_order():
+    of_orders = (EventType.ORDER_REJECTED, EventType.BALANCE_UPDATED)
+    with Place(["pub", "con", "looks"], stale_after_ms=1_000) as place:
+        pub, con = place.node("pub"), place.node("con", *of_orders)
+        looks = place.node("looks", EventType.BALANCE_UPDATED)
+        place.until(lambda: len(pub.told("node_up")) == 2)
+        assert pub.publish(EventType.ORDER_REJECTED, "heard")
+        place.until(lambda: con.handled and pub.bridge.stats()["outbox"] == 0)
+        place.leave(con)
+        place.leave(looks)
+        assert all(pub.publish(EventType.ORDER_REJECTED, number) for number in range(5))
+        assert pub.publish(EventType.BALANCE_UPDATED, "newest")
+        place.until(lambda: pub.bridge.stats()["outbox"] == 0 and len(pub.told("overflow")) >= 2)
+        key = "libra:driven:chan:ORDERS:all:pub"
+        place.until(lambda: place.server.ask(f"HGET {key} floor").split()[-1:] == ["7"])
+
+        con, looks = place.node("con", *of_orders), place.node("looks", EventType.BALANCE_UPDATED)
+        place.until(lambda: con.told("snapshot_loaded") and looks.told("gap_repaired"))
+        place.until(lambda: all(("BALANCE_UPDATED", "newest") in node.handled for node in (con, looks)))
+        assert [news.count for news in con.told("gap_lost")] == [6]
+        assert not con.told("gap_repaired")
+        assert not looks.told("gap_lost")
+        assert [news.count for news in looks.told("snapshot_loaded")] == [6]

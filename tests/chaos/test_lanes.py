@@ -30,7 +30,7 @@ def test_a_lane_that_is_full_holds_up_no_other_and_who_acknowledges_nothing_is_n
             place.until(lambda: ("ORDER_REQUEST", "urgent") in b.handled)
             # Its loop stands still while its threads go on: it is told of, and then it is not waited for any more.
             place.until(lambda: {news.node for news in a.told("node_behind")} == {"c"})
-            place.until(lambda: a.outboxes()["SIGNALS"]["events"] == 0)
+            place.until(lambda: a.told("overflow") and a.outboxes()["SIGNALS"]["events"] == 0)
             assert {news.node for news in a.told("overflow")} == {"c"}
             assert "SIGNALS" in a.link()["nodes"]["c"]["given_up"]
             assert a.publish(EventType.SIGNAL, "later")

@@ -70,7 +70,7 @@ def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
         two.publish_more(5_000)
         two.end()
         sent, came = published(two.pub.ledger)["ORDERS"], handled(two.con.ledger)["ORDERS"]
-        # In order and none twice; what is missing lies between what had been applied and a snapshot that stands for it.
+        # In order and none twice; what is missing lies between what had been applied and the place of a snapshot.
         assert all(a < b for a, b in pairwise(came))
         after = [number for number in sent if number > loaded]
         assert len(after) > 1_000
@@ -81,14 +81,14 @@ def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
         assert 0 < len(holes) <= len(snapshots), (holes, two.tell())
         cut = two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]["cut"]
         assert sum(count for _, _, _, count, detail in two.pub.told("overflow") if "cut" in detail) == cut
-        # Nobody is told of a loss that the snapshot makes up for, and the publisher is told who needs one.
-        assert not two.con.told("gap_lost"), two.tell()
+        # No snapshot stands for a fill: what was cut is lost, never repaired. The publisher is told who needs one.
+        assert two.con.told("gap_lost"), two.tell()
         assert {channel for _, _, channel, _, _ in snapshots} == {"ORDERS:all:pub"}
         assert any(node == "con" for _, node, _, _, _ in two.pub.told("overflow")), two.tell()
-        # What it stands for is told by its numbers, and nothing else is missing.
-        gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "snapshot_loaded"))
+        # What is lost is told by its numbers, and nothing else is missing.
+        gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "gap_lost"))
         assert gone == sum(holes)
-        assert counted(two) == (len(came), gone, 0)
+        assert counted(two) == (len(came), 0, gone)
         assert two.pub.status["refused"] == 0
 
 

@@ -40,6 +40,10 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "node_down": (logging.WARNING, "node {node} is no more"),
     "node_left": (logging.INFO, "node {node} has left"),
     "node_replaced": (logging.INFO, "node {node}, which was there before this one, was started again"),
+    "actor_excused": (
+        logging.WARNING,
+        "actor {node} does not get on; it keeps {count} events, which are acknowledged without it",
+    ),
     "loop_stood_still": (logging.ERROR, "others took this node for dead: its strategies are gone for their accounts"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
     "node_differs": (logging.WARNING, "node {node} has another profile than this one"),

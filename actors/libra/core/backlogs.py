@@ -1,7 +1,8 @@
-"""Actors that do not keep up: which of them have too many facts waiting, and for how long no fewer.
+"""Actors that do not keep up: which of them have too many events waiting, and for how long no fewer.
 
 Facts (what happens to orders, positions, limits) are never dropped, so the mailbox of an actor that takes none out of
-it grows. A burst is no reason to give anyone up: only what has not become less within the patience is.
+it grows. Commands of other nodes (messages, signals) wait for room in it, and hold up their lane for all when its actor
+stands still. A burst is no reason to give anyone up: only what has not become less within the patience is.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Lifecycles:
         policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
         state_dir: Where snapshots outlive the process.
-        keep_up_s: How long an actor may have too many facts waiting, and no fewer in the end.
+        keep_up_s: How long an actor may have too many events waiting, and no fewer in the end.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
         on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
@@ -337,7 +337,7 @@ class Lifecycles:
             self.errors += 1
             event = self._core.current(slot)
             handles = "" if event is None else f", awaiting in its handler of {event.event_type.name}"
-            detail = f"it does not keep up{handles}: {waiting} facts wait for it, no fewer with time, and are dropped"
+            detail = f"it does not keep up{handles}: {waiting} events wait for it, no fewer with time, and are dropped"
             if place.busy_worker is not None:
                 self.cancel_handler(place, place.busy_worker)
             self.drop_instance(place)

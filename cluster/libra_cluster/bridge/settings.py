@@ -63,7 +63,7 @@ class BridgeSettings(Section):
     outbox_bytes: Annotated[Whole, Field(ge=65_536, le=4 << 30)] = Field(
         default=64 * _MIB, description="The same in bytes; what is reached first counts."
     )
-    stale_after_s: Annotated[Real, Field(ge=1, le=86_400)] = Field(
+    stale_after_s: Annotated[Real, Field(ge=2, le=86_400)] = Field(
         default=30.0,
         description="A node that acknowledges nothing for so long is not waited for any more, seconds; it comes back "
         "by a snapshot.",

@@ -905,6 +905,11 @@ class _BridgeStats(TypedDict):
     ignored: int
     misfits: int
     undeliverable: int
+    excused: dict[str, int]
+    """By actor: events that it has not done, and that are acknowledged all the same, since it held the others back.
+    Should the process die, these are lost to it."""
+    excusals: int
+    """How often an actor was excused."""
 
 class _BridgeSettings(TypedDict):
     environment: str

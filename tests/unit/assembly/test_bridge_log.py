@@ -80,6 +80,8 @@ def test_findings_are_told_by_what_they_say_and_a_fence_ends_the_node(log):
 
 STATS = {
     "credits_in_use": 12,
+    "excused": {"slow": 3, "hung": 12},
+    "excusals": 4,
     "link": {
         "connected": True,
         "fenced": False,
@@ -101,7 +103,7 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
-        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7,
+        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "excused": {"slow": 3, "hung": 12}, "excusals": 4,
         "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
@@ -109,6 +111,7 @@ def test_operators_see_connection_backlog_gaps_and_peers():
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
         "    lost: 7 events, in 3 losses",
+        "    acknowledged without the actors that do not get on with them: hung (12 events), slow (3 events)",
         "    node b  DOWN  behind on RISK  not waited for on ORDERS",
     ]
     assert bridge_lines(None) == []

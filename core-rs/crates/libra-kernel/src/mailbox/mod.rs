@@ -173,6 +173,11 @@ impl Mailbox {
         }
     }
 
+    /// True when a command would be refused in a lane, unless it has a reserve.
+    pub fn is_full(&self, lane: Lane) -> bool {
+        matches!(self.capacity, Capacity::PerLane(limit) if self.lane_len(lane) >= limit)
+    }
+
     /// Events that wait in one lane.
     pub fn lane_len(&self, lane: Lane) -> usize {
         self.lanes[lane as usize].len()

@@ -15,10 +15,14 @@
 //! A command is not applied before what it led to is. A request that passed the risk check lives in an approval; the log knows
 //! of it only when that was spent. So a command (ORDERS, one that may be refused) whose parent span is that of a command that
 //! is still open joins it: the place is applied when both are done with. A process that dies in between gets the request again.
+//!
+//! An actor that does not get on must not hold back what all others have done: it is *excused* ([`excuse`](super::excuse)). Its
+//! tickets are given back, and what it was given stays in its queues without one, so that it is known when it has done it.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::MailboxId;
+use super::excuse::Rounds;
 use crate::event::Lane;
 
 /// Where an event of another node stands in its publisher's channel.
@@ -41,13 +45,15 @@ impl RemoteOrigin {
 /// An event that is open: its channel, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
-    channel: u32,
-    number: u64,
+    pub(super) channel: u32,
+    pub(super) number: u64,
 }
 
-struct Open {
+pub(super) struct Open {
     epoch: u64,
     seq: u64,
+    /// When it was opened.
+    pub(super) since: u64,
     /// Mailboxes that are not done with it or with what joined it, and whoever is still handing it out.
     left: u32,
     /// Spans of the commands that stand in `causes` for it.
@@ -55,10 +61,12 @@ struct Open {
 }
 
 #[derive(Default)]
-struct Channel {
+pub(super) struct Channel {
     /// The number of the front of `open`.
-    first: u64,
-    open: VecDeque<Open>,
+    pub(super) first: u64,
+    pub(super) open: VecDeque<Open>,
+    /// Since when that one is its front.
+    pub(super) front_since: u64,
     /// The last place that was opened, and the last that is applied.
     last: (u64, u64),
     applied: (u64, u64),
@@ -67,20 +75,35 @@ struct Channel {
 }
 
 #[derive(Clone, Copy)]
-struct Waiting {
+pub(super) struct Waiting {
     sequence: u64,
-    ticket: Ticket,
+    /// None where its mailbox is excused of it.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// The lanes of which events are tracked.
 const LANES: usize = Lane::MarketData as usize;
 
+/// What a mailbox is not done with.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// By lane: the tracked events.
+    pub(super) lanes: [VecDeque<Waiting>; LANES],
+    /// When it was done with one of them last, or got the first.
+    pub(super) since: u64,
+    /// It has done nothing since it was excused: what comes for it holds nothing back.
+    pub(super) is_excused: bool,
+    /// Events without a ticket.
+    pub(super) unheld: usize,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Applied {
-    channels: Vec<Channel>,
-    /// By mailbox and lane: the tracked events that it is not done with.
-    waiting: Vec<[VecDeque<Waiting>; LANES]>,
+    pub(super) channels: Vec<Channel>,
+    /// By mailbox.
+    pub(super) waiting: Vec<Waits>,
+    pub(super) rounds: Rounds,
     /// Open commands by their spans.
     causes: HashMap<u64, Ticket>,
     /// Channels whose applied place went up since it was last taken.
@@ -99,9 +122,12 @@ impl Applied {
         if index >= self.channels.len() {
             self.channels.resize_with(index + 1, Channel::default);
         }
-        let channel = &mut self.channels[index];
+        let (channel, since) = (&mut self.channels[index], self.rounds.now);
         channel.last = origin.place();
-        channel.open.push_back(Open { epoch: origin.epoch, seq: origin.seq, left: 1, spans: Vec::new() });
+        if channel.open.is_empty() {
+            channel.front_since = since;
+        }
+        channel.open.push_back(Open { epoch: origin.epoch, seq: origin.seq, since, left: 1, spans: Vec::new() });
         Ticket { channel: origin.channel, number: channel.first + channel.open.len() as u64 - 1 }
     }
 
@@ -110,9 +136,18 @@ impl Applied {
         if mailbox >= self.waiting.len() {
             self.waiting.resize_with(mailbox + 1, Default::default);
         }
-        let Some(lane) = self.waiting[mailbox].get_mut(lane as usize) else { return };
-        lane.push_back(Waiting { sequence, ticket });
-        self.open_of(ticket).left += 1;
+        let waits = &mut self.waiting[mailbox];
+        if waits.lanes.iter().all(VecDeque::is_empty) {
+            waits.since = self.rounds.now;
+        }
+        let Some(queue) = waits.lanes.get_mut(lane as usize) else { return };
+        if waits.is_excused {
+            queue.push_back(Waiting { sequence, ticket: None });
+            waits.unheld += 1;
+        } else {
+            queue.push_back(Waiting { sequence, ticket: Some(ticket) });
+            self.open_of(ticket).left += 1;
+        }
     }
 
     /// A command of a ticket: what it leads to joins it.
@@ -129,19 +164,24 @@ impl Applied {
     /// A mailbox is done with an event, tracked or not.
     #[inline]
     pub(super) fn handled(&mut self, mailbox: MailboxId, lane: Lane, sequence: u64) {
-        let Some(queue) = self.waiting.get_mut(mailbox).and_then(|lanes| lanes.get_mut(lane as usize)) else { return };
+        let Some(waits) = self.waiting.get_mut(mailbox) else { return };
+        let Some(queue) = waits.lanes.get_mut(lane as usize) else { return };
         if queue.front().is_some_and(|waiting| waiting.sequence == sequence)
             && let Some(Waiting { ticket, .. }) = queue.pop_front()
         {
-            self.release(ticket);
+            (waits.since, waits.is_excused) = (self.rounds.now, false);
+            match ticket {
+                Some(ticket) => self.release(ticket),
+                None => waits.unheld -= 1,
+            }
         }
     }
 
     /// A mailbox is no more, and done with all that it took.
     pub(super) fn gone(&mut self, mailbox: MailboxId) {
-        let Some(lanes) = self.waiting.get_mut(mailbox) else { return };
-        for queue in std::mem::take(lanes) {
-            queue.into_iter().for_each(|waiting| self.release(waiting.ticket));
+        let Some(waits) = self.waiting.get_mut(mailbox) else { return };
+        for waiting in std::mem::take(waits).lanes.into_iter().flatten() {
+            waiting.ticket.into_iter().for_each(|ticket| self.release(ticket));
         }
     }
 
@@ -161,6 +201,7 @@ impl Applied {
             && let Some(open) = channel.open.pop_front()
         {
             channel.first += 1;
+            channel.front_since = self.rounds.now;
             channel.applied = (open.epoch, open.seq);
         }
         if channel.applied != before && !channel.is_listed {

@@ -7,10 +7,12 @@
 //! - [`interest`] — who wants events of a type and an instrument;
 //! - [`fairness`] — whose turn it is, and how long one may go before the others;
 //! - [`applied`] — which events of other nodes have been handled, so that a bridge may acknowledge them;
+//! - [`excuse`] — who is not waited for in that;
 //! - [`remote`] — how events of other nodes come in;
 //! - this file — numbering, refusing and fanning out.
 
 mod applied;
+mod excuse;
 mod fairness;
 mod interest;
 mod remote;
@@ -27,6 +29,7 @@ use fairness::Lists;
 use interest::Interest;
 
 pub use applied::RemoteOrigin;
+pub use excuse::{CROWDED, Excused};
 pub use fairness::{EVENT_US, OVERTAKES, TURN, Turn};
 pub use remote::Delivery;
 
@@ -353,9 +356,12 @@ impl Router {
         self.pressed.iter().any(|id| self.accounts[*id] == account && self.mailboxes[*id].is_pressed())
     }
 
-    /// Mailboxes of no account that are so full of facts: whoever owns them does not keep up.
+    /// Mailboxes of no account that are so full of facts: whoever owns them does not keep up. So are those full of commands whose
+    /// actor stands still.
     pub fn overfull(&self) -> impl Iterator<Item = MailboxId> {
-        self.pressed.iter().copied().filter(|id| self.accounts[*id].is_none() && self.mailboxes[*id].is_pressed())
+        let is_overfull = |id: &MailboxId| self.accounts[*id].is_none() && self.mailboxes[*id].is_pressed();
+        let blocked = self.blocked().filter(move |id| !is_overfull(id));
+        self.pressed.iter().copied().filter(move |id| is_overfull(id)).chain(blocked)
     }
 
     /// What was counted.
@@ -453,6 +459,8 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
     })
 }
 
+#[cfg(test)]
+mod excuse_tests;
 #[cfg(test)]
 mod fairness_tests;
 #[cfg(test)]

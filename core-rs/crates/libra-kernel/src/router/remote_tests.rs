@@ -8,28 +8,28 @@ use super::tests::{Recorder, event};
 use super::*;
 use crate::event::{Payload, Travel};
 
-fn at(channel: u32, seq: u64) -> Option<RemoteOrigin> {
+pub(super) fn at(channel: u32, seq: u64) -> Option<RemoteOrigin> {
     Some(RemoteOrigin { channel, epoch: 7, seq })
 }
 
-fn applied(router: &mut Router) -> Vec<(u32, u64)> {
+pub(super) fn applied(router: &mut Router) -> Vec<(u32, u64)> {
     let mut places = Vec::new();
     router.take_applied(&mut places);
     places.iter().map(|place| (place.channel, place.seq)).collect()
 }
 
-fn taken(delivery: Delivery) -> bool {
+pub(super) fn taken(delivery: Delivery) -> bool {
     matches!(delivery, Delivery::Taken)
 }
 
 /// Takes the next event of a mailbox out and is done with it.
-fn handle(router: &mut Router, id: MailboxId) -> Event {
+pub(super) fn handle(router: &mut Router, id: MailboxId) -> Event {
     let event = router.mailbox(id).pop().expect("something waits");
     router.handled(id, event.lane(), event.sequence);
     event
 }
 
-fn router_of(mailboxes: usize, event_type: EventType, capacity: usize) -> Router {
+pub(super) fn router_of(mailboxes: usize, event_type: EventType, capacity: usize) -> Router {
     let mut router = Router::new();
     for _ in 0..mailboxes {
         let id = router.add_mailbox(Capacity::PerLane(capacity));
@@ -186,7 +186,12 @@ enum Step {
     Begin(usize),
     End(usize),
     Gone(usize),
+    /// Time goes on, and the loop comes round.
+    Round(u64),
 }
+
+/// How long an actor may hold a place back.
+const LONGEST: u64 = 8_000_000_000;
 
 const TYPES: [EventType; 7] = [
     EventType::OrderRequest,
@@ -207,6 +212,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..MAILBOXES).prop_map(Step::Begin),
         5 => (0..MAILBOXES).prop_map(Step::End),
         1 => (0..MAILBOXES).prop_map(Step::Gone),
+        2 => (LONGEST / 8..=LONGEST / 4).prop_map(Step::Round),
     ]
 }
 
@@ -216,12 +222,65 @@ struct Model {
     places: BTreeMap<(u32, u64), BTreeSet<(usize, u64)>>,
     spans: BTreeMap<u64, (u32, u64)>,
     told: BTreeMap<u32, u64>,
+    now: u64,
+    opened: BTreeMap<(u32, u64), u64>,
+    /// Of each channel: the oldest place that is open, and since when it is that.
+    oldest: [Option<(u64, u64)>; 2],
+    /// Mailboxes that have done nothing since they were excused.
+    excused: BTreeSet<usize>,
+    /// Events that nothing is held for.
+    unheld: BTreeSet<(usize, u64)>,
 }
 
 impl Model {
     fn done(&mut self, gone: impl Fn(&(usize, u64)) -> bool) {
         self.places.values_mut().for_each(|left| left.retain(|copy| !gone(copy)));
         self.spans.retain(|_, place| !self.places[place].is_empty());
+    }
+
+    fn open(&mut self, place: (u32, u64), took: impl Iterator<Item = (usize, u64)>) {
+        let (unheld, held): (BTreeSet<_>, _) = took.partition(|(id, _)| self.excused.contains(id));
+        self.unheld.extend(unheld);
+        self.opened.entry(place).or_insert(self.now);
+        self.places.entry(place).or_default().extend(held);
+    }
+
+    /// A handler has ended; what it was given may have been one of these.
+    fn ended(&mut self, copy: (usize, u64)) {
+        if self.unheld.remove(&copy) || self.places.values().any(|left| left.contains(&copy)) {
+            self.excused.remove(&copy.0);
+        }
+        self.done(|other| *other == copy);
+    }
+
+    fn front(&self, channel: u32) -> Option<(u64, &BTreeSet<(usize, u64)>)> {
+        let mut of_channel = self.places.range((channel, 0)..(channel + 1, 0));
+        of_channel.find(|(_, left)| !left.is_empty()).map(|((_, seq), left)| (*seq, left))
+    }
+
+    fn note_oldest(&mut self) {
+        for channel in 0..2 {
+            let front = self.front(channel).map(|(seq, _)| seq);
+            let oldest = &mut self.oldest[channel as usize];
+            if front != oldest.map(|(seq, _)| seq) {
+                *oldest = front.map(|seq| (seq, self.now));
+            }
+        }
+    }
+
+    /// Somebody is excused: who held an oldest place back that has been there for long enough.
+    fn excuse(&mut self, id: usize) -> bool {
+        let holds = |channel| {
+            self.front(channel).is_some_and(|(seq, left)| {
+                left.iter().any(|copy| copy.0 == id) && self.now - self.opened[&(channel, seq)] >= LONGEST
+            })
+        };
+        let is_right = holds(0) || holds(1);
+        let own = self.places.values().flatten().filter(|copy| copy.0 == id).copied();
+        self.unheld.extend(own.collect::<Vec<_>>());
+        self.excused.insert(id);
+        self.done(|copy| copy.0 == id);
+        is_right
     }
 
     /// The places that went up, as far as nothing before them is open.
@@ -252,7 +311,8 @@ proptest! {
             wanted.iter().for_each(|event_type| router.subscribe(id, *event_type, Name::NONE));
         }
         router.set_decisive(0);
-        let (mut model, mut seqs) = (Model::default(), [0, 0]);
+        let (mut model, mut seqs, mut now_ns) = (Model::default(), [0, 0], 1_000_000_000);
+        super::excuse_tests::begin(&mut router);
         let mut flights: [Option<Event>; MAILBOXES] = [const { None }; MAILBOXES];
         let mut alive = [true; MAILBOXES];
         for step in steps {
@@ -274,7 +334,7 @@ proptest! {
                     let number = router.sequence();
                     let is_durable = event_type.travel() == Travel::Durable;
                     let took = (0..MAILBOXES).filter(|id| is_durable && after[*id] > before[*id]);
-                    model.places.insert((channel, seq), took.map(|id| (id, number)).collect());
+                    model.open((channel, seq), took.map(|id| (id, number)));
                     if event_type.policy() == Policy::Refuse {
                         model.spans.insert(span, (channel, seq));
                     }
@@ -291,9 +351,7 @@ proptest! {
                         let after = counts(&router, event_type.lane());
                         let number = router.sequence();
                         let took = (0..MAILBOXES).filter(|id| after[*id] > before[*id]).map(|id| (id, number));
-                        if let Some(left) = model.places.get_mut(&place) {
-                            left.extend(took);
-                        }
+                        model.open(place, took);
                         model.spans.insert(span, place);
                     }
                 }
@@ -301,7 +359,7 @@ proptest! {
                 Step::End(id) => {
                     if let Some(done) = flights[id].take() {
                         router.handled(id, done.lane(), done.sequence);
-                        model.done(|copy| *copy == (id, done.sequence));
+                        model.ended((id, done.sequence));
                     }
                 }
                 Step::Gone(id) if alive[id] => {
@@ -311,9 +369,28 @@ proptest! {
                     router.mailbox_gone(id);
                     flights[id] = None;
                     model.done(|copy| copy.0 == id);
+                    model.unheld.retain(|copy| copy.0 != id);
+                    model.excused.remove(&id);
+                }
+                Step::Round(passed) => {
+                    (now_ns, model.now) = (now_ns + passed, model.now + passed);
+                    model.note_oldest();
+                    for excused in router.excuse_held(now_ns, LONGEST) {
+                        prop_assert!(model.excuse(excused.mailbox), "{} held nothing back", excused.mailbox);
+                    }
+                    model.note_oldest();
+                    for (_, since) in model.oldest.iter().flatten() {
+                        prop_assert!(model.now - since < LONGEST, "a place is held back for too long");
+                    }
                 }
                 Step::Begin(_) | Step::Gone(_) => {}
             }
+            model.note_oldest();
+            for excused in router.excused() {
+                let copies = model.unheld.iter().filter(|copy| copy.0 == excused.mailbox);
+                prop_assert_eq!(excused.events, copies.count());
+            }
+            prop_assert_eq!(router.excused().map(|excused| excused.events).sum::<usize>(), model.unheld.len());
             let news: BTreeMap<u32, u64> = applied(&mut router).into_iter().collect();
             prop_assert_eq!(news, model.news());
             let open = model.places.iter().filter(|((channel, seq), _)| model.told.get(channel).is_none_or(|told| seq > told));

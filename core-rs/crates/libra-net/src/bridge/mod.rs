@@ -34,6 +34,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libra_kernel::edge::{EdgeSender, edge_of};
 use libra_kernel::wake::Waker;
@@ -64,6 +65,8 @@ pub struct SeamSettings {
     pub longest: usize,
     /// Other nodes have accounts too, or may have: then a signal is for them as well.
     pub accounts_elsewhere: bool,
+    /// How long an actor may hold back what the others have applied: far less than others wait for an acknowledgement.
+    pub longest_held: Duration,
 }
 
 impl SeamSettings {
@@ -78,6 +81,7 @@ impl SeamSettings {
             shards: 8,
             longest: LONGEST_FRAME,
             accounts_elsewhere: true,
+            longest_held: Duration::from_millis(7_500),
         }
     }
 }

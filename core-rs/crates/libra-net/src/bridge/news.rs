@@ -51,6 +51,9 @@ pub enum NewsKind {
     NodeBehind,
     /// Another node's profile has another value where all need the same.
     NodeDiffers,
+    /// An actor of this node held back for too long what its others have applied: what it has is acknowledged without it. The
+    /// news name it as messages do, `NODE/ACTOR`.
+    ActorExcused,
     /// This node's loop did not come round for so long that others took it for dead.
     LoopStoodStill,
     /// A setting of the server that endangers what is promised.
@@ -77,6 +80,7 @@ impl NewsKind {
             NewsKind::NodeReplaced => "node_replaced",
             NewsKind::NodeBehind => "node_behind",
             NewsKind::NodeDiffers => "node_differs",
+            NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
         }
@@ -84,7 +88,7 @@ impl NewsKind {
 
     /// True for what somebody acts on, and so has to learn.
     const fn has_to_come(self) -> bool {
-        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost)
+        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::ActorExcused)
     }
 
     /// The event that tells it.
@@ -94,7 +98,8 @@ impl NewsKind {
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
-            NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeBehind => EventType::BridgeOverflow,
+            NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
+            NewsKind::NodeBehind | NewsKind::ActorExcused => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }
@@ -106,7 +111,7 @@ impl NewsKind {
 pub struct News {
     /// What happened.
     pub kind: NewsKind,
-    /// The node that it is about, or empty.
+    /// The node or the actor that it is about, or empty.
     pub node: Box<str>,
     /// The channel that it is about, or empty.
     pub channel: Box<str>,

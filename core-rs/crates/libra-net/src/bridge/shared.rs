@@ -91,6 +91,7 @@ pub struct Shared {
     pub departures: Arc<Departures>,
     /// Bytes of the longest command that can be sent at all.
     longest: usize,
+    longest_held_ns: u64,
     /// Whether the loop comes round.
     pub(super) pulse: Pulse,
     peers: RwLock<BTreeSet<Box<str>>>,
@@ -119,6 +120,7 @@ impl Shared {
             own_accounts: OwnAccounts::new(settings.accounts_elsewhere),
             departures: Arc::default(),
             longest: settings.longest,
+            longest_held_ns: u64::try_from(settings.longest_held.as_nanos()).unwrap_or(u64::MAX),
             pulse: Pulse::default(),
             peers: RwLock::default(),
             applied: AppliedBoard::default(),
@@ -166,6 +168,11 @@ impl Shared {
             },
         };
         encoded + event.source.as_str().len() + event.instrument.as_str().len() + FRAME_AROUND <= self.longest
+    }
+
+    /// How long an actor may hold back what the others have applied.
+    pub fn longest_held_ns(&self) -> u64 {
+        self.longest_held_ns
     }
 
     /// From now on nothing leaves: commands are refused, and facts stay. For the threads, when this node must not publish.

@@ -180,6 +180,14 @@ impl<F> Receiver<F> {
         is_finished && at.seq - applied < self.limits.unapplied
     }
 
+    /// Whether it hands over nothing more, because so much is not applied.
+    pub fn is_full(&self) -> bool {
+        self.at.is_some_and(|at| {
+            let applied = if self.applied.epoch == at.epoch { self.applied.seq } else { 0 };
+            at.seq - applied >= self.limits.unapplied
+        })
+    }
+
     /// A frame was published.
     pub fn live(&mut self, now: u64, epoch: u64, first: u64, last: u64, frame: F, out: &mut Vec<Delivery<F>>) {
         let position = Position::new(epoch, last);
@@ -335,11 +343,12 @@ impl<F> Receiver<F> {
             let count = if self.at.is_some() { self.limits.count } else { 0 };
             out.push(Delivery::Read { after: self.at.unwrap_or_default(), count });
         }
-        // What only waits for room is not missing, nor is a life that begins: it is entered by the read that is under way.
+        // What waits for the life before it to be applied is not missing, nor is a life that begins: it is entered by the read that
+        // is under way. What the node has no room for is: it is deaf to that until it gets on.
         let enters = self.reading
             && self.behind.is_none()
             && self.at.is_some_and(|at| at.epoch < self.known.epoch && self.known_here <= at.seq);
-        let gap = missing && (self.gap || (room && !enters));
+        let gap = missing && (self.gap || self.is_full() || (room && !enters));
         if gap != self.gap {
             self.gap = gap;
             self.stats.gaps += u64::from(gap);

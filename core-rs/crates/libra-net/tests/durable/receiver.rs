@@ -112,12 +112,17 @@ fn what_is_not_applied_is_not_acknowledged_and_bounds_what_is_handed_over() {
     let (mut receiver, mut out) = receiver();
     receiver.live(0, 7, 11, 18, 18, &mut out);
     receiver.live(0, 7, 19, 19, 19, &mut out);
-    assert_eq!(out, [events(7, 11, 18)], "eight are with the node");
+    assert_eq!(
+        out,
+        [events(7, 11, 18), Delivery::Gap { open: true }],
+        "eight are with the node, which is deaf to more"
+    );
+    assert!(receiver.is_full());
     receiver.tick(MS, &mut out);
-    assert_eq!(out.len(), 1, "nothing is applied, so nothing is acknowledged");
+    assert_eq!(out.len(), 2, "nothing is applied, so nothing is acknowledged");
     out.clear();
     receiver.applied(0, at(7, 14), &mut out);
-    assert_eq!(out, [Delivery::Ack { upto: at(7, 14) }, events(7, 19, 19)]);
+    assert_eq!(out, [Delivery::Ack { upto: at(7, 14) }, events(7, 19, 19), Delivery::Gap { open: false }]);
     out.clear();
     receiver.applied(0, at(7, 20), &mut out);
     assert_eq!((out.len(), receiver.applied_position()), (0, at(7, 14)), "it was never handed that");

@@ -47,6 +47,9 @@ use world::{Done, Faults, NAMES, World};
 const STEPS: usize = 1_500;
 const RUNS: u64 = 300;
 const LONG_RUNS: u64 = 10_000;
+/// Of schedules in which single actors stand still: time passes slowly there.
+const ACTOR_RUNS: u64 = 5;
+const ACTOR_STEPS: usize = 8_000;
 
 /// Seeds that found something once.
 const REGRESSIONS: &[u64] = &[1661, 1694, 3588, 4970, 5456, 5829, 12445];
@@ -121,6 +124,22 @@ fn one_seed() {
 #[test]
 fn what_failed_once() {
     REGRESSIONS.iter().for_each(|seed| drop(check(*seed)));
+}
+
+/// Single actors stand still for longer than anybody waits for a group: no group is given up, and each actor has all that is its.
+#[test]
+fn an_actor_that_stands_still_costs_its_node_nothing() {
+    let mut cover: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..ACTOR_RUNS {
+        let mut world = World::new(seed, Faults::Actors, Box::new(Model::new(NAMES, 1)));
+        let outcome = run(&mut world, ACTOR_STEPS).and_then(|()| world.check_actors());
+        outcome.unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        world.cover.iter().for_each(|(what, times)| *cover.entry(what).or_default() += times);
+    }
+    for what in ["an actor excused", "an actor that was excused goes on"] {
+        let times = cover.get(what).copied().unwrap_or_default();
+        assert!(times >= AT_LEAST, "{what}: only {times} times");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Nodes, connections and servers, and what may happen to them.
 
+mod actors;
 mod checks;
 mod faults;
 mod nodes;
@@ -13,6 +14,7 @@ use libra_net::ids::Position;
 
 use crate::server::{Answer, Call, Frame, Model, Server};
 use crate::truth::{Ledger, Source};
+use actors::{Actors, STALE_AFTER};
 
 pub const NAMES: usize = 2;
 pub const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
@@ -51,6 +53,8 @@ pub struct Member {
     todo: VecDeque<Delivery<Frame>>,
     /// Nothing of that is done: its handlers wait, and all else of the node goes on.
     hangs: bool,
+    /// Its actors, where they are what may fail.
+    actors: Option<Actors>,
     mail: Vec<Mail>,
 }
 
@@ -83,6 +87,8 @@ struct Orphan {
 pub enum Faults {
     /// Nothing: connections hold.
     None,
+    /// The same, but single actors stand still.
+    Actors,
     /// What a real server can be put through in a test: cut connections, restarts of nodes, an empty restart.
     Some,
     /// Everything.
@@ -151,6 +157,17 @@ impl World {
             ask_again: 200 * MS,
         };
         let read_bytes = 40 * rng.usize(0..8);
+        // Of what is promised then nothing depends on outboxes that are full.
+        let sender_limits = match faults {
+            Faults::Actors => {
+                SenderLimits { events: 100_000, bytes: 1 << 24, stale_after: STALE_AFTER, ..sender_limits }
+            }
+            _ => sender_limits,
+        };
+        let receiver_limits = match faults {
+            Faults::Actors => ReceiverLimits { unapplied: 100_000, ..receiver_limits },
+            _ => receiver_limits,
+        };
         let members = (0..GROUPS.len()).flat_map(|group| (0..NAMES).map(move |name| (group, name)));
         let members = members.map(|(group, name)| Member {
             group,
@@ -162,6 +179,7 @@ impl World {
             subscription: None,
             todo: VecDeque::new(),
             hangs: false,
+            actors: (faults == Faults::Actors).then(Actors::new),
             mail: Vec::new(),
         });
         World {
@@ -214,12 +232,14 @@ impl World {
             68..84 => self.work()?,
             84..89 => self.post()?,
             89..93 => {
-                let span = if self.rng.u8(..) < 8 { 5_000 } else { 25 };
+                let is_long = self.rng.u8(..) < 8 && self.faults != Faults::Actors;
+                let span = if is_long { 5_000 } else { 25 };
                 let span = self.rng.u64(0..span);
                 self.wait(span * MS)?;
             }
             93..95 => self.beacons(),
             95..97 => self.connect_one()?,
+            _ if self.faults == Faults::Actors => self.toggle_actor()?,
             // Some runs have hardly any faults, so that much is applied; others have them all the time.
             _ if self.rng.u8(..) > self.calm => {
                 self.check()?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use libra_kernel::router::{Delivery, RemoteOrigin};
+use libra_kernel::router::{Delivery, Excused, RemoteOrigin};
 use libra_kernel::{Event, EventType, Name, Payload, SharedPayload, clock};
 use libra_net::bridge::news::{Board, News, NewsKind};
 use libra_net::bridge::{Arrival, Inbound, NodeSide, Shared};
@@ -43,6 +44,9 @@ pub struct BridgeCounts {
     pub ignored: u64,
     pub misfits: u64,
     pub undeliverable: u64,
+    /// By actor: events that it has not done, and that are acknowledged all the same.
+    pub excused: Vec<(Name, usize)>,
+    pub excusals: u64,
 }
 
 impl Attached {
@@ -120,6 +124,8 @@ impl NodeCore {
             ignored: state.router.stats().ignored,
             misfits: bridge.misfits,
             undeliverable: bridge.undeliverable,
+            excused: state.router.excused().map(|of| (state.slots[of.mailbox].name, of.events)).collect(),
+            excusals: state.router.excusals(),
         }
     }
 
@@ -153,6 +159,9 @@ impl State {
                 taken += 1;
             }
         }
+        if self.router.is_tracking() {
+            taken += self.excuse_held(&bridge);
+        }
         let Attached { inbound, answers, undeliverable, misfits, shared, .. } = &mut *bridge;
         taken += inbound.receive_urgent(INGEST, |Arrival { event, origin }| {
             let delivery = match event.event_type {
@@ -180,6 +189,27 @@ impl State {
         self.bridge = Some(bridge);
         self.report_applied();
         taken
+    }
+
+    /// What an actor holds back for too long is acknowledged without it, and told: by an event and for the log. Gives the number of
+    /// events.
+    fn excuse_held(&mut self, bridge: &Attached) -> usize {
+        let shared = &bridge.shared;
+        let longest_ns = shared.longest_held_ns();
+        let excused = self.router.excuse_held(u64::try_from(clock::monotonic_ns()).unwrap_or_default(), longest_ns);
+        for Excused { mailbox, events } in &excused {
+            let address = format!("{}/{}", shared.node(), self.slots[*mailbox].name.as_str());
+            let detail = format!(
+                "what the others here have done waited {:?} for it. Should this node die, what the actor has not done is lost to it, \
+                 with what comes until it goes on",
+                Duration::from_nanos(longest_ns)
+            );
+            let count = *events as u64;
+            let news = News { count, detail: detail.into(), ..News::of_node(NewsKind::ActorExcused, &address) };
+            bridge.told.put(news.clone());
+            self.router.publish(news::event(shared.node(), news));
+        }
+        excused.len()
     }
 
     fn take_in(&mut self, mut event: Event, origin: Option<RemoteOrigin>) -> Delivery {

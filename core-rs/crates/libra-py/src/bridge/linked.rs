@@ -54,6 +54,7 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         credit_bytes: link.credit_bytes(),
         shards: link.shards,
         longest: link.longest(),
+        longest_held: link.longest_held(),
         ..SeamSettings::new(&node)
     };
     Link::new(link, &seam, waker).map_err(|error| wrong(&error))

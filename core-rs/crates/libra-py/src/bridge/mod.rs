@@ -189,6 +189,12 @@ impl Bridge {
         stats.set_item("ignored", here.ignored)?;
         stats.set_item("misfits", here.misfits)?;
         stats.set_item("undeliverable", here.undeliverable)?;
+        let excused = PyDict::new(py);
+        for (actor, events) in here.excused {
+            excused.set_item(actor.as_str(), events)?;
+        }
+        stats.set_item("excused", excused)?;
+        stats.set_item("excusals", here.excusals)?;
         Ok(stats)
     }
 }

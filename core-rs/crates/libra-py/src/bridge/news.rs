@@ -13,14 +13,14 @@ pub struct BridgeNews {
 #[pymethods]
 impl BridgeNews {
     /// `connected`, `disconnected`, `gap_opened`, `gap_repaired`, `gap_lost`, `snapshot_wanted`, `snapshot_loaded`, `fenced`,
-    /// `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced`, `node_behind`,
-    /// `node_differs`, `loop_stood_still` or `server_finding`.
+    /// `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced`, `node_behind`, `node_differs`,
+    /// `actor_excused`, `loop_stood_still` or `server_finding`.
     #[getter]
     fn kind(&self) -> &'static str {
         self.news.kind.name()
     }
 
-    /// The node that it is about, or empty.
+    /// The node that it is about, or empty; of an actor, `NODE/ACTOR`.
     #[getter]
     fn node(&self) -> &str {
         &self.news.node

@@ -29,11 +29,13 @@ impl NodeCore {
         id
     }
 
-    /// Actors of no account whose mailbox is so full of facts that they do not keep up, each with how many wait.
+    /// Actors of no account whose mailbox is so full of facts that they do not keep up, or that stand still and hold up a lane,
+    /// since their mailbox is full of commands; each with how many of these wait.
     fn overfull(&self, py: Python<'_>) -> Vec<(usize, usize)> {
         let state = self.state.borrow(py);
-        let facts = |id: usize| [Lane::Risk, Lane::Orders].map(|lane| state.router.mailboxes()[id].lane_len(lane));
-        state.router.overfull().map(|id| (id, facts(id).iter().sum())).collect()
+        let urgent = [Lane::Risk, Lane::Orders, Lane::Signals];
+        let waiting = |id: usize| urgent.map(|lane| state.router.mailboxes()[id].lane_len(lane)).iter().sum();
+        state.router.overfull().map(|id| (id, waiting(id))).collect()
     }
 
     /// An async hook outside the mailbox (a start, a stop) runs in the actor's task: its events wait until

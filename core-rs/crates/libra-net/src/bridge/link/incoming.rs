@@ -11,6 +11,7 @@ use libra_kernel::{Event, Lane, Travel};
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::control::Parts;
 use super::decoded::Decoded;
+use super::held::Held;
 use super::keeper::{is_of_kill_switch, tells_of_position};
 use super::lag::Lag;
 use crate::bridge::Arrival;
@@ -22,10 +23,21 @@ use crate::latest::{Key, LatestReceiver};
 /// What the node has to hear.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    Gap { open: bool },
-    Lost { passed: Passed, why: &'static str, certain: bool },
+    /// `is_full`: they wait for this node to get on with what it has.
+    Gap {
+        open: bool,
+        is_full: bool,
+    },
+    Lost {
+        passed: Passed,
+        why: &'static str,
+        certain: bool,
+    },
     SnapshotWanted,
-    SnapshotLoaded { passed: Passed, values: u64 },
+    SnapshotLoaded {
+        passed: Passed,
+        values: u64,
+    },
 }
 
 pub(super) struct Incoming {
@@ -47,8 +59,8 @@ pub(super) struct Incoming {
     pub heard: Vec<Heard>,
     /// How many of `heard` were judged.
     pub judged: usize,
-    /// Actors of this node carry out commands of others.
-    pub takes_commands: bool,
+    /// Actors of this node take commands of others, or hear what happens to their orders; or none has said yet what it wants.
+    pub hears_orders: bool,
     /// What of a snapshot has come.
     parts: Parts,
     /// Of the gap that is open, something was told to be lost.
@@ -78,7 +90,7 @@ impl Incoming {
             loaded: 0,
             heard: Vec::new(),
             judged: 0,
-            takes_commands: false,
+            hears_orders: true,
             parts: Parts::default(),
             has_lost: false,
             not_replaced: 0,
@@ -111,7 +123,7 @@ impl Incoming {
     }
 
     /// Latest values that were published by themselves, or looked up.
-    pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut VecDeque<Arrival>) {
+    pub fn state(&mut self, frame: Decoded, was_loaded: bool, held: &mut Held) {
         for event in frame.events.into_iter().flatten() {
             let (key, version) = (Key::of(&event), Position::new(frame.epoch, event.sequence));
             let is_state = event.event_type.travel() == Travel::Latest || is_of_kill_switch(event.event_type);
@@ -122,7 +134,7 @@ impl Incoming {
                 };
             if is_taken {
                 self.loaded += u64::from(was_loaded);
-                held.push_back(Arrival { event, origin: None });
+                held.put(Arrival { event, origin: None });
             }
         }
     }
@@ -192,10 +204,10 @@ impl Incoming {
         self.pass_marks(now);
     }
 
-    /// Whether latest values make up for nothing that this node is given by the lane: for no word of risk, no signal and no
-    /// command. What others' accounts have, they do make up for.
+    /// Whether latest values do not make up for all that this node is given by the lane: for no word of risk, no signal, no
+    /// command, and nothing that happens to an order. What others' accounts have, they do make up for.
     fn stands_for_nothing(&self) -> bool {
-        self.keys.id.lane != Lane::Orders || self.takes_commands
+        self.keys.id.lane != Lane::Orders || self.hears_orders
     }
 
     fn hear_lost(&mut self, passed: Passed, why: &'static str, certain: bool) {
@@ -224,7 +236,7 @@ impl Incoming {
         group: &str,
         writer: &mut FrameWriter,
         mut calls: Option<&mut Calls<'_>>,
-        held: &mut VecDeque<Arrival>,
+        held: &mut Held,
     ) {
         while !self.out.is_empty() {
             for delivery in std::mem::take(&mut self.out) {
@@ -251,7 +263,8 @@ impl Incoming {
                     Delivery::Gap { open } => {
                         // What is lost was not repaired.
                         if open || !self.has_lost {
-                            self.heard.push(Heard::Gap { open });
+                            let is_full = open && self.receiver.is_full();
+                            self.heard.push(Heard::Gap { open, is_full });
                         }
                         self.has_lost = false;
                     }
@@ -284,7 +297,7 @@ impl Incoming {
         }
     }
 
-    fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut VecDeque<Arrival>) {
+    fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut Held) {
         let (epoch, first) = (frame.epoch, frame.first);
         self.lag.take(frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
@@ -306,7 +319,7 @@ impl Incoming {
                     if is_tracked {
                         tracked = Position::new(epoch, seq);
                     }
-                    held.push_back(Arrival { event, origin });
+                    held.put(Arrival { event, origin });
                 }
                 Err(skip) => {
                     self.skipped += 1;

@@ -25,6 +25,7 @@ mod common;
 mod control;
 mod decoded;
 mod greeting;
+mod held;
 mod incoming;
 mod keeper;
 mod lag;

@@ -80,6 +80,11 @@ impl LinkSettings {
         self.outbox_bytes.min(LONGEST_FRAME)
     }
 
+    /// How long an actor of this node may hold back what its others have applied, before the node acknowledges without it.
+    pub fn longest_held(&self) -> Duration {
+        self.stale_after / 4
+    }
+
     pub(super) fn sender_limits(&self) -> SenderLimits {
         SenderLimits {
             events: self.outbox_events,
@@ -87,5 +92,18 @@ impl LinkSettings {
             stale_after: u64::try_from(self.stale_after.as_nanos()).unwrap_or(u64::MAX),
             ..SenderLimits::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_waited_for_far_less_long_than_its_node() {
+        let endpoint = "redis://127.0.0.1".parse().expect("an address");
+        let usual = LinkSettings::new("x", "a", &["b"], endpoint).expect("names");
+        let settings = LinkSettings { stale_after: Duration::from_secs(40), ..usual };
+        assert_eq!(settings.longest_held(), Duration::from_secs(10));
     }
 }

@@ -130,6 +130,7 @@ impl World {
     pub fn settle(&mut self) -> Done {
         (self.faults, self.sick) = (Faults::None, false);
         self.members.iter_mut().for_each(|member| member.hangs = false);
+        self.all_go_on()?;
         (0..self.current).for_each(|server| self.cut_all(server));
         for round in 0..400 {
             for name in 0..NAMES {

@@ -46,8 +46,10 @@ impl World {
         let member = &mut self.members[at];
         let Some(todo) = member.todo.pop_front() else { return Ok(()) };
         let (ledger, source) = (&mut self.ledgers[at], &self.sources[member.name]);
+        let mut handed = None;
         let upto = match todo {
             Delivery::Events { epoch, first, last, skip, frame } => {
+                handed = Some((epoch, first + skip, last)).filter(|_| member.actors.is_some());
                 if (frame.publisher, frame.epoch, frame.first, frame.last) != (member.name as u64, epoch, first, last) {
                     return Err(format!("{frame:?} was handed over as {epoch}-{first}..{last}"));
                 }
@@ -69,6 +71,9 @@ impl World {
             }
             other => return Err(format!("{other:?} is not for a node")),
         };
+        if let Some((epoch, first, last)) = handed {
+            return self.act(at, epoch, first, last);
+        }
         member.receiver.applied(self.now, upto, &mut self.deliveries);
         self.deliver(at)
     }
@@ -81,7 +86,7 @@ impl World {
             false => !world.members[at - lives].mail.is_empty(),
         };
         let Some(at) = self.pick(ready, lives + self.members.len()) else { return Ok(()) };
-        let lost = self.faults != Faults::None && self.rng.u8(..) < 50;
+        let lost = !matches!(self.faults, Faults::None | Faults::Actors) && self.rng.u8(..) < 50;
         if at < lives { self.take_control(at, lost) } else { self.take_mail(at - lives, lost) }
     }
 
@@ -143,6 +148,7 @@ impl World {
             }
         }
         self.now = self.now.max(until);
+        self.come_round()?;
         for at in 0..self.members.len() {
             if self.members[at].receiver.deadline().is_some_and(|due| due <= self.now) {
                 self.members[at].receiver.tick(self.now, &mut self.deliveries);

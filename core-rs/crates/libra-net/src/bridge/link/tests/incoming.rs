@@ -6,11 +6,11 @@ use libra_kernel::bridge_state::{BridgeState, Losses, Trouble};
 
 use super::super::calls::{Calls, Keys, Pending, ReadAnswer};
 use super::super::decoded::Decoded;
+use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
 use super::super::urgent::judging::judge;
 use super::*;
-use crate::bridge::Arrival;
-use crate::durable::{Bounds, Entry, Passed, Received};
+use crate::durable::{Bounds, Entry, Passed, Received, ReceiverLimits};
 use crate::frame::{Fault, FrameWriter, Skip, Snapshot};
 use crate::ids::Position;
 use crate::resp::Commands;
@@ -18,7 +18,7 @@ use crate::resp::Commands;
 struct Node {
     channel: Incoming,
     writer: FrameWriter,
-    held: VecDeque<Arrival>,
+    held: Held,
     pending: VecDeque<Pending>,
 }
 
@@ -35,7 +35,7 @@ impl Node {
         let mut node = Node {
             channel: Incoming::new(4, 0, lane, Keys::new(&settings.environment, id)),
             writer: FrameWriter::for_control("con", 3).unwrap(),
-            held: VecDeque::new(),
+            held: Held::default(),
             pending: VecDeque::new(),
         };
         node.channel.connected(1);
@@ -82,7 +82,7 @@ fn a_place_is_applied_when_the_node_says_so_and_not_when_it_is_handed_over() {
     let mut node = Node::new();
     node.begins_with(vec![fact(), fact(), fact()]);
     let places: Vec<_> =
-        node.held.iter().map(|arrival| arrival.origin.map(|origin| (origin.channel, origin.seq))).collect();
+        node.held.drain().map(|arrival| arrival.origin.map(|origin| (origin.channel, origin.seq))).collect();
     assert_eq!((places, node.applied()), (vec![Some((4, 1)), Some((4, 2)), Some((4, 3))], 0));
     node.channel.applied(10, Position::new(7, 2));
     assert_eq!(node.applied(), 2);
@@ -93,7 +93,8 @@ fn a_place_is_applied_when_the_node_says_so_and_not_when_it_is_handed_over() {
 fn what_nobody_tracks_is_applied_with_what_came_before_it() {
     let mut node = Node::new();
     node.begins_with(vec![fact(), Ok(event(EventType::PositionUpdated)), Ok(balance(1))]);
-    assert!(node.held[1].origin.is_none() && node.held[2].origin.is_none(), "a mailbox may conflate them");
+    let tracked: Vec<_> = node.held.drain().map(|arrival| arrival.origin.is_some()).collect();
+    assert_eq!(tracked, [true, false, false], "a mailbox may conflate them");
     assert_eq!(node.applied(), 0);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!(node.applied(), 3);
@@ -116,12 +117,12 @@ fn of_a_latest_value_only_a_newer_one_is_handed_over_whichever_way_it_comes() {
             node.channel.latest.unseen(|_| true);
         }
         node.channel.state(looked_up(epoch, number), true, &mut node.held);
-        node.held.drain(..).count()
+        node.held.drain().count()
     };
     assert_eq!(look(&mut node, 7, 20, false), 1);
     assert_eq!((look(&mut node, 7, 20, false), look(&mut node, 7, 19, true), look(&mut node, 7, 20, true)), (0, 0, 1));
     node.begins_with(vec![fact(), Ok(balance(19)), Ok(balance(20)), Ok(balance(21))]);
-    let handed_over: Vec<_> = node.held.drain(..).map(|arrival| arrival.event.sequence).collect();
+    let handed_over: Vec<_> = node.held.drain().map(|arrival| arrival.event.sequence).collect();
     assert_eq!(handed_over, [event(EventType::OrderFilled).sequence, 21]);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!(node.applied(), 4, "what was passed over is applied with what came before it");
@@ -137,12 +138,12 @@ fn a_position_that_was_closed_is_not_open_again_by_what_was_said_before() {
     let (updated, closed) = (EventType::PositionUpdated, EventType::PositionClosed);
     // The update waited for room, and left behind the fact that came after it.
     node.begins_with(vec![Ok(of(closed, 21)), Ok(of(updated, 20)), Ok(of(updated, 22))]);
-    let handed_over: Vec<_> = node.held.drain(..).map(|arrival| arrival.event.sequence).collect();
+    let handed_over: Vec<_> = node.held.drain().map(|arrival| arrival.event.sequence).collect();
     assert_eq!(handed_over, [21, 22]);
     let looked_up = |number| Decoded { epoch: 7, first: number, events: vec![Ok(of(updated, number))], sent_ns: 0 };
     for (number, is_new) in [(21, false), (23, true)] {
         node.channel.state(looked_up(number), true, &mut node.held);
-        assert_eq!(node.held.drain(..).count(), usize::from(is_new), "{number}");
+        assert_eq!(node.held.drain().count(), usize::from(is_new), "{number}");
     }
 }
 
@@ -170,13 +171,13 @@ fn loads(mut node: Node, first: Event, state: Vec<Event>) -> Node {
 fn what_a_snapshot_does_not_stand_for_is_lost_and_never_repaired() {
     let passed = Passed { after: Position::new(7, 1), upto: Position::new(7, 20), known: 30 };
     let lost = Heard::Lost { passed, why: "skipped", certain: true };
-    for (lane, takes_commands, is_lost) in [(0, false, true), (1, false, false), (1, true, true), (2, false, true)] {
+    for (lane, hears_orders, is_lost) in [(0, false, true), (1, false, false), (1, true, true), (2, false, true)] {
         let mut node = Node::of(lane);
-        node.channel.takes_commands = takes_commands;
+        node.channel.hears_orders = hears_orders;
         let node = loads(node, fact().unwrap(), vec![]);
         let heard = &node.channel.heard;
         assert_eq!(heard.contains(&lost), is_lost, "{lane} {heard:?}");
-        assert_eq!(heard.contains(&Heard::Gap { open: false }), !is_lost, "{lane} {heard:?}");
+        assert_eq!(heard.contains(&Heard::Gap { open: false, is_full: false }), !is_lost, "{lane} {heard:?}");
         let replaced = if is_lost { Passed { after: passed.upto, ..passed } } else { passed };
         assert!(heard.contains(&Heard::SnapshotLoaded { passed: replaced, values: 0 }), "{heard:?}");
         assert_eq!(node.channel.passed(), if is_lost { (11, 0, 19) } else { (11, 19, 0) }, "all thirty, once each");
@@ -190,8 +191,8 @@ fn a_snapshot_says_how_the_kill_switch_stands_and_not_how_it_stood() {
     let (pulled, resumed) = (EventType::CircuitBreaker, EventType::TradingResumed);
     // What was heard live is newer, or it is not.
     for (heard, said, is_new) in [(3, 9, true), (9, 9, false), (9, 3, false)] {
-        let node = loads(Node::of(0), of(resumed, heard), vec![of(pulled, said)]);
-        let came = node.held.iter().any(|arrival| arrival.event.event_type == pulled && arrival.origin.is_none());
+        let mut node = loads(Node::of(0), of(resumed, heard), vec![of(pulled, said)]);
+        let came = node.held.drain().any(|arrival| arrival.event.event_type == pulled && arrival.origin.is_none());
         assert_eq!(came, is_new, "{heard} {said}");
     }
 }
@@ -247,4 +248,25 @@ fn a_gap_stops_new_orders_until_it_is_repaired() {
     node.reads(Some(bounds), vec![Entry { epoch: 7, last: 2, what: Received::Frame { first: 2, frame } }]);
     judge(&state, std::slice::from_mut(&mut node.channel), &[], (0, 0));
     assert!(state.is_sound(Losses::default()));
+}
+
+#[test]
+fn what_finds_no_room_with_the_node_is_missing_and_stops_new_orders_until_it_gets_on() {
+    let (state, mut node) = (BridgeState::default(), Node::new());
+    let unapplied = ReceiverLimits::default().unapplied;
+    node.begins_with((0..unapplied).map(|_| fact()).collect());
+    let judged = |node: &mut Node| {
+        judge(&state, std::slice::from_mut(&mut node.channel), &[], (0, 0));
+        state.trouble(Losses::default())
+    };
+    assert_eq!((node.channel.heard.len(), judged(&mut node)), (0, None), "it has all there is");
+    let next = Decoded { epoch: 7, first: unapplied + 1, events: vec![fact()], sent_ns: 0 };
+    node.channel.live(10, next);
+    node.execute();
+    assert_eq!(node.channel.heard, [Heard::Gap { open: true, is_full: true }]);
+    assert_eq!(judged(&mut node), Some(Trouble::Gap("ORDERS:all:pub".into())));
+    node.channel.applied(11, Position::new(7, unapplied));
+    node.execute();
+    assert_eq!(node.channel.heard.last(), Some(&Heard::Gap { open: false, is_full: false }));
+    assert_eq!((judged(&mut node), node.channel.receiver.position()), (None, Some(Position::new(7, unapplied + 1))));
 }

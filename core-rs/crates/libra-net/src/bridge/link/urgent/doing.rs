@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use libra_kernel::{Event, EventType};
+use libra_kernel::{Event, EventType, Lane};
 
 use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
-use super::super::keeper::{Keeper, kept_of};
+use super::super::keeper::{Keeper, is_of_account, kept_of, tells_of_position};
 use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
 use super::judging::judge;
@@ -35,9 +35,8 @@ impl Node {
         if self.own_version != Some(version) {
             self.own_version = Some(version);
             let subscribed = self.common.seam.own.subscribed();
-            let is_command = |event_type| matches!(event_type, EventType::OrderRequest | EventType::CancelRequest);
-            let takes_commands = subscribed.iter().any(|(event_type, _)| is_command(*event_type));
-            self.incoming.iter_mut().for_each(|channel| channel.takes_commands = takes_commands);
+            let hears_orders = hears_orders(subscribed.iter().map(|(event_type, _)| *event_type));
+            self.incoming.iter_mut().for_each(|channel| channel.hears_orders = hears_orders);
             self.state.follow(subscribed.into_iter(), &mut self.incoming);
             self.market_changed();
         }
@@ -142,12 +141,7 @@ impl Node {
         judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());
         // What the loop had no room for goes first; all of it behind what was judged.
         for held in &mut self.held {
-            while let Some(arrival) = held.pop_front() {
-                if let Some(back) = self.arrivals.offer(arrival) {
-                    held.push_front(back);
-                    break;
-                }
-            }
+            held.hand_to(|arrival| self.arrivals.offer(arrival));
         }
     }
 
@@ -157,6 +151,14 @@ impl Node {
             && self.pending.iter().all(|pending| matches!(pending, Pending::Append(_)));
         (is_alone && !self.pending.is_empty()).then_some(self.sent_ns + ECHO_NS)
     }
+}
+
+/// Whether actors that asked for these are given what no latest value stands for: commands, or what happens to orders. Before
+/// any has asked for something of ORDERS, one may be about to.
+fn hears_orders(subscribed: impl Iterator<Item = EventType>) -> bool {
+    let mut of_orders = subscribed.filter(|event_type| event_type.lane() == Lane::Orders).peekable();
+    of_orders.peek().is_none()
+        || of_orders.any(|event_type| !is_of_account(event_type) && !tells_of_position(event_type))
 }
 
 /// Gives an event to its channel.
@@ -203,5 +205,23 @@ fn make_snapshots(
                 frames.iter().for_each(|frame| calls.publish(&control, frame));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latest_values_stand_for_positions_and_balances_and_for_nothing_that_happens_to_an_order() {
+        let hears = |event_types: &[EventType]| hears_orders(event_types.iter().copied());
+        let state = [EventType::PositionOpened, EventType::PositionClosed, EventType::PositionUpdated];
+        assert!(!hears(&state) && !hears(&[EventType::BalanceUpdated, EventType::Quote]));
+        let of_orders = EventType::ALL.iter().filter(|event_type| (16..=29).contains(&(**event_type as u16)));
+        assert_eq!(of_orders.clone().count(), 14);
+        for event_type in of_orders {
+            assert!(hears(&[EventType::BalanceUpdated, *event_type]), "{event_type:?}");
+        }
+        assert!(hears(&[]) && hears(&[EventType::Signal]), "nobody has said yet what it wants of the lane");
     }
 }

@@ -27,6 +27,7 @@ use super::calls::{Calls, Keys};
 use super::common::Common;
 use super::control::Peer;
 use super::greeting::Greeting;
+use super::held::Held;
 use super::incoming::Incoming;
 use super::line::{Change, Line};
 use super::prompt;
@@ -170,7 +171,7 @@ impl Urgent {
     fn fall_silent(&mut self, now: u64) {
         if self.calls.is_up() || self.hears.is_up() {
             self.node.disconnected(now, "fenced");
-            self.node.held.iter_mut().for_each(VecDeque::clear);
+            self.node.held.iter_mut().for_each(Held::clear);
         }
         self.calls.end();
         self.hears.end();

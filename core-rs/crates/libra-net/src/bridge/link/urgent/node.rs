@@ -11,6 +11,7 @@ use super::super::calls::{Keys, Pending};
 use super::super::common::Common;
 use super::super::control::{Peer, SILENCE_NS};
 use super::super::greeting::Greeting;
+use super::super::held::Held;
 use super::super::incoming::Incoming;
 use super::super::keeper::Keeper;
 use super::super::outgoing::Outgoing;
@@ -20,7 +21,7 @@ use super::living::Living;
 use super::state::StateWanted;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
-use crate::bridge::{Arrival, Arrivals, OutboundEnd};
+use crate::bridge::{Arrivals, OutboundEnd};
 use crate::durable::groups::Group;
 use crate::frame::{FrameReader, FrameWriter};
 use crate::ids::Position;
@@ -36,7 +37,7 @@ pub(super) struct Node {
     pub(super) outgoing: Vec<Outgoing>,
     /// By number: three for each peer.
     pub(super) incoming: Vec<Incoming>,
-    pub(super) held: [VecDeque<Arrival>; 3],
+    pub(super) held: [Held; 3],
     pub(super) early: Early,
     pub(super) living: Living,
     pub(super) peers: Vec<Peer>,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 
 use super::super::common::Part;
+use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
 use super::super::outgoing::{Notice, Outgoing};
 use super::super::report::{Value, counts, line};
@@ -45,7 +46,9 @@ impl Urgent {
         let refused = node.refused.iter().map(|(code, count)| (*code, *count));
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         report.push(("foreign_frames".to_owned(), Value::count(node.foreign)));
-        report.push(("held".to_owned(), Value::count(node.held.iter().map(|held| held.len() as u64).sum())));
+        let held = |count: fn(&Held) -> u64| Value::count(node.held.iter().map(count).fold(0, u64::saturating_add));
+        report.push(("held".to_owned(), held(|held| held.len() as u64)));
+        report.push(("held_conflated".to_owned(), held(|held| held.conflated)));
         if let Some(keeper) = &node.keeper {
             report.push(("kept".to_owned(), Value::count(keeper.written)));
             report.push(("keeps".to_owned(), Value::Flag(!keeper.is_settled())));
@@ -121,8 +124,11 @@ fn channel(channel: &Incoming) -> (String, Value) {
 fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
     let more = |passed: Passed| if passed.is_exact() { "" } else { " (of the life before there may have been more)" };
     let (kind, passed, detail) = match heard {
-        Heard::Gap { open: true } => (NewsKind::GapOpened, None, String::new()),
-        Heard::Gap { open: false } => (NewsKind::GapRepaired, None, String::new()),
+        Heard::Gap { open: true, is_full: true } => {
+            (NewsKind::GapOpened, None, "they wait: this node has not done what it was given before".to_owned())
+        }
+        Heard::Gap { open: true, .. } => (NewsKind::GapOpened, None, String::new()),
+        Heard::Gap { open: false, .. } => (NewsKind::GapRepaired, None, String::new()),
         Heard::Lost { passed, why, certain } => {
             let sure = if certain { more(passed) } else { " (there may have been some)" };
             (NewsKind::GapLost, Some(passed), format!("{why}{sure}"))
@@ -237,7 +243,10 @@ mod tests {
         assert_eq!((over_lives.len(), over_lives[0].2), (1, Some((7, 11, 11))));
         assert!(over_lives[0].3.ends_with("there may have been more)"), "{over_lives:?}");
         assert_eq!(loaded, [(NewsKind::SnapshotLoaded, 2, Some((7, 11, 12)), detail)]);
-        let gap = told(Heard::Gap { open: true });
+        let gap = told(Heard::Gap { open: true, is_full: false });
         assert_eq!(gap, [(NewsKind::GapOpened, 0, None, String::new())]);
+        let full = told(Heard::Gap { open: true, is_full: true });
+        assert_eq!(full[0].0, NewsKind::GapOpened);
+        assert!(full[0].3.starts_with("they wait"), "{full:?}");
     }
 }
