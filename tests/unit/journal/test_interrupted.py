@@ -169,7 +169,7 @@ def test_a_log_that_lost_its_end_makes_the_journal_anew(lived, tmp_path):
     projector.close()
     [(aside, fault)] = projector.aside
     assert aside.name == "gate.db.stale-1"
-    assert "holds what the log" in str(fault)
+    assert "holds what the log" in fault
     assert content(path) == fresh(log, tmp_path / "fresh.db")
     assert verify(aside, lived).differences == (), "what was set aside can still be read"
 

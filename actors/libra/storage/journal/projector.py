@@ -35,7 +35,7 @@ class Projector:
     def __init__(self, log: Path, path: Path, *, is_over: Callable[[], bool] = lambda: False) -> None:
         self.log = log
         self.path = path
-        self.aside: list[tuple[Path, StorageError]] = []
+        self.aside: list[tuple[Path, str]] = []
         """Files that were set aside, and why."""
         self._is_over = is_over
         self._store: JournalStore | None = None
@@ -153,7 +153,9 @@ class Projector:
         self.close()
         if len(self.aside) >= _MOST_ASIDE:
             raise StorageError(f"a journal that was made anew is no good either: {fault}") from fault
-        self.aside.append((set_aside(self.path, "stale" if isinstance(fault, JournalStale) else "corrupt"), fault))
+        why = "stale" if isinstance(fault, JournalStale) else "corrupt"
+        # As text: an error would keep all that its traceback leads to.
+        self.aside.append((set_aside(self.path, why), str(fault)))
 
 
 def set_aside(path: Path, why: str) -> Path:
