@@ -123,6 +123,7 @@ fn time_of(record: &Record) -> Option<i64> {
         | Record::Refused { now_ns, .. }
         | Record::Submitted { now_ns, .. }
         | Record::CancelIntent { now_ns, .. }
+        | Record::NotFound { now_ns, .. }
         | Record::Report { now_ns, .. }
         | Record::Kill { now_ns, .. }
         | Record::Resume { now_ns }

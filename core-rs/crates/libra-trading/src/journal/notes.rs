@@ -45,6 +45,7 @@ pub(super) fn write(origin: Origin, step: &Step, follower: &Follower, tables: &m
         | Record::Intent { .. }
         | Record::Submitted { .. }
         | Record::CancelIntent { .. }
+        | Record::NotFound { .. }
         | Record::Report { .. }
         | Record::Watermark { .. }
         | Record::Confirmed { .. } => {}

@@ -37,7 +37,7 @@ impl Touched {
             }
             Record::Submitted { client_order_id, .. } => (*client_order_id, "submitted", None, "", ""),
             Record::CancelIntent { client_order_id, .. } => (*client_order_id, "cancel_intent", None, "", ""),
-            Record::Report { report, .. } => {
+            Record::Report { report, .. } | Record::NotFound { report, .. } => {
                 let (code, detail) = match &report.outcome {
                     VenueOutcome::Rejected { code, detail } => (code.as_str(), detail.as_str()),
                     VenueOutcome::Cancelled { reason } => (reason.as_str(), ""),

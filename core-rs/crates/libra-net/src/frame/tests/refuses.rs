@@ -216,7 +216,7 @@ fn an_approval_a_venues_report_and_a_timer_stay_where_they_are() {
     };
     let report = Payload::shared(ReportFor { account: Name::NONE, report });
     assert_eq!(writer.append(&event(report)), Err(EncodeError::LocalOnly("venue_report")));
-    let timer = Payload::shared(TimerFired { id: 1, due_ns: 1 });
+    let timer = Payload::shared(TimerFired { id: 1, due_ns: 1, missed: 0 });
     assert_eq!(writer.append(&event(timer)), Err(EncodeError::LocalOnly("timer")));
     let unknown = Payload::shared(Native);
     assert_eq!(writer.append(&event(unknown)), Err(EncodeError::LocalOnly("native")));
