@@ -8,13 +8,15 @@ engine -> `floor` -> `trading` (orders, ledgers) -> `user_streams`, and -> `tape
 
 | file | what |
 | --- | --- |
-| `settings`, `markets`, `clock`, `numbers`, `errors` | what is set, traded and said |
+| `settings`, `markets`, `accounts`, `clock`, `numbers`, `errors` | what is set, traded and said |
 | `floor` | the engines, and who is told what they do |
-| `orders`, `trading`, `spot`, `linear` | the life of an order; what differs between the two sides |
+| `venue`, `orders`, `trading`, `spot`, `linear` | the life of an order; what differs between the two sides |
 | `ledger_spot`, `ledger_linear`, `funding` | balances, positions, payments |
 | `filters`, `signing`, `weights` | what a request has to be |
 | `tape`, `frames`, `market_streams`, `user_streams` | candles and tickers, frames, who reads them |
-| `rest_market`, `rest_spot`, `rest_linear`, `ws_api`, `server` | the endpoints |
+| `endpoints`, `side`, `params`, `paging` | what an endpoint is, and what a request has to be before one answers |
+| `rest_market`, `rest_spot`, `rest_linear`, `rest_linear_account`, `algo_orders`, `ws_api` | the endpoints |
+| `server`, `sockets`, `clients` | connections |
 | `faults`, `control` | what a test may break, and what it may look at |
 """
 

@@ -112,7 +112,7 @@ class MarketStreams:
 
     def flush(self, now_ns: int) -> None:
         """The end of a step: writes everything that waits."""
-        for market in self._floor.markets:
+        for market in self._tape.take_touched():
             groups = self._tape.take_grouped(market)
             channel = self._channels.get((market.is_spot, f"{market.symbol.lower()}@aggTrade"))
             if channel is not None:

@@ -140,12 +140,14 @@ class Tape:
 
     def __init__(self, markets: list[Market]) -> None:
         self._histories = [_History() for _ in markets]
+        self._touched: dict[Market, None] = {}
 
     def on_trade(self, market: Market, told: Told) -> PublicTrade:
         """Takes a trade in."""
         _, _, ts_ns, trade_id, price_text, size_text, (price, quantity), maker_buys, (taker, _), _, _ = told
         trade = PublicTrade(trade_id, ts_ns // 1_000_000, price, quantity, price_text, size_text, maker_buys)
         history = self._histories[market.number]
+        self._touched[market] = None
         history.trades.append(trade)
         quote = market.notional(price, quantity)
         for candles, length in ((history.minutes, MINUTE_MS), (history.seconds, 1_000)):
@@ -164,6 +166,12 @@ class Tape:
             )
             history.next_group += 1
         return trade
+
+    def take_touched(self) -> list[Market]:
+        """Where something was traded since the last call."""
+        touched = list(self._touched)
+        self._touched.clear()
+        return touched
 
     def take_grouped(self, market: Market) -> list[AggTrade]:
         """Closes the group under way; gives those that closed since the last call, at most the last thousand."""

@@ -14,6 +14,7 @@ from libra.exchange_sim.funding import Funding
 from libra.exchange_sim.linear import LinearTrading
 from libra.exchange_sim.market_streams import MarketStreams
 from libra.exchange_sim.rest_linear import LinearApi
+from libra.exchange_sim.rest_linear_account import LinearAccountApi
 from libra.exchange_sim.rest_market import MarketData
 from libra.exchange_sim.rest_spot import SpotApi
 from libra.exchange_sim.side import OrderRequest, Side
@@ -108,7 +109,8 @@ class Venue:
         if spot:
             own = SpotApi(self.spot, data, budgets).endpoints()
         else:
-            linear = LinearApi(self.linear, data, self.funding, self.user_streams)
-            own = {**linear.endpoints(), **AlgoApi(linear).endpoints()}
+            orders = LinearApi(self.linear, data, self.funding)
+            account = LinearAccountApi(self.linear, data, self.funding, self.user_streams)
+            own = {**orders.endpoints(), **AlgoApi(orders).endpoints(), **account.endpoints()}
         name, endpoints = "spot" if spot else "linear", {**data.endpoints(), **own}
         return Side(name, self.clock, endpoints, budgets, signatures, self.requests)

@@ -1,9 +1,11 @@
 //! The flow's book, what is told of it, and users who trade with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use libra_kernel::Name;
+use libra_kernel::{Event as MarketEvent, EventType, Name, Payload};
+use libra_market::book::{BookUpdate, Level};
 use libra_market::listing::Listing;
+use libra_market::source::{Problem, Source, SourceCounters};
 use libra_market::synthetic::{SyntheticConfig, SyntheticInstrument, SyntheticMarket};
 use libra_market::venue::VenueKind;
 
@@ -142,6 +144,53 @@ fn an_order_with_a_time_ends_at_it_where_nobody_else_is() {
     exchange.advance(2 * SECOND, &mut told);
     assert!(matches!(told[0], Told::Order { event: Event::Ended { .. }, .. }), "{told:?}");
     assert!(exchange.market(0).expect("added").engine().order(OrderId(1)).is_none());
+}
+
+/// Book updates, one a second.
+struct Script(VecDeque<MarketEvent>);
+
+impl Source for Script {
+    fn peek_ts_ns(&mut self) -> Option<i64> {
+        self.0.front().map(|event| event.ts_ns)
+    }
+
+    fn next(&mut self) -> Option<MarketEvent> {
+        self.0.pop_front()
+    }
+
+    fn counters(&self) -> SourceCounters {
+        SourceCounters::default()
+    }
+
+    fn take_problems(&mut self) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+fn levels(pairs: &[(i64, i64)]) -> Vec<Level> {
+    pairs.iter().map(|(price, size)| Level { price: *price, size: *size }).collect()
+}
+
+#[test]
+fn a_book_that_moves_over_what_it_did_not_take_back_trades_with_users_alone() {
+    let instrument = contract("BTC", "sim");
+    let update = |second: i64, bids: &[(i64, i64)], asks: &[(i64, i64)]| {
+        let book = BookUpdate { bids: levels(bids), asks: levels(asks), ..BookUpdate::default() };
+        let name = Name::intern("sim");
+        MarketEvent::market(EventType::OrderBook, name, instrument.id, (2, 3), second * SECOND, Payload::shared(book))
+    };
+    let script = [update(1, &[(1_000, 5)], &[(1_010, 5), (1_020, 5)]), update(3, &[(1_020, 7)], &[(1_040, 5)])];
+    let (mut exchange, mut told) = (Exchange::default(), Vec::new());
+    exchange.add(&instrument, Some(Box::new(Script(script.into()))), 0, 10).expect("a sound instrument");
+    let mine = NewOrder::limit(OrderId(1), USER, OrderSide::Sell, 1_010, 2);
+    exchange.submit(0, &mine, 2 * SECOND, &mut told).expect("sound");
+    exchange.advance(4 * SECOND, &mut told);
+    let traded: Vec<(u64, i64, i64)> =
+        trades(&told).map(|trade| (trade.maker.0, trade.price, trade.quantity)).collect();
+    assert_eq!(traded, [(1, 1_010, 2)]);
+    let engine = exchange.market(0).expect("added").engine();
+    let best = [OrderSide::Buy, OrderSide::Sell].map(|side| engine.best(side).map(|best| (best.price, best.quantity)));
+    assert_eq!(best, [Some((1_020, 5)), Some((1_040, 5))]);
 }
 
 #[test]
