@@ -163,7 +163,9 @@ def _join(order: dict[str, Any]) -> tuple[ServerMembership | None, NodeBridge | 
     bridge = BridgeSettings.model_validate(order["bridge"], by_alias=True, by_name=False)
     membership = ServerMembership(bridge.environment, appendonly=bridge.appendonly) if bridge.url is None else None
     url = bridge.url if membership is None else membership.url
-    return membership, open_bridge(bridge, url=url or "", node=order["name"], nodes=order["nodes"])
+    return membership, open_bridge(
+        bridge, url=url or "", node=order["name"], nodes=order["nodes"], accounts=order["accounts"]
+    )
 
 
 def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:

@@ -10,8 +10,10 @@ Then comes a unified diff. Patches are applied to a private copy of the working 
 its builds from mutant to mutant; nobody's own files are touched. A mutant that does not apply or compile, or whose
 tests are red without it, is an error and not a catch. Exit code 1 when one survived, 2 on an error.
 
-All of them take hours. ``--resume`` goes on where an earlier run was ended: it leaves out what was caught in this very
-tree. ``--part 1/2`` and ``--part 2/2`` may run side by side, each with a copy of its own.
+All of them take hours. ``--resume`` goes on where an earlier run was ended, also behind commits: it leaves out what was
+caught before while its patch, the crates and packages that it changes and the tests that it names stayed as they were.
+A change elsewhere may let a mutant live all the same, so a run without it has the last word. ``--part 1/2`` and
+``--part 2/2`` may run side by side, each with a copy of its own; what was caught is remembered for all of them.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import dataclasses
 import fcntl
 import fnmatch
 import hashlib
+import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -107,6 +111,8 @@ class Copy:
             # Of its own, so that `git apply` takes its paths from here and not from the repository around it.
             self._git("init", "--quiet")
         self._built: float | None = None
+        # Of the tree as it was filled, without a mutant.
+        self._digests: dict[str, bytes] = {}
         self.environment = {
             **{key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "CARGO_TARGET_DIR")},
             "PATH": f"{self.tree / '.venv' / 'bin'}:{os.environ['PATH']}",
@@ -143,13 +149,22 @@ class Copy:
                 shutil.copymode(ours, theirs)
         list_path.write_text("\0".join(sorted(wanted)))
 
-    def digest(self) -> str:
-        """Which tree this is a copy of: all that a test may depend on."""
-        whole = hashlib.sha256()
-        for name in (self.tree.parent / "files").read_text().split("\0"):
-            if not name.endswith(".md") and not name.startswith("tests/mutants/"):
-                whole.update(f"{name}\0".encode() + hashlib.sha256((self.tree / name).read_bytes()).digest())
+    def digest(self, mutant: Mutant) -> str:
+        """What a mutant's fate hangs on: its patch, and each file of the crates, packages and tests that it names."""
+        whole = hashlib.sha256(mutant.path.read_bytes())
+        places = tuple(places_of(mutant))
+        for name in self._listed():
+            if name.startswith(places) and not name.endswith(".md"):
+                whole.update(f"{name}\0".encode() + self._digest_of(name))
         return whole.hexdigest()
+
+    def _digest_of(self, name: str) -> bytes:
+        if name not in self._digests:
+            self._digests[name] = hashlib.sha256((self.tree / name).read_bytes()).digest()
+        return self._digests[name]
+
+    def _listed(self) -> list[str]:
+        return (self.tree.parent / "files").read_text().split("\0")
 
     def _git(self, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", *args], cwd=self.tree, check=False, capture_output=True, text=True)
@@ -171,9 +186,10 @@ class Copy:
             self._built = newest
 
     def _sources(self) -> list[Path]:
-        names = (self.tree.parent / "files").read_text().split("\0")
         return [
-            self.tree / name for name in names if name.startswith("core-rs/") or name in ("uv.lock", "pyproject.toml")
+            self.tree / name
+            for name in self._listed()
+            if name.startswith("core-rs/") or name in ("uv.lock", "pyproject.toml")
         ]
 
     def run(self, command: str, *, limit_s: float) -> subprocess.CompletedProcess[str]:
@@ -203,26 +219,38 @@ class Copy:
 
 
 class Record:
-    """What was caught in a tree: a file beside its copy, for a run that goes on where another was ended."""
+    """What was caught: a file that every part of a run, and the next run, adds to."""
 
-    def __init__(self, path: Path, tree: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._tree = tree
-        found = json.loads(path.read_text()) if path.exists() else {}
-        self._caught: dict[str, str] = found["caught"] if found.get("tree") == tree else {}
 
-    def has(self, mutant: Mutant) -> bool:
-        """Whether this patch, as it is now, was caught."""
-        return self._caught.get(mutant.name) == _digest_of(mutant)
+    def has(self, name: str, digest: str) -> bool:
+        """Whether this mutant was caught when all was as this digest says."""
+        return self._read().get(name) == digest
 
-    def add(self, mutant: Mutant) -> None:
-        """A patch was caught."""
-        self._caught[mutant.name] = _digest_of(mutant)
-        self._path.write_text(json.dumps({"tree": self._tree, "caught": self._caught}))
+    def add(self, name: str, digest: str) -> None:
+        """A mutant was caught."""
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps({**self._read(), name: digest}))
+            new.replace(self._path)
+
+    def _read(self) -> dict[str, str]:
+        return json.loads(self._path.read_text()) if self._path.exists() else {}
 
 
-def _digest_of(mutant: Mutant) -> str:
-    return hashlib.sha256(mutant.path.read_bytes()).hexdigest()
+def places_of(mutant: Mutant) -> list[str]:
+    """Files and folders that decide whether a mutant is caught: those that it changes, with all around them that is
+    built and imported together, and the tests that it runs."""
+    changed = [line[len("+++ b/") :] for line in mutant.path.read_text().splitlines() if line.startswith("+++ b/")]
+    words = shlex.split(mutant.tests)
+    crates = {word for before, word in itertools.pairwise(words) if before == "-p"}
+    crates |= {name.split("/")[2] for name in changed if name.startswith("core-rs/crates/")}
+    packages = {f"{Path(name).parent}/" for name in changed if name.endswith(".py")}
+    others = {name for name in changed if not name.endswith((".rs", ".py"))}
+    tests = {word.split("::")[0] for word in words if word.startswith("tests/")}
+    return sorted({f"core-rs/crates/{crate}/" for crate in crates} | packages | others | tests | {"tests/conftest.py"})
 
 
 def part_of(mutants: list[Mutant], part: str) -> list[Mutant]:
@@ -304,7 +332,7 @@ def main() -> int:
     parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name, such as 'gate/*'")
     parser.add_argument("--json", action="store_true", help="print the results as JSON at the end")
     parser.add_argument("--list", action="store_true", help="say what there is, and run nothing")
-    parser.add_argument("--resume", action="store_true", help="leave out what was caught in this very tree")
+    parser.add_argument("--resume", action="store_true", help="leave out what was caught with the same code and tests")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts, in a copy of its own")
     options = parser.parse_args()
     try:
@@ -323,11 +351,12 @@ def main() -> int:
         ROOT / ".build" / ("mutants" if options.part == "1/1" else f"mutants-{options.part.replace('/', '-of-')}")
     )
     copy.fill()
-    record = Record(copy.logs.parent / "caught.json", copy.digest())
+    record = Record(ROOT / ".build" / "mutants-caught.json")
+    digests = {mutant.name: copy.digest(mutant) for mutant in mutants}
     if options.resume:
         count = len(mutants)
-        mutants = [mutant for mutant in mutants if not record.has(mutant)]
-        print(f"{count - len(mutants)} of {count} were caught in this tree before", file=say)
+        mutants = [mutant for mutant in mutants if not record.has(mutant.name, digests[mutant.name])]
+        print(f"{count - len(mutants)} of {count} were caught before, with the same code and tests", file=say)
     times: dict[str, float] = {}
     red: dict[str, str] = {}
     commands = list(dict.fromkeys(mutant.tests for mutant in mutants))
@@ -348,7 +377,7 @@ def main() -> int:
             result = judge(copy, mutant, times[mutant.tests])
         results.append(result)
         if result.outcome == "caught":
-            record.add(mutant)
+            record.add(mutant.name, digests[mutant.name])
         detail = f": {result.detail}" if result.detail else ""
         print(f"{result.outcome} ({result.seconds:.0f} s){detail}", file=say, flush=True)
     survived = [result for result in results if result.outcome == "survived"]

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 import pytest
-from tests.mutants.run import HERE, ROOT, MutantError, Record, count_tests, find, part_of, read
+from tests.mutants.run import HERE, ROOT, Copy, MutantError, Record, count_tests, find, part_of, places_of, read
 
 MUTANTS = find()
 
@@ -64,20 +64,44 @@ def test_what_is_no_part_is_refused(part):
         part_of(MUTANTS, part)
 
 
-def test_a_caught_mutant_is_known_again_in_its_tree_only(tmp_path):
-    first, second = MUTANTS[:2]
-    Record(tmp_path / "caught.json", "tree").add(first)
-    again = Record(tmp_path / "caught.json", "tree")
-    assert again.has(first)
-    assert not again.has(second)
-    assert not Record(tmp_path / "caught.json", "another tree").has(first)
+def test_a_caught_mutant_is_known_again_with_the_same_code_only(tmp_path):
+    Record(tmp_path / "caught.json").add("gate/first", "code")
+    again = Record(tmp_path / "caught.json")
+    again.add("gate/third", "code")
+    assert again.has("gate/first", "code")
+    assert again.has("gate/third", "code")
+    assert not again.has("gate/second", "code")
+    assert not again.has("gate/first", "other code")
 
 
-def test_a_caught_mutant_that_was_changed_is_tried_again(tmp_path):
-    text = "# guards: x\n# tests: pytest\n--- a/x\n+++ b/x\n"
+def digest(folder, patch, **files):
+    copy = Copy(folder)
+    copy.lock.close()
+    for name, text in files.items():
+        path = copy.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "files").write_text("\0".join(sorted(files)))
+    return copy.digest(read(patch))
+
+
+def test_what_a_mutant_hangs_on(tmp_path):
+    text = "# guards: x\n# tests: pytest tests/unit/test_a.py\n--- a/actors/libra/a/b.py\n+++ b/actors/libra/a/b.py\n"
     path = tmp_path / "x.patch"
     path.write_text(text)
-    record = Record(tmp_path / "caught.json", "tree")
-    record.add(read(path))
+    files = {"actors/libra/a/c.py": "", "actors/libra/d.py": "", "tests/unit/test_a.py": "", "tests/unit/test_b.py": ""}
+    first = digest(tmp_path / "first", path, **files)
+    for name in files:
+        changed = digest(tmp_path / name.replace("/", "-"), path, **{**files, name: "changed"}) != first
+        assert changed == (name in ("actors/libra/a/c.py", "tests/unit/test_a.py"))
     path.write_text(text + "@@ -1 +1 @@\n")
-    assert not record.has(read(path))
+    assert digest(tmp_path / "last", path, **files) != first
+
+
+def test_a_native_mutant_hangs_on_its_crate_and_on_the_one_whose_tests_it_runs(tmp_path):
+    path = tmp_path / "x.patch"
+    path.write_text(
+        "# guards: x\n# tests: cargo test -p libra-net durable\n"
+        "--- a/core-rs/crates/libra-kernel/src/bus.rs\n+++ b/core-rs/crates/libra-kernel/src/bus.rs\n"
+    )
+    assert places_of(read(path)) == ["core-rs/crates/libra-kernel/", "core-rs/crates/libra-net/", "tests/conftest.py"]

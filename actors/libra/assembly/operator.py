@@ -72,7 +72,10 @@ class Operator:
             "version": self._version,
             "started_ns": self._started_ns,
             "uptime_s": round((time.time_ns() - self._started_ns) / 1e9, 3),
-            "accounts": [_account_row(account) for account in node.accounts.values()],
+            "accounts": [
+                {**_account_row(account), "journal": node.journals.row(account.name)}
+                for account in node.accounts.values()
+            ],
             "strategies": [
                 {
                     "name": strategy.name,

@@ -54,6 +54,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "blocked": dict(sorted(node.blocking.counts.items())),
         "snapshot_errors": node.snapshot_errors,
         "native_restarts": node.core.native_restarts,
+        "journals": node.journals.rows(),
         "ended": outcome.why,
     }
 

@@ -21,6 +21,7 @@ from libra.assembly.bridge import bridge_row, unsent
 from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
+from libra.assembly.journals import Journals
 from libra.assembly.load_class import load_class
 from libra.assembly.operator import Operator
 from libra.assembly.options import node_options
@@ -57,6 +58,8 @@ _log = logging.getLogger(__name__)
 _STRANGERS = "cancel"
 """What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
 _FLUSH_EVERY_S = 0.01
+_JOURNAL_S = 30.0
+"""How long the journals of a simulated run may take to catch up with it: it wrote as fast as it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class TradingNode(Node):
         # Its accounts may be in another node.
         self.core.reserve_facts()
         self.accounts: dict[str, AccountGroup] = {}
+        self.journals = Journals(self.core.signal)
         self.started_at = time.perf_counter()
         self._profile = profile
         self._resume = frozenset(resume)
@@ -268,6 +272,7 @@ class TradingNode(Node):
         for group in self._groups:
             found = self._venues.balances.get(group.name) if self._venues is not None else None
             self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
+            self.journals.start(group)
         self._look_at_latches()
         if self._bridge is not None:
             self._bridge.start(self.core)
@@ -354,6 +359,10 @@ class TradingNode(Node):
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
+        if self.journals:
+            timeout_s = _JOURNAL_S if self.options.simulated else self.options.drain_timeout_s
+            self.core.extend_drain(timeout_s + self.options.drain_timeout_s)
+            self.journals.close(timeout_s)
         await super()._close()
 
     async def _leave(self, bridge: NodeBridge) -> None:
@@ -385,6 +394,10 @@ class TradingNode(Node):
                 self.stop()
         while self._gone_elsewhere:
             self._vanish(self._gone_elsewhere.popleft())
+        if not self.options.simulated:
+            # In simulated time what a disk does must not be seen.
+            for news in self.journals.news():
+                self._voice.publish(Event.create(EventType.JOURNAL_STATE, news["account"], news))
         return super().should_stop()
 
     # Operators -------------------------------------------------------------------------------------------------------

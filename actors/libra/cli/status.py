@@ -119,7 +119,17 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"    {position['instrument']}  {position['size']}  unrealised {text.money(position['unrealised'])}"
         )
+    if (journal := account.get("journal")) is not None:
+        lines.append(f"    journal {journal['path']}  {journal_state(journal)}")
     return lines
+
+
+def journal_state(journal: Mapping[str, Any]) -> str:
+    """How a journal stands, in words."""
+    if journal["error"] is None:
+        return f"{text.count(journal['records'])} records"
+    for_s = "" if journal["behind_s"] is None else f" for {journal['behind_s']:.0f} s"
+    return f"BEHIND by {text.count(journal['behind_bytes'])} bytes{for_s}: {journal['error']}"
 
 
 def _duration(seconds: float) -> str:

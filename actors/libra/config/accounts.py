@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -177,6 +178,15 @@ class AccountLogSettings(Section):
     resume: bool = Field(default=False, description="Carry on from what the file holds; otherwise it has to be empty.")
 
 
+class AccountJournalSettings(Section):
+    """`journal` of an account group: its log as tables of an SQLite database, written behind the trading."""
+
+    enabled: bool = Field(default=True, description="Keep one, where the log has a file of its own.")
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description='The file; beside the log where left out: "main.log" has "main.journal.db".'
+    )
+
+
 class FixedSizingSettings(Section):
     """A size, a value or a share of the equity."""
 
@@ -226,6 +236,9 @@ class AccountGroupSettings(Section):
         description='What a paper account starts with: { USDT = "100000" }. A venue says its own.',
     )
     log: AccountLogSettings = Field(default_factory=AccountLogSettings, description="The log of its order gate.")
+    journal: AccountJournalSettings = Field(
+        default_factory=AccountJournalSettings, description="What that log says, as a database to read."
+    )
     sizing: SizingSettings = Field(description="How large an order a signal becomes.")
     validity_window_ms: Annotated[Whole, Field(ge=100, le=600_000)] = Field(
         default=10_000,
@@ -241,3 +254,12 @@ class AccountGroupSettings(Section):
     risk: RiskSettings = Field(
         default_factory=RiskSettings, description="Its limits; what is not given here comes from the top-level [risk]."
     )
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where its journal is; None where it keeps none: without a log of its own there is nothing to keep."""
+        if self.log.path is None or not self.journal.enabled:
+            return None
+        if self.journal.path is not None:
+            return Path(self.journal.path)
+        return Path(self.log.path).with_suffix(".journal.db")

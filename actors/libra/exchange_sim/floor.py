@@ -59,6 +59,7 @@ class Floor:
         self.sides: dict[bool, OrderListener] = {}
         """Who keeps the orders of spot (True) and of contracts."""
         self.watchers: list[MarketListener] = []
+        self._now_ns = 0
         self._start_ns = clock.now_ns() - int(settings.history_s * 1e9)
         for market in settings.markets:
             self._open(settings.seed, market)
@@ -79,15 +80,19 @@ class Floor:
         while at_ns + HISTORY_STEP_NS < now_ns:
             at_ns += HISTORY_STEP_NS
             self.tell(self.core.advance(at_ns))
-        self.tell(self.core.advance(now_ns))
+        self.advance()
 
     def advance(self) -> None:
         """Lets happen what is due."""
-        self.tell(self.core.advance(self.clock.now_ns()))
+        self._now_ns = self.clock.now_ns()
+        self.tell(self.core.advance(self._now_ns))
 
     def submit(self, market: Market, terms: Mapping[str, object]) -> list[Told]:
-        """Gives an order to its engine. What happened is the caller's to `tell`."""
-        return self.core.submit(market.number, terms, self.clock.now_ns())
+        """Gives an order to its engine, at the time of the last `advance`: it meets the book as it could be looked at.
+
+        What happened is the caller's to `tell`.
+        """
+        return self.core.submit(market.number, terms, self._now_ns)
 
     def replace(self, market: Market, old: int, terms: Mapping[str, object]) -> list[Told]:
         """Gives an engine an order in another's place. What happened is the caller's to `tell`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra.exchange_sim.algo_orders import algo_update
 from libra.exchange_sim.errors import ApiError
-from libra.exchange_sim.numbers import money_text, share, trimmed
+from libra.exchange_sim.numbers import MONEY, money_text, share, trimmed
 from libra.exchange_sim.orders import Execution
 from libra.exchange_sim.trading import Trading
 
@@ -116,6 +116,9 @@ class LinearTrading(Trading):
         fee = share(quote, account.linear_fees[0 if is_maker else 1])
         signed = quantity if order.buys else -quantity
         realised = account.linear.trade(market, signed, price, fee, ts_ms)
+        position = account.linear.position(market)
+        # Before there is a market on both sides the first price is what there is.
+        position.mark = position.mark or price * 10 ** (MONEY - market.price_decimals)
         order.filled += quantity
         order.filled_quote += quote
         return Execution(order, trade_id, price, quantity, quote, fee, market.quote, is_maker, ts_ms, realised)
@@ -171,9 +174,8 @@ class LinearTrading(Trading):
         market = order.market
         price = max(order.price, order.stop_price)
         if order.is_market and not order.is_conditional:
-            levels = self.floor.core.levels(market.number, not order.buys, 5_000)
             left, value = order.left, 0
-            for level, size in levels:
+            for level, size in self.offered(order):
                 part = min(left, size)
                 value += market.notional(level, part)
                 left -= part

@@ -99,29 +99,29 @@ class SpotTrading(Trading):
         market = order.market
         if not order.buys:
             if order.quote_amount:
-                return self._sold_for(market, order.quote_amount)
+                return self._sold_for(order)
             return market.asset_amount(order.left)
         if order.quote_amount:
             return order.quote_amount
         if order.is_market:
-            return self._taken(market, order.quantity)
+            return self._taken(order)
         return market.notional(order.price, order.left)
 
-    def _taken(self, market: Market, quantity: int) -> int:
-        """What the best asks cost, as they stand."""
-        cost = 0
-        for price, size in self.floor.core.levels(market.number, False, 5_000):  # noqa: FBT003
+    def _taken(self, order: Order) -> int:
+        """What the asks cost that the order will take."""
+        cost, quantity = 0, order.quantity
+        for price, size in self.offered(order):
             part = min(size, quantity)
-            cost += market.notional(price, part)
+            cost += order.market.notional(price, part)
             quantity -= part
             if not quantity:
                 break
         return cost
 
-    def _sold_for(self, market: Market, amount: int) -> int:
-        """What of the base the best bids take for an amount of the quote currency."""
-        sold = 0
-        for price, size in self.floor.core.levels(market.number, True, 5_000):  # noqa: FBT003
+    def _sold_for(self, order: Order) -> int:
+        """What of the base the bids take for the order's amount of the quote currency."""
+        market, sold, amount = order.market, 0, order.quote_amount
+        for price, size in self.offered(order):
             part = min(size, amount // market.notional(price, 1))
             sold += part
             amount -= market.notional(price, part)

@@ -25,6 +25,9 @@ CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 ENGINE_MONEY = 10**4
 """The engine counts money in 10^-12."""
 
+_DEEPEST = 100_000
+"""Levels that a market order is measured against."""
+
 _ENDS = {
     "CANCELLED": ("CANCELED", "CANCELED"),
     "REPLACED": ("CANCELED", "CANCELED"),
@@ -94,6 +97,8 @@ class Trading(ABC):
             ApiError: When it is refused; then there never was one.
         """
         self._check_client_id(order)
+        # What it may cost is measured by the book that it meets.
+        self.floor.advance()
         self.reserve(order)
         order.id = self._take_id()
         order.created_ms = order.updated_ms = order.working_ms = self.floor.clock.now_ns() // 1_000_000
@@ -124,6 +129,17 @@ class Trading(ABC):
         """An order of the account by the venue's id, or by the client's latest of that id."""
         order = self.orders.get(order_id) if order_id is not None else self._by_client.get((account, client_id or ""))
         return order if order is not None and order.account is account and order.market is market else None
+
+    def offered(self, order: Order) -> Iterator[tuple[int, int]]:
+        """What an order would meet, from the best on, without its own account's where these would end."""
+        own: dict[int, int] = {}
+        if order.self_trade == "EXPIRE_MAKER":
+            for other in self.open_orders(order.account, order.market):
+                if other.buys != order.buys and not other.waits:
+                    own[other.price] = own.get(other.price, 0) + other.left
+        for price, size in self.floor.core.levels(order.market.number, not order.buys, _DEEPEST):
+            if size > own.get(price, 0):
+                yield price, size - own.get(price, 0)
 
     def open_orders(self, account: Account, market: Market | None = None) -> list[Order]:
         """Open orders of an account, the oldest first."""

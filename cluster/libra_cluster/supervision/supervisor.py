@@ -132,6 +132,7 @@ class Supervisor:
                 "part": asdict(member.part),
                 "name": member.name,
                 "nodes": [other.name for other in self._topology.members],
+                "accounts": [other.name for other in self._topology.members if other.part.accounts],
                 "profile": self._profile,
                 "resume": self._resume,
                 "live": self._live,

@@ -42,6 +42,7 @@ __all__ = [
     "Notice",
     "OrderReport",
     "block_dtype",
+    "check_server_url",
     "instrument_of",
     "instrument_number",
     "BusCore",
@@ -59,6 +60,8 @@ __all__ = [
     "EwmaVolatility",
     "MarketStream",
     "PaperCore",
+    "LogProjection",
+    "LogBatch",
     "ExchangeCore",
 ]
 
@@ -108,6 +111,7 @@ class EventType(IntEnum):
     STRATEGY_STOPPED = 83
     ACTOR_STATE = 84
     DEAD_LETTER = 85
+    JOURNAL_STATE = 86
     BRIDGE_CONNECTED = 96
     BRIDGE_DISCONNECTED = 97
     BRIDGE_GAP = 98
@@ -905,6 +909,8 @@ class _BridgeSettings(TypedDict):
     node: str
     nodes: list[str]
     """All that the topology declares; this one may be among them."""
+    accounts: NotRequired[list[str] | None]
+    """The nodes that have accounts, and so are what signals are for. Without it any may have some."""
     url: str
     username: NotRequired[str | None]
     password: NotRequired[str | None]
@@ -913,6 +919,8 @@ class _BridgeSettings(TypedDict):
     outbox_events: NotRequired[int]
     outbox_bytes: NotRequired[int]
     stale_after_ms: NotRequired[int]
+
+def check_server_url(url: str) -> None: ...
 
 @final
 class Bridge:
@@ -1287,6 +1295,34 @@ class PaperCore:
     def next_due_ns(self) -> int | None: ...
     def positions(self) -> list[tuple[str, Decimal]]: ...
     def balances(self) -> list[tuple[str, Decimal]]: ...
+
+# journal.rs
+
+@final
+class LogProjection:
+    def __new__(cls, path: str | PathLike[str]) -> Self: ...
+    @staticmethod
+    def columns() -> list[tuple[str, list[str]]]: ...
+    def skip(self, until: int, most: int) -> tuple[int, int, str]: ...
+    def batch(self, most: int, until: int | None = None) -> LogBatch | None: ...
+    def place(self) -> tuple[int, int, str]: ...
+    def behind(self) -> int: ...
+    def account(self) -> str: ...
+
+@final
+class LogBatch:
+    @property
+    def records(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def ts_ns(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def tables(self) -> list[tuple[str, str]]: ...
 
 # exchange/
 

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from libra.exchange_sim.errors import ApiError
+from libra.exchange_sim.settings import FlowSettings, LimitSettings
 from libra.exchange_sim.user_streams import UserStreams
+
+from .conftest import account, market
 
 
 def refused(act: Any, *arguments: Any, **more: Any) -> tuple[int, str]:
@@ -144,3 +147,45 @@ def test_the_reports_of_an_order_tell_its_whole_life(stage: Any, monkeypatch: py
     assert (trade["n"], trade["N"]) == ("0.00025000", "BTC")
     positions = [event["B"] for name, event in events if name == "alice" and event["e"] == "outboundAccountPosition"]
     assert positions[-1][1] == {"a": "USDT", "f": "985000.00000000", "l": "0.00000000"}
+
+
+def test_a_market_order_is_measured_by_what_it_will_take_not_by_its_own_orders(stage: Any):
+    # All but 60,500 is spent on an offer of alice's own, which would end where she takes it.
+    stage.order("alice", "SELL", "1", "60000")
+    stage.order("bob", "SELL", "1", "61000")
+    stage.order("alice", "BUY", "15.65833", "60000", selfTradePreventionMode="EXPIRE_TAKER", timeInForce="IOC")
+    stage.order("alice", "BUY", "15.65833", "59999")
+    free = stage.free("alice")["USDT"][0]
+    assert 60_000 < free < 61_000
+    assert refused(stage.order, "alice", "BUY", "1")[0] == -2010
+    assert stage.free("alice")["USDT"][0] == free
+    # Where her own would be traded with, that is what it costs.
+    stage.ask("alice", "DELETE", "spot/openOrders", symbol="BTCUSDT")
+    stage.order("alice", "SELL", "1", "60000")
+    assert stage.order("alice", "BUY", "1", selfTradePreventionMode="NONE")["cummulativeQuoteQty"] == "60000.00000000"
+
+
+def test_a_market_order_never_costs_more_than_there_is_however_the_market_moves(stage_with: Any):
+    lively = FlowSettings(quote_rate_hz=2_000, trade_rate_hz=200, book_rate_hz=500, volatility_bps=20)
+    free = LimitSettings(spot_orders_10s=10_000, spot_weight=10**9)
+    poor = account("alice", spot={"USDT": Decimal(5_000)})
+    stage = stage_with(
+        markets=(market("BTC/USDT", quiet=False, flow=lively),), accounts=(poor,), limits=free, history_s=1
+    )
+    outcomes = set()
+    for number in range(300):
+        # Time passes, and the venue learns of it by the order.
+        stage.clock.at_ns += 7_000_000
+        try:
+            asks = stage.venue.floor.core.levels(0, False, 1)
+            lots = 5_000 * 10**5 * 10 // asks[0][0] - number % 3
+            stage.order("alice", "BUY", f"{lots / 100_000:.5f}")
+            outcomes.add("bought")
+            held = stage.free("alice")["BTC"][0]
+            stage.order("alice", "SELL", f"{held - held % Decimal('0.00001'):.5f}")
+            stage.venue.accounts[2].spot.free["USDT"] = 5_000 * 10**8
+        except ApiError as error:
+            assert error.code == -2010, error  # noqa: PT017 - too dear is an answer
+            outcomes.add("too dear")
+        assert min(stage.venue.accounts[2].spot.free.values()) >= 0
+    assert outcomes == {"bought", "too dear"}

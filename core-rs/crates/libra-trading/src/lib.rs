@@ -6,6 +6,7 @@
 //! - [`portfolio`] — signals become order requests;
 //! - [`risk`] — the checks of an order, the limits and the reasons for a refusal;
 //! - [`gate`] — the order gate: the only way out for an order, and its log;
+//! - [`journal`] — the log as rows of a database;
 //! - [`account`] — positions, balances and P&L, booked fill by fill;
 //! - [`matching`] — an exchange's matching engine; [`exchange`] — the markets of a simulated exchange, with others in them;
 //! - [`paper`] — a venue that trades on paper;
@@ -20,6 +21,7 @@ pub mod desk;
 pub mod exchange;
 pub mod gate;
 pub mod instrument;
+pub mod journal;
 pub mod matching;
 pub mod order;
 pub mod paper;

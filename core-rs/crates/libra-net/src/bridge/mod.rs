@@ -62,6 +62,8 @@ pub struct SeamSettings {
     pub shards: u8,
     /// Bytes of the longest command that can be sent at all.
     pub longest: usize,
+    /// Other nodes have accounts too, or may have: then a signal is for them as well.
+    pub accounts_elsewhere: bool,
 }
 
 impl SeamSettings {
@@ -75,6 +77,7 @@ impl SeamSettings {
             arrivals: 4_096,
             shards: 8,
             longest: LONGEST_FRAME,
+            accounts_elsewhere: true,
         }
     }
 }

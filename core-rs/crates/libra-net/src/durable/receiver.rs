@@ -12,6 +12,9 @@ use super::passed::Passed;
 use super::{LATEST_EPOCH, reaches};
 use crate::ids::Position;
 
+/// So often a frame that the stream lacks is asked for, where it comes and cannot be decoded.
+const SAID_IN_VAIN: u32 = 3;
+
 #[derive(Debug)]
 struct Held<F> {
     epoch: u64,
@@ -52,6 +55,8 @@ pub struct Receiver<F> {
     behind: Option<Position>,
     /// Whether it still does not is read once more.
     recheck: bool,
+    /// How often what is said again behind `at` could not be decoded.
+    undecodable: u32,
     ask_due: u64,
     fence_due: u64,
     dead: bool,
@@ -85,6 +90,7 @@ impl<F> Receiver<F> {
             read_not_before: 0,
             behind: None,
             recheck: false,
+            undecodable: 0,
             ask_due: 0,
             fence_due: 0,
             dead: false,
@@ -195,8 +201,9 @@ impl<F> Receiver<F> {
                 return;
             }
             let next = epoch == at.epoch && first <= at.seq + 1;
-            if next && self.behind.is_none() && self.has_room(at) {
+            if next && self.has_room(at) {
                 self.hand_over(at, Held { epoch, first, last, frame }, out);
+                self.gets_on(now);
                 if self.gap || !self.held.is_empty() {
                     self.pump(now, out);
                 }
@@ -205,6 +212,21 @@ impl<F> Receiver<F> {
         }
         self.hold(Held { epoch, first, last, frame });
         self.pump(now, out);
+    }
+
+    /// A frame was published, and could not be decoded. The stream may have it whole. Where that has a hole, and its publisher says it no
+    /// better, it is lost.
+    pub fn undecodable(&mut self, now: u64, epoch: u64, first: u64, last: u64, out: &mut Vec<Delivery<F>>) {
+        let (Some(at), Some(behind)) = (self.at, self.behind) else { return };
+        let is_next = epoch == at.epoch && first <= at.seq + 1 && last > at.seq && Position::new(epoch, last) <= behind;
+        if is_next && self.has_room(at) {
+            self.undecodable += 1;
+            if self.undecodable >= SAID_IN_VAIN {
+                self.lose(Position::new(epoch, last), Why::Undecodable, true, out);
+                self.gets_on(now);
+                self.pump(now, out);
+            }
+        }
     }
 
     /// Refuses what comes from a life that is over, and tells that life. It may not know: a server that lost everything may
@@ -249,10 +271,22 @@ impl<F> Receiver<F> {
         out.push(Delivery::Events { epoch, first, last, skip, frame });
     }
 
+    /// A frame went on from where the stream does not: its publisher says again what it holds. Behind the hole the stream goes on.
+    fn gets_on(&mut self, now: u64) {
+        let Some(behind) = self.behind else { return };
+        if self.at >= Some(behind) {
+            self.behind = None;
+            self.reread();
+        } else {
+            // It said a part of that, and is asked for the rest.
+            self.ask_due = self.ask_due.min(now.saturating_add(self.limits.retry_after));
+        }
+    }
+
     fn move_to(&mut self, position: Position) {
         let entered = self.at.is_none_or(|at| at.epoch != position.epoch);
         let has_nothing = self.at.is_none_or(|at| at == self.applied);
-        self.at = Some(position);
+        (self.at, self.undecodable) = (Some(position), 0);
         if entered {
             self.began_with_nothing = has_nothing;
             self.known_here = if self.known.epoch == position.epoch { self.known.seq } else { 0 };
@@ -280,9 +314,10 @@ impl<F> Receiver<F> {
             let next = oldest.epoch == at.epoch && oldest.first <= at.seq + 1;
             if position <= at {
                 self.held.pop_front();
-            } else if next && self.behind.is_none() && self.has_room(at) {
+            } else if next && self.has_room(at) {
                 if let Some(held) = self.held.pop_front() {
                     self.hand_over(at, held, out);
+                    self.gets_on(now);
                 }
             } else {
                 break;
@@ -350,7 +385,7 @@ impl<F> Receiver<F> {
             self.newest = self.newest.max(bounds.top.epoch);
             if reaches(before, bounds.floor) {
                 self.behind = None;
-                let all = self.take(entries, out);
+                let all = self.take(now, bounds, entries, out);
                 if all && !more {
                     self.at_the_end(before, out);
                 }
@@ -378,17 +413,18 @@ impl<F> Receiver<F> {
     }
 
     /// Takes entries in order for as long as they go on from where this group is; whether all were taken.
-    fn take(&mut self, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) -> bool {
+    fn take(&mut self, now: u64, bounds: Bounds, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) -> bool {
         for entry in entries.drain(..) {
             let Some(at) = self.at else { return false };
             let position = Position::new(entry.epoch, entry.last);
             if position <= at {
                 continue;
             }
-            if !self.has_room(at) {
-                self.fresh = true;
+            if !self.has_room(at) || !self.reaches_up_to(now, at, bounds, &entry, out) {
+                self.fresh |= self.behind.is_none();
                 return false;
             }
+            let at = self.at.unwrap_or(at);
             match entry.what {
                 Received::Life { before, torn } => {
                     let missing = self.known_here > at.seq && at.epoch > 0;
@@ -401,18 +437,55 @@ impl<F> Receiver<F> {
                 }
                 Received::Bad => self.lose(position, Why::Undecodable, true, out),
                 Received::Frame { first, frame } => {
-                    // A life is entered where it begins; only who has no position yet may find a channel without that place.
-                    let begins = at == Position::default() && first == 1;
-                    let goes_on = entry.epoch == at.epoch && first <= at.seq + 1;
-                    if !begins && !goes_on {
-                        self.behind = Some(Position::new(entry.epoch, first.saturating_sub(1)));
-                        return false;
-                    }
                     self.hand_over(at, Held { epoch: entry.epoch, first, last: entry.last, frame }, out);
                 }
             }
         }
         true
+    }
+
+    /// Whether this entry goes on from where this group is, or does since a hole in front of it was passed over. Somebody has deleted
+    /// what was there past the functions. Of a life that is over nobody has it any more; of the one that lasts its publisher may.
+    fn reaches_up_to(
+        &mut self,
+        now: u64,
+        at: Position,
+        bounds: Bounds,
+        entry: &Entry<F>,
+        out: &mut Vec<Delivery<F>>,
+    ) -> bool {
+        let life = Position::new(entry.epoch, 0);
+        // Who has no position yet begins with the channel.
+        let begins = |place: Position| at == Position::default() && place.seq == 0 && place == bounds.floor;
+        let mut at = at;
+        match entry.what {
+            Received::Bad => return true,
+            Received::Life { before, .. } if at >= before || begins(before) => return true,
+            Received::Frame { first: 1, .. } if begins(life) => return true,
+            Received::Life { before, .. } => self.lose(before, Why::ServerLost, before.seq > 0, out),
+            Received::Frame { first, .. } => {
+                if at.epoch != entry.epoch {
+                    // A life is entered where it begins, and that place is gone.
+                    match begins(life) {
+                        true => {
+                            self.move_to(life);
+                            out.push(Delivery::Life { begins: life });
+                        }
+                        false => self.lose(life, Why::ServerLost, self.known_here > at.seq, out),
+                    }
+                    at = life;
+                }
+                let upto = Position::new(entry.epoch, first.saturating_sub(1));
+                if at < upto && entry.epoch == bounds.top.epoch {
+                    self.falls_behind(upto, now);
+                    return false;
+                }
+                if at < upto {
+                    self.lose(upto, Why::ServerLost, true, out);
+                }
+            }
+        }
+        self.at.is_some_and(|at| self.has_room(at))
     }
 
     /// The stream was read to its end: what a dead publisher is known to have appended, and was not in it, is gone.

@@ -14,7 +14,7 @@ pub struct BridgeNews {
 impl BridgeNews {
     /// `connected`, `disconnected`, `gap_opened`, `gap_repaired`, `gap_lost`, `snapshot_wanted`, `snapshot_loaded`, `fenced`,
     /// `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced`, `node_behind`,
-    /// `loop_stood_still` or `server_finding`.
+    /// `node_differs`, `loop_stood_still` or `server_finding`.
     #[getter]
     fn kind(&self) -> &'static str {
         self.news.kind.name()

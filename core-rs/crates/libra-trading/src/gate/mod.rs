@@ -22,6 +22,7 @@
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
+//! - [`follow`] — a log read beside the process that owns it;
 //! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
 //!
 //! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
@@ -33,6 +34,7 @@ mod breach;
 mod codec;
 mod event;
 mod exposure;
+pub mod follow;
 mod history;
 mod ids;
 mod latch;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use libra_kernel::clock::{monotonic_ns, wall_ns};
+use libra_kernel::clock::monotonic_ns;
 use libra_kernel::edge::EdgeSender;
 use libra_kernel::native::{Life, NativeActor};
 use libra_kernel::{EventType, Lane, Name, Travel};
@@ -13,6 +13,7 @@ use libra_kernel::{EventType, Lane, Name, Travel};
 use super::calls::{scan, scanned};
 use super::common::{Common, Part, Sent};
 use super::keeper::frame_in;
+use super::lag::Lag;
 use super::line::{Change, Line};
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
@@ -86,7 +87,7 @@ struct Inner {
     skipped: u64,
     unwanted: u64,
     refused: BTreeMap<&'static str, u64>,
-    lag_ns: i64,
+    lag: Lag,
 }
 
 impl MarketIn {
@@ -106,7 +107,7 @@ impl MarketIn {
             skipped: 0,
             unwanted: 0,
             refused: BTreeMap::new(),
-            lag_ns: 0,
+            lag: Lag::default(),
         };
         MarketIn {
             line,
@@ -283,16 +284,19 @@ impl MarketIn {
             ("refused", total(|shard| shard.refused)),
             ("unwanted", inner.unwanted),
             ("skipped", inner.skipped),
+            ("clock_skew", inner.lag.skewed()),
+            ("forged", total(|shard| shard.forged)),
+            ("followed_again", total(|shard| shard.followed_again)),
             ("loaded", inner.loaded),
             ("older", inner.sources.values().map(|source| source.latest.older()).sum()),
             ("shards", u64::from(inner.confirmed.count_ones())),
         ]);
-        report.push(("lag_us".to_owned(), Value::Number(inner.lag_ns / 1_000)));
+        report.push(("lag_us".to_owned(), Value::Number(inner.lag.us())));
         report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
         let refused = inner.refused.iter().map(|(code, count)| (*code, *count));
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         let by_node = inner.sources.iter().map(|(name, source)| {
-            let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).sum();
+            let sum = |of: fn(&Accounting) -> u64| source.shards.values().map(of).fold(0, u64::saturating_add);
             let table = counts([
                 ("events", sum(|shard| shard.received)),
                 ("lost", sum(|shard| shard.lost)),
@@ -354,7 +358,7 @@ impl Inner {
         if !accounting.frame(header.epoch, header.first_seq, header.last_seq()) {
             return;
         }
-        self.lag_ns = wall_ns().saturating_sub(header.sent_ns);
+        self.lag.take(header.sent_ns);
         let (to, types) = (&mut self.to, &self.types);
         for piece in frame.pieces() {
             let put = match piece.event_type() {

@@ -181,19 +181,19 @@ fn fields_behind_the_last_are_for_later_versions_only() {
             frame[FIRST_EVENT + 64 + 3] = 0;
         })
     };
-    assert_eq!(outcomes(&empty_with_fields(0))[1], Err(Skip::Malformed(Fault::Trailing)));
-    assert_eq!(outcomes(&empty_with_fields(1))[1], Ok(EventType::OrderNew));
+    assert_eq!(outcomes(&empty_with_fields(MINOR))[1], Err(Skip::Malformed(Fault::Trailing)));
+    assert_eq!(outcomes(&empty_with_fields(MINOR + 1))[1], Ok(EventType::OrderNew));
     // A header that has grown.
     let mut grown = frame_of(&[event(Payload::Empty)]);
     grown.splice(FIRST_EVENT..FIRST_EVENT, [0xaa; 8]);
     grown[10] += 8;
     seal(&mut grown);
     assert_eq!(refused(&grown).code(), "bad_header");
-    grown[5] = 1;
+    grown[5] = MINOR + 1;
     seal(&mut grown);
     assert_eq!(outcomes(&grown), [Ok(EventType::OrderNew)]);
     // A payload that is too short is wrong in every version.
-    let short = changed(|frame| (frame[5], frame[FIRST_EVENT + 3]) = (1, 1));
+    let short = changed(|frame| (frame[5], frame[FIRST_EVENT + 3]) = (MINOR + 1, 1));
     assert_eq!(outcomes(&short)[0], Err(Skip::Malformed(Fault::Short)));
 }
 
