@@ -138,6 +138,14 @@ async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venu
         await told(gateway, 1)
 
 
+async def test_a_connection_that_nobody_pings_is_taken_for_lost(connect, venue):
+    gateway = await connect(stale_after_ms=300)
+    # As CCXT does when it resets a client whose socket stays open.
+    gateway._venue.hooks.clients["orders"].ping_looper.cancel()
+    with pytest.raises(GatewayError, match="silent for 300 ms"):
+        await told(gateway, 1)
+
+
 async def test_a_quiet_connection_that_answers_pings_is_kept(connect, venue):
     gateway = await connect(stale_after_ms=200)
     await asyncio.sleep(0.6)
