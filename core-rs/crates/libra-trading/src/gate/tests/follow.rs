@@ -196,6 +196,8 @@ fn what_is_no_log_or_became_shorter_is_refused() {
     let error = follower.step().unwrap_err().to_string();
     assert!(error.contains("shorter than what was read"), "{error}");
     assert!(Follower::open(std::path::Path::new("/nowhere/gate.log")).is_err());
+    let mut folder = Follower::open(&std::env::temp_dir()).unwrap();
+    assert!(matches!(folder.step(), Err(LogError::Io { .. })), "it opens, and cannot be read");
 }
 
 #[test]
