@@ -320,15 +320,16 @@ impl Gate {
             }
         }
         let balance = &self.state.account.balances()[index];
-        let loss = balance.day_pnl()?.checked_neg()?;
-        let fall = i128::from(balance.drawdown_bps()?);
+        // Each limit is judged by itself: what cannot be measured for one does not switch the other off.
+        let loss = balance.day_pnl().and_then(i128::checked_neg);
+        let fall = balance.drawdown_bps().map(i128::from);
         let currency = balance.currency;
         let candidates = [
             (RiskCode::DailyLoss, self.limits.max_daily_loss, loss),
             (RiskCode::Drawdown, self.limits.max_drawdown_bps.map(i128::from), fall),
         ];
         for (code, limit, value) in candidates {
-            let Some(limit) = limit else { continue };
+            let Some((limit, value)) = limit.zip(value) else { continue };
             let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
             if value > limit && !told {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };
