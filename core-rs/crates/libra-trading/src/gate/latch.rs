@@ -124,11 +124,19 @@ impl Gate {
     /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
     /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
-        let events = self.commit(Record::Resume { now_ns })?;
+        // The word that lets orders leave comes last: behind it nothing can fail, so the next process knows no other outcome
+        // than the one that is told here.
+        let peaks = std::mem::replace(&mut self.new_peaks, (0..self.state.account.balances().len()).collect());
+        let watermark = self.commit_watermark(utc_day(now_ns).max(self.state.account.day()));
+        let events = match watermark.and_then(|()| self.commit(Record::Resume { now_ns })) {
+            Ok(events) => events,
+            Err(error) => {
+                self.new_peaks = peaks;
+                return Err(error);
+            }
+        };
         self.log_failed = false;
         self.known_losses = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default();
-        self.new_peaks = (0..self.state.account.balances().len()).collect();
-        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()))?;
         Ok(events)
     }
 
