@@ -68,7 +68,7 @@ impl Truth {
     }
 
     /// An order that never leaves, while the log does not take what became of it.
-    fn hold_back(&mut self, client_order_id: ClientOrderId, outcome: VenueOutcome) {
+    pub fn hold_back(&mut self, client_order_id: ClientOrderId, outcome: VenueOutcome) {
         let report = VenueReport { client_order_id, venue_order_id: String::new(), outcome, ts_venue_ns: 0 };
         if self.clone().take(&report) == Effect::Taken {
             self.memory.unbooked.push(report);

@@ -6,7 +6,7 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
-//! - `day` — from where losses are counted;
+//! - `day` — from where losses are counted; `flatten` — what closes a position that a strategy left;
 //! - `disk` — a log that takes nothing for a while;
 //! - `cover` — what the runs came through; `once` — runs that found something.
 //!
@@ -21,6 +21,7 @@ mod cover;
 mod day;
 mod disk;
 mod drive;
+mod flatten;
 mod gateway;
 mod market;
 mod once;

@@ -1,5 +1,7 @@
 //! Runs that found something once, as the steps that remained of them: what a seed means changes with the schedule.
 
+use libra_trading::desk::OnVanish;
+
 use crate::step::{Death, Kind, Lie, Step, Tail};
 
 /// Each with its seed.
@@ -39,7 +41,7 @@ fn untold() -> Vec<Step> {
 /// The process dies behind the second word of a venue that misses an order.
 fn dies_behind_a_second_miss() -> Vec<Step> {
     vec![
-        Step::StopStrategy { strategy: 2 },
+        Step::StopStrategy { strategy: 2, policy: OnVanish::Cancel },
         Step::Request { spot: false, buy: true, kind: Kind::Limit, size: 39, ticks: -17, ttl_ms: 0, strategy: 0 },
         Step::Flow { roll: 98 },
         Step::Die(Death { point: 36, cut: 55507, tail: Tail::Zeros(69), again: 0, limits: 65 }),
