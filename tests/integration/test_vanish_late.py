@@ -171,3 +171,38 @@ def test_a_resume_stands_that_was_faster_than_the_risk_actor(shell):
     node.run(look, 0.05)
     assert len(stood) > 6
     assert set(stood) == {None}
+
+
+def test_only_operators_ask_again(shell, monkeypatch, caplog):
+    """A strategy that fails behind its stop lets nothing loose that the kill switch had ended."""
+    small = {"keep_up_s": 0.5, "duration_s": 30.0}
+    monkeypatch.setattr(trading_node, "node_options", lambda settings: replace(node_options(settings), **small))
+    hangs = STEADY + "\nasync def on_stop(self):\n    await asyncio.Event().wait()\n"
+    profile = shell.profile(shell.strategy(hangs), strategy_more='on_vanish = "flatten"', node="control = false")
+    node = trading_node.build(load(shell.folder / profile))
+    done, states = [], []
+
+    def look(_status):
+        account = node.accounts["paper"]
+        if not done and account.positions():
+            account.kill("the test")
+            node.stop_strategy("mine")
+            done.append("stopped")
+        elif done == ["stopped"] and flattening(account) == "given up":
+            account.resume("the test")
+            done.append("resumed")
+        elif node.failed:
+            states.append(flattening(account))
+            if len(states) > 20:
+                node.stop()
+
+    node.run(look, 0.05)
+    assert node.failed == ["mine"]
+    assert states == ["given up"] * 21
+    assert "its on_stop has not ended within 0.5 s" in caplog.text
+
+
+def flattening(account):
+    """How far the closing of the one instrument is."""
+    [(_name, _policy, [(_instrument, state, _code, _detail)])] = account.vanished()
+    return state
