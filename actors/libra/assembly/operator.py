@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from libra.assembly.vanished import vanished_rows
-from libra.core.actor import ActorState
 from libra.errors import ControlError
 
 if TYPE_CHECKING:
@@ -171,9 +170,6 @@ class Operator:
         strategies = {strategy.name: strategy for strategy in self._node.strategies}
         if not isinstance(name, str) or name not in strategies:
             raise ControlError("UNKNOWN_STRATEGY", f"strategies are {', '.join(strategies) or 'none'}")
-        state = self._node.actor_states()[name]
-        if state is ActorState.FAILED:
-            raise ControlError("UNKNOWN_STRATEGY", f"strategy {name} has {state} already")
         _log.warning("strategy %s is stopped by %s", name, peer)
         self._node.stop_strategy(name)
         return {"strategy": name, "on_vanish": strategies[name].on_vanish}

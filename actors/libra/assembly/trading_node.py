@@ -154,6 +154,7 @@ class TradingNode(Node):
         self._has_vanished = False
         self._gone: set[str] = set()
         self._gone_elsewhere: deque[str] = deque()
+        self._judged: set[str] = set()
         self._lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
@@ -168,7 +169,7 @@ class TradingNode(Node):
             add_account_actors(self, group, partial(self.accounts.__getitem__, group.name), self._venues)
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
-            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish))
+            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish, self._lose))
         for strategy in self.strategies:
             self._add_strategy(strategy)
 
@@ -306,7 +307,7 @@ class TradingNode(Node):
 
     def _actor_given_up(self, name: str) -> None:
         if any(strategy.name == name for strategy in self.strategies):
-            self._strategy_is_gone(name)
+            self._strategy_has_ended(name)
             return
         self._abandon(name, "it needs a restart")
 
@@ -337,8 +338,12 @@ class TradingNode(Node):
         return True
 
     def _actor_stopped(self, name: str) -> None:
-        # One that an operator has stopped was gone before.
-        if name not in self._gone and any(strategy.name == name for strategy in self.strategies):
+        if any(strategy.name == name for strategy in self.strategies):
+            self._strategy_has_ended(name)
+
+    def _strategy_has_ended(self, name: str) -> None:
+        """One that an operator has stopped was gone before, and only operators ask for its policy again."""
+        if name not in self._gone:
             self._strategy_is_gone(name)
 
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
@@ -412,7 +417,7 @@ class TradingNode(Node):
                 self._was_fenced = True
                 self.stop()
         while self._gone_elsewhere:
-            self._vanish(self._gone_elsewhere.popleft())
+            self._lose(self._gone_elsewhere.popleft())
         if not self.options.simulated:
             # In simulated time what a disk does must not be seen.
             for news in self.journals.news():
@@ -424,7 +429,7 @@ class TradingNode(Node):
     def stop_strategy(self, name: str) -> None:
         """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders.
 
-        Of one that has stopped already, what its policy says is asked for again.
+        Of one that is no more already, what its policy says is asked for again, also what was given up before.
         """
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
@@ -440,10 +445,17 @@ class TradingNode(Node):
         self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
         self._vanish(name)
 
+    def _lose(self, name: str) -> None:
+        """A strategy went with its node; what was decided of it before stands."""
+        if name not in self._judged:
+            self._vanish(name)
+
     def _vanish(self, name: str) -> None:
+        self._judged.add(name)
         for strategy in self.settings.strategies:
             if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
                 self._has_vanished = True
+                self._vanished.begin_again(name)
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
 
     def _end_strangers(self) -> None:

@@ -98,7 +98,8 @@ class Recoveries:
                 recovery.gives_up |= other.gives_up
                 self._forget(other)
         for place in self._places.values():
-            if place.name in named and not place.is_over and not place.stop_asked:
+            # One that waits to be stopped is started no more; where it is the one that failed, it is given up here.
+            if place.name in named and not place.is_over and (place is failed or not place.stop_asked):
                 recovery.places.append(place)
                 place.recovery = recovery
                 self._core.set_paused(place.slot, True)  # noqa: FBT003

@@ -313,8 +313,9 @@ impl Desk {
                 if matches!(report.outcome, VenueOutcome::CancelRejected { .. }) {
                     self.cancelling.remove(&report.client_order_id);
                 }
-                let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
-                if filled && !events.is_empty() {
+                // One that was told before changes nothing.
+                let filled = matches!(report.outcome, VenueOutcome::Filled { .. }) && !events.is_empty();
+                if filled {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);

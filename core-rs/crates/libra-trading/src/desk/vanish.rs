@@ -13,7 +13,8 @@
 //! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, base or
 //! money that they hold, rates, a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told,
 //! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's
-//! too, is final at the [`MOST_TRIES`]th in a row.
+//! too, ends it at the [`MOST_TRIES`]th in a row; a fill that comes behind such an end begins it again, and what the account
+//! did not hold is closed once it holds it. Whoever says of a strategy again that it is no more begins all of it again.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ const RETRY_NS: i64 = 1_000_000_000;
 const MOST_WAIT_NS: i64 = 8_000_000_000;
 /// Why a flattening waits whose order the venue ended without an execution.
 const UNFILLED: &str = "UNFILLED";
+/// Why one is given up that no order can close as things are.
+const CANNOT_FLATTEN: &str = "CANNOT_FLATTEN";
 /// Why one is given up where a venue refused without a code.
 const REFUSED: &str = "REFUSED_BY_VENUE";
 /// A request that nobody has answered for so long is made again, under the same id.
@@ -105,6 +108,8 @@ pub enum OnVanish {
 enum NoSize {
     /// There would be one, did other orders not hold what it sells.
     Held,
+    /// There would be one, had the market traded more of late, or we less.
+    Share,
     /// There is none, and will be none.
     Never(&'static str),
 }
@@ -177,9 +182,13 @@ impl Vanished {
 }
 
 impl Desk {
-    /// A strategy is no more. Gives the orders that a gateway outside has to cancel.
+    /// A strategy is no more. Gives the orders that a gateway outside has to cancel. Said of one that is no more already, the
+    /// policy that it had applies again, also to what was given up.
     pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
-        self.vanished.entry(strategy).or_insert_with(|| Vanished { policy, closings: BTreeMap::new(), counted: 0 });
+        let first = || Vanished { policy, closings: BTreeMap::new(), counted: 0 };
+        let gone = self.vanished.entry(strategy).or_insert_with(first);
+        gone.closings.values_mut().for_each(Closing::begin_again);
+        let policy = gone.policy;
         if policy == OnVanish::Keep {
             self.hold_back_unsent(router, now_ns, strategy);
             return Vec::new();
@@ -274,41 +283,57 @@ impl Desk {
             let closing = gone.closings.entry(fill.instrument).or_default();
             closing.net += i128::from(fill.size) * i128::from(fill.side.sign());
             closing.fills += 1;
+            if !closing.was_stopped() {
+                closing.begin_again();
+            }
         }
         gone.counted = fills.len();
     }
 
     fn close(&self, router: &mut Router, now_ns: i64, strategy: Name, instrument: Name, closing: &mut Closing) {
-        if closing.given_up.is_some() {
-            return;
-        }
         let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
+        if let Some((code, _)) = &closing.given_up {
+            let never = || matches!(self.closing_size(now_ns, instrument, side, closing.net), Err(NoSize::Never(_)));
+            if code != CANNOT_FLATTEN || (closing.net != 0 && never()) {
+                return;
+            }
+            closing.begin_again();
+        }
         if let Some((request_id, asked_ns)) = closing.asked {
             let id = client_order_id(self.name, request_id);
+            // None of its own is open, so others hold it.
+            let money_held = || side == OrderSide::Buy && self.gate.account().is_money_held(instrument);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
-                Some(order) => {
-                    // None of its own is open, so others hold it.
-                    let money_held = side == OrderSide::Buy && self.gate.account().is_money_held(instrument);
-                    closing.learn(&order, now_ns, self.gate.on_breach(), money_held);
-                }
+                Some(order) => closing.learn(&order, now_ns, self.gate.on_breach(), money_held()),
                 None if self.gate.refused_unlogged(id) => {
-                    closing.asked = None;
+                    closing.answered();
                     closing.give_up(RiskCode::LogFailed.as_str(), "refused when the log took nothing");
                 }
-                None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
-                None => {}
+                None => match self.gate.refusal_code(id) {
+                    // One of a storm, or one behind which many others came: its code is all that is kept of it.
+                    Some(code) => {
+                        closing.answered();
+                        closing.refused(code.as_str(), code.description(), now_ns, self.gate.on_breach(), money_held());
+                    }
+                    None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
+                    None => {}
+                },
             }
         }
         if closing.net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
             return;
         }
-        let size = match self.closing_size(instrument, side, closing.net) {
+        let size = match self.closing_size(now_ns, instrument, side, closing.net) {
             Ok(size) => size,
             Err(NoSize::Held) => {
                 let words = "open orders of other strategies hold what it would sell";
                 return closing.wait(now_ns, RiskCode::SpotInventory.as_str(), words);
             }
-            Err(NoSize::Never(why)) => return closing.give_up("CANNOT_FLATTEN", why),
+            Err(NoSize::Share) => {
+                let words = "our share of the traded volume has no room for the smallest order";
+                return closing.wait(now_ns, RiskCode::ParticipationLimit.as_str(), words);
+            }
+            Err(NoSize::Never(why)) => return closing.give_up(CANNOT_FLATTEN, why),
         };
         let request_id = self.flatten_id(strategy, instrument, closing);
         let request = OrderRequest {
@@ -338,9 +363,9 @@ impl Desk {
         }
     }
 
-    /// The next order's size: at most what is left, what the account holds that way, what is free of it, and what one order
-    /// may be.
-    fn closing_size(&self, instrument: Name, side: OrderSide, net: i128) -> Result<i64, NoSize> {
+    /// The next order's size: at most what is left, what the account holds that way, what is free of it, what one order
+    /// may be, and what our share of the volume has room for.
+    fn closing_size(&self, now_ns: i64, instrument: Name, side: OrderSide, net: i128) -> Result<i64, NoSize> {
         let account = self.gate.account();
         let position = account.position(instrument).map_or(0, |position| i128::from(position.size));
         let held = (-position * i128::from(side.sign())).max(0);
@@ -360,7 +385,11 @@ impl Desk {
             Ok(Some(size).filter(|size| *size > 0 && *size >= definition.min_size))
         };
         if let Some(size) = up_to(account.sellable(instrument))? {
-            return Ok(size);
+            let room = self.gate.volume_room(now_ns, instrument);
+            return match room.filter(|room| *room < size) {
+                Some(room) => self.within_share(definition, side, size, room).ok_or(NoSize::Share),
+                None => Ok(size),
+            };
         }
         let there = account.inventory(instrument);
         if up_to(there)?.is_some() {
@@ -387,6 +416,20 @@ impl Desk {
         part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
     }
 
+    /// What `room` leaves of a size that could be asked for: an order that is not too small, and leaves none that is.
+    fn within_share(&self, instrument: &Instrument, side: OrderSide, size: i64, room: i64) -> Option<i64> {
+        let market = self.gate.market(instrument.id).unwrap_or_default();
+        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
+        let large_enough = |size: i64| {
+            let worth = instrument.notional(price, size).filter(|_| price > 0);
+            size > 0 && size >= instrument.min_size && worth.is_none_or(|worth| worth >= instrument.min_notional)
+        };
+        let lots = |size: i64| size / instrument.lot_size.max(1) * instrument.lot_size.max(1);
+        let half = lots(size / 2).min(lots(room));
+        let whole = Some(lots(room)).filter(|part| large_enough(size - part));
+        whole.or(Some(half)).filter(|part| large_enough(*part))
+    }
+
     /// See the module: a pure function of what the log holds.
     fn flatten_id(&self, strategy: Name, instrument: Name, closing: &Closing) -> u128 {
         let mut key = Vec::with_capacity(96);
@@ -404,9 +447,7 @@ impl Desk {
 impl Closing {
     /// What became of an order of its own.
     fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach, money_held: bool) {
-        self.asked = None;
-        self.answers += 1;
-        self.not_before_ns = 0;
+        self.answered();
         if order.filled > 0 {
             (self.tries, self.waits) = (0, None);
             return;
@@ -417,20 +458,45 @@ impl Closing {
             let words: Vec<&str> = [how].into_iter().chain(why).collect();
             return self.wait(now_ns, UNFILLED, &words.join(": "));
         }
-        let code = RiskCode::parse(&order.reason);
-        let passes = |code| PASSES.contains(&code) || (money_held && code == RiskCode::InsufficientBalance);
+        self.refused(&order.reason, &order.detail, now_ns, on_breach, money_held);
+    }
+
+    /// The request under way has its answer.
+    fn answered(&mut self) {
+        self.asked = None;
+        self.answers += 1;
+        self.not_before_ns = 0;
+    }
+
+    fn refused(&mut self, reason: &str, detail: &str, now_ns: i64, on_breach: OnBreach, money_held: bool) {
+        let code = RiskCode::parse(reason);
+        let passes = |code| {
+            PASSES.contains(&code)
+                || (money_held && code == RiskCode::InsufficientBalance)
+                // Where orders that reduce pass, one is refused for a loss only while others reduce already.
+                || (on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code))
+        };
         if code.is_some_and(passes) {
-            return self.wait(now_ns, &order.reason, &order.detail);
+            return self.wait(now_ns, reason, detail);
         }
         self.waits = None;
         self.tries += 1;
         self.not_before_ns = now_ns.saturating_add(RETRY_NS);
-        // Where orders that reduce pass, one is refused for a loss only while others reduce already.
-        let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
-        let stopped = code.is_some_and(|code| STOPS.contains(&code) && !passes(code));
-        if stopped || self.tries >= MOST_TRIES {
-            let code = if order.reason.is_empty() { REFUSED } else { &order.reason };
-            self.give_up(code, &order.detail);
+        if code.is_some_and(|code| STOPS.contains(&code)) || self.tries >= MOST_TRIES {
+            self.give_up(if reason.is_empty() { REFUSED } else { reason }, detail);
+        }
+    }
+
+    /// True for one that was given up since new orders are stopped.
+    fn was_stopped(&self) -> bool {
+        let code = self.given_up.as_ref().and_then(|(code, _)| RiskCode::parse(code));
+        code.is_some_and(|code| STOPS.contains(&code))
+    }
+
+    /// What was given up is tried as if for the first time; what is under way goes on.
+    fn begin_again(&mut self) {
+        if self.given_up.take().is_some() {
+            (self.tries, self.waits, self.not_before_ns) = (0, None, 0);
         }
     }
 

@@ -233,6 +233,12 @@ impl Gate {
         self.state.refusals.get(id).is_some() || self.beyond.get(id).is_some() || self.refused_unlogged(id)
     }
 
+    /// Under which code the request of this id was refused, where the log has it or is to get it, in full or not.
+    pub fn refusal_code(&self, id: ClientOrderId) -> Option<RiskCode> {
+        let known = self.state.refusals.get(id).map(|known| known.code);
+        known.or_else(|| self.beyond.get(id).map(|refused| refused.code))
+    }
+
     /// True when the request of this id was refused and the log did not take it.
     pub fn refused_unlogged(&self, id: ClientOrderId) -> bool {
         self.unlogged.content(id).is_some()

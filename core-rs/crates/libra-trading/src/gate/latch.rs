@@ -124,11 +124,19 @@ impl Gate {
     /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
     /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
-        let events = self.commit(Record::Resume { now_ns })?;
+        // The word that lets orders leave comes last: behind it nothing can fail, so the next process knows no other outcome
+        // than the one that is told here.
+        let peaks = std::mem::replace(&mut self.new_peaks, (0..self.state.account.balances().len()).collect());
+        let watermark = self.commit_watermark(utc_day(now_ns).max(self.state.account.day()));
+        let events = match watermark.and_then(|()| self.commit(Record::Resume { now_ns })) {
+            Ok(events) => events,
+            Err(error) => {
+                self.new_peaks = peaks;
+                return Err(error);
+            }
+        };
         self.log_failed = false;
         self.known_losses = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default();
-        self.new_peaks = (0..self.state.account.balances().len()).collect();
-        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()))?;
         Ok(events)
     }
 
@@ -320,15 +328,16 @@ impl Gate {
             }
         }
         let balance = &self.state.account.balances()[index];
-        let loss = balance.day_pnl()?.checked_neg()?;
-        let fall = i128::from(balance.drawdown_bps()?);
+        // Each limit is judged by itself: what cannot be measured for one does not switch the other off.
+        let loss = balance.day_pnl().and_then(i128::checked_neg);
+        let fall = balance.drawdown_bps().map(i128::from);
         let currency = balance.currency;
         let candidates = [
             (RiskCode::DailyLoss, self.limits.max_daily_loss, loss),
             (RiskCode::Drawdown, self.limits.max_drawdown_bps.map(i128::from), fall),
         ];
         for (code, limit, value) in candidates {
-            let Some(limit) = limit else { continue };
+            let Some((limit, value)) = limit.zip(value) else { continue };
             let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
             if value > limit && !told {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };

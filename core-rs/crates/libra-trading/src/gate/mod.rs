@@ -76,6 +76,7 @@ pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 use crate::account::{Account, BookingError, same_arithmetic};
 use crate::instrument::{Instrument, InstrumentError, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
+use crate::risk::check::volume_room;
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitsError, Market, RiskLimits};
 use approval::Approvals;
@@ -399,6 +400,15 @@ impl Gate {
     pub fn reserved(&self, instrument: Name) -> Option<(i64, i64)> {
         let desk = &self.state.desks[self.state.account.slot(instrument)?];
         Some((desk.open_buy, desk.open_sell))
+    }
+
+    /// How much of an instrument a new order may be so that our share of its volume stays within its limit; `None` for one
+    /// whose share is not limited.
+    pub fn volume_room(&self, now_ns: i64, instrument: Name) -> Option<i64> {
+        let desk = &self.state.desks[self.state.account.slot(instrument)?];
+        let bps = desk.limits.max_participation_bps?;
+        let volume = desk.volume.as_ref().map(|volume| volume.sums(now_ns));
+        Some(volume_room(bps, volume.unwrap_or_default(), desk.open_buy, desk.open_sell))
     }
 
     /// Approvals that are neither spent nor released.

@@ -94,6 +94,8 @@ impl State {
         match &report.outcome {
             VenueOutcome::Accepted if status < Accepted => Verdict::Apply,
             VenueOutcome::Accepted if status == Accepted => Verdict::Duplicate,
+            // Executed as a whole, it cannot work any more: this is heard late.
+            VenueOutcome::Accepted if entry.order.filled >= entry.order.request.size => Verdict::Late,
             VenueOutcome::Accepted if status == Rejected || entry.order.reason == RiskCode::NotFound.as_str() => {
                 self.judge_contradiction(report)
             }
