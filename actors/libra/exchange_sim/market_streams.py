@@ -20,7 +20,7 @@ __all__ = ["DEPTH_STEP_MS", "MarketStreams"]
 DEPTH_STEP_MS = 50
 """Changes of books are gathered for at least as long."""
 
-NAME = re.compile(r"[!a-z0-9_]{1,40}(@[A-Za-z0-9_]{1,40}){0,2}")
+NAME = re.compile(r"[!A-Za-z0-9_]{1,40}(@[A-Za-z0-9_]{1,40}){0,2}")
 
 _SPEEDS = {"100ms": 100, "250ms": 250, "500ms": 500, "1000ms": 1_000, "0ms": DEPTH_STEP_MS}
 

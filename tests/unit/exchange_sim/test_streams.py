@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from libra.exchange_sim import clients
 from libra.exchange_sim.clients import Client, frame
+from libra.exchange_sim.market_streams import NAME
 
 from .conftest import Reader, Stage, market
 
@@ -173,3 +174,9 @@ def test_long_messages_have_long_headers():
         assert made.endswith(b"x" * length)
         assert len(made) - length == (2 if length < 126 else 4 if length < 65_536 else 10)
     assert clients.frame(b"hello") == bytes((0x81, 5)) + b"hello"
+
+
+def test_names_of_streams_are_told_from_nonsense():
+    good = ("btcusdt@bookTicker", "!bookTicker", "!miniTicker@arr", "!markPrice@arr@1s", "btcusdt@depth20@100ms")
+    assert all(NAME.fullmatch(name) for name in good)
+    assert not any(NAME.fullmatch(name) for name in ("", "btc usdt@trade", "@trade", "btcusdt@a@b@c", "x" * 50))
