@@ -114,7 +114,7 @@ async def test_orders_leave_the_reserve_to_cancels():
     for _ in range(2):
         await gate.take(Urgency.ORDER, ONE)
     order = await begun(gate.take(Urgency.ORDER, ONE))
-    await gate.take(Urgency.CANCEL, ONE)
+    await asyncio.wait_for(gate.take(Urgency.CANCEL, ONE), 5)
     assert not order.done()
     order.cancel()
     await asyncio.gather(order, return_exceptions=True)
