@@ -172,8 +172,6 @@ class Orders:
             params["postOnly"] = True
         elif price is not None:
             params["timeInForce"] = str(order.time_in_force)
-        if venue.rules.is_binance:
-            params["recvWindow"] = min(60_000, venue.options.window_ms)
         request = (order.symbol, order.order_type.lower(), order.side.lower(), size, price)
         if venue.options.use_websocket_orders and exchange.has.get("createOrderWs"):
             more = {"returnRateLimits": True} if venue.rules.is_binance else {}

@@ -72,7 +72,7 @@ async def test_a_full_queue_refuses_with_a_code_and_keeps_room_for_cancels():
     await gate.take(Urgency.ORDER, ONE)
     waiting = [await begun(gate.take(Urgency.SNAPSHOT, ONE)) for _ in range(7)]
     with pytest.raises(NoTurn, match="QUEUE_FULL"):
-        await gate.take(Urgency.QUERY, ONE)
+        await asyncio.wait_for(gate.take(Urgency.QUERY, ONE), 5)
     cancel = await begun(gate.take(Urgency.CANCEL, ONE))
     assert not cancel.done()
     for task in [*waiting, cancel]:
@@ -114,7 +114,7 @@ async def test_orders_leave_the_reserve_to_cancels():
     for _ in range(2):
         await gate.take(Urgency.ORDER, ONE)
     order = await begun(gate.take(Urgency.ORDER, ONE))
-    await gate.take(Urgency.CANCEL, ONE)
+    await asyncio.wait_for(gate.take(Urgency.CANCEL, ONE), 5)
     assert not order.done()
     order.cancel()
     await asyncio.gather(order, return_exceptions=True)

@@ -45,6 +45,7 @@ async def test_an_order_goes_by_rest_where_the_socket_is_not_open(connect, venue
     gateway = await connect(use_websocket_orders=False)
     await gateway.order(order(time_in_force="IOC"))
     (sent,) = [params for what, params in venue.requests if what == "REST order"]
+    assert sent["recvWindow"] == "5000"
     assert (sent["newClientOrderId"], sent["timeInForce"], sent["type"]) == (ID, "IOC", "LIMIT")
 
 

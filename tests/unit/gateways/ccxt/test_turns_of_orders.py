@@ -42,7 +42,7 @@ def one_turn(monkeypatch, script):
 
 
 async def test_an_order_that_waits_is_not_sent_and_one_that_was_stopped_never_is(running, script, one_turn):
-    async with running() as node:
+    async with running(window_ms=60_000) as node:
         first = node.submit()
         await node.until(lambda: script.ordered == [first])
         second = node.submit()
