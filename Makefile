@@ -91,6 +91,7 @@ bench: sync ## measure the bus against its peers and the goals, the risk check, 
 	@$(BIN)/python benches/scale.py $(ARGS)
 	@$(BIN)/python benches/wake.py $(ARGS)
 	@$(BIN)/python benches/traces.py $(filter --quick --json,$(ARGS))
+	@$(BIN)/python benches/journal.py $(filter --quick --json,$(ARGS))
 
 bench-bridge: sync ## measure the bridge between nodes against redis-py and the goals, over a real Valkey; ARGS as for bench
 	@$(BIN)/python benches/bridge.py $(ARGS)

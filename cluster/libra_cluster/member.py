@@ -134,7 +134,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     membership, bridge = _join(order)
     try:
         resume = order["resume"] if part.accounts else ()
-        node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge)
+        node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge, live=order["live"])
         # From here on a stop is an orderly one, also when it comes before the node has taken the signal for itself.
         signal.signal(signal.SIGTERM, lambda *_: node.stop())
         teller.tell({"type": "built"})
@@ -163,7 +163,9 @@ def _join(order: dict[str, Any]) -> tuple[ServerMembership | None, NodeBridge | 
     bridge = BridgeSettings.model_validate(order["bridge"], by_alias=True, by_name=False)
     membership = ServerMembership(bridge.environment, appendonly=bridge.appendonly) if bridge.url is None else None
     url = bridge.url if membership is None else membership.url
-    return membership, open_bridge(bridge, url=url or "", node=order["name"], nodes=order["nodes"])
+    return membership, open_bridge(
+        bridge, url=url or "", node=order["name"], nodes=order["nodes"], accounts=order["accounts"]
+    )
 
 
 def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:

@@ -71,11 +71,13 @@ class ClusterPlugin:
         """True for a profile with `[nodes]`."""
         return bool(Topology.of(settings).members)
 
-    def build(self, settings: Settings, *, profile: str = "", resume: Sequence[str] = ()) -> Supervisor:
+    def build(
+        self, settings: Settings, *, profile: str = "", resume: Sequence[str] = (), live: bool = False
+    ) -> Supervisor:
         """What starts the nodes of a profile."""
         from libra_cluster.supervision.supervisor import Supervisor
 
-        return Supervisor(settings, profile=profile, resume=resume)
+        return Supervisor(settings, profile=profile, resume=resume, live=live)
 
 
 PLUGIN = ClusterPlugin()

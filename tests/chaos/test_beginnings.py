@@ -1,10 +1,12 @@
 """How a node joins a server: refused for good where it must not, and within its bounds where nobody is there yet."""
 
 import os
+import threading
 import time
 
 import pytest
 from tests.chaos.driven import Driven, Place
+from tests.chaos.wires import BEACON, beacon, frame, wire
 
 from libra.core.events import EventType
 
@@ -23,6 +25,60 @@ def test_a_node_whose_name_lives_is_refused_and_the_living_one_goes_on():
         place.leave(first)
         third = place.node("pub")
         place.until(lambda: third.told("connected"))
+
+
+def test_of_two_that_start_in_one_moment_one_is_refused_and_the_other_goes_on():
+    with Place(["pub", "con"]) as place:
+        refused: list[tuple[Driven, str]] = []
+
+        def start(node: Driven) -> None:
+            try:
+                node.start()
+            except ConnectionRefusedError as error:
+                refused.append((node, str(error)))
+            else:
+                place.nodes.append(node)
+
+        both = [threading.Thread(target=start, args=(Driven(place.settings, "pub"),)) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        place.until(lambda: not any(thread.is_alive() for thread in both))
+        [(second, why)] = refused
+        assert 'a node "pub" of environment "driven" runs already: stop it' in why
+        second.bridge.stop()
+        [first] = place.nodes
+        assert first.publish(EventType.ORDER_FILLED, 1)
+        place.until(lambda: first.outboxes()["ORDERS"]["confirmed"] == 1)
+        assert first.link()["fenced"] is False
+
+
+def test_who_has_just_claimed_a_life_and_does_not_listen_yet_is_waited_for():
+    with Place(["pub", "con"]) as place, wire(place.server.socket) as ours:
+        place.leave(place.node("pub"))
+        found = ours.call(b"HGET", b"libra:driven:epochs", b"pub")
+        epoch = str(time.time_ns() // 1_000_000).encode()
+        claimed = ours.call(b"FCALL", b"libra1_claim", b"1", b"libra:driven:epochs", b"pub", epoch, b"another", found)
+        lives, says = frame(BEACON, "pub", int(claimed), preface=beacon()), True
+
+        def say() -> None:
+            while says:
+                ours.call(b"PUBLISH", b"libra:driven:control", lives)
+                time.sleep(0.05)
+
+        saying = threading.Thread(target=say)
+        saying.start()
+        second = Driven(place.settings, "pub")
+        try:
+            with pytest.raises(ConnectionRefusedError, match="runs already"):
+                second.start()
+        finally:
+            says = False
+            saying.join()
+            second.bridge.stop()
+        # It has died, or never lived: nothing is heard of it.
+        third = place.node("pub")
+        place.until(lambda: third.told("connected"))
+        assert third.link()["epoch"] > int(claimed)
 
 
 def test_a_wrong_password_ends_the_start_and_is_not_repeated():

@@ -1,4 +1,4 @@
-"""One key of the server is gone, as an eviction takes it: what its living publisher holds comes all the same."""
+"""A key of the server is gone, or a part of it: what its living publisher holds comes all the same."""
 
 import pytest
 from tests.chaos.driven import Place
@@ -22,4 +22,22 @@ def test_what_the_server_threw_away_is_filled_again_by_its_living_publisher(kind
         con = place.node("con", EventType.ORDER_FILLED)
         place.until(lambda: len(con.handled) == 5 + behind)
         assert [number for _, number in con.handled] == list(range(5 + behind))
+        assert not con.told("gap_lost")
+
+
+def test_what_somebody_deleted_from_the_middle_of_a_stream_is_said_again_by_its_living_publisher():
+    with Place(["pub", "con"]) as place:
+        pub = place.node("pub")
+        place.until(lambda: pub.told("connected"))
+        # An entry each.
+        for number in range(8):
+            pub.publish(EventType.ORDER_FILLED, number)
+            place.until(lambda sent=number + 1: pub.outboxes()["ORDERS"]["confirmed"] == sent)
+        stream = "libra:driven:stream:ORDERS:all:pub"
+        assert place.server.ask(f"XTRIM {stream} MAXLEN = 3") == ":5"
+        con = place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: len(con.handled) == 8)
+        assert [number for _, number in con.handled] == list(range(8))
+        assert con.told("gap_opened")
+        assert con.told("gap_repaired")
         assert not con.told("gap_lost")

@@ -114,3 +114,60 @@ def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
     assert ended.code == 0, ended.err
     assert not ended.summary["vanished"]
     assert ended.summary["fills"] > 0
+
+
+HANGS = """
+quotes = turns = 0
+rests = came_back = False
+
+def on_start(self):
+    self.set_timer("turn", 0.1, interval_s=0.1)
+
+def on_quote(self, quote):
+    self.quotes, self.bid = self.quotes + 1, quote.bid
+
+def on_timer(self, name):
+    import pathlib, time
+    if self.quotes and not self.rests:
+        self.rests = True
+        self.submit(self.symbols[0], OrderSide.BUY, "0.001", price=self.bid - 500)
+    while pathlib.Path("hangs").exists():
+        self.came_back = True
+        time.sleep(0.02)
+    self.turns += self.came_back
+    if self.turns == 5:
+        self.submit(self.symbols[0], OrderSide.BUY, "0.001")
+
+def on_order(self, order):
+    import pathlib
+    if order.reason == "STRATEGY_STOPPED":
+        pathlib.Path("answered").touch()
+"""
+
+
+def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Joined):
+    running = joined.start("run", joined.topology(strategy=joined.strategy(HANGS)), "--json")
+    wait_for_nodes(running, "trading", "strategies")
+
+    def status(name: str) -> dict[str, Any]:
+        [node] = json.loads(joined.run("status", "--node", name, "--json").out)["nodes"]
+        return node
+
+    wait_until(lambda: status("trading")["accounts"][0]["open_orders"], "its order rests")
+    hangs, answered = joined.folder / "hangs", joined.folder / "answered"
+    hangs.touch()
+    wait_until(lambda: status("trading")["vanished"], "the node is missed")
+    wait_until(lambda: not status("trading")["accounts"][0]["open_orders"], "its order is cancelled")
+    hangs.unlink()
+    wait_until(answered.exists, "it goes on, and is answered")
+    wait_until(lambda: status("trading")["bridge"]["peers"][0]["up"], "its node is there again")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
+    # Cancelled once, though its node was missed, came back and left; what it asks for since is refused, and says why.
+    assert ended.summary["orders"] == {"CANCELLED": 1, "REJECTED": 1}
+    assert ended.summary["events"]["ORDER_CANCELLED"] == 1
+    assert ended.summary["rejections"] == {"STRATEGY_STOPPED": 1}
+    assert "its strategies are gone for their accounts: it stood still for" in ended.err
+    assert (ended.summary["errors"], ended.summary["failed"]) == (0, [])

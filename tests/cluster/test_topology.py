@@ -107,6 +107,8 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
         (TRADING + STRATEGIES + "[bridge]\nurl = 'http://x'\n", "has to be redis://HOST:PORT"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://me:pw@x'\n", "must not hold a user or a password"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis+sentinel://me:pw@x/main'\n", "must not hold a user"),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x:99999'\n", "bridge.url: "),
+        (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x?password=y'\n", "bridge.url: "),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nappendonly = true\n", "is for the server that the top"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nusername = 'me'\n", "needs a password"),
         (TRADING + STRATEGIES + "[bridge]\nusername = 'me'\npassword_env = 'P'\n", "add url, or take it out"),
@@ -191,7 +193,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
     monkeypatch.setenv("P", "secret")
     settings = BridgeSettings(environment="prod", username="me", password_env="P", stale_after_s=2.5)
-    bridge = open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
+    bridge = open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"), accounts=("trading",))
     assert (bridge.stats(), bridge.stop(1.0), list(bridge.news())) == ({}, {}, [])
     core = object()
     bridge.start(core)
@@ -202,6 +204,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
         "url": "redis://x",
         "node": "trading",
         "nodes": ["trading", "rest"],
+        "accounts": ["trading"],
         "username": "me",
         "password": "secret",
         "ca_file": None,
@@ -240,3 +243,19 @@ def test_a_build_without_a_bridge(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(libra_core, "Bridge", raising=False)
     with pytest.raises(BridgeError, match="no bridge"):
         open_bridge(BridgeSettings(), url="redis://x", node="a", nodes=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("more", "sets"),
+    [
+        ("[bridge]\nurl = 'redis://me:HIDDEN@x'\n", ()),
+        ("[bridge]\npassword = 'HIDDEN'\n", ()),
+        ("", ("bridge.url=redis://me:HIDDEN@x",)),
+        ("", ("bridge.password=HIDDEN",)),
+        ("", ("bridge..password=HIDDEN",)),
+    ],
+)
+def test_a_secret_is_not_repeated_by_the_error_that_forbids_it(wrong, more: str, sets: tuple[str, ...]):
+    said = wrong(TRADING + STRATEGIES + more, sets=sets)
+    assert "bridge" in said
+    assert "HIDDEN" not in said

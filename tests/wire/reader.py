@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
 _EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
 LATEST = (1 << 53) - 1
@@ -246,8 +246,8 @@ _PAYLOADS: dict[int, tuple[str, Callable[[_Fields], dict[str, Any]]]] = {
 }
 
 
-def _beacon(it: _Fields) -> dict[str, Any]:
-    return {
+def _beacon(it: _Fields, minor: int) -> dict[str, Any]:
+    said = {
         "incarnation": it.id(),
         "is_leaving": it.flag(),
         "started_ns": it.i64(),
@@ -256,19 +256,20 @@ def _beacon(it: _Fields) -> dict[str, Any]:
         "channels": it.positions(),
         "interests": [[it.choice(4), it.text(1)] for _ in range(it.number(2))],
     }
+    return said | ({"shards": it.number(1)} if minor else {})
 
 
-_MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
-    3: lambda it: {"group": it.text(1), "positions": it.positions()},
+_MESSAGES: dict[int, Callable[[_Fields, int], dict[str, Any]]] = {
+    3: lambda it, _: {"group": it.text(1), "positions": it.positions()},
     4: _beacon,
-    7: lambda it: {
+    7: lambda it, _: {
         "request_id": it.id(),
         "group": it.text(1),
         "channel": it.channel(),
         "epoch": it.place(),
         "seq": it.place(),
     },
-    8: lambda it: {
+    8: lambda it, _: {
         "request_id": it.id(),
         "group": it.text(1),
         "part": it.number(4),
@@ -368,7 +369,7 @@ def read(frame: bytes) -> dict[str, Any]:
     message = None
     if kind in _MESSAGES:
         it = _Fields(preface, [])
-        message = _MESSAGES[kind](it)
+        message = _MESSAGES[kind](it, minor)
         if it.data and not is_newer:
             raise FrameError("bytes are left behind its message")
     header = {

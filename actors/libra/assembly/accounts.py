@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,14 @@ from libra.portfolio import Portfolio
 from libra.risk import Risk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from libra.assembly.venues import Venues
     from libra.config import Settings
     from libra.config.accounts import (
         AccountGroupSettings,
         FixedSizingSettings,
+        PythonGatewaySettings,
         SymbolRiskSettings,
         VolatilitySizingSettings,
     )
@@ -29,13 +32,15 @@ if TYPE_CHECKING:
     from libra.model import Instrument
     from libra_core import AccountGroup, NodeCore
 
-__all__ = ["add_account_actors", "add_paper_venue", "open_account"]
+__all__ = ["add_account_actors", "add_paper_venue", "open_account", "tell_of_waiting_cancels"]
 
 _log = logging.getLogger(__name__)
 
 _MS = 1_000_000
 _S = 1_000_000_000
 _STALE_AFTER_NS = 10_000_000_000
+_SLOW = 6
+"""A gateway that failed too often is started again after so many times the longest wait of the others."""
 
 _NO_LIMITS = {"per_symbol", "volume_window_s"}
 """What stands among the limits of a profile and is none."""
@@ -62,9 +67,20 @@ def add_paper_venue(
 
 
 def open_account(
-    core: NodeCore, settings: Settings, group: AccountGroupSettings, instruments: dict[str, Instrument]
+    core: NodeCore,
+    settings: Settings,
+    group: AccountGroupSettings,
+    instruments: dict[str, Instrument],
+    found: Sequence[tuple[str, Decimal]] | None = None,
 ) -> AccountGroup:
     """Open an account's gate with its log.
+
+    Args:
+        core: The node.
+        settings: The profile.
+        group: The account's settings.
+        instruments: All listed instruments.
+        found: What the account has at its venue, where that was asked; a log that holds more knows better.
 
     Raises:
         ConfigError: For limits or instruments that make no sense.
@@ -79,7 +95,7 @@ def open_account(
             group.name,
             [instruments[name] for name in ids],
             [strategy.name for strategy in settings.strategies_of(group.name)],
-            balances=list(group.balances.items()),
+            balances=list(group.balances.items() if found is None else found),
             sizing=_sizing(group.sizing),
             sizing_overrides=[(_id_of(settings, key), value) for key, value in group.sizing.per_symbol.items()],
             allow_short=group.allow_short,
@@ -108,48 +124,85 @@ def open_account(
     return account
 
 
-def add_account_actors(node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> None:
+def add_account_actors(
+    node: Node, group: AccountGroupSettings, account: Callable[[], AccountGroup], venues: Venues | None = None
+) -> None:
     """Add portfolio, risk, execution and, for a venue outside, the gateway.
 
     Args:
         node: The node.
         group: The account's settings.
         account: Gives the opened account, when the actors start.
+        venues: Makes the gateway of an account at a venue of CCXT's.
     """
     outside: list[GatewayActor] = []
+    name = f"{group.name}.gateway"
 
     def cancel(order_ids: list[str]) -> None:
-        if order_ids:
-            outside[-1].cancel_new(order_ids)
+        running = node.actor_named(name)
+        if isinstance(running, GatewayActor):
+            running.cancel_new(order_ids)
+        elif order_ids:
+            tell_of_waiting_cancels(group.name, order_ids)
 
     gateway = group.gateway
+    make: Callable[[], GatewayActor] | None = None
     if gateway.kind == "python":
-        gateway_class = load_class(gateway.class_path)
-        options: dict[str, Any] = dict(gateway.options)
+        make = _gateway_in_python(gateway, account)
+    elif gateway.kind == "ccxt" and venues is not None:
+        make = partial(_gateway_of_ccxt, venues, group, account)
+    if make is not None:
+        made = make
 
         def make_gateway() -> GatewayActor:
-            made = gateway_class()
-            check_reporting(made, gateway.class_path)
+            new = made()
             if outside:
                 outside.pop().abandon()
-            outside.append(
-                GatewayActor(
-                    made,
-                    account(),
-                    options,
-                    query_every_s=gateway.query_every_ms / 1_000,
-                    unanswered_after_s=gateway.unanswered_after_ms / 1_000,
-                )
-            )
-            return outside[-1]
+            outside.append(new)
+            return new
 
-        node.add_actor(f"{group.name}.gateway", make_gateway, account=group.name)
+        restarts = node.options.restarts
+        # Given up, it would leave nobody to cancel what is open.
+        policy = replace(restarts, slow_restart_s=_SLOW * restarts.max_backoff_s)
+        node.add_actor(name, make_gateway, account=group.name, policy=policy)
     on_paper = gateway.kind == "paper"
     # What these three have room for decides whether a signal or a request is taken.
     add = partial(node.add_actor, decisive=True, account=group.name)
     add(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
     add(f"{group.name}.risk", lambda: Risk(account(), cancel))
     add(f"{group.name}.portfolio", lambda: Portfolio(account()))
+
+
+def _gateway_in_python(
+    gateway: PythonGatewaySettings, account: Callable[[], AccountGroup]
+) -> Callable[[], GatewayActor]:
+    gateway_class = load_class(gateway.class_path)
+    options: dict[str, Any] = dict(gateway.options)
+
+    def make() -> GatewayActor:
+        made = gateway_class()
+        check_reporting(made, gateway.class_path)
+        return GatewayActor(
+            made,
+            account(),
+            options,
+            query_every_s=gateway.query_every_ms / 1_000,
+            unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+        )
+
+    return make
+
+
+def _gateway_of_ccxt(venues: Venues, group: AccountGroupSettings, account: Callable[[], AccountGroup]) -> GatewayActor:
+    return venues.gateway_actor(group, account())
+
+
+def tell_of_waiting_cancels(account: str, order_ids: Iterable[str]) -> None:
+    """Cancels that stand in the log while no instance of the gateway runs: the next one sends them."""
+    _log.warning(
+        "account %s: its gateway does not run: what is to be cancelled is cancelled when it does: %s",
+        *(account, ", ".join(order_ids)),
+    )
 
 
 def _log_path(group: AccountGroupSettings) -> Path | None:

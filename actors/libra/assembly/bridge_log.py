@@ -46,6 +46,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     ),
     "loop_stood_still": (logging.ERROR, "others took this node for dead: its strategies are gone for their accounts"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
+    "node_differs": (logging.WARNING, "node {node} has another profile than this one"),
     "server_finding": (logging.WARNING, "the server"),
 }
 

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from libra.assembly.vanished import vanished_rows
-from libra.core.actor import ActorState
 from libra.errors import ControlError
 
 if TYPE_CHECKING:
@@ -72,7 +71,10 @@ class Operator:
             "version": self._version,
             "started_ns": self._started_ns,
             "uptime_s": round((time.time_ns() - self._started_ns) / 1e9, 3),
-            "accounts": [_account_row(account) for account in node.accounts.values()],
+            "accounts": [
+                {**_account_row(account), "journal": node.journals.row(account.name)}
+                for account in node.accounts.values()
+            ],
             "strategies": [
                 {
                     "name": strategy.name,
@@ -131,6 +133,8 @@ class Operator:
                 failed.append(f"account {account.name} stays stopped: its log says: {error}")
                 continue
             _log.warning("account %s is resumed: %s", account.name, reason)
+            if self._node.attend(account):
+                _log.warning("account %s is attended again: its gateway runs", account.name)
         if failed:
             raise ControlError("LOG", "; ".join(failed))
         return {"accounts": [_account_row(account) for account in accounts]}
@@ -166,9 +170,6 @@ class Operator:
         strategies = {strategy.name: strategy for strategy in self._node.strategies}
         if not isinstance(name, str) or name not in strategies:
             raise ControlError("UNKNOWN_STRATEGY", f"strategies are {', '.join(strategies) or 'none'}")
-        state = self._node.actor_states()[name]
-        if state is ActorState.FAILED:
-            raise ControlError("UNKNOWN_STRATEGY", f"strategy {name} has {state} already")
         _log.warning("strategy %s is stopped by %s", name, peer)
         self._node.stop_strategy(name)
         return {"strategy": name, "on_vanish": strategies[name].on_vanish}

@@ -23,16 +23,23 @@ class Outside(Actor):
     Args:
         strategies: The names of those that run elsewhere.
         hosts: Where, by the names of the nodes.
-        vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator.
+        vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator, who
+            may say so again.
+        lose: Called with the name of one whose node is no more.
     """
 
     def __init__(
-        self, strategies: frozenset[str], hosts: Mapping[str, tuple[str, ...]], vanish: Callable[[str], None]
+        self,
+        strategies: frozenset[str],
+        hosts: Mapping[str, tuple[str, ...]],
+        vanish: Callable[[str], None],
+        lose: Callable[[str], None],
     ) -> None:
         super().__init__()
         self._strategies = strategies
         self._hosts = hosts
         self._vanish = vanish
+        self._lose = lose
 
     def on_start(self) -> None:
         """Listen."""
@@ -50,4 +57,4 @@ class Outside(Actor):
         told = event.payload
         if getattr(told, "kind", None) == "node_down":
             for name in self._hosts.get(told.node, ()):
-                self._vanish(name)
+                self._lose(name)

@@ -49,11 +49,13 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "input": source,
         "failed": outcome.failed,
         "stopped": _stopped(accounts),
+        "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
         "vanished": vanished_rows(node.accounts),
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),
         "snapshot_errors": node.snapshot_errors,
         "native_restarts": node.core.native_restarts,
+        "journals": node.journals.rows(),
         "ended": outcome.why,
     }
 

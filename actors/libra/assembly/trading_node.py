@@ -16,22 +16,27 @@ from typing import TYPE_CHECKING, Any
 import libra
 from libra import exit_codes
 from libra.assembly import summary
-from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account
+from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account, tell_of_waiting_cancels
 from libra.assembly.bridge import bridge_row, unsent
 from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
+from libra.assembly.journals import Journals
 from libra.assembly.load_class import load_class
 from libra.assembly.operator import Operator
 from libra.assembly.options import node_options
 from libra.assembly.outside import Outside
 from libra.assembly.sources import SIMULATION_START_NS, add_source
+from libra.assembly.stale_watch import StaleWatch
 from libra.assembly.tracing import listens, record_events
 from libra.assembly.vanished import VanishedReport
+from libra.assembly.venues import Venues
+from libra.config.market import REAL_TIME
 from libra.config.part import NodePart
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
+from libra.core.actor import ActorState
 from libra.core.events import Event, EventType
 from libra.core.node import Node
 from libra.errors import ConfigError, ControlError
@@ -54,6 +59,8 @@ _log = logging.getLogger(__name__)
 _STRANGERS = "cancel"
 """What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
 _FLUSH_EVERY_S = 0.01
+_JOURNAL_S = 30.0
+"""How long the journals of a simulated run may take to catch up with it: it wrote as fast as it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ def build(
     resume: Collection[str] = (),
     part: NodePart | None = None,
     bridge: NodeBridge | None = None,
+    live: bool = False,
 ) -> TradingNode:
     """The node that settings describe, ready to run.
 
@@ -91,11 +99,14 @@ def build(
         resume: Accounts whose kill latch, should an earlier run have left it set, is taken back at the start.
         part: What this node builds of it; all of it where left out.
         bridge: Joins it to the nodes that build the rest.
+        live: Real money is asked for: without it no account trades at a venue that is no test network.
 
     Raises:
-        ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense.
+        ConfigError: For data that cannot be read, classes that cannot be loaded, or numbers that make no sense; for
+            keys that are missing, and instruments that a venue lists otherwise.
+        GatewayError: For a venue that cannot be reached.
     """
-    return TradingNode(settings, profile=profile, resume=resume, part=part, bridge=bridge)
+    return TradingNode(settings, profile=profile, resume=resume, part=part, bridge=bridge, live=live)
 
 
 class TradingNode(Node):
@@ -109,6 +120,7 @@ class TradingNode(Node):
         resume: Collection[str] = (),
         part: NodePart | None = None,
         bridge: NodeBridge | None = None,
+        live: bool = False,
     ) -> None:
         super().__init__(node_options(settings))
         self.settings = settings
@@ -122,11 +134,15 @@ class TradingNode(Node):
         self.bridge_log = BridgeLog()
         self._was_fenced = False
         self.instruments = native_instruments(settings)
+        self._venues = Venues(settings, self.part, self.instruments, live=live) if _has_venues(settings) else None
+        if self._venues is not None:
+            self._venues.look()
         self._exporter = record_events(self.core, settings)
         self.core.list_instruments(list(self.instruments.values()))
         # Its accounts may be in another node.
         self.core.reserve_facts()
         self.accounts: dict[str, AccountGroup] = {}
+        self.journals = Journals(self.core.signal)
         self.started_at = time.perf_counter()
         self._profile = profile
         self._resume = frozenset(resume)
@@ -138,6 +154,7 @@ class TradingNode(Node):
         self._has_vanished = False
         self._gone: set[str] = set()
         self._gone_elsewhere: deque[str] = deque()
+        self._judged: set[str] = set()
         self._lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
@@ -149,10 +166,10 @@ class TradingNode(Node):
         else:
             self.endless = True
         for group in self._groups:
-            add_account_actors(self, group, partial(self.accounts.__getitem__, group.name))
+            add_account_actors(self, group, partial(self.accounts.__getitem__, group.name), self._venues)
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
-            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish))
+            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish, self._lose))
         for strategy in self.strategies:
             self._add_strategy(strategy)
 
@@ -222,6 +239,9 @@ class TradingNode(Node):
             self.endless = True
             gateway_class = load_class(market.class_path)
             self.add_actor("market", partial(self._make_market_actor, gateway_class, market))
+        elif market.kind == "ccxt" and self._venues is not None:
+            self.endless = True
+            self.add_actor("market", self._venues.market_actor)
 
     def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
         return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)
@@ -238,17 +258,23 @@ class TradingNode(Node):
             return made  # type: ignore[no-any-return]
 
         self.add_actor(strategy.name, make)
+        silence_ms = strategy.stop_after_silence_ms
+        if silence_ms is not None:
+            watch = partial(StaleWatch, strategy.name, scope.names, silence_ms, self.stop_strategy)
+            self.add_actor(f"silence.{strategy.name}", watch)
 
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         for group in self._groups:
             add_paper_venue(self.core, self.settings, group, self.instruments)
-        if self.part.market and not self.options.simulated and self.settings.market.kind != "gateway":
+        if self.part.market and not self.options.simulated and self.settings.market.kind not in REAL_TIME:
             add_source(self.core, self.settings, self.instruments, time.time_ns())
             self.core.start_feed()
         for group in self._groups:
-            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments)
+            found = self._venues.balances.get(group.name) if self._venues is not None else None
+            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
+            self.journals.start(group)
         self._look_at_latches()
         if self._bridge is not None:
             self._bridge.start(self.core)
@@ -281,17 +307,43 @@ class TradingNode(Node):
 
     def _actor_given_up(self, name: str) -> None:
         if any(strategy.name == name for strategy in self.strategies):
-            self._strategy_is_gone(name)
+            self._strategy_has_ended(name)
             return
-        account_name = name.rpartition(".")[0]
-        failed = self.accounts.get(account_name)
-        if failed is not None:
-            _log.error("account %s stops: its actor %s failed", account_name, name)
-            self.cancel_outside(failed, failed.abandon(f"{name} failed"))
+        self._abandon(name, "it needs a restart")
+
+    def _actor_exhausted(self, name: str) -> None:
+        """A gateway: as soon as it runs again it cancels what is open, and nothing else."""
+        self._abandon(name, "it is started again and again, to cancel what is open")
+
+    def _abandon(self, actor: str, then: str) -> None:
+        """An account's own actor failed for good, or for long: nobody can be relied on to carry its orders."""
+        account = self.accounts.get(actor.rpartition(".")[0])
+        if account is None or account.standing()["unattended"] is not None:
+            return
+        _log.error("account %s is unattended, no new order leaves: its actor %s failed: %s", account.name, actor, then)
+        self.cancel_outside(account, account.abandon(f"{actor} failed: {then}"))
+
+    def attend(self, account: AccountGroup) -> bool:
+        """Let an account trade again whose gateway had failed too often, now that it runs; True where that was so.
+
+        An actor that was given up does not come back: its account stays unattended until a restart.
+        """
+        if account.standing()["unattended"] is None:
+            return False
+        of_account = {name for name in self.failed if name.rpartition(".")[0] == account.name}
+        gateway = self.actor_states().get(f"{account.name}.gateway", ActorState.RUNNING)
+        if of_account or gateway is not ActorState.RUNNING:
+            return False
+        account.attend()
+        return True
 
     def _actor_stopped(self, name: str) -> None:
-        # One that an operator has stopped was gone before.
-        if name not in self._gone and any(strategy.name == name for strategy in self.strategies):
+        if any(strategy.name == name for strategy in self.strategies):
+            self._strategy_has_ended(name)
+
+    def _strategy_has_ended(self, name: str) -> None:
+        """One that an operator has stopped was gone before, and only operators ask for its policy again."""
+        if name not in self._gone:
             self._strategy_is_gone(name)
 
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
@@ -300,12 +352,8 @@ class TradingNode(Node):
             actor: Any = self.actor_named(f"{account.name}.gateway")
             if actor is not None:
                 actor.cancel(order_ids)
-            elif f"{account.name}.gateway" in self.failed:
-                # Between two instances the next one sends what stands in the log; behind the last one nobody does.
-                _log.error(
-                    "account %s: its gateway failed for good, so no cancel reaches the venue: cancel there: %s",
-                    *(account.name, ", ".join(order_ids)),
-                )
+            else:
+                tell_of_waiting_cancels(account.name, order_ids)
 
     def _flush(self) -> None:
         # What paper venues have said by now is booked, too.
@@ -335,6 +383,10 @@ class TradingNode(Node):
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
+        if self.journals:
+            timeout_s = _JOURNAL_S if self.options.simulated else self.options.drain_timeout_s
+            self.core.extend_drain(timeout_s + self.options.drain_timeout_s)
+            self.journals.close(timeout_s)
         await super()._close()
 
     async def _leave(self, bridge: NodeBridge) -> None:
@@ -365,7 +417,11 @@ class TradingNode(Node):
                 self._was_fenced = True
                 self.stop()
         while self._gone_elsewhere:
-            self._vanish(self._gone_elsewhere.popleft())
+            self._lose(self._gone_elsewhere.popleft())
+        if not self.options.simulated:
+            # In simulated time what a disk does must not be seen.
+            for news in self.journals.news():
+                self._voice.publish(Event.create(EventType.JOURNAL_STATE, news["account"], news))
         return super().should_stop()
 
     # Operators -------------------------------------------------------------------------------------------------------
@@ -373,7 +429,7 @@ class TradingNode(Node):
     def stop_strategy(self, name: str) -> None:
         """Stop a strategy for good: nothing of it leaves any more, its policy says what happens to its orders.
 
-        Of one that has stopped already, what its policy says is asked for again.
+        Of one that is no more already, what its policy says is asked for again, also what was given up before.
         """
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
@@ -389,10 +445,17 @@ class TradingNode(Node):
         self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
         self._vanish(name)
 
+    def _lose(self, name: str) -> None:
+        """A strategy went with its node; what was decided of it before stands."""
+        if name not in self._judged:
+            self._vanish(name)
+
     def _vanish(self, name: str) -> None:
+        self._judged.add(name)
         for strategy in self.settings.strategies:
             if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
                 self._has_vanished = True
+                self._vanished.begin_again(name)
                 self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
 
     def _end_strangers(self) -> None:
@@ -453,7 +516,7 @@ class TradingNode(Node):
     def _tell_gateway(self, event_type: EventType) -> None:
         """The native feeds are gateways as well; one in Python speaks for itself."""
         kind = self.settings.market.kind
-        if self.part.market and kind != "gateway":
+        if self.part.market and kind not in REAL_TIME:
             self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
     def _tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
@@ -466,7 +529,12 @@ class TradingNode(Node):
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
     def _exit_code(self, *, failed: bool) -> int:
-        if failed or self._lost_input or self.bridge_log.is_fenced:
+        unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
+        if failed or self._lost_input or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK
+
+
+def _has_venues(settings: Settings) -> bool:
+    return settings.market.kind == "ccxt" or any(group.gateway.kind == "ccxt" for group in settings.account_groups)

@@ -38,6 +38,10 @@ class VanishedReport:
     def __init__(self) -> None:
         self._told_of: set[tuple[str, ...]] = set()
 
+    def begin_again(self, strategy: str) -> None:
+        """Its policy is asked for again: what becomes of that is told again."""
+        self._told_of = {told for told in self._told_of if told[1] != strategy}
+
     def tell(self, accounts: Mapping[str, AccountGroup]) -> None:
         """Log what has ended since the last time."""
         for row in vanished_rows(accounts):

@@ -31,6 +31,8 @@ _VERBS = {
     "limits": ("libra.cli.limits:main", "show or change the risk limits of a running account"),
     "stop": ("libra.cli.stop:main", "end a running node, or one of its strategies, in an orderly way"),
     "trace": ("libra.cli.trace:main", "show the path of an order, or of any trace, over the nodes that run here"),
+    "journal": ("libra.cli.journal:main", "show, export or verify what an account did, from its journal"),
+    "exchange-sim": ("libra.cli.exchange_sim:main", "run a simulated exchange for clients of Binance's protocols"),
     "config": ("libra.cli.config_verb:main", "check a profile, show what holds, print the schema"),
     "new-strategy": ("libra.cli.new_strategy:main", "write a strategy to start from, with a profile that runs"),
 }

@@ -78,7 +78,7 @@ def _require_data(settings: Settings) -> None:
 
 def _run(settings: Settings, options: argparse.Namespace) -> RunResult:
     as_json: bool = options.json
-    node = _build(settings, profile=options.profile or settings.node.name, resume=options.resume)
+    node = _build(settings, profile=options.profile or settings.node.name, resume=options.resume, live=options.live)
     with ExitStack() as stack:
         display = stack.enter_context(open_display(settings.node.name, as_json=as_json))
         if as_json:  # what a strategy prints must not get into the object's way
@@ -90,7 +90,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> RunResult:
             raise LibraError("the run ended in the middle: somebody's code asked the process to exit") from error
 
 
-def _build(settings: Settings, *, profile: str, resume: list[str]) -> RunningNode:
+def _build(settings: Settings, *, profile: str, resume: list[str], live: bool) -> RunningNode:
     from libra.config import Settings as PlainSettings
 
     try:
@@ -99,14 +99,14 @@ def _build(settings: Settings, *, profile: str, resume: list[str]) -> RunningNod
 
             for plugin in plugins():
                 if plugin.takes(settings):
-                    taken: RunningNode = plugin.build(settings, profile=profile, resume=resume)
+                    taken: RunningNode = plugin.build(settings, profile=profile, resume=resume, live=live)
                     return taken
         assembly = import_module("libra.assembly")
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] == "libra_core":
             raise LibraError(f"the native core cannot be loaded ({error}); build it with: uv sync") from error
         raise
-    node: RunningNode = assembly.build(settings, profile=profile, resume=resume)
+    node: RunningNode = assembly.build(settings, profile=profile, resume=resume, live=live)
     return node
 
 
@@ -128,6 +128,8 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
     print_summary(result.summary, result.exit_code, console)
     if out is not None:
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)
+    for account, why in result.summary.get("unattended", {}).items():
+        console.print(f"account {account} ended unattended: {why}", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
             told = f"account {account} ended stopped: {why}. With a log it stays so: start with --resume {account}."
@@ -159,5 +161,10 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="ACCOUNT",
         help="take back the kill latch that an earlier run left in the account's log; may be repeated",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="trade with real money, where the profile names a venue that is no test network",
     )
     return parser

@@ -115,6 +115,8 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         state = ("reduce only: " if only else "stopped: ") + " ".join(part for part in stopped if part)
     else:
         state = "trading"
+    if (failed := account.get("unattended")) is not None:
+        state = f"UNATTENDED ({failed})" + ("" if account["killed"] is None else f"  {state}")
     waiting = f", {account['cancelling']} being cancelled" if account["cancelling"] else ""
     orders = f"{account['open_orders']} open orders{waiting}"
     lines = [f"  account {account['name']}  {state}  {orders}  limits version {account['limits_version']}"]
@@ -122,7 +124,17 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"    {position['instrument']}  {position['size']}  unrealised {text.money(position['unrealised'])}"
         )
+    if (journal := account.get("journal")) is not None:
+        lines.append(f"    journal {journal['path']}  {journal_state(journal)}")
     return lines
+
+
+def journal_state(journal: Mapping[str, Any]) -> str:
+    """How a journal stands, in words."""
+    if journal["error"] is None:
+        return f"{text.count(journal['records'])} records"
+    for_s = "" if journal["behind_s"] is None else f" for {journal['behind_s']:.0f} s"
+    return f"BEHIND by {text.count(journal['behind_bytes'])} bytes{for_s}: {journal['error']}"
 
 
 def _duration(seconds: float) -> str:

@@ -95,6 +95,13 @@ def _facts(summary: Summary) -> Table:
             table.add_row(title, Text(text.count(summary[name]), "yellow"))
     if summary.get("failed"):
         table.add_row("given up", Text(", ".join(summary["failed"]), "red"))
+    for account, journal in summary.get("journals", {}).items():
+        left = journal["behind_bytes"]
+        state = f"{journal['path']}  {text.count(journal['records'])} records"
+        said = (
+            f"{state}, {text.count(left)} bytes behind the log: {journal['error'] or 'out of time'}" if left else state
+        )
+        table.add_row(f"journal of {account}", Text(said, "yellow" if left else ""))
     table.add_row("tick to order", _latency(summary.get("latency_us")))
     table.add_row("equity", Text(text.money(summary.get("equity")), "bold"))
     return table

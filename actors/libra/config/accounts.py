@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -20,6 +21,7 @@ from libra.config.base import (
     Whole,
     limited,
 )
+from libra.config.venues import CcxtVenueSettings, EnvironmentName
 
 InstrumentKey = str
 """A symbol, or `SYMBOL@VENUE` where two venues list it."""
@@ -138,7 +140,29 @@ class PythonGatewaySettings(Section):
     )
 
 
-AccountGatewaySettings = Annotated[PaperGatewaySettings | PythonGatewaySettings, Field(discriminator="kind")]
+class CcxtGatewaySettings(CcxtVenueSettings):
+    """Orders go to a venue that CCXT knows: live, to its test network, or redirected."""
+
+    market: Literal["spot", "swap"] = Field(
+        default="spot", description='Which of its markets the account trades: "spot" or "swap" (perpetuals).'
+    )
+    api_key_env: EnvironmentName = Field(description="The environment variable that holds the API key.")
+    secret_env: EnvironmentName = Field(description="The one that holds its secret, or a private key in PEM.")
+    password_env: EnvironmentName | None = Field(
+        default=None, description="The one that holds the passphrase, where the venue wants one."
+    )
+    websocket_orders: bool = Field(default=True, description="Send orders by WebSocket where the venue takes them so.")
+    query_every_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=1_000, description="How often orders without an answer are looked for and asked about, milliseconds."
+    )
+    unanswered_after_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
+        default=5_000, description="Silence after which the venue is asked what became of an order, milliseconds."
+    )
+
+
+AccountGatewaySettings = Annotated[
+    PaperGatewaySettings | PythonGatewaySettings | CcxtGatewaySettings, Field(discriminator="kind")
+]
 """Where orders of the account go, told apart by `kind`."""
 
 
@@ -152,6 +176,15 @@ class AccountLogSettings(Section):
         default="none", description='"every_record" survives a power cut, "none" a crash of the process.'
     )
     resume: bool = Field(default=False, description="Carry on from what the file holds; otherwise it has to be empty.")
+
+
+class AccountJournalSettings(Section):
+    """`journal` of an account group: its log as tables of an SQLite database, written behind the trading."""
+
+    enabled: bool = Field(default=True, description="Keep one, where the log has a file of its own.")
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description='The file; beside the log where left out: "main.log" has "main.journal.db".'
+    )
 
 
 class FixedSizingSettings(Section):
@@ -199,9 +232,13 @@ class AccountGroupSettings(Section):
     name: Identifier = Field(description="Name of the account, unique; strategies refer to it.")
     gateway: AccountGatewaySettings = Field(description="Where its orders go.")
     balances: dict[Currency, Annotated[Amount, Field(ge=0)]] = Field(
-        default_factory=dict, description='What a paper account starts with: { USDT = "100000" }.'
+        default_factory=dict,
+        description='What a paper account starts with: { USDT = "100000" }. A venue says its own.',
     )
     log: AccountLogSettings = Field(default_factory=AccountLogSettings, description="The log of its order gate.")
+    journal: AccountJournalSettings = Field(
+        default_factory=AccountJournalSettings, description="What that log says, as a database to read."
+    )
     sizing: SizingSettings = Field(description="How large an order a signal becomes.")
     validity_window_ms: Annotated[Whole, Field(ge=100, le=600_000)] = Field(
         default=10_000,
@@ -217,3 +254,12 @@ class AccountGroupSettings(Section):
     risk: RiskSettings = Field(
         default_factory=RiskSettings, description="Its limits; what is not given here comes from the top-level [risk]."
     )
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where its journal is; None where it keeps none: without a log of its own there is nothing to keep."""
+        if self.log.path is None or not self.journal.enabled:
+            return None
+        if self.journal.path is not None:
+            return Path(self.journal.path)
+        return Path(self.log.path).with_suffix(".journal.db")

@@ -5,10 +5,17 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from libra.config.check_instruments import check_instruments
+from libra.config.check_venues import check_venues
 from libra.config.draft import Draft
-from libra.config.market import GatewayMarketSettings, ReplayMarketSettings, SyntheticMarketSettings
+from libra.config.market import (
+    CcxtMarketSettings,
+    GatewayMarketSettings,
+    ReplayMarketSettings,
+    SyntheticMarketSettings,
+)
 
 REQUIRED_LIMITS = ("max_position_notional", "max_order_notional")
 """Limits that every account group has to have: without them one mistake could spend everything."""
@@ -22,6 +29,7 @@ def check(draft: Draft) -> None:
     check_instruments(draft)
     _check_strategies(draft)
     _check_accounts(draft)
+    check_venues(draft)
 
 
 def _check_unique(draft: Draft) -> None:
@@ -56,7 +64,7 @@ def _check_clock(draft: Draft) -> None:
         draft.report('a live clock runs at speed 1; set node.clock = "simulated", or take speed out', "node", "speed")
     if node.clock == "live" and isinstance(draft.market, ReplayMarketSettings):
         draft.report('recordings are replayed in simulated time; set node.clock = "simulated"', "node", "clock")
-    if node.clock == "simulated" and isinstance(draft.market, GatewayMarketSettings):
+    if node.clock == "simulated" and isinstance(draft.market, (GatewayMarketSettings, CcxtMarketSettings)):
         draft.report('a gateway delivers in real time; set node.clock = "live"', "node", "clock")
     if node.supervision.max_backoff_s < node.supervision.backoff_s:
         draft.report("is below backoff_s; raise it", "node", "supervision", "max_backoff_s")
@@ -136,7 +144,24 @@ def _check_accounts(draft: Draft) -> None:
             draft.report('a paper account starts with money: balances = { USDT = "100000" }', *here, "balances")
         if account.log.path and paths[account.log.path] > 1:
             draft.report("is the log of another account group too; give each its own file", *here, "log", "path")
+        _check_journal(draft, index)
         _check_venue(draft, index)
+
+
+def _check_journal(draft: Draft, index: int) -> None:
+    account = dict(draft.accounts)[index]
+    here = ("account_groups", index, "journal", "path")
+    if account.journal.path is not None and account.log.path is None:
+        draft.report('is made of a log with a file of its own: give it one, log = { path = "..." }', *here)
+    path = account.journal_path
+    if path is None:
+        return
+    logs = [Path(other.log.path) for _, other in draft.accounts if other.log.path]
+    journals = [other.journal_path for _, other in draft.accounts]
+    if path in logs:
+        draft.report("is the log of an account group; name another file for the journal", *here)
+    elif journals.count(path) > 1:
+        draft.report(f"{path} is the journal of another account group too; give each its own file", *here)
 
 
 def _check_venue(draft: Draft, index: int) -> None:

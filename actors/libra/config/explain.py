@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from libra.config.problems import Problems
 from libra.config.schema import describe
+from libra.config.secrecy import may_be_secret
 from libra.config.tree import KeyPath, Tree
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _given(tree: Tree, path: KeyPath) -> str:
     for key in path:
         node = node.child(key) if node is not None else None
     if node is None or isinstance(node.value, (dict, list)) or node.place.line is None:
+        return ""
+    if may_be_secret(path, node.value):
         return ""
     value = f'"{node.value}"' if isinstance(node.value, str) else node.value
     if isinstance(value, bool):

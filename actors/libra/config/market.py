@@ -1,4 +1,4 @@
-"""`[market]`: where market data comes from, one of three kinds."""
+"""`[market]`: where market data comes from, one of four kinds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from libra.config.base import ClassPath, PositiveAmount, Real, Section, Symbol, Whole
+from libra.config.venues import CcxtVenueSettings
 
 _RateHz = Annotated[Real, Field(ge=0, le=100_000)]
 
@@ -60,7 +61,18 @@ class GatewayMarketSettings(Section):
     symbols: tuple[Symbol, ...] = Field(min_length=1, description="Symbols to subscribe to.")
 
 
+class CcxtMarketSettings(CcxtVenueSettings):
+    """Market data of a venue that CCXT knows; needs no keys."""
+
+    symbols: tuple[Symbol, ...] = Field(min_length=1, description="Symbols to subscribe to.")
+    books: bool = Field(default=True, description="Order books too, besides quotes and trades.")
+
+
 MarketSettings = Annotated[
-    SyntheticMarketSettings | ReplayMarketSettings | GatewayMarketSettings, Field(discriminator="kind")
+    SyntheticMarketSettings | ReplayMarketSettings | GatewayMarketSettings | CcxtMarketSettings,
+    Field(discriminator="kind"),
 ]
-"""One of the three kinds, told apart by `kind`."""
+"""One of the four kinds, told apart by `kind`."""
+
+REAL_TIME = ("gateway", "ccxt")
+"""Kinds of market data that come when they come: an actor takes them in, and no clock can be simulated."""

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from libra.config.problems import Problems
+from libra.config.secrecy import may_be_secret
 from libra.config.tree import Place, Tree, identity
 
 ENVIRONMENT_PREFIX = "LIBRA__"
@@ -43,8 +44,10 @@ def apply_set(tree: Tree, argument: str, problems: Problems) -> None:
         argument: What was given after `--set`.
         problems: Takes what cannot be applied.
     """
-    place = Place(f"--set {argument}")
     split = split_assignment(argument)
+    key, _, value = argument.partition("=")
+    is_secret = may_be_secret(split[0], split[1]) if split is not None else may_be_secret([key], value)
+    place = Place(f"--set {key}=..." if is_secret else f"--set {argument}")
     if split is None:
         problems.add(place, "", "has to be section.key=value, for example node.seed=7")
         return

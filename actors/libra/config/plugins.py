@@ -44,7 +44,7 @@ class Plugin(Protocol):
     def takes(self, settings: Settings) -> bool:
         """True when it runs a profile in place of `libra.assembly`."""
 
-    def build(self, settings: Settings, *, profile: str = "", resume: Sequence[str] = ()) -> Any:  # noqa: ANN401
+    def build(self, settings: Settings, *, profile: str = "", resume: Sequence[str] = (), live: bool = False) -> Any:  # noqa: ANN401
         """What runs the profile, as `libra.assembly.build` gives it."""
 
 

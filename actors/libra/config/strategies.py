@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from libra.config.base import ClassPath, Identifier, Section
+from libra.config.base import ClassPath, Identifier, Section, Whole
 
 
 class StrategySettings(Section):
@@ -22,5 +22,10 @@ class StrategySettings(Section):
         default="cancel",
         description='Its open orders when it fails for good or is stopped: "keep" or "cancel" them, or "flatten": '
         "cancel them and close what its own fills built.",
+    )
+    stop_after_silence_ms: Annotated[Whole, Field(ge=10)] | None = Field(
+        default=None,
+        description="It is stopped, and on_vanish says what becomes of its orders, when the last quote of one of its "
+        "symbols is older, milliseconds.",
     )
     params: dict[str, Any] = Field(default_factory=dict, description="Its own parameters, handed over as they stand.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from libra.control.process import NodeProcess
 from libra.errors import ControlError
 
 __all__ = ["RunFile", "find_nodes", "make_folder", "run_folder"]
@@ -50,11 +52,22 @@ class RunFile:
         Raises:
             ControlError: When the socket's path would be too long.
         """
-        stem = folder / f"{self.name}-{self.pid}"
+        stem = folder / f"{self.name}-{self.pid}-{self._life}"
         path = stem.with_name(stem.name + ".sock")
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             raise ControlError("FOLDER", f"{path} is too long for a socket; set LIBRA_RUN_DIR to a shorter folder")
         return path, stem.with_name(stem.name + ".json")
+
+    def early_paths(self, folder: Path) -> tuple[Path, Path]:
+        """Both, before it is to be found."""
+        stem = folder / f".{self.pid}-{self._life}"
+        return stem.with_name(stem.name + ".s"), stem.with_name(stem.name + ".r")
+
+    @property
+    def _life(self) -> str:
+        # No later process has these names, whatever its pid: so what does not listen any more never will again, and
+        # whoever finds it may remove it without asking.
+        return f"{self.started_ns // 1_000_000 & 0xFFFFFFFF:08x}"
 
     def to_json(self) -> str:
         """Its text in the run file."""
@@ -121,7 +134,33 @@ def find_nodes(folder: Path) -> list[RunFile]:
         else:
             for left in (socket_path, run_path):
                 left.unlink(missing_ok=True)
+    _remove_halves(folder)
     return sorted(nodes, key=lambda node: (node.started_ns, node.pid))
+
+
+_HALF = re.compile(r"(?:[a-z].*-|\.)(?P<pid>[1-9][0-9]*)-[0-9a-f]{8}\.(?:sock|s|r)")
+"""What a node makes before its run file is there."""
+
+
+def _remove_halves(folder: Path) -> None:
+    """Remove what processes left that died before they could be found."""
+    for path in list(folder.iterdir()):
+        half = _HALF.fullmatch(path.name)
+        if half is None or path.with_suffix(".json").exists():
+            continue
+        if _is_dead(int(half["pid"])):
+            path.unlink(missing_ok=True)
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        with NodeProcess(pid) as process:
+            return process.has_ended(0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        # It cannot be asked about, and what is left of it is small.
+        return False
 
 
 def _read(path: Path) -> RunFile | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from libra.control.folder import RunFile, make_folder
+from libra.control.folder import RunFile, find_nodes, make_folder
 from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error, encode_reply
 from libra.control.peer import Peer, peer_of
 from libra.core.tasks import OwnTask
@@ -70,18 +70,18 @@ class ControlServer:
             OSError: When the socket cannot be made.
         """
         make_folder(self._folder)
+        # What killed nodes left behind is gone with that, though nobody looks for nodes.
+        find_nodes(self._folder)
         path, run_path = self._node.paths(self._folder)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)  # noqa: FBT003
             # Under its name only once it listens: before, it would be taken for one that a dead process left.
-            early = path.with_name(f".{self._node.pid}.s")
-            early.unlink(missing_ok=True)
+            early, early_run = self._node.early_paths(self._folder)
             listener.bind(str(early))
             early.chmod(0o600)
             listener.listen(_MOST_CONNECTIONS)
             early.rename(path)
-            early_run = run_path.with_name(f".{self._node.pid}.r")
             early_run.write_text(self._node.to_json(), encoding="utf-8")
             early_run.rename(run_path)
         except BaseException:

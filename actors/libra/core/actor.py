@@ -201,6 +201,14 @@ class Actor:
         """
         self._context.set_timer(name, delay_s, interval_s)
 
+    @property
+    def missed_ticks(self) -> int:
+        """In `on_timer`: how often a timer with an interval was due and made no event, since the one before this.
+
+        One event of it waits at most: who was busy for long is called for that one, and told of the others by the next.
+        """
+        return self._context.missed_ticks
+
     def cancel_timer(self, name: str) -> bool:
         """Take a timer back; False when none of that name is set."""
         return self._context.cancel_timer(name)
@@ -360,4 +368,7 @@ class Actor:
         if self._context.take_snapshot_if_due(event.payload):
             return None
         name = self._context.timer_name(event.payload)
-        return None if name is None else self.on_timer(name)
+        if name is None:
+            return None
+        self._context.missed_ticks = self._context.core.missed_ticks(event)
+        return self.on_timer(name)

@@ -87,6 +87,7 @@ class ActorContext:
         self._watched: set[str] = set()
         self._hears_of_nodes = False
         self._snapshot_timer: int | None = None
+        self.missed_ticks = 0
 
     @property
     def state(self) -> ActorState:

@@ -58,9 +58,11 @@ class Lifecycles:
         policy: How often a failing actor is started again, where nothing else is said.
         seed: The seed of the run.
         state_dir: Where snapshots outlive the process.
-        keep_up_s: How long an actor may have too many events waiting, and no fewer in the end.
+        keep_up_s: How long an actor may have too many events waiting, and no fewer in the end; and how long its
+            ``on_stop`` may take while the others go on.
         fatal: What ends the run instead of the actor that raised it.
         on_given_up: Called with the name of an actor that failed for good.
+        on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
         on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
@@ -84,6 +86,7 @@ class Lifecycles:
         fatal: Fatal,
         *,
         on_given_up: Callable[[str], None],
+        on_exhausted: Callable[[str], None],
         on_stopped: Callable[[str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
@@ -108,6 +111,8 @@ class Lifecycles:
         self._stops: list[int] = []
         self._is_ending = False
         self._backlogs = Backlogs(self._core, keep_up_s)
+        self._keep_up_s = keep_up_s
+        self._stop_timers: dict[int, Place] = {}
         self._supervisor = self._core.add_actor(SUPERVISOR)
         self._recoveries = Recoveries(
             self,
@@ -116,6 +121,7 @@ class Lifecycles:
             self._places,
             self._supervisor,
             on_given_up=on_given_up,
+            on_exhausted=on_exhausted,
             on_change=on_change,
         )
 
@@ -208,7 +214,7 @@ class Lifecycles:
     def start_all(self) -> None:
         """Start the actors, in the order of adding, and supervise them from now on."""
         self._core.set_on_failure(self._hook_raised)
-        self._core.subscribe(self._supervisor, EventType.TIMER, self._recoveries.restart_due)
+        self._core.subscribe(self._supervisor, EventType.TIMER, self._timer_due)
         for place in self._places.values():
             self.start(place)
 
@@ -335,10 +341,13 @@ class Lifecycles:
             event = self._core.current(slot)
             handles = "" if event is None else f", awaiting in its handler of {event.event_type.name}"
             detail = f"it does not keep up{handles}: {waiting} events wait for it, no fewer with time, and are dropped"
-            if place.busy_worker is not None:
-                self.cancel_handler(place, place.busy_worker)
-            self.drop_instance(place)
-            self._recoveries.carry_out(self._tree.give_up(place.name, detail), place, detail)
+            self._give_up(place, detail)
+
+    def _give_up(self, place: Place, detail: str) -> None:
+        if place.busy_worker is not None:
+            self.cancel_handler(place, place.busy_worker)
+        self.drop_instance(place)
+        self._recoveries.carry_out(self._tree.give_up(place.name, detail), place, detail)
 
     def owner_of(self, name: str) -> tuple[int, object] | None:
         """Slot and instance of an actor whose code runs; None for one that is not of this node."""
@@ -488,6 +497,9 @@ class Lifecycles:
             self._core.note_running_slot(None)
         if stopping is not None:
             self._core.hold(place.slot)
+            if not self._is_ending:
+                place.stop_timer = self._core.set_timer(self._supervisor, round(self._keep_up_s * 1e9), 0)
+                self._stop_timers[place.stop_timer] = place
             self.await_for(place.slot, self._stop_later(place, stopping))
         elif not self._is_ending:
             self._stopped(place)
@@ -497,10 +509,27 @@ class Lifecycles:
             await stopping
             place.stopped_well = True
         finally:
-            if not self._is_ending:
+            if not self._is_ending and place.state is ActorState.STOPPING:
                 self._stopped(place)
 
+    def _timer_due(self, event: Event) -> None:
+        """A wait is over: that before a restart, or the time of an ``on_stop``."""
+        place = self._stop_timers.pop(event.payload, None)
+        if place is None:
+            self._recoveries.restart_due(event)
+        elif place.stop_timer == event.payload and place.state is ActorState.STOPPING and not self._is_ending:
+            # Nobody would ever learn that it is gone, and what it left would stay.
+            self.errors += 1
+            self._give_up(place, f"its on_stop has not ended within {self._keep_up_s:g} s")
+
+    def _end_stop_timer(self, place: Place) -> None:
+        if place.stop_timer is not None:
+            self._stop_timers.pop(place.stop_timer, None)
+            self._core.cancel_timer(place.stop_timer)
+            place.stop_timer = None
+
     def _stopped(self, place: Place, reason: TerminationReason = TerminationReason.STOPPED, detail: str = "") -> None:
+        self._end_stop_timer(place)
         if place.stopped_well:
             self._take_last_snapshot(place)
         given_up = place.recovery is not None and place.recovery.gives_up

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +20,11 @@ from libra.core.clock import Sleepers
 from libra.core.dead_letters import DeadLetters
 from libra.core.engine import LiveEngine, SimulatedEngine
 from libra.core.events import Priority
-from libra.core.faults import describe, fatal_errors
+from libra.core.faults import fatal_errors
 from libra.core.lifecycle import Lifecycles
 from libra.core.mail import ActorRef
 from libra.core.options import NodeOptions, Outcome
+from libra.core.own_loop import end_undisturbed, run_on_own_loop
 from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
 from libra.core.tasks import OwnTask
@@ -78,6 +78,7 @@ class Node:
             options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
             on_given_up=self._actor_given_up,
+            on_exhausted=self._actor_exhausted,
             on_stopped=self._actor_stopped,
             on_change=self._changed,
             on_fatal=self._fatal_error,
@@ -196,34 +197,12 @@ class Node:
     def run_blocking(self, on_progress: Callable[[], None] | None = None, progress_interval_s: float = 0.25) -> Outcome:
         """Run to the end on an event loop of its own: uvloop where it is to be had."""
         try:
-            import uvloop
-
-            loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
-        except ImportError:  # pragma: no cover - uvloop is a dependency wherever it exists
-            loop_factory = None
-        try:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                # Not by `runner.run`, which takes SIGINT for itself.
-                return self._run_to_the_end(runner.get_loop(), self._run(on_progress, progress_interval_s))
+            return run_on_own_loop(
+                self._run(on_progress, progress_interval_s), self.only_node(), takes_signals=self.options.signals
+            )
         finally:
             # Tasks that a user's code has left behind are ended by now, or the guard has ended the process.
             self.core.remove_guard()
-
-    def _run_to_the_end(self, loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
-        task = OwnTask(run, self.only_node(), loop=loop, name="libra-node")
-        was_stopped = False
-        while True:
-            try:
-                return loop.run_until_complete(task)
-            except BaseException as error:
-                is_signal = isinstance(error, KeyboardInterrupt) and not self.options.signals
-                if task.done() or is_signal or not isinstance(error, (SystemExit, KeyboardInterrupt, RuntimeError)):
-                    raise
-                if not was_stopped:
-                    why = describe(error)
-                    _log.error("somebody's code stopped the loop: it goes on (%s)", why)
-                was_stopped = True
 
     def only_node(self) -> Callable[[], bool]:
         """Who may cancel a task of the node's own: for `libra.core.tasks.OwnTask`."""
@@ -294,7 +273,7 @@ class Node:
         elif self._memory_is_over:
             self._outcome.why = "memory"
         if self.core.stop_signal() is not None and in_main_thread:
-            atexit.register(_end_undisturbed, time.monotonic() + _SAME_STOP_S)
+            atexit.register(end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
 
     def _keep_logs(self) -> None:
@@ -318,6 +297,9 @@ class Node:
 
     def _actor_given_up(self, name: str) -> None:
         """An actor failed for good."""
+
+    def _actor_exhausted(self, name: str) -> None:
+        """An actor failed too often, and is started again all the same, after a long wait."""
 
     def _actor_stopped(self, name: str) -> None:
         """An actor has stopped for good, while the others go on."""
@@ -513,9 +495,3 @@ class Node:
         while True:
             await asyncio.sleep(interval_s)
             on_progress()
-
-
-def _end_undisturbed(until: float) -> None:
-    """The interpreter gives SIGINT back while it ends: a Ctrl-C delivered twice must not change the exit code."""
-    if time.monotonic() < until and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)

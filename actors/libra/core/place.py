@@ -31,6 +31,7 @@ class Place:
         stopped_well: Its ``on_stop`` has ended as it should.
         recovery: It is on its way down, or waits to be started again.
         cancelled: Its handler was cancelled, to take it down.
+        stop_timer: Of the time within which its ``on_stop`` has to end; None while it awaits nothing in there.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Place:
     stopped_well: bool = False
     recovery: Recovery | None = None
     cancelled: bool = False
+    stop_timer: int | None = None
 
     @property
     def busy_worker(self) -> Worker | None:

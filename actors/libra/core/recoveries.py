@@ -56,6 +56,7 @@ class Recoveries:
         places: Its actors, in the order of adding.
         supervisor: The slot in whose name restarts are timed.
         on_given_up: Called with the name of an actor that failed for good.
+        on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
         on_change: Called when there is something to go on with.
     """
 
@@ -68,6 +69,7 @@ class Recoveries:
         supervisor: int,
         *,
         on_given_up: Callable[[str], None],
+        on_exhausted: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> None:
         self._lives = lives
@@ -76,6 +78,7 @@ class Recoveries:
         self._places = places
         self._supervisor = supervisor
         self._on_given_up = on_given_up
+        self._on_exhausted = on_exhausted
         self._on_change = on_change
         self._recoveries: list[Recovery] = []
         self._restart_timers: dict[int, Recovery] = {}
@@ -95,7 +98,8 @@ class Recoveries:
                 recovery.gives_up |= other.gives_up
                 self._forget(other)
         for place in self._places.values():
-            if place.name in named and not place.is_over and not place.stop_asked:
+            # One that waits to be stopped is started no more; where it is the one that failed, it is given up here.
+            if place.name in named and not place.is_over and (place is failed or not place.stop_asked):
                 recovery.places.append(place)
                 place.recovery = recovery
                 self._core.set_paused(place.slot, True)  # noqa: FBT003
@@ -111,6 +115,9 @@ class Recoveries:
             # At once, before anyone's `on_stop`: nothing of theirs may leave any more.
             for place in recovery.places:
                 self._on_given_up(place.name)
+        elif verdict.exhausted:
+            for name in verdict.actors:
+                self._on_exhausted(name)
         self._core.interrupt()
         self._on_change()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -157,12 +158,12 @@ class Snapshots:
         self._last[name] = snapshot
 
     def _put_aside(self, name: str) -> None:
-        """A snapshot that was of no use is not written over: somebody may want to look at it."""
+        """A snapshot that was of no use is not written over, nor is one before it: somebody may look at them."""
         self._last.pop(name, None)
         if self._folder is not None:
             path = self._path(self._folder, name)
             try:
-                path.replace(path.with_name(path.name + ".refused"))
+                path.replace(_free_name(path))
             except FileNotFoundError:
                 pass
             except OSError as error:
@@ -195,3 +196,9 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _free_name(path: Path) -> Path:
+    """Where a snapshot is put aside, beside those that were before."""
+    names = (f"{path.name}.refused{'' if number == 1 else f'-{number}'}" for number in count(1))
+    return next(aside for name in names if not os.path.lexists(aside := path.with_name(name)))

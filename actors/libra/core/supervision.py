@@ -17,6 +17,9 @@ A group counts the failures of all its members together, by its policy; a member
 that as well. The node itself counts each member by itself, so that one that keeps failing costs no other its life. The
 wait doubles with each failure in the period, up to a limit; a part of it is drawn at random, so that what failed
 together does not come back together. A group that is started anew has forgotten the failures of its members.
+
+Where giving up helps nobody, a policy names a ``slow_restart_s``: what would be given up has *exhausted* its intensity
+instead. That is told, and it is started again after so long, each time, for as long as it takes.
 """
 
 from __future__ import annotations
@@ -50,6 +53,8 @@ class RestartPolicy:
         backoff_s: The wait before the first restart in a period; it doubles with each.
         max_backoff_s: The longest wait.
         jitter: The part of a wait that is drawn at random: 0.2 makes it 80 to 100 % of its length.
+        slow_restart_s: Of an actor of the node, or of a group as a whole: the wait beyond the intensity, until it has
+            not failed for a period; None gives it up.
     """
 
     max_restarts: int = 3
@@ -57,6 +62,7 @@ class RestartPolicy:
     backoff_s: float = 0.1
     max_backoff_s: float = 5.0
     jitter: float = 0.2
+    slow_restart_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -71,22 +77,44 @@ class Restarts:
     policy: RestartPolicy
     draw: Callable[[], float] = random.random
     _times_ns: deque[int] = field(default_factory=deque)
+    _exhausted_ns: int | None = None
+    """When it failed last beyond the intensity."""
 
     def next_wait_s(self, now_ns: int) -> float | None:
         """A failure at ``now_ns``: seconds to wait before the restart, or None when that was one too many."""
         policy = self.policy
         period_ns = round(policy.period_s * 1e9)
+        if self._is_exhausted(now_ns, period_ns):
+            return None
         while self._times_ns and now_ns - self._times_ns[0] > period_ns:
             self._times_ns.popleft()
         if len(self._times_ns) >= policy.max_restarts:
+            self._exhausted_ns = now_ns
             return None
         wait_s = min(policy.backoff_s * 2.0 ** min(len(self._times_ns), 64), policy.max_backoff_s)
         self._times_ns.append(now_ns)
         return wait_s * (1.0 - policy.jitter * self.draw()) if policy.jitter else wait_s
 
+    def slow_wait_s(self) -> float | None:
+        """Seconds to wait beyond the intensity; None to give up."""
+        slow_s = self.policy.slow_restart_s
+        return None if slow_s is None else slow_s * (1.0 - self.policy.jitter * self.draw())
+
+    def _is_exhausted(self, now_ns: int, period_ns: int) -> bool:
+        """True for a failure that comes too soon behind a slow restart to begin anew."""
+        slow_s, last_ns = self.policy.slow_restart_s, self._exhausted_ns
+        if slow_s is None or last_ns is None:
+            return False
+        if now_ns - last_ns > round(slow_s * 1e9) + period_ns:
+            self.forget()
+            return False
+        self._exhausted_ns = now_ns
+        return True
+
     def forget(self) -> None:
         """Begin anew."""
         self._times_ns.clear()
+        self._exhausted_ns = None
 
 
 @dataclass(slots=True, eq=False)
@@ -134,11 +162,13 @@ class Verdict:
         actors: Those that are concerned, in the order of their start; the one that failed among them.
         wait_s: Seconds until they are started again; None when they are given up.
         why: For people: whose intensity was exceeded, where one was.
+        exhausted: They would be given up, did their policy not start them again all the same.
     """
 
     actors: tuple[str, ...]
     wait_s: float | None
     why: str = ""
+    exhausted: bool = False
 
 
 class SupervisionTree:
@@ -203,7 +233,7 @@ class SupervisionTree:
     def decide(self, name: str, now_ns: int) -> Verdict:
         """An actor failed at ``now_ns``: what follows."""
         member = self._actors[name]
-        why = ""
+        why, slow_s = "", None
         for above in member.groups():
             counters = [counter for counter in (member.own, above.within) if counter is not None]
             waits = [(counter, counter.next_wait_s(now_ns)) for counter in counters]
@@ -217,7 +247,9 @@ class SupervisionTree:
             if above is not self._root:
                 above.begin_anew()
                 member = above
-        return Verdict(tuple(member.actors()), None, why)
+            else:
+                slow_s = limit.slow_wait_s()
+        return Verdict(tuple(member.actors()), slow_s, why, exhausted=slow_s is not None)
 
     def give_up(self, name: str, why: str) -> Verdict:
         """An actor failed in a way that another instance would not mend: it is given up, with those that hang on it."""

@@ -63,8 +63,8 @@ class Risk(Actor):
                 self.log.error("kill switch: %s", told.detail)
                 self._cancel(self._account.cancelling())
             return
-        # The latch itself was set natively, before this event reached anyone.
-        self._account.kill(f"set by {event.source}")
+        # The latch was set natively, before this event reached anyone. Set here again it would undo the resume of an
+        # operator who was faster than this handler, as behind a backlog or a restart.
         self._cancel(self._account.cancelling())
 
     def cancel(self, event: Event) -> None:

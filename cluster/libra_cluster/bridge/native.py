@@ -31,7 +31,9 @@ def require_bridge() -> Any:  # noqa: ANN401 - a class of the native core, once 
     return found
 
 
-def open_bridge(settings: BridgeSettings, *, url: str, node: str, nodes: Sequence[str]) -> NodeBridge:
+def open_bridge(
+    settings: BridgeSettings, *, url: str, node: str, nodes: Sequence[str], accounts: Sequence[str] | None = None
+) -> NodeBridge:
     """A bridge that is started with its node.
 
     Args:
@@ -39,12 +41,20 @@ def open_bridge(settings: BridgeSettings, *, url: str, node: str, nodes: Sequenc
         url: The server: that of the settings, or the topology's own.
         node: The name of this node.
         nodes: The names of all nodes of the topology.
+        accounts: The names of those that have accounts: only for them a signal has to find room. Without it all may
+            have some.
 
     Raises:
         BridgeError: When this build of the native core has none.
         ConfigError: When the password cannot be had.
     """
-    options = settings.native() | {"url": url, "node": node, "nodes": list(nodes), "password": read_password(settings)}
+    options = settings.native() | {
+        "url": url,
+        "node": node,
+        "nodes": list(nodes),
+        "accounts": None if accounts is None else list(accounts),
+        "password": read_password(settings),
+    }
     return _NativeBridge(require_bridge(), options, is_own=settings.url is None)
 
 

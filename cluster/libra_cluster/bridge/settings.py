@@ -28,6 +28,10 @@ def _url(url: str) -> str:
         )
     if "@" in url:
         raise ValueError("must not hold a user or a password; use username, and password_env or password_file")
+    # Where a profile is only read, and names no server, nothing native is loaded.
+    from libra_core import check_server_url
+
+    check_server_url(url)
     return url
 
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
 from libra_cluster.topology import Member
@@ -35,9 +35,17 @@ class Child:
         member: What it is.
         order: The `build` message.
         selector: Tells when it has said something: its keys have the child as their data.
+        without: Variables of our environment that it does not get.
     """
 
-    def __init__(self, member: Member, order: Mapping[str, Any], selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self,
+        member: Member,
+        order: Mapping[str, Any],
+        selector: selectors.BaseSelector,
+        *,
+        without: Collection[str] = (),
+    ) -> None:
         self.member = member
         self._selector = selector
         self.is_built = False
@@ -53,7 +61,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **member.env},
+                env={**_all_but(without), "PYTHONUNBUFFERED": "1", **member.env},
                 # A Ctrl-C of the terminal comes to us, and we stop members in their order.
                 process_group=0,
             )
@@ -206,3 +214,7 @@ class Child:
         with contextlib.suppress(OSError):
             # A line for machines is one JSON object, and has to stay one.
             sys.stderr.write(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n")
+
+
+def _all_but(names: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in names}

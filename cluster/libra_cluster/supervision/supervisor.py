@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra import exit_codes
 from libra.assembly.trading_node import RunResult
+from libra.config.live import check_live, key_names
 from libra.errors import ConfigError, LibraError
 from libra_cluster.bridge.native import require_bridge
 from libra_cluster.server.membership import ServerMembership
@@ -53,15 +54,25 @@ class Supervisor:
         profile: Where it came from, for operators.
         resume: Accounts whose kill latch is taken back at the start.
         joined: The members have a bridge; None for where there is more than one of them.
+        live: Real money is asked for.
 
     Raises:
-        ConfigError: For an account to resume that is not there.
+        ConfigError: For an account to resume that is not there; for real money that was not asked for, or keys that are
+            missing.
         BridgeError: When nodes have to be joined and this build cannot.
     """
 
     def __init__(
-        self, settings: Settings, *, profile: str = "", resume: Sequence[str] = (), joined: bool | None = None
+        self,
+        settings: Settings,
+        *,
+        profile: str = "",
+        resume: Sequence[str] = (),
+        joined: bool | None = None,
+        live: bool = False,
     ) -> None:
+        check_live(settings, live=live)
+        self._live = live
         self._settings = settings
         self._profile = profile
         self._resume = tuple(resume)
@@ -121,12 +132,16 @@ class Supervisor:
                 "part": asdict(member.part),
                 "name": member.name,
                 "nodes": [other.name for other in self._topology.members],
+                "accounts": [other.name for other in self._topology.members if other.part.accounts],
                 "profile": self._profile,
                 "resume": self._resume,
+                "live": self._live,
                 "joined": self._joined,
                 "bridge": self._topology.bridge.model_dump(by_alias=True),
             },
             self._selector,
+            # Who has no account has no keys either: strategies are anybody's code.
+            without=() if member.part.accounts else key_names(self._settings),
         )
         self._children.append(child)
 

@@ -11,6 +11,7 @@ from libra.errors import ControlError
 
 STANDING = {
     "killed": None,
+    "unattended": None,
     "stopped": None,
     "incident": None,
     "open_orders": 0,
@@ -50,6 +51,18 @@ def node(monkeypatch):
         return client
 
     return play
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"stopped": ["UNATTENDED", "it failed"]}, "UNATTENDED (it failed)  0 open orders"),
+        ({"killed": "ops", "stopped": ["KILL_SWITCH", "ops"]}, "UNATTENDED (it failed)  KILLED (ops)"),
+    ],
+)
+def test_an_account_that_nobody_looks_after_is_named(row, shown):
+    (line,) = status.account_lines({**TRADING, "unattended": "it failed", **row})
+    assert shown in line
 
 
 def silent():

@@ -231,6 +231,25 @@ def test_what_is_dead_is_removed_and_what_is_no_run_file_is_left(folder):
     assert set(strange) <= {left.name for left in folder.iterdir()}
 
 
+def test_what_a_process_left_that_was_killed_before_it_could_be_found_is_removed(folder):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        starts = run_file(pid=process.pid)
+        (path, run_path), (early, early_run) = starts.paths(folder), starts.early_paths(folder)
+        halves = [path, early, early_run]
+        for half in halves:
+            half.touch()
+        assert find_nodes(folder) == []
+        assert all(half.exists() for half in halves), "it lives, and may be about to listen"
+        process.kill()
+        process.wait()
+    whole = run_file(pid=process.pid, started_ns=10**9)
+    with listening(folder, whole, answer=None):
+        assert find_nodes(folder) == [whole], "a later process of the same pid has other files"
+        assert not any(half.exists() for half in halves)
+        assert all(left.exists() for left in whole.paths(folder))
+    assert run_path != whole.paths(folder)[1]
+
+
 def test_where_nodes_are_found():
     assert run_folder({"LIBRA_RUN_DIR": "/a", "XDG_RUNTIME_DIR": "/b"}) == Path("/a")
     assert run_folder({"XDG_RUNTIME_DIR": "/b"}) == Path("/b/libra")

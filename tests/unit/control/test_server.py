@@ -44,7 +44,7 @@ async def open_server(tmp_path):
     def opened(**more):
         made.append(ControlServer(NODE, folder, VERBS, **more))
         made[-1].open()
-        return folder / f"test-{os.getpid()}.sock"
+        return NODE.paths(folder)[0]
 
     yield opened
     for one in made:
@@ -60,6 +60,19 @@ async def ask(path, *lines: bytes) -> list[dict]:
     writer.close()
     await writer.wait_closed()
     return said
+
+
+async def test_who_begins_to_listen_removes_what_killed_nodes_left(open_server, tmp_path):
+    folder = tmp_path / "r"
+    folder.mkdir(mode=0o700)
+    dead = RunFile("dead", 2**22 + 1, 5, "./d.toml", "0.1.0", takes_signal=False)
+    path, run_path = dead.paths(folder)
+    path.touch()
+    run_path.write_text(dead.to_json())
+    open_server()
+    assert not path.exists()
+    assert not run_path.exists()
+    assert find_nodes(folder) == [NODE]
 
 
 async def test_who_may_not_cancel_it_makes_it_not_deaf(open_server):

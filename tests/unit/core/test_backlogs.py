@@ -85,6 +85,7 @@ def test_one_that_awaits_for_ever_is_given_up_and_frees_its_mailbox(stage, caplo
     letters = set_up.node.dead_letters.counts()
     assert letters["CANCELLED"] == {"hung": 1}
     assert 16 <= letters["LEFT"]["hung"] < len(seen)
+    assert "given up: actor hung" in caplog.text
     assert "actor hung failed: it does not keep up, awaiting in its handler of CIRCUIT_BREAKER" in caplog.text
     assert set_up.node.core.overfull() == []
 

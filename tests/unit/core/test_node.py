@@ -12,7 +12,8 @@ import pytest
 
 from libra.core.actor import Actor, ActorState
 from libra.core.events import EventType
-from libra.core.node import Node, NodeOptions, _end_undisturbed
+from libra.core.node import Node, NodeOptions
+from libra.core.own_loop import end_undisturbed
 from libra_core import PanicException
 
 
@@ -710,9 +711,9 @@ def test_a_node_that_takes_too_much_memory_drains_and_says_so(stage, caplog):
 def test_behind_a_run_that_was_stopped_by_ctrl_c_another_one_is_passed_over():
     before = signal.getsignal(signal.SIGINT)
     try:
-        _end_undisturbed(time.monotonic() - 1)
+        end_undisturbed(time.monotonic() - 1)
         assert signal.getsignal(signal.SIGINT) is before
-        _end_undisturbed(time.monotonic() + 3_600)
+        end_undisturbed(time.monotonic() + 3_600)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

@@ -126,7 +126,7 @@ def test_a_restart_that_is_due_before_the_stop_is_carried_out_starts_nobody():
     core = SimpleNamespace(
         set_timer=lambda *_: 7, set_paused=lambda *_: None, interrupt=lambda: None, is_held=lambda _: False
     )
-    none = {"on_given_up": lambda _: None, "on_change": lambda: None}
+    none = {"on_given_up": lambda _: None, "on_exhausted": lambda _: None, "on_change": lambda: None}
     recoveries = Recoveries(lives, core, None, {1: place}, 0, **none)
     recoveries.carry_out(Verdict(("shaky",), 1.0), place, "no")
     place.stop_asked = True

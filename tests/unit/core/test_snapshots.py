@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from libra.core import snapshots
 from libra.core.actor import Actor
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import RestartPolicy, RestartStrategy
@@ -242,9 +243,16 @@ def _full(_descriptor):
 
 def test_what_cannot_be_put_aside_is_said_too(run, tmp_path, monkeypatch):
     run(state_dir=tmp_path)
-    (tmp_path / "counts.snapshot.refused").mkdir()
-    (tmp_path / "counts.snapshot.refused" / "full").touch()
+    monkeypatch.setattr(snapshots, "_free_name", lambda path: path / "below" / "a file")
     assert run(state_dir=tmp_path, snapshot_version=2)[2].snapshot_errors == 2
+
+
+def test_what_was_put_aside_before_stays(run, tmp_path):
+    for version in (1, 2, 3):
+        run(state_dir=tmp_path, snapshot_version=version)
+    aside = ("counts.snapshot.refused", "counts.snapshot.refused-2")
+    kept = [msgspec.msgpack.decode((tmp_path / name).read_bytes()) for name in aside]
+    assert [snapshot["version"] for snapshot in kept] == [1, 2]
 
 
 def test_names_of_actors_are_safe_names_of_files(tmp_path):

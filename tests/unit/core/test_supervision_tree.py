@@ -65,6 +65,28 @@ def test_the_node_counts_each_of_its_actors_by_itself():
     assert made.decide("b", 0) == Verdict(("b",), 2.0)
 
 
+def test_who_is_not_to_be_given_up_is_started_again_seldom_until_it_lasts():
+    made = tree()
+    slow = RestartPolicy(1, 60.0, 1.0, 100.0, jitter=0, slow_restart_s=30.0)
+    made.add_actor("a", policy=slow)
+    why = "a: more than 1 failures within 60 s"
+    exhausted = Verdict(("a",), 30.0, why, exhausted=True)
+    assert made.decide("a", 0) == Verdict(("a",), 1.0)
+    assert made.decide("a", 0) == exhausted
+    # However long it takes: each failure comes within a period behind the slow restart.
+    assert [made.decide("a", at * 80 * NS) for at in range(1, 50)] == [exhausted] * 49
+    lasted_ns = (49 * 80 + 30 + 60) * NS
+    assert made.decide("a", lasted_ns) == exhausted
+    assert made.decide("a", lasted_ns + 90 * NS + 1) == Verdict(("a",), 1.0), "it had lasted for a period"
+    assert made.give_up("a", "why") == Verdict(("a",), None, "why"), "what another instance would not mend"
+
+
+def test_slow_restarts_are_spread_as_well():
+    restarts = Restarts(RestartPolicy(max_restarts=0, jitter=0.2, slow_restart_s=30.0), lambda: 0.5)
+    assert restarts.next_wait_s(0) is None
+    assert restarts.slow_wait_s() == 27.0
+
+
 @pytest.mark.parametrize(
     ("strategy", "concerned"), [(ONE, ("b",)), (REST, ("b", "inner 1", "inner 2", "c")), ("rest_for_one", None)]
 )

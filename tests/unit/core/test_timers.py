@@ -46,6 +46,35 @@ def test_an_interval_repeats_from_its_first_time(stage):
     assert log == [("t", 0.5), ("t", 3.5), ("t", 6.5), ("t", 9.5)]
 
 
+def test_of_an_interval_one_event_waits_at_most_and_the_next_one_tells_of_the_others(stage):
+    class Busy(Timed):
+        async def on_timer(self, name):
+            self.record.append((name, self.at(), self.missed_ticks))
+            if len(self.record) == 1:
+                await self.clock.sleep(5.5)
+
+    def begin(actor):
+        actor.set_timer("t", 1.0, interval_s=1.0)
+        actor.set_timer("other", 1.5, interval_s=2.0)
+
+    log = run(stage, begin, cls=Busy)
+    # Both wait since their first time behind 1.0; what was due until 6.5 beside these is told by the ones behind them.
+    assert log[:3] == [("t", 1.0, 0), ("other", 6.5, 0), ("t", 6.5, 0)]
+    assert log[3:] == [("t", 7.0, 4), ("other", 7.5, 2), ("t", 8.0, 0), ("t", 9.0, 0), ("other", 9.5, 0)]
+
+
+def test_an_actor_that_hangs_has_few_timer_events_waiting(stage):
+    waiting = []
+
+    class Hung(Timed):
+        async def on_timer(self, name):
+            await self.clock.sleep(9.0)
+            waiting.append(self._context.core.waiting(self._context.slot))
+
+    run(stage, lambda actor: actor.set_timer("t", 0.001, interval_s=0.001), cls=Hung)
+    assert waiting == [1], "of nine thousand"
+
+
 def test_a_timer_that_is_set_anew_forgets_its_first_time(stage):
     def begin(actor):
         actor.set_timer("t", 2.5)

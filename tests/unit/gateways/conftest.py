@@ -47,6 +47,7 @@ risk = {{ max_position_notional = "100000", max_order_notional = "10000" }}
 
 [node.supervision]
 backoff_s = 0.01
+max_backoff_s = 0.02
 
 [[strategies]]
 name = "idle"

@@ -8,6 +8,10 @@ from decimal import Decimal
 import pytest
 from tests.unit.gateways.fake_gateway import not_found
 
+from libra import exit_codes
+from libra.assembly.operator import Operator
+from libra.assembly.summary import summary
+from libra.control.peer import Peer
 from libra.core.events import Event, EventType
 from libra.gateways.protocol import Gateway, ReportingGateway
 from libra.model import OrderReport
@@ -501,29 +505,95 @@ async def test_a_venue_out_of_reach_stops_new_orders_until_all_is_asked(running,
         assert script.ordered == [order_id]
 
 
-async def test_a_venue_that_never_comes_back_ends_the_account(running, script):
+async def resting(node, script):
+    """An order that works at the venue."""
+    order_id = node.submit(price="99.0")
+    await node.until(lambda: order_id in script.ordered)
+    script.report(accepted(order_id))
+    await node.until(lambda: node.status(order_id) == "ACCEPTED")
+    return order_id
+
+
+async def fail_too_often(node, script, error):
+    """The stream ends, and no connection is made until the test lets one be made."""
+    script.connect_errors = [error] * 99
+    script.report(ConnectionError("the stream is gone"))
+    await node.until(lambda: node.account.standing()["unattended"] is not None)
+
+
+async def test_a_venue_that_is_gone_for_long_leaves_its_account_unattended(running, script, caplog):
     async with running() as node:
-        script.connect_errors = [ValueError("the key was revoked")] * 99
-        script.report(None)
-        await node.until(lambda: "failed" in node.node.actor_states().values())
+        await fail_too_often(node, script, ValueError("the key was revoked"))
         order_id = node.submit()
         await node.until(lambda: node.status(order_id) == "REJECTED")
-    assert node.outcome.failed == ["acct.gateway"]
+        order = node.account.order(order_id)
+        assert (order.reason, "acct.gateway failed" in order.detail) == ("UNATTENDED", True)
+        tried = len(script.connect_errors)
+        await node.until(lambda: len(script.connect_errors) <= tried - 2)
+    assert node.outcome.failed == []
+    assert node.node._exit_code(failed=False) == exit_codes.FAILED, "nobody was given up, and all is not well"
+    assert "acct.gateway failed" in summary(node.node, node.outcome)["unattended"]["acct"]
+    assert caplog.text.count("account acct is unattended") == 1
     assert script.ordered == []
 
 
-async def test_the_orders_of_a_gateway_that_failed_for_good_are_named(running, script, caplog):
+@pytest.mark.parametrize("how", ["at once", "killed", "asked for"])
+async def test_a_gateway_that_failed_too_often_cancels_as_soon_as_the_venue_can_be_reached(
+    running, script, caplog, how
+):
     async with running() as node:
-        order_id = node.submit(price="99.0")
-        await node.until(lambda: script.ordered)
-        script.report(accepted(order_id))
-        await node.until(lambda: node.status(order_id) == "ACCEPTED")
-        script.connect_errors = [ValueError("a wrong key")] * 10
-        script.report(ConnectionError("the stream is gone"))
-        await node.until(lambda: node.node.failed == ["acct.gateway"])
-        told = f"its gateway failed for good, so no cancel reaches the venue: cancel there: {order_id}"
-        await node.until(lambda: told in caplog.text)
+        order_id = await resting(node, script)
+        script.on_query = lambda order_id: [accepted(order_id)]
+        if how == "asked for":
+            # Between two instances.
+            script.connect_errors = [ValueError("a wrong key")] * 99
+            script.report(ConnectionError("the stream is gone"))
+            await node.until(lambda: node.gateway_actor is None)
+            node.strategy.cancel(order_id)
+            await node.until(lambda: "its gateway does not run" in caplog.text)
+        await fail_too_often(node, script, ValueError("a wrong key"))
+        if how == "killed":
+            node.node.cancel_outside(node.account, node.account.kill("the test"))
         assert script.cancelled == []
+        script.connect_errors = []
+        await node.until(lambda: script.cancelled == [order_id])
+        script.on_query = lambda order_id: [accepted(order_id), cancelled(order_id)]
+        script.report(cancelled(order_id))
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        assert "will be queried" not in caplog.text
+        refused = node.submit()
+        await node.until(lambda: node.status(refused) == "REJECTED")
+        assert node.account.order(refused).reason == ("KILL_SWITCH" if how == "killed" else "UNATTENDED")
+    assert script.ordered == [order_id]
+
+
+async def test_an_unattended_account_trades_again_when_an_operator_says_so_and_its_gateway_runs(running, script):
+    async with running() as node:
+        await fail_too_often(node, script, ValueError("a wrong key"))
+        operator = Operator(node.node, 0, "test", "0")
+        (row,) = operator.resume(Peer(0, 1), {})["accounts"]
+        assert row["stopped"][0] == "UNATTENDED", "there is nobody to carry its orders"
+        script.connect_errors = []
+        await node.until(lambda: str(node.node.actor_states()["acct.gateway"]) == "running")
+        await node.until(lambda: not node.account.is_reconciling)
+        early = node.submit()
+        await node.until(lambda: node.status(early) == "REJECTED")
+        (row,) = operator.resume(Peer(0, 1), {})["accounts"]
+        assert (row["unattended"], row["stopped"]) == (None, None)
+        order_id = await resting(node, script)
+    assert script.ordered == [order_id]
+    assert node.node._exit_code(failed=False) == exit_codes.OK
+
+
+async def test_an_account_whose_risk_was_given_up_stays_unattended(running, script):
+    async with running() as node:
+        order_id = await resting(node, script)
+        node.node._actor_given_up("acct.risk")
+        node.node.failed.append("acct.risk")
+        await node.until(lambda: script.cancelled == [order_id])
+        assert not node.node.attend(node.account)
+        assert "needs a restart" in node.account.standing()["unattended"]
+        node.node.failed.clear()
 
 
 async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):

@@ -1,5 +1,8 @@
 //! Timers of a node's actors, on its clock: a heap of due times, taken from in the order of (time, sequence).
 //!
+//! Of a timer with an interval one event waits at most: while its actor has not taken that, further ones are only counted.
+//! An actor that hangs finds one of each when it goes on, and not an hour of them.
+//!
 //! A timer that is taken back leaves its due time in the heap, where nobody finds it until then. So that one that is set
 //! anew with every quote takes no memory for each, the heap is cleared of them when they outnumber the timers.
 
@@ -27,6 +30,8 @@ pub struct TimerFired {
     pub id: u64,
     /// When it was due.
     pub due_ns: i64,
+    /// How often an interval timer was due since the event before and made none: nobody looked, or that event waited.
+    pub missed: u64,
 }
 
 impl SharedPayload for TimerFired {
@@ -37,6 +42,9 @@ impl SharedPayload for TimerFired {
     fn digest(&self, digest: &mut Digest) {
         digest.u64(self.id);
         digest.i64(self.due_ns);
+        if self.missed > 0 {
+            digest.u64(self.missed);
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -51,6 +59,10 @@ struct Timer {
     wakes: Wakes,
     due_ns: i64,
     interval_ns: i64,
+    /// Its last event has not been taken out of the mailbox.
+    waits: bool,
+    /// Ticks since then.
+    missed: u64,
 }
 
 /// All timers of a node.
@@ -67,7 +79,7 @@ impl Timers {
     pub fn set(&mut self, due_ns: i64, interval_ns: i64, wakes: Wakes) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
-        self.live.insert(id, Timer { wakes, due_ns, interval_ns });
+        self.live.insert(id, Timer { wakes, due_ns, interval_ns, waits: false, missed: 0 });
         self.arm(due_ns, id);
         id
     }
@@ -96,21 +108,36 @@ impl Timers {
         }
     }
 
-    /// Takes the first timer that is due at `now_ns`; one with an interval is set again, and skips what it missed.
+    /// Takes the first timer that is due at `now_ns` and has no event waiting. One with an interval is set again; what it missed
+    /// is counted.
     pub fn pop_due(&mut self, now_ns: i64) -> Option<(TimerFired, Wakes)> {
-        let due_ns = self.next_due_ns().filter(|due_ns| *due_ns <= now_ns)?;
-        let Reverse((_, _, id)) = self.heap.pop()?;
-        let timer = self.live.get_mut(&id)?;
-        let wakes = timer.wakes;
-        if timer.interval_ns > 0 {
-            let missed = (now_ns - due_ns) / timer.interval_ns;
-            let next_ns = due_ns.saturating_add(timer.interval_ns.saturating_mul(missed + 1));
+        loop {
+            let due_ns = self.next_due_ns().filter(|due_ns| *due_ns <= now_ns)?;
+            let Reverse((_, _, id)) = self.heap.pop()?;
+            let timer = self.live.get_mut(&id)?;
+            let wakes = timer.wakes;
+            if timer.interval_ns == 0 {
+                self.live.remove(&id);
+                return Some((TimerFired { id, due_ns, missed: 0 }, wakes));
+            }
+            let passed = (now_ns - due_ns) / timer.interval_ns;
+            let next_ns = due_ns.saturating_add(timer.interval_ns.saturating_mul(passed + 1));
             timer.due_ns = next_ns;
+            let missed = timer.missed.saturating_add(passed.unsigned_abs());
+            let waits = std::mem::replace(&mut timer.waits, true);
+            timer.missed = if waits { missed.saturating_add(1) } else { 0 };
             self.arm(next_ns, id);
-        } else {
-            self.live.remove(&id);
+            if !waits {
+                return Some((TimerFired { id, due_ns, missed }, wakes));
+            }
         }
-        Some((TimerFired { id, due_ns }, wakes))
+    }
+
+    /// An actor takes the event of a timer out of its mailbox: the next one may come.
+    pub fn taken(&mut self, id: u64) {
+        if let Some(timer) = self.live.get_mut(&id) {
+            timer.waits = false;
+        }
     }
 
     /// Takes the due times of timers that are gone out of the heap, when they are more than the others: so each is paid for
@@ -133,7 +160,17 @@ mod tests {
     use super::*;
 
     fn fired(timers: &mut Timers, now_ns: i64) -> Vec<(u64, i64)> {
-        std::iter::from_fn(|| timers.pop_due(now_ns)).map(|(fired, _)| (fired.id, fired.due_ns)).collect()
+        all(timers, now_ns).into_iter().map(|fired| (fired.id, fired.due_ns)).collect()
+    }
+
+    /// What is due, each taken at once.
+    fn all(timers: &mut Timers, now_ns: i64) -> Vec<TimerFired> {
+        let mut all = Vec::new();
+        while let Some((fired, _)) = timers.pop_due(now_ns) {
+            timers.taken(fired.id);
+            all.push(fired);
+        }
+        all
     }
 
     #[test]
@@ -152,11 +189,29 @@ mod tests {
         let mut timers = Timers::default();
         let id = timers.set(10, 10, Wakes::Mailbox(0));
         assert_eq!(fired(&mut timers, 10), [(id, 10)]);
-        assert_eq!(fired(&mut timers, 55), [(id, 20)]);
+        assert_eq!(all(&mut timers, 55), [TimerFired { id, due_ns: 20, missed: 3 }]);
         assert_eq!(timers.next_due_ns(), Some(60));
+        assert_eq!(all(&mut timers, 60), [TimerFired { id, due_ns: 60, missed: 0 }]);
         assert!(timers.cancel(id));
         assert!(!timers.cancel(id));
         assert_eq!(timers.next_due_ns(), None);
+    }
+
+    #[test]
+    fn of_an_interval_one_event_waits_at_most_and_the_next_tells_of_the_others() {
+        let mut timers = Timers::default();
+        let (id, once) = (timers.set(10, 10, Wakes::Mailbox(0)), timers.set(15, 0, Wakes::Mailbox(0)));
+        let first = std::iter::from_fn(|| timers.pop_due(12)).map(|(fired, _)| fired).collect::<Vec<_>>();
+        assert_eq!(first, [TimerFired { id, due_ns: 10, missed: 0 }]);
+        // Nobody takes it, for a thousand ticks: looked at one by one, and some passed over.
+        let meanwhile: Vec<_> = (13..=5_010).chain([10_009]).filter_map(|now_ns| timers.pop_due(now_ns)).collect();
+        assert_eq!(meanwhile.len(), 1);
+        assert_eq!(meanwhile[0].0, TimerFired { id: once, due_ns: 15, missed: 0 });
+        assert_eq!(timers.next_due_ns(), Some(10_010));
+        timers.taken(id);
+        timers.taken(once);
+        assert_eq!(all(&mut timers, 10_010), [TimerFired { id, due_ns: 10_010, missed: 999 }]);
+        assert_eq!(all(&mut timers, 10_020), [TimerFired { id, due_ns: 10_020, missed: 0 }]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! `channel_seq` runs over the events of a publisher's channel. A receiver that follows it knows how many never came, also
 //! those that a cut connection took with it; what its own queues drop or conflate later counts as received here.
 
+use std::ops::Deref;
+
 /// The sequence of a channel at its publisher: numbers what is sent, and only that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbering {
@@ -26,7 +28,7 @@ impl Numbering {
 /// What came of one publisher's channel, counted at one receiver: `sent = received + lost + missed + unfollowed`, once the
 /// publisher has said how many it sent ([`Accounting::sent`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accounting {
+pub struct Books {
     epoch: u64,
     next: u64,
     following: bool,
@@ -48,19 +50,99 @@ pub struct Accounting {
     pub lives: u64,
 }
 
+/// Frames left some out, and their publisher has not confirmed that it has come to the last of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doubt {
+    /// The books before the first of them.
+    before: Books,
+    /// The place of the last.
+    epoch: u64,
+    last: u64,
+    /// How many had been refused by then.
+    refused: u64,
+    /// How often the publisher has said since that it has not sent so much, while what it sends was refused.
+    contradicted: u32,
+}
+
+/// So often a publisher says that it has not come to a frame's place, until that frame is taken for a forged one. A beacon may be
+/// older than the frames that came before it.
+const CONTRADICTED: u32 = 2;
+
+/// The books of a channel, and what is done about a frame that its publisher never sent: whoever may publish on the channel, or
+/// a bit that fell over past the checksum, could otherwise have all that is true refused as late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accounting {
+    books: Books,
+    doubt: Option<Doubt>,
+    /// Events that were passed on and that the publisher had never sent.
+    pub forged: u64,
+    /// Times that the publisher was followed again behind such a frame.
+    pub followed_again: u64,
+}
+
+impl Deref for Accounting {
+    type Target = Books;
+
+    fn deref(&self) -> &Books {
+        &self.books
+    }
+}
+
 impl Accounting {
     /// The subscription is confirmed, on another connection than before.
     pub fn connected(&mut self) {
-        self.interrupted = self.following;
+        self.each(|books| books.interrupted = books.following);
     }
 
     /// The subscription has ended, since nobody here asks for it any more.
     pub fn left(&mut self) {
-        self.following = false;
+        self.each(|books| books.following = false);
+    }
+
+    fn each(&mut self, change: impl Fn(&mut Books)) {
+        change(&mut self.books);
+        self.doubt.iter_mut().for_each(|doubt| change(&mut doubt.before));
     }
 
     /// A frame with the events from `first` to `last`: whether it is to be passed on.
     pub fn frame(&mut self, epoch: u64, first: u64, last: u64) -> bool {
+        let before = self.books;
+        let is_taken = self.books.frame(epoch, first, last);
+        let goes_on = before.epoch == epoch && before.next == first;
+        if is_taken && !goes_on {
+            let before = self.doubt.map_or(before, |doubt| doubt.before);
+            self.doubt = Some(Doubt { before, epoch, last, refused: self.books.refused, contradicted: 0 });
+        }
+        is_taken
+    }
+
+    /// The publisher says how many it has sent. Called when what was sent before has come or never will, and the subscription
+    /// stands.
+    pub fn sent(&mut self, epoch: u64, sent: u64) {
+        if let Some(doubt) = &mut self.doubt {
+            if (epoch, sent) >= (doubt.epoch, doubt.last) {
+                self.doubt = None;
+            } else if epoch >= doubt.before.epoch && self.books.refused > doubt.refused {
+                doubt.contradicted += 1;
+                if doubt.contradicted >= CONTRADICTED {
+                    self.follow_again();
+                }
+            }
+        }
+        self.books.sent(epoch, sent);
+    }
+
+    /// What came since that frame was forged too, and what was refused is lost.
+    fn follow_again(&mut self) {
+        let Some(Doubt { before, .. }) = self.doubt.take() else { return };
+        self.forged = self.forged.saturating_add(self.books.received - before.received);
+        self.followed_again += 1;
+        self.books = Books { refused: self.books.refused, ..before };
+    }
+}
+
+impl Books {
+    fn frame(&mut self, epoch: u64, first: u64, last: u64) -> bool {
         if epoch < self.epoch || last < first || (epoch == self.epoch && first < self.next) {
             self.refused += 1;
             return false;
@@ -72,10 +154,13 @@ impl Accounting {
     }
 
     /// The publisher says how many it has sent. Called when what was sent before has come or never will, and the subscription
-    /// stands.
-    pub fn sent(&mut self, epoch: u64, sent: u64) {
+    /// stands. It follows nobody by that: frames may have left before we subscribed whose number the publisher did not know
+    /// yet when it spoke.
+    fn sent(&mut self, epoch: u64, sent: u64) {
         if epoch > self.epoch || (epoch == self.epoch && sent >= self.next) {
+            let following = self.following;
             self.pass_over(epoch, sent.saturating_add(1));
+            self.following = following;
         }
     }
 
@@ -172,11 +257,67 @@ mod tests {
     }
 
     #[test]
+    fn a_publisher_that_knows_less_than_it_has_sent_makes_no_loss_of_what_nobody_had_asked_for() {
+        let mut accounting = Accounting::default();
+        accounting.connected();
+        accounting.sent(5, 0);
+        accounting.sent(5, 2);
+        assert!(accounting.frame(5, 3, 6));
+        assert_eq!((accounting.received, accounting.lost, accounting.unfollowed), (4, 0, 2));
+        accounting.sent(5, 8);
+        assert_eq!(accounting.lost, 2, "from here on it is followed");
+        accounting.left();
+        accounting.sent(5, 9);
+        accounting.sent(5, 11);
+        assert_eq!((accounting.lost, accounting.unfollowed), (2, 5));
+    }
+
+    #[test]
     fn a_new_life_is_followed_from_its_first_event() {
         let mut accounting = Accounting::default();
         assert!(accounting.frame(5, 7, 9));
         assert!(accounting.frame(6, 3, 4), "its first two were lost");
         assert_eq!((accounting.received, accounting.lost, accounting.lives), (5, 2, 2));
+    }
+
+    #[test]
+    fn a_forged_number_stops_its_publisher_for_two_beacons_and_no_longer() {
+        for (epoch, first) in [(5, 1 << 52), (1 << 52, 3)] {
+            let mut accounting = Accounting::default();
+            assert!(accounting.frame(5, 1, 10));
+            accounting.sent(5, 10);
+            assert!(accounting.frame(epoch, first, first + 1), "nothing shows that it is not the publisher's");
+            assert!(accounting.frame(epoch, first + 9, first + 9), "and another one");
+            for (from, sent) in [(11, 20), (21, 30)] {
+                assert!(!accounting.frame(5, from, sent));
+                accounting.sent(5, sent);
+            }
+            assert!(accounting.frame(5, 31, 40), "it is followed again");
+            accounting.sent(5, 40);
+            assert_eq!((accounting.forged, accounting.followed_again, accounting.refused), (3, 1, 2));
+            assert_eq!((accounting.received, accounting.lost), (20, 20), "of 40 that were sent");
+        }
+    }
+
+    #[test]
+    fn a_true_hole_is_believed_though_beacons_are_behind_it_and_late_frames_come() {
+        let mut accounting = Accounting::default();
+        assert!(accounting.frame(5, 1, 10));
+        assert!(accounting.frame(5, 1_001, 1_010));
+        for _ in 0..9 {
+            accounting.sent(5, 500);
+        }
+        assert!(!accounting.frame(5, 11, 20));
+        accounting.sent(5, 700);
+        accounting.sent(5, 1_010);
+        assert!(!accounting.frame(5, 21, 30));
+        assert!(accounting.frame(6, 1, 5), "a new life");
+        assert!(!accounting.frame(5, 1_011, 1_020));
+        accounting.sent(5, 1_020);
+        accounting.sent(6, 5);
+        accounting.sent(6, 5);
+        assert_eq!((accounting.forged, accounting.followed_again, accounting.received), (0, 0, 25));
+        assert_eq!((accounting.lost, accounting.holes), (990, 1));
     }
 
     proptest::proptest! {
@@ -206,7 +347,7 @@ mod tests {
                 }
             }
             accounting.sent(1, numbering.sent());
-            let Accounting { lost, missed, unfollowed, .. } = accounting;
+            let Books { lost, missed, unfollowed, .. } = *accounting;
             proptest::prop_assert_eq!(accounting.received, received);
             proptest::prop_assert_eq!(received + lost + missed + unfollowed, numbering.sent());
         }

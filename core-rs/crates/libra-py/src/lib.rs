@@ -9,6 +9,8 @@
 //! - [`sma`], [`volatility`] — indicators;
 //! - [`node`] — a node's router, actors, timers and runs;
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
+//! - [`journal`] — an account's log as rows of a database;
+//! - [`exchange`] — the markets of a simulated exchange;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -24,9 +26,11 @@ mod drain;
 mod enums;
 mod errors;
 mod event;
+mod exchange;
 mod gateways;
 mod gil;
 mod handlers;
+mod journal;
 mod market_data;
 mod names;
 mod node;
@@ -53,5 +57,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     node::register(module)?;
     bridge::register(module)?;
     gateways::register(module)?;
+    journal::register(module)?;
+    exchange::register(module)?;
     Ok(())
 }

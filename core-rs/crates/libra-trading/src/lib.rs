@@ -6,8 +6,9 @@
 //! - [`portfolio`] — signals become order requests;
 //! - [`risk`] — the checks of an order, the limits and the reasons for a refusal;
 //! - [`gate`] — the order gate: the only way out for an order, and its log;
+//! - [`journal`] — the log as rows of a database;
 //! - [`account`] — positions, balances and P&L, booked fill by fill;
-//! - [`matching`] — an exchange's matching engine;
+//! - [`matching`] — an exchange's matching engine; [`exchange`] — the markets of a simulated exchange, with others in them;
 //! - [`paper`] — a venue that trades on paper;
 //! - [`desk`] — all of that for one account, joined by events;
 //! - [`session`] — where the events of a run come from: pulled in simulated time, pushed by a thread in a live one.
@@ -17,8 +18,10 @@
 
 pub mod account;
 pub mod desk;
+pub mod exchange;
 pub mod gate;
 pub mod instrument;
+pub mod journal;
 pub mod matching;
 pub mod order;
 pub mod paper;

@@ -1,5 +1,7 @@
-//! A disk that takes a part of a record and no more. The limit on file sizes belongs to the whole process, so this test
-//! is alone in its own.
+//! A disk that takes a part of a record and no more. The limit on file sizes belongs to the whole process, so these tests
+//! are alone in their own, and take turns.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libra_kernel::Name;
 use libra_trading::gate::{Gate, GateConfig, LogConfig, SyncPolicy};
@@ -14,8 +16,41 @@ fn limit_files_to(bytes: u64) {
     }
 }
 
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A resume that the log takes some part of is one for the next process exactly where it was told to be one.
+#[test]
+fn a_resume_that_failed_is_none_for_the_next_process_either() {
+    let _turn = alone();
+    let path = std::env::temp_dir().join(format!("libra-full-disk-resume-{}.gate", std::process::id()));
+    let mut outcomes = [0, 0];
+    for room in 0..200 {
+        let _ = std::fs::remove_file(&path);
+        let log = LogConfig::File { path: path.clone(), sync: SyncPolicy::None };
+        let opening = vec![(Name::intern("USDT"), 1_000_000_000_000)];
+        let config =
+            || GateConfig { log: log.clone(), opening: opening.clone(), ..GateConfig::new(Name::intern("full-disk")) };
+        let (mut gate, _) = Gate::open(config(), 1).unwrap();
+        gate.kill(2, "the test").1.unwrap();
+        limit_files_to(std::fs::metadata(&path).unwrap().len() + room);
+        let resumed = gate.resume(3).is_ok();
+        limit_files_to(libc::RLIM_INFINITY);
+        assert_eq!(gate.is_killed(), !resumed, "with room for {room} bytes");
+        drop(gate);
+        let (gate, _) = Gate::open(config(), 4).unwrap();
+        assert_eq!(gate.is_killed(), !resumed, "with room for {room} bytes");
+        outcomes[usize::from(resumed)] += 1;
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(outcomes.iter().all(|count| *count > 20), "{outcomes:?}");
+}
+
 #[test]
 fn half_a_record_is_taken_back() {
+    let _turn = alone();
     let path = std::env::temp_dir().join(format!("libra-full-disk-{}.gate", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let log = LogConfig::File { path: path.clone(), sync: SyncPolicy::None };

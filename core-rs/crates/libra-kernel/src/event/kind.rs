@@ -75,7 +75,7 @@ impl EventType {
             RiskLimitsChanged | Signal | Message => Travel::Durable,
             // What becomes of its orders hangs on it, in the node of its account.
             StrategyStarted | StrategyStopped => Travel::Durable,
-            OrderApproved | VenueReport | Timer | ActorTerminated | DeadLetter => Travel::Never,
+            OrderApproved | VenueReport | Timer | ActorTerminated | DeadLetter | JournalState => Travel::Never,
             BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => Travel::Never,
         }
     }
@@ -137,7 +137,7 @@ impl EventType {
         use EventType::*;
         match self {
             BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => true,
-            StrategyStarted | StrategyStopped | ActorState | DeadLetter => true,
+            StrategyStarted | StrategyStopped | ActorState | DeadLetter | JournalState => true,
             OrderApproved | OrderNew | OrderSubmitted | OrderAccepted | OrderPartiallyFilled | OrderFilled => false,
             OrderCancelled | OrderExpired | OrderRejected | OrderCancelRejected | OrderRequestRejected => false,
             VenueReport | PositionOpened | PositionClosed | PositionUpdated | BalanceUpdated => false,
@@ -158,7 +158,7 @@ impl EventType {
             RiskLimitBreach | DrawdownWarning | TradingResumed | RiskLimitsChanged => true,
             OrderRequest | CancelRequest | Signal | Message | Timer | ActorTerminated | CircuitBreaker => false,
             Tick | Quote | Trade | Bar | OrderBook | GatewayConnected | GatewayDisconnected => false,
-            StrategyStarted | StrategyStopped | ActorState | DeadLetter => false,
+            StrategyStarted | StrategyStopped | ActorState | DeadLetter | JournalState => false,
             BridgeConnected | BridgeDisconnected | BridgeGap | BridgeOverflow | NodeUp | NodeDown => false,
         }
     }
@@ -246,6 +246,8 @@ event_types! {
     ActorState = 84, "ACTOR_STATE", MarketData, Never;
     /// An event could not be delivered, or was not handled to its end.
     DeadLetter = 85, "DEAD_LETTER", MarketData, DropOldest;
+    /// An account's journal has fallen behind its log, or has caught up.
+    JournalState = 86, "JOURNAL_STATE", MarketData, Never;
 
     /// The bridge is connected.
     BridgeConnected = 96, "BRIDGE_CONNECTED", Signals, Never;

@@ -63,6 +63,8 @@ pub struct SeamSettings {
     pub shards: u8,
     /// Bytes of the longest command that can be sent at all.
     pub longest: usize,
+    /// Other nodes have accounts too, or may have: then a signal is for them as well.
+    pub accounts_elsewhere: bool,
     /// How long an actor may hold back what the others have applied: far less than others wait for an acknowledgement.
     pub longest_held: Duration,
 }
@@ -78,6 +80,7 @@ impl SeamSettings {
             arrivals: 4_096,
             shards: 8,
             longest: LONGEST_FRAME,
+            accounts_elsewhere: true,
             longest_held: Duration::from_millis(7_500),
         }
     }

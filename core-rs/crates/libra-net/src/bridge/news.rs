@@ -49,6 +49,8 @@ pub enum NewsKind {
     NodeReplaced,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
+    /// Another node's profile has another value where all need the same.
+    NodeDiffers,
     /// An actor of this node held back for too long what its others have applied: what it has is acknowledged without it. The
     /// news name it as messages do, `NODE/ACTOR`.
     ActorExcused,
@@ -77,6 +79,7 @@ impl NewsKind {
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
             NewsKind::NodeBehind => "node_behind",
+            NewsKind::NodeDiffers => "node_differs",
             NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
@@ -91,7 +94,7 @@ impl NewsKind {
     /// The event that tells it.
     pub const fn event_type(self) -> EventType {
         match self {
-            NewsKind::Connected | NewsKind::ServerFinding => EventType::BridgeConnected,
+            NewsKind::Connected | NewsKind::ServerFinding | NewsKind::NodeDiffers => EventType::BridgeConnected,
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,

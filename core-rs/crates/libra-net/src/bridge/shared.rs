@@ -117,7 +117,7 @@ impl Shared {
             own: Own::new(),
             credits: Credits::new(Credit { events: settings.credits as u64, bytes: settings.credit_bytes }),
             state: Arc::default(),
-            own_accounts: OwnAccounts::default(),
+            own_accounts: OwnAccounts::new(settings.accounts_elsewhere),
             departures: Arc::default(),
             longest: settings.longest,
             longest_held_ns: u64::try_from(settings.longest_held.as_nanos()).unwrap_or(u64::MAX),

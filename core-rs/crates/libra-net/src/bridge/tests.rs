@@ -52,8 +52,12 @@ fn settings(node: &str, credits: usize) -> SeamSettings {
 
 /// Two nodes, the second of which subscribed.
 fn pair(credits: usize, subscribed: &[EventType], room: usize) -> (Node, Node, Loopback) {
+    pair_of(&settings("a", credits), subscribed, room)
+}
+
+fn pair_of(a: &SeamSettings, subscribed: &[EventType], room: usize) -> (Node, Node, Loopback) {
     let wakers = [Arc::new(Waker::new().unwrap()), Arc::new(Waker::new().unwrap())];
-    let ([a, b], mut loopback) = Loopback::new([&settings("a", credits), &settings("b", credits)], wakers).unwrap();
+    let ([a, b], mut loopback) = Loopback::new([a, &settings("b", a.credits)], wakers).unwrap();
     let nodes = (Node::new(a, &[], 99), Node::new(b, subscribed, room));
     loopback.turn();
     (nodes.0, nodes.1, loopback)
@@ -137,6 +141,24 @@ fn a_command_of_an_account_of_this_process_needs_no_room_elsewhere() {
     a.shared.close();
     assert!(!a.router.publish(cancel("theirs")) && a.router.publish(cancel("mine")), "nor does a fence hold it up");
     assert_eq!((a.shared.counts(Lane::Orders).sent, a.shared.counts(Lane::Orders).refused), (21, 2));
+}
+
+#[test]
+fn a_signal_for_accounts_of_this_process_needs_no_room_elsewhere_unless_others_have_some() {
+    for (elsewhere, has_account, is_taken) in [(false, true, true), (true, true, false), (false, false, false)] {
+        let settings = SeamSettings { accounts_elsewhere: elsewhere, ..settings("a", 4) };
+        let (mut a, mut b, mut loopback) = pair_of(&settings, &[EventType::Signal], 99);
+        if has_account {
+            a.shared.own_accounts.add(Name::intern("mine"));
+        }
+        assert!((0..4).all(|_| a.router.publish(event(EventType::Signal, "x"))), "there is room, so others get it");
+        assert_eq!(a.router.publish(event(EventType::Signal, "x")), is_taken, "{elsewhere} {has_account}");
+        let signals = a.shared.counts(Lane::Signals);
+        assert_eq!((signals.sent, signals.refused), (4, u64::from(!is_taken)));
+        assert_eq!(signals.unwanted, u64::from(is_taken), "it stays, and is counted");
+        loopback.turn();
+        assert_eq!(b.take_in(), 4);
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Default for SenderLimits {
     }
 }
 
-/// What a sender wants done. The first four are calls to the server, on one connection and in this order.
+/// What a sender wants done. The first six are calls to the server, on one connection and in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Call `open` with [`super::Sender::acknowledgements`], and tell by [`Reply::Opened`].
@@ -70,6 +70,18 @@ pub enum Act {
     },
     /// Read the hash of acknowledgements, and tell by [`Reply::Acknowledged`].
     ReadAcknowledged,
+    /// Publish [`super::Sender::frames`] of these once more: somebody cannot read them, since the stream has a hole.
+    Repeat {
+        /// The first event.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Call `mend`, and tell by [`Reply::Trimmed`]: what the stream lacks behind this place is held by nobody.
+    Mend {
+        /// Where a group cannot go on.
+        at: Position,
+    },
     /// To the node: facts were cut, since the outbox was full.
     Cut {
         /// The first event that is gone.
@@ -112,7 +124,8 @@ pub enum Act {
 impl Act {
     /// Whether it is a call to the server, which is worth nothing on another connection. The others tell the node something.
     pub fn is_call(&self) -> bool {
-        matches!(self, Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged)
+        use Act::{Append, Mend, Open, ReadAcknowledged, Repeat, Trim};
+        matches!(self, Open { .. } | Append { .. } | Trim { .. } | ReadAcknowledged | Repeat { .. } | Mend { .. })
     }
 }
 
@@ -157,7 +170,7 @@ pub enum Reply {
     Opened(Result<Opened, Refusal>),
     /// To `append`; frames that were there already count as appended.
     Appended(Result<(), Refusal>),
-    /// To `trim`, with the floor that it left.
+    /// To `trim` or `mend`, with the floor that it left.
     Trimmed(Result<Position, Refusal>),
     /// To the reading of the acknowledgements, by name.
     Acknowledged(Vec<(String, Position)>),
@@ -189,6 +202,8 @@ pub struct SenderStats {
     pub refused: u64,
     /// Events cut.
     pub cut: u64,
+    /// Events said again over a hole of the stream.
+    pub repeated: u64,
     /// Append calls.
     pub calls: u64,
     /// Times that the server had lost something.

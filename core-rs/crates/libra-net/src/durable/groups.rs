@@ -36,7 +36,8 @@ impl Group {
     }
 
     fn is_waited_for(&self, gone: Position, floor: Position) -> bool {
-        // Below a trim that was asked for nobody is kept anything, though its answer has not come yet.
+        // Below a trim that was asked for nobody is kept anything, though its answer has not come yet. What is gone from the outbox
+        // does not say so where the trim ends within a frame, or in a life that is over.
         let (at, is_kept) = (self.position(gone), gone.max(floor));
         !self.stale && (reaches(at, is_kept) || self.catches_up(gone, floor))
     }

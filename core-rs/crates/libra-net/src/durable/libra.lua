@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 4
+-- version: 5
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -109,13 +109,15 @@ local function open(keys, args)
   end
   if bounds[1] then
     local last_epoch, last = end_of(keys[3])
-    local misses = below(last_epoch, last, known, top) and below(tonumber(bounds[4]), tonumber(bounds[5]), known, top)
+    local floor_epoch, floor = tonumber(bounds[4]), tonumber(bounds[5])
+    local has_nothing = not below(floor_epoch, floor, last_epoch, last) and below(floor_epoch, floor, known, top)
     if last_epoch == known and last > top then
       -- The call that appended it was ended before it had raised the top.
       top, bounds[2] = last, text(last)
       redis.call('HSET', keys[2], 'top', bounds[2])
-    elseif misses or last_epoch > known then
-      -- The stream's key was deleted, or evicted, by itself: the channel is another one, and what was in it is sent again.
+    elseif (has_nothing and known == epoch) or last_epoch > known then
+      -- The stream's key was deleted, or evicted, by itself: the channel is another one, and what was in it is sent again. Where only
+      -- a part is gone, or nobody can send it again, who reads finds it missing.
       bounds, run = {}, ''
     end
   end
@@ -232,6 +234,39 @@ local function trim(keys, args)
   return bounds[3] .. '-' .. bounds[4]
 end
 
+-- The first event of a frame: eight bytes of its header, the lowest first.
+local function first_of(frame)
+  local first = 0
+  for at = 32, 25, -1 do
+    first = first * 256 + (string.byte(frame, at) or 0)
+  end
+  return first
+end
+
+-- KEYS bounds, stream; ARGV epoch, the position of this life behind which somebody finds a hole -> the floor
+-- Where the next entry does not go on from there, what is between was deleted past these functions. Who asks has none of it, so
+-- the floor passes over it.
+local function mend(keys, args)
+  local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
+  if bounds[1] ~= args[1] then
+    if tonumber(bounds[1] or '0') > tonumber(args[1]) then
+      return redis.error_reply('FENCED ' .. bounds[1])
+    end
+    return redis.error_reply('INCARNATION unknown here')
+  end
+  local epoch, seq = position(args[2])
+  local found = redis.call('XRANGE', keys[2], '(' .. args[2], '+', 'COUNT', 1)[1]
+  local next_epoch, last = position(found and found[1])
+  if next_epoch == epoch and last > 0 and not below(epoch, seq, tonumber(bounds[3]), tonumber(bounds[4])) then
+    local upto = math.min(first_of(found[2][2]), last) - 1
+    if upto > seq then
+      redis.call('HSET', keys[1], 'floor_epoch', text(epoch), 'floor', text(upto))
+      return text(epoch) .. '-' .. text(upto)
+    end
+  end
+  return bounds[3] .. '-' .. bounds[4]
+end
+
 -- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes
 --   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more
 -- So many entries at most, and so many bytes of frames unless the first has more: a reader takes no answer of any size.
@@ -268,7 +303,9 @@ local function read(keys, args)
     more = 1
   end
   local floor = bounds[3] .. '-' .. bounds[4]
-  if count > 0 and #entries == 0 and below(tonumber(args[2]), tonumber(args[3]), tonumber(bounds[1]), tonumber(bounds[2])) then
+  local last_epoch, last = position(#entries > 0 and entries[#entries][1] or nil)
+  local is_at_end = count > 0 and more == 0 and not below(tonumber(bounds[3]), tonumber(bounds[4]), last_epoch, last)
+  if is_at_end and below(tonumber(args[2]), tonumber(args[3]), tonumber(bounds[1]), tonumber(bounds[2])) then
     -- It should be here and is not, as where the stream's key was deleted: nothing is promised before it is sent again.
     floor = bounds[1] .. '-' .. bounds[2]
   end
@@ -293,11 +330,18 @@ local function latest(keys, args)
   return untold or heard
 end
 
-redis.register_function('libra1_claim', claim)
-redis.register_function('libra1_raise', raise)
-redis.register_function('libra1_open', open)
+-- What a full server has to take: a node joins, what was applied is acknowledged, and what all have acknowledged goes. They store a
+-- few bytes at most, and without them nobody could ever make room.
+local function register_for_a_full_server(name, callback)
+  redis.register_function({ function_name = name, callback = callback, flags = { 'allow-oom' } })
+end
+
+register_for_a_full_server('libra1_claim', claim)
+register_for_a_full_server('libra1_raise', raise)
+register_for_a_full_server('libra1_open', open)
+register_for_a_full_server('libra1_ack', ack)
+register_for_a_full_server('libra1_trim', trim)
+register_for_a_full_server('libra1_mend', mend)
 redis.register_function('libra1_append', append)
-redis.register_function('libra1_ack', ack)
-redis.register_function('libra1_trim', trim)
 redis.register_function('libra1_latest', latest)
 redis.register_function({ function_name = 'libra1_read', callback = read, flags = { 'no-writes' } })

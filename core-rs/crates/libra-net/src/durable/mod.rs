@@ -22,7 +22,6 @@
 //! | a reply came | [`Sender::reply`] with the [`Reply`] of its kind |
 //! | an event is to be sent | [`Sender::next_seq`], encode the frame, [`Sender::offer`] |
 //! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
-//! | a beacon of a group's node was heard | [`Sender::heard`] |
 //! | a group says that a later life was heard of | [`Sender::heard_of`] |
 //! | a group asks for a snapshot | [`Sender::snapshot_requested`]; when made, [`Sender::snapshot_made`] gives its stamp |
 //! | [`Sender::deadline`] has come | [`Sender::tick`] |
@@ -33,7 +32,7 @@
 //! | --- | --- |
 //! | the connection for calls is up, or gone | [`Receiver::connected`], [`Receiver::disconnected`] |
 //! | the subscription to the channel is confirmed, or gone | [`Receiver::subscribed`], [`Receiver::unsubscribed`] |
-//! | a frame was published | [`Receiver::live`] |
+//! | a frame was published | [`Receiver::live`]; one that cannot be decoded: [`Receiver::undecodable`] |
 //! | a read is answered | [`Receiver::read`] or [`Receiver::read_failed`] |
 //! | an acknowledgement is answered | [`Receiver::acknowledged`] |
 //! | the publisher's beacon: its epoch, what is confirmed appended | [`Receiver::beacon`] |

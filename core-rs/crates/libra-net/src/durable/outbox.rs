@@ -76,6 +76,12 @@ impl Outbox {
         }
     }
 
+    /// The frames from the one with event `first` on that end at or below `upto`, in order.
+    pub fn holds(&self, first: u64, upto: u64) -> impl Iterator<Item = &Outgoing> {
+        let from = self.frames.partition_point(|outgoing| outgoing.last < first);
+        self.frames.range(from..).take_while(move |outgoing| outgoing.last <= upto)
+    }
+
     /// The frames that begin above `after` and end at or below `upto`, in order.
     pub fn frames(&self, after: u64, upto: u64) -> impl Iterator<Item = &Outgoing> {
         let from = self.frames.partition_point(|outgoing| outgoing.first <= after);

@@ -5,12 +5,17 @@
 //! seen shows that there is more, and the stream is read from `at` on. The server answers a read with the bounds of the same
 //! moment, and above the floor its stream has no hole: so what an answer does not have is not there.
 
+mod reading;
+
 use std::collections::VecDeque;
 
-use super::delivery::{Bounds, Delivery, Entry, Received, ReceiverLimits, ReceiverStats, Why};
+use super::LATEST_EPOCH;
+use super::delivery::{Delivery, ReceiverLimits, ReceiverStats, Why};
 use super::passed::Passed;
-use super::{LATEST_EPOCH, reaches};
 use crate::ids::Position;
+
+/// So often a frame that the stream lacks is asked for, where it comes and cannot be decoded.
+const SAID_IN_VAIN: u32 = 3;
 
 #[derive(Debug)]
 struct Held<F> {
@@ -52,6 +57,8 @@ pub struct Receiver<F> {
     behind: Option<Position>,
     /// Whether it still does not is read once more.
     recheck: bool,
+    /// How often what is said again behind `at` could not be decoded.
+    undecodable: u32,
     ask_due: u64,
     fence_due: u64,
     dead: bool,
@@ -85,6 +92,7 @@ impl<F> Receiver<F> {
             read_not_before: 0,
             behind: None,
             recheck: false,
+            undecodable: 0,
             ask_due: 0,
             fence_due: 0,
             dead: false,
@@ -203,8 +211,9 @@ impl<F> Receiver<F> {
                 return;
             }
             let next = epoch == at.epoch && first <= at.seq + 1;
-            if next && self.behind.is_none() && self.has_room(at) {
+            if next && self.has_room(at) {
                 self.hand_over(at, Held { epoch, first, last, frame }, out);
+                self.gets_on(now);
                 if self.gap || !self.held.is_empty() {
                     self.pump(now, out);
                 }
@@ -213,6 +222,21 @@ impl<F> Receiver<F> {
         }
         self.hold(Held { epoch, first, last, frame });
         self.pump(now, out);
+    }
+
+    /// A frame was published, and could not be decoded. The stream may have it whole. Where that has a hole, and its publisher says it no
+    /// better, it is lost.
+    pub fn undecodable(&mut self, now: u64, epoch: u64, first: u64, last: u64, out: &mut Vec<Delivery<F>>) {
+        let (Some(at), Some(behind)) = (self.at, self.behind) else { return };
+        let is_next = epoch == at.epoch && first <= at.seq + 1 && last > at.seq && Position::new(epoch, last) <= behind;
+        if is_next && self.has_room(at) {
+            self.undecodable += 1;
+            if self.undecodable >= SAID_IN_VAIN {
+                self.lose(Position::new(epoch, last), Why::Undecodable, true, out);
+                self.gets_on(now);
+                self.pump(now, out);
+            }
+        }
     }
 
     /// Refuses what comes from a life that is over, and tells that life. It may not know: a server that lost everything may
@@ -257,10 +281,22 @@ impl<F> Receiver<F> {
         out.push(Delivery::Events { epoch, first, last, skip, frame });
     }
 
+    /// A frame went on from where the stream does not: its publisher says again what it holds. Behind the hole the stream goes on.
+    fn gets_on(&mut self, now: u64) {
+        let Some(behind) = self.behind else { return };
+        if self.at >= Some(behind) {
+            self.behind = None;
+            self.reread();
+        } else {
+            // It said a part of that, and is asked for the rest.
+            self.ask_due = self.ask_due.min(now.saturating_add(self.limits.retry_after));
+        }
+    }
+
     fn move_to(&mut self, position: Position) {
         let entered = self.at.is_none_or(|at| at.epoch != position.epoch);
         let has_nothing = self.at.is_none_or(|at| at == self.applied);
-        self.at = Some(position);
+        (self.at, self.undecodable) = (Some(position), 0);
         if entered {
             self.began_with_nothing = has_nothing;
             self.known_here = if self.known.epoch == position.epoch { self.known.seq } else { 0 };
@@ -288,9 +324,10 @@ impl<F> Receiver<F> {
             let next = oldest.epoch == at.epoch && oldest.first <= at.seq + 1;
             if position <= at {
                 self.held.pop_front();
-            } else if next && self.behind.is_none() && self.has_room(at) {
+            } else if next && self.has_room(at) {
                 if let Some(held) = self.held.pop_front() {
                     self.hand_over(at, held, out);
+                    self.gets_on(now);
                 }
             } else {
                 break;
@@ -317,167 +354,6 @@ impl<F> Receiver<F> {
             self.stats.gaps += u64::from(gap);
             out.push(Delivery::Gap { open: gap });
         }
-    }
-
-    /// A read failed, though the connection is up.
-    pub fn read_failed(&mut self, now: u64) {
-        (self.reading, self.fresh) = (false, true);
-        self.read_not_before = now.saturating_add(self.limits.retry_after);
-    }
-
-    /// A read was answered: the server's incarnation, what it knows of this group's acknowledgements, the bounds if there is
-    /// a channel, the entries (which are taken out), and whether there may be more.
-    #[allow(clippy::too_many_arguments)] // They are the parts of one answer, and its entries stay in the caller's buffer.
-    pub fn read(
-        &mut self,
-        now: u64,
-        incarnation: Option<u128>,
-        acknowledged: Option<Position>,
-        bounds: Option<Bounds>,
-        entries: &mut Vec<Entry<F>>,
-        more: bool,
-        out: &mut Vec<Delivery<F>>,
-    ) {
-        self.reading = false;
-        self.incarnation(incarnation, out);
-        // Who begins takes what the server knows of this group, also where the server had lost that, and has it back from the
-        // sender since the first read.
-        let acknowledged = acknowledged.unwrap_or_default();
-        let begins = self.at == Some(Position::default()) && acknowledged > Position::default();
-        let Some(before) = self.at.filter(|_| !begins) else {
-            (self.applied, self.acknowledged) = (acknowledged, acknowledged);
-            self.move_to(acknowledged);
-            self.behind = None;
-            self.reread();
-            entries.clear();
-            return self.pump(now, out);
-        };
-        if let Some(bounds) = bounds {
-            if bounds.top.seq > 0 {
-                self.knows(bounds.top);
-            }
-            self.newest = self.newest.max(bounds.top.epoch);
-            if reaches(before, bounds.floor) {
-                self.behind = None;
-                let all = self.take(entries, out);
-                if all && !more {
-                    self.at_the_end(before, out);
-                }
-            } else {
-                self.falls_behind(bounds.floor, now);
-            }
-        } else {
-            self.at_the_end(before, out);
-            if !self.dead && self.known > before && now >= self.ask_due {
-                // The server has lost the channel by itself, and its living publisher may have nothing to append: asked for
-                // what it could send, it looks.
-                self.ask_due = now.saturating_add(self.limits.ask_again);
-                out.push(Delivery::AskSnapshot { at: before });
-            }
-        }
-        entries.clear();
-        if self.at == Some(before) {
-            // It told nothing new; what is missing is on its way, or its publisher will send it again.
-            self.read_not_before = now.saturating_add(self.limits.retry_after);
-        } else {
-            self.fresh |= more;
-        }
-        self.asks(now, out);
-        self.pump(now, out);
-    }
-
-    /// Takes entries in order for as long as they go on from where this group is; whether all were taken.
-    fn take(&mut self, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) -> bool {
-        for entry in entries.drain(..) {
-            let Some(at) = self.at else { return false };
-            let position = Position::new(entry.epoch, entry.last);
-            if position <= at {
-                continue;
-            }
-            if !self.has_room(at) {
-                self.fresh = true;
-                return false;
-            }
-            match entry.what {
-                Received::Life { before, torn } => {
-                    let missing = self.known_here > at.seq && at.epoch > 0;
-                    if torn || missing || at > before {
-                        self.lose(position, Why::Torn, missing, out);
-                    } else {
-                        self.move_to(position);
-                        out.push(Delivery::Life { begins: position });
-                    }
-                }
-                Received::Bad => self.lose(position, Why::Undecodable, true, out),
-                Received::Frame { first, frame } => {
-                    // A life is entered where it begins; only who has no position yet may find a channel without that place.
-                    let begins = at == Position::default() && first == 1;
-                    let goes_on = entry.epoch == at.epoch && first <= at.seq + 1;
-                    if !begins && !goes_on {
-                        self.behind = Some(Position::new(entry.epoch, first.saturating_sub(1)));
-                        return false;
-                    }
-                    self.hand_over(at, Held { epoch: entry.epoch, first, last: entry.last, frame }, out);
-                }
-            }
-        }
-        true
-    }
-
-    /// The stream was read to its end: what a dead publisher is known to have appended, and was not in it, is gone.
-    fn at_the_end(&mut self, before: Position, out: &mut Vec<Delivery<F>>) {
-        let sought = self.sought.filter(|sought| self.dead && self.at == Some(before) && *sought > before);
-        if let Some(sought) = sought {
-            self.lose(sought, Why::ServerLost, true, out);
-        }
-    }
-
-    fn falls_behind(&mut self, floor: Position, now: u64) {
-        self.behind = Some(floor);
-        self.ask_due = self.ask_due.min(now);
-    }
-
-    /// Asks for a snapshot, or gives up when nobody is there to make one.
-    fn asks(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
-        let (Some(at), Some(floor)) = (self.at, self.behind) else { return };
-        if self.dead {
-            self.behind = None;
-            self.reread();
-            let certain = floor.seq > 0 || self.known_here > at.seq;
-            self.lose(floor, Why::Trimmed, certain, out);
-        } else if self.calls && now >= self.ask_due {
-            self.ask_due = now.saturating_add(self.limits.ask_again);
-            out.push(Delivery::AskSnapshot { at });
-        }
-    }
-
-    /// The server's incarnation was heard of: another one knows nothing of what was acknowledged.
-    pub fn incarnation(&mut self, incarnation: Option<u128>, out: &mut Vec<Delivery<F>>) {
-        let Some(heard) = incarnation else { return };
-        if self.incarnation.replace(heard).is_some_and(|before| before != heard) {
-            self.reread();
-            self.assert_ack(out);
-        }
-    }
-
-    /// A snapshot for this group came, which the publisher's life `made_by` has made.
-    pub fn snapshot(&mut self, now: u64, made_by: u64, position: Position, snapshot: F, out: &mut Vec<Delivery<F>>) {
-        let after = self.at.filter(|at| self.behind.is_some() && position > *at && made_by >= self.newest);
-        let Some(after) = after.filter(|_| made_by <= LATEST_EPOCH && position.epoch <= made_by) else {
-            self.stats.doubled += 1;
-            return;
-        };
-        // Who never had a position may have been owed nothing.
-        let certain = after > Position::default() && (position.seq > 0 || self.known_here > after.seq);
-        self.behind = None;
-        self.newest = made_by;
-        let passed = self.passes(position);
-        self.stats.snapshots += 1;
-        self.stats.replaced = self.stats.replaced.saturating_add(passed.events());
-        self.move_to(position);
-        out.push(Delivery::Snapshot { passed, certain, snapshot });
-        self.reread();
-        self.pump(now, out);
     }
 
     /// The publisher's beacon: it lives, and this is confirmed appended.

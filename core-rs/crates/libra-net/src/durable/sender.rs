@@ -14,6 +14,10 @@ use super::outbox::{Outbox, Outgoing};
 use super::{Kind, reaches};
 use crate::ids::Position;
 
+/// Most frames, and most bytes of them, that are said again at once.
+const REPEATED: usize = 256;
+const REPEATED_BYTES: usize = 1 << 20;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Down { since: u64 },
@@ -80,7 +84,7 @@ impl Sender {
         Position::new(self.epoch, self.confirmed)
     }
 
-    /// The frames of an [`Act::Append`].
+    /// The frames of an [`Act::Append`] or an [`Act::Repeat`].
     pub fn frames(&self, first: u64, last: u64) -> impl Iterator<Item = &Outgoing> {
         self.outbox.frames(first - 1, last)
     }
@@ -390,10 +394,36 @@ impl Sender {
             return;
         }
         if reaches(at, self.floor) {
-            // The server's stream begins further on than it said: a call of an earlier connection was late.
+            // The server's stream begins further on than it said, since a call of an earlier connection was late; or it has a hole.
+            let is_held = at.seq >= self.outbox.base();
+            if at.epoch == self.epoch && is_held {
+                self.repeat(at.seq, out);
+            }
             self.open(out);
+            // The floor passes over a hole that nobody can fill, once everybody who is waited for has come to it.
+            if at.epoch == self.epoch && !is_held && self.groups.lowest().is_none_or(|lowest| lowest >= at) {
+                out.push(Act::Mend { at });
+            }
         } else {
             out.push(Act::SnapshotWanted { group });
+        }
+    }
+
+    /// Has said again, to whoever listens, what the server's stream lacks behind `after`: so much at a time.
+    fn repeat(&mut self, after: u64, out: &mut Vec<Act>) {
+        let (mut first, mut last, mut bytes) = (0, after, 0);
+        for outgoing in self.outbox.holds(after + 1, self.here).take(REPEATED) {
+            bytes += outgoing.frame.len();
+            if first == 0 {
+                first = outgoing.first;
+            } else if bytes > REPEATED_BYTES {
+                break;
+            }
+            last = outgoing.last;
+        }
+        if first > 0 {
+            self.stats.repeated += last + 1 - first;
+            out.push(Act::Repeat { first, last });
         }
     }
 

@@ -12,7 +12,7 @@ pub const MAGIC: [u8; 4] = *b"LBRF";
 /// The format: a reader refuses a higher one.
 pub const MAJOR: u8 = 1;
 /// What was added to the format: a reader takes what it knows of a higher one.
-pub const MINOR: u8 = 0;
+pub const MINOR: u8 = 1;
 
 /// The header without names.
 pub(super) const FIXED: usize = 60;

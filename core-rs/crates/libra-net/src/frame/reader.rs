@@ -82,7 +82,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// When the message's fields are wrong.
     pub fn control(&self) -> Result<Option<Control>, FrameError> {
-        Control::read(self.header.kind, self.preface, self.header.is_newer()).map_err(FrameError::Preface)
+        Control::read(self.header.kind, self.preface, self.header.minor).map_err(FrameError::Preface)
     }
 }
 

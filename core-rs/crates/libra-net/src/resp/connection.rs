@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::encode::Commands;
@@ -36,6 +38,7 @@ pub struct Connection {
     pub(super) place: String,
     pub(super) server: ServerInfo,
     pub(super) answer_within: Duration,
+    pub(super) ended: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -52,6 +55,7 @@ impl Connection {
             place,
             server: ServerInfo::default(),
             answer_within,
+            ended: Arc::default(),
         }
     }
 
@@ -177,6 +181,9 @@ impl Connection {
     pub fn answer(&mut self, during: &str) -> Result<Reply<'_>, RespError> {
         let until = Instant::now() + self.answer_within;
         let found = loop {
+            if self.ended.load(Ordering::Acquire) {
+                return Err(RespError::closed(&self.place, "it is not needed any more"));
+            }
             self.flush()?;
             let found = self.inbox.advance();
             let Some(found) = found.map_err(|error| RespError::Protocol { place: self.place.clone(), error })? else {

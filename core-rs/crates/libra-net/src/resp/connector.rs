@@ -1,5 +1,7 @@
 //! Connects to wherever the server is now: for sentinels, to the master that most of them name, asked anew each time.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 
 use super::connection::Connection;
@@ -32,6 +34,11 @@ impl Connector {
     /// Where it connects to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What ends it, and the connections that it has made: see [`Options::ended`].
+    pub fn ended(&self) -> &Arc<AtomicBool> {
+        &self.options.ended
     }
 
     /// Connects. Behind sentinels all of them are asked, and the server that most of them name is taken when it says itself

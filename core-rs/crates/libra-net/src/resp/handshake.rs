@@ -1,5 +1,7 @@
 //! From a socket to a [`Connection`]: log in, learn who the server is, refuse what cannot serve.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
@@ -27,6 +29,8 @@ pub struct Options {
     pub needs_master: bool,
     /// Functions that the server must have; they are loaded where missing or older.
     pub library: Option<Library>,
+    /// Once it is set nobody needs the connection any more: whoever waits for one, or for an answer, asks nothing further.
+    pub ended: Arc<AtomicBool>,
 }
 
 impl Options {
@@ -39,6 +43,7 @@ impl Options {
             limits: Limits::default(),
             needs_master: true,
             library: None,
+            ended: Arc::default(),
         }
     }
 }
@@ -126,7 +131,9 @@ fn open(endpoint: &Endpoint, options: &Options) -> Result<Connection, RespError>
             .with_tls(tls::client(files, host)?, until)
             .map_err(|error| RespError::Tls { place: shown.clone(), reason: error.to_string() })?,
     };
-    Ok(Connection::over(socket, shown, options.limits, options.answer_within))
+    let mut connection = Connection::over(socket, shown, options.limits, options.answer_within);
+    connection.ended = options.ended.clone();
+    Ok(connection)
 }
 
 fn reveal(secret: &Option<Secret>, what: &'static str) -> Result<Option<String>, EndpointError> {

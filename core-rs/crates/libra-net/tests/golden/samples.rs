@@ -247,6 +247,7 @@ pub fn samples() -> Vec<Sample> {
                     Interest { lane: Lane::MarketData, shard: "3".into() },
                     Interest { lane: Lane::Orders, shard: "all".into() },
                 ],
+                shards: 8,
             }),
             Vec::new(),
         ),

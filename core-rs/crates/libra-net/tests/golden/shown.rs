@@ -186,12 +186,19 @@ fn positions(positions: &[ChannelPosition]) -> Vec<Value> {
 fn control(control: &Control) -> Value {
     match control {
         Control::Ack(ack) => json!({ "group": ack.group, "positions": positions(&ack.positions) }),
-        Control::Beacon(beacon) => json!({
+        Control::Beacon(beacon) => {
+            let mut said = json!({
             "incarnation": id(beacon.incarnation), "is_leaving": beacon.is_leaving, "started_ns": beacon.started_ns,
             "version": beacon.version, "metrics_address": beacon.metrics_address,
             "channels": positions(&beacon.channels),
             "interests": beacon.interests.iter().map(|it| json!([it.lane as u8, it.shard])).collect::<Vec<_>>(),
-        }),
+            });
+            // Minor version 0 does not say it.
+            if beacon.shards > 0 {
+                said["shards"] = beacon.shards.into();
+            }
+            said
+        }
         Control::SnapshotRequest(request) => json!({ "request_id": id(request.request_id), "group": request.group,
             "channel": channel(&request.channel), "epoch": request.position.epoch, "seq": request.position.seq }),
         Control::Snapshot(snapshot) => json!({ "request_id": id(snapshot.request_id), "group": snapshot.group,

@@ -67,6 +67,8 @@ const COVER: &[&str] = &[
     "a gap",
     "a gap at the server",
     "a gap closed",
+    "a hole that is said again",
+    "a hole that nobody can fill",
     "a group given up",
     "a group given up that lives and applies nothing",
     "a group that hung goes on",
@@ -84,6 +86,7 @@ const COVER: &[&str] = &[
     "lost: torn",
     "lost: trimmed",
     "lost: undecodable",
+    "somebody deleted entries",
     "the server forgot everything",
     "the server lost a key",
     "the server restarted",
@@ -188,6 +191,11 @@ fn answers_as_the_model(process: &Process) {
             assert_eq!(from_real, from_model, "seed {seed}, step {step}: {call:?}");
             if step % 20 == 0 {
                 assert_eq!(real.look(0), model.look(0), "seed {seed}, step {step}: {call:?}");
+            }
+            if rng.u8(0..40) == 0 {
+                let gone = real::some_entries(&mut rng, &model.look(0));
+                real.delete(0, &gone);
+                model.delete(0, &gone);
             }
             if rng.u8(0..150) == 0 {
                 real.forget();

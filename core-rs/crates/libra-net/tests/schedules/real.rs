@@ -258,6 +258,19 @@ impl Real {
                 let value = self.function(library::TRIM, &[bounds(), stream(), acknowledged()], &args)?;
                 Ok(Answer::Floor(string(&value).parse().expect("a position")))
             }
+            Call::Mend { epoch, at, .. } => {
+                let args = [text(*epoch), at.to_string().into_bytes()];
+                let value = self.function(library::MEND, &[bounds(), stream()], &args)?;
+                Ok(Answer::Floor(string(&value).parse().expect("a position")))
+            }
+            Call::Repeat { frames, .. } => {
+                let to = environment.channel(Lane::Orders, &publisher);
+                for frame in frames {
+                    let said = redis::cmd("PUBLISH").arg(&to).arg(frame).query(&mut self.connection);
+                    let _: u64 = said.expect("somebody hears");
+                }
+                Ok(Answer::Done)
+            }
             Call::Acknowledged { .. } => {
                 let value = redis::cmd("HGETALL").arg(acknowledged()).query(&mut self.connection).expect("a hash");
                 Ok(Answer::Acknowledged(positions(&value)))
@@ -283,7 +296,7 @@ impl Real {
 impl Server for Real {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer {
         let answer = self.run_call(call).unwrap_or_else(|refused| refused);
-        if matches!(call, Call::Append { .. } | Call::Ack { .. }) {
+        if matches!(call, Call::Append { .. } | Call::Repeat { .. } | Call::Ack { .. }) {
             self.take_published(published);
         }
         answer
@@ -303,6 +316,14 @@ impl Server for Real {
             Key::Epochs => environment.epochs(),
         };
         let _: u64 = redis::cmd("DEL").arg(key).query(&mut self.connection).expect("it is gone");
+    }
+
+    fn delete(&mut self, name: usize, entries: &[Position]) {
+        if !entries.is_empty() {
+            let ids: Vec<String> = entries.iter().map(Position::to_string).collect();
+            let stream = self.environment.stream(&self.channels[name]);
+            let _: u64 = redis::cmd("XDEL").arg(stream).arg(ids).query(&mut self.connection).expect("they are gone");
+        }
     }
 
     fn copy(&self, _run: u64) -> Option<Model> {
@@ -407,6 +428,7 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
             let groups: Vec<String> = groups.collect();
             Call::Trim { name, epoch, upto: near(rng), groups }
         }
+        14 if rng.bool() => Call::Mend { name, epoch, at: near(rng).max(floor) },
         14 => Call::Acknowledged { name },
         15..18 => Call::Ack { name, group, upto: near(rng) },
         _ => {
@@ -414,4 +436,13 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
             Call::Read { name, group, after, count: rng.u32(0..12), bytes: rng.usize(0..300) }
         }
     }
+}
+
+/// Some entries of a stream without a gap between them, which somebody deletes by hand.
+pub fn some_entries(rng: &mut fastrand::Rng, look: &Found) -> Vec<Position> {
+    // Mostly among the newest, which not everybody has.
+    let from = look.entries.len().saturating_sub(rng.usize(1..10));
+    let from = if rng.u8(0..4) > 0 { from } else { rng.usize(0..=from) };
+    let count = rng.usize(1..6);
+    look.entries.iter().skip(from).take(count).map(|(id, _)| *id).collect()
 }

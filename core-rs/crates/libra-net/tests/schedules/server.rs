@@ -18,14 +18,15 @@ pub struct Frame {
 
 impl Frame {
     pub fn bytes(&self) -> Vec<u8> {
-        let words = [self.publisher, self.epoch, self.first, self.last, u64::from(self.bad)];
+        // The first event stands where the header of a frame has it.
+        let words = [self.publisher, self.epoch, self.last, self.first, u64::from(self.bad)];
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
     pub fn read(bytes: &[u8]) -> Frame {
         let word = |at: usize| u64::from_le_bytes(bytes[8 * at..8 * at + 8].try_into().expect("a frame of five words"));
         assert_eq!(bytes.len(), 40, "a frame of five words");
-        Frame { publisher: word(0), epoch: word(1), first: word(2), last: word(3), bad: word(4) != 0 }
+        Frame { publisher: word(0), epoch: word(1), first: word(3), last: word(2), bad: word(4) != 0 }
     }
 }
 
@@ -63,6 +64,17 @@ pub enum Call {
         upto: Position,
         groups: Vec<String>,
     },
+    /// The floor passes over a hole.
+    Mend {
+        name: usize,
+        epoch: u64,
+        at: Position,
+    },
+    /// These frames are published, and nothing else.
+    Repeat {
+        name: usize,
+        frames: Vec<Vec<u8>>,
+    },
     Acknowledged {
         name: usize,
     },
@@ -90,6 +102,8 @@ impl Call {
             | Call::Open { name, .. }
             | Call::Append { name, .. }
             | Call::Trim { name, .. }
+            | Call::Mend { name, .. }
+            | Call::Repeat { name, .. }
             | Call::Acknowledged { name }
             | Call::Ack { name, .. }
             | Call::Read { name, .. } => *name,
@@ -153,6 +167,8 @@ pub trait Server {
     fn forget(&mut self);
     /// Loses one key, as by an eviction: what only one publisher has of its own, or the hash that all share.
     fn lose(&mut self, name: usize, key: Key);
+    /// Loses some entries of a stream, as by XDEL or XTRIM.
+    fn delete(&mut self, name: usize, entries: &[Position]);
     /// A copy of it, for another process: a replica, or what stands on its disk.
     fn copy(&self, run: u64) -> Option<Model>;
     /// All entries of a channel above its floor, for checks.
@@ -186,6 +202,8 @@ struct Channel {
     /// Epoch, top, floor, run.
     bounds: Option<(u64, u64, Position, u64)>,
     stream: BTreeMap<Position, Stored>,
+    /// Its key is there, be it with entries or without.
+    has_stream: bool,
     acknowledged: HashMap<String, Position>,
 }
 
@@ -232,13 +250,11 @@ impl Model {
         let channel = &mut self.channels[name];
         let mut run = self.run;
         if let Some((known, top, floor, _)) = &mut channel.bounds
-            && *known <= epoch
+            && *known == epoch
+            && channel.stream.is_empty()
+            && *floor < Position::new(*known, *top)
         {
-            let last = channel.stream.last_key_value().map_or(Position::default(), |(id, _)| *id);
-            let end = Position::new(*known, *top);
-            if last < end && *floor < end {
-                (channel.bounds, run) = (None, 0);
-            }
+            (channel.bounds, run) = (None, 0);
         }
         match channel.bounds {
             Some((known, ..)) if known > epoch => return Answer::Refused(Refusal::Fenced { by: known }),
@@ -246,10 +262,12 @@ impl Model {
             Some((known, top, floor, run)) => {
                 let life = Stored::Life { before: Position::new(known, top), torn: run != self.run || raised > known };
                 channel.stream.insert(Position::new(epoch, 0), life);
+                channel.has_stream = true;
                 channel.bounds = Some((epoch, 0, floor, self.run));
             }
             None => {
                 channel.stream.clear();
+                channel.has_stream = false;
                 channel.bounds = Some((epoch, 0, Position::new(epoch, 0), run));
             }
         }
@@ -279,7 +297,7 @@ impl Model {
             Err(refused) => return refused,
         };
         let (_, top, floor, _) = channel.bounds.as_mut().expect("it is open");
-        let is_gone = channel.stream.is_empty() && *floor < Position::new(epoch, *top);
+        let is_gone = !channel.has_stream && *floor < Position::new(epoch, *top);
         for (first, last, frame) in frames {
             if last <= top {
                 continue;
@@ -291,6 +309,7 @@ impl Model {
                 return Answer::Refused(Refusal::Incarnation);
             }
             channel.stream.insert(Position::new(epoch, *last), Stored::Frame(frame.clone()));
+            channel.has_stream = true;
             *top = *last;
             published.push(Published::Frame { name, frame: frame.clone() });
         }
@@ -324,6 +343,29 @@ impl Model {
     }
 }
 
+impl Model {
+    fn mend(&mut self, name: usize, epoch: u64, at: Position) -> Answer {
+        let channel = match self.known(name, epoch) {
+            Ok(channel) => channel,
+            Err(refused) => return refused,
+        };
+        let (_, _, floor, _) = channel.bounds.as_mut().expect("it is open");
+        let next = channel.stream.range(Position::new(at.epoch, at.seq + 1)..).next();
+        if let Some((id, Stored::Frame(frame))) = next
+            && id.epoch == at.epoch
+            && at >= *floor
+        {
+            let upto = Frame::read(frame).first.min(id.seq) - 1;
+            if upto > at.seq {
+                *floor = Position::new(at.epoch, upto);
+            }
+        }
+        let floor = *floor;
+        channel.stream.retain(|id, _| *id > floor);
+        Answer::Floor(floor)
+    }
+}
+
 impl Server for Model {
     fn call(&mut self, call: &Call, published: &mut Vec<Published>) -> Answer {
         match call {
@@ -349,6 +391,11 @@ impl Server for Model {
             Call::Open { name, epoch, confirmed, acknowledged } => self.open(*name, *epoch, *confirmed, acknowledged),
             Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
             Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
+            Call::Mend { name, epoch, at } => self.mend(*name, *epoch, *at),
+            Call::Repeat { name, frames } => {
+                published.extend(frames.iter().map(|frame| Published::Frame { name: *name, frame: frame.clone() }));
+                Answer::Done
+            }
             Call::Acknowledged { name } => {
                 let all = self.channels[*name].acknowledged.iter();
                 let mut all: Vec<_> = all.map(|(group, at)| (group.clone(), *at)).collect();
@@ -398,7 +445,10 @@ impl Server for Model {
     fn lose(&mut self, name: usize, key: Key) {
         let names = self.channels.len();
         match key {
-            Key::Stream => self.channels[name].stream.clear(),
+            Key::Stream => {
+                self.channels[name].stream.clear();
+                self.channels[name].has_stream = false;
+            }
             Key::Bounds => self.channels[name].bounds = None,
             Key::Acknowledged => self.channels[name].acknowledged.clear(),
             Key::Epochs => {
@@ -406,6 +456,10 @@ impl Server for Model {
                 self.claimed = vec![(0, 0); names];
             }
         }
+    }
+
+    fn delete(&mut self, name: usize, entries: &[Position]) {
+        self.channels[name].stream.retain(|id, _| !entries.contains(id));
     }
 
     fn copy(&self, run: u64) -> Option<Model> {

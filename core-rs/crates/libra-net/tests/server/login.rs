@@ -69,6 +69,22 @@ fn pretends(answer: impl Fn(&str) -> String + Send + 'static) -> Endpoint {
 }
 
 #[test]
+fn a_connection_that_nobody_needs_any_more_asks_nothing_further() {
+    let options = Options::new("test");
+    let (ended, (tell, asked)) = (options.ended.clone(), std::sync::mpsc::channel());
+    // The node stops while it says hello.
+    let stopping = pretends(move |words| {
+        tell.send(words.to_owned()).unwrap();
+        ended.store(true, std::sync::atomic::Ordering::Release);
+        "%3\r\n+server\r\n+valkey\r\n+version\r\n+9.0.0\r\n+role\r\n+master\r\n".into()
+    });
+    let error = Connection::connect(&stopping, &options).unwrap_err();
+    assert!(error.to_string().contains("it is not needed any more") && error.may_pass(), "{error}");
+    assert_eq!(asked.recv().unwrap().split(' ').next(), Some("HELLO"));
+    assert!(asked.try_recv().is_err(), "and nothing behind it");
+}
+
+#[test]
 fn an_old_server_is_refused_with_its_version() {
     let old = pretends(|_| "%3\r\n+server\r\n+redis\r\n+version\r\n+6.2.14\r\n+role\r\n+master\r\n".into());
     let error = refused(&old);

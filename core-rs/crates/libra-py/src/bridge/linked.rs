@@ -46,7 +46,10 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
         ..usual
     };
+    let having: Option<Vec<String>> =
+        settings.get_item("accounts")?.map(|value| value.extract()).transpose()?.flatten();
     let seam = SeamSettings {
+        accounts_elsewhere: having.is_none_or(|names| names.iter().any(|name| *name != node)),
         credits: link.credits(),
         credit_bytes: link.credit_bytes(),
         shards: link.shards,
@@ -55,6 +58,12 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         ..SeamSettings::new(&node)
     };
     Link::new(link, &seam, waker).map_err(|error| wrong(&error))
+}
+
+/// Whether a bridge takes this as its server. ValueError with what is wrong with it, which repeats nothing of it.
+#[pyfunction]
+pub fn check_server_url(url: &str) -> PyResult<()> {
+    url.parse::<Endpoint>().map(drop).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 impl NodeCore {

@@ -204,6 +204,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(linked::check_server_url, module)?)?;
     module.add_class::<Bridge>()?;
     module.add_class::<mail::PyMail>()?;
     module.add_class::<news::BridgeNews>()

@@ -12,6 +12,7 @@ use libra_kernel::{Event, Lane, Name, clock};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
+use super::timing::fired_timer;
 use super::{NodeCore, State, batch};
 use crate::event::PyEvent;
 use crate::handlers::{InFlight, Step};
@@ -270,6 +271,9 @@ fn urgent_elsewhere(state: &mut State, slot: usize) -> bool {
 fn next_event(state: &mut State, slot: usize, least: Lane, turn: Option<&mut Turn>) -> Option<(Event, HandlerList)> {
     loop {
         let event = state.router.mailbox(slot).pop_up_to(least)?;
+        if let Some(fired) = fired_timer(&event) {
+            state.timers.taken(fired.id);
+        }
         let handlers = state.slots[slot].subscriptions.of(event.event_type, event.instrument);
         if !handlers.is_empty() {
             if let Some(turn) = turn {

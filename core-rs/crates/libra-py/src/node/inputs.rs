@@ -28,14 +28,14 @@ const TRADE_OF_LEVEL: i64 = 20;
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct SyntheticSymbol<'py> {
-    instrument: Bound<'py, PyInstrument>,
+    pub instrument: Bound<'py, PyInstrument>,
     start_price: Bound<'py, PyAny>,
     volatility_bps: f64,
     spread_ticks: i64,
     quote_rate_hz: f64,
     trade_rate_hz: f64,
     book_rate_hz: f64,
-    book_levels: usize,
+    pub book_levels: usize,
     level_size: Bound<'py, PyAny>,
 }
 

@@ -119,6 +119,11 @@ impl State {
         if letter.event_type == Some(EventType::DeadLetter) {
             return;
         }
+        if let Some(event) = event {
+            for desk in &mut self.desks {
+                desk.on_dead_letter(&mut self.router, now_ns, actor, event);
+            }
+        }
         let payload = Payload::shared(letter);
         let told = match event {
             Some(event) => event.child(EventType::DeadLetter, actor, now_ns, payload),

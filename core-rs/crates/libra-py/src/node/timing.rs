@@ -1,11 +1,12 @@
 //! Timers of actors and of handlers that sleep, on the node's clock.
 
-use libra_kernel::timers::Wakes;
+use libra_kernel::timers::{TimerFired, Wakes};
 use libra_kernel::{Event, EventType, clock};
 use libra_trading::desk::Desk;
 use pyo3::prelude::*;
 
 use super::{NodeCore, State, slot_of};
+use crate::event::PyEvent;
 
 #[pymethods]
 impl NodeCore {
@@ -48,6 +49,12 @@ impl NodeCore {
         Ok(())
     }
 
+    /// How often the interval timer of a TIMER event was due since the event before, and made none.
+    #[staticmethod]
+    fn missed_ticks(event: &Bound<'_, PyEvent>) -> u64 {
+        fired_timer(event.get().event()).map_or(0, |fired| fired.missed)
+    }
+
     /// Nanoseconds until the next timer is due, or None.
     fn until_timer_ns(&self, py: Python<'_>) -> Option<i64> {
         let mut state = self.state.borrow(py);
@@ -68,6 +75,12 @@ impl NodeCore {
         }
         self.fire_due(state, now_ns)
     }
+}
+
+/// What a `TIMER` event is of.
+#[inline]
+pub(super) fn fired_timer(event: &Event) -> Option<&TimerFired> {
+    if event.event_type == EventType::Timer { event.payload.downcast::<TimerFired>() } else { None }
 }
 
 impl NodeCore {

@@ -82,7 +82,7 @@ impl Balance {
     }
 
     /// How far equity is below its peak, in basis points of the peak, rounded down. A peak of nothing leaves no measure:
-    /// any loss from there counts as the whole.
+    /// any loss from there counts as the whole. What is more than a number can say is the most that it can.
     pub fn drawdown_bps(&self) -> Option<i64> {
         let fall = self.peak.checked_sub(self.equity()?)?;
         if fall <= 0 {
@@ -91,7 +91,12 @@ impl Balance {
         if self.peak <= 0 {
             return Some(10_000);
         }
-        i64::try_from(fall.checked_mul(10_000)? / self.peak).ok()
+        // Of a fall for which there is no ten-thousandfold, the last digits of the peak are of no weight.
+        let bps = match fall.checked_mul(10_000) {
+            Some(wide) => wide / self.peak,
+            None => fall / (self.peak / 10_000).max(1),
+        };
+        Some(i64::try_from(bps).unwrap_or(i64::MAX))
     }
 }
 
@@ -111,5 +116,24 @@ impl SharedPayload for Balance {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fall_is_measured_however_small_its_peak_and_however_large_it_is() {
+        let bps = |peak: Money, fall: Money| {
+            let balance = Balance { peak, realised: peak - fall, ..Balance::new(Name::intern("USDT")) };
+            balance.drawdown_bps()
+        };
+        assert_eq!(bps(1_000, 75), Some(750));
+        assert_eq!(bps(1, 1_000_000_000_000_000), Some(i64::MAX), "of one part of 10^12 of the money");
+        assert_eq!(bps(0, 1), Some(10_000));
+        let most = 100_000_000_000_000_000_000_000_000_000_000_000_000;
+        assert_eq!((bps(most, most / 100), bps(5_000, most)), (Some(100), Some(i64::MAX)));
+        assert_eq!(bps(7, -1), Some(0));
     }
 }

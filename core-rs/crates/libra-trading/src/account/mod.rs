@@ -184,13 +184,30 @@ impl Account {
     /// rounded down. `None` for other instruments, which need no inventory. It may be less than the position: a venue can
     /// take its fee of the base.
     pub fn sellable(&self, instrument: Name) -> Option<i64> {
+        self.of_the_base(instrument, Balance::available)
+    }
+
+    /// The same, with what is promised to open orders: what can be sold once none of them is open.
+    pub fn inventory(&self, instrument: Name) -> Option<i64> {
+        self.of_the_base(instrument, |balance| Some(balance.total))
+    }
+
+    fn of_the_base(&self, instrument: Name, part: impl Fn(&Balance) -> Option<Money>) -> Option<i64> {
         let book = &self.books[self.slot(instrument)?];
         if book.instrument.kind != ContractKind::Spot {
             return None;
         }
         let unit = base_amount(&book.instrument, 1).filter(|unit| *unit > 0)?;
-        let units = self.balances[book.base].available()?.max(0) / unit;
+        let units = part(&self.balances[book.base])?.max(0) / unit;
         Some(i64::try_from(units).unwrap_or(i64::MAX))
+    }
+
+    /// True while open orders hold some of the money that a buy of a spot instrument would take.
+    pub fn is_money_held(&self, instrument: Name) -> bool {
+        self.slot(instrument).is_some_and(|slot| {
+            let book = &self.books[slot];
+            book.instrument.kind == ContractKind::Spot && self.balances[book.quote].reserved > 0
+        })
     }
 
     /// P&L of an instrument's open position at its last mark.

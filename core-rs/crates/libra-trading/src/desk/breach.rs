@@ -1,8 +1,10 @@
-//! Open orders that must not stay, and are cancelled until they are gone: every one of an account whose kill latch is set, or
-//! whose own actor was given up; what a passed loss limit takes from the book; what a strategy that is no more left, unless its policy keeps it.
+//! Open orders that must not stay, and are cancelled until they are gone: every one of an account whose kill latch is
+//! set, or whose own actor was given up; what a passed loss limit takes from the book; what a strategy that is no more
+//! left, unless its policy keeps it.
 //!
-//! A venue may refuse a cancel, a fill may make more of them, and an order may turn up late, so this is looked at again with
-//! every fill and every step of the market or of the clock. The same order is not asked for more often than a venue can answer.
+//! A venue may refuse a cancel, a fill may make more of them, and an order may turn up late, so this is looked at again
+//! with every fill and every step of the market or of the clock. The same order is not asked for more often than a
+//! venue can answer.
 
 use libra_kernel::EventType;
 use libra_kernel::router::Router;
@@ -16,8 +18,8 @@ use super::{Desk, OnVanish};
 pub(super) const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
 impl Desk {
-    /// Cancels what must not stay. What a gateway outside has to cancel then stands in [`Desk::cancelling`]; behind a loss,
-    /// an event says so.
+    /// Cancels what must not stay. What a gateway outside has to cancel then stands in [`Desk::cancelling`]; behind a
+    /// loss, an event says so.
     #[inline]
     pub(super) fn pursue_unwanted(&mut self, router: &mut Router, now_ns: i64) {
         if self.wants_nothing_gone() {
@@ -36,7 +38,7 @@ impl Desk {
 
     #[inline]
     fn takes_all(&self) -> bool {
-        self.gate.is_killed() || self.abandoned
+        self.gate.is_killed() || self.gate.unattended().is_some()
     }
 
     #[cold]
@@ -91,8 +93,8 @@ impl Desk {
         self.unwanted_orders().into_iter().map(|(id, _)| self.asks_for_at(id)).min()
     }
 
-    /// How many orders are being cancelled: the cancel waits for its answer, or was refused and is asked for again; and those
-    /// that are over here and work at the venue.
+    /// How many orders are being cancelled: the cancel waits for its answer, or was refused and is asked for again; and
+    /// those that are over here and work at the venue.
     pub fn cancels_under_way(&self) -> usize {
         let again = self.gate.uncancelled_orders().filter(|order| self.unwanted.contains_key(&order.client_order_id));
         self.gate.cancels_pending() + again.count() + self.gate.strays().count()

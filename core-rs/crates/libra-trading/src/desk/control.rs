@@ -216,12 +216,17 @@ impl Desk {
         self.gate.stop_new_orders(reason);
     }
 
-    /// The account's own actor is no more: no new order leaves, and what is open is cancelled until it is gone. Gives the orders
-    /// that a gateway outside has to cancel now; later ones stand in [`Desk::cancelling`].
+    /// An actor of the account's own has failed: no new order leaves, and what is open is cancelled until it is gone. Gives the
+    /// orders that a gateway outside has to cancel now; later ones stand in [`Desk::cancelling`].
     pub fn abandon(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Vec<ClientOrderId> {
-        self.gate.stop_new_orders(reason);
-        self.abandoned = true;
+        self.gate.set_unattended(Some(reason));
         self.cancel_all(router, now_ns, None)
+    }
+
+    /// The actor that had failed is there again, and an operator trusts it: new orders may leave, as far as nothing else stops
+    /// them.
+    pub fn attend(&mut self) {
+        self.gate.set_unattended(None);
     }
 
     /// Orders whose fate at the venue is not known: sent before a restart and never answered.

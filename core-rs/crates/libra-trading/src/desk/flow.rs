@@ -178,6 +178,23 @@ impl Desk {
         }
     }
 
+    /// An event became a dead letter of `actor`. A request that its account's risk actor has not judged ends here, once: nobody
+    /// will bring it again, and what it asked for would count as on its way for ever.
+    pub fn on_dead_letter(&mut self, router: &mut Router, now_ns: i64, actor: Name, event: &Event) {
+        if event.event_type != EventType::OrderRequest || actor != self.sources.risk {
+            return;
+        }
+        let Some(request) = event.payload.downcast::<OrderRequest>() else { return };
+        if request.account != self.name {
+            return;
+        }
+        let why = Rejection::new(RiskCode::RiskFailed, format!("{actor} did not come to judge it"));
+        if let Some(why) = self.gate.refuse_unjudged(now_ns, request, why) {
+            self.reject(router, now_ns, event, request, &why);
+            router.acknowledge(event);
+        }
+    }
+
     /// Execution's step: the approval is spent, the intent stands in the log, and the order leaves.
     pub fn on_approved(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
         let Some(approved) = event.payload.downcast::<Approved>() else { return };
@@ -296,8 +313,9 @@ impl Desk {
                 if matches!(report.outcome, VenueOutcome::CancelRejected { .. }) {
                     self.cancelling.remove(&report.client_order_id);
                 }
-                let filled = matches!(report.outcome, VenueOutcome::Filled { .. });
-                if filled && !events.is_empty() {
+                // One that was told before changes nothing.
+                let filled = matches!(report.outcome, VenueOutcome::Filled { .. }) && !events.is_empty();
+                if filled {
                     self.note_equity(now_ns);
                 }
                 self.publish_all(router, now_ns, events);

@@ -104,8 +104,6 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
-    /// Nobody looks after the account any more: no order of it may stay.
-    abandoned: bool,
     /// Orders that must not stay, and when their cancel was asked for last.
     unwanted: BTreeMap<ClientOrderId, i64>,
     /// Orders that are over here and work at the venue, and when their cancel was asked for last.
@@ -177,7 +175,6 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
-            abandoned: false,
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),
             unbooked: Vec::new(),

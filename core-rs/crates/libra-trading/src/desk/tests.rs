@@ -17,6 +17,7 @@ use crate::risk::RiskLimits;
 use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
+mod again;
 mod aside;
 mod breach;
 mod cancels;
@@ -34,6 +35,7 @@ mod payloads;
 mod restart;
 mod standing;
 mod stray;
+mod unjudged;
 mod vanish;
 mod way;
 

@@ -10,10 +10,11 @@
 //! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
 //! another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
-//! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, rates,
-//! a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told, and asked again after a wait
-//! that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's too, is final at the
-//! [`MOST_TRIES`]th in a row.
+//! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, base or
+//! money that they hold, rates, a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told,
+//! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's
+//! too, ends it at the [`MOST_TRIES`]th in a row; a fill that comes behind such an end begins it again, and what the account
+//! did not hold is closed once it holds it. Whoever says of a strategy again that it is no more begins all of it again.
 
 use std::collections::BTreeMap;
 
@@ -36,16 +37,19 @@ const RETRY_NS: i64 = 1_000_000_000;
 const MOST_WAIT_NS: i64 = 8_000_000_000;
 /// Why a flattening waits whose order the venue ended without an execution.
 const UNFILLED: &str = "UNFILLED";
+/// Why one is given up that no order can close as things are.
+const CANNOT_FLATTEN: &str = "CANNOT_FLATTEN";
 /// Why one is given up where a venue refused without a code.
 const REFUSED: &str = "REFUSED_BY_VENUE";
 /// A request that nobody has answered for so long is made again, under the same id.
 const ASK_AGAIN_NS: i64 = 5_000_000_000;
 
 /// Refusals that end flattening: new orders are stopped on purpose, or nobody knows what the account holds.
-const STOPS: [RiskCode; 6] = [
+const STOPS: [RiskCode; 7] = [
     RiskCode::KillSwitch,
     RiskCode::DailyLoss,
     RiskCode::Drawdown,
+    RiskCode::Unattended,
     RiskCode::Stopping,
     RiskCode::Incident,
     RiskCode::LogFailed,
@@ -55,7 +59,7 @@ const STOPS: [RiskCode; 6] = [
 const LOSSES: [RiskCode; 2] = [RiskCode::DailyLoss, RiskCode::Drawdown];
 
 /// Refusals that say nothing of the order: what is in its way passes without anyone's doing, and then it may leave.
-const PASSES: [RiskCode; 23] = [
+const PASSES: [RiskCode; 25] = [
     RiskCode::Reconciling,
     RiskCode::Expired,
     // It never came to the venue.
@@ -76,11 +80,15 @@ const PASSES: [RiskCode; 23] = [
     RiskCode::ConcentrationLimit,
     RiskCode::NoVolume,
     RiskCode::ParticipationLimit,
+    // No more was asked for than was there and free: an order that was faster holds it now.
+    RiskCode::SpotInventory,
     RiskCode::OrderRate,
     RiskCode::MessageRate,
     RiskCode::StrategyMessageRate,
     RiskCode::QueueFull,
     RiskCode::Pressure,
+    // It is started again.
+    RiskCode::RiskFailed,
     // A node that vanished leaves a gap first of all.
     RiskCode::BridgeUnsound,
 ];
@@ -94,6 +102,16 @@ pub enum OnVanish {
     Cancel,
     /// Cancel its open orders, then close what its own fills built.
     Flatten,
+}
+
+/// Why no order of a closing can be made now.
+enum NoSize {
+    /// There would be one, did other orders not hold what it sells.
+    Held,
+    /// There would be one, had the market traded more of late, or we less.
+    Share,
+    /// There is none, and will be none.
+    Never(&'static str),
 }
 
 /// How far the closing of one instrument is.
@@ -164,9 +182,13 @@ impl Vanished {
 }
 
 impl Desk {
-    /// A strategy is no more. Gives the orders that a gateway outside has to cancel.
+    /// A strategy is no more. Gives the orders that a gateway outside has to cancel. Said of one that is no more already, the
+    /// policy that it had applies again, also to what was given up.
     pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
-        self.vanished.entry(strategy).or_insert_with(|| Vanished { policy, closings: BTreeMap::new(), counted: 0 });
+        let first = || Vanished { policy, closings: BTreeMap::new(), counted: 0 };
+        let gone = self.vanished.entry(strategy).or_insert_with(first);
+        gone.closings.values_mut().for_each(Closing::begin_again);
+        let policy = gone.policy;
         if policy == OnVanish::Keep {
             self.hold_back_unsent(router, now_ns, strategy);
             return Vec::new();
@@ -261,33 +283,57 @@ impl Desk {
             let closing = gone.closings.entry(fill.instrument).or_default();
             closing.net += i128::from(fill.size) * i128::from(fill.side.sign());
             closing.fills += 1;
+            if !closing.was_stopped() {
+                closing.begin_again();
+            }
         }
         gone.counted = fills.len();
     }
 
     fn close(&self, router: &mut Router, now_ns: i64, strategy: Name, instrument: Name, closing: &mut Closing) {
-        if closing.given_up.is_some() {
-            return;
+        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
+        if let Some((code, _)) = &closing.given_up {
+            let never = || matches!(self.closing_size(now_ns, instrument, side, closing.net), Err(NoSize::Never(_)));
+            if code != CANNOT_FLATTEN || (closing.net != 0 && never()) {
+                return;
+            }
+            closing.begin_again();
         }
         if let Some((request_id, asked_ns)) = closing.asked {
             let id = client_order_id(self.name, request_id);
+            // None of its own is open, so others hold it.
+            let money_held = || side == OrderSide::Buy && self.gate.account().is_money_held(instrument);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
-                Some(order) => closing.learn(&order, now_ns, self.gate.on_breach()),
+                Some(order) => closing.learn(&order, now_ns, self.gate.on_breach(), money_held()),
                 None if self.gate.refused_unlogged(id) => {
-                    closing.asked = None;
+                    closing.answered();
                     closing.give_up(RiskCode::LogFailed.as_str(), "refused when the log took nothing");
                 }
-                None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
-                None => {}
+                None => match self.gate.refusal_code(id) {
+                    // One of a storm, or one behind which many others came: its code is all that is kept of it.
+                    Some(code) => {
+                        closing.answered();
+                        closing.refused(code.as_str(), code.description(), now_ns, self.gate.on_breach(), money_held());
+                    }
+                    None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
+                    None => {}
+                },
             }
         }
         if closing.net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
             return;
         }
-        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
-        let size = match self.closing_size(instrument, side, closing.net) {
+        let size = match self.closing_size(now_ns, instrument, side, closing.net) {
             Ok(size) => size,
-            Err(why) => return closing.give_up("CANNOT_FLATTEN", why),
+            Err(NoSize::Held) => {
+                let words = "open orders of other strategies hold what it would sell";
+                return closing.wait(now_ns, RiskCode::SpotInventory.as_str(), words);
+            }
+            Err(NoSize::Share) => {
+                let words = "our share of the traded volume has no room for the smallest order";
+                return closing.wait(now_ns, RiskCode::ParticipationLimit.as_str(), words);
+            }
+            Err(NoSize::Never(why)) => return closing.give_up(CANNOT_FLATTEN, why),
         };
         let request_id = self.flatten_id(strategy, instrument, closing);
         let request = OrderRequest {
@@ -317,30 +363,44 @@ impl Desk {
         }
     }
 
-    /// The next order's size: at most what is left, what the account holds that way, and what one order may be.
-    fn closing_size(&self, instrument: Name, side: OrderSide, net: i128) -> Result<i64, &'static str> {
-        let position = self.gate.account().position(instrument).map_or(0, |position| i128::from(position.size));
+    /// The next order's size: at most what is left, what the account holds that way, what is free of it, what one order
+    /// may be, and what our share of the volume has room for.
+    fn closing_size(&self, now_ns: i64, instrument: Name, side: OrderSide, net: i128) -> Result<i64, NoSize> {
+        let account = self.gate.account();
+        let position = account.position(instrument).map_or(0, |position| i128::from(position.size));
         let held = (-position * i128::from(side.sign())).max(0);
         if held == 0 {
-            return Err("the account as a whole holds nothing that way: another strategy's position is against it");
+            let why = "the account as a whole holds nothing that way: another strategy's position is against it";
+            return Err(NoSize::Never(why));
         }
-        let Some(definition) = self.gate.account().instrument(instrument) else { return Err("unknown instrument") };
+        let Some(definition) = account.instrument(instrument) else { return Err(NoSize::Never("unknown instrument")) };
         let own = self.gate.limits().of(definition);
-        let most = own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size);
-        let sellable = self.gate.account().sellable(instrument).filter(|_| side == OrderSide::Sell);
-        let size = net.abs().min(held).min(i128::from(most)).min(i128::from(sellable.unwrap_or(i64::MAX)));
-        let size = i64::try_from(size).map_err(|_| "the size does not fit")?;
-        let size = self.within_notional(definition, side, size, own.max_order_notional);
-        let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
-        if size <= 0 || size < definition.min_size {
-            return Err(match sellable {
-                Some(free) if net.abs() > i128::from(free) => {
-                    "what is left is not there to sell: the venue took fees of it"
-                }
-                _ => "what is left is less than the smallest order",
-            });
+        let most = i128::from(own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size));
+        let left = net.abs().min(held);
+        let up_to = |there: Option<i64>| {
+            let size = left.min(most).min(i128::from(there.filter(|_| side == OrderSide::Sell).unwrap_or(i64::MAX)));
+            let size = i64::try_from(size).map_err(|_| NoSize::Never("the size does not fit"))?;
+            let size = self.within_notional(definition, side, size, own.max_order_notional);
+            let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
+            Ok(Some(size).filter(|size| *size > 0 && *size >= definition.min_size))
+        };
+        if let Some(size) = up_to(account.sellable(instrument))? {
+            let room = self.gate.volume_room(now_ns, instrument);
+            return match room.filter(|room| *room < size) {
+                Some(room) => self.within_share(definition, side, size, room).ok_or(NoSize::Share),
+                None => Ok(size),
+            };
         }
-        Ok(size)
+        let there = account.inventory(instrument);
+        if up_to(there)?.is_some() {
+            return Err(NoSize::Held);
+        }
+        Err(NoSize::Never(match there {
+            Some(there) if side == OrderSide::Sell && net.abs() > i128::from(there) => {
+                "what is left is not there to sell: the venue took fees of it"
+            }
+            _ => "what is left is less than the smallest order",
+        }))
     }
 
     /// Cut to the largest order's value at the last quote, with a hundredth of room for the next one.
@@ -354,6 +414,20 @@ impl Desk {
         // The limit is the smaller one, so what is left of the size is smaller, too.
         let part = (most / 100).saturating_mul(99).checked_mul(i128::from(size)).map(|wide| wide / notional);
         part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
+    }
+
+    /// What `room` leaves of a size that could be asked for: an order that is not too small, and leaves none that is.
+    fn within_share(&self, instrument: &Instrument, side: OrderSide, size: i64, room: i64) -> Option<i64> {
+        let market = self.gate.market(instrument.id).unwrap_or_default();
+        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
+        let large_enough = |size: i64| {
+            let worth = instrument.notional(price, size).filter(|_| price > 0);
+            size > 0 && size >= instrument.min_size && worth.is_none_or(|worth| worth >= instrument.min_notional)
+        };
+        let lots = |size: i64| size / instrument.lot_size.max(1) * instrument.lot_size.max(1);
+        let half = lots(size / 2).min(lots(room));
+        let whole = Some(lots(room)).filter(|part| large_enough(size - part));
+        whole.or(Some(half)).filter(|part| large_enough(*part))
     }
 
     /// See the module: a pure function of what the log holds.
@@ -372,10 +446,8 @@ impl Desk {
 
 impl Closing {
     /// What became of an order of its own.
-    fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach) {
-        self.asked = None;
-        self.answers += 1;
-        self.not_before_ns = 0;
+    fn learn(&mut self, order: &Order, now_ns: i64, on_breach: OnBreach, money_held: bool) {
+        self.answered();
         if order.filled > 0 {
             (self.tries, self.waits) = (0, None);
             return;
@@ -386,19 +458,45 @@ impl Closing {
             let words: Vec<&str> = [how].into_iter().chain(why).collect();
             return self.wait(now_ns, UNFILLED, &words.join(": "));
         }
-        let code = RiskCode::parse(&order.reason);
-        if code.is_some_and(|code| PASSES.contains(&code)) {
-            return self.wait(now_ns, &order.reason, &order.detail);
+        self.refused(&order.reason, &order.detail, now_ns, on_breach, money_held);
+    }
+
+    /// The request under way has its answer.
+    fn answered(&mut self) {
+        self.asked = None;
+        self.answers += 1;
+        self.not_before_ns = 0;
+    }
+
+    fn refused(&mut self, reason: &str, detail: &str, now_ns: i64, on_breach: OnBreach, money_held: bool) {
+        let code = RiskCode::parse(reason);
+        let passes = |code| {
+            PASSES.contains(&code)
+                || (money_held && code == RiskCode::InsufficientBalance)
+                // Where orders that reduce pass, one is refused for a loss only while others reduce already.
+                || (on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code))
+        };
+        if code.is_some_and(passes) {
+            return self.wait(now_ns, reason, detail);
         }
         self.waits = None;
         self.tries += 1;
         self.not_before_ns = now_ns.saturating_add(RETRY_NS);
-        // Where orders that reduce pass, one is refused for a loss only while others reduce already.
-        let passes = |code| on_breach == OnBreach::ReduceOnly && LOSSES.contains(&code);
-        let stopped = code.is_some_and(|code| STOPS.contains(&code) && !passes(code));
-        if stopped || self.tries >= MOST_TRIES {
-            let code = if order.reason.is_empty() { REFUSED } else { &order.reason };
-            self.give_up(code, &order.detail);
+        if code.is_some_and(|code| STOPS.contains(&code)) || self.tries >= MOST_TRIES {
+            self.give_up(if reason.is_empty() { REFUSED } else { reason }, detail);
+        }
+    }
+
+    /// True for one that was given up since new orders are stopped.
+    fn was_stopped(&self) -> bool {
+        let code = self.given_up.as_ref().and_then(|(code, _)| RiskCode::parse(code));
+        code.is_some_and(|code| STOPS.contains(&code))
+    }
+
+    /// What was given up is tried as if for the first time; what is under way goes on.
+    fn begin_again(&mut self) {
+        if self.given_up.take().is_some() {
+            (self.tries, self.waits, self.not_before_ns) = (0, None, 0);
         }
     }
 

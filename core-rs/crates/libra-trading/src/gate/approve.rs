@@ -233,9 +233,23 @@ impl Gate {
         self.state.refusals.get(id).is_some() || self.beyond.get(id).is_some() || self.refused_unlogged(id)
     }
 
+    /// Under which code the request of this id was refused, where the log has it or is to get it, in full or not.
+    pub fn refusal_code(&self, id: ClientOrderId) -> Option<RiskCode> {
+        let known = self.state.refusals.get(id).map(|known| known.code);
+        known.or_else(|| self.beyond.get(id).map(|refused| refused.code))
+    }
+
     /// True when the request of this id was refused and the log did not take it.
     pub fn refused_unlogged(&self, id: ClientOrderId) -> bool {
         self.unlogged.content(id).is_some()
+    }
+
+    /// Refuses a request that nobody judged and nobody will, in the log, for good. `None` for one that has its outcome, or an
+    /// approval that may be spent: what is said of that is its outcome.
+    pub fn refuse_unjudged(&mut self, now_ns: i64, request: &OrderRequest, why: Rejection) -> Option<Rejection> {
+        let id = ids::derive(self.account_hash, request.request_id);
+        self.stats.requests += 1;
+        (!self.knows(id)).then(|| self.refuse(now_ns, request, why))
     }
 
     /// Gives an unspent approval back, for `why`: its request is refused, in the log, for good. `None` when the approval

@@ -1,5 +1,5 @@
-//! What stops new orders: the kill latch, an alarm, incidents, a failing log, stopping, an unsound bridge, reconciling, and
-//! losses over a limit.
+//! What stops new orders: the kill latch, an alarm, incidents, a failing log, a failed actor of the account's own, stopping, an
+//! unsound bridge, reconciling, and losses over a limit.
 //!
 //! Losses are watched per settle currency at every quote and fill. A peak of equity and the start of a day are known
 //! only from quotes, which the log does not hold: both are appended as watermarks, so that a restart cannot make a loss
@@ -33,6 +33,7 @@ impl Gate {
             && self.state.incident.is_none()
             && !self.log_failed
             && self.stopping.is_none()
+            && self.unattended.is_none()
             && !self.reconciling
             && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_raised())
             && self.bridge.as_ref().is_none_or(|bridge| bridge.is_sound(self.known_losses));
@@ -53,6 +54,9 @@ impl Gate {
         }
         if self.log_failed {
             return Rejection::new(RiskCode::LogFailed, "an earlier write failed");
+        }
+        if let Some(reason) = &self.unattended {
+            return Rejection::new(RiskCode::Unattended, reason.as_str());
         }
         if let Some(reason) = &self.stopping {
             return Rejection::new(RiskCode::Stopping, reason.as_str());
@@ -120,11 +124,19 @@ impl Gate {
     /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
     /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
-        let events = self.commit(Record::Resume { now_ns })?;
+        // The word that lets orders leave comes last: behind it nothing can fail, so the next process knows no other outcome
+        // than the one that is told here.
+        let peaks = std::mem::replace(&mut self.new_peaks, (0..self.state.account.balances().len()).collect());
+        let watermark = self.commit_watermark(utc_day(now_ns).max(self.state.account.day()));
+        let events = match watermark.and_then(|()| self.commit(Record::Resume { now_ns })) {
+            Ok(events) => events,
+            Err(error) => {
+                self.new_peaks = peaks;
+                return Err(error);
+            }
+        };
         self.log_failed = false;
         self.known_losses = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default();
-        self.new_peaks = (0..self.state.account.balances().len()).collect();
-        self.commit_watermark(utc_day(now_ns).max(self.state.account.day()))?;
         Ok(events)
     }
 
@@ -156,6 +168,16 @@ impl Gate {
     /// Refuses new orders from now on, to drain: cancels and reports go on.
     pub fn stop_new_orders(&mut self, reason: &str) {
         self.stopping.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Refuses new orders since one of the account's own actors failed; or no more, with `None`. Cancels and reports go on.
+    pub fn set_unattended(&mut self, reason: Option<&str>) {
+        self.unattended = reason.map(str::to_owned);
+    }
+
+    /// Which of the account's own actors failed, while that stops new orders.
+    pub fn unattended(&self) -> Option<&str> {
+        self.unattended.as_deref()
     }
 
     /// While true new orders are refused: set it after every (re)connect, take it back when open orders, fills and
@@ -306,15 +328,16 @@ impl Gate {
             }
         }
         let balance = &self.state.account.balances()[index];
-        let loss = balance.day_pnl()?.checked_neg()?;
-        let fall = i128::from(balance.drawdown_bps()?);
+        // Each limit is judged by itself: what cannot be measured for one does not switch the other off.
+        let loss = balance.day_pnl().and_then(i128::checked_neg);
+        let fall = balance.drawdown_bps().map(i128::from);
         let currency = balance.currency;
         let candidates = [
             (RiskCode::DailyLoss, self.limits.max_daily_loss, loss),
             (RiskCode::Drawdown, self.limits.max_drawdown_bps.map(i128::from), fall),
         ];
         for (code, limit, value) in candidates {
-            let Some(limit) = limit else { continue };
+            let Some((limit, value)) = limit.zip(value) else { continue };
             let told = self.state.breaches.iter().any(|b| b.code == code && b.currency == currency);
             if value > limit && !told {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };

@@ -25,7 +25,7 @@ const MAGIC: &[u8; 8] = b"LIBRAGTE";
 pub const MAJOR: u16 = 1;
 /// Raised when something was added.
 pub const MINOR: u16 = 2;
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// Larger than any record: a length above it is damage.
 const MAX_RECORD: usize = 1 << 20;
 
@@ -217,6 +217,24 @@ fn lock(file: &File, path: &Path) -> Result<(), LogError> {
     Err(if owned { LogError::Owned { path } } else { LogError::Io { path, error } })
 }
 
+/// What is wrong with the beginning of a file that is not empty, if anything is.
+pub(super) fn check_header(path: &Path, found: &[u8]) -> Result<(), LogError> {
+    if found.len() < HEADER {
+        let (path, length) = (path.to_owned(), found.len());
+        let ours = found.starts_with(&MAGIC[..length.min(MAGIC.len())]);
+        return Err(if ours { LogError::CutOff { path, length } } else { LogError::NotALog { path } });
+    }
+    let crc = crc32c::crc32c(&found[..12]).to_le_bytes();
+    if &found[..8] != MAGIC || found[12..HEADER] != crc {
+        return Err(LogError::NotALog { path: path.to_owned() });
+    }
+    let major = u16::from_le_bytes([found[8], found[9]]);
+    if major > MAJOR {
+        return Err(LogError::Newer { path: path.to_owned(), found: major });
+    }
+    Ok(())
+}
+
 fn header_bytes() -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
@@ -245,20 +263,7 @@ impl LogFile {
             }
             return Ok(());
         }
-        if found.len() < HEADER {
-            let (path, length) = (self.path.clone(), found.len());
-            let ours = found.starts_with(&MAGIC[..length.min(MAGIC.len())]);
-            return Err(if ours { LogError::CutOff { path, length } } else { LogError::NotALog { path } });
-        }
-        let crc = crc32c::crc32c(&found[..12]).to_le_bytes();
-        if &found[..8] != MAGIC || found[12..] != crc {
-            return Err(LogError::NotALog { path: self.path.clone() });
-        }
-        let major = u16::from_le_bytes([found[8], found[9]]);
-        if major > MAJOR {
-            return Err(LogError::Newer { path: self.path.clone(), found: major });
-        }
-        Ok(())
+        check_header(&self.path, &found)
     }
 
     /// A new file is only there for good when its directory is on the disk.
@@ -366,12 +371,14 @@ fn read_frame(reader: &mut impl Read, available: u64, frame: &mut Vec<u8>) -> io
     Ok(is_frame(frame))
 }
 
-fn frame_length(bytes: &[u8]) -> Option<usize> {
+/// Bytes of the frame that begins here, as it says itself.
+pub(super) fn frame_length(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
     (1..=MAX_RECORD).contains(&length).then_some(length + 8)
 }
 
-fn is_frame(bytes: &[u8]) -> bool {
+/// True when a whole record with its checksum begins here.
+pub(super) fn is_frame(bytes: &[u8]) -> bool {
     let Some(frame) = frame_length(bytes).and_then(|total| bytes.get(..total)) else { return false };
     let (body, crc) = frame.split_at(frame.len() - 4);
     crc32c::crc32c(body).to_le_bytes() == crc

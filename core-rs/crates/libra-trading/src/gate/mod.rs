@@ -22,6 +22,7 @@
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
+//! - [`follow`] — a log read beside the process that owns it;
 //! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
 //!
 //! A gate is single-threaded and reads no clock: every call brings `now_ns`, the account's time.
@@ -33,6 +34,7 @@ mod breach;
 mod codec;
 mod event;
 mod exposure;
+pub mod follow;
 mod history;
 mod ids;
 mod latch;
@@ -71,9 +73,10 @@ pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};
 pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
-use crate::account::{Account, BookingError};
+use crate::account::{Account, BookingError, same_arithmetic};
 use crate::instrument::{Instrument, InstrumentError, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
+use crate::risk::check::volume_room;
 use crate::risk::rate::Rates;
 use crate::risk::{Breach, LimitsError, Market, RiskLimits};
 use approval::Approvals;
@@ -185,6 +188,8 @@ pub struct Gate {
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,
+    /// Which of the account's own actors failed, while nobody can be relied on to carry its orders.
+    unattended: Option<String>,
     reconciling: bool,
     /// Raised by a thread that cannot wait for this one.
     alarm: Option<Arc<Alarm>>,
@@ -219,9 +224,17 @@ impl Gate {
         Ok(events)
     }
 
-    /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only.
+    /// Defines an instrument. What is used by positions or open orders may change its steps, limits and fees only. Where its
+    /// decimals change, its limits keep their values, and its market is unknown until the next quote.
     pub fn set_instrument(&mut self, instrument: Instrument) -> Result<(), GateError> {
+        let (id, decimals) = (instrument.id, instrument.size_decimals);
+        let before = self.state.account.instrument(id).cloned();
+        let means_the_same = before.as_ref().is_none_or(|before| same_arithmetic(before, &instrument));
         self.define(instrument)?;
+        if let Some(before) = before.filter(|_| !means_the_same) {
+            self.limits.rescale(id, before.size_decimals, decimals);
+            self.state.forget_market(id);
+        }
         self.apply_limits();
         Ok(())
     }
@@ -387,6 +400,15 @@ impl Gate {
     pub fn reserved(&self, instrument: Name) -> Option<(i64, i64)> {
         let desk = &self.state.desks[self.state.account.slot(instrument)?];
         Some((desk.open_buy, desk.open_sell))
+    }
+
+    /// How much of an instrument a new order may be so that our share of its volume stays within its limit; `None` for one
+    /// whose share is not limited.
+    pub fn volume_room(&self, now_ns: i64, instrument: Name) -> Option<i64> {
+        let desk = &self.state.desks[self.state.account.slot(instrument)?];
+        let bps = desk.limits.max_participation_bps?;
+        let volume = desk.volume.as_ref().map(|volume| volume.sums(now_ns));
+        Some(volume_room(bps, volume.unwrap_or_default(), desk.open_buy, desk.open_sell))
     }
 
     /// Approvals that are neither spent nor released.

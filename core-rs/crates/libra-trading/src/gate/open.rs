@@ -149,6 +149,7 @@ impl Gate {
             log_failed: false,
             owed: VecDeque::new(),
             stopping: None,
+            unattended: None,
             reconciling: false,
             alarm: None,
             bridge: None,

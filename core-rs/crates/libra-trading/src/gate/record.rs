@@ -90,6 +90,16 @@ pub enum Record {
         /// The order.
         client_order_id: ClientOrderId,
     },
+    /// The venue does not know an order, with what that came to: whoever reads the log later concludes it again, by whatever
+    /// rule that build or that profile would judge.
+    NotFound {
+        /// When it was received.
+        now_ns: i64,
+        /// What it said.
+        report: VenueReport,
+        /// It agrees with one before: the order is over.
+        ends: bool,
+    },
     /// The venue said something new about an order.
     Report {
         /// When it was received.
@@ -154,6 +164,7 @@ impl Record {
             Record::Note { .. } => 20,
             Record::Limits(_) => 14,
             Record::Refused { .. } => 17,
+            Record::NotFound { .. } => 21,
         }
     }
 
@@ -200,6 +211,11 @@ impl Record {
             Record::Report { now_ns, report } => {
                 w.i64(*now_ns);
                 encode_report(report, w);
+            }
+            Record::NotFound { now_ns, report, ends } => {
+                w.i64(*now_ns);
+                encode_report(report, w);
+                w.u8(u8::from(*ends));
             }
             Record::Kill { now_ns, reason } => {
                 w.i64(*now_ns);
@@ -264,6 +280,7 @@ impl Record {
             6 => Record::Submitted { now_ns: r.i64()?, client_order_id: ClientOrderId(r.u128()?) },
             7 => Record::CancelIntent { now_ns: r.i64()?, client_order_id: ClientOrderId(r.u128()?) },
             8 => Record::Report { now_ns: r.i64()?, report: decode_report(r)? },
+            21 => Record::NotFound { now_ns: r.i64()?, report: decode_report(r)?, ends: decode_bool(r)? },
             9 => Record::Kill { now_ns: r.i64()?, reason: r.string()? },
             10 => Record::Resume { now_ns: r.i64()? },
             11 => Record::Watermark {
@@ -310,15 +327,19 @@ fn encode_limits(changed: &LimitsChanged, w: &mut Writer) {
 
 fn decode_limits(r: &mut Reader<'_>) -> Option<LimitsChanged> {
     let (now_ns, who) = (r.i64()?, r.string()?);
-    let confirmed = match r.u8()? {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
+    let confirmed = decode_bool(r)?;
     let version = r.u64()?;
     let value = |r: &mut Reader<'_>| r.string().map(|text| (!text.is_empty()).then_some(text));
     let changes = (0..r.u32()?).map(|_| Some(LimitChange { key: r.string()?, old: value(r)?, new: value(r)? }));
     Some(LimitsChanged { now_ns, who, confirmed, version, changes: changes.collect::<Option<_>>()? })
+}
+
+fn decode_bool(r: &mut Reader<'_>) -> Option<bool> {
+    match r.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 fn encode_request(request: &OrderRequest, w: &mut Writer) {

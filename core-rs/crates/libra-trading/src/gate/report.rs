@@ -23,6 +23,9 @@ use super::state::State;
 /// queries of one order. An older one is an answer of another time, and says nothing about this one.
 pub(super) const NOT_FOUND_AGES_NS: i64 = 300 * 1_000_000_000;
 
+/// The same of logs that do not say what an answer came to; it never changes.
+pub(super) const OLD_NOT_FOUND_AGES_NS: i64 = 300 * 1_000_000_000;
+
 /// What becomes of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -91,6 +94,8 @@ impl State {
         match &report.outcome {
             VenueOutcome::Accepted if status < Accepted => Verdict::Apply,
             VenueOutcome::Accepted if status == Accepted => Verdict::Duplicate,
+            // Executed as a whole, it cannot work any more: this is heard late.
+            VenueOutcome::Accepted if entry.order.filled >= entry.order.request.size => Verdict::Late,
             VenueOutcome::Accepted if status == Rejected || entry.order.reason == RiskCode::NotFound.as_str() => {
                 self.judge_contradiction(report)
             }
@@ -127,11 +132,18 @@ impl State {
         if works && !told { Verdict::Apply } else { Verdict::Unknown }
     }
 
-    /// Takes in a report that was judged [`Verdict::Apply`].
+    /// True when a "not found" came before this one, older by so much at most on the venue's clock, and nothing in between.
+    pub(super) fn agrees_within(&self, report: &VenueReport, ages_ns: i64) -> bool {
+        let first_ns = self.entry(report.client_order_id).and_then(|(_, entry)| entry.not_found_ns);
+        first_ns.is_some_and(|first_ns| report.ts_venue_ns.saturating_sub(first_ns) <= ages_ns)
+    }
+
+    /// Takes in a report that was judged [`Verdict::Apply`]; a "not found" is the order's end where it `ends` it.
     pub(super) fn apply_report(
         &mut self,
         now_ns: i64,
         report: &VenueReport,
+        ends: bool,
         events: &mut Vec<GateEvent>,
     ) -> Result<(), &'static str> {
         let id = report.client_order_id;
@@ -155,7 +167,7 @@ impl State {
         if !report.venue_order_id.is_empty() && self.entries.get(index).order.venue_order_id != report.venue_order_id {
             Arc::make_mut(&mut self.entries.change(index).order).venue_order_id.clone_from(&report.venue_order_id);
         }
-        let not_found_before = self.entries.change(index).not_found_ns.take();
+        self.entries.change(index).not_found_ns = None;
         match verdict {
             Verdict::Seen => return Ok(()),
             Verdict::Dispute => {
@@ -164,7 +176,6 @@ impl State {
             }
             _ => {}
         }
-        let young = |first: &i64| report.ts_venue_ns.saturating_sub(*first) <= NOT_FOUND_AGES_NS;
         match &report.outcome {
             VenueOutcome::Accepted => self.enter(index, now_ns, OrderStatus::Accepted, "", ""),
             VenueOutcome::Rejected { code, detail } => {
@@ -179,7 +190,7 @@ impl State {
                 events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
                 return Ok(());
             }
-            VenueOutcome::NotFound if !not_found_before.as_ref().is_some_and(young) => {
+            VenueOutcome::NotFound if !ends => {
                 self.entries.change(index).not_found_ns = Some(report.ts_venue_ns);
                 return Ok(());
             }

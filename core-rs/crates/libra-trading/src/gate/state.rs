@@ -224,7 +224,12 @@ impl State {
                 let entry = self.entries.change(index);
                 (entry.cancel_pending, entry.cancel_asked_ns) = (true, *now_ns);
             }
-            Record::Report { now_ns, report } => self.apply_report(*now_ns, report, events)?,
+            // In a log of before `NotFound` the rule of then is the only word on what a "not found" came to.
+            Record::Report { now_ns, report } => {
+                let ends = self.agrees_within(report, super::report::OLD_NOT_FOUND_AGES_NS);
+                self.apply_report(*now_ns, report, ends, events)?;
+            }
+            Record::NotFound { now_ns, report, ends } => self.apply_report(*now_ns, report, *ends, events)?,
             Record::Kill { reason, .. } => {
                 self.killed = Some(reason.clone());
                 events.push(GateEvent::Latched { reason: reason.clone() });
@@ -275,6 +280,14 @@ impl State {
         let desk = &self.desks[slot];
         let in_use = desk.open_buy != 0 || desk.open_sell != 0 || self.account.position_at(slot).trades > 0;
         !in_use || same_arithmetic(self.account.instrument_at(slot), instrument)
+    }
+
+    /// What was seen of an instrument's market is in units of a definition that is no more.
+    pub(super) fn forget_market(&mut self, instrument: Name) {
+        if let Some(slot) = self.account.slot(instrument) {
+            let desk = &mut self.desks[slot];
+            (desk.market, desk.mark, desk.volume) = (Market::default(), None, None);
+        }
     }
 
     pub(super) fn find(&self, id: ClientOrderId) -> Result<usize, &'static str> {

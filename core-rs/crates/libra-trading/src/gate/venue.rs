@@ -8,7 +8,7 @@ use crate::risk::{Rejection, RiskCode};
 use super::approve::log_failed;
 use super::codec::clip;
 use super::record::Record;
-use super::report::Verdict;
+use super::report::{NOT_FOUND_AGES_NS, Verdict};
 use super::{Gate, GateError, GateEvent};
 
 /// A strategy's cancel of one order goes to the venue so often at most: so long the venue has to answer the one before, and
@@ -118,7 +118,15 @@ impl Gate {
                     // The day begins at the equity before it. A log that fails does not take the report either.
                     let _ = self.roll_day(now_ns);
                 }
-                let mut events = self.commit(Record::Report { now_ns, report: clipped(report) })?;
+                let said = clipped(report);
+                let record = match said.outcome {
+                    VenueOutcome::NotFound => {
+                        let ends = self.state.agrees_within(&said, NOT_FOUND_AGES_NS);
+                        Record::NotFound { now_ns, report: said, ends }
+                    }
+                    _ => Record::Report { now_ns, report: said },
+                };
+                let mut events = self.commit(record)?;
                 self.stats.reports += 1;
                 if filled {
                     self.watch_fill(now_ns, report.client_order_id, &mut events);

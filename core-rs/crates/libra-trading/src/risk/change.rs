@@ -122,16 +122,21 @@ pub fn apply(
 /// about: the limit becomes nothing, and what is known of no instrument here leaves the account no place for an order.
 pub fn recall(limits: &RiskLimits, words: &BTreeMap<String, Option<String>>, instruments: &[Instrument]) -> RiskLimits {
     let mut next = limits.clone();
+    let mut shut = false;
     for (key, text) in words {
         let Ok(target) = find(key, instruments) else {
-            next.max_open_orders = Some(0);
+            shut = true;
             continue;
         };
         match text.as_deref().map(|text| target.key.read(text, target.decimals())).transpose() {
             Ok(value) => target.set(&mut next, value),
             Err(_) if target.instrument.is_some() => target.set(&mut next, Some(0)),
-            Err(_) => next.max_open_orders = Some(0),
+            Err(_) => shut = true,
         }
+    }
+    if shut {
+        // Behind them all: the account may have a word of its own on its open orders.
+        next.max_open_orders = Some(0);
     }
     next
 }

@@ -306,6 +306,15 @@ fn check_volume(
     })
 }
 
+/// The largest order that [`check`] lets pass for its share of a `volume`: the market's, and what we executed of it.
+pub(crate) fn volume_room(bps: u32, volume: (i128, i128), open_buy: i64, open_sell: i64) -> i64 {
+    let (market, executed) = volume;
+    let ours = executed + i128::from(open_buy) + i128::from(open_sell);
+    // A volume that does not fit has room for none.
+    let most = times(market, bps).map_or(0, |scaled| scaled / 10_000);
+    i64::try_from((most - ours).max(0)).unwrap_or(i64::MAX)
+}
+
 #[cold]
 fn orders(code: RiskCode, most: u32, value: usize) -> Rejection {
     Rejection::limit(code, format!("{most} orders"), format!("{value} orders"))

@@ -37,6 +37,7 @@ risk_codes! {
     KillSwitch = "KILL_SWITCH", "the kill switch is set";
     Incident = "INCIDENT", "the venue and the account disagree; trading waits for an operator's resume";
     LogFailed = "LOG_FAILED", "the gate's log cannot be written, so nothing new may leave";
+    Unattended = "UNATTENDED", "an actor of the account's own failed, so nobody carries its orders";
     Stopping = "STOPPING", "the account is stopping";
     Reconciling = "RECONCILING", "open orders are not yet reconciled with the venue";
     BridgeUnsound = "BRIDGE_UNSOUND", "the bridge to other nodes misses events, is nearly full or is fenced";
@@ -77,6 +78,7 @@ risk_codes! {
     StrategyMessageRate = "STRATEGY_MESSAGE_RATE", "too many orders and cancels of the strategy within a second";
     QueueFull = "QUEUE_FULL", "an actor of the account has no room for the request";
     Pressure = "PRESSURE", "an actor of the account cannot keep up with what happens to its orders";
+    RiskFailed = "RISK_FAILED", "the account's risk actor failed, or ended, with the request unjudged";
     Overflow = "OVERFLOW", "an amount does not fit";
     CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
     StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";

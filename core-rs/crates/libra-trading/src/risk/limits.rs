@@ -212,6 +212,20 @@ impl RiskLimits {
         &mut self.instruments[index].1
     }
 
+    /// An instrument's sizes are of `to` decimals and were of `from`: its limits keep their values. One that is finer than the
+    /// new decimals is rounded down, to nothing maybe, which lets no order pass: never more than was allowed.
+    pub(crate) fn rescale(&mut self, instrument: Name, from: u8, to: u8) {
+        let all = self.default;
+        for key in [LimitKey::MaxPosition, LimitKey::MaxOrderSize] {
+            let own = self.own(instrument).get(key).or(all.get(key));
+            if let Some(units) = own.filter(|_| from != to) {
+                // An i64 of at most 18 decimals: it fits, and what is beyond an i64 then is no limit to any size.
+                let units = units.saturating_mul(pow10(to)) / pow10(from);
+                self.own_mut(instrument).set(key, Some(units));
+            }
+        }
+    }
+
     /// The value that a key has for the whole account.
     pub fn get(&self, key: LimitKey) -> Option<i128> {
         match key {

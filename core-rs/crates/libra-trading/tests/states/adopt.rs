@@ -68,7 +68,7 @@ impl Truth {
     }
 
     /// An order that never leaves, while the log does not take what became of it.
-    fn hold_back(&mut self, client_order_id: ClientOrderId, outcome: VenueOutcome) {
+    pub fn hold_back(&mut self, client_order_id: ClientOrderId, outcome: VenueOutcome) {
         let report = VenueReport { client_order_id, venue_order_id: String::new(), outcome, ts_venue_ns: 0 };
         if self.clone().take(&report) == Effect::Taken {
             self.memory.unbooked.push(report);
@@ -230,10 +230,10 @@ impl World {
                 }
             }
         }
-        // These begin with the record that says it; before a resume stands who asked for it.
+        // These begin with the record that says it; before a resume stand who asked for it, and from where losses count.
         match maybe {
             Maybe::Kill if appended >= 1 => self.truth.killed = true,
-            Maybe::Resume if appended >= 2 => (self.truth.killed, self.truth.incident) = (false, false),
+            Maybe::Resume if appended >= 3 => (self.truth.killed, self.truth.incident) = (false, false),
             Maybe::Report(report) if appended >= 1 => drop(self.truth.take(report)),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use libra_trading::gate::Gate;
-use libra_trading::order::{Fill, OrderStatus};
+use libra_trading::order::{ClientOrderId, Fill, OrderStatus};
 use libra_trading::portfolio::Portfolio;
 
 use crate::market;
@@ -107,6 +107,11 @@ impl Truth {
         let mut open: Vec<_> = gate.open_orders().map(|order| order.client_order_id).collect();
         open.sort_unstable();
         same!("open orders", open, self.open());
+        let pending = |id: &ClientOrderId| self.outcome(*id).is_some_and(|outcome| outcome.cancel_pending);
+        let mut uncancelled: Vec<_> = gate.uncancelled_orders().map(|order| order.client_order_id).collect();
+        uncancelled.sort_unstable();
+        let ours: Vec<_> = self.open().into_iter().filter(|id| !pending(id)).collect();
+        same!("open orders whose cancel is not under way", uncancelled, ours);
         Ok(())
     }
 }

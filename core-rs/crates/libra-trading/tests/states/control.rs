@@ -33,20 +33,43 @@ impl World {
         self.cancel_outside(outside, expected)
     }
 
-    pub fn stop_strategy(&mut self, strategy: u8) -> Done<()> {
+    pub fn stop_strategy(&mut self, strategy: u8, policy: OnVanish) -> Done<()> {
         let strategy = market::strategies()[usize::from(strategy) % 3];
         let of = |world: &World, id: &ClientOrderId| world.truth.asked[id].request.strategy == strategy;
         let open: Vec<_> = self.truth.open_by_intent().into_iter().filter(|id| of(self, id)).collect();
         let maybe = Maybe::Cancel(open.iter().copied().collect());
-        let outside = self.call("a strategy given up", maybe, |desk, router, now_ns| {
-            desk.vanish(router, now_ns, strategy, OnVanish::Cancel)
-        })?;
-        self.truth.memory.stopped.insert(strategy);
+        let outside = self
+            .call("a strategy given up", maybe, |desk, router, now_ns| desk.vanish(router, now_ns, strategy, policy))?;
+        // Of one that is no more already, what it had applies again.
+        let policy = *self.truth.memory.stopped.entry(strategy).or_insert(policy);
+        self.truth.memory.ended.retain(|(whose, _)| *whose != strategy);
+        if policy == OnVanish::Keep {
+            return self.keep(&open, outside);
+        }
         let now_ns = self.now_ns;
         self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, now_ns)));
         let expected = open.into_iter().filter(|id| self.truth.cancel(now_ns, *id, false)).collect();
         self.done();
         self.cancel_outside(outside, expected)
+    }
+
+    /// What is kept is what the venue has: what has not left never does.
+    fn keep(&mut self, open: &[ClientOrderId], outside: Vec<ClientOrderId>) -> Done<()> {
+        self.cover.note("what a strategy left is kept");
+        for id in open {
+            if self.truth.memory.unsent.remove(id).is_none() {
+                continue;
+            }
+            let outcome = VenueOutcome::Rejected { code: "STRATEGY_STOPPED".into(), detail: String::new() };
+            if self.truth.memory.full {
+                self.truth.hold_back(*id, outcome);
+            } else {
+                let venue_order_id = String::new();
+                self.truth.take(&VenueReport { client_order_id: *id, venue_order_id, outcome, ts_venue_ns: 0 });
+            }
+        }
+        self.done();
+        self.cancel_outside(outside, Vec::new())
     }
 
     pub fn cancel_outside(&mut self, outside: Vec<ClientOrderId>, expected: Vec<ClientOrderId>) -> Done<()> {
@@ -123,16 +146,16 @@ impl World {
     }
     fn pretend(&mut self, id: ClientOrderId, outcome: VenueOutcome) -> Done<()> {
         let open = self.truth.is_open(id);
-        self.book(&VenueReport {
+        let booked = self.book(&VenueReport {
             client_order_id: id,
             venue_order_id: String::new(),
             outcome,
             ts_venue_ns: self.now_ns,
-        })?;
-        if open && !self.truth.is_open(id) {
-            // A second one agreed.
+        });
+        if open && (booked.is_err() || !self.truth.is_open(id)) {
+            // A second one agreed, or the next process may find in the log that it did.
             self.lied.insert(id);
         }
-        Ok(())
+        booked.map(drop)
     }
 }

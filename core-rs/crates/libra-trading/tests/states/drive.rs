@@ -138,7 +138,7 @@ impl World {
             }
             Step::Kill => self.kill(),
             Step::Resume => self.resume(),
-            Step::StopStrategy { strategy } => self.stop_strategy(strategy),
+            Step::StopStrategy { strategy, policy } => self.stop_strategy(strategy, policy),
             Step::Drain => {
                 self.life().desk.stop_new_orders("drained");
                 self.truth.memory.draining = true;
@@ -232,6 +232,7 @@ impl World {
             self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
+                self.end_flattening(id, request);
                 self.truth.refuse(id);
             } else if same && !unlogged {
                 if !approved {
@@ -248,7 +249,7 @@ impl World {
 
     /// The strategy was given up, or a cancel was faster.
     fn ended_early(&mut self, id: ClientOrderId, request: &OrderRequest) -> bool {
-        if self.truth.memory.stopped.contains(&request.strategy) {
+        if self.truth.memory.stopped.contains_key(&request.strategy) && !self.truth.is_flattening(id) {
             self.cover.note("refused: its strategy was given up");
             return true;
         }
@@ -272,6 +273,7 @@ impl World {
                 || self.truth.unmeasured(id, &approved.request)
             {
                 self.cover.note("an approval is not good any more");
+                self.end_flattening(id, &approved.request);
                 self.truth.refuse(id);
             } else if self.truth.memory.full {
                 return broken(format!("the disk is full and no write of {id} failed"));

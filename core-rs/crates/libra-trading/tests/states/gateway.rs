@@ -181,6 +181,9 @@ impl World {
         }
         self.done();
         self.cover.fills += (self.truth.rows.len() - rows) as u64;
+        if self.truth.rows.len() > rows && self.truth.is_flattening(id) {
+            self.cover.note("what a strategy left is closed");
+        }
         let expected = match effect {
             Effect::None => true,
             Effect::Taken => !full,

@@ -6,12 +6,12 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
-//! - `day` — from where losses are counted;
+//! - `day` — from where losses are counted; `flatten` — what closes a position that a strategy left;
 //! - `disk` — a log that takes nothing for a while;
-//! - `cover` — what the runs came through.
+//! - `cover` — what the runs came through; `once` — runs that found something.
 //!
 //! `LIBRA_SEED=7 cargo test -p libra-trading --test states one_seed -- --nocapture` runs one seed and prints its steps;
-//! `LIBRA_LONG=1` runs ten thousand.
+//! `LIBRA_LONG=1` runs ten thousand, `LIBRA_FIRST_SEED=100000` five hundred from that one on.
 
 mod adopt;
 mod compare;
@@ -21,8 +21,10 @@ mod cover;
 mod day;
 mod disk;
 mod drive;
+mod flatten;
 mod gateway;
 mod market;
+mod once;
 mod run;
 mod said;
 #[path = "../samples/mod.rs"]

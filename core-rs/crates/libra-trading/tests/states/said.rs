@@ -34,7 +34,7 @@ impl Truth {
         }
         let (next, counts) = match &report.outcome {
             VenueOutcome::Filled { .. } => return self.fill(id, report),
-            VenueOutcome::Accepted if status == OrderStatus::Rejected || known.lost => {
+            VenueOutcome::Accepted if (status == OrderStatus::Rejected || known.lost) && !self.is_whole(id) => {
                 if self.incident && self.strays.contains(&id) {
                     return Effect::None;
                 }
@@ -70,9 +70,15 @@ impl Truth {
         let outcome = self.written(id, report);
         outcome.lost = next == OrderStatus::Cancelled && report.outcome == VenueOutcome::NotFound;
         outcome.status = next;
-        outcome.not_found_ns = (report.outcome == VenueOutcome::NotFound).then_some(report.ts_venue_ns);
+        let missed = report.outcome == VenueOutcome::NotFound && !next.is_final();
+        outcome.not_found_ns = missed.then_some(report.ts_venue_ns);
         outcome.cancel_pending &= !next.is_final() && !matches!(report.outcome, VenueOutcome::CancelRejected { .. });
         Effect::Taken
+    }
+
+    /// Nothing of it is left that could work.
+    fn is_whole(&self, id: ClientOrderId) -> bool {
+        self.asked.get(&id).is_some_and(|asked| self.filled(id) >= asked.request.size)
     }
 
     /// The venue says what cannot be: it is told, and changes nothing.

@@ -2,6 +2,7 @@
 //! its number when it is its turn, so steps may be taken out of a run and the rest still means something.
 
 use fastrand::Rng;
+use libra_trading::desk::OnVanish;
 
 /// The kinds of orders that strategies ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +140,7 @@ pub enum Step {
     Resume,
     StopStrategy {
         strategy: u8,
+        policy: OnVanish,
     },
     Drain,
     /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
@@ -250,8 +252,15 @@ fn step(rng: &mut Rng) -> Step {
         849..874 => Step::Confirm,
         874..910 => Step::Wait { ms: wait_ms(rng) },
         910..912 => Step::Kill,
-        912..924 => Step::Resume,
-        924..925 => Step::StopStrategy { strategy: rng.u8(0..3) },
+        912..922 => Step::Resume,
+        922..925 => Step::StopStrategy {
+            strategy: rng.u8(0..3),
+            policy: match rng.u8(0..4) {
+                0 => OnVanish::Keep,
+                1 => OnVanish::Cancel,
+                _ => OnVanish::Flatten,
+            },
+        },
         925..926 if rng.bool() => Step::Drain,
         926..929 => Step::Lie {
             lie: match rng.u8(0..9) {

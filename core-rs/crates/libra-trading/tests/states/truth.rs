@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libra_kernel::Name;
+use libra_trading::desk::OnVanish;
 use libra_trading::instrument::{ContractKind, Instrument, Money};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, VenueReport};
 use libra_trading::risk::RiskLimits;
@@ -89,7 +90,12 @@ pub struct Memory {
     pub unsent: BTreeMap<ClientOrderId, i64>,
     /// Cancels of orders that were not known here, and who asked for them.
     pub early: BTreeMap<(ClientOrderId, Name), i64>,
-    pub stopped: BTreeSet<Name>,
+    /// Strategies that are no more, and what becomes of what they left.
+    pub stopped: BTreeMap<Name, OnVanish>,
+    /// Of a strategy and an instrument: the last request that closes what it left.
+    pub flattening: BTreeMap<(Name, Name), ClientOrderId>,
+    /// Those that the kill switch or a stop has ended, until somebody asks again.
+    pub ended: BTreeSet<(Name, Name)>,
     pub draining: bool,
     pub reconciling: bool,
     /// The log's disk takes nothing.
@@ -337,7 +343,9 @@ impl Truth {
             unwanted.extend(self.exceeding().into_iter().map(|id| (id, "a loss")));
         }
         for id in self.open_by_intent() {
-            if self.killed || self.memory.stopped.contains(&self.asked[&id].request.strategy) {
+            let policy = self.memory.stopped.get(&self.asked[&id].request.strategy);
+            let gone = policy.is_some_and(|policy| *policy != OnVanish::Keep) && !self.is_flattening(id);
+            if self.killed || gone {
                 unwanted.push((id, if self.killed { "a kill" } else { "a strategy given up" }));
             }
         }

@@ -85,6 +85,8 @@ pub struct Life {
     pub desk: Desk,
     pub router: Router,
     pub inbox: MailboxId,
+    /// Every request as soon as it is published.
+    pub requests: MailboxId,
     pub tasks: Vec<Task>,
     pub to_ask: BTreeSet<ClientOrderId>,
     /// Orders that the stream said are over, until an answer has said so too.
@@ -192,6 +194,8 @@ pub struct World {
     pub room: u8,
     /// A latch that the log had not taken spoke to this process.
     pub marked: bool,
+    /// A request that must not be was seen.
+    pub wrong: Option<String>,
 }
 
 impl World {
@@ -235,6 +239,7 @@ impl World {
             digest: None,
             appended: 0,
             room: 0,
+            wrong: None,
             marked: false,
         }
     }
@@ -401,9 +406,11 @@ impl World {
             for &event_type in EventType::ALL {
                 router.subscribe(inbox, event_type, libra_kernel::Name::NONE);
             }
+            let requests = router.add_mailbox(Capacity::Unbounded);
+            router.subscribe(requests, EventType::OrderRequest, libra_kernel::Name::NONE);
             let (tasks, to_ask, ended) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
             let to_cancel = recovered.cancelling.iter().copied().collect();
-            self.life = Some(Life { desk, router, inbox, tasks, to_ask, ended, to_cancel });
+            self.life = Some(Life { desk, router, inbox, requests, tasks, to_ask, ended, to_cancel });
             self.recovered(&recovered)?;
             let events = recovered.unconfirmed.into_iter().map(|(_, event)| event).collect();
             let now_ns = self.now_ns;
@@ -459,6 +466,9 @@ impl World {
 
     pub fn compare(&mut self, when: &str) -> Done<()> {
         self.cover.compared += 1;
+        if let Some(wrong) = self.wrong.take() {
+            return broken(wrong);
+        }
         self.truth.compare(self.gate()).or_else(|what| broken(format!("{when}: {what}")))
     }
 
@@ -557,6 +567,7 @@ impl World {
 
     pub fn done(&mut self) {
         self.maybe = Maybe::Nothing;
+        self.see_flattenings();
     }
 
     pub fn met(&mut self, id: ClientOrderId, event: &str) {

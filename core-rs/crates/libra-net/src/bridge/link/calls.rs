@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::decoded::Decoded;
 use super::greeting::incarnation_of;
-use crate::durable::library::{ACK, APPEND, LATEST, OPEN, RAISE, READ, TRIM, refusal};
+use crate::durable::library::{ACK, APPEND, LATEST, MEND, OPEN, RAISE, READ, TRIM, refusal};
 use crate::durable::outbox::Outgoing as Frame;
 use crate::durable::{Bounds, Entry, Opened, Received, Refusal};
 use crate::frame::{FrameReader, LONGEST_FRAME};
@@ -125,6 +125,11 @@ impl Calls<'_> {
         let mut arguments = vec![epoch.as_bytes(), upto.as_bytes()];
         arguments.extend(groups.iter().map(|group| group.as_bytes()));
         self.call(Pending::Trim(lane), TRIM, &[&keys.bounds, &keys.stream, &keys.acknowledged], &arguments);
+    }
+
+    pub fn mend(&mut self, lane: usize, keys: &Keys, epoch: u64, at: Position) {
+        let (epoch, at) = (epoch.to_string(), at.to_string());
+        self.call(Pending::Trim(lane), MEND, &[&keys.bounds, &keys.stream], &[epoch.as_bytes(), at.as_bytes()]);
     }
 
     pub fn read_acknowledged(&mut self, lane: usize, keys: &Keys) {

@@ -36,6 +36,8 @@ pub(super) struct Common {
     pub wakers: Wakers,
     /// Another life of this node was heard of: nothing is sent any more.
     pub fenced: AtomicBool,
+    /// The link has stopped: a connection that is still being made is not needed.
+    pub ended: Arc<AtomicBool>,
     /// On the monotonic clock, by when the link has to have left; 0 while it stays.
     pub leave_by_ns: AtomicI64,
     left: (Mutex<bool>, Condvar),
@@ -154,6 +156,7 @@ impl Common {
             claimed: Claimed::default(),
             wakers,
             fenced: AtomicBool::new(false),
+            ended: Arc::default(),
             leave_by_ns: AtomicI64::new(0),
             left: Default::default(),
             listen_to: AtomicU64::new(0),

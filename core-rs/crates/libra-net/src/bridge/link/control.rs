@@ -34,6 +34,8 @@ pub(super) struct Peer {
     pub shards: u64,
     pub offers_market: bool,
     pub version: String,
+    /// How many shards it said that market data has, which are others than ours: told of once.
+    pub other_shards: Option<u8>,
     pub beacons: u64,
 }
 
@@ -50,8 +52,20 @@ impl Peer {
             shards: 0,
             offers_market: false,
             version: String::new(),
+            other_shards: None,
             beacons: 0,
         }
+    }
+
+    /// Of a node whose market data are spread over another number of shards than `ours`: what there is to be told, once.
+    pub fn differs(&mut self, beacon: &Beacon, ours: u8) -> Option<String> {
+        let other = Some(beacon.shards).filter(|&shards| shards != 0 && shards != ours);
+        let is_news = other.is_some() && other != self.other_shards;
+        self.other_shards = other;
+        let shards = other.filter(|_| is_news)?;
+        Some(format!(
+            "bridge.shards is {shards} there and {ours} here, so market data of some instruments does not arrive: give all nodes the same"
+        ))
     }
 
     /// Takes what a beacon says of market data; whether that is news.
@@ -141,6 +155,7 @@ pub(super) fn beacon<'w>(
         metrics_address: String::new(),
         channels,
         interests,
+        shards: common.settings.shards,
     };
     writer.begin(&Control::Beacon(beacon)).ok()?;
     writer.finish(0, wall_ns())

@@ -58,16 +58,33 @@ pub(super) fn greet(
         Some(epoch) => epoch,
         None => {
             may_speak_and_listen(connection, environment)?;
-            // Before it is looked who lives: whoever claims from now on is not known to be dead.
-            let found = found(connection, settings)?;
-            namesake::look(connection, settings)?;
-            let epoch = claim(connection, settings, channels, claimed.token, found)?;
+            let epoch = begin(connection, settings, channels, claimed.token)?;
             claimed.epoch.store(epoch, Ordering::Release);
             epoch
         }
     };
     let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
     Ok(Greeting { incarnation, epoch, run, findings: inspect(connection)? })
+}
+
+/// Claims our life, unless a node of our name lives. Where one is quicker than we are, it is looked for: of two that start in one
+/// moment the later finds the other.
+fn begin(
+    connection: &mut Connection,
+    settings: &LinkSettings,
+    channels: &[ChannelId],
+    token: u128,
+) -> Result<u64, RespError> {
+    let mut is_late = false;
+    loop {
+        // Before it is looked who lives: whoever claims from now on is not known to be dead.
+        let found = found(connection, settings)?;
+        namesake::look(connection, settings, found)?;
+        match claim(connection, settings, channels, token, found) {
+            Err(RespError::Refused { message, .. }) if message.starts_with("CLAIMED") && !is_late => is_late = true,
+            claimed => return claimed,
+        }
+    }
 }
 
 /// Whether the server lets us publish where every node does, and listen there. A node may start only if so: it is tried with a
@@ -90,8 +107,11 @@ fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) 
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
     let key = environment.incarnation();
-    let ours = format!("{:032x}", fastrand::u128(1..));
-    connection.call(&[b"SET", key.as_bytes(), ours.as_bytes(), b"NX"])?;
+    // A full server takes no SET, and whoever would make room there joins by this.
+    if connection.call(&[b"GET", key.as_bytes()])? == Reply::Null {
+        let ours = format!("{:032x}", fastrand::u128(1..));
+        connection.call(&[b"SET", key.as_bytes(), ours.as_bytes(), b"NX"])?;
+    }
     let place = connection.place().to_owned();
     let reply = connection.call(&[b"GET", key.as_bytes()])?;
     let known = reply.text().and_then(|text| u128::from_str_radix(text, 16).ok()).filter(|&number| number != 0);

@@ -13,6 +13,7 @@ use super::control::Parts;
 use super::decoded::Decoded;
 use super::held::Held;
 use super::keeper::{is_of_kill_switch, tells_of_position};
+use super::lag::Lag;
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
@@ -66,9 +67,10 @@ pub(super) struct Incoming {
     has_lost: bool,
     /// Events that snapshots were loaded for, and did not make up for.
     not_replaced: u64,
+    /// How often something was lost, whatever of it.
+    pub losses: u64,
     pub skipped: u64,
-    /// Between making and handing over the last frame, on two clocks.
-    pub lag_ns: i64,
+    pub lag: Lag,
 }
 
 impl Incoming {
@@ -92,8 +94,9 @@ impl Incoming {
             parts: Parts::default(),
             has_lost: false,
             not_replaced: 0,
+            losses: 0,
             skipped: 0,
-            lag_ns: 0,
+            lag: Lag::default(),
         }
     }
 
@@ -112,6 +115,11 @@ impl Incoming {
     pub fn live(&mut self, now: u64, frame: Decoded) {
         let (epoch, first, last) = (frame.epoch, frame.first, frame.last().seq);
         self.receiver.live(now, epoch, first, last, frame, &mut self.out);
+    }
+
+    /// A frame came that cannot be read, and says by its header that it has these events.
+    pub fn undecodable(&mut self, now: u64, epoch: u64, first: u64, last: u64) {
+        self.receiver.undecodable(now, epoch, first, last, &mut self.out);
     }
 
     /// Latest values that were published by themselves, or looked up.
@@ -202,6 +210,11 @@ impl Incoming {
         self.keys.id.lane != Lane::Orders || self.hears_orders
     }
 
+    fn hear_lost(&mut self, passed: Passed, why: &'static str, certain: bool) {
+        self.losses += 1;
+        self.heard.push(Heard::Lost { passed, why, certain });
+    }
+
     fn mark(&mut self, now: u64, upto: Position) {
         self.marks.push_back((self.delivered, upto));
         self.pass_marks(now);
@@ -232,7 +245,7 @@ impl Incoming {
                     Delivery::Life { begins } => self.mark(now, begins),
                     Delivery::Lost { passed, why, certain } => {
                         self.has_lost = true;
-                        self.heard.push(Heard::Lost { passed, why: word(why), certain });
+                        self.hear_lost(passed, word(why), certain);
                         self.mark(now, passed.upto);
                     }
                     Delivery::Snapshot { passed, certain, snapshot } => {
@@ -242,7 +255,7 @@ impl Incoming {
                         if self.stands_for_nothing() {
                             (self.has_lost, replaced.after) = (true, passed.upto);
                             self.not_replaced = self.not_replaced.saturating_add(passed.events());
-                            self.heard.push(Heard::Lost { passed, why: "skipped", certain });
+                            self.hear_lost(passed, "skipped", certain);
                         }
                         self.heard.push(Heard::SnapshotLoaded { passed: replaced, values });
                         self.mark(now, passed.upto);
@@ -286,7 +299,7 @@ impl Incoming {
 
     fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut Held) {
         let (epoch, first) = (frame.epoch, frame.first);
-        self.lag_ns = sent_ns().saturating_sub(frame.sent_ns);
+        self.lag.take(frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut tracked = self.delivered;
         for (seq, event) in (first..).zip(frame.events).skip(skip) {
@@ -312,7 +325,7 @@ impl Incoming {
                     self.skipped += 1;
                     let at = |seq| Position::new(epoch, seq);
                     let passed = Passed { after: at(seq - 1), upto: at(seq), known: seq };
-                    self.heard.push(Heard::Lost { passed, why: skip.code(), certain: true });
+                    self.hear_lost(passed, skip.code(), true);
                 }
             }
         }

@@ -18,6 +18,11 @@ pub(super) type Dial = dyn Fn() -> Result<(Connection, Greeting), RespError> + S
 /// Reads from a socket at most so often before something else has its turn.
 const READS: usize = 64;
 
+/// True for a refusal that a connection to the master, or to a server that is ready, would not meet.
+pub(super) fn needs_another_connection(refusal: &str) -> bool {
+    matches!(refusal.split_ascii_whitespace().next(), Some("READONLY" | "MASTERDOWN" | "LOADING"))
+}
+
 enum Phase {
     Down { until_ns: i64 },
     Dialling(Receiver<Result<(Connection, Greeting), RespError>>),

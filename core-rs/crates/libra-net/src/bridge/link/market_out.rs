@@ -15,13 +15,14 @@ use libra_kernel::native::{Life, NativeActor};
 use libra_kernel::{Event, EventType, Lane, Travel};
 
 use super::common::{Common, Part};
-use super::line::{Change, Line};
+use super::line::{Change, Line, needs_another_connection};
 use super::pace::{PATIENCE_NS, Pace};
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::interest::Remembered;
+use crate::bridge::news::{News, NewsKind};
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::ChannelId;
 use crate::latest::Key;
@@ -52,6 +53,7 @@ enum Pending {
     Frame {
         shard: usize,
         last: u64,
+        events: u64,
     },
     Ping,
 }
@@ -73,6 +75,10 @@ pub(super) struct MarketOut {
     /// Latest values that were said again.
     again: u64,
     unheard: u64,
+    /// Events of frames that the server has refused: nobody has them, and whoever listens misses them.
+    refused: u64,
+    /// The operator has heard of that, for this connection.
+    has_complained: bool,
     reported: u64,
 }
 
@@ -92,6 +98,8 @@ impl MarketOut {
             unwanted: 0,
             again: 0,
             unheard: 0,
+            refused: 0,
+            has_complained: false,
             reported: u64::MAX,
         }
     }
@@ -103,6 +111,7 @@ impl MarketOut {
         }
         if let Some(Change::Up(_)) = self.line.turn(now_ns) {
             self.pending.clear();
+            self.has_complained = false;
             // What was on its way over the connection before is with the server, or will never be.
             for (sent, shard) in self.common.sent.iter().zip(&self.shards) {
                 sent.store(shard.numbering.sent(), Ordering::Relaxed);
@@ -144,13 +153,26 @@ impl MarketOut {
         }
         self.read_ns = now_ns;
         let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
+        let (refused, has_complained) = (&mut self.refused, &mut self.has_complained);
         self.line.read(now_ns, |reply| {
             if matches!(reply, Reply::Push(_)) {
                 return Ok(());
             }
             match pending.pop_front() {
-                Some(Pending::Frame { shard, last }) => {
+                Some(Pending::Frame { shard, last, events }) => {
+                    // A frame that was refused is gone as well: beacons name its events, and listeners count them as lost.
                     common.sent[shard].store(last, Ordering::Relaxed);
+                    if let Reply::Error(message) = reply {
+                        *refused += events;
+                        let message = String::from_utf8_lossy(message);
+                        if needs_another_connection(&message) {
+                            return Err(message.into_owned());
+                        }
+                        if !std::mem::replace(has_complained, true) {
+                            let detail = format!("the server refuses this node's market data: {message}");
+                            common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
+                        }
+                    }
                     // The server counts us too, where we listen to the same shard.
                     let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
                     if reply.int().is_some_and(|heard| heard <= ourselves as i64) {
@@ -290,6 +312,7 @@ impl MarketOut {
             ("events", self.shards.iter().map(|shard| shard.numbering.sent()).sum()),
             ("unanswered", self.pending.len() as u64),
             ("unheard", self.unheard),
+            ("refused", self.refused),
             ("unsendable", self.unsendable),
             ("unwanted", self.unwanted),
             ("again", self.again),
@@ -360,7 +383,7 @@ impl Out<'_> {
         if let Some(frame) = shard.writer.finish(first, wall_ns()) {
             self.commands.publish(shard.channel.as_bytes(), frame);
             shard.notes.close();
-            self.pending.push_back(Pending::Frame { shard: index, last: first + count - 1 });
+            self.pending.push_back(Pending::Frame { shard: index, last: first + count - 1, events: count });
             shard.frames += 1;
         }
     }

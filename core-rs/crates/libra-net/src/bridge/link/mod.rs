@@ -14,7 +14,7 @@
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
 //! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
-//! - [`settings`], [`report`] — what it is made with, and what it tells.
+//! - [`lag`] — how long frames are on their way; [`settings`], [`report`] — what it is made with, and what it tells.
 //!
 //! A thread that panics is started again where it can be (market data), under the kernel's policy for native threads;
 //! where it cannot, nothing leaves the node any more, and it is told so as if it were fenced. One that hangs is the guard's matter:
@@ -28,6 +28,7 @@ mod greeting;
 mod held;
 mod incoming;
 mod keeper;
+mod lag;
 mod line;
 mod market_in;
 mod market_out;
@@ -185,6 +186,9 @@ impl Link {
 
     fn halt(&mut self) {
         self.asking = None;
+        // A thread that dials may be in the middle of it. It ends with what it waits for: two seconds at most for a connection or an
+        // answer, two and a half where it looks for a node of our name, and as long as the system takes to look up a name.
+        self.common.ended.store(true, Ordering::Release);
         self.threads.iter().for_each(NativeThread::begin_stop);
         self.common.wake_all();
         self.threads.iter_mut().for_each(NativeThread::stop);
@@ -200,7 +204,7 @@ impl Drop for Link {
 fn connector(common: &Common, name: &str, library: Option<Library>) -> Connector {
     let settings = &common.settings;
     let name = format!("libra:{}:{}:{name}", settings.environment.as_str(), settings.node);
-    Connector::new(settings.endpoint.clone(), Options { library, ..Options::new(&name) })
+    Connector::new(settings.endpoint.clone(), Options { library, ended: common.ended.clone(), ..Options::new(&name) })
 }
 
 /// A server that wants a password says so, but not where this node takes one from.

@@ -3,21 +3,28 @@
 //!
 //! A node listens on a channel of its own, so the server knows at once that nobody is there. Where somebody listens, or the server
 //! may not be asked, the beacons tell: a node that is stopped, or whose connection is only a remainder, sends none within the time
-//! of silence, and is taken for dead as by any other node.
+//! of silence, and is taken for dead as by any other node. So it is where a life was claimed a moment ago: whoever did may not listen yet.
 
 use std::time::{Duration, Instant};
+
+use libra_kernel::clock::wall_ns;
 
 use super::control::SILENCE_NS;
 use super::settings::LinkSettings;
 use crate::frame::{Control, FrameReader};
 use crate::resp::{Connection, Reply, RespError, wait};
 
-/// Looks for it.
+/// A life that was claimed within this time of now, by the clocks of two hosts, may be about to listen.
+const CLAIMED_JUST_NOW_MS: u64 = SILENCE_NS.unsigned_abs() / 1_000_000;
+
+/// Looks for it. `found` is the life of our name that was claimed last.
 ///
 /// # Errors
 /// `Taken` when it lives; else what went wrong with the connection.
-pub(super) fn look(connection: &mut Connection, settings: &LinkSettings) -> Result<(), RespError> {
-    if !is_anyone_there(connection, settings)? {
+pub(super) fn look(connection: &mut Connection, settings: &LinkSettings, found: u64) -> Result<(), RespError> {
+    let wall_ms = u64::try_from(wall_ns() / 1_000_000).unwrap_or(0);
+    let begins = found.abs_diff(wall_ms) < CLAIMED_JUST_NOW_MS;
+    if !begins && !is_anyone_there(connection, settings)? {
         return Ok(());
     }
     let channel = settings.environment.control();

@@ -393,6 +393,12 @@ impl Outgoing {
                     let groups: Vec<&str> = self.sender.waited_for().filter(|_| waiting).collect();
                     calls.trim(self.lane, &self.keys, epoch, upto, &groups);
                 }
+                (Act::Repeat { first, last }, Some(calls)) => {
+                    for outgoing in self.sender.frames(first, last) {
+                        calls.publish(&self.keys.channel, &outgoing.frame);
+                    }
+                }
+                (Act::Mend { at }, Some(calls)) => calls.mend(self.lane, &self.keys, epoch, at),
                 (Act::ReadAcknowledged, Some(calls)) => calls.read_acknowledged(self.lane, &self.keys),
                 (Act::Fenced { by }, calls) => {
                     if let Some(calls) = calls {
@@ -410,7 +416,8 @@ impl Outgoing {
                 }
                 (Act::SnapshotWanted { group }, _) => self.notices.push(Notice::SnapshotWanted(group)),
                 // The sender makes no calls while it knows of no connection.
-                (Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged, None) => {}
+                (Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged, None)
+                | (Act::Repeat { .. } | Act::Mend { .. }, None) => {}
             }
         }
         sends

@@ -32,6 +32,8 @@ pub struct Beacon {
     pub channels: Vec<ChannelPosition>,
     /// What it listens to.
     pub interests: Vec<Interest>,
+    /// How many shards market data has in its profile; 0 where it does not say (minor version 0).
+    pub shards: u8,
 }
 
 impl Beacon {
@@ -47,10 +49,11 @@ impl Beacon {
             to.push(interest.lane as u8);
             put_word(to, &interest.shard)?;
         }
+        to.push(self.shards);
         Ok(())
     }
 
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(cursor: &mut Cursor<'_>, minor: u8) -> Result<Self, Fault> {
         let (incarnation, is_leaving, started_ns) = (cursor.u128()?, cursor.flag()?, cursor.i64()?);
         let (version, metrics_address) = (cursor.word()?.to_owned(), cursor.text()?.to_owned());
         let channels = positions(cursor)?;
@@ -58,6 +61,7 @@ impl Beacon {
         let interests = (0..count)
             .map(|_| Ok(Interest { lane: lane(cursor)?, shard: cursor.word()?.to_owned() }))
             .collect::<Result<_, Fault>>()?;
-        Ok(Beacon { incarnation, is_leaving, started_ns, version, metrics_address, channels, interests })
+        let shards = if minor > 0 { cursor.u8()? } else { 0 };
+        Ok(Beacon { incarnation, is_leaving, started_ns, version, metrics_address, channels, interests, shards })
     }
 }

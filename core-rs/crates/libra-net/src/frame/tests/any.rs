@@ -253,7 +253,7 @@ fn places() -> impl Strategy<Value = Vec<ChannelPosition>> {
 
 pub fn control() -> impl Strategy<Value = Control> {
     let interest = (select(&Lane::ALL[..]), "[a-z0-9]{1,9}").prop_map(|(lane, shard)| Interest { lane, shard });
-    let beacon = (any::<(u128, bool, i64)>(), (text(), text()), places(), vec(interest, 0..6)).prop_map(
+    let beacon = (any::<(u128, bool, i64, u8)>(), (text(), text()), places(), vec(interest, 0..6)).prop_map(
         |(numbers, (version, metrics_address), channels, interests)| Beacon {
             incarnation: numbers.0,
             is_leaving: numbers.1,
@@ -262,6 +262,7 @@ pub fn control() -> impl Strategy<Value = Control> {
             metrics_address,
             channels,
             interests,
+            shards: numbers.3,
         },
     );
     prop_oneof![

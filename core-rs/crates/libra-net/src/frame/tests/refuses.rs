@@ -181,19 +181,19 @@ fn fields_behind_the_last_are_for_later_versions_only() {
             frame[FIRST_EVENT + 64 + 3] = 0;
         })
     };
-    assert_eq!(outcomes(&empty_with_fields(0))[1], Err(Skip::Malformed(Fault::Trailing)));
-    assert_eq!(outcomes(&empty_with_fields(1))[1], Ok(EventType::OrderNew));
+    assert_eq!(outcomes(&empty_with_fields(MINOR))[1], Err(Skip::Malformed(Fault::Trailing)));
+    assert_eq!(outcomes(&empty_with_fields(MINOR + 1))[1], Ok(EventType::OrderNew));
     // A header that has grown.
     let mut grown = frame_of(&[event(Payload::Empty)]);
     grown.splice(FIRST_EVENT..FIRST_EVENT, [0xaa; 8]);
     grown[10] += 8;
     seal(&mut grown);
     assert_eq!(refused(&grown).code(), "bad_header");
-    grown[5] = 1;
+    grown[5] = MINOR + 1;
     seal(&mut grown);
     assert_eq!(outcomes(&grown), [Ok(EventType::OrderNew)]);
     // A payload that is too short is wrong in every version.
-    let short = changed(|frame| (frame[5], frame[FIRST_EVENT + 3]) = (1, 1));
+    let short = changed(|frame| (frame[5], frame[FIRST_EVENT + 3]) = (MINOR + 1, 1));
     assert_eq!(outcomes(&short)[0], Err(Skip::Malformed(Fault::Short)));
 }
 
@@ -216,7 +216,7 @@ fn an_approval_a_venues_report_and_a_timer_stay_where_they_are() {
     };
     let report = Payload::shared(ReportFor { account: Name::NONE, report });
     assert_eq!(writer.append(&event(report)), Err(EncodeError::LocalOnly("venue_report")));
-    let timer = Payload::shared(TimerFired { id: 1, due_ns: 1 });
+    let timer = Payload::shared(TimerFired { id: 1, due_ns: 1, missed: 0 });
     assert_eq!(writer.append(&event(timer)), Err(EncodeError::LocalOnly("timer")));
     let unknown = Payload::shared(Native);
     assert_eq!(writer.append(&event(unknown)), Err(EncodeError::LocalOnly("native")));

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use libra_net::durable::Receiver;
 
 use super::{Done, Faults, Mail, NAMES, Orphan, Subscription, World};
+use crate::real::some_entries;
 use crate::server::{Call, Key, Model, Server};
 
 impl World {
@@ -131,7 +132,8 @@ impl World {
                     self.end(at);
                 }
             }
-            55..60 => {
+            55..57 => self.delete_entries(),
+            57..60 => {
                 let name = self.rng.usize(0..NAMES);
                 if self.lives.iter().any(|life| life.alive && life.name == name) {
                     self.count("two publishers with one name");
@@ -199,6 +201,18 @@ impl World {
         self.count("the server lost a key");
         self.note(|| format!("the server loses {key:?} of {name}"));
         self.servers[self.current].lose(name, key);
+        (self.lost_data, self.forgot) = (true, true);
+        self.mark_lost();
+    }
+
+    /// Entries are deleted by hand, somewhere in a stream; the connections hold.
+    fn delete_entries(&mut self) {
+        let name = self.rng.usize(0..NAMES);
+        let look = self.servers[self.current].look(name);
+        let gone = some_entries(&mut self.rng, &look);
+        self.count("somebody deleted entries");
+        self.note(|| format!("somebody deletes {gone:?} of {name}"));
+        self.servers[self.current].delete(name, &gone);
         (self.lost_data, self.forgot) = (true, true);
         self.mark_lost();
     }

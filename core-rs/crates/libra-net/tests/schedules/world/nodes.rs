@@ -23,9 +23,10 @@ impl World {
             Push::Subscribed => member.receiver.subscribed(self.now, &mut self.deliveries),
             Push::Frame(bytes) => {
                 let frame = Frame::read(&bytes);
-                if !frame.bad {
-                    let (epoch, first, last) = (frame.epoch, frame.first, frame.last);
-                    member.receiver.live(self.now, epoch, first, last, frame, &mut self.deliveries);
+                let (epoch, first, last) = (frame.epoch, frame.first, frame.last);
+                match frame.bad {
+                    true => member.receiver.undecodable(self.now, epoch, first, last, &mut self.deliveries),
+                    false => member.receiver.live(self.now, epoch, first, last, frame, &mut self.deliveries),
                 }
             }
         }

@@ -105,6 +105,12 @@ impl World {
                     }
                     Call::Trim { name, epoch, upto, groups }
                 }
+                Act::Repeat { first, last } => {
+                    let frames = life.sender.frames(first, last).map(|outgoing| outgoing.frame.to_vec()).collect();
+                    self.count("a hole that is said again");
+                    Call::Repeat { name, frames }
+                }
+                Act::Mend { at } => Call::Mend { name, epoch, at },
                 Act::ReadAcknowledged => Call::Acknowledged { name },
                 Act::Cut { .. } => {
                     self.count("a cut");

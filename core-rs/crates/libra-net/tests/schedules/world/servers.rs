@@ -166,6 +166,13 @@ impl World {
                 }
                 Reply::Appended(Ok(()))
             }
+            (Call::Mend { at: hole, .. }, Answer::Floor(floor)) => {
+                if floor > hole {
+                    self.count("a hole that nobody can fill");
+                }
+                Reply::Trimmed(Ok(floor))
+            }
+            (Call::Repeat { .. }, _) => return Ok(()),
             (Call::Trim { .. }, Answer::Floor(floor)) => Reply::Trimmed(Ok(floor)),
             (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => Reply::Acknowledged(all),
             (call, answer) => {
@@ -259,7 +266,9 @@ impl World {
             (Why::Trimmed, false) => "lost: perhaps trimmed",
             (Why::ServerLost, _) => "lost: by the server",
         });
-        let over = self.members[at].receiver.is_dead() || self.sources[name].opened > upto.epoch || why == Why::Torn;
+        // Up to where a life begins: all of the lives before it.
+        let ends = if upto.seq == 0 { upto.epoch } else { upto.epoch + 1 };
+        let over = self.members[at].receiver.is_dead() || self.sources[name].opened >= ends || why == Why::Torn;
         if why == Why::Undecodable {
             let bad = self.sources[name].events.get(&upto).is_some_and(|event| event.bad);
             return if bad { Ok(()) } else { Err(format!("{upto} can be decoded, and was called lost")) };

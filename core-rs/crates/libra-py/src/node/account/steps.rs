@@ -87,10 +87,15 @@ impl AccountGroup {
         ids.iter().map(ToString::to_string).collect()
     }
 
-    /// Its own actor is no more: stops new orders and cancels what is open until it is gone. Ids as of `cancel_all`.
+    /// An actor of its own has failed: stops new orders and cancels what is open until it is gone. Ids as of `cancel_all`.
     fn abandon(&self, py: Python<'_>, reason: &str) -> Vec<String> {
         let ids = self.with(py, |desk, router, now_ns| desk.abandon(router, now_ns, reason));
         ids.iter().map(ToString::to_string).collect()
+    }
+
+    /// The actor that had failed is there again: new orders may leave.
+    fn attend(&self, py: Python<'_>) {
+        self.with(py, |desk, _, _| desk.attend());
     }
 
     fn stop_new_orders(&self, py: Python<'_>, reason: &str) {

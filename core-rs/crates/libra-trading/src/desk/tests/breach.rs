@@ -156,7 +156,23 @@ fn an_account_whose_own_actor_was_given_up_insists_on_its_cancels() {
     assert_eq!(bench.desk.abandon(&mut bench.router, bench.now_ns, "its risk failed"), [more]);
     is_insisted_on(&mut bench, more);
     let late = bench.request(10);
-    assert_eq!(order_of(bench.submit(late).last().unwrap()).reason, "STOPPING");
+    assert_eq!(order_of(bench.submit(late).last().unwrap()).reason, "UNATTENDED");
+    assert_eq!(bench.desk.gate().unattended(), Some("its risk failed"));
+    bench.desk.resume(&mut bench.router, bench.now_ns, "ops").unwrap();
+    let late = bench.request(10);
+    assert_eq!(order_of(bench.submit(late).last().unwrap()).reason, "UNATTENDED", "who resumes may not know of it");
+}
+
+#[test]
+fn an_account_that_is_looked_after_again_trades_and_keeps_its_orders() {
+    let mut bench = long(OnBreach::ReduceOnly);
+    let more = works(&mut bench, OrderSide::Buy, 10);
+    bench.desk.abandon(&mut bench.router, bench.now_ns, "its gateway failed");
+    says(&mut bench, more, VenueOutcome::CancelRejected { detail: "no".into() });
+    bench.desk.attend();
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None), "it may stay");
+    works(&mut bench, OrderSide::Buy, 10);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::*;
 use crate::desk::control::Asker;
 use crate::order::Liquidity;
 
-const OTHER: &str = "flatten-other";
-const GOOD: (i64, i64) = (6_000_000, 6_000_010);
+pub(super) const OTHER: &str = "flatten-other";
+pub(super) const GOOD: (i64, i64) = (6_000_000, 6_000_010);
 
 /// A market that moves second by second.
-fn go_on(bench: &mut Bench, seconds: i64, (bid, ask): (i64, i64)) {
+pub(super) fn go_on(bench: &mut Bench, seconds: i64, (bid, ask): (i64, i64)) {
     for _ in 0..seconds {
         bench.now_ns += 1_000_000_000;
         bench.quote(bid, ask);
@@ -16,12 +16,12 @@ fn go_on(bench: &mut Bench, seconds: i64, (bid, ask): (i64, i64)) {
     }
 }
 
-fn flatten(bench: &mut Bench) {
+pub(super) fn flatten(bench: &mut Bench) {
     bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Flatten);
 }
 
 /// A strategy that bought 20 on paper, beside another one.
-fn holder(limits: RiskLimits) -> Bench {
+pub(super) fn holder(limits: RiskLimits) -> Bench {
     let mut config = config(paper(0), LogConfig::Memory, limits);
     config.strategies.push(Name::intern(OTHER));
     let (mut bench, _) = Bench::open(config, 1);
@@ -38,7 +38,7 @@ fn buy(bench: &mut Bench, strategy: &str) {
 }
 
 /// An order of the other strategy that works until it is cancelled.
-fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
+pub(super) fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
     let mut request = bench.request(size);
     (request.strategy, request.side, request.price) = (Name::intern(OTHER), side, price);
     let events = bench.submit(request);
@@ -46,14 +46,14 @@ fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrde
     order_of(&events[1]).client_order_id
 }
 
-fn state(bench: &Bench) -> Flattening {
+pub(super) fn state(bench: &Bench) -> Flattening {
     let mut all = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening());
     let (_, state) = all.next().expect("it was flattened");
     assert_eq!(all.next(), None);
     state
 }
 
-fn waits_for(bench: &Bench, code: &str) {
+pub(super) fn waits_for(bench: &Bench, code: &str) {
     let state = state(bench);
     assert!(matches!(&state, Flattening::Waiting(known, _) if known == code), "{state:?}");
 }
@@ -113,18 +113,18 @@ fn at_a_venue() -> Bench {
     bench
 }
 
-fn fill(trade_id: u64) -> VenueOutcome {
+pub(super) fn fill(trade_id: u64) -> VenueOutcome {
     let fee_currency = Name::intern("USDT");
     VenueOutcome::Filled { trade_id, price: GOOD.0, size: 20, fee: 0, fee_currency, liquidity: Liquidity::Taker }
 }
 
-fn report(bench: &mut Bench, client_order_id: ClientOrderId, outcome: VenueOutcome) {
+pub(super) fn report(bench: &mut Bench, client_order_id: ClientOrderId, outcome: VenueOutcome) {
     let report = VenueReport { client_order_id, venue_order_id: "v".into(), outcome, ts_venue_ns: bench.now_ns };
     assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &report));
 }
 
 /// The venue answers each order of so many seconds in the same way; gives how many it was asked for.
-fn answer(bench: &mut Bench, seconds: i64, outcome: &VenueOutcome) -> usize {
+pub(super) fn answer(bench: &mut Bench, seconds: i64, outcome: &VenueOutcome) -> usize {
     let mut asked = 0;
     for _ in 0..seconds {
         go_on(bench, 1, GOOD);

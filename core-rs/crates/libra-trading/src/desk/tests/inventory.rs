@@ -3,6 +3,7 @@
 use super::late::fill;
 use super::*;
 
+const OTHER: &str = "inventory-other";
 const SIZE: i64 = 8_333;
 const FEE: i64 = 9;
 
@@ -14,6 +15,7 @@ fn spot() -> Instrument {
 fn bench() -> Bench {
     let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
     config.gate.instruments = vec![spot()];
+    config.strategies.push(Name::intern(OTHER));
     let (mut bench, _) = Bench::open(config, 1);
     bench.desk.set_reconciled();
     quote(&mut bench);
@@ -81,4 +83,121 @@ fn flattening_sells_what_is_there_and_tells_what_is_not() {
     let state: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
     let why = "what is left is not there to sell: the venue took fees of it";
     assert_eq!(state, [(spot().id, Flattening::GivenUp("CANNOT_FLATTEN".to_owned(), why.to_owned()))]);
+}
+
+/// A limit order of the other strategy, at its venue until that says more.
+fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
+    let (strategy, instrument) = (Name::intern(OTHER), spot().id);
+    let request = OrderRequest { strategy, instrument, side, price, ..bench.request(size) };
+    let events = bench.submit(request);
+    let new = |event: &&Event| event.event_type == EventType::OrderNew && order_of(event).request.strategy == strategy;
+    let order = order_of(events.iter().find(new).expect("an intent")).clone();
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, order.client_order_id));
+    order.client_order_id
+}
+
+/// A market that goes on second by second; gives what is sent meanwhile, which the venue executes.
+fn go_on(bench: &mut Bench, seconds: usize) -> Vec<(OrderSide, i64)> {
+    let mut all = Vec::new();
+    for _ in 0..seconds {
+        quote(bench);
+        let nothing = super::late::nothing(bench);
+        let events = bench.settle(nothing);
+        for event in events.iter().filter(|event| event.event_type == EventType::OrderNew) {
+            let order = order_of(event);
+            assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, order.client_order_id));
+            bench.hear(&fill(order.client_order_id, 7, order.request.size, 0, "USDT"));
+        }
+        all.extend(sold(&events));
+    }
+    all
+}
+
+fn flatten(bench: &mut Bench) {
+    bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Flatten);
+}
+
+fn state(bench: &Bench) -> Flattening {
+    let all: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
+    let [(_, state)] = &all[..] else { panic!("{all:?}") };
+    state.clone()
+}
+
+fn cancelled() -> VenueOutcome {
+    VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() }
+}
+
+#[test]
+fn what_another_strategys_order_sells_is_waited_for_however_long() {
+    let mut bench = bench();
+    bought(&mut bench);
+    let working = rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    flatten(&mut bench);
+    assert_eq!(go_on(&mut bench, 60), []);
+    assert!(matches!(state(&bench), Flattening::Waiting(code, _) if code == "SPOT_INVENTORY"), "{:?}", state(&bench));
+    assert!(bench.desk.next_due_ns().is_some(), "a market that falls silent does not end the wait");
+    bench.hear(&super::late::said(working, cancelled()));
+    assert_eq!(go_on(&mut bench, 20), [(OrderSide::Sell, SIZE - FEE - 1)]);
+    assert!(matches!(state(&bench), Flattening::GivenUp(..)), "what the venue took as its fee is not there");
+}
+
+#[test]
+fn what_is_free_is_sold_and_the_rest_once_it_is() {
+    let mut bench = bench();
+    bought(&mut bench);
+    let working = rest(&mut bench, OrderSide::Sell, 5_000, 6_500_000);
+    flatten(&mut bench);
+    assert_eq!(go_on(&mut bench, 20), [(OrderSide::Sell, SIZE - FEE - 1 - 5_000)]);
+    assert!(matches!(state(&bench), Flattening::Waiting(..)), "{:?}", state(&bench));
+    bench.hear(&super::late::said(working, cancelled()));
+    assert_eq!(go_on(&mut bench, 20), [(OrderSide::Sell, 5_000)]);
+}
+
+#[test]
+fn what_another_strategy_has_sold_is_not_there_and_that_is_told() {
+    let mut bench = bench();
+    bought(&mut bench);
+    let working = rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    flatten(&mut bench);
+    go_on(&mut bench, 10);
+    bench.hear(&fill(working, 3, SIZE - FEE - 1, 0, "USDT"));
+    assert_eq!(go_on(&mut bench, 20), []);
+    assert!(matches!(state(&bench), Flattening::GivenUp(code, _) if code == "CANNOT_FLATTEN"), "{:?}", state(&bench));
+}
+
+#[test]
+fn an_order_that_takes_the_base_between_the_size_and_its_check_is_waited_for() {
+    let mut bench = bench();
+    bought(&mut bench);
+    flatten(&mut bench);
+    // Sized and asked for, and not yet with risk: the other strategy's request is ahead of it there.
+    rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    go_on(&mut bench, 40);
+    assert!(matches!(state(&bench), Flattening::Waiting(code, _) if code == "SPOT_INVENTORY"), "{:?}", state(&bench));
+}
+
+#[test]
+fn money_that_another_strategys_order_holds_is_waited_for() {
+    let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
+    config.gate.instruments = vec![spot()];
+    config.gate.opening.push((Name::intern("BTC"), 1_000_000_000_000));
+    config.strategies.push(Name::intern(OTHER));
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.set_reconciled();
+    quote(&mut bench);
+    let instrument = spot().id;
+    let request = OrderRequest { instrument, side: OrderSide::Sell, price: 6_000_000, ..bench.request(8_000) };
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    bench.hear(&fill(id, 1, 8_000, 0, "USDT"));
+    // 96,000 of 104,800; buying back takes 4,800 and a fee, and a second order of the other one the rest.
+    let working =
+        [rest(&mut bench, OrderSide::Buy, 160_000, 6_000_000), rest(&mut bench, OrderSide::Buy, 8_000, 5_900_000)];
+    flatten(&mut bench);
+    assert_eq!(go_on(&mut bench, 60), []);
+    let waits = |state| matches!(state, Flattening::Waiting(code, _) if code == "INSUFFICIENT_BALANCE");
+    assert!(waits(state(&bench)), "{:?}", state(&bench));
+    bench.hear(&super::late::said(working[0], cancelled()));
+    assert_eq!(go_on(&mut bench, 20), [(OrderSide::Buy, 8_000)]);
+    assert_eq!(state(&bench), Flattening::Flat);
 }

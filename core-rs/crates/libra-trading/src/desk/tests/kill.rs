@@ -292,3 +292,22 @@ fn a_kill_switch_as_an_event_latches_though_the_log_does_not_take_it() {
     let request = bench.request(10);
     assert_eq!(bench.desk.gate.reserve(bench.now_ns, &request).unwrap_err().code, RiskCode::LogFailed);
 }
+
+#[test]
+fn a_fill_that_is_told_again_is_no_reason_to_cancel_sooner() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    let filled = super::late::fill(id, 1, 4, 0, "USDT");
+    bench.hear(&filled);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "enough").unwrap();
+    let refused = VenueOutcome::CancelRejected { detail: "busy".into() };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &super::late::said(id, refused)));
+    bench.now_ns += 6_000_000_000;
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &filled));
+    assert_eq!(bench.desk.cancelling(), [], "what was known is known");
+    bench.desk.advance(&mut bench.router, bench.now_ns);
+    assert_eq!(bench.desk.cancelling(), [id], "the clock asks");
+}

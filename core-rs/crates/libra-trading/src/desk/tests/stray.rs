@@ -61,3 +61,18 @@ fn what_works_behind_its_end_is_told_and_cancelled_until_it_is_gone() {
     drop(bench);
     let _ = std::fs::remove_file(&file);
 }
+
+#[test]
+fn what_was_executed_as_a_whole_behind_its_end_does_not_work_there() {
+    let mut bench = Bench::new(Link::External);
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    bench.hear(&said(id, VenueOutcome::Rejected { code: "-1".into(), detail: "no".into() }));
+    bench.hear(&super::late::fill(id, 1, 10, 0, "USDT"));
+    // Heard late: were it taken for one that works, no word of the venue would ever end it.
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.next_due_ns()), (vec![], None));
+    assert_eq!(bench.desk.cancels_under_way(), 0);
+}

@@ -1,6 +1,7 @@
 //! Tests of the gate.
 //!
 //! - `rules` — every reason for a refusal; `life` — an order's way, kill latch, losses, restarts;
+//! - `follow` — a log read while it grows;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
@@ -11,9 +12,11 @@
 mod beyond;
 mod breach;
 mod bridge;
+mod concluded;
 mod crash;
 mod day;
 mod edges;
+mod follow;
 mod format;
 mod history;
 mod life;
@@ -21,6 +24,7 @@ mod limits;
 mod model;
 mod recall;
 mod recent;
+mod redefined;
 mod rules;
 mod share;
 

@@ -69,3 +69,17 @@ fn a_word_about_nothing_that_is_known_lets_nothing_leave() {
     let found = crate::risk::change::recall(&limits, &words("max_orders_per_second", "many"), &[linear()]);
     assert_eq!((found.max_open_orders, found.max_orders_per_second), (Some(0), None));
 }
+
+#[test]
+fn a_word_that_cannot_be_read_shuts_the_account_whatever_other_words_there_are() {
+    let unreadable = [("instruments.GONE/USDT@x.max_order_size", "1"), ("max_orders_per_second", "many")];
+    for (key, value) in unreadable {
+        for most in [Some("50"), None] {
+            let mut words: std::collections::BTreeMap<_, _> = term(key, value).into_iter().collect();
+            // On either side of it in the order of the words.
+            words.insert("max_open_orders".to_owned(), most.map(str::to_owned));
+            let found = crate::risk::change::recall(&RiskLimits::default(), &words, &[linear()]);
+            assert_eq!(found.max_open_orders, Some(0), "{key} beside {most:?}");
+        }
+    }
+}

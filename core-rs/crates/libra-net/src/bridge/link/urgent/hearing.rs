@@ -9,6 +9,7 @@ use super::super::control::{SILENCE_NS, own_shards, want_market};
 use super::super::decoded::Decoded;
 use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
+use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::node::Node;
@@ -69,7 +70,7 @@ impl Node {
     fn heed(&mut self, message: &str) -> Result<(), String> {
         match message.split_ascii_whitespace().next() {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
-            Some("READONLY" | "MASTERDOWN" | "LOADING") => return Err(message.to_owned()),
+            _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
             _ => self.complain(&format!("the server refuses: {message}")),
         }
@@ -164,6 +165,7 @@ impl Node {
             // The stream has it, or shows by its number that it is missing.
             Err(error) => {
                 let code = error.code();
+                channel.undecodable(now, header.epoch, header.first_seq, header.last_seq());
                 self.refuse(code);
             }
         }
@@ -243,6 +245,10 @@ impl Node {
             }
             peer.epoch = epoch;
             (peer.heard_ns, peer.is_dead) = (now_ns, false);
+            if let Some(detail) = peer.differs(beacon, self.common.settings.shards) {
+                let detail = detail.as_str().into();
+                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDiffers, &peer.name) });
+            }
             let market_changed = peer.takes(beacon);
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {

@@ -85,6 +85,7 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
         ("cut", stats.cut),
         ("calls", stats.calls),
         ("server_lost", stats.server_lost),
+        ("repeated", stats.repeated),
         ("refusals", stats.refusals),
         ("conflated", channel.conflated),
         ("unsendable", channel.unsendable),
@@ -105,15 +106,16 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("gaps", stats.gaps),
         ("snapshots", stats.snapshots),
         ("replaced", replaced),
-        ("lost", stats.lost),
+        ("lost", channel.losses),
         ("lost_events", lost_events),
         ("foreign", stats.foreign),
+        ("clock_skew", channel.lag.skewed()),
         ("skipped", channel.skipped),
         ("older", channel.latest.older()),
         ("loaded", channel.loaded),
     ]);
     table.push(("gap".to_owned(), Value::Flag(channel.receiver.has_gap())));
-    table.push(("lag_us".to_owned(), Value::Number(channel.lag_ns / 1_000)));
+    table.push(("lag_us".to_owned(), Value::Number(channel.lag.us())));
     (channel.keys.id.to_string(), Value::Table(table))
 }
 

@@ -1,0 +1,67 @@
+"""The event loop of a node with a thread to itself: it goes on to the node's own end, whatever happens to the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from libra.core.faults import describe
+from libra.core.tasks import OwnTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+__all__ = ["end_undisturbed", "run_on_own_loop"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def run_on_own_loop(run: Coroutine[Any, Any, T], may_cancel: Callable[[], bool], *, takes_signals: bool) -> T:
+    """Run a node to its end on a loop of its own, uvloop where it is to be had.
+
+    Args:
+        run: The node's run.
+        may_cancel: True for whoever may cancel it.
+        takes_signals: The node takes SIGINT for itself.
+    """
+    try:
+        import uvloop
+
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:  # pragma: no cover - uvloop is a dependency wherever it exists
+        loop_factory = None
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        # Not by `runner.run`, which takes SIGINT for itself.
+        return _run_to_the_end(runner.get_loop(), run, may_cancel, takes_signals=takes_signals)
+
+
+def _run_to_the_end(
+    loop: asyncio.AbstractEventLoop, run: Coroutine[Any, Any, T], may_cancel: Callable[[], bool], *, takes_signals: bool
+) -> T:
+    """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
+    task = OwnTask(run, may_cancel, loop=loop, name="libra-node")
+    was_stopped = False
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except BaseException as error:
+            is_signal = isinstance(error, KeyboardInterrupt) and not takes_signals
+            if task.done() or is_signal or not isinstance(error, (SystemExit, KeyboardInterrupt, RuntimeError)):
+                raise
+            if not was_stopped:
+                why = describe(error)
+                _log.error("somebody's code stopped the loop: it goes on (%s)", why)
+            was_stopped = True
+
+
+def end_undisturbed(until: float) -> None:
+    """The interpreter gives SIGINT back while it ends: a Ctrl-C delivered twice must not change the exit code."""
+    if time.monotonic() < until and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,204 @@
+# ruff: noqa: ANN401 - CCXT is not typed
+"""What is laid over a class of CCXT: every request takes its turn, every answer is looked at, no key is shown.
+
+CCXT stays as it is; a subclass made at run time overrides the few places through which everything goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from libra.gateways.budget import Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from libra.gateways.ccxt.rules import VenueRules
+    from libra.gateways.turnstile import Turnstile
+
+__all__ = ["Hooks", "NotConnected", "guarded", "paid", "urgent"]
+
+_urgency: ContextVar[Urgency] = ContextVar("libra_ccxt_urgency", default=Urgency.SNAPSHOT)
+_paid: ContextVar[bool] = ContextVar("libra_ccxt_paid", default=False)
+_only_connected: ContextVar[bool] = ContextVar("libra_ccxt_only_connected", default=False)
+_stream: ContextVar[str] = ContextVar("libra_ccxt_stream", default="")
+
+_SILENCE_S, _BAN_S = 10.0, 120.0
+"""How long nothing is sent behind a 429 or a 418 that does not say how long."""
+
+
+class NotConnected(Exception):  # noqa: N818 - a finding
+    """The socket that a request would leave by is not open: nothing was sent."""
+
+
+@contextmanager
+def urgent(urgency: Urgency, *, stream: str = "") -> Iterator[None]:
+    """Requests within, and tasks begun within, are so urgent; a stream's connections are remembered by its name."""
+    token, stream_token = _urgency.set(urgency), _stream.set(stream)
+    try:
+        yield
+    finally:
+        _urgency.reset(token)
+        _stream.reset(stream_token)
+
+
+@contextmanager
+def paid(*, only_connected: bool = False) -> Iterator[None]:
+    """Requests within have their turn already; with ``only_connected`` they leave by an open socket or not at all.
+
+    A request that waited for a connection would leave whenever that is made, though whoever asked has given up.
+    """
+    token, connected_token = _paid.set(True), _only_connected.set(only_connected)
+    try:
+        yield
+    finally:
+        _paid.reset(token)
+        _only_connected.reset(connected_token)
+
+
+class Hooks:
+    """What a guarded exchange tells its gateway.
+
+    Args:
+        turnstile: The rate budget of its address.
+        rules: The venue's rules.
+        account: Whose own limits count.
+    """
+
+    def __init__(self, turnstile: Turnstile, rules: VenueRules, account: str) -> None:
+        self.turnstile = turnstile
+        self.rules = rules
+        self.account = account
+        self.clients: dict[str, Any] = {}
+        """The connection of each stream, by its name."""
+        self.on_message: Callable[[Any, Mapping[str, Any]], None] | None = None
+        self.on_frame: Mapping[str, Callable[[bool, Mapping[str, Any]], None]] = {}
+        """Who takes frames as the venue sent them, by CCXT's method that would."""
+
+    def answered(self, status: int, url: str, headers: Mapping[str, str], body: str) -> None:
+        """An answer over HTTP: its headers say what the venue has counted, its status whether it wants silence."""
+        for name, used in self.rules.counted(url, headers):
+            self.turnstile.sync(name, used, account=self.account)
+        limits = self.rules.announced(url, body)
+        if limits:
+            self.turnstile.budget.learn(limits)
+        if status in (418, 429):
+            after = next((value for key, value in headers.items() if key.lower() == "retry-after"), "")
+            wanted_s = float(after) if after.replace(".", "", 1).isdigit() else None
+            self.turnstile.penalise(wanted_s if wanted_s is not None else _BAN_S if status == 418 else _SILENCE_S)
+
+    def heard(self, client: Any, message: Any) -> None:
+        """A message over a WebSocket."""
+        client.heard_ns = time.monotonic_ns()
+        if not isinstance(message, dict):
+            return
+        if "rateLimits" in message:
+            for name, used in self.rules.counted_by_message(client.url, message):
+                self.turnstile.sync(name, used, account=self.account)
+        if message.get("status") in (418, 429):
+            until_ms = ((message.get("error") or {}).get("data") or {}).get("retryAfter")
+            wanted_s = until_ms / 1e3 - time.time() if isinstance(until_ms, (int, float)) else _SILENCE_S
+            self.turnstile.penalise(max(0.0, wanted_s))
+        if self.on_message is not None:
+            self.on_message(client, message)
+
+
+def _silent_logger() -> logging.Logger:
+    # CCXT logs whole requests at DEBUG, with their keys.
+    logger = logging.Logger("libra.silent", level=logging.CRITICAL + 1)
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
+    """The class with every way to the venue under guard."""
+
+    class Guarded(exchange_class):  # type: ignore[misc] # chosen at run time
+        logger = _silent_logger()
+
+        async def fetch2(
+            self,
+            path: str,
+            api: Any = "public",
+            method: str = "GET",
+            params: Any = None,
+            config: Any = None,
+        ) -> Any:
+            params, config = params if params is not None else {}, config if config is not None else {}
+            if not _paid.get():
+                cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
+                turnstile = hooks.turnstile
+                turn = await turnstile.take(_urgency.get(), hooks.rules.cost(api, cost), account=hooks.account)
+                turnstile.used(turn)
+            return await super().fetch2(path, api, method, params, config)
+
+        def on_rest_response(
+            self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, *more: Any
+        ) -> Any:
+            hooks.answered(code, url, headers or {}, body or "")
+            return super().on_rest_response(code, reason, url, method, headers, body, *more)
+
+        def handle_errors(self, *what: Any) -> Any:
+            try:
+                return super().handle_errors(*what)
+            except Exception as error:
+                # CCXT's own words leave the venue's code out now and then.
+                answers = [answer for answer in what if isinstance(answer, dict) and "code" in answer]
+                error.answer = answers[0] if answers else None  # type: ignore[attr-defined]
+                raise
+
+        def handle_message(self, client: Any, message: Any) -> None:
+            hooks.heard(client, message)
+            super().handle_message(client, message)
+
+        def client(self, url: str) -> Any:
+            client = super().client(url)
+            if stream := _stream.get():
+                hooks.clients[stream] = client
+            return client
+
+        def watch(self, url: str, message_hash: str, message: Any = None, *more: Any, **named: Any) -> Any:
+            if _only_connected.get():
+                self.open()
+                client = self.client(url)
+                if not is_open(client):
+                    # The next one finds it connected.
+                    client.connect(self.session)
+                    raise NotConnected(url)
+            return super().watch(url, message_hash, message, *more, **named)
+
+    def frame_handler(name: str) -> Callable[..., None]:
+        def handle(self: Any, client: Any, message: Any, *_: Any) -> None:
+            taker = hooks.on_frame.get(name)
+            if taker is not None:
+                taker(self.is_spot_url(client), message)
+            elif name in _FORWARDED:
+                getattr(super(Guarded, self), name)(client, message)
+
+        return handle
+
+    if hooks.rules.is_binance:
+        # As the venue sent them: CCXT would make floats of prices, and one order of several updates.
+        for name in (*_FORWARDED, "handle_balance", "handle_acount_update", "handle_order_book_subscription"):
+            setattr(Guarded, name, frame_handler(name))
+    Guarded.__name__ = Guarded.__qualname__ = exchange_class.__name__
+    return Guarded
+
+
+_FORWARDED = ("handle_bids_asks", "handle_trade", "handle_order_book", "handle_order_update")
+
+
+def is_open(client: Any) -> bool:
+    """True for a connection that takes a message now."""
+    connected = client.connected
+    return bool(
+        client.isConnected
+        and connected.done()
+        and not connected.cancelled()
+        and connected.exception() is None
+        and not client.closed()
+    )

@@ -1,0 +1,60 @@
+"""Numbers and ids of venues as ours, exactly: decimals by their text, ids as 64-bit numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from decimal import Decimal, InvalidOperation
+
+from libra.errors import GatewayError
+
+__all__ = ["decimal_of", "order_id_of", "trade_number", "venue_order_id"]
+
+_LARGEST_ID = 2**64
+_OURS = re.compile(r"L?([0-9a-f]{32})")
+_SHORT_IDS = frozenset({"okx", "okxus", "myokx"})
+"""Venues that take 32 characters for an order's id: the `L` in front of ours, which has 33, is left out there."""
+
+
+def decimal_of(value: object) -> Decimal:
+    """A number that a venue, or CCXT, gave.
+
+    Text is read as it stands. A float is read by its shortest text, which is what the venue wrote wherever that has no
+    more than 15 digits.
+
+    Raises:
+        GatewayError: For what is no number.
+    """
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise GatewayError(f"the venue gave {type(value).__name__} for a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise GatewayError("the venue gave a text that is no number") from None
+    if not number.is_finite():
+        raise GatewayError("the venue gave a number that is not finite")
+    return number
+
+
+def trade_number(trade_id: object) -> int:
+    """A venue's trade id as a number: itself where it is one of 64 bits, else 63 bits of its SHA-256.
+
+    The digest is the same in every process, so an execution that is told again is known again.
+    """
+    text = str(trade_id)
+    if text.isascii() and text.isdigit() and (number := int(text)) < _LARGEST_ID:
+        return number
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def venue_order_id(order_id: str, venue: str) -> str:
+    """Our id of an order as the venue takes it."""
+    return order_id[1:] if venue in _SHORT_IDS else order_id
+
+
+def order_id_of(client_id: object) -> str | None:
+    """Our id of an order that a venue names by its client id; None for one that is not ours."""
+    found = _OURS.fullmatch(client_id) if isinstance(client_id, str) else None
+    return f"L{found.group(1)}" if found is not None else None

@@ -1,0 +1,286 @@
+"""Orders at a venue: placed under our ids, cancelled, and asked about with all of their executions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from libra.errors import GatewayError
+from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.errors import library, refusal_of
+from libra.gateways.ccxt.guard import NotConnected, paid, urgent
+from libra.gateways.ccxt.numbers import decimal_of, order_id_of, venue_order_id
+from libra.gateways.ccxt.reports import from_order, from_trade, state_report
+from libra.model import OrderReport
+
+if TYPE_CHECKING:
+    from libra.gateways.budget import Turn
+    from libra.gateways.ccxt.venue import Venue
+    from libra.model import Order
+
+__all__ = ["Orders"]
+
+_LISTS = (
+    ("fetchOpenOrders", "fetch_open_orders"),
+    ("fetchClosedOrders", "fetch_closed_orders"),
+    ("fetchCanceledOrders", "fetch_canceled_orders"),
+    ("fetchOrders", "fetch_orders"),
+)
+_PAGE = 500
+_MOST_PAGES = 200
+
+
+class Orders:
+    """The orders of one account.
+
+    Args:
+        venue: The connection.
+        tell: Takes reports that answers amount to.
+        known: An order by our id, also one of an earlier process; None where there is none.
+    """
+
+    def __init__(
+        self, venue: Venue, tell: Callable[[OrderReport], None], known: Callable[[str], Order | None] | None
+    ) -> None:
+        self._venue = venue
+        self._tell = tell
+        self._known = known
+        self._sent: dict[str, Order] = {}
+
+    async def turn(self, *, within_s: float, wanted: Callable[[], bool]) -> Turn:
+        """Wait until an order may be sent by the venue's rate limits.
+
+        Args:
+            within_s: How long it is worth while.
+            wanted: Asked when its turn has come: may it still be sent?
+
+        Raises:
+            NoTurn: When it will not be: no byte of it has left.
+        """
+        return await self._take(Urgency.ORDER, orders=1, within_s=within_s, wanted=wanted)
+
+    async def place(self, order: Order, turn: Turn | None = None) -> str | None:
+        """Send an order, once.
+
+        Args:
+            order: The order.
+            turn: The turn that was waited for; without one it is waited for here.
+
+        Returns:
+            The venue's id of it; None for one that the venue refused, which is told as a report.
+
+        Raises:
+            GatewayError: When it is open what became of it.
+        """
+        self._sent[order.order_id] = order
+        if turn is None:
+            turn = await self._take(Urgency.ORDER, orders=1)
+        self._venue.hooks.turnstile.used(turn)
+        try:
+            placed = await self._create(order)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            options = self._venue.options
+            refusal = refusal_of(error, options.credentials, is_binance=self._venue.rules.is_binance)
+            if refusal is None:
+                raise self._venue.error(error) from None
+            now_ns = self._venue.venue_now_ns()
+            self._tell(state_report(order.order_id, "REJECTED", "", now_ns, refusal.code, refusal.detail))
+            return None
+        report = from_order(placed)
+        if report is not None:
+            self._tell(report)
+        return str(placed.get("id") or "") or None
+
+    async def cancel(self, order_id: str) -> bool:
+        """Cancel an order by our id.
+
+        Returns:
+            False when the venue refuses: it does not know the order, or it is over.
+
+        Raises:
+            GatewayError: When it is open what became of the cancel.
+        """
+        order = self._order(order_id)
+        while True:
+            turn = await self._take(Urgency.CANCEL, orders=0)
+            self._venue.hooks.turnstile.used(turn)
+            try:
+                with urgent(Urgency.CANCEL):
+                    ended = await self._cancel(order)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                refusal = refusal_of(error, self._venue.options.credentials, is_binance=self._venue.rules.is_binance)
+                if refusal is None:
+                    raise self._venue.error(error) from None
+                if not _is_rate_limit(error):
+                    return False
+                # Not taken. It goes first once the silence is over that the venue wants.
+                if self._venue.hooks.turnstile.counters()["barred_ns"] == 0:
+                    self._venue.hooks.turnstile.penalise(1.0)
+                continue
+            report = from_order(ended) if ended else None
+            if report is not None and report.status in ("CANCELLED", "EXPIRED"):
+                self._tell(report)
+            return True
+
+    async def query(self, order_id: str) -> Sequence[OrderReport]:
+        """An order's state and all of its executions.
+
+        Raises:
+            GatewayError: When the venue gives no answer, or one that does not fit together: its executions lag.
+        """
+        order = self._order(order_id)
+        ccxt = library()
+        try:
+            with urgent(Urgency.QUERY):
+                found = await self._fetch(order)
+                if found is None:
+                    return [state_report(order_id, "NOT_FOUND", "", self._venue.venue_now_ns())]
+                filled = decimal_of(found.get("filled") or "0")
+                trades = await self._trades(order, found) if filled > 0 else []
+        except (ccxt.OrderNotFound, ccxt.OrderNotCached):
+            return [state_report(order_id, "NOT_FOUND", "", self._venue.venue_now_ns())]
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise self._venue.error(error) from None
+        state = from_order({**found, "clientOrderId": order_id})
+        if state is None:
+            raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
+        reports = [from_trade(order_id, trade) for trade in trades]
+        executed = sum((report.size or Decimal(0) for report in reports), Decimal(0))
+        if executed != filled:
+            raise GatewayError(
+                f"{self._venue.options.venue}: order {order_id} has {filled} executed, and its trades are {executed}:"
+                " it is asked again"
+            )
+        return [state, *reports]
+
+    # Requests --------------------------------------------------------------------------------------------------------
+
+    async def _create(self, order: Order) -> dict[str, Any]:
+        venue = self._venue
+        exchange = venue.exchange
+        size, price = self._checked(order)
+        params: dict[str, Any] = {"clientOrderId": venue_order_id(order.order_id, venue.options.venue)}
+        if order.time_in_force == "POST_ONLY":
+            params["postOnly"] = True
+        elif price is not None:
+            params["timeInForce"] = str(order.time_in_force)
+        if venue.rules.is_binance:
+            params["recvWindow"] = min(60_000, venue.options.window_ms)
+        request = (order.symbol, order.order_type.lower(), order.side.lower(), size, price)
+        if venue.options.use_websocket_orders and exchange.has.get("createOrderWs"):
+            more = {"returnRateLimits": True} if venue.rules.is_binance else {}
+            try:
+                with paid(only_connected=True):
+                    return dict(await exchange.create_order_ws(*request, {**params, **more}))
+            except NotConnected:
+                pass
+        with paid():
+            return dict(await exchange.create_order(*request, params))
+
+    async def _cancel(self, order: Order) -> dict[str, Any]:
+        venue = self._venue
+        exchange = venue.exchange
+        client_id = venue_order_id(order.order_id, venue.options.venue)
+        venue_id = order.venue_order_id or client_id
+        params = {"clientOrderId": client_id}
+        if venue.options.use_websocket_orders and exchange.has.get("cancelOrderWs"):
+            more = {"returnRateLimits": True} if venue.rules.is_binance else {}
+            try:
+                with paid(only_connected=True):
+                    return dict(await exchange.cancel_order_ws(venue_id, order.symbol, {**params, **more}))
+            except NotConnected:
+                pass
+        with paid():
+            return dict(await exchange.cancel_order(venue_id, order.symbol, params))
+
+    async def _fetch(self, order: Order) -> dict[str, Any] | None:
+        exchange = self._venue.exchange
+        client_id = venue_order_id(order.order_id, self._venue.options.venue)
+        params = {"clientOrderId": client_id}
+        if self._venue.rules.is_binance:
+            return dict(await exchange.fetch_order(client_id, order.symbol, params))
+        if exchange.has.get("fetchOrder") and order.venue_order_id:
+            return dict(await exchange.fetch_order(order.venue_order_id, order.symbol))
+        # By its client id, among what is open and what was: venues differ in what they can look up.
+        for feature, method in _LISTS:
+            for row in await getattr(exchange, method)(order.symbol) if exchange.has.get(feature) is True else ():
+                if order_id_of(row.get("clientOrderId")) == order.order_id:
+                    return dict(row)
+        return None
+
+    async def _trades(self, order: Order, found: dict[str, Any]) -> list[dict[str, Any]]:
+        exchange = self._venue.exchange
+        venue_id = str(found["id"])
+        trades: dict[str, dict[str, Any]] = {}
+        params: dict[str, Any] = {"orderId": venue_id} if self._venue.rules.is_binance else {}
+        since = None if self._venue.rules.is_binance else found.get("timestamp")
+        if not self._venue.rules.is_binance and exchange.has.get("fetchOrderTrades") is True:
+            return list(await exchange.fetch_order_trades(venue_id, order.symbol))
+        for _ in range(_MOST_PAGES):
+            page = await exchange.fetch_my_trades(order.symbol, since, _PAGE, params)
+            before = len(trades)
+            trades.update({str(trade["id"]): trade for trade in page if str(trade.get("order")) == venue_id})
+            if len(page) < _PAGE:
+                break
+            if self._venue.rules.is_binance:
+                params = {"orderId": venue_id, "fromId": max(int(trade["id"]) for trade in page) + 1}
+            else:
+                latest = max(int(trade["timestamp"]) for trade in page)
+                if len(trades) == before and latest == since:
+                    break
+                since = latest
+        return list(trades.values())
+
+    # What requests need ----------------------------------------------------------------------------------------------
+
+    def _order(self, order_id: str) -> Order:
+        order = self._known(order_id) if self._known is not None else None
+        order = order if order is not None else self._sent.get(order_id)
+        if order is None:
+            raise GatewayError(
+                f"{self._venue.options.venue}: nothing is known of order {order_id}, not its symbol either"
+            )
+        return order
+
+    def _checked(self, order: Order) -> tuple[str, str | None]:
+        """Size and price as text; CCXT would round what the venue's steps do not allow, and send something else."""
+        exchange = self._venue.exchange
+        size = f"{order.size:f}"
+        price = None if order.price is None else f"{order.price:f}"
+        sent = decimal_of(exchange.amount_to_precision(order.symbol, size))
+        if sent != order.size:
+            raise _bad_order(f"size {size} is none that the venue takes: it would be {sent}")
+        if price is not None and decimal_of(exchange.price_to_precision(order.symbol, price)) != order.price:
+            raise _bad_order(f"price {price} is none that the venue takes")
+        return size, price
+
+    async def _take(
+        self,
+        urgency: Urgency,
+        *,
+        orders: int,
+        within_s: float | None = None,
+        wanted: Callable[[], bool] | None = None,
+    ) -> Turn:
+        hooks = self._venue.hooks
+        market = "linear" if self._venue.options.market == "swap" else "spot"
+        cost = hooks.rules.order_cost(market, orders=orders)
+        return await hooks.turnstile.take(urgency, cost, account=hooks.account, within_s=within_s, wanted=wanted)
+
+
+def _bad_order(words: str) -> Exception:
+    error: Exception = library().InvalidOrder(words)
+    return error
+
+
+def _is_rate_limit(error: Exception) -> bool:
+    ccxt = library()
+    return isinstance(error, (ccxt.RateLimitExceeded, ccxt.DDoSProtection))

@@ -1,0 +1,125 @@
+"""What a venue says of our orders, as reports: Binance's own frames, and CCXT's unified orders and trades elsewhere.
+
+Executions come from raw updates or from trades, never from orders: CCXT keeps of several updates of an order the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from libra.gateways.ccxt.numbers import decimal_of, order_id_of, trade_number
+from libra.model import OrderReport
+
+__all__ = ["from_frame", "from_order", "from_trade", "state_report"]
+
+_MS = 1_000_000
+
+_BINANCE_STATES = {
+    "NEW": "ACCEPTED",
+    "PENDING_NEW": "ACCEPTED",
+    "PENDING_CANCEL": "ACCEPTED",
+    "PARTIALLY_FILLED": "ACCEPTED",
+    "FILLED": "ACCEPTED",
+    "CANCELED": "CANCELLED",
+    "CANCELLED": "CANCELLED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+    "EXPIRED_IN_MATCH": "EXPIRED",
+    "NEW_INSURANCE": "ACCEPTED",
+    "NEW_ADL": "ACCEPTED",
+}
+_UNIFIED_STATES = {
+    "open": "ACCEPTED",
+    "closed": "ACCEPTED",
+    "canceled": "CANCELLED",
+    "canceling": "ACCEPTED",
+    "expired": "EXPIRED",
+    "rejected": "REJECTED",
+}
+
+
+def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
+    """An ``executionReport`` (spot) or the order of an ``ORDER_TRADE_UPDATE`` (futures).
+
+    Returns:
+        The execution that it tells of, and the order's state; nothing for an order that is not ours.
+    """
+    told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
+    # Of a cancel, `c` is the cancel's own id and `C` the order's; futures tell the order's as `c`.
+    original = told.get("C")
+    order_id = order_id_of(original) or order_id_of(told.get("c"))
+    if order_id is None:
+        return []
+    venue_order_id = str(told.get("i", ""))
+    ts_venue_ns = int(told.get("T") or frame.get("T") or frame.get("E") or 0) * _MS
+    reports = []
+    if told.get("x") in ("TRADE", "CALCULATED"):
+        fee = told.get("n")
+        reports.append(
+            OrderReport(
+                order_id,
+                "FILLED",
+                venue_order_id=venue_order_id,
+                trade_id=trade_number(told["t"]),
+                price=decimal_of(told["L"]),
+                size=decimal_of(told["l"]),
+                fee=None if fee is None else decimal_of(fee),
+                fee_currency=told.get("N") or None,
+                liquidity="MAKER" if told.get("m") is True else "TAKER",
+                ts_venue_ns=ts_venue_ns,
+            )
+        )
+    elif (state := _BINANCE_STATES.get(str(told.get("X")))) is not None:
+        reason = str(told.get("r", "")) if state == "REJECTED" else ""
+        reports.append(state_report(order_id, state, venue_order_id, ts_venue_ns, reason))
+    return reports
+
+
+def from_order(order: Mapping[str, Any]) -> OrderReport | None:
+    """The state of one of CCXT's unified orders; None for one that is not ours, or has none."""
+    order_id = order_id_of(order.get("clientOrderId"))
+    state = _UNIFIED_STATES.get(str(order.get("status")))
+    if order_id is None or state is None:
+        return None
+    ts_venue_ns = int(order.get("lastUpdateTimestamp") or order.get("timestamp") or 0) * _MS
+    return state_report(order_id, state, str(order.get("id") or ""), ts_venue_ns)
+
+
+def from_trade(order_id: str, trade: Mapping[str, Any]) -> OrderReport:
+    """An execution of one of our orders, as CCXT's unified trade."""
+    fees = _fees(trade)
+    currency, cost = next(iter(fees.items()), (None, None))
+    return OrderReport(
+        order_id,
+        "FILLED",
+        venue_order_id=str(trade.get("order") or ""),
+        trade_id=trade_number(trade["id"]),
+        price=decimal_of(trade["price"]),
+        size=decimal_of(trade["amount"]),
+        fee=cost,
+        fee_currency=currency,
+        liquidity="MAKER" if trade.get("takerOrMaker") == "maker" else "TAKER",
+        ts_venue_ns=int(trade.get("timestamp") or 0) * _MS,
+    )
+
+
+def state_report(
+    order_id: str, state: str, venue_order_id: str, ts_venue_ns: int, reason: str = "", detail: str = ""
+) -> OrderReport:
+    """A report without an execution."""
+    return OrderReport(
+        order_id, state, venue_order_id=venue_order_id, reason=reason, detail=detail, ts_venue_ns=ts_venue_ns
+    )
+
+
+def _fees(trade: Mapping[str, Any]) -> dict[str, Any]:
+    """Fees by currency: some venues give one, some a list."""
+    given = trade.get("fees") or [trade.get("fee")]
+    fees: dict[str, Any] = {}
+    rows: Iterable[Any] = given if isinstance(given, list) else [given]
+    for row in rows:
+        if isinstance(row, Mapping) and row.get("cost") is not None and row.get("currency"):
+            currency = str(row["currency"])
+            fees[currency] = fees.get(currency, 0) + decimal_of(row["cost"])
+    return fees

@@ -1,0 +1,192 @@
+"""The venue's stream of what happens to our orders: begun before anything is asked, lost as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from libra.errors import GatewayError, LibraError
+from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.guard import is_open, urgent
+from libra.gateways.ccxt.numbers import order_id_of
+from libra.gateways.ccxt.reports import from_frame, from_order, from_trade
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from libra.gateways.ccxt.venue import Venue
+    from libra.model import OrderReport
+
+__all__ = ["UserStream"]
+
+_ORDERS, _TRADES = "orders", "fills"
+_ENDS = ("listenKeyExpired", "eventStreamTerminated", "serverShutdown")
+"""Frames by which Binance says that no more will come."""
+
+_MOST_CLIENT_IDS = 10_000
+
+
+class UserStream:
+    """Reports of one account.
+
+    Invariant: a report that may have been missed ends the stream with an error. There is no replay, so whoever reads it
+    asks about everything that is open before it trusts the next one.
+
+    Args:
+        venue: The connection.
+    """
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._reports: asyncio.Queue[OrderReport | LibraError | None] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_lost = False
+        # Where trades come without client ids: ours by the venue's ids.
+        self._ours: dict[str, str] = {}
+        self._early: dict[str, list[Mapping[str, Any]]] = {}
+
+    @property
+    def is_alive(self) -> bool:
+        """True while nothing was missed."""
+        return bool(self._tasks) and not self._is_lost
+
+    def tell(self, report: OrderReport) -> None:
+        """Add a report that an answer to a request amounts to."""
+        if report.venue_order_id:
+            self._ours.setdefault(report.venue_order_id, report.order_id)
+        self._reports.put_nowait(report)
+
+    async def begin(self) -> None:
+        """Subscribe; on return everything that happens is told.
+
+        Raises:
+            GatewayError: When the venue does not take the subscription.
+        """
+        venue = self._venue
+        venue.hooks.on_message = self._look_at
+        loop = asyncio.get_running_loop()
+        with urgent(Urgency.QUERY, stream=_ORDERS):
+            if venue.rules.is_binance:
+                venue.hooks.on_frame = {"handle_order_update": self._take_frame}
+                await venue.exchange.authenticate(self._params())
+            self._begin(self._follow_orders(), _ORDERS)
+        if not venue.rules.is_binance:
+            with urgent(Urgency.QUERY, stream=_TRADES):
+                self._begin(self._follow_trades(), _TRADES)
+        async with asyncio.timeout(venue.options.timeout_ms / 1e3):
+            for name in [_ORDERS] if venue.rules.is_binance else [_ORDERS, _TRADES]:
+                while (client := venue.hooks.clients.get(name)) is None or not is_open(client):
+                    if self._is_lost:
+                        raise await self._first_error()
+                    # A task that has not begun yet, or a handshake.
+                    await asyncio.sleep(0.005)
+        self._tasks.append(loop.create_task(self._watch_silence(), name="libra-ccxt-silence"))
+
+    async def reports(self) -> AsyncIterator[OrderReport]:
+        """Reports as they come, until `end`.
+
+        Raises:
+            GatewayError: When one may have been missed.
+        """
+        while (report := await self._reports.get()) is not None:
+            if isinstance(report, LibraError):
+                raise report
+            yield report
+
+    async def end(self) -> None:
+        """Stop; `reports` ends."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._reports.put_nowait(None)
+
+    def _begin(self, coroutine: Any, name: str) -> None:  # noqa: ANN401 - a coroutine
+        task = asyncio.get_running_loop().create_task(coroutine, name=f"libra-ccxt-{name}")
+        task.add_done_callback(self._lose)
+        self._tasks.append(task)
+
+    def _lose(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        self._fail(
+            self._venue.error(error)
+            if isinstance(error, Exception)
+            else GatewayError(f"{self._venue.options.venue}: the stream of {task.get_name()} ended")
+        )
+
+    def _fail(self, error: LibraError) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._reports.put_nowait(error)
+
+    async def _first_error(self) -> LibraError:
+        with suppress(asyncio.QueueEmpty):
+            while True:
+                found = self._reports.get_nowait()
+                if isinstance(found, LibraError):
+                    return found
+        return GatewayError(f"{self._venue.options.venue}: the stream of reports could not be had")
+
+    def _params(self) -> dict[str, Any]:
+        if not self._venue.rules.is_binance:
+            return {}
+        return {"type": "swap", "subType": "linear"} if self._venue.options.market == "swap" else {"type": "spot"}
+
+    async def _follow_orders(self) -> None:
+        exchange = self._venue.exchange
+        while True:
+            # Of Binance nothing comes back by it, frames are taken before; it ends with the connection.
+            for order in await exchange.watch_orders(None, None, None, self._params()):
+                report = from_order(order)
+                if report is not None:
+                    self.tell(report)
+                    self._tell_early(report)
+
+    async def _follow_trades(self) -> None:
+        exchange = self._venue.exchange
+        while True:
+            for trade in await exchange.watch_my_trades():
+                venue_id = str(trade.get("order") or "")
+                order_id = order_id_of(trade.get("clientOrderId")) or self._ours.get(venue_id)
+                if order_id is not None:
+                    self._reports.put_nowait(from_trade(order_id, trade))
+                elif venue_id and len(self._early) < _MOST_CLIENT_IDS:
+                    # The order may be told of behind its first execution.
+                    self._early.setdefault(venue_id, []).append(trade)
+
+    def _tell_early(self, report: OrderReport) -> None:
+        for trade in self._early.pop(report.venue_order_id, ()):
+            self._reports.put_nowait(from_trade(report.order_id, trade))
+
+    def _take_frame(self, is_spot: bool, frame: Mapping[str, Any]) -> None:  # noqa: ARG002, FBT001 - as frames are taken
+        try:
+            reports = from_frame(frame)
+        except (GatewayError, KeyError, ValueError, TypeError, OverflowError) as error:
+            self._fail(GatewayError(f"{self._venue.options.venue}: a report that cannot be read: {error!r}"))
+            return
+        for report in reports:
+            self.tell(report)
+
+    def _look_at(self, client: Any, message: Mapping[str, Any]) -> None:  # noqa: ANN401 - CCXT's
+        event = message.get("event")
+        told = event if isinstance(event, dict) else message
+        if told.get("e") in _ENDS and client is self._venue.hooks.clients.get(_ORDERS):
+            self._fail(GatewayError(f"{self._venue.options.venue}: the stream of reports is over: {told['e']}"))
+
+    async def _watch_silence(self) -> None:
+        """A half-open connection gives no error; one that answers no ping is taken for lost."""
+        patience_ms = self._venue.options.stale_after_ms
+        while True:
+            await asyncio.sleep(patience_ms / 4e3)
+            for name in (_ORDERS, _TRADES):
+                client = self._venue.hooks.clients.get(name)
+                if client is None:
+                    continue
+                last_ms = max(client.last_message_at or 0, client.connectionEstablished or 0)
+                if time.time() * 1e3 - last_ms > patience_ms:
+                    venue = self._venue.options.venue
+                    self._fail(GatewayError(f"{venue}: the connection of {name} has been silent for {patience_ms} ms"))

@@ -1,0 +1,261 @@
+"""The gateway against hand-written answers of Binance: what is sent, what is told of it, and what is asked."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from tests.unit.gateways.ccxt.conftest import listed, until
+
+from libra.errors import ConfigError, GatewayError
+from libra.gateways import ReportingGateway
+from libra.gateways.ccxt import Credentials
+from libra.model import Order
+
+ID = "L" + "0123456789abcdef" * 2
+
+
+def order(size="0.50000", price="100.00", **more):
+    return Order("BTC/USDT@binance", "BUY", size, price=price, order_id=ID, **more)
+
+
+async def told(gateway, count):
+    stream = gateway.stream_reports()
+    async with asyncio.timeout(5):
+        return [await anext(stream) for _ in range(count)]
+
+
+async def test_it_is_a_gateway_of_an_account(connect):
+    gateway = await connect()
+    assert isinstance(gateway, ReportingGateway)
+    assert gateway.is_connected
+
+
+async def test_an_order_goes_by_websocket_under_our_id_with_a_window(connect, venue):
+    gateway = await connect(window_ms=4_000)
+    assert await gateway.order(order()) == "1000"
+    (sent,) = [params for what, params in venue.requests if what == "ws order.place"]
+    assert (sent["newClientOrderId"], sent["quantity"], sent["price"]) == (ID, "0.5", "100")
+    assert sent["recvWindow"] == 4_000
+    (report,) = await told(gateway, 1)
+    assert (report.order_id, report.status, report.venue_order_id) == (ID, "ACCEPTED", "1000")
+    assert gateway.counters()["budget"]["used"]["spot.orders_10s/a"] >= 7, "the venue counts more than we sent"
+
+
+async def test_an_order_goes_by_rest_where_the_socket_is_not_open(connect, venue):
+    gateway = await connect(use_websocket_orders=False)
+    await gateway.order(order(time_in_force="IOC"))
+    (sent,) = [params for what, params in venue.requests if what == "REST order"]
+    assert (sent["newClientOrderId"], sent["timeInForce"], sent["type"]) == (ID, "IOC", "LIMIT")
+
+
+async def test_an_order_does_not_wait_for_a_connection_to_be_made(connect, venue):
+    gateway = await connect()
+    for socket in venue.user_sockets:
+        await socket.close()
+    await until(lambda: not gateway.is_connected)
+    await gateway.order(order())
+    assert [what for what, _ in venue.requests if "order" in what] == ["REST order"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (-2010, "Account has insufficient balance for requested action."),
+        (-1013, "Filter failure: NOTIONAL"),
+        (-1021, "Timestamp for this request is outside of the recvWindow."),
+        (-2015, "Invalid API-key, IP, or permissions for action."),
+    ],
+)
+async def test_what_the_venue_refuses_is_rejected_with_its_code_and_words(connect, venue, code, words):
+    gateway = await connect()
+    venue.on_order = lambda params: (400, {"code": code, "msg": words})
+    assert await gateway.order(order()) is None
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.reason, report.detail) == ("REJECTED", str(code), words)
+
+
+async def test_an_order_that_the_venue_has_already_is_told_as_a_duplicate(connect, venue):
+    gateway = await connect()
+    venue.on_order = lambda params: (400, {"code": -2010, "msg": "Duplicate order sent."})
+    await gateway.order(order())
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.reason) == ("REJECTED", "DUPLICATE")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (503, {"msg": "Service Unavailable"}),
+        (504, {"code": -1007, "msg": "Timeout waiting for response from backend server."}),
+        (400, {"code": -1006, "msg": "An unexpected response was received. Execution status unknown."}),
+        (400, {"code": -1000, "msg": "An unknown error occured while processing the request."}),
+        (400, {"code": -9999, "msg": "Something new"}),
+    ],
+)
+async def test_whatever_proves_nothing_leaves_the_fate_open(connect, venue, status, answer):
+    gateway = await connect(use_websocket_orders=False)
+    venue.on_order = lambda params: (status, answer)
+    with pytest.raises(GatewayError):
+        await gateway.order(order())
+    assert gateway._user._reports.empty()
+
+
+async def test_a_size_that_the_venue_would_cut_is_not_sent(connect, venue):
+    gateway = await connect()
+    await gateway.order(Order("BTC/USDT@binance", "BUY", "0.123456", price="100.00", order_id=ID))
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.reason) == ("REJECTED", "InvalidOrder")
+    assert not [what for what, _ in venue.requests if "order" in what]
+
+
+async def test_executions_come_from_frames_one_by_one_and_exactly(connect, venue):
+    gateway = await connect()
+    fill = {"l": "0.10000000", "L": "100.01000000", "n": "0.00000123", "N": "BNB", "m": True}
+    await venue.user_event(**venue.report(ID, "PARTIALLY_FILLED", "TRADE", t=7, **fill))
+    await venue.user_event(**venue.report(ID, "FILLED", "TRADE", t=8, **{**fill, "l": "0.40000000"}))
+    await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill))
+    await venue.user_event(**venue.report("web_cancel", "CANCELED", "CANCELED", C=ID))
+    first, second, third = await told(gateway, 3)
+    assert (first.trade_id, first.price, first.size) == (7, Decimal("100.01"), Decimal("0.1"))
+    assert (first.fee, first.fee_currency) == (Decimal("0.00000123"), "BNB")
+    assert (second.trade_id, second.size) == (8, Decimal("0.4"))
+    assert (third.order_id, third.status) == (ID, "CANCELLED"), "of a cancel the order's own id is C"
+
+
+async def test_a_connection_that_is_cut_ends_the_reports_with_an_error(connect, venue):
+    gateway = await connect()
+    for socket in venue.user_sockets:
+        await socket.close()
+    with pytest.raises(GatewayError):
+        await told(gateway, 1)
+    assert not gateway.is_connected
+
+
+async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venue):
+    venue.answers_pings = False
+    gateway = await connect(stale_after_ms=300)
+    with pytest.raises(GatewayError):
+        await told(gateway, 1)
+
+
+async def test_a_connection_that_nobody_pings_is_taken_for_lost(connect, venue):
+    gateway = await connect(stale_after_ms=300)
+    # As CCXT does when it resets a client whose socket stays open.
+    gateway._venue.hooks.clients["orders"].ping_looper.cancel()
+    with pytest.raises(GatewayError, match="silent for 300 ms"):
+        await told(gateway, 1)
+
+
+async def test_a_quiet_connection_that_answers_pings_is_kept(connect, venue):
+    gateway = await connect(stale_after_ms=200)
+    await asyncio.sleep(0.6)
+    assert gateway.is_connected
+
+
+async def test_a_redirected_client_has_no_way_to_the_real_venue(connect):
+    gateway = await connect()
+    assert "binance.com" not in str(gateway._venue.exchange.urls["api"])
+    assert "127.0.0.1" in str(gateway._venue.exchange.urls["api"])
+
+
+async def test_an_end_that_the_venue_announces_ends_the_reports(connect, venue):
+    gateway = await connect()
+    await venue.user_event(e="eventStreamTerminated", E=1)
+    with pytest.raises(GatewayError, match="eventStreamTerminated"):
+        await told(gateway, 1)
+
+
+async def test_a_report_that_cannot_be_read_ends_the_reports(connect, venue):
+    gateway = await connect()
+    await venue.user_event(**venue.report(ID, "FILLED", "TRADE", t=8, l="a lot", L="100"))
+    with pytest.raises(GatewayError, match="cannot be read"):
+        await told(gateway, 1)
+
+
+async def test_a_query_gives_the_state_and_all_executions_paged(connect, venue):
+    gateway = await connect()
+    await gateway.order(order(size="600.00000"))
+    venue.orders[ID] |= {"status": "CANCELED", "executedQty": "501.00000000", "updateTime": 5}
+    trade = {"orderId": 1000, "symbol": "BTCUSDT", "price": "100.00", "commission": "0", "commissionAsset": "USDT"}
+    venue.trades = [{**trade, "id": n, "qty": "1.00000000", "time": n, "isBuyer": True} for n in range(501)]
+    state, *executions = await gateway.query_order(ID)
+    assert state.status == "CANCELLED"
+    assert [report.trade_id for report in executions] == list(range(501))
+    assert [params.get("fromId") for what, params in venue.requests if what == "myTrades"] == [None, "500"]
+
+
+async def test_executions_that_lag_behind_the_order_are_no_answer(connect, venue):
+    gateway = await connect()
+    await gateway.order(order())
+    venue.orders[ID] |= {"status": "FILLED", "executedQty": "0.50000000"}
+    with pytest.raises(GatewayError, match="asked again"):
+        await gateway.query_order(ID)
+
+
+async def test_an_order_that_is_not_there_is_not_found_at_the_venues_time(connect, venue):
+    venue.clock_skew_ms = 3_000
+    gateway = await connect(known=lambda order_id: order())
+    (report,) = await gateway.query_order(ID)
+    assert report.status == "NOT_FOUND"
+    assert 0 <= venue.now_ms() * 1_000_000 - report.ts_venue_ns < 2_500_000_000, "never later than it is there"
+
+
+async def test_a_clock_that_is_too_far_off_refuses_to_connect(connect, venue):
+    venue.clock_skew_ms = -60_000
+    with pytest.raises(GatewayError, match="set the clock"):
+        await connect()
+
+
+async def test_cancels_by_our_id_and_those_that_meet_an_end(connect, venue):
+    gateway = await connect()
+    await gateway.order(order())
+    assert await gateway.cancel(ID) is True
+    assert await gateway.cancel(ID) is False
+    assert [what for what, _ in venue.requests if "cancel" in what] == ["ws order.cancel"] * 2
+
+
+async def test_a_cancel_that_met_the_rate_limit_goes_again_behind_the_silence(connect, venue):
+    gateway = await connect(use_websocket_orders=False)
+    await gateway.order(order())
+    venue.refuse_next = [venue.error(-1003, "Too much request weight used.", 429, **{"Retry-After": "0.1"})]
+    assert await gateway.cancel(ID) is True
+    assert [what for what, _ in venue.requests if "cancel" in what] == ["REST cancel"] * 2
+    assert gateway.counters()["budget"]["penalties"] == 1
+
+
+async def test_the_venues_weight_is_taken_over(connect, venue):
+    venue.weight = 5_000
+    gateway = await connect()
+    assert gateway.counters()["budget"]["used"]["spot.weight_1m"] >= 5_000
+
+
+async def test_every_difference_of_an_instrument_is_told(connect):
+    wrong = listed(tick_size="0.015", price_decimals=3, min_notional="1", max_size="10000")
+    with pytest.raises(ConfigError) as refused:
+        await connect([wrong])
+    for part in ("tick_size is 0.015", "min_notional is 1", "max_size is 10000"):
+        assert part in str(refused.value)
+
+
+async def test_balances_are_exact(connect):
+    gateway = await connect()
+    assert await gateway.balance() == {"USDT": Decimal("1000.5")}
+    assert await gateway.total_balance() == {"USDT": Decimal(1010)}
+
+
+async def test_keys_are_in_no_error_and_no_repr(connect, venue):
+    gateway = await connect(use_websocket_orders=False)
+    venue.on_order = lambda params: (503, {"msg": f"the-api-key {params.get('signature')} the-secret-of-it"})
+    with pytest.raises(GatewayError) as failed:
+        await gateway.order(order())
+    text = f"{failed.value!r} {failed.value.__cause__} {gateway!r} {Credentials('the-api-key', 'the-secret-of-it')}"
+    assert "the-api-key" not in text
+    assert "the-secret" not in text
+
+
+async def test_keys_are_in_no_refusal(connect, venue):
+    gateway = await connect()
+    venue.on_order = lambda params: (400, {"code": -2010, "msg": "no: the-api-key the-secret-of-it"})
+    await gateway.order(order())
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.detail) == ("REJECTED", "no: *** ***")

@@ -1,0 +1,82 @@
+"""An order waits for the venue's rate limits first, and is looked at last: what was stopped meanwhile never leaves."""
+
+import asyncio
+
+import pytest
+from tests.unit.gateways import fake_gateway
+from tests.unit.gateways.conftest import *  # noqa: F403 - its fixtures
+
+from libra.gateways.budget import Limit, RateBudget, Urgency
+from libra.gateways.ccxt.actors import CcxtGatewayActor
+from libra.gateways.turnstile import Turnstile
+
+
+class Slow(fake_gateway.FakeGateway):
+    """A gateway whose orders need a turn, of which there are few."""
+
+    turnstile: Turnstile
+
+    async def turn(self, *, within_s, wanted):
+        return await self.turnstile.take(Urgency.ORDER, {"orders": 1}, within_s=within_s, wanted=wanted)
+
+    def give_back(self, turn):
+        self.turnstile.give_back(turn)
+
+    def drop_unwanted(self):
+        self.turnstile.drop_unwanted()
+
+    async def order(self, order, turn=None):
+        self.turnstile.used(turn)
+        return await super().order(order)
+
+
+@pytest.fixture
+def one_turn(monkeypatch, script):
+    """One order, and then none for an hour."""
+    Slow.script = script
+    Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 1, 3_600 * 10**9)], most_waiting=8))
+    monkeypatch.setattr(
+        "libra.assembly.accounts.GatewayActor", lambda made, *args, **named: CcxtGatewayActor(Slow(), *args, **named)
+    )
+    return Slow.turnstile
+
+
+async def test_an_order_that_waits_is_not_sent_and_one_that_was_stopped_never_is(running, script, one_turn):
+    async with running() as node:
+        first = node.submit()
+        await node.until(lambda: script.ordered == [first])
+        second = node.submit()
+        await node.until(lambda: one_turn.budget.waiting() == 1)
+        assert node.status(second) == "NEW", "it has not left"
+        node.account.kill("a test")
+        await node.until(lambda: node.status(second) in ("REJECTED", "CANCELLED"))
+        await node.until(lambda: one_turn.budget.waiting() == 0)
+    assert script.ordered == [first]
+
+
+async def test_an_order_that_is_too_late_when_its_turn_comes_never_leaves(running, script, one_turn):
+    async with running(window_ms=200) as node:
+        first = node.submit()
+        await node.until(lambda: script.ordered == [first])
+        second = node.submit()
+        await node.until(lambda: node.status(second) == "REJECTED")
+        assert node.account.order(second).reason == "EXPIRED"
+        assert one_turn.counters()["left"] == {"orders": 0}
+    assert script.ordered == [first]
+
+
+async def test_an_order_that_finds_the_queue_full_is_rejected_and_never_leaves(running, script, one_turn):
+    async with running() as node:
+        first = node.submit()
+        await node.until(lambda: script.ordered == [first])
+        waiting = [
+            asyncio.create_task(one_turn.take(Urgency.ORDER, {"orders": 1}, wanted=lambda: True)) for _ in range(7)
+        ]
+        await asyncio.sleep(0)
+        second = node.submit()
+        await node.until(lambda: node.status(second) == "REJECTED")
+        assert node.account.order(second).reason == "RATE_QUEUE_FULL"
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert script.ordered == [first]
