@@ -119,6 +119,27 @@ async def test_an_actor_that_awaits_is_told_of_and_waited_for_no_more_until_it_g
             assert two.bridges[1].stats()["excused"] == {"waits": 1}
 
 
+def test_what_an_excused_actor_has_is_lost_to_it_alone_when_its_node_dies():
+    with Place(["pub", "con"], stale_after_ms=2_000) as place:
+        pub, con, heard = place.node("pub"), place.node("con", EventType.ORDER_FILLED), []
+        other = con.core.add_actor("other")
+        con.core.subscribe(other, EventType.ORDER_FILLED, lambda event: heard.append(event.payload))
+        place.until(lambda: pub.told("node_up"))
+        con.core.set_paused(con.slot, True)
+        assert all(pub.publish(EventType.ORDER_FILLED, number) for number in range(5))
+        place.until(lambda: con.told("actor_excused") and pub.bridge.stats()["outbox"] == 0)
+        [news] = con.told("actor_excused")
+        assert (news.node, news.count, heard) == ("con/worker", 5, list(range(5)))
+        assert not pub.told("overflow")
+        place.leave(con)
+
+        con = place.node("con", EventType.ORDER_FILLED)
+        assert pub.publish(EventType.ORDER_FILLED, 5)
+        place.until(lambda: con.handled)
+        assert con.handled == [("ORDER_FILLED", 5)]
+        assert not con.told("gap_lost")
+
+
 @pytest.mark.slow
 async def test_what_others_are_sent_while_one_awaits_and_connections_are_cut_all_arrives():
     with Place([]) as place:
