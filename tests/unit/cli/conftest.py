@@ -92,10 +92,11 @@ class FakeEngine:
     profile: str = ""
     resume: list[str] = field(default_factory=list)
 
-    def build(self, settings, *, profile="", resume=()):
+    def build(self, settings, *, profile="", resume=(), live=False):
         self.settings = settings
         self.profile = profile
         self.resume = list(resume)
+        self.live = live
         return self
 
     def run(self, on_progress=None, progress_interval_s=0.25):
