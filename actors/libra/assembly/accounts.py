@@ -139,6 +139,7 @@ def add_account_actors(node: Node, group: AccountGroupSettings, account: Callabl
                     options,
                     query_every_s=gateway.query_every_ms / 1_000,
                     unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+                    reconcile_every_s=gateway.reconcile_every_s,
                 )
             )
             return outside[-1]

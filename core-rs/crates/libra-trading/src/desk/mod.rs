@@ -16,6 +16,7 @@
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
+//! - [`reconcile`] — looks at the venue, and what they came to;
 //! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -27,6 +28,7 @@ mod early;
 mod flow;
 mod limits;
 pub mod payload;
+mod reconcile;
 mod standing;
 mod stray;
 mod tell;
@@ -45,11 +47,13 @@ use crate::account::curve::EquityCurve;
 use crate::gate::{ByOrder, Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
+use crate::reconcile::Looks;
 
 use early::EarlyCancels;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
+pub use reconcile::AcceptVenueError;
 pub use vanish::{Flattening, OnVanish, Stranger, Vanished};
 pub use venue::Link;
 
@@ -104,6 +108,8 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
+    /// Looks at the venue outside, where its gateway can take them.
+    looks: Looks,
     /// Nobody looks after the account any more: no order of it may stay.
     abandoned: bool,
     /// Orders that must not stay, and when their cancel was asked for last.
@@ -177,6 +183,7 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
+            looks: Looks::default(),
             abandoned: false,
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),

@@ -14,6 +14,7 @@ use crate::risk::{Breach, LimitChange, Rejection, RiskCode};
 
 use super::codec::{Reader, Writer};
 use super::limits::LimitsChanged;
+use super::venue_record::VenueRecord;
 
 /// One currency's line of a [`Record::Watermark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub enum Record {
     },
     /// Limits changed while the account traded.
     Limits(LimitsChanged),
+    /// What a reconciliation found and did.
+    Venue(VenueRecord),
 }
 
 impl Record {
@@ -154,13 +157,15 @@ impl Record {
             Record::Note { .. } => 20,
             Record::Limits(_) => 14,
             Record::Refused { .. } => 17,
+            Record::Venue(record) => record.number(),
         }
     }
 
     /// False for what costs nothing but a repetition when the machine dies: a refusal is judged again, what was confirmed is
     /// told again. It reaches the disk with the next record that matters.
     pub(super) const fn needs_sync(&self) -> bool {
-        !matches!(self, Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. })
+        let repeats = matches!(self, Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. });
+        !repeats && !matches!(self, Record::Venue(VenueRecord::Looked { .. }))
     }
 
     /// Writes all but the type's number.
@@ -228,6 +233,7 @@ impl Record {
                 w.text(text);
             }
             Record::Limits(changed) => encode_limits(changed, w),
+            Record::Venue(record) => record.encode(w),
             Record::Refused { now_ns, strategy, code, ids } => {
                 w.i64(*now_ns);
                 w.name(*strategy);
@@ -282,6 +288,7 @@ impl Record {
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             14 => Record::Limits(decode_limits(r)?),
+            30..=35 => Record::Venue(VenueRecord::decode(number, r)?),
             17 => Record::Refused {
                 now_ns: r.i64()?,
                 strategy: r.name()?,
@@ -321,7 +328,7 @@ fn decode_limits(r: &mut Reader<'_>) -> Option<LimitsChanged> {
     Some(LimitsChanged { now_ns, who, confirmed, version, changes: changes.collect::<Option<_>>()? })
 }
 
-fn encode_request(request: &OrderRequest, w: &mut Writer) {
+pub(super) fn encode_request(request: &OrderRequest, w: &mut Writer) {
     w.u128(request.request_id);
     w.u128(request.signal_id);
     w.name(request.account);
@@ -335,7 +342,7 @@ fn encode_request(request: &OrderRequest, w: &mut Writer) {
     }
 }
 
-fn decode_request(r: &mut Reader<'_>) -> Option<OrderRequest> {
+pub(super) fn decode_request(r: &mut Reader<'_>) -> Option<OrderRequest> {
     Some(OrderRequest {
         request_id: r.u128()?,
         signal_id: r.u128()?,
