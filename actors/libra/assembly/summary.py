@@ -49,6 +49,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "input": source,
         "failed": outcome.failed,
         "stopped": _stopped(accounts),
+        "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},
         "vanished": vanished_rows(node.accounts),
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),

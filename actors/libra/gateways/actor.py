@@ -229,8 +229,8 @@ class GatewayActor(Actor):
     def _look(self) -> None:
         """Behind what is asked about single orders, so that a look finds as little in flight as can be."""
         if self._reconciler is not None:
-            self._reconciler.wish()
-            if self._reconciler.is_due:
+            self._reconciler.heed()
+            if self._reconciler.take_turn():
                 self._spawn(self._reconciler.look())
 
     def _ask_about(self, order_ids: Iterable[str]) -> None:
@@ -341,8 +341,7 @@ class GatewayActor(Actor):
     def _book(self, report: OrderReport) -> None:
         if self._reconciler is not None and not self._account.knows(report.order_id):
             # The next look adopts it, with all that was executed of it.
-            self._reconciler.hurry()
-            self._look()
+            self._reconciler.soon()
             return
         order = self._account.order(report.order_id) if report.status in _ENDS else None
         if order is not None and not order.is_final:

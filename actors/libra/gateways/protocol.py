@@ -2,8 +2,8 @@
 
 `Gateway` is the whole of it for market data and for sending orders. One that also tells what becomes of orders
 implements `ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as
-reports. One that can also show the whole account as the venue has it implements `ReconcilingGateway`: then the account is
-held against that, behind every connect and at intervals.
+reports. One that can also show the whole account as the venue has it implements `ReconcilingGateway`: then the account
+is held against that, behind every connect and at intervals.
 """
 
 from __future__ import annotations
@@ -223,8 +223,8 @@ class VenueState:
 
     Attributes:
         positions: Of contracts; flat ones may be left out. On spot there are none, only balances.
-        balances: Currency to wallet total: what open orders hold is in it, unrealised P&L is not. Nothing may be left out
-            that is not zero.
+        balances: Currency to wallet total: what open orders hold is in it, unrealised P&L is not. Nothing may be left
+            out that is not zero.
         ts_venue_ns: The venue's time of it.
     """
 

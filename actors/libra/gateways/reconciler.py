@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from libra.gateways.protocol import ReconcilingGateway
@@ -69,28 +68,29 @@ class Reconciler:
             return None
         return cls(gateway, account, log, ask, every_s=every_s, within_s=within_s)
 
-    @property
-    def is_due(self) -> bool:
-        """True when the next look should begin."""
-        if self._is_looking:
-            return False
+    def take_turn(self) -> bool:
+        """True when the next look should begin, which is then the caller's to do: nobody else has it before its end."""
         # One that is wanted waits for its pause, too: a venue that answers nothing is not asked without end.
-        return asyncio.get_running_loop().time() >= self._next_at
+        if self._is_looking or asyncio.get_running_loop().time() < self._next_at:
+            return False
+        self._is_looking = True
+        return True
 
     def hurry(self) -> None:
-        """The venue is in sight again, or something came of an order that nobody knows: the next look is due at once."""
+        """The venue is in sight again: the next look is due at once."""
         self._next_at = 0.0
 
-    def wish(self) -> None:
-        """An operator waits for a look: it does not wait for its interval."""
+    def soon(self) -> None:
+        """The venue told of an order that nobody knows: the next look does not wait for its interval."""
+        self._next_at = min(self._next_at, asyncio.get_running_loop().time() + _AGAIN_S)
+
+    def heed(self) -> None:
+        """Whoever waits for a look, an operator perhaps, does not wait for its interval."""
         if self._account.wants_look:
-            self._next_at = min(self._next_at, asyncio.get_running_loop().time() + _AGAIN_S)
+            self.soon()
 
     async def look(self) -> None:
-        """One look. It never raises: what went wrong is logged, and the account stays as it is."""
-        if self._is_looking:
-            return
-        self._is_looking = True
+        """One look, by whoever has the turn. What goes wrong is logged, and the account stays as it is."""
         try:
             async with asyncio.timeout(self._within_s):
                 await self._take()
@@ -103,8 +103,7 @@ class Reconciler:
         finally:
             self._is_looking = False
             pause_s = _AGAIN_S if self._account.wants_look else self._every_s
-            with contextlib.suppress(RuntimeError):
-                self._next_at = asyncio.get_running_loop().time() + pause_s
+            self._next_at = asyncio.get_running_loop().time() + min(pause_s, self._every_s)
 
     async def _take(self) -> None:
         since_ns = self._account.begin_look()

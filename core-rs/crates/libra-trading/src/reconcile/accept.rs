@@ -1,6 +1,7 @@
 //! An operator takes the venue's word: the numbers of the adjustment that makes both books equal.
 //!
-//! - A contract's position gets the venue's size and its entry price as basis.
+//! - A contract's position gets the venue's size and its entry price as basis; where its settle currency differs, so does one of
+//!   the same size.
 //! - What differs in a balance is P&L, so that a loss counts for the day. A transfer is no accepted difference: the venue tells
 //!   of it as a flow.
 //! - Of spot the venue has balances only. What is missing of a base currency is taken out of the one long position in it,
@@ -84,10 +85,32 @@ pub fn adjustment(gate: &Gate, differences: &[Difference], state: &VenueState) -
             }
         }
     }
+    let settled: Vec<Name> = adjustment.balances.iter().map(|line| line.currency).collect();
+    for instrument in account.instruments().filter(|instrument| settled.contains(&instrument.settle)) {
+        adjustment.positions.extend(other_basis(account, instrument, &adjustment, state)?);
+    }
     for at in 0..adjustment.balances.len() {
         trade_by_hand(account, &mut adjustment, at);
     }
     Ok(adjustment)
+}
+
+/// A contract's position that is as large as the venue's, where its basis is not: what was bought and sold again by hand
+/// leaves no other trace, and the next P&L would differ by it.
+fn other_basis(
+    account: &Account,
+    instrument: &Instrument,
+    adjustment: &Adjustment,
+    state: &VenueState,
+) -> Result<Option<PositionLine>, AcceptError> {
+    let Some(position) = account.position(instrument.id).filter(|position| position.size != 0) else { return Ok(None) };
+    let priced = |shown: &VenuePosition| shown.symbol == instrument.symbol && shown.entry_price.is_some();
+    let taken = adjustment.positions.iter().any(|line| line.instrument == instrument.id);
+    if instrument.kind == ContractKind::Spot || taken || !state.positions.iter().any(priced) {
+        return Ok(None);
+    }
+    let Some(base) = base_amount(instrument, position.size) else { return Ok(None) };
+    Ok(position_line(account, instrument.id, base, state)?.filter(|line| line.cost != position.cost))
 }
 
 /// The line of a contract's position, in its own units.

@@ -133,6 +133,11 @@ impl Looks {
         self.last.as_ref().map(|(_, report)| report)
     }
 
+    /// The venue's time of the last look.
+    pub fn shown_ns(&self) -> Option<i64> {
+        self.last.as_ref().map(|(state, _)| state.ts_venue_ns)
+    }
+
     /// From when on the venue is asked for executions and flows.
     pub fn since_ns(&self, gate: &Gate) -> i64 {
         gate.looked_ns().saturating_sub(OVERLAP_NS).max(0)
