@@ -41,6 +41,8 @@ pub(super) struct Outside {
     flows: IdSet,
     /// Positions in symbols that are not the account's, in base units.
     elsewhere: BTreeMap<Name, Money>,
+    /// The last word on a contract's basis that is no execution: how many executions were booked before it, size and basis.
+    anchors: BTreeMap<Name, (usize, i64, Money)>,
 }
 
 impl Outside {
@@ -186,6 +188,8 @@ impl State {
             if let Some(slot) = self.account.slot(line.instrument) {
                 self.revalue(slot);
             }
+            let anchor = (self.booked.len(), position.size, position.cost);
+            self.outside.anchors.insert(line.instrument, anchor);
             events.push(GateEvent::Position { change, position });
         }
         Ok(())
@@ -211,6 +215,11 @@ impl Gate {
     /// Positions in symbols that are not the account's, as they were taken over, in base units.
     pub fn positions_elsewhere(&self) -> impl Iterator<Item = (Name, Money)> {
         self.state.outside.elsewhere.iter().map(|(symbol, size)| (*symbol, *size))
+    }
+
+    /// The last word on a contract's basis that is no execution: executions before it, size and basis.
+    pub(crate) fn basis_anchor(&self, instrument: Name) -> (usize, i64, Money) {
+        self.state.outside.anchors.get(&instrument).copied().unwrap_or_default()
     }
 
     /// What the venue did up to this time of its clock is in what the account began with.

@@ -5,6 +5,7 @@
 //! | an account without a past | two equal looks: it is opened with what the venue has |
 //! | an order or execution of ours that the log lacks | adopted, booked |
 //! | a missed execution, a missed flow | booked, once |
+//! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
 //! | a difference, the first time, or with something in flight | looked at again soon |
 //! | the same difference in the next look, nothing of it booked between | an incident: new orders stop |
 //! | differences that keep moving for [`PATIENCE`] looks | new orders wait until two looks agree |
@@ -20,6 +21,7 @@ use crate::order::{ClientOrderId, OrderStatus};
 
 use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
 use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences};
+use super::order::in_venue_order;
 use super::venue::{VenueLook, VenueState};
 
 /// How far behind what is known the venue is asked: its lists may lag behind its events.
@@ -211,6 +213,13 @@ impl Looks {
             }
         }
 
+        for finding in differences(gate, &look.state, &flight) {
+            if let Finding::Differs(difference) = finding
+                && let Some(adjustment) = in_venue_order(gate, &difference)
+            {
+                taken.events.extend(gate.adjust(now_ns, "the venue's order of executions", adjustment)?);
+            }
+        }
         let moved = moved_since(gate, self.fills_before);
         let mut suspects = BTreeMap::new();
         for finding in differences(gate, &look.state, &flight) {

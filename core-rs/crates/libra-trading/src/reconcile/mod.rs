@@ -14,6 +14,7 @@
 //! - [`venue`] — what a venue says, in the account's units;
 //! - [`compare`] — the comparison: a pure function of the account, a look and what is in flight;
 //! - [`looks`] — one look after the other: what is booked at once, what is waited for, what is decided;
+//! - [`order`] — what the order of executions makes of the P&L;
 //! - [`accept`] — the numbers of an adjustment, when an operator takes the venue's word.
 //!
 //! Data goes one way: a gateway's rows come in as a [`venue::VenueLook`], records leave through the gate.
@@ -21,6 +22,7 @@
 pub mod accept;
 pub mod compare;
 pub mod looks;
+pub mod order;
 pub mod venue;
 
 pub use accept::{AcceptError, Adjustment, BalanceLine, PositionLine};
