@@ -53,7 +53,6 @@ use early::EarlyCancels;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
-pub use reconcile::AcceptVenueError;
 pub use vanish::{Flattening, OnVanish, Stranger, Vanished};
 pub use venue::Link;
 

@@ -2,7 +2,6 @@
 
 use libra_kernel::EventType;
 use libra_kernel::router::Router;
-use thiserror::Error;
 
 use crate::gate::GateError;
 use crate::reconcile::{AcceptError, Adjustment, Finding, Looks, Taken, VenueLook};
@@ -11,17 +10,6 @@ use super::Desk;
 
 /// The code under which foreign orders and executions are told.
 const FOREIGN: &str = "FOREIGN_ORDER";
-
-/// Why the venue's word was not taken.
-#[derive(Debug, Error)]
-pub enum AcceptVenueError {
-    /// There is nothing to take, or not now.
-    #[error(transparent)]
-    Accept(#[from] AcceptError),
-    /// The gate could not write or book it.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-}
 
 impl Desk {
     /// The gateway outside can take looks: from now on new orders wait for them behind each (re)connect.
@@ -81,14 +69,8 @@ impl Desk {
     }
 
     /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.
-    pub fn accept_venue(
-        &mut self,
-        router: &mut Router,
-        now_ns: i64,
-        reason: &str,
-    ) -> Result<Adjustment, AcceptVenueError> {
-        let adjustment = self.looks.accept(&self.gate)?;
-        let events = self.gate.adjust(now_ns, reason, adjustment.clone())?;
+    pub fn accept_venue(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Adjustment, AcceptError> {
+        let (adjustment, events) = self.looks.accept(&mut self.gate, now_ns, reason)?;
         self.publish_all(router, now_ns, events);
         self.note_equity(now_ns);
         self.resume(router, now_ns, reason)?;

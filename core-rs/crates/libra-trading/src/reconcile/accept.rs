@@ -14,7 +14,7 @@ use libra_kernel::fixed::{div_round_half_up, pow10};
 use thiserror::Error;
 
 use crate::account::{Account, base_amount};
-use crate::gate::Gate;
+use crate::gate::{Gate, GateError};
 use crate::instrument::{ContractKind, Instrument, MONEY_DECIMALS, Money};
 
 use super::compare::{Difference, Subject, contract_of};
@@ -56,7 +56,7 @@ pub struct Adjustment {
 }
 
 /// Why nothing can be accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum AcceptError {
     /// There is no difference that two looks agree on.
     #[error("nothing to accept: no difference stands that two looks in a row have shown")]
@@ -67,6 +67,9 @@ pub enum AcceptError {
     /// An amount is not one of the account's units, or fits no integer.
     #[error("{0}: the venue's amount does not fit the account's units")]
     DoesNotFit(Name),
+    /// The gate could not write or book it.
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }
 
 /// The adjustment for these differences.

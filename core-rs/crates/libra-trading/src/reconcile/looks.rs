@@ -320,9 +320,14 @@ impl Looks {
         Ok(())
     }
 
-    /// The adjustment that takes the venue's word, as of the last look.
-    pub fn accept(&self, gate: &Gate) -> Result<Adjustment, AcceptError> {
-        let (state, report) = self.last.as_ref().ok_or(AcceptError::Nothing)?;
+    /// Takes the venue's word for the differences that stand, as of the last look, once.
+    pub fn accept(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        who: &str,
+    ) -> Result<(Adjustment, Vec<GateEvent>), AcceptError> {
+        let (state, report) = self.last.as_mut().ok_or(AcceptError::Nothing)?;
         if report.differences.is_empty() {
             return Err(AcceptError::Nothing);
         }
@@ -330,7 +335,11 @@ impl Looks {
         if moved || self.began.is_some() {
             return Err(AcceptError::Moved);
         }
-        adjustment(gate, &report.differences, state)
+        let adjustment = adjustment(gate, &report.differences, state)?;
+        let events = gate.adjust(now_ns, who, adjustment.clone())?;
+        report.differences.clear();
+        self.suspects.clear();
+        Ok((adjustment, events))
     }
 
     fn is_news(&mut self, finding: &Finding) -> bool {

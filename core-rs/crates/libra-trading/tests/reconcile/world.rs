@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libra_kernel::Name;
 use libra_trading::gate::{Gate, GateConfig, GateError, IncidentCode, LogConfig, SyncPolicy};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderType, TimeInForce, VenueReport};
-use libra_trading::reconcile::{Looks, VenueLook};
+use libra_trading::reconcile::{AcceptError, Looks, VenueLook};
 
 use crate::samples::contract;
 use crate::venue::Venue;
@@ -289,7 +289,11 @@ impl World {
             let file: File = OpenOptions::new().write(true).open(&self.path).map_err(|error| error.to_string())?;
             file.set_len(cut).map_err(|error| error.to_string())?;
             self.note(if after > before { "died in a look that booked" } else { "died in a look" });
-            return self.die();
+            self.die()?;
+            if taken.report.opened && !self.gate().has_no_past() {
+                (self.opened_ns, self.taken_ns) = (look.state.ts_venue_ns, look.state.ts_venue_ns);
+            }
+            return Ok(());
         }
         let report = &taken.report;
         for (count, what) in [
@@ -348,9 +352,12 @@ impl World {
     pub fn accept(&mut self) -> Outcome {
         let now_ns = self.now_ns();
         let Some(gate) = self.gate.as_mut() else { return Ok(()) };
-        let Ok(adjustment) = self.looks.accept(gate) else { return Ok(()) };
         let shown_ns = self.looks.shown_ns().unwrap_or(i64::MIN);
-        gate.adjust(now_ns, "ops", adjustment).map_err(|error| error.to_string())?;
+        match self.looks.accept(gate, now_ns, "ops") {
+            Ok(_) => {}
+            Err(AcceptError::Nothing | AcceptError::Moved) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
         gate.resume(now_ns).map_err(|error| error.to_string())?;
         self.taken_ns = self.taken_ns.max(shown_ns);
         self.note("the venue's word is taken");

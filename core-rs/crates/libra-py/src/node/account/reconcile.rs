@@ -1,6 +1,5 @@
 //! Looks at the venue of an account, as its gateway's actor takes them, and what an operator does about them.
 
-use libra_trading::desk::AcceptVenueError;
 use libra_trading::reconcile::{AcceptError, Difference, Finding, LookReport};
 use libra_trading::risk::code::format_money;
 use pyo3::exceptions::PyValueError;
@@ -104,14 +103,10 @@ impl AccountGroup {
         let taken = self.with(py, |desk, router, now_ns| desk.accept_venue(router, now_ns, reason));
         match taken {
             Ok(_) => Ok(()),
-            Err(AcceptVenueError::Accept(error)) => Err(refused(error)),
-            Err(AcceptVenueError::Gate(error)) => Err(gate_error(error)),
+            Err(AcceptError::Gate(error)) => Err(gate_error(error)),
+            Err(error) => Err(PyValueError::new_err(error.to_string())),
         }
     }
-}
-
-fn refused(error: AcceptError) -> PyErr {
-    PyValueError::new_err(error.to_string())
 }
 
 fn rows(differences: &[Difference]) -> Vec<DifferenceRow> {
