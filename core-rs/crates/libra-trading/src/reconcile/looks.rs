@@ -331,8 +331,7 @@ impl Looks {
         if report.differences.is_empty() {
             return Err(AcceptError::Nothing);
         }
-        let moved = gate.fills().len() != self.fills_before || !report.undecided.is_empty();
-        if moved || self.began.is_some() {
+        if gate.fills().len() != self.fills_before || !report.undecided.is_empty() {
             return Err(AcceptError::Moved);
         }
         let adjustment = adjustment(gate, &report.differences, state)?;

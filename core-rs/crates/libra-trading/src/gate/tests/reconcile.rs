@@ -319,6 +319,24 @@ fn a_fill_that_races_the_picture_is_no_difference() {
 }
 
 #[test]
+fn a_difference_that_went_and_came_back_is_looked_at_again() {
+    let (mut gate, mut venue) = opened();
+    let (bought, sold) = (place(&mut gate, T0, &buy(1, 10)).unwrap(), place(&mut gate, T0, &sell(2, 10)).unwrap());
+    for id in [bought, sold] {
+        gate.on_report(T0, &report(id, VenueOutcome::Accepted)).unwrap();
+        venue.lists(Some(id), 10);
+    }
+    venue.holds("0.001", 60_000);
+    venue.look(&mut gate);
+    // Both sides of a round trip are heard of; the next picture shows another purchase of the same size.
+    gate.on_report(venue.now_ns, &filled(bought, 1, PRICE, 1)).unwrap();
+    gate.on_report(venue.now_ns, &filled(sold, 2, PRICE, 1)).unwrap();
+    let taken = venue.look(&mut gate);
+    assert_eq!((taken.report.undecided.len(), taken.report.differences.len()), (1, 0));
+    assert_eq!(venue.look(&mut gate).report.differences.len(), 1, "it stands by now");
+}
+
+#[test]
 fn differences_that_keep_moving_make_new_orders_wait() {
     let (mut gate, mut venue) = opened();
     for size in ["0.001", "0.002"] {
