@@ -164,8 +164,16 @@ impl Record {
     /// False for what costs nothing but a repetition when the machine dies: a refusal is judged again, what was confirmed is
     /// told again. It reaches the disk with the next record that matters.
     pub(super) const fn needs_sync(&self) -> bool {
-        let repeats = matches!(self, Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. });
-        !repeats && !matches!(self, Record::Venue(VenueRecord::Looked { .. }))
+        !self.is_repeatable()
+    }
+
+    const fn is_repeatable(&self) -> bool {
+        match self {
+            Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. } => true,
+            // The same is looked at again.
+            Record::Venue(VenueRecord::Looked { .. }) => true,
+            _ => false,
+        }
     }
 
     /// Writes all but the type's number.

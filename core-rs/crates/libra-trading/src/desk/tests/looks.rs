@@ -30,7 +30,7 @@ impl Bench {
 
     fn reason(&mut self) -> String {
         let request = self.request(10);
-        order_of(&self.submit(request)[0]).reason.clone()
+        order_of(self.submit(request).last().unwrap()).reason.clone()
     }
 }
 
@@ -83,7 +83,7 @@ fn a_resume_behind_a_difference_waits_for_a_look() {
         let nothing = Event::new(EventType::Signal, Name::NONE, bench.now_ns, Payload::Empty);
         bench.settle(nothing)
     };
-    assert_eq!(types(&events), [EventType::PositionOpened, EventType::TradingResumed]);
+    assert_eq!(types(&events), [EventType::TradingResumed, EventType::PositionOpened]);
     bench.desk.set_reconciled();
     assert_eq!(bench.reason(), "RECONCILING");
     bench.look(&look);
