@@ -8,7 +8,7 @@ import sys
 import time
 from decimal import Decimal
 
-from tests.integration.crash.venue import Venue, VenueOrder, stamped
+from tests.integration.crash.venue import ASK, BID, Venue, VenueOrder, stamped
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -101,7 +101,8 @@ class ShownVenue(Venue):
         return stamped({"size": str(self.size), "entry": entry, "wallet": str(self.wallet)})
 
     def do_truth(self, request: dict) -> dict:
-        equity = self.wallet + Decimal("100.0") * self.size - self.cost
+        # A long is worth what the bid pays, a short costs the ask.
+        equity = self.wallet + (BID if self.size > 0 else ASK) * self.size - self.cost
         return {"size": str(self.size), "wallet": str(self.wallet), "equity": str(equity)}
 
 

@@ -13,7 +13,6 @@ use crate::samples::{contract, money};
 const WORTH: Money = 10_000_000;
 /// Base units of one size unit.
 const BASE: Money = 1_000_000_000;
-const ONE: Money = 1_000_000_000_000;
 
 #[derive(Clone, Debug)]
 pub struct Placed {
@@ -159,7 +158,6 @@ impl Venue {
                 entry_price: Some(entry),
             });
         }
-        debug_assert!(ONE == BASE * 1_000);
         VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns }
     }
 
