@@ -188,6 +188,7 @@ def _gateway_in_python(
             options,
             query_every_s=gateway.query_every_ms / 1_000,
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+            reconcile_every_s=gateway.reconcile_every_s,
         )
 
     return make

@@ -121,10 +121,15 @@ class Operator:
         return {"accounts": [_account_row(account) for account in accounts]}
 
     def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Take the kill latch of an account, or of all, back."""
-        _only(arguments, "account", "reason")
-        reason = _reason(arguments, peer, "libra resume")
+        """Take the kill latch of an account, or of all, back; of one also by taking its venue's word."""
+        _only(arguments, "account", "reason", "accept_venue")
+        accept = arguments.get("accept_venue", False)
+        if not isinstance(accept, bool):
+            raise ControlError("BAD_REQUEST", "accept_venue: true or false")
         accounts = self._accounts(arguments)
+        if accept:
+            return {"accounts": [_account_row(self._accept_venue(accounts, arguments, peer))]}
+        reason = _reason(arguments, peer, "libra resume")
         failed: list[str] = []
         for account in accounts:
             try:
@@ -138,6 +143,22 @@ class Operator:
         if failed:
             raise ControlError("LOG", "; ".join(failed))
         return {"accounts": [_account_row(account) for account in accounts]}
+
+    def _accept_venue(self, accounts: list[AccountGroup], arguments: dict[str, Any], peer: Peer) -> AccountGroup:
+        if len(accounts) != 1:
+            raise ControlError("WHICH_ACCOUNT", f"name one account: {', '.join(self._node.accounts)}")
+        account = accounts[0]
+        reason = _reason(arguments, peer, "libra resume --accept-venue")
+        look = account.last_look()
+        try:
+            account.accept_venue(reason)
+        except ValueError as error:
+            raise ControlError("CANNOT_ACCEPT", f"account {account.name}: {error}") from error
+        except OSError as error:
+            raise ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}") from error
+        taken = [] if look is None else look["differences"]
+        _log.warning("account %s: the venue's word is taken (%s): %s", account.name, reason, taken)
+        return account
 
     def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
         """The limits of an account, or of all, that hold now."""
@@ -214,7 +235,7 @@ def _account_row(account: AccountGroup) -> dict[str, Any]:
         for row in account.positions()
         if row["size"]
     ]
-    return {"name": account.name, **account.standing(), "positions": positions}
+    return {"name": account.name, **account.standing(), "positions": positions, "look": account.last_look()}
 
 
 def _note_row(note: EventNote) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "failed": outcome.failed,
         "stopped": _stopped(accounts),
         "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
+        "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},
         "vanished": vanished_rows(node.accounts),
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),

@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 from libra import exit_codes
 from libra.cli.nodes import add_node_arguments, chosen_node
 from libra.cli.status import account_lines
 from libra.errors import ConfigError, LibraError
+
+if TYPE_CHECKING:
+    from libra.control.client import NodeClient
+
+LOOK_WITHIN_S = 10.0
+"""How long a look at the venue is waited for, behind an incident."""
 
 
 def main(arguments: list[str]) -> int:
@@ -27,9 +35,16 @@ def main(arguments: list[str]) -> int:
     chosen = [account for account in accounts if options.account in (None, account["name"])]
     if not chosen:
         raise LibraError(f"it has no account {options.account}; accounts are {', '.join(a['name'] for a in accounts)}")
+    if options.accept_venue and len(chosen) != 1:
+        raise LibraError("name the account whose venue's word is taken: --account NAME")
     if not options.yes:
-        _agree("\n".join(line for account in chosen for line in account_lines(account)))
-    after = client.ask("resume", account=options.account, reason=options.reason)["accounts"]
+        question = "Take the venue's word for what differs?" if options.accept_venue else "May orders leave again?"
+        _agree("\n".join(line for account in chosen for line in account_lines(account)), question)
+    if options.accept_venue:
+        given: dict[str, Any] = {"account": chosen[0]["name"], "reason": options.reason, "accept_venue": True}
+    else:
+        given = {"account": options.account, "reason": options.reason}
+    after = _looked_at(client, client.ask("resume", **given)["accounts"])
     if options.json:
         print(json.dumps({"name": client.node.name, "pid": client.node.pid, "accounts": after}, ensure_ascii=False))
     else:
@@ -37,7 +52,19 @@ def main(arguments: list[str]) -> int:
     return exit_codes.FAILED if any(account["stopped"] is not None for account in after) else exit_codes.OK
 
 
-def _agree(shown: str) -> None:
+def _looked_at(client: NodeClient, accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The accounts, once the looks at their venues that a resume waits for are taken, or did not come in time."""
+    names = [account["name"] for account in accounts]
+    end = time.monotonic() + LOOK_WITHIN_S
+    while time.monotonic() < end and any(
+        (account["stopped"] or [""])[0] == "RECONCILING" for account in accounts if account.get("look") is not None
+    ):
+        time.sleep(0.2)
+        accounts = [account for account in client.ask("status")["accounts"] if account["name"] in names]
+    return accounts
+
+
+def _agree(shown: str, question: str) -> None:
     """Asks on the terminal.
 
     Raises:
@@ -47,7 +74,7 @@ def _agree(shown: str) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("there is nobody to ask whether orders may leave again: say so by --yes")
     print(shown, file=sys.stderr)
-    print("May orders leave again? Type yes: ", end="", file=sys.stderr, flush=True)
+    print(f"{question} Type yes: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() != "yes":
         raise LibraError("nothing was changed")
 
@@ -61,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_node_arguments(parser)
     parser.add_argument("--account", metavar="NAME", help="only this account (without it: all of the node)")
+    parser.add_argument(
+        "--accept-venue", action="store_true", help="and take the venue's word for positions and balances that differ"
+    )
     parser.add_argument("--reason", metavar="TEXT", help="why, for the log")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return parser

@@ -126,6 +126,29 @@ def account_lines(account: Mapping[str, Any]) -> list[str]:
         )
     if (journal := account.get("journal")) is not None:
         lines.append(f"    journal {journal['path']}  {journal_state(journal)}")
+    return lines + look_lines(account.get("look"))
+
+
+def look_lines(look: Mapping[str, Any] | None) -> list[str]:
+    """The last look at an account's venue: when, for how long, and what it found."""
+    if look is None:
+        return []
+    counts = {
+        "missed executions booked": look["missed_executions"],
+        "missed flows booked": look["missed_flows"],
+        "orders adopted": look["adopted"],
+        "orders asked about": look["unsettled"],
+        "foreign": look["foreign"],
+        "looked at again": len(look["undecided"]),
+    }
+    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    ago = _duration(max(0.0, (time.time_ns() - look["at_ns"]) / 1e9))
+    took = f"{look['duration_ns'] / 1e6:.0f} ms"
+    differs = len(look["differences"])
+    verdict = f"{differs} differ" if differs else "the venue agrees" if look["settled"] else "not decided"
+    lines = [f"    looked at the venue {ago} ago in {took}: {verdict}{f' ({found})' if found else ''}"]
+    for code, name, ours, theirs, amount in look["differences"]:
+        lines.append(f"      {code} {name}  ours {ours}, the venue's {theirs}, difference {amount}")
     return lines
 
 

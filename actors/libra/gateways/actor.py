@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
+from libra.gateways.reconciler import Reconciler
 from libra.model import OrderReport
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class GatewayActor(Actor):
         unanswered_after_s: Silence after which an order or a cancel is asked about, and an answer to a query or cancel
             is given up.
         connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
+        reconcile_every_s: Between two looks at the whole account, where the gateway can show it.
+        look_within_s: A look that takes longer is given up, and taken again.
     """
 
     _keeps_tasks = True
@@ -61,6 +64,8 @@ class GatewayActor(Actor):
         query_every_s: float = 1.0,
         unanswered_after_s: float = 5.0,
         connect_within_s: float = 30.0,
+        reconcile_every_s: float = 60.0,
+        look_within_s: float = 30.0,
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -69,6 +74,9 @@ class GatewayActor(Actor):
         self._query_every_s = query_every_s
         self._unanswered_after_s = unanswered_after_s
         self._connect_within_s = connect_within_s
+        self._reconcile_every_s = reconcile_every_s
+        self._look_within_s = look_within_s
+        self._reconciler: Reconciler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
         self._in_sight = False
@@ -84,6 +92,14 @@ class GatewayActor(Actor):
     def on_start(self) -> Coroutine[Any, Any, None]:
         """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
         self._account.begin_reconciling()
+        self._reconciler = Reconciler.of(
+            self._gateway,
+            self._account,
+            self.log,
+            self._ask_about,
+            every_s=self._reconcile_every_s,
+            within_s=self._look_within_s,
+        )
         # At once: what is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)
         return self._begin()
@@ -170,6 +186,7 @@ class GatewayActor(Actor):
         self._to_cancel &= cancelling
         self._cancelled_ns = {key: at for key, at in self._cancelled_ns.items() if key in cancelling}
         self._ask()
+        self._look()
         self._settle()
 
     # The connection --------------------------------------------------------------------------------------------------
@@ -203,6 +220,21 @@ class GatewayActor(Actor):
         self._account.begin_reconciling()
         self._tell(EventType.GATEWAY_CONNECTED)
         self._to_ask.update(order.order_id for order in self._account.open_orders())
+        self._ask()
+        if self._reconciler is not None:
+            self._reconciler.hurry()
+        self._look()
+        self._settle()
+
+    def _look(self) -> None:
+        """Behind what is asked about single orders, so that a look finds as little in flight as can be."""
+        if self._reconciler is not None:
+            self._reconciler.heed()
+            if self._reconciler.take_turn():
+                self._spawn(self._reconciler.look())
+
+    def _ask_about(self, order_ids: Iterable[str]) -> None:
+        self._to_ask.update(order_ids)
         self._ask()
         self._settle()
 
@@ -307,6 +339,10 @@ class GatewayActor(Actor):
             self._context.ref.tell(_StreamLost(asyncio.current_task()))
 
     def _book(self, report: OrderReport) -> None:
+        if self._reconciler is not None and not self._account.knows(report.order_id):
+            # The next look adopts it, with all that was executed of it.
+            self._reconciler.soon()
+            return
         order = self._account.order(report.order_id) if report.status in _ENDS else None
         if order is not None and not order.is_final:
             # Its last executions may still be on their way, and behind an end nobody would ask for them: a query gives

@@ -2,23 +2,38 @@
 
 `Gateway` is the whole of it for market data and for sending orders. One that also tells what becomes of orders
 implements `ReportingGateway`: an account group needs that, because no handler waits for a venue; answers come back as
-reports.
+reports. One that can also show the whole account as the venue has it implements `ReconcilingGateway`: then the account
+is held against that, behind every connect and at intervals.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from libra.model import OrderSide, OrderStatus, OrderType
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator
 
     from libra.model import BookDelta, Order, OrderReport, Quote, Trade
 
-__all__ = ["Gateway", "OrderSide", "OrderStatus", "OrderType", "ReportingGateway", "Tick"]
+__all__ = [
+    "Gateway",
+    "OrderSide",
+    "OrderStatus",
+    "OrderType",
+    "ReconcilingGateway",
+    "ReportingGateway",
+    "Tick",
+    "VenueExecution",
+    "VenueFlow",
+    "VenueOrder",
+    "VenuePosition",
+    "VenueState",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +121,134 @@ class ReportingGateway(Gateway, Protocol):
             Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That
             one needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order that is open at the venue, ours or not.
+
+    Attributes:
+        client_order_id: The client's id that it bears, ours or another's; None where it bears none.
+        venue_order_id: The venue's id.
+        symbol: In CCXT notation.
+        side: Buy or sell.
+        type: What it is here; an order that waits for a trigger is what it becomes then.
+        price: Limit price; None for a market order.
+        size: What was asked for, in the units of `libra.model.Order.size`.
+        filled: What of it was executed.
+        ts_venue_ns: When it came, by the venue's clock.
+    """
+
+    client_order_id: str | None
+    venue_order_id: str
+    symbol: str
+    side: OrderSide
+    type: OrderType
+    price: Decimal | None
+    size: Decimal
+    filled: Decimal
+    ts_venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueExecution:
+    """One execution on the account, of an order of ours or not.
+
+    Attributes:
+        client_order_id: As of `VenueOrder`; None also where the venue does not tell it with its executions.
+        venue_order_id: The venue's id of the order.
+        trade_id: The venue's id of the trade: the same number as in an `OrderReport`.
+        symbol: In CCXT notation.
+        side: Buy or sell.
+        price: Price.
+        size: Size, in the units of `libra.model.Order.size`.
+        fee: Fee; negative for a rebate.
+        fee_currency: The currency of the fee.
+        liquidity: ``MAKER`` or ``TAKER``.
+        ts_venue_ns: The venue's time.
+    """
+
+    client_order_id: str | None
+    venue_order_id: str
+    trade_id: int
+    symbol: str
+    side: OrderSide
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: Literal["MAKER", "TAKER"]
+    ts_venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFlow:
+    """Money that came or went by no execution.
+
+    Attributes:
+        key: The venue's own id of it, unique within the account: it is booked once by that.
+        kind: ``transfer`` (deposits and withdrawals too) is no profit and no loss; all others are.
+        currency: Of which currency.
+        amount: How much came; negative for what went. Rounded as the venue rounds it.
+        symbol: What it belongs to, in CCXT notation; None for the account.
+        ts_venue_ns: The venue's time.
+    """
+
+    key: str
+    kind: Literal["funding", "transfer", "rebate", "fee", "other"]
+    currency: str
+    amount: Decimal
+    symbol: str | None
+    ts_venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
+    """A position in a contract.
+
+    Attributes:
+        symbol: In CCXT notation.
+        size: Signed size in units of the base; below zero short.
+        entry_price: Average entry price; None where the venue tells none.
+    """
+
+    symbol: str
+    size: Decimal
+    entry_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueState:
+    """Positions and balances at one moment.
+
+    Attributes:
+        positions: Of contracts; flat ones may be left out. On spot there are none, only balances.
+        balances: Currency to wallet total: what open orders hold is in it, unrealised P&L is not. Nothing may be left
+            out that is not zero.
+        ts_venue_ns: The venue's time of it.
+    """
+
+    positions: Sequence[VenuePosition] = ()
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    ts_venue_ns: int = 0
+
+
+@runtime_checkable
+class ReconcilingGateway(ReportingGateway, Protocol):
+    """A gateway that can show the whole account as its venue has it.
+
+    The four are asked in this order, one after the other; what the last one shows must not be older than the others'
+    answers. An exception means that there is no picture: it is asked again, and new orders wait where they waited.
+    """
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Everything that is open on the account, ours and foreign."""
+
+    async def executions_since(self, ts_ns: int) -> Sequence[VenueExecution]:
+        """Every execution on the account from this time of the venue's clock on; doubled ones do no harm."""
+
+    async def flows_since(self, ts_ns: int) -> Sequence[VenueFlow]:
+        """Every flow from this time of the venue's clock on; doubled ones do no harm."""
+
+    async def account_state(self) -> VenueState:
+        """Positions and balances now."""

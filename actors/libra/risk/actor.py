@@ -24,6 +24,8 @@ _INCIDENTS = frozenset(
         "CANNOT_BOOK",
         "ACCEPTED_AFTER_END",
         "REJECTED_AFTER_ACCEPTANCE",
+        "POSITION_DIFFERS",
+        "BALANCE_DIFFERS",
     )
 )
 """Codes of what contradicts the gate's log: an operator has to look at the venue."""

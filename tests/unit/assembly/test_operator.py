@@ -28,6 +28,8 @@ class Account:
         self.name = name
         self.killed = None
         self.log_fails = log_fails
+        self.differs = None
+        self.accepted = None
 
     @property
     def is_killed(self):
@@ -49,6 +51,16 @@ class Account:
         if self.log_fails:
             raise OSError("no space")
         self.killed = None
+
+    def accept_venue(self, reason):
+        if self.differs is None:
+            raise ValueError("nothing to accept")
+        if self.log_fails:
+            raise OSError("no space")
+        self.accepted, self.differs = reason, None
+
+    def last_look(self):
+        return None if self.differs is None else {"differences": [self.differs]}
 
     def standing(self):
         return {
@@ -138,6 +150,21 @@ def test_arguments_that_make_no_sense():
 
 def test_a_log_that_fails_leaves_the_account_stopped():
     assert code(Node("a", log_fails=True), "resume") == "LOG"
+
+
+def test_the_venues_word_is_taken_for_one_account_with_who_and_why(caplog):
+    node = Node("a", "b")
+    assert code(node, "resume", accept_venue=True) == "WHICH_ACCOUNT"
+    assert code(node, "resume", account="a", accept_venue="yes") == "BAD_REQUEST"
+    assert code(node, "resume", account="a", accept_venue=True) == "CANNOT_ACCEPT"
+    account = node.accounts["a"]
+    account.differs = ("POSITION_DIFFERS", "BTC/USDT:USDT", "0", "1", "1")
+    account.log_fails = True
+    assert code(node, "resume", account="a", accept_venue=True) == "LOG"
+    account.log_fails = False
+    [row] = ask(node, "resume", account="a", accept_venue=True, reason="by hand")["accounts"]
+    assert (row["name"], account.accepted) == ("a", f"libra resume --accept-venue by {OPS}: by hand")
+    assert "POSITION_DIFFERS" in caplog.text
 
 
 def test_a_log_that_fails_keeps_no_other_account_from_being_stopped_or_resumed():

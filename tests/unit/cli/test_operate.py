@@ -239,3 +239,47 @@ def test_an_account_is_in_one_of_several_nodes(monkeypatch, capsys):
     monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, Client(kill=elsewhere)])
     assert main.main(["kill-switch", "--all", "--account", "papre"]) == 1
     assert capsys.readouterr().out.count("NOT CONFIRMED") == 2
+
+
+LOOK = {
+    "at_ns": 0,
+    "duration_ns": 12_000_000,
+    "missed_executions": 2,
+    "missed_flows": 0,
+    "adopted": 0,
+    "unsettled": 0,
+    "foreign": 1,
+    "opened": False,
+    "settled": True,
+    "undecided": [],
+    "differences": [["POSITION_DIFFERS", "BTC/USDT:USDT", "0", "0.5", "0.5"]],
+}
+
+
+def test_the_venues_word_is_shown_and_asked_about(node, monkeypatch, capsys):
+    differs = {**TRADING, "stopped": ["INCIDENT", "POSITION_DIFFERS"], "look": LOOK}
+    client = node(status={"accounts": [differs]}, resume={"accounts": [TRADING]})
+    terminal = io.StringIO("no\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert main.main(["resume", "--accept-venue"]) == 1
+    shown = capsys.readouterr().err
+    assert "1 differ (2 missed executions booked, 1 foreign)" in shown
+    assert "POSITION_DIFFERS BTC/USDT:USDT  ours 0, the venue's 0.5, difference 0.5" in shown
+    assert "Take the venue's word for what differs?" in shown
+    assert not [op for op, _ in client.asked if op == "resume"]
+    assert main.main(["resume", "--accept-venue", "--yes", "--reason", "by hand"]) == 0
+    assert client.asked[-1] == ("resume", {"account": "paper", "reason": "by hand", "accept_venue": True})
+    node(status={"accounts": [TRADING, {**TRADING, "name": "other"}]})
+    assert main.main(["resume", "--accept-venue", "--yes"]) == 1
+    assert "name the account" in capsys.readouterr().err
+
+
+def test_a_resume_waits_for_the_look_that_it_needs(node, monkeypatch):
+    waiting = {**TRADING, "stopped": ["RECONCILING", ""], "look": {**LOOK, "differences": []}}
+    client = node(status={"accounts": [waiting]}, resume={"accounts": [waiting]})
+    monkeypatch.setattr(resume.time, "sleep", lambda _: client.answers.update(status={"accounts": [TRADING]}))
+    assert main.main(["resume", "--yes"]) == 0
+    client = node(status={"accounts": [waiting]}, resume={"accounts": [waiting]})
+    monkeypatch.setattr(resume, "LOOK_WITHIN_S", 0.0)
+    assert main.main(["resume", "--yes"]) == 1

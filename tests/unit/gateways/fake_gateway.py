@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from decimal import Decimal
 
+from libra.gateways.protocol import VenueState
 from libra.model import OrderReport, Quote
 
 
@@ -20,6 +22,15 @@ class Script:
         self.on_order = lambda order: None
         self.on_cancel = lambda order_id: True
         self.on_query = lambda order_id: [not_found(order_id)]
+        # What a gateway shows that can be looked at.
+        self.orders = []
+        self.executions = []
+        self.flows = []
+        self.balances = {"USDT": Decimal(100_000)}
+        self.positions = []
+        self.looks = 0
+        self.since = []
+        self.on_state = lambda state: state
 
     def report(self, *reports):
         """Streamed by the newest instance."""
@@ -87,6 +98,25 @@ class FakeGateway:
 
     async def balance(self):
         return {}
+
+
+class ShownGateway(FakeGateway):
+    """One whose account can be looked at."""
+
+    async def open_orders(self):
+        return list(self.script.orders)
+
+    async def executions_since(self, ts_ns):
+        self.script.since.append(ts_ns)
+        return list(self.script.executions)
+
+    async def flows_since(self, ts_ns):
+        return list(self.script.flows)
+
+    async def account_state(self):
+        self.script.looks += 1
+        state = VenueState(tuple(self.script.positions), dict(self.script.balances), time.time_ns())
+        return await _maybe(self.script.on_state(state))
 
 
 class FakeMarket(FakeGateway):

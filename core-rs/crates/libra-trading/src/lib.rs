@@ -10,6 +10,7 @@
 //! - [`account`] — positions, balances and P&L, booked fill by fill;
 //! - [`matching`] — an exchange's matching engine; [`exchange`] — the markets of a simulated exchange, with others in them;
 //! - [`paper`] — a venue that trades on paper;
+//! - [`reconcile`] — the venue's word held against the account;
 //! - [`desk`] — all of that for one account, joined by events;
 //! - [`session`] — where the events of a run come from: pulled in simulated time, pushed by a thread in a live one.
 
@@ -26,6 +27,7 @@ pub mod matching;
 pub mod order;
 pub mod paper;
 pub mod portfolio;
+pub mod reconcile;
 pub mod risk;
 pub mod session;
 pub mod signal;

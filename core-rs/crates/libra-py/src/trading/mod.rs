@@ -3,7 +3,7 @@
 //! - [`enums`] — sides, types, states and kinds as `StrEnum`s;
 //! - [`instrument`], [`order`], [`fill`] — what is traded, and how;
 //! - [`asked`] — signals and requests; [`told`] — positions, balances, notices;
-//! - [`report`] — what a gateway says about an order;
+//! - [`report`] — what a gateway says about an order; [`venue`] — and about the whole account;
 //! - this file — which of them an event carries.
 
 mod asked;
@@ -13,6 +13,7 @@ mod instrument;
 mod order;
 mod report;
 mod told;
+pub mod venue;
 
 use libra_kernel::timers::TimerFired;
 use libra_kernel::{Event, Name, Payload};

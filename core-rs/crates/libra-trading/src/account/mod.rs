@@ -3,6 +3,7 @@
 //! - [`position`] — one instrument's size and basis, and how a fill changes it;
 //! - [`curve`] — equity over time;
 //! - [`balance`] — one currency's balance, P&L, equity, peak and day;
+//! - [`outside`] — what changes it and is no fill;
 //! - this file — the account: which fill goes to which position and which currencies.
 //!
 //! Data goes one way: the order gate books a fill here after it stands in the log, and marks positions with quotes.
@@ -10,6 +11,7 @@
 
 pub mod balance;
 pub mod curve;
+pub mod outside;
 pub mod position;
 
 use libra_kernel::Name;

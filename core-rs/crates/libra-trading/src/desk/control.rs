@@ -197,6 +197,7 @@ impl Desk {
     pub fn resume(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
         self.heed_alarm(router, now_ns);
         self.gate.note(now_ns, reason)?;
+        self.look_behind_incident();
         let events = self.gate.resume(now_ns)?;
         if self.alarm.is_raised() && self.unlogged_alarm != 0 {
             // What it asked for was done, and is now taken back in the log.
@@ -263,13 +264,14 @@ impl Desk {
 
     /// The venue was out of sight: new orders are refused until [`Desk::set_reconciled`].
     pub fn begin_reconciling(&mut self) {
+        self.looks.begin_anew();
         self.gate.set_reconciling(true);
     }
 
-    /// Orders are reconciled with the venue: new ones may leave.
+    /// Orders are reconciled with the venue: new ones may leave, unless a look at it has left something undecided.
     pub fn set_reconciled(&mut self) {
         let silent = !matches!(self.link, Link::External);
-        self.gate.set_reconciling(silent && !self.unbooked.is_empty());
+        self.gate.set_reconciling((silent && !self.unbooked.is_empty()) || !self.looks.is_settled());
     }
 
     /// Forces the log to the disk.

@@ -16,6 +16,7 @@
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
+//! - [`reconcile`] — looks at the venue, and what they came to;
 //! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
 //!
 //! It is owned by the thread that dispatches; only the paper venue may be shared with the thread that feeds it.
@@ -27,6 +28,7 @@ mod early;
 mod flow;
 mod limits;
 pub mod payload;
+mod reconcile;
 mod standing;
 mod stray;
 mod tell;
@@ -45,6 +47,7 @@ use crate::account::curve::EquityCurve;
 use crate::gate::{ByOrder, Gate, GateConfig, GateError, LogConfig, LogError, Recovered};
 use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
+use crate::reconcile::Looks;
 
 use early::EarlyCancels;
 
@@ -104,6 +107,8 @@ pub struct Desk {
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
     early_cancels: EarlyCancels,
+    /// Looks at the venue outside, where its gateway can take them.
+    looks: Looks,
     /// Orders that must not stay, and when their cancel was asked for last.
     unwanted: BTreeMap<ClientOrderId, i64>,
     /// Orders that are over here and work at the venue, and when their cancel was asked for last.
@@ -175,6 +180,7 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             early_cancels: EarlyCancels::default(),
+            looks: Looks::default(),
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),
             unbooked: Vec::new(),

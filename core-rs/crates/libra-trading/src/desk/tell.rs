@@ -92,8 +92,7 @@ impl Desk {
                     self.notice(router, now_ns, event_type, breach.code.as_str(), rejection.explanation());
                 }
                 GateEvent::Incident(incident) => {
-                    let detail = format!("{}: {}", incident.client_order_id, incident.detail);
-                    self.notice(router, now_ns, event_type, incident.code.as_str(), detail);
+                    self.notice(router, now_ns, event_type, incident.code.as_str(), incident.explanation());
                 }
                 GateEvent::Latched { reason } => self.notice(router, now_ns, event_type, "KILL_SWITCH", reason),
                 GateEvent::Limits(changed) => {

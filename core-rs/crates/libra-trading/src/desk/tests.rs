@@ -29,6 +29,7 @@ mod inventory;
 mod kill;
 mod late;
 mod links;
+mod looks;
 mod outside;
 mod owed;
 mod payloads;

@@ -79,6 +79,10 @@ pub enum IncidentCode {
     AcceptedAfterEnd = 4,
     /// The venue has rejected an order that it had accepted.
     RejectedAfterAcceptance = 5,
+    /// The venue has another position, and nothing explains it.
+    PositionDiffers = 6,
+    /// The venue has another balance, and nothing explains it.
+    BalanceDiffers = 7,
 }
 
 impl IncidentCode {
@@ -91,6 +95,8 @@ impl IncidentCode {
             IncidentCode::CannotBook => "CANNOT_BOOK",
             IncidentCode::AcceptedAfterEnd => "ACCEPTED_AFTER_END",
             IncidentCode::RejectedAfterAcceptance => "REJECTED_AFTER_ACCEPTANCE",
+            IncidentCode::PositionDiffers => "POSITION_DIFFERS",
+            IncidentCode::BalanceDiffers => "BALANCE_DIFFERS",
         }
     }
 }
@@ -101,8 +107,21 @@ impl IncidentCode {
 pub struct Incident {
     /// What kind.
     pub code: IncidentCode,
-    /// The order.
+    /// The order; [`NO_ORDER`] where it is about none.
     pub client_order_id: ClientOrderId,
     /// For people.
     pub detail: String,
+}
+
+/// What an incident bears that is about no order.
+pub const NO_ORDER: ClientOrderId = ClientOrderId(0);
+
+impl Incident {
+    /// The order, where it is about one, and what is to be said of it.
+    pub fn explanation(&self) -> String {
+        match self.client_order_id {
+            NO_ORDER => self.detail.clone(),
+            id => format!("{id}: {}", self.detail),
+        }
+    }
 }

@@ -83,8 +83,7 @@ impl Follower {
     /// Opens a log, to be read from its beginning.
     pub fn open(path: &Path) -> Result<Self, LogError> {
         let file = File::open(path).map_err(|error| LogError::Io { path: path.to_owned(), error })?;
-        let mut state = State::default();
-        state.entries = Entries::keeping(KEEP_WHOLE);
+        let state = State { entries: Entries::keeping(KEEP_WHOLE), ..State::default() };
         Ok(Follower {
             path: path.to_owned(),
             file,

@@ -49,7 +49,7 @@ impl Gate {
             return Rejection::new(RiskCode::KillSwitch, "a signal to the process");
         }
         if let Some(incident) = &self.state.incident {
-            let detail = format!("{} {}: {}", incident.code.as_str(), incident.client_order_id, incident.detail);
+            let detail = format!("{} {}", incident.code.as_str(), incident.explanation());
             return Rejection::new(RiskCode::Incident, detail);
         }
         if self.log_failed {

@@ -21,6 +21,7 @@
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
+//! - `reconcile`, `venue_record` — what is taken over from the venue, and its records;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
 //! - [`follow`] — a log read beside the process that owns it;
 //! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
@@ -45,6 +46,7 @@ mod owed;
 mod packed;
 mod places;
 mod recent;
+mod reconcile;
 pub mod record;
 mod refusals;
 mod report;
@@ -52,6 +54,7 @@ mod state;
 mod stray;
 mod unlogged;
 mod venue;
+pub mod venue_record;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -64,13 +67,14 @@ use thiserror::Error;
 
 pub use approval::Approval;
 pub use breach::OnBreach;
-pub use event::{GateEvent, Incident, IncidentCode};
+pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::Fills;
 pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};
+pub use reconcile::ADOPTED;
 pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
 use crate::account::{Account, BookingError, same_arithmetic};
@@ -123,6 +127,9 @@ pub enum GateError {
     /// An execution without a price or a size.
     #[error("order {0}: an execution needs a price and a size above zero")]
     InvalidReport(ClientOrderId),
+    /// What the venue says fits neither our integers nor what the log holds; nothing was written.
+    #[error("what the venue says cannot be booked: {0}")]
+    DoesNotFit(&'static str),
     /// The state refused a record that was just made for it: a fault of this code, and nothing may be trusted after it.
     #[error("the log and the account disagree: {0}")]
     Inconsistent(&'static str),
@@ -326,6 +333,11 @@ impl Gate {
     /// Every order, and the last 1,000 refused requests among them, in the order of the log.
     pub fn orders(&self) -> impl Iterator<Item = Arc<Order>> {
         self.state.orders()
+    }
+
+    /// The same, the last one first.
+    pub fn orders_backwards(&self) -> impl Iterator<Item = Arc<Order>> {
+        self.state.orders_backwards()
     }
 
     /// The last `count` of these, in the order of the log.

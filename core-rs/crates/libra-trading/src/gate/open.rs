@@ -105,8 +105,7 @@ impl Gate {
             instrument.validate()?;
         }
 
-        let mut state = State::default();
-        state.entries = Entries::keeping(config.keep_whole);
+        let mut state = State { entries: Entries::keeping(config.keep_whole), ..State::default() };
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
         let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);

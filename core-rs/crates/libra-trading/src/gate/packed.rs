@@ -22,6 +22,8 @@ const CANCEL_PENDING: u8 = 1 << 3;
 const LAST_FILL: u8 = 1 << 4;
 const MAKER: u8 = 1 << 5;
 const SIGNAL: u8 = 1 << 6;
+/// Its id is its request's: it was adopted, and what it was asked for by is not known.
+const OWN_ID: u8 = 1 << 7;
 
 /// Writes values behind each other.
 #[derive(Default)]
@@ -131,9 +133,13 @@ pub(super) fn status(bytes: &[u8]) -> (OrderStatus, bool) {
     (status_of(bytes[0]), bytes[1] & REJECTION != 0)
 }
 
+fn id_of(account: Name, own: bool, request_id: u128) -> ClientOrderId {
+    if own { ClientOrderId(request_id) } else { client_order_id(account, request_id) }
+}
+
 /// Its order's id, which is not in it: it follows from the request's.
 pub(super) fn id(account: Name, bytes: &[u8]) -> ClientOrderId {
-    client_order_id(account, Unpacker(&bytes[2..]).id())
+    id_of(account, bytes[1] & OWN_ID != 0, Unpacker(&bytes[2..]).id())
 }
 
 fn status_of(byte: u8) -> OrderStatus {
@@ -163,7 +169,8 @@ pub(super) fn pack(entry: &Entry) -> Box<[u8]> {
             | flag(entry.cancel_pending, CANCEL_PENDING)
             | flag(order.last_fill.is_some(), LAST_FILL)
             | flag(maker, MAKER)
-            | flag(request.signal_id != 0, SIGNAL),
+            | flag(request.signal_id != 0, SIGNAL)
+            | flag(order.client_order_id.0 == request.request_id, OWN_ID),
     );
     p.id(request.request_id);
     if request.signal_id != 0 {
@@ -239,7 +246,7 @@ pub(super) fn unpack(account: Name, bytes: &[u8]) -> Entry {
         deadline_ns,
         ts_origin_ns,
     };
-    let id = client_order_id(account, request_id);
+    let id = id_of(account, has(OWN_ID), request_id);
     let last_fill = has(LAST_FILL).then(|| {
         let (side, liquidity) = (request.side, liquidity_of(has(MAKER)));
         unpack_trade(&mut u, Trade { id, instrument, strategy, side, liquidity }, ts_ns)

@@ -14,6 +14,7 @@ use crate::risk::{Breach, LimitChange, Rejection, RiskCode};
 
 use super::codec::{Reader, Writer};
 use super::limits::LimitsChanged;
+use super::venue_record::VenueRecord;
 
 /// One currency's line of a [`Record::Watermark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,8 @@ pub enum Record {
     },
     /// Limits changed while the account traded.
     Limits(LimitsChanged),
+    /// What a reconciliation found and did.
+    Venue(VenueRecord),
 }
 
 impl Record {
@@ -165,13 +168,23 @@ impl Record {
             Record::Limits(_) => 14,
             Record::Refused { .. } => 17,
             Record::NotFound { .. } => 21,
+            Record::Venue(record) => record.number(),
         }
     }
 
     /// False for what costs nothing but a repetition when the machine dies: a refusal is judged again, what was confirmed is
     /// told again. It reaches the disk with the next record that matters.
     pub(super) const fn needs_sync(&self) -> bool {
-        !matches!(self, Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. })
+        !self.is_repeatable()
+    }
+
+    const fn is_repeatable(&self) -> bool {
+        match self {
+            Record::Rejected { .. } | Record::Refused { .. } | Record::Confirmed { .. } => true,
+            // The same is looked at again.
+            Record::Venue(VenueRecord::Looked { .. }) => true,
+            _ => false,
+        }
     }
 
     /// Writes all but the type's number.
@@ -244,6 +257,7 @@ impl Record {
                 w.text(text);
             }
             Record::Limits(changed) => encode_limits(changed, w),
+            Record::Venue(record) => record.encode(w),
             Record::Refused { now_ns, strategy, code, ids } => {
                 w.i64(*now_ns);
                 w.name(*strategy);
@@ -299,6 +313,7 @@ impl Record {
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             14 => Record::Limits(decode_limits(r)?),
+            30..=35 => Record::Venue(VenueRecord::decode(number, r)?),
             17 => Record::Refused {
                 now_ns: r.i64()?,
                 strategy: r.name()?,
@@ -342,7 +357,7 @@ fn decode_bool(r: &mut Reader<'_>) -> Option<bool> {
     }
 }
 
-fn encode_request(request: &OrderRequest, w: &mut Writer) {
+pub(super) fn encode_request(request: &OrderRequest, w: &mut Writer) {
     w.u128(request.request_id);
     w.u128(request.signal_id);
     w.name(request.account);
@@ -356,7 +371,7 @@ fn encode_request(request: &OrderRequest, w: &mut Writer) {
     }
 }
 
-fn decode_request(r: &mut Reader<'_>) -> Option<OrderRequest> {
+pub(super) fn decode_request(r: &mut Reader<'_>) -> Option<OrderRequest> {
     Some(OrderRequest {
         request_id: r.u128()?,
         signal_id: r.u128()?,

@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use crate::account::Booked;
 use crate::order::{ClientOrderId, Fill, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::risk::RiskCode;
 
@@ -49,7 +50,7 @@ pub(super) enum Verdict {
     Invalid,
 }
 
-fn fill_key(index: usize, trade_id: u64) -> u128 {
+pub(super) fn fill_key(index: usize, trade_id: u64) -> u128 {
     (index as u128) << 64 | u128::from(trade_id)
 }
 
@@ -259,7 +260,10 @@ impl State {
             let notional = before.filled_notional.checked_add(instrument.notional(price, size)?)?;
             Some((before.filled.checked_add(size)?, notional, before.fees.checked_add(fee)?))
         })();
+        // The account was opened with what this one did: only its order has not heard of it.
+        let contained = self.is_contained(index, fill.ts_venue_ns);
         let booked = match sums {
+            Some(sums) if contained => Ok((sums, Booked { changes: Vec::new(), currencies: Vec::new() })),
             Some(sums) => self.account.book(&fill).map(|booked| (sums, booked)).map_err(|error| error.to_string()),
             None => Err("the order's sums do not fit".to_owned()),
         };
@@ -273,17 +277,19 @@ impl State {
 
         let order = self.order_mut(index, now_ns);
         (order.filled, order.filled_notional, order.fees) = (filled, notional, fees);
-        order.last_fill = Some(fill.clone());
+        order.last_fill = (!contained).then(|| fill.clone());
         if !order.status.is_final() {
             let whole = filled >= order.request.size;
             order.status = if whole { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         }
         self.settle(index);
         self.rehold(index)?;
-        if let Some(slot) = self.entries.get(index).instrument {
+        if let Some(slot) = self.entries.get(index).instrument.filter(|_| !contained) {
             self.count_own(slot, now_ns, size);
         }
-        self.booked.push(index, &fill);
+        if !contained {
+            self.booked.push(index, &fill);
+        }
         events.push(GateEvent::Order(self.entries.get(index).order()));
         for (change, position) in booked.changes {
             events.push(GateEvent::Position { change, position });

@@ -18,6 +18,7 @@ use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 use super::event::{GateEvent, Incident};
 use super::history::{Booked, Entries, Fills, Seen};
 use super::ids::{IdMap, IdSet, client_order_id};
+use super::reconcile::Outside;
 use super::record::Record;
 use super::refusals::{Refusal, Refusals};
 
@@ -90,7 +91,7 @@ pub(super) struct State {
     pub entries: Entries,
     /// Every request that had none.
     pub refusals: Refusals,
-    outcomes: u64,
+    pub outcomes: u64,
     pub index: IdMap<u32>,
     /// Orders that are not final, in the order of their intents.
     pub open: BTreeSet<u32>,
@@ -111,6 +112,8 @@ pub(super) struct State {
     pub limits_version: u64,
     /// The last word on each limit that was ever changed; `None` for no limit.
     pub limit_words: BTreeMap<String, Option<String>>,
+    /// What was taken over from the venue.
+    pub outside: Outside,
     /// Not from the log: by settle currency, while a limit asks for it.
     pub sums: Vec<Sums>,
     pub tracks_exposures: bool,
@@ -165,9 +168,12 @@ impl State {
     /// account's history: only a damaged log can cause it.
     pub fn apply(&mut self, record: &Record, events: &mut Vec<GateEvent>) -> Result<(), &'static str> {
         match record {
-            Record::Epoch { epoch, account, .. } => {
+            Record::Epoch { now_ns, epoch, account } => {
                 if *epoch != self.epoch + 1 || (self.epoch > 0 && *account != self.name) {
                     return Err("an epoch or an account out of order");
+                }
+                if self.epoch == 0 {
+                    self.outside.born_ns = *now_ns;
                 }
                 (self.epoch, self.name) = (*epoch, *account);
                 self.entries.set_account(*account);
@@ -270,6 +276,7 @@ impl State {
                 }
                 events.push(GateEvent::Limits(changed.clone()));
             }
+            Record::Venue(record) => self.apply_venue(record, events)?,
         }
         Ok(())
     }
@@ -302,7 +309,7 @@ impl State {
         order
     }
 
-    fn has_outcome(&self, id: ClientOrderId) -> bool {
+    pub(super) fn has_outcome(&self, id: ClientOrderId) -> bool {
         self.index.contains_key(&id.0) || self.refusals.get(id).is_some()
     }
 
@@ -341,7 +348,7 @@ impl State {
         self.push(order, Some(rejection), instrument, 0, 0).map(Some)
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         order: Arc<Order>,
         rejection: Option<Box<Rejection>>,
@@ -483,6 +490,7 @@ impl State {
             digest.blob(key.as_bytes());
             digest.blob(value.as_deref().unwrap_or("-").as_bytes());
         }
+        self.outside.digest(&mut digest);
         digest.hex()
     }
 }

@@ -128,6 +128,7 @@ fn time_of(record: &Record) -> Option<i64> {
         | Record::Kill { now_ns, .. }
         | Record::Resume { now_ns }
         | Record::Note { now_ns, .. } => Some(*now_ns),
+        Record::Venue(record) => Some(record.now_ns()),
         Record::Breach(breach) => Some(breach.ts_ns),
         Record::Limits(changed) => Some(changed.now_ns),
         Record::Opening(_) | Record::Instrument(_) | Record::Watermark { .. } | Record::Confirmed { .. } => None,

@@ -3,6 +3,7 @@
 use crate::gate::client_order_id;
 use crate::gate::follow::{Follower, Step};
 use crate::gate::record::Record;
+use crate::gate::venue_record::VenueRecord;
 use crate::gate::{GateEvent, LimitsChanged};
 use crate::instrument::{Instrument, MONEY_DECIMALS, RATE_DECIMALS};
 use crate::order::{ClientOrderId, OrderRequest};
@@ -41,7 +42,11 @@ pub(super) fn write(origin: Origin, step: &Step, follower: &Follower, tables: &m
         Record::Note { text, .. } => {
             tables.commands.begin_at(origin).text("note").null().said(text);
         }
+        Record::Venue(VenueRecord::Adjusted { who, .. }) => {
+            tables.commands.begin_at(origin).text("accept_venue").null().said(who);
+        }
         Record::Opening(_)
+        | Record::Venue(_)
         | Record::Intent { .. }
         | Record::Submitted { .. }
         | Record::CancelIntent { .. }

@@ -8,6 +8,7 @@ use crate::account::Account;
 use crate::gate::client_order_id;
 use crate::gate::follow::{FollowedOrder, Follower, Step};
 use crate::gate::record::Record;
+use crate::gate::venue_record::VenueRecord;
 use crate::instrument::MONEY_DECIMALS;
 use crate::order::{ClientOrderId, Order, VenueOutcome};
 
@@ -47,6 +48,7 @@ impl Touched {
                 let kind = words::outcome(&report.outcome);
                 (report.client_order_id, kind, Some(report.ts_venue_ns), code, detail)
             }
+            Record::Venue(VenueRecord::Adopted { client_order_id, .. }) => (*client_order_id, "adopted", None, "", ""),
             _ => return,
         };
         let found = follower.order(id);

@@ -9,6 +9,7 @@ use crate::account::balance::utc_day;
 use crate::gate::GateEvent;
 use crate::gate::follow::Step;
 use crate::gate::record::Record;
+use crate::gate::venue_record::VenueRecord;
 use crate::instrument::Money;
 use crate::order::Fill;
 
@@ -67,7 +68,30 @@ impl Sums {
                 self.balances.extend(lines.iter().map(|line| (line.currency, origin)));
             }
             Record::Report { .. } => self.take_execution(origin, step, account, tables),
+            Record::Venue(record) => self.take_venue(origin, record, step, account),
             _ => {}
+        }
+    }
+
+    /// What came of a look at the venue: an opening, money that flowed, an adjustment.
+    fn take_venue(&mut self, origin: Origin, record: &VenueRecord, step: &Step, account: &Account) {
+        for event in &step.events {
+            match event {
+                GateEvent::Position { position, .. } => {
+                    self.positions.insert(position.instrument, origin);
+                    self.realised.insert(position.instrument, position.realised);
+                }
+                GateEvent::Balance(balance) => {
+                    self.balances.insert(balance.currency, origin);
+                }
+                _ => {}
+            }
+        }
+        if let VenueRecord::Opened { positions, balances, .. } = record {
+            self.positions.extend(positions.iter().map(|line| (line.instrument, origin)));
+            self.balances.extend(balances.iter().map(|(currency, _)| (*currency, origin)));
+        } else {
+            self.take_day(origin, None, account);
         }
     }
 
@@ -88,12 +112,12 @@ impl Sums {
         self.positions.insert(fill.instrument, origin);
         let before = self.realised.insert(fill.instrument, position.realised).unwrap_or(0);
         write_fill(origin, fill, position.realised.checked_sub(before), position.size, account, tables);
-        self.take_day(origin, fill, account);
+        self.take_day(origin, Some(fill), account);
     }
 
     /// A day is that of the record's time; a clock that went back goes on with the latest one.
-    fn take_day(&mut self, origin: Origin, fill: &Fill, account: &Account) {
-        let settle = account.instrument(fill.instrument).map(|instrument| instrument.settle);
+    fn take_day(&mut self, origin: Origin, fill: Option<&Fill>, account: &Account) {
+        let settle = fill.and_then(|fill| account.instrument(fill.instrument)).map(|instrument| instrument.settle);
         for balance in account.balances() {
             if self.balances.get(&balance.currency).is_none_or(|last| last.record != origin.record) {
                 continue;

@@ -3,6 +3,7 @@
 //! - [`open`] — from a profile's terms to an opened account;
 //! - [`emit`] — what strategies ask for;
 //! - [`limits`] — its limits, and their change;
+//! - [`reconcile`] — looks at its venue;
 //! - [`steps`] — what its actors do with it; [`look`] — what may be asked of it;
 //! - this file — the handle that they hold.
 
@@ -10,6 +11,7 @@ mod emit;
 mod limits;
 mod look;
 mod open;
+mod reconcile;
 mod steps;
 
 use std::sync::Arc;

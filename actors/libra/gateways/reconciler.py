@@ -1,0 +1,130 @@
+"""Looks at the whole account as the venue has it: fetched here without blocking, judged and booked natively."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from libra.gateways.protocol import ReconcilingGateway
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable
+
+    from libra.gateways.protocol import ReportingGateway
+    from libra_core import AccountGroup
+
+__all__ = ["Reconciler"]
+
+_AGAIN_S = 1.0
+"""Between two looks of which the first left something undecided."""
+
+
+class Reconciler:
+    """Takes looks, one at a time, behind every (re)connect and at intervals.
+
+    Args:
+        gateway: Shows the account.
+        account: The native side of the account group.
+        log: The gateway actor's.
+        ask: Has the venue asked about single orders.
+        every_s: Between two looks that found nothing.
+        within_s: A look that takes longer is given up.
+    """
+
+    def __init__(
+        self,
+        gateway: ReconcilingGateway,
+        account: AccountGroup,
+        log: logging.LoggerAdapter[logging.Logger] | logging.Logger,
+        ask: Callable[[Iterable[str]], None],
+        *,
+        every_s: float,
+        within_s: float,
+    ) -> None:
+        self._gateway = gateway
+        self._account = account
+        self._log = log
+        self._ask = ask
+        self._every_s = every_s
+        self._within_s = within_s
+        self._is_looking = False
+        self._next_at = 0.0
+        account.require_looks()
+
+    @classmethod
+    def of(
+        cls,
+        gateway: ReportingGateway,
+        account: AccountGroup,
+        log: logging.LoggerAdapter[logging.Logger] | logging.Logger,
+        ask: Callable[[Iterable[str]], None],
+        *,
+        every_s: float,
+        within_s: float,
+    ) -> Reconciler | None:
+        """One for a gateway that can show its account; None for any other, which works as it does without."""
+        if not isinstance(gateway, ReconcilingGateway):
+            return None
+        return cls(gateway, account, log, ask, every_s=every_s, within_s=within_s)
+
+    def take_turn(self) -> bool:
+        """True when the next look should begin, which is then the caller's to do: nobody else has it before its end."""
+        # One that is wanted waits for its pause, too: a venue that answers nothing is not asked without end.
+        if self._is_looking or asyncio.get_running_loop().time() < self._next_at:
+            return False
+        self._is_looking = True
+        return True
+
+    def hurry(self) -> None:
+        """The venue is in sight again: the next look is due at once."""
+        self._next_at = 0.0
+
+    def soon(self) -> None:
+        """The venue told of an order that nobody knows: the next look does not wait for its interval."""
+        self._next_at = min(self._next_at, asyncio.get_running_loop().time() + _AGAIN_S)
+
+    def heed(self) -> None:
+        """Whoever waits for a look, an operator perhaps, does not wait for its interval."""
+        if self._account.wants_look:
+            self.soon()
+
+    async def look(self) -> None:
+        """One look, by whoever has the turn. What goes wrong is logged, and the account stays as it is."""
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._take()
+        except (Exception, asyncio.CancelledError) as error:
+            self._account.fail_look()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._log.warning("no look at the account: %r; it is looked at again", error)
+        finally:
+            self._is_looking = False
+            pause_s = _AGAIN_S if self._account.wants_look else self._every_s
+            self._next_at = asyncio.get_running_loop().time() + min(pause_s, self._every_s)
+
+    async def _take(self) -> None:
+        since_ns = self._account.begin_look()
+        orders = await self._gateway.open_orders()
+        executions = await self._gateway.executions_since(since_ns)
+        flows = await self._gateway.flows_since(since_ns)
+        state = await self._gateway.account_state()
+        ask, foreign = self._account.take_look(list(orders), list(executions), list(flows), state)
+        for symbol, what in foreign:
+            self._log.warning("%s: %s is not ours, and left alone", symbol, what)
+        self._tell()
+        self._ask(ask)
+
+    def _tell(self) -> None:
+        found = self._account.last_look()
+        if found is None:
+            return
+        if found["opened"]:
+            self._log.warning("the account had no past: it was opened with what the venue has")
+        if found["adopted"]:
+            self._log.warning("%d orders that the log does not know are adopted", found["adopted"])
+        if found["missed_executions"] or found["missed_flows"]:
+            missed = (found["missed_executions"], found["missed_flows"])
+            self._log.warning("%d executions and %d flows were missed, and are booked", *missed)

@@ -1,0 +1,119 @@
+//! Looks at the venue of an account, as its gateway's actor takes them, and what an operator does about them.
+
+use libra_trading::reconcile::{AcceptError, Difference, Finding, LookReport};
+use libra_trading::risk::code::format_money;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{AccountGroup, gate_error, parse_id};
+use crate::trading::venue;
+
+/// Code, symbol or currency, ours, theirs, difference.
+type DifferenceRow = (&'static str, &'static str, String, String, String);
+
+#[pymethods]
+impl AccountGroup {
+    /// The gateway can take looks: from now on new orders wait for them behind each (re)connect.
+    fn require_looks(&self, py: Python<'_>) {
+        self.with(py, |desk, _, _| desk.require_looks());
+    }
+
+    /// True while new orders wait for a look that decides.
+    #[getter]
+    fn waits_for_look(&self, py: Python<'_>) -> bool {
+        self.with(py, |desk, _, _| !desk.looks().is_settled())
+    }
+
+    /// True when the next look should not wait for its time.
+    #[getter]
+    fn wants_look(&self, py: Python<'_>) -> bool {
+        self.with(py, |desk, _, _| desk.looks().is_wanted())
+    }
+
+    /// True for the id of an order, a request or a refusal of this account.
+    fn knows(&self, py: Python<'_>, order_id: &str) -> PyResult<bool> {
+        let id = parse_id(order_id)?;
+        Ok(self.with(py, |desk, _, _| desk.gate().knows(id)))
+    }
+
+    /// A look begins; gives the venue's time from which executions and flows are to be asked for.
+    fn begin_look(&self, py: Python<'_>) -> i64 {
+        self.with(py, |desk, _, now_ns| desk.begin_look(now_ns))
+    }
+
+    /// A look could not be taken.
+    fn fail_look(&self, py: Python<'_>) {
+        self.with(py, |desk, _, _| desk.fail_look());
+    }
+
+    /// Takes a look in: appends, books, publishes. Gives ids to be asked about one by one, what is foreign and new (symbol and
+    /// the venue's id), and ids that were adopted.
+    #[allow(clippy::type_complexity, reason = "rows for Python")]
+    fn take_look(
+        &self,
+        py: Python<'_>,
+        orders: Vec<Bound<'_, PyAny>>,
+        executions: Vec<Bound<'_, PyAny>>,
+        flows: Vec<Bound<'_, PyAny>>,
+        state: &Bound<'_, PyAny>,
+    ) -> PyResult<(Vec<String>, Vec<(&'static str, String)>)> {
+        // Reading the rows runs Python code, so not while the desk is borrowed.
+        let account = self.with(py, |desk, _, _| desk.gate().account().clone());
+        let look = venue::look(&account, &orders, &executions, &flows, state)?;
+        let taken = self.with(py, |desk, router, now_ns| desk.take_look(router, now_ns, &look)).map_err(gate_error)?;
+        let foreign = |finding: &Finding| match finding {
+            Finding::ForeignOrder(order) => Some((order.symbol.as_str(), format!("order {}", order.venue_order_id))),
+            Finding::ForeignExecution(execution) => {
+                Some((execution.symbol.as_str(), format!("execution {}", execution.trade_id)))
+            }
+            _ => None,
+        };
+        let ask = taken.ask.iter().map(ToString::to_string).collect();
+        Ok((ask, taken.foreign.iter().filter_map(foreign).collect()))
+    }
+
+    /// What the last look came to, or None before there was one: `at_ns`, `duration_ns`, counts (`missed_executions`,
+    /// `missed_flows`, `adopted`, `unsettled`, `foreign`), `opened`, `settled`, and as rows `undecided` and `differences`.
+    fn last_look<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let last: Option<LookReport> = self.with(py, |desk, _, _| desk.looks().last().cloned());
+        let Some(last) = last else { return Ok(None) };
+        let dict = PyDict::new(py);
+        dict.set_item("at_ns", last.at_ns)?;
+        dict.set_item("duration_ns", last.duration_ns)?;
+        for (name, count) in [
+            ("missed_executions", last.missed_executions),
+            ("missed_flows", last.missed_flows),
+            ("adopted", last.adopted),
+            ("unsettled", last.unsettled),
+            ("foreign", last.foreign),
+        ] {
+            dict.set_item(name, count)?;
+        }
+        dict.set_item("opened", last.opened)?;
+        dict.set_item("settled", last.settled)?;
+        dict.set_item("undecided", rows(&last.undecided))?;
+        dict.set_item("differences", rows(&last.differences))?;
+        Ok(Some(dict))
+    }
+
+    /// Takes the venue's word for the differences that stand and resumes; who does it and why goes into the log. Raises
+    /// ValueError where there is nothing to take, or not now.
+    fn accept_venue(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        let taken = self.with(py, |desk, router, now_ns| desk.accept_venue(router, now_ns, reason));
+        match taken {
+            Ok(_) => Ok(()),
+            Err(AcceptError::Gate(error)) => Err(gate_error(error)),
+            Err(error) => Err(PyValueError::new_err(error.to_string())),
+        }
+    }
+}
+
+fn rows(differences: &[Difference]) -> Vec<DifferenceRow> {
+    let row = |difference: &Difference| {
+        let Difference { subject, ours, theirs } = *difference;
+        let amount = difference.amount().map_or_else(String::new, format_money);
+        (subject.code(), subject.name().as_str(), format_money(ours), format_money(theirs), amount)
+    };
+    differences.iter().map(row).collect()
+}

@@ -1,0 +1,86 @@
+//! Looks at the venue outside, as the account's gateway brings them, and taking the venue's word.
+
+use libra_kernel::EventType;
+use libra_kernel::router::Router;
+
+use crate::gate::GateError;
+use crate::reconcile::{AcceptError, Adjustment, Finding, Looks, Taken, VenueLook};
+
+use super::Desk;
+
+/// The code under which foreign orders and executions are told.
+const FOREIGN: &str = "FOREIGN_ORDER";
+
+impl Desk {
+    /// The gateway outside can take looks: from now on new orders wait for them behind each (re)connect.
+    pub fn require_looks(&mut self) {
+        self.looks.require();
+        self.begin_reconciling();
+    }
+
+    /// Looks at the venue so far.
+    pub fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
+    /// A look begins. Gives the venue's time from which executions and flows are to be asked for.
+    pub fn begin_look(&mut self, now_ns: i64) -> i64 {
+        self.looks.begin(&self.gate, now_ns);
+        self.looks.since_ns(&self.gate)
+    }
+
+    /// A look could not be taken: another one is due.
+    pub fn fail_look(&mut self) {
+        self.looks.fail();
+    }
+
+    /// Takes a look in: appends, books, publishes. What has to be asked about one by one is given back.
+    pub fn take_look(&mut self, router: &mut Router, now_ns: i64, look: &VenueLook) -> Result<Taken, GateError> {
+        self.heed_alarm(router, now_ns);
+        let unsent = &self.unsent;
+        let mut taken = match self.looks.take(&mut self.gate, now_ns, look, |id| unsent.contains_key(&id)) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.fault(&error);
+                self.looks.fail();
+                return Err(error);
+            }
+        };
+        let events = std::mem::take(&mut taken.events);
+        if !events.is_empty() {
+            self.note_equity(now_ns);
+        }
+        self.publish_all(router, now_ns, events);
+        for finding in &taken.foreign {
+            let detail = match finding {
+                Finding::ForeignOrder(order) => format!("{}: order {} is not ours", order.symbol, order.venue_order_id),
+                Finding::ForeignExecution(execution) => {
+                    let (symbol, trade, order) = (execution.symbol, execution.trade_id, &execution.venue_order_id);
+                    format!("{symbol}: execution {trade} of order {order} is not ours")
+                }
+                _ => continue,
+            };
+            self.notice(router, now_ns, EventType::RiskLimitBreach, FOREIGN, detail);
+        }
+        self.pursue_strays(now_ns);
+        self.pursue_unwanted(router, now_ns);
+        self.pursue_flattening(router, now_ns);
+        Ok(taken)
+    }
+
+    /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.
+    pub fn accept_venue(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Adjustment, AcceptError> {
+        let (adjustment, events) = self.looks.accept(&mut self.gate, now_ns, reason)?;
+        self.publish_all(router, now_ns, events);
+        self.note_equity(now_ns);
+        self.resume(router, now_ns, reason)?;
+        Ok(adjustment)
+    }
+
+    /// What an operator resumes behind an incident has to stand a look before orders leave.
+    pub(super) fn look_behind_incident(&mut self) {
+        if self.looks.is_required() && self.gate.incident().is_some() {
+            self.begin_reconciling();
+        }
+    }
+}

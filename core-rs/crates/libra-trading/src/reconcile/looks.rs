@@ -1,0 +1,407 @@
+//! One look after the other: what is booked at once, what is looked at again, what is decided.
+//!
+//! | found | what follows |
+//! | --- | --- |
+//! | an account without a past | two equal looks: it is opened with what the venue has |
+//! | an order or execution of ours that the log lacks | adopted, booked |
+//! | a missed execution, a missed flow | booked, once |
+//! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
+//! | a difference, the first time, or with something in flight | looked at again soon |
+//! | the same difference in the next look, nothing of it booked between | an incident: new orders stop |
+//! | differences that keep moving for [`PATIENCE`] looks | new orders wait until two looks agree |
+//! | what is foreign | told once, left alone |
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use libra_kernel::Name;
+
+use crate::account::Account;
+use crate::gate::{Gate, GateError, GateEvent, IncidentCode};
+use crate::order::{ClientOrderId, OrderStatus};
+
+use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
+use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences};
+use super::order::in_venue_order;
+use super::venue::{VenueLook, VenueState};
+
+/// How far behind what is known the venue is asked: its lists may lag behind its events.
+const OVERLAP_NS: i64 = 300_000_000_000;
+
+/// So many looks in a row may leave something undecided before new orders wait.
+const PATIENCE: u32 = 3;
+
+/// How much of the log a quiet account may write: a mark every so often.
+const MARK_EVERY_NS: i64 = 60_000_000_000;
+
+/// Foreign orders and executions that are remembered, so that each is told once.
+const MOST_FOREIGN: usize = 10_000;
+
+/// What a look came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookReport {
+    /// When it was done, on the account's clock.
+    pub at_ns: i64,
+    /// How long it took, from the first question on.
+    pub duration_ns: i64,
+    /// Executions of ours that were booked by it.
+    pub missed_executions: usize,
+    /// Flows that were booked by it.
+    pub missed_flows: usize,
+    /// Orders that were adopted.
+    pub adopted: usize,
+    /// Orders open on one side only, which are asked about.
+    pub unsettled: usize,
+    /// Foreign orders and executions it saw, told before or not.
+    pub foreign: usize,
+    /// Differences that are looked at again.
+    pub undecided: Vec<Difference>,
+    /// Differences that stand.
+    pub differences: Vec<Difference>,
+    /// The account was opened by it.
+    pub opened: bool,
+    /// Nothing is undecided.
+    pub settled: bool,
+}
+
+/// What came of a look.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// To be published.
+    pub events: Vec<GateEvent>,
+    /// To be asked about, one by one.
+    pub ask: Vec<ClientOrderId>,
+    /// What is foreign and was not told before.
+    pub foreign: Vec<Finding>,
+    /// What it came to.
+    pub report: LookReport,
+}
+
+struct Began {
+    now_ns: i64,
+    fills: usize,
+}
+
+/// See the module. One a desk; it keeps nothing that a restart would miss.
+#[derive(Default)]
+pub struct Looks {
+    required: bool,
+    settled: bool,
+    wanted: bool,
+    began: Option<Began>,
+    /// Differences of the look before, and how many fills were booked when it was done.
+    suspects: BTreeMap<Subject, Difference>,
+    fills_before: usize,
+    undecided_looks: u32,
+    /// What an account without a past may be opened with, seen once.
+    opening: Option<VenueState>,
+    /// Differences that became incidents of this process.
+    raised: BTreeMap<Subject, Difference>,
+    last: Option<(VenueState, LookReport)>,
+    told: BTreeSet<(String, u64)>,
+    told_order: VecDeque<(String, u64)>,
+}
+
+impl Looks {
+    /// From now on new orders wait for looks.
+    pub fn require(&mut self) {
+        self.required = true;
+    }
+
+    /// True when orders wait for looks.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// The venue was out of sight, or an operator says that trading may go on: the next look decides anew.
+    ///
+    /// One that is under way shows the venue as it was before, and counts for nothing.
+    pub fn begin_anew(&mut self) {
+        self.began = None;
+        (self.settled, self.wanted, self.undecided_looks) = (false, true, 0);
+    }
+
+    /// True when the last look decided everything, or none is required.
+    pub fn is_settled(&self) -> bool {
+        !self.required || self.settled
+    }
+
+    /// True when the next look should not wait for its time.
+    pub fn is_wanted(&self) -> bool {
+        self.required && self.wanted
+    }
+
+    /// What the last look came to.
+    pub fn last(&self) -> Option<&LookReport> {
+        self.last.as_ref().map(|(_, report)| report)
+    }
+
+    /// The venue's time of the last look.
+    pub fn shown_ns(&self) -> Option<i64> {
+        self.last.as_ref().map(|(state, _)| state.ts_venue_ns)
+    }
+
+    /// From when on the venue is asked for executions and flows.
+    pub fn since_ns(&self, gate: &Gate) -> i64 {
+        gate.looked_ns().saturating_sub(OVERLAP_NS).max(0)
+    }
+
+    /// A look begins: what is booked from here on races it.
+    pub fn begin(&mut self, gate: &Gate, now_ns: i64) {
+        self.began = Some(Began { now_ns, fills: gate.fills().len() });
+        self.wanted = false;
+    }
+
+    /// A look failed: another one is due.
+    pub fn fail(&mut self) {
+        self.began = None;
+        self.wanted |= !self.settled;
+    }
+
+    /// Takes a look in: books what was missed and decides what can be decided. `unsent` are orders whose bytes have not left.
+    pub fn take(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        look: &VenueLook,
+        unsent: impl Fn(ClientOrderId) -> bool,
+    ) -> Result<Taken, GateError> {
+        let began = self
+            .began
+            .take()
+            .ok_or(GateError::DoesNotFit("the look is of before the connection was lost, or trading resumed"))?;
+        self.wanted = true;
+        let mut taken = Taken::default();
+        taken.report.duration_ns = now_ns.saturating_sub(began.now_ns);
+        taken.report.at_ns = now_ns;
+        let mut flight = flight(gate, &began, unsent);
+        if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, &mut taken)? {
+            self.last = Some((look.state.clone(), taken.report.clone()));
+            return Ok(taken);
+        }
+
+        let mut flowed = BTreeSet::new();
+        for finding in compare(gate, look, &flight) {
+            match finding {
+                Finding::Adopt(orphan) => {
+                    taken.events.extend(gate.adopt(now_ns, &orphan)?);
+                    taken.report.adopted += 1;
+                    taken.ask.push(orphan.client_order_id);
+                    // What of it was executed before is not known until it has been asked about.
+                    flight.instruments.insert(orphan.instrument);
+                    flight.unanswered = true;
+                }
+                Finding::MissedExecution(report) => {
+                    taken.events.extend(gate.on_report(now_ns, &report)?);
+                    taken.report.missed_executions += 1;
+                }
+                Finding::MissedFlow(flow) => {
+                    taken.events.extend(gate.book_flow(now_ns, &flow)?);
+                    taken.report.missed_flows += 1;
+                    flowed.insert(flow.currency);
+                }
+                Finding::Unsettled(id) => {
+                    taken.report.unsettled += 1;
+                    taken.ask.push(id);
+                }
+                Finding::ForeignOrder(_) | Finding::ForeignExecution(_) => {
+                    taken.report.foreign += 1;
+                    if self.is_news(&finding) {
+                        taken.foreign.push(finding);
+                    }
+                }
+                Finding::InFlight(_) | Finding::Differs(_) => {}
+            }
+        }
+
+        for finding in differences(gate, &look.state, &flight) {
+            if let Finding::Differs(difference) = finding
+                && let Some(adjustment) = in_venue_order(gate, &difference)
+            {
+                taken.events.extend(gate.adjust(now_ns, "the venue's order of executions", adjustment)?);
+            }
+        }
+        let moved = moved_since(gate, self.fills_before);
+        let mut suspects = BTreeMap::new();
+        for finding in differences(gate, &look.state, &flight) {
+            let Finding::Differs(difference) = finding else {
+                taken.report.undecided.extend(difference_of(finding));
+                continue;
+            };
+            let subject = difference.subject;
+            let between = match subject {
+                Subject::Position(symbol) => {
+                    contract_of(gate.account(), symbol).is_some_and(|id| moved.instruments.contains(&id))
+                }
+                Subject::Balance(currency) => moved.currencies.contains(&currency) || flowed.contains(&currency),
+            };
+            if self.suspects.get(&subject) == Some(&difference) && !between {
+                let known = self.raised.get(&subject) == Some(&difference) && gate.incident().is_some();
+                if !known && !stands(gate, &difference) {
+                    taken.events.extend(gate.differ(now_ns, difference)?);
+                }
+                self.raised.insert(subject, difference);
+                taken.report.differences.push(difference);
+            } else {
+                taken.report.undecided.push(difference);
+            }
+            suspects.insert(subject, difference);
+        }
+        (self.suspects, self.fills_before) = (suspects, gate.fills().len());
+        self.decide(gate, now_ns, &mut taken)?;
+        self.last = Some((look.state.clone(), taken.report.clone()));
+        Ok(taken)
+    }
+
+    /// An account without a past takes what two looks in a row show, with nothing executed between them. False while it waits.
+    fn open(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        look: &VenueLook,
+        flight: &Flight,
+        taken: &mut Taken,
+    ) -> Result<bool, GateError> {
+        let state = &look.state;
+        let quiet = |before: &VenueState| {
+            let same = (&before.positions, &before.balances) == (&state.positions, &state.balances);
+            same && !look.executions.iter().any(|execution| execution.ts_venue_ns > before.ts_venue_ns)
+        };
+        if flight.unanswered || !self.opening.as_ref().is_some_and(quiet) {
+            self.opening = Some(state.clone());
+            return Ok(false);
+        }
+        let balance = |(currency, total): &(Name, i128)| BalanceLine {
+            currency: *currency,
+            total: *total,
+            realised: 0,
+            capital: *total,
+        };
+        let mut opening =
+            Adjustment { balances: state.balances.iter().map(balance).collect(), ..Adjustment::default() };
+        let mut sizes: BTreeMap<Name, i128> = BTreeMap::new();
+        for position in &state.positions {
+            let size = sizes.entry(position.symbol).or_default();
+            *size = size.checked_add(position.size).ok_or(GateError::DoesNotFit("a position"))?;
+        }
+        for (symbol, size) in sizes.into_iter().filter(|(_, size)| *size != 0) {
+            match contract_of(gate.account(), symbol) {
+                Some(id) => {
+                    let line = position_line(gate.account(), id, size, state);
+                    opening.positions.extend(line.map_err(|_| GateError::DoesNotFit("a position"))?);
+                }
+                None => opening.elsewhere.push((symbol, size)),
+            }
+        }
+        taken.events.extend(gate.open_as_venue(now_ns, state.ts_venue_ns, opening)?);
+        taken.report.opened = true;
+        self.opening = None;
+        Ok(true)
+    }
+
+    /// Whether new orders may leave, and up to when everything is booked.
+    fn decide(&mut self, gate: &mut Gate, now_ns: i64, taken: &mut Taken) -> Result<(), GateError> {
+        let report = &mut taken.report;
+        if report.undecided.is_empty() {
+            self.undecided_looks = 0;
+            (report.settled, self.settled, self.wanted) = (true, true, false);
+        } else {
+            self.undecided_looks = self.undecided_looks.saturating_add(1);
+            if self.undecided_looks >= PATIENCE && self.settled {
+                self.settled = false;
+                gate.set_reconciling(true);
+            }
+        }
+        // Everything that this look's lists could hold was there when the look before it was taken.
+        let known_ns = self.last.as_ref().map(|(state, _)| state.ts_venue_ns).unwrap_or_default();
+        let clean = report.settled && report.differences.is_empty();
+        if clean && known_ns.saturating_sub(gate.looked_ns()) >= MARK_EVERY_NS {
+            gate.looked(now_ns, known_ns)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the venue's word for the differences that stand, as of the last look, once.
+    pub fn accept(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        who: &str,
+    ) -> Result<(Adjustment, Vec<GateEvent>), AcceptError> {
+        let (state, report) = self.last.as_mut().ok_or(AcceptError::Nothing)?;
+        if report.differences.is_empty() {
+            return Err(AcceptError::Nothing);
+        }
+        if gate.fills().len() != self.fills_before || !report.undecided.is_empty() {
+            return Err(AcceptError::Moved);
+        }
+        let adjustment = adjustment(gate, &report.differences, state)?;
+        let events = gate.adjust(now_ns, who, adjustment.clone())?;
+        report.differences.clear();
+        self.suspects.clear();
+        Ok((adjustment, events))
+    }
+
+    fn is_news(&mut self, finding: &Finding) -> bool {
+        let key = match finding {
+            Finding::ForeignOrder(order) => (format!("{} {}", order.symbol, order.venue_order_id), u64::MAX),
+            Finding::ForeignExecution(execution) => (execution.symbol.to_string(), execution.trade_id),
+            _ => return false,
+        };
+        if !self.told.insert(key.clone()) {
+            return false;
+        }
+        self.told_order.push_back(key);
+        if self.told_order.len() > MOST_FOREIGN
+            && let Some(oldest) = self.told_order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
+        true
+    }
+}
+
+fn difference_of(finding: Finding) -> Option<Difference> {
+    match finding {
+        Finding::InFlight(difference) | Finding::Differs(difference) => Some(difference),
+        _ => None,
+    }
+}
+
+/// True where the incident that this difference would be stands already.
+fn stands(gate: &Gate, difference: &Difference) -> bool {
+    let code = match difference.subject {
+        Subject::Position(_) => IncidentCode::PositionDiffers,
+        Subject::Balance(_) => IncidentCode::BalanceDiffers,
+    };
+    gate.incident().is_some_and(|incident| incident.code == code && incident.detail == difference.to_string())
+}
+
+/// Instruments and currencies that executions moved since the first `count` of them.
+fn moved_since(gate: &Gate, count: usize) -> Flight {
+    let mut moved = Flight::default();
+    for fill in gate.fills().since(count) {
+        moved.currencies.insert(fill.fee_currency);
+        add_instrument(gate.account(), fill.instrument, &mut moved);
+    }
+    moved
+}
+
+fn add_instrument(account: &Account, id: Name, flight: &mut Flight) {
+    flight.instruments.insert(id);
+    if let Some(instrument) = account.instrument(id) {
+        flight.currencies.extend([instrument.base, instrument.quote, instrument.settle]);
+    }
+}
+
+/// What races a look: executions booked since it began, and orders whose fate is not known.
+fn flight(gate: &Gate, began: &Began, unsent: impl Fn(ClientOrderId) -> bool) -> Flight {
+    let mut flight = moved_since(gate, began.fills);
+    flight.began_ns = began.now_ns;
+    for order in gate.open_orders() {
+        if order.status < OrderStatus::Accepted && !unsent(order.client_order_id) {
+            flight.unanswered = true;
+            add_instrument(gate.account(), order.request.instrument, &mut flight);
+        }
+    }
+    flight
+}
