@@ -402,7 +402,7 @@ def on_quote(self, quote):
     assert ended.code == 1
     summary = ended.summary
     assert summary["failed"] == ["paper.portfolio"]
-    assert "account paper stops: its actor paper.portfolio failed" in ended.err
+    assert "account paper is unattended, no new order leaves: its actor paper.portfolio failed" in ended.err
     assert set(summary["orders"]) <= {"CANCELLED", "REJECTED", "EXPIRED"}
     assert summary["orders"]["CANCELLED"] >= 5
     assert summary["events"]["QUOTE"] > 300, "the run goes on"

@@ -67,11 +67,11 @@ def test_a_kill_during_recovery(make_world, point, nth):
 @pytest.mark.parametrize(
     "deaths",
     [
-        ["kill.after"],
+        ["latched"],
         ["cancel.unsent"],
         ["cancel.sent"],
-        ["kill.after", "cancel_all.before"],
-        # Not "kill.after": the account's own word of the latch comes first, and cancels may have left by it.
+        ["latched", "cancel_all.before"],
+        # Not "latched": the account's own word of the latch comes first, and cancels may have left by it.
         ["cancel.unsent", "cancel.sent"],
     ],
     ids=" ".join,

@@ -99,6 +99,8 @@ class JournalStore:
         self._file = (found.st_dev, found.st_ino)
         with self._said():
             self._db = connect(path)
+            # One for all: a connection keeps a reference to each cursor that it ever made, until there are hundreds.
+            self._cursor = self._db.cursor()
         try:
             with self._said():
                 self._prepare()
@@ -139,7 +141,7 @@ class JournalStore:
             if self._position() != before:
                 return None
             for table, rows in batch.tables:
-                self._db.execute(_INSERTS[table], (rows,))
+                self._cursor.execute(_INSERTS[table], (rows,))
             self._set_position(after)
         return after
 
@@ -153,7 +155,7 @@ class JournalStore:
     def add(self, batch: LogBatch, account: str) -> None:
         """Add a batch within `emptied`."""
         for table, rows in batch.tables:
-            self._db.execute(_INSERTS[table], (rows,))
+            self._cursor.execute(_INSERTS[table], (rows,))
         self._set_position(Position(account, batch.records, batch.offset, batch.digest, batch.ts_ns))
 
     # How ------------------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class JournalStore:
     def _prepare(self) -> None:
         is_ours = self._pragma("application_id") == APPLICATION_ID
         version = self._pragma("user_version")
-        is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        is_new = not self._cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not is_ours and not is_new:
             raise JournalRefused(f"{self.path} is another program's database; name another file for the journal")
         if is_ours and version > len(self._steps):
@@ -169,10 +171,10 @@ class JournalStore:
                 f"{self.path} has version {version} of the journal, this build knows {len(self._steps)}:"
                 " use the newer build, or move the file away to have it made anew from the log"
             )
-        if self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        if self._cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise StorageError(f"{self.path}: its file system has no shared memory, which a journal in WAL needs")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        self._cursor.execute("PRAGMA synchronous = NORMAL")
+        self._cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         if version < len(self._steps):
             self._migrate(version)
 
@@ -183,24 +185,24 @@ class JournalStore:
             steps = self._steps[version:]
             for step in steps:
                 for statement in step.statements:
-                    self._db.execute(statement)
+                    self._cursor.execute(statement)
             if any(step.reprojects for step in steps):
                 self._empty()
             for view, query in VIEWS.items():
-                self._db.execute(f"DROP VIEW IF EXISTS {view}")
-                self._db.execute(f"CREATE VIEW {view} AS {query}")
+                self._cursor.execute(f"DROP VIEW IF EXISTS {view}")
+                self._cursor.execute(f"CREATE VIEW {view} AS {query}")
             if version == 0:
                 self._set_position(Position())
-            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._db.execute(f"PRAGMA user_version = {len(self._steps)}")
+            self._cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._cursor.execute(f"PRAGMA user_version = {len(self._steps)}")
 
     def _empty(self) -> None:
         for table in TABLES:
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+            self._cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
         self._set_position(Position())
 
     def _position(self) -> Position:
-        row = self._db.execute(
+        row = self._cursor.execute(
             "SELECT account, records, log_offset, digest, ts_ns FROM log_position WHERE id = 1"
         ).fetchone()
         if row is None:
@@ -208,7 +210,7 @@ class JournalStore:
         return Position(*row)
 
     def _set_position(self, position: Position) -> None:
-        self._db.execute(
+        self._cursor.execute(
             "INSERT OR REPLACE INTO log_position VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
             (
                 position.account,
@@ -222,19 +224,19 @@ class JournalStore:
         )
 
     def _pragma(self, name: str) -> int:
-        value: int = self._db.execute(f"PRAGMA {name}").fetchone()[0]
+        value: int = self._cursor.execute(f"PRAGMA {name}").fetchone()[0]
         return value
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._cursor.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._db.execute("COMMIT")
+            self._cursor.execute("COMMIT")
         except BaseException:
             # SQLite has taken some failures back by itself.
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+                self._cursor.execute("ROLLBACK")
             raise
 
     @contextmanager
