@@ -48,7 +48,7 @@ const STEPS: usize = 1_500;
 const RUNS: u64 = 300;
 const LONG_RUNS: u64 = 10_000;
 /// Of schedules in which single actors stand still: time passes slowly there.
-const ACTOR_RUNS: u64 = 5;
+const ACTOR_RUNS: u64 = 40;
 const ACTOR_STEPS: usize = 8_000;
 
 /// Seeds that found something once.
