@@ -54,7 +54,9 @@ def log_of(shell) -> tuple[Path, str]:
 
 
 def start(shell, body, *, account="", ready="ready", arguments=("--json",)):
-    running = shell.start("run", shell.profile(shell.strategy(body), account=account), *arguments)
+    # A loop that was held up gives a second's quotes at once.
+    profile = shell.profile(shell.strategy(body), account=account, risk="max_orders_per_second = 10000")
+    running = shell.start("run", profile, *arguments)
     running.wait_for(ready)
     return running
 
