@@ -63,6 +63,20 @@ class Sentinels(TwoNodes):
             except OSError:
                 return ""
 
+    def master(self) -> Server | None:
+        """Who is named now: on a busy machine a sentinel takes an heir for dead, too, and names the other one again."""
+        named = self.ask_sentinel("SENTINEL GET-MASTER-ADDR-BY-NAME main")
+        return next((server for server in self.servers if f"\r\n{server.port}\r\n" in named), None)
+
+    def has_all_nodes(self) -> bool:
+        """Both nodes hold both their connections to the server that is the master now."""
+        master = self.master()
+        if master is None:
+            return False
+        connections = master.connections()
+        names = (f"libra:chaos:{node}:libra-{kind}" for node in ("pub", "con") for kind in ("calls", "hears"))
+        return all(name in connections for name in names)
+
     def close(self) -> None:
         if self.sentinel is not None:
             self.sentinel.kill()
@@ -85,10 +99,7 @@ def fail_over(two: Sentinels, dead: Server, heir: Server, *, is_back_early: bool
         wait_until(lambda: "s_down" in two.ask_sentinel("SENTINEL MASTER main"), two.tell)
         dead.start()
     wait_until(lambda: is_master(heir), two.tell)
-    for node in ("pub", "con"):
-        for kind in ("calls", "hears"):
-            name = f"libra:chaos:{node}:libra-{kind}"
-            wait_until(lambda name=name: name in heir.connections(), two.tell)
+    wait_until(two.has_all_nodes, two.tell)
     if not is_back_early:
         dead.start()
     wait_until(lambda: two.pub.accepted - before >= 10_000, two.tell)
@@ -118,7 +129,7 @@ def test_a_master_that_sleeps_through_its_failover_is_left_and_loses_and_doubles
         before = two.pub.accepted
         old.signal(signal.SIGSTOP)
         wait_until(lambda: is_master(heir), two.tell)
-        wait_until(lambda: "libra:chaos:pub:libra-calls" in heir.connections(), two.tell)
+        wait_until(two.has_all_nodes, two.tell)
         # It wakes up as a master, with connections and calls that were on their way, until the sentinel tells it.
         old.signal(signal.SIGCONT)
         wait_until(lambda: "master_link_status:up" in old.ask("INFO replication"), two.tell)
