@@ -18,6 +18,9 @@ UV_MIN := 0.11
 export PATH := $(PATH):$(HOME)/.cargo/bin:$(HOME)/.local/bin
 probe = PATH="$(PATH)"; export PATH;
 
+# Tests start a thousand processes: without bytecode each compiles all that it imports, which is most of what they do.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 CARGO := cargo
 MANIFEST := --manifest-path core-rs/Cargo.toml --locked

@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from tests.chaos.ledger import DURABLE, handled, published
 from tests.chaos.topology import TwoNodes, wait_until
 
@@ -63,6 +64,7 @@ def test_what_a_receiver_applied_and_did_not_acknowledge_comes_again_and_nothing
         assert not two.pub.told("overflow"), two.tell()
 
 
+@pytest.mark.slow
 def test_a_receiver_that_is_killed_again_and_again_applies_each_once():
     with TwoNodes(per_s=10_000) as two:
         two.start()

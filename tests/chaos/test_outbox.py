@@ -3,6 +3,7 @@
 import signal
 from itertools import pairwise
 
+import pytest
 from tests.chaos.ledger import assert_all_is_accounted_for, handled, published
 from tests.chaos.topology import TwoNodes, wait_until
 
@@ -92,6 +93,7 @@ def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
         assert two.pub.status["refused"] == 0
 
 
+@pytest.mark.slow
 def test_what_a_consumer_skips_whose_publisher_is_dead_is_told_by_its_numbers():
     limit = 4_000
     with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:

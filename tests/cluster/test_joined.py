@@ -98,6 +98,7 @@ def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
     profile = joined.topology(strategy=joined.strategy(BUYER))
     running = joined.start("run", profile, "--json")

@@ -73,7 +73,7 @@ def on_timer(self, name):
     assert str(fills.schema.field("price").type) == "decimal128(38, 12)"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_drains_all_of_it(topologies: Topologies, number: int):
     running = topologies.start("run", topologies.topology(), "--json")
     pids = wait_for_nodes(running, "trading", "strategies")

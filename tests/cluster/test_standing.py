@@ -116,6 +116,7 @@ def held(summary: dict[str, Any]) -> dict[str, str]:
     return {row["symbol"]: row["size"] for row in summary["positions"]}
 
 
+@pytest.mark.slow
 def test_a_late_subscriber_is_given_all_that_an_account_has_after_the_server_was_emptied(standing: Standing):
     traded = standing.run_with(TRADER, "trader.py")
     positions = held(traded.summary)

@@ -77,8 +77,9 @@ def test_the_next_process_is_latched_though_the_log_never_had_it(shell):
     path = shell.profile(shell.strategy(RESTS), account=f'log = {{ path = "{log}", resume = true }}')
     running = shell.start("run", path, "--json")
     running.wait_for("three rest")
+    fill_disk(running, log.stat().st_size)
+    # From now on: an order more may have been written before.
     length = log.stat().st_size
-    fill_disk(running, length)
     assert shell.run("kill-switch", "--account", "paper").code == 1
     running.process.kill()
     running.end()

@@ -320,7 +320,7 @@ def on_quote(self, quote):
 """
 
 
-@pytest.mark.parametrize("sync", ["none", "every_record"])
+@pytest.mark.parametrize("sync", [pytest.param("none", marks=pytest.mark.slow), "every_record"])
 def test_a_live_storm_of_requests_that_are_refused_leaves_the_other_its_part_and_the_log_small(run, shell, sync):
     path = shell.folder / "gate.log"
     account = f'log = {{ path = "{path}", resume = true, sync = "{sync}" }}'

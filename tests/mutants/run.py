@@ -39,6 +39,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "mutants"
 HEADER = re.compile(r"\A# guards: (?P<guards>\S.*)\n# tests: (?P<tests>\S.*)\n(?P<diff>(?:.*\n)*)\Z")
 SHORTEST_LIMIT_S = 180.0
+# Without bytecode each process of a test compiles all that it imports.
+DROPPED = ("VIRTUAL_ENV", "CARGO_TARGET_DIR", "PYTHONDONTWRITEBYTECODE")
 SUMMARY = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed|(?:^|, )(\d+) passed", re.MULTILINE)
 
 
@@ -114,7 +116,7 @@ class Copy:
         # Of the tree as it was filled, without a mutant.
         self._digests: dict[str, bytes] = {}
         self.environment = {
-            **{key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "CARGO_TARGET_DIR")},
+            **{key: value for key, value in os.environ.items() if key not in DROPPED},
             "PATH": f"{self.tree / '.venv' / 'bin'}:{os.environ['PATH']}",
             "PYO3_PYTHON": str(self.tree / ".venv" / "bin" / "python"),
             "RUST_BACKTRACE": "0",

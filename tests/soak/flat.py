@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
 
 from tests.soak.probe import Sample
 
@@ -41,17 +43,19 @@ class Rise:
 
 
 def rise(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
-    """How much the line of least squares through these samples rises from the first to the last.
+    """How much a line through these samples rises from the first to the last.
 
-    Source: ordinary least squares; slope = sum((x - mean x)(y - mean y)) / sum((x - mean x)^2).
+    One sample that was taken in the middle of a burst says nothing of what is held, so the line is the one that such
+    samples do not turn.
+
+    Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968): the median of the
+    slopes between any two samples.
     """
-    xs, ys = [sample.at for sample in samples], [value(sample) for sample in samples]
-    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((x - mean_x) ** 2 for x in xs)
-    if spread == 0:
+    points = [(sample.at, value(sample)) for sample in samples]
+    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
+    if not slopes:
         raise ValueError("a line needs samples from two moments")
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread
-    return slope * (xs[-1] - xs[0])
+    return median(slopes) * (points[-1][0] - points[0][0])
 
 
 def second_half(samples: Sequence[Sample]) -> list[Sample]:

@@ -1,5 +1,7 @@
 """The soak sees what rises: `tests/soak` would be worth nothing if it called a leak flat."""
 
+from dataclasses import replace
+
 import pytest
 from tests.soak.flat import BYTES_AN_ORDER, RSS_TOLERANCE, bytes_an_order, rises
 from tests.soak.probe import Sample, begin, take
@@ -37,6 +39,12 @@ def test_what_rises_is_named(what, by):
 
 def test_objects_of_one_type_that_rise_are_named():
     assert not_flat(objects=100) == ["a.Leak"]
+
+
+def test_one_sample_in_the_middle_of_a_burst_is_no_rise():
+    row = samples()
+    row[-1] = replace(row[-1], objects={"a.Event": 500})
+    assert [rise.what for rise in rises(row) if not rise.is_flat] == []
 
 
 def test_orders_may_take_what_is_stated_and_no_more():

@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from tests.integration.ccxt_gateway.venue import exchange
 
 TRADES = """
@@ -137,6 +138,7 @@ def test_what_the_venue_refuses_is_rejected_with_its_code(sim, trading):
     assert sim.fills("spot") == trading.fills("spot") == []
 
 
+@pytest.mark.slow
 def test_orders_wait_for_the_venues_limit_and_are_never_refused_for_it(shell, trading, tmp_path):
     limits = tmp_path / "limits.toml"
     limits.write_text("[limits]\nspot_orders_10s = 5\n")

@@ -4,7 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-LOOK = ("look.orders", "look.executions", "look.flows", "look.state")
+# In the middle of each of its looks at the venue; the first and the last say most.
+LOOK = (
+    "look.orders",
+    pytest.param("look.executions", marks=pytest.mark.slow),
+    pytest.param("look.flows", marks=pytest.mark.slow),
+    "look.state",
+)
 
 
 def opened_with_a_resting_order(world):
