@@ -48,8 +48,8 @@ def rise(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
     One sample that was taken in the middle of a burst says nothing of what is held, so the line is the one that such
     samples do not turn.
 
-    Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968): the median of the
-    slopes between any two samples.
+    Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968): the median of
+    the slopes between any two samples.
     """
     points = [(sample.at, value(sample)) for sample in samples]
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
