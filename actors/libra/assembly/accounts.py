@@ -40,7 +40,7 @@ _MS = 1_000_000
 _S = 1_000_000_000
 _STALE_AFTER_NS = 10_000_000_000
 _SLOW = 6
-"""A gateway that failed too often is started again after so many times the longest wait of the others."""
+"""An actor of an account that failed too often is started again after so many times the longest wait of the others."""
 
 _NO_LIMITS = {"per_symbol", "volume_window_s"}
 """What stands among the limits of a profile and is none."""
@@ -135,6 +135,9 @@ def add_account_actors(
         account: Gives the opened account, when the actors start.
         venues: Makes the gateway of an account at a venue of CCXT's.
     """
+    restarts = node.options.restarts
+    # Given up, one would leave nobody to cancel what is open, or to refuse what is asked for.
+    policy = replace(restarts, slow_restart_s=_SLOW * restarts.max_backoff_s)
     outside: list[GatewayActor] = []
     name = f"{group.name}.gateway"
 
@@ -161,13 +164,10 @@ def add_account_actors(
             outside.append(new)
             return new
 
-        restarts = node.options.restarts
-        # Given up, it would leave nobody to cancel what is open.
-        policy = replace(restarts, slow_restart_s=_SLOW * restarts.max_backoff_s)
         node.add_actor(name, make_gateway, account=group.name, policy=policy)
     on_paper = gateway.kind == "paper"
     # What these three have room for decides whether a signal or a request is taken.
-    add = partial(node.add_actor, decisive=True, account=group.name)
+    add = partial(node.add_actor, decisive=True, account=group.name, policy=policy)
     add(f"{group.name}.execution", lambda: Execution(account(), cancel, reconciles=on_paper))
     add(f"{group.name}.risk", lambda: Risk(account(), cancel))
     add(f"{group.name}.portfolio", lambda: Portfolio(account()))

@@ -312,8 +312,8 @@ class TradingNode(Node):
         self._abandon(name, "it needs a restart")
 
     def _actor_exhausted(self, name: str) -> None:
-        """A gateway: as soon as it runs again it cancels what is open, and nothing else."""
-        self._abandon(name, "it is started again and again, to cancel what is open")
+        """An account's own: as soon as it runs again what is open is cancelled, and what is asked for is refused."""
+        self._abandon(name, "it is started again and again, to cancel what is open and to refuse what is asked for")
 
     def _abandon(self, actor: str, then: str) -> None:
         """An account's own actor failed for good, or for long: nobody can be relied on to carry its orders."""
@@ -324,15 +324,14 @@ class TradingNode(Node):
         self.cancel_outside(account, account.abandon(f"{actor} failed: {then}"))
 
     def attend(self, account: AccountGroup) -> bool:
-        """Let an account trade again whose gateway had failed too often, now that it runs; True where that was so.
+        """Let an account trade again whose own actor had failed too often, now that all of them run; True where it does.
 
         An actor that was given up does not come back: its account stays unattended until a restart.
         """
         if account.standing()["unattended"] is None:
             return False
-        of_account = {name for name in self.failed if name.rpartition(".")[0] == account.name}
-        gateway = self.actor_states().get(f"{account.name}.gateway", ActorState.RUNNING)
-        if of_account or gateway is not ActorState.RUNNING:
+        own = {name: state for name, state in self.actor_states().items() if name.rpartition(".")[0] == account.name}
+        if any(name in self.failed or state is not ActorState.RUNNING for name, state in own.items()):
             return False
         account.attend()
         return True

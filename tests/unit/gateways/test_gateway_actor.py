@@ -13,8 +13,10 @@ from libra.assembly.operator import Operator
 from libra.assembly.summary import summary
 from libra.control.peer import Peer
 from libra.core.events import Event, EventType
+from libra.execution import Execution
 from libra.gateways.protocol import Gateway, ReportingGateway
 from libra.model import OrderReport
+from libra.risk import Risk
 
 
 def accepted(order_id):
@@ -594,6 +596,43 @@ async def test_an_account_whose_risk_was_given_up_stays_unattended(running, scri
         assert not node.node.attend(node.account)
         assert "needs a restart" in node.account.standing()["unattended"]
         node.node.failed.clear()
+
+
+@pytest.mark.parametrize("actor", ["risk", "execution"])
+async def test_what_is_asked_of_an_account_is_answered_though_its_own_actor_failed_too_often(
+    running, script, monkeypatch, actor
+):
+    failing, handler, code = {
+        "risk": (Risk, "check", "RISK_FAILED"),
+        "execution": (Execution, "cancel", "EXECUTION_FAILED"),
+    }[actor]
+    is_broken, inner = False, getattr(failing, handler)
+
+    def fail(self, event):
+        if is_broken:
+            raise RuntimeError("a fault of our own")
+        inner(self, event)
+
+    monkeypatch.setattr(failing, handler, fail)
+    async with running() as node:
+        open_order = await resting(node, script)
+        is_broken = True
+        while node.account.standing()["unattended"] is None:
+            asked = node.account.tally()["rejections"].get(code, 0)
+            if actor == "risk":
+                node.submit()
+            else:
+                node.strategy.cancel(open_order)
+            await node.until(lambda asked=asked: node.account.tally()["rejections"].get(code, 0) > asked)
+        is_broken = False
+        late = node.submit()
+        await node.until(lambda: node.status(late) == "REJECTED")
+        assert node.account.order(late).reason == "UNATTENDED"
+        await node.until(lambda: script.cancelled == [open_order])
+        await node.until(lambda: str(node.node.actor_states()[f"acct.{actor}"]) == "running")
+        assert node.node.attend(node.account)
+        await resting(node, script)
+    assert node.outcome.failed == []
 
 
 async def test_what_a_suspended_actor_has_not_handled_is_not_confirmed(running, script):

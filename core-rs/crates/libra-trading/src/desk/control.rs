@@ -57,10 +57,35 @@ impl Desk {
                 Some(CancelPause::Refused) => cancel_rate(),
             },
         };
-        // In the trace of whoever asked: the order's own goes on as if nothing had been said.
-        let payload = Payload::shared(self.refuse_cancel(id, &why));
-        router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+        self.tell_refused_cancel(router, now_ns, id, &why, cause);
         None
+    }
+
+    /// A cancel died with its handler, and nobody will send it: whoever asked is told so. One whose intent stands has gone out,
+    /// or will be repeated.
+    pub(super) fn refuse_unsent_cancel(&mut self, router: &mut Router, now_ns: i64, actor: Name, event: &Event) {
+        let Some(request) = event.payload.downcast::<CancelRequest>() else { return };
+        let id = request.client_order_id;
+        let is_over = self.gate.order(id).is_some_and(|order| order.status.is_final());
+        if request.account != self.name || is_over || self.gate.cancel_pause(now_ns, id).is_some() {
+            return;
+        }
+        let why = Rejection::new(RiskCode::ExecutionFailed, format!("{actor} did not come to send it"));
+        self.tell_refused_cancel(router, now_ns, id, &why, event);
+        router.acknowledge(event);
+    }
+
+    /// In the trace of whoever asked: the order's own goes on as if nothing had been said.
+    fn tell_refused_cancel(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        why: &Rejection,
+        cause: &Event,
+    ) {
+        let payload = Payload::shared(self.refuse_cancel(id, why));
+        router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
     }
 
     /// Counts a cancel that goes nowhere, and says why.

@@ -178,12 +178,18 @@ impl Desk {
         }
     }
 
-    /// An event became a dead letter of `actor`. A request that its account's risk actor has not judged ends here, once: nobody
-    /// will bring it again, and what it asked for would count as on its way for ever.
+    /// An event became a dead letter of `actor`, and nobody will bring it again. A request that the account's risk actor has
+    /// not judged ends here, once: what it asked for would count as on its way for ever. A cancel that its execution actor has
+    /// not sent is refused, so that whoever asked knows that the order stays.
     pub fn on_dead_letter(&mut self, router: &mut Router, now_ns: i64, actor: Name, event: &Event) {
-        if event.event_type != EventType::OrderRequest || actor != self.sources.risk {
-            return;
+        if event.event_type == EventType::OrderRequest && actor == self.sources.risk {
+            self.end_unjudged(router, now_ns, actor, event);
+        } else if event.event_type == EventType::CancelRequest && actor == self.sources.execution {
+            self.refuse_unsent_cancel(router, now_ns, actor, event);
         }
+    }
+
+    fn end_unjudged(&mut self, router: &mut Router, now_ns: i64, actor: Name, event: &Event) {
         let Some(request) = event.payload.downcast::<OrderRequest>() else { return };
         if request.account != self.name {
             return;

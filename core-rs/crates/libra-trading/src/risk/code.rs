@@ -79,6 +79,7 @@ risk_codes! {
     QueueFull = "QUEUE_FULL", "an actor of the account has no room for the request";
     Pressure = "PRESSURE", "an actor of the account cannot keep up with what happens to its orders";
     RiskFailed = "RISK_FAILED", "the account's risk actor failed, or ended, with the request unjudged";
+    ExecutionFailed = "EXECUTION_FAILED", "the account's execution actor failed, or ended, with the cancel not sent";
     Overflow = "OVERFLOW", "an amount does not fit";
     CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
     StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";

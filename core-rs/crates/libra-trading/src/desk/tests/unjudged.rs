@@ -1,4 +1,5 @@
-//! Requests whose risk actor fails with them: each ends, once, and never behind an approval.
+//! Requests whose risk actor fails with them: each ends, once, and never behind an approval. Cancels whose execution actor
+//! fails with them: each is refused aloud, once, unless it has left.
 
 use super::*;
 
@@ -91,4 +92,51 @@ fn a_flattening_asks_again_when_risk_failed_with_its_order() {
     assert!(types(&bench.settle(nothing)).contains(&EventType::OrderFilled));
     let state: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
     assert_eq!(state, [(instrument().id, Flattening::Flat)]);
+}
+
+/// An account with an order that has left, resting or without an answer yet.
+fn with_an_order(link: Link) -> (Bench, ClientOrderId) {
+    let mut bench = Bench::new(link);
+    bench.quote(6_000_000, 6_000_010);
+    let mut request = bench.request(10);
+    (request.order_type, request.price) = (OrderType::Limit, 5_900_000);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    (bench, id)
+}
+
+/// A cancel of it, which waits for execution.
+fn asked_to_cancel(bench: &mut Bench, client_order_id: ClientOrderId) -> Event {
+    let cancel = CancelRequest { account: bench.desk.name, strategy: Name::intern(STRATEGY), client_order_id };
+    Event::new(EventType::CancelRequest, cancel.strategy, bench.now_ns, Payload::shared(cancel))
+}
+
+#[test]
+fn a_cancel_that_dies_with_its_execution_handler_is_refused_aloud_and_may_be_asked_again() {
+    let (mut bench, resting) = with_an_order(paper(0));
+    let execution = Name::intern(&format!("{ACCOUNT}.execution"));
+    let cancel = asked_to_cancel(&mut bench, resting);
+    assert_eq!(types(&dies(&mut bench, risk(), &cancel)), [], "it is execution's");
+    let told = dies(&mut bench, execution, &cancel);
+    assert_eq!(types(&told), [EventType::OrderCancelRejected]);
+    let notice = told[0].payload.downcast::<payload::Notice>().unwrap();
+    assert_eq!((notice.code.as_str(), told[0].trace_id), (resting.to_string().as_str(), cancel.trace_id));
+    assert!(notice.detail.starts_with("EXECUTION_FAILED"), "{}", notice.detail);
+    assert_eq!(bench.desk.tally().rejections.get("EXECUTION_FAILED"), Some(&1));
+    bench.router.publish(cancel.clone());
+    let nothing = Event::new(EventType::Signal, risk(), bench.now_ns, Payload::Empty);
+    assert!(types(&bench.settle(nothing)).contains(&EventType::OrderCancelled), "asked again it goes");
+    // The handler raised behind it.
+    assert_eq!(types(&dies(&mut bench, execution, &cancel)), [], "it is over");
+}
+
+#[test]
+fn a_cancel_that_has_left_is_not_refused_when_its_handler_fails_behind_it() {
+    let (mut bench, resting) = with_an_order(Link::External);
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, resting));
+    let execution = Name::intern(&format!("{ACCOUNT}.execution"));
+    let cancel = asked_to_cancel(&mut bench, resting);
+    let outside = bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &cancel);
+    assert_eq!(outside, Some(resting));
+    while bench.router.mailbox(bench.all).pop().is_some() {}
+    assert_eq!(types(&dies(&mut bench, execution, &cancel)), [], "the venue has been asked");
 }
