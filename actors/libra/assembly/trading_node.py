@@ -324,7 +324,7 @@ class TradingNode(Node):
         self.cancel_outside(account, account.abandon(f"{actor} failed: {then}"))
 
     def attend(self, account: AccountGroup) -> bool:
-        """Let an account trade again whose own actor had failed too often, now that all of them run; True where it does.
+        """Let an account trade again whose own actor had failed too often, now that all run; True where that was so.
 
         An actor that was given up does not come back: its account stays unattended until a restart.
         """
