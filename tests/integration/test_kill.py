@@ -295,6 +295,27 @@ def test_an_event_that_anyone_publishes_stops_every_account(shell):
     assert "set by mine" in ended.err
 
 
+def test_a_strategy_in_a_storm_can_still_pull_the_switch(shell):
+    body = """
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    if self.n == 20:
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+    elif self.n == 40:
+        while self.emit(EventType.BAR):
+            pass
+        self.emit(EventType.CIRCUIT_BREAKER, "stop everything")
+"""
+    path = shell.profile(shell.strategy(body), node="max_events_per_s = 1000", clock="simulated")
+    ended = shell.start("run", path, "--json", "--speed", "max", "--duration", "60").end()
+    assert ended.code == 3, ended.err
+    assert states(ended) == {"CANCELLED"}
+    assert "set by mine" in ended.err
+
+
 def test_a_signal_to_a_simulated_run_stops_it_too(shell):
     profile = shell.profile(shell.strategy(TRADES), clock="simulated")
     running = shell.start("run", profile, "--speed", "1", "--json")

@@ -111,3 +111,45 @@ def test_a_cancel_has_a_reserve(stage):
     set_up.add("trader", Trader)
     set_up.run()
     assert answers == {"cancel": 10, "after": False}
+
+
+def test_the_kill_switch_is_told_once_a_second_however_much_was_published_before(stage):
+    answers = []
+
+    class Trader(Actor):
+        def on_quote(self, quote):
+            while self.emit(EventType.BAR):
+                pass
+            answers.append([self.emit(EventType.CIRCUIT_BREAKER) for _ in range(3)])
+
+    set_up = stage(publish_limit=80)
+    set_up.quotes(1, 2)
+    set_up.add("trader", Trader)
+    set_up.run()
+    assert answers[0] == [True, False, False]
+    assert sum(sum(told) for told in answers) <= 2
+
+
+def test_the_node_tells_of_an_actors_end_whatever_that_one_has_published(stage):
+    seen = []
+
+    class Watch(Actor):
+        def on_start(self):
+            self.subscribe(EventType.ACTOR_STATE)
+
+        def on_event(self, event):
+            seen.append((event.payload["actor"], event.payload["state"]))
+
+    class Fails(Actor):
+        def on_quote(self, quote):
+            while self.emit(EventType.BAR):
+                pass
+            raise RuntimeError("for good")
+
+    set_up = stage(publish_limit=80)
+    set_up.quotes(*range(5))
+    set_up.add("watch", Watch)
+    set_up.add("fails", Fails)
+    set_up.run()
+    assert ("fails", "degraded") in seen
+    assert ("fails", "failed") in seen

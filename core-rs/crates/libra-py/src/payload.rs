@@ -16,12 +16,15 @@ use libra_net::bridge::mail;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::bridge;
 use crate::gil::GilOnce;
 use crate::node::letters;
 use crate::{gil, market_data, trading};
+
+/// So many characters of what an object says of itself leave in its place.
+const MOST_SAID: usize = 1_000;
 
 /// Any Python object as a payload. It may be dropped on a native thread: PyO3 then keeps the reference until a Python
 /// thread comes by, and Python is not touched there. Dropped inside a borrow of native state, its release waits for the
@@ -64,6 +67,17 @@ impl PyPayload {
     /// Makes it fit to leave the process. CodecError where it would not come back as what it is.
     pub fn encode(&self, py: Python<'_>) -> PyResult<()> {
         let (tag, data) = encode_tagged(py, self.object(py)?.bind(py))?;
+        let _ = self.wire.set(Arc::new(Encoded::new(tag, data)));
+        Ok(())
+    }
+
+    /// As [`PyPayload::encode`]; where that fails the object leaves as what it says of itself, or as the name of its class.
+    pub fn encode_or_describe(&self, py: Python<'_>) -> PyResult<()> {
+        let Err(error) = self.encode(py) else { return Ok(()) };
+        let object = self.object(py)?.bind(py);
+        let said = object.repr().map(|text| text.to_string_lossy().chars().take(MOST_SAID).collect::<String>());
+        let said = said.or_else(|_| Ok::<_, PyErr>(object.get_type().name()?.to_string()))?;
+        let (tag, data) = encode_tagged(py, PyString::new(py, &said).as_any()).map_err(|_| error)?;
         let _ = self.wire.set(Arc::new(Encoded::new(tag, data)));
         Ok(())
     }

@@ -134,7 +134,12 @@ impl NodeCore {
     pub fn encode_if_leaving(&self, py: Python<'_>, event: &Event) -> PyResult<()> {
         let Some(object) = payload::unencoded(event) else { return Ok(()) };
         let leaves = self.state.borrow(py).bridge.as_ref().is_some_and(|bridge| bridge.shared.wants(event));
-        if leaves { object.encode(py) } else { Ok(()) }
+        match (leaves, event.event_type) {
+            (false, _) => Ok(()),
+            // Nothing that somebody says with it may keep the kill switch from leaving.
+            (true, EventType::CircuitBreaker) => object.encode_or_describe(py),
+            (true, _) => object.encode(py),
+        }
     }
 }
 

@@ -6,8 +6,18 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::{NodeCore, State, slot_of};
+use crate::enums;
 use crate::event::{self, PyEvent};
 use crate::payload;
+
+/// What an actor that publishes in a storm may still say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reserve {
+    None,
+    Cancel,
+    Kill,
+    News,
+}
 
 #[pymethods]
 impl NodeCore {
@@ -29,8 +39,14 @@ impl NodeCore {
         instrument: Option<&str>,
     ) -> PyResult<bool> {
         let py = event_type.py();
-        let Some((parent, source)) = self.origin(py, slot)? else { return Ok(false) };
+        let Some((parent, source)) = self.origin_of(py, slot, Reserve::None)? else {
+            return match enums::event_type_of(event_type)? {
+                EventType::CircuitBreaker => self.pull_in_a_storm(slot, event_type, payload),
+                _ => Ok(false),
+            };
+        };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        self.latch_at_once(py, &event);
         self.published_by_anyone(py, event.event_type)?;
         if let Some(instrument) = instrument {
             event.instrument = Name::intern(instrument);
@@ -42,6 +58,7 @@ impl NodeCore {
     /// Publishes an event as it is.
     fn publish(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (py, event) = (event.py(), kernel_event(event)?);
+        self.latch_at_once(py, &event);
         self.published_by_anyone(py, event.event_type)?;
         self.encode_if_leaving(py, &event)?;
         Ok(self.publish_native(py, event))
@@ -98,12 +115,48 @@ impl NodeCore {
     /// The event that an actor is handling, and its name: where what it makes comes from. None for an actor that is no
     /// more, whose tasks may still run, and for one that publishes in a storm: it has no say.
     pub fn origin(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
-        self.origin_of(py, slot, false)
+        self.origin_of(py, slot, Reserve::None)
     }
 
     /// As [`NodeCore::origin`], for a cancel: it may use a reserve.
     pub fn origin_of_cancel(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
-        self.origin_of(py, slot, true)
+        self.origin_of(py, slot, Reserve::Cancel)
+    }
+
+    /// As [`NodeCore::origin`], for what the node says of an actor: that is not the actor's say, whatever it publishes.
+    pub fn origin_of_news(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
+        self.origin_of(py, slot, Reserve::News)
+    }
+
+    /// The kill switch, pulled by an actor that publishes in a storm: it is set here, and told once a second.
+    fn pull_in_a_storm(
+        &self,
+        slot: usize,
+        event_type: &Bound<'_, PyAny>,
+        payload: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = event_type.py();
+        let Some((parent, source)) = self.origin_of(py, slot, Reserve::Kill)? else { return Ok(false) };
+        let event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
+        self.latch_at_once(py, &event);
+        if !slot_of(&mut self.state.borrow(py).slots, slot)?.may_tell_kill(clock::now_ns()) {
+            return Ok(false);
+        }
+        self.encode_if_leaving(py, &event)?;
+        Ok(self.publish_of(py, parent.as_ref(), event))
+    }
+
+    /// Where this is the kill switch: latches every account before the event fans out, so that what waits in a mailbox comes too
+    /// late to leave; and before its payload is encoded, which runs anybody's code.
+    #[inline]
+    fn latch_at_once(&self, py: Python<'_>, event: &Event) {
+        if event.event_type == EventType::CircuitBreaker {
+            let mut state = self.state.borrow(py);
+            let state = &mut *state;
+            for desk in &mut state.desks {
+                desk.kill_for(&mut state.router, clock::now_ns(), event.source);
+            }
+        }
     }
 
     /// Refuses what its receivers believe for where it comes from: what a node says of itself, by its
@@ -129,7 +182,7 @@ impl NodeCore {
         Err(PyValueError::new_err(format!("{} {why}", event_type.name())))
     }
 
-    fn origin_of(&self, py: Python<'_>, slot: usize, is_cancel: bool) -> PyResult<Option<(Option<Event>, Name)>> {
+    fn origin_of(&self, py: Python<'_>, slot: usize, reserve: Reserve) -> PyResult<Option<(Option<Event>, Name)>> {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
         let place = slot_of(&mut state.slots, slot)?;
@@ -137,7 +190,8 @@ impl NodeCore {
             return Ok(None);
         }
         let (current, name) = (place.current.as_ref().map(|event| event.get().event().clone()), place.name);
-        if !place.allowance.take(is_cancel, clock::now_ns) {
+        let is_free = matches!(reserve, Reserve::Kill | Reserve::News);
+        if !is_free && !place.allowance.take(reserve == Reserve::Cancel, clock::now_ns) {
             state.note_storm(name, current.as_ref());
             self.wake(state);
             return Ok(None);
@@ -159,12 +213,6 @@ impl NodeCore {
         }
         let mut state = self.state.borrow(py);
         let state = &mut *state;
-        if event.event_type == EventType::CircuitBreaker {
-            // Every account is latched before the event fans out: what waits in a mailbox comes too late to leave.
-            for desk in &mut state.desks {
-                desk.kill_for(&mut state.router, clock::now_ns(), event.source);
-            }
-        }
         let kept = (event.event_type.policy() == Policy::Refuse).then(|| event.clone());
         let taken = state.router.publish(event);
         if let (false, Some(refused)) = (taken, &kept) {

@@ -27,6 +27,8 @@ pub struct Slot {
     pub gone: bool,
     /// How much it may publish.
     pub allowance: Allowance,
+    /// When the kill switch that it pulled in a storm was told last.
+    kill_told_ns: Option<i64>,
 }
 
 impl Slot {
@@ -41,11 +43,22 @@ impl Slot {
             sleepers: 0,
             paused: false,
             gone: false,
+            kill_told_ns: None,
         }
     }
 
     pub fn may_run(&self) -> bool {
         !self.suspended && !self.paused && !self.gone
+    }
+
+    /// True once a second, for an actor that pulls the kill switch while it publishes in a storm.
+    pub fn may_tell_kill(&mut self, now_ns: i64) -> bool {
+        const SECOND_NS: i64 = 1_000_000_000;
+        let is_late = self.kill_told_ns.is_none_or(|told_ns| !(0..SECOND_NS).contains(&now_ns.saturating_sub(told_ns)));
+        if is_late {
+            self.kill_told_ns = Some(now_ns);
+        }
+        is_late
     }
 
     pub fn is_gone(&self) -> bool {

@@ -34,7 +34,7 @@ impl NodeVoice {
     /// Publishes news about an actor, as a child of what that handles.
     fn announce(&self, slot: usize, event_type: &Bound<'_, PyAny>, payload: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, core) = (event_type.py(), self.core.get());
-        let Some((parent, source)) = core.origin(py, slot)? else { return Ok(()) };
+        let Some((parent, source)) = core.origin_of_news(py, slot)? else { return Ok(()) };
         let event = event::make(parent.as_ref(), event_type, source.as_str(), Some(payload))?;
         self.say(py, parent.as_ref(), event).map(drop)
     }
