@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from account import BenchAccount, fresh_quote
+
 from libra.core.events import Event, EventType
-from libra.model import ContractKind, Instrument, Quote
 from libra.storage.journal import JournalWriter, Projector
 from libra.storage.journal.verify import verify
-from libra_core import NodeCore, OrderReport
+from libra_core import OrderReport
 
 RATE = 10_000
 SLICE_S = 0.002
@@ -34,37 +35,11 @@ LIMITS: dict[str, Any] = {
 }
 
 
-class Account:
+class Account(BenchAccount):
     """An account with a log, whose orders are filled by whoever calls."""
 
     def __init__(self, log: Path) -> None:
-        self.core = NodeCore(simulated=False)
-        instrument = Instrument(
-            "BTC/USDT:USDT",
-            "bench",
-            base="BTC",
-            quote="USDT",
-            price_decimals=2,
-            size_decimals=3,
-            tick_size="0.01",
-            lot_size="0.001",
-            kind=ContractKind.LINEAR,
-        )
-        self.instrument = instrument.id
-        self.core.list_instruments([instrument])
-        self.account = self.core.open_account(
-            "bench",
-            [instrument],
-            ["strategy"],
-            balances=[("USDT", "100000000")],
-            sizing=("fixed_size", "1"),
-            sizing_overrides=[],
-            allow_short=True,
-            limits=list(LIMITS.items()),
-            log_path=log,
-        )
-        self.account.set_reconciled()
-        self.strategy = self.core.add_actor("strategy")
+        super().__init__(LIMITS, balance="100000000", log=log)
         self.risk = self.core.add_actor("risk", decisive=True)
         self.execution = self.core.add_actor("execution", decisive=True)
         self.core.subscribe(self.risk, EventType.ORDER_REQUEST, self.account.on_request)
@@ -78,7 +53,7 @@ class Account:
 
     def quote(self) -> None:
         """A fresh market."""
-        quote = Quote(self.instrument, "60000.00", "60000.10", "1", "1")
+        quote = fresh_quote(self.instrument)
         self.core.publish_market(Event.create(EventType.QUOTE, "market", quote), self.instrument)
 
     def order(self) -> None:

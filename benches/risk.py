@@ -15,9 +15,10 @@ import json
 import time
 from typing import Any
 
+from account import BenchAccount, fresh_quote
+
 from libra.core.events import Event, EventType
-from libra.model import ContractKind, Instrument, Quote, Trade
-from libra_core import AccountGroup, NodeCore
+from libra.model import Trade
 
 BUDGET_NS = 300.0
 BATCH, ROUNDS = 2_000, 60
@@ -48,43 +49,18 @@ ALL: dict[str, Any] = {
 }
 
 
-class Bench:
+class Bench(BenchAccount):
     """An account with a market, and requests for it that nobody has checked yet."""
 
     def __init__(self, limits: dict[str, Any]) -> None:
-        self.core = NodeCore(simulated=False)
-        instrument = Instrument(
-            "BTC/USDT:USDT",
-            "bench",
-            base="BTC",
-            quote="USDT",
-            price_decimals=2,
-            size_decimals=3,
-            tick_size="0.01",
-            lot_size="0.001",
-            kind=ContractKind.LINEAR,
-        )
-        self.instrument = instrument.id
-        self.core.list_instruments([instrument])
-        self.account: AccountGroup = self.core.open_account(
-            "bench",
-            [instrument],
-            ["strategy"],
-            balances=[("USDT", "1000000")],
-            sizing=("fixed_size", "1"),
-            sizing_overrides=[],
-            allow_short=True,
-            limits=list(limits.items()),
-        )
-        self.account.set_reconciled()
-        self.strategy = self.core.add_actor("strategy")
+        super().__init__(limits, balance="1000000")
         self.risk = self.core.add_actor("risk")
         self.requests: list[Event] = []
         self.core.subscribe(self.risk, EventType.ORDER_REQUEST, self.requests.append)
 
     def fill(self) -> None:
         """A fresh market, and a batch of requests."""
-        quote = Quote(self.instrument, "60000.00", "60000.10", "1", "1")
+        quote = fresh_quote(self.instrument)
         trade = Trade(self.instrument, "60000.00", "100000")
         self.core.publish_market(Event.create(EventType.QUOTE, "market", quote), self.instrument)
         self.core.publish_market(Event.create(EventType.TRADE, "market", trade), self.instrument)

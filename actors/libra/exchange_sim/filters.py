@@ -138,11 +138,9 @@ def _check_multiplier(order: Order, mark: int) -> None:
         raise ApiError(-4024, f"Limit price can't be lower than {lowest}.")
 
 
-def spot_filters(market: Market) -> list[dict[str, Any]]:
-    """The filters of a spot market, as exchangeInfo lists them."""
-    settings = market.settings
+def _steps(market: Market) -> list[dict[str, Any]]:
+    """What prices and sizes are multiples of, which both kinds of market list first."""
     step = market.size_text(market.lot)
-    up, down = str(settings.percent_up), str(settings.percent_down)
     return [
         {
             "filterType": "PRICE_FILTER",
@@ -156,6 +154,15 @@ def spot_filters(market: Market) -> list[dict[str, Any]]:
             "maxQty": market.size_text(market.max_quantity),
             "stepSize": step,
         },
+    ]
+
+
+def spot_filters(market: Market) -> list[dict[str, Any]]:
+    """The filters of a spot market, as exchangeInfo lists them."""
+    settings = market.settings
+    up, down = str(settings.percent_up), str(settings.percent_down)
+    return [
+        *_steps(market),
         {"filterType": "ICEBERG_PARTS", "limit": 10},
         {
             "filterType": "MARKET_LOT_SIZE",
@@ -189,18 +196,7 @@ def linear_filters(market: Market) -> list[dict[str, Any]]:
     settings = market.settings
     step = market.size_text(market.lot)
     return [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": market.price_text(market.tick),
-            "maxPrice": market.price_text(LARGEST_PRICE * 10**market.price_decimals),
-            "tickSize": market.price_text(market.tick),
-        },
-        {
-            "filterType": "LOT_SIZE",
-            "minQty": step,
-            "maxQty": market.size_text(market.max_quantity),
-            "stepSize": step,
-        },
+        *_steps(market),
         {
             "filterType": "MARKET_LOT_SIZE",
             "minQty": step,
