@@ -28,6 +28,17 @@ local function stored_epoch(value)
   return epoch <= LATEST and epoch or 0
 end
 
+-- Why a channel of this epoch is not written to by a life of that one: a later life has it, or this server never heard of it.
+local function refusal(epoch, own)
+  if epoch == own then
+    return nil
+  end
+  if tonumber(epoch or '0') > tonumber(own) then
+    return redis.error_reply('FENCED ' .. epoch)
+  end
+  return redis.error_reply('INCARNATION unknown here')
+end
+
 -- The place of the stream's last entry.
 local function end_of(stream)
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -154,11 +165,9 @@ end
 -- A function is one step, but no step that is taken back: what an error ends has been done so far. So the top rises with each entry.
 local function append(keys, args)
   local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
-  if bounds[1] ~= args[2] then
-    if tonumber(bounds[1] or '0') > tonumber(args[2]) then
-      return redis.error_reply('FENCED ' .. bounds[1])
-    end
-    return redis.error_reply('INCARNATION unknown here')
+  local refused = refusal(bounds[1], args[2])
+  if refused then
+    return refused
   end
   local top, heard, untold = tonumber(bounds[2]), 0, nil
   -- What is promised to be in the stream is in a stream that there is: one whose key is gone is not begun anew here.
@@ -203,11 +212,9 @@ end
 -- Without a group, what lies below is not held by its sender any more, and the channel goes on behind it.
 local function trim(keys, args)
   local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
-  if bounds[1] ~= args[1] then
-    if tonumber(bounds[1] or '0') > tonumber(args[1]) then
-      return redis.error_reply('FENCED ' .. bounds[1])
-    end
-    return redis.error_reply('INCARNATION unknown here')
+  local refused = refusal(bounds[1], args[1])
+  if refused then
+    return refused
   end
   local own, top = tonumber(bounds[1]), tonumber(bounds[2])
   local epoch, seq = position(args[2])
@@ -248,11 +255,9 @@ end
 -- the floor passes over it.
 local function mend(keys, args)
   local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
-  if bounds[1] ~= args[1] then
-    if tonumber(bounds[1] or '0') > tonumber(args[1]) then
-      return redis.error_reply('FENCED ' .. bounds[1])
-    end
-    return redis.error_reply('INCARNATION unknown here')
+  local refused = refusal(bounds[1], args[1])
+  if refused then
+    return refused
   end
   local epoch, seq = position(args[2])
   local found = redis.call('XRANGE', keys[2], '(' .. args[2], '+', 'COUNT', 1)[1]
