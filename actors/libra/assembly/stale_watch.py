@@ -46,9 +46,9 @@ class StaleWatch(Actor):
         self.set_timer("look", every_s, interval_s=every_s)
 
     def note(self, event: Event) -> None:
-        """A quote."""
+        """A quote. One of a clock that is ahead of ours counts from when it came."""
         if event.instrument is not None:
-            self._last_ns[event.instrument] = event.ts_ns
+            self._last_ns[event.instrument] = min(event.ts_ns, self.clock.now_ns())
 
     def on_timer(self, name: str) -> None:
         """Stop the strategy when one of its instruments has been silent for too long."""

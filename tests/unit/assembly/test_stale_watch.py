@@ -1,8 +1,11 @@
 """A strategy that asks for it is stopped when its market falls silent, and its orders go."""
 
+from types import SimpleNamespace
+
 from tests.conftest import quote_frame, trade_frame
 
 from libra.assembly import build
+from libra.assembly.stale_watch import StaleWatch
 from libra.config import load
 
 PROFILE = """\
@@ -76,3 +79,14 @@ def test_without_the_setting_it_goes_on(record, tmp_path):
 def test_silence_that_is_shorter_stops_nobody(record, tmp_path):
     result = run(record, tmp_path, "stop_after_silence_ms = 60000")
     assert [order["status"] for order in result.orders] == ["ACCEPTED"]
+
+
+def test_a_market_whose_clock_is_ahead_is_missed_as_soon():
+    now, stopped = SimpleNamespace(ns=1_000_000_000_000), []
+    watch = StaleWatch("rests", ["BTC/USDT@binance"], 5_000, stopped.append)
+    watch._context = SimpleNamespace(clock=SimpleNamespace(now_ns=lambda: now.ns), cancel_timer=lambda _name: None)
+    watch.note(SimpleNamespace(instrument="BTC/USDT@binance", ts_ns=now.ns + 3_600_000_000_000))
+    for wait_ns, expected in ((5_000_000_000, []), (1, ["rests"])):
+        now.ns += wait_ns
+        watch.on_timer("look")
+        assert stopped == expected
