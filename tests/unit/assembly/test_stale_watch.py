@@ -1,5 +1,6 @@
 """A strategy that asks for it is stopped when its market falls silent, and its orders go."""
 
+from logging import getLogger
 from types import SimpleNamespace
 
 from tests.conftest import quote_frame, trade_frame
@@ -84,7 +85,9 @@ def test_silence_that_is_shorter_stops_nobody(record, tmp_path):
 def test_a_market_whose_clock_is_ahead_is_missed_as_soon():
     now, stopped = SimpleNamespace(ns=1_000_000_000_000), []
     watch = StaleWatch("rests", ["BTC/USDT@binance"], 5_000, stopped.append)
-    watch._context = SimpleNamespace(clock=SimpleNamespace(now_ns=lambda: now.ns), cancel_timer=lambda _name: None)
+    watch._context = SimpleNamespace(
+        clock=SimpleNamespace(now_ns=lambda: now.ns), cancel_timer=lambda _name: None, log=getLogger()
+    )
     watch.note(SimpleNamespace(instrument="BTC/USDT@binance", ts_ns=now.ns + 3_600_000_000_000))
     for wait_ns, expected in ((5_000_000_000, []), (1, ["rests"])):
         now.ns += wait_ns
