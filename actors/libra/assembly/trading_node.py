@@ -133,6 +133,7 @@ class TradingNode(Node):
         """What the bridge counted, once the run is over."""
         self.bridge_log = BridgeLog()
         self._was_fenced = False
+        self._left_behind = 0
         self.instruments = native_instruments(settings)
         self._venues = Venues(settings, self.part, self.instruments, live=live) if _has_venues(settings) else None
         if self._venues is not None:
@@ -401,8 +402,9 @@ class TradingNode(Node):
         self.bridge_log.tell(bridge.news())
         self.bridge_log.close()
         self.bridge_stats = bridge.stop(0.0)
-        if left := unsent(self.bridge_stats):
-            _log.error("bridge: %d durable events did not leave", left)
+        self._left_behind = unsent(self.bridge_stats)
+        if self._left_behind:
+            _log.error("bridge: %d durable events did not leave", self._left_behind)
 
     def bridge_row(self) -> dict[str, Any] | None:
         """The bridge for operators; None for a node that runs alone."""
@@ -529,7 +531,7 @@ class TradingNode(Node):
 
     def _exit_code(self, *, failed: bool) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
-        if failed or self._lost_input or self.bridge_log.is_fenced or unattended:
+        if failed or self._lost_input or self._left_behind or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK

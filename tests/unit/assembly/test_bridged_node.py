@@ -74,7 +74,7 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
     bridge = Bridge("connected", left=3)
     with caplog.at_level(logging.INFO):
         result = run(bridge)
-    assert (bridge.was_flushed, result.exit_code) == (True, 0)
+    assert (bridge.was_flushed, result.exit_code) == (True, 1)
     assert "bridge: the server is connected" in caplog.text
     [left] = [record for record in caplog.records if "did not leave" in record.getMessage()]
     assert (left.levelname, left.getMessage()) == ("ERROR", "bridge: 3 durable events did not leave")
