@@ -86,7 +86,7 @@ class Running:
     def outcome_errors(self):
         return self.node.errors
 
-    async def until(self, condition, *, within_s=5.0):
+    async def until(self, condition, *, within_s=60.0):
         """Wait until a condition holds; the test fails when it does not."""
         end = time.monotonic() + within_s
         while not condition():
@@ -136,6 +136,6 @@ def running(tmp_path, script):
             yield running
         finally:
             node.stop()
-            running.outcome = await asyncio.wait_for(task, 10)
+            running.outcome = await asyncio.wait_for(task, 60)
 
     return run

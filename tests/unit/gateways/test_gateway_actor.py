@@ -666,7 +666,7 @@ async def test_a_cancel_that_must_be_is_repeated_until_the_venue_takes_it(runnin
         await node.until(lambda: script.cancelled and not node.account.cancelling())
         assert node.account.cancels_pending == 0, "it was refused"
         assert node.account.standing()["cancelling"] == 1, "and is shown as what has to go"
-        await node.until(lambda: len(script.cancelled) == 2, within_s=20.0)
+        await node.until(lambda: len(script.cancelled) == 2)
         script.on_query = lambda order_id: [accepted(order_id), cancelled(order_id)]
         await node.until(lambda: node.status(order_id) == "CANCELLED")
         assert script.ordered == [order_id]

@@ -97,10 +97,10 @@ async def test_a_venue_that_shows_nothing_is_asked_again_and_orders_wait(shown, 
 
     script.on_state = fail
     async with shown(ready=False) as node:
-        await node.until(lambda: script.looks >= 1 and "no look at the account" in caplog.text, within_s=10)
+        await node.until(lambda: script.looks >= 1 and "no look at the account" in caplog.text)
         assert node.account.is_reconciling
         script.on_state = lambda state: state
-        await node.until(lambda: not node.account.is_reconciling, within_s=10)
+        await node.until(lambda: not node.account.is_reconciling)
 
 
 async def test_a_missed_execution_and_a_flow_are_booked_once(shown, script, caplog):
@@ -220,7 +220,7 @@ async def test_a_look_that_hangs_is_given_up_and_orders_go_on(shown, script):
         script.report(accepted(sent))
         script.orders = [listed(sent)]
         looks = script.looks
-        await node.until(lambda: script.looks > looks, within_s=10)
+        await node.until(lambda: script.looks > looks)
 
 
 async def test_a_reconnect_needs_a_look_anew(shown, script):
