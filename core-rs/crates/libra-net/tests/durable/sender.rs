@@ -31,6 +31,14 @@ fn offer(sender: &mut Sender, kind: Kind, count: u64, acts: &mut Vec<Act>) -> Re
     sender.offer(0, kind, last, Arc::from(vec![0; 8]), acts)
 }
 
+/// So many facts, one after the other, each taken by the server.
+fn append(sender: &mut Sender, count: u64, acts: &mut Vec<Act>) {
+    for _ in 0..count {
+        assert_eq!(offer(sender, Kind::Fact, 1, acts), Ok(()));
+        sender.reply(0, Reply::Appended(Ok(())), acts);
+    }
+}
+
 #[test]
 fn appends_go_out_within_the_window_and_in_batches() {
     let (mut sender, mut acts) = sender();
@@ -142,10 +150,7 @@ fn who_is_owed_nothing_is_neither_told_of_nor_given_up() {
 #[test]
 fn a_server_that_lost_something_gets_it_again_and_skips_what_everybody_has() {
     let (mut sender, mut acts) = sender();
-    for _ in 0..6 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
+    append(&mut sender, 6, &mut acts);
     sender.acknowledged(0, 0, at(7, 4), &mut acts);
     sender.acknowledged(0, 1, at(7, 4), &mut acts);
     sender.disconnected(0);
@@ -165,10 +170,7 @@ fn a_server_that_lost_something_gets_it_again_and_skips_what_everybody_has() {
 #[test]
 fn a_snapshot_stands_for_what_nobody_has_and_its_group_is_waited_for_from_there() {
     let (mut sender, mut acts) = sender();
-    for _ in 0..8 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
+    append(&mut sender, 8, &mut acts);
     let stale = limits().stale_after;
     sender.acknowledged(MS, 0, at(7, 6), &mut acts);
     sender.tick(stale, &mut acts);
@@ -227,10 +229,7 @@ fn who_is_heard_of_again_below_a_cut_under_way_is_not_waited_for() {
 #[test]
 fn who_came_back_is_given_up_when_the_outbox_cannot_hold_more() {
     let (mut sender, mut acts) = sender();
-    for _ in 0..8 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
+    append(&mut sender, 8, &mut acts);
     sender.acknowledged(MS, 0, at(7, 6), &mut acts);
     sender.tick(limits().stale_after, &mut acts);
     sender.reply(0, Reply::Trimmed(Ok(at(7, 4))), &mut acts);
@@ -260,10 +259,7 @@ fn who_could_go_on_by_what_the_sender_knows_has_it_look_again() {
 #[test]
 fn what_a_stream_lacks_is_said_again_or_the_floor_passes_over_it() {
     let (mut sender, mut acts) = sender();
-    for _ in 0..6 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
+    append(&mut sender, 6, &mut acts);
     sender.acknowledged(0, 0, at(7, 4), &mut acts);
     sender.acknowledged(0, 1, at(7, 2), &mut acts);
     acts.clear();
@@ -286,10 +282,7 @@ fn what_a_stream_lacks_is_said_again_or_the_floor_passes_over_it() {
 #[test]
 fn no_floor_passes_over_a_hole_before_who_is_waited_for_has_come_to_it() {
     let (mut sender, mut acts) = sender();
-    for _ in 0..8 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
+    append(&mut sender, 8, &mut acts);
     let stale = limits().stale_after;
     sender.acknowledged(MS, 0, at(7, 6), &mut acts);
     sender.tick(stale, &mut acts);
