@@ -163,3 +163,21 @@ def test_what_is_over_is_not_given_up(stage, monkeypatch):
     monkeypatch.setattr(Backlogs, "stuck", lambda *_: [(nobody, 70_000)])
     outcome = set_up.run()
     assert (outcome.failed, outcome.errors) == ([], 0)
+
+
+def test_nobody_is_given_up_for_what_waits_while_the_node_ends(stage, monkeypatch):
+    """The alarm of a run's duration looks at the node in the middle of its drain, too."""
+    looks, during = [], []
+
+    class Ends(Actor):
+        def on_stop(self):
+            before = len(looks)
+            set_up.node.should_stop()
+            during.append(len(looks) - before)
+
+    set_up = stage()
+    set_up.quotes(1)
+    set_up.add("ends", Ends)
+    monkeypatch.setattr(set_up.node._actors, "_give_up_those_behind", lambda: looks.append(1))
+    set_up.run()
+    assert (during, bool(looks)) == ([0], True)
