@@ -4,7 +4,7 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Approval, GateError, GateEvent};
+use crate::gate::{Approval, GateError, GateEvent, before_the_latch};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
@@ -104,6 +104,9 @@ impl Desk {
             }
         }
         for request in decision.requests {
+            if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, &request) {
+                continue;
+            }
             let request_id = request.request_id;
             let payload = Payload::shared(request);
             if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
@@ -141,6 +144,9 @@ impl Desk {
         }
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
+        if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, request) {
+            return router.acknowledge(event);
+        }
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
@@ -176,6 +182,15 @@ impl Desk {
                 router.acknowledge(event);
             }
         }
+    }
+
+    /// Refuses what waited while the kill latch was set and taken back. False for a request that has its outcome, or an
+    /// approval: the gate knows what became of it.
+    #[cold]
+    fn refuse_waiting(&mut self, router: &mut Router, now_ns: i64, event: &Event, request: &OrderRequest) -> bool {
+        let Some(why) = self.gate.refuse_unjudged(now_ns, request, before_the_latch()) else { return false };
+        self.reject(router, now_ns, event, request, &why);
+        true
     }
 
     /// An event became a dead letter of `actor`, and nobody will bring it again. A request that the account's risk actor has

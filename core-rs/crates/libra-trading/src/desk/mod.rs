@@ -106,6 +106,8 @@ pub struct Desk {
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
+    /// The router's last event when the kill latch was taken back: requests and signals up to it waited, and are refused.
+    latched_until: u64,
     early_cancels: EarlyCancels,
     /// Looks at the venue outside, where its gateway can take them.
     looks: Looks,
@@ -179,6 +181,7 @@ impl Desk {
             vanished: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
+            latched_until: 0,
             early_cancels: EarlyCancels::default(),
             looks: Looks::default(),
             unwanted: BTreeMap::new(),
