@@ -351,6 +351,7 @@ impl Desk {
                 if matches!(error, GateError::Log(_)) && !matches!(self.link, Link::External) {
                     // The venue will not say it again. What the account holds is not known until it is booked.
                     self.unbooked.push(report.clone());
+                    self.waits_for_log = true;
                     self.gate.set_reconciling(true);
                 }
                 self.fault(error);
@@ -359,17 +360,18 @@ impl Desk {
         }
     }
 
-    /// Tries what the log could not take; once all of it is booked, new orders may leave again.
+    /// Tries what the log could not take; once all of it is booked and every order is answered, however much later, new
+    /// orders may leave again.
     fn book_again(&mut self, router: &mut Router, now_ns: i64) {
-        if !self.pay_log() || self.unbooked.is_empty() {
+        if !self.pay_log() || (self.unbooked.is_empty() && !self.waits_for_log) {
             return;
         }
         for report in std::mem::take(&mut self.unbooked) {
             // One that fails again is kept again, in its order.
             self.book_own(router, now_ns, report);
         }
-        let outside = matches!(self.link, Link::External);
-        if !outside && self.unbooked.is_empty() && self.unanswered().is_empty() {
+        if self.waits_for_log && self.unbooked.is_empty() && self.unanswered().is_empty() {
+            self.waits_for_log = false;
             self.set_reconciled();
         }
     }

@@ -118,6 +118,8 @@ pub struct Desk {
     /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
     /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
+    /// New orders wait since the log did not take what a paper venue said.
+    waits_for_log: bool,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
@@ -187,6 +189,7 @@ impl Desk {
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),
             unbooked: Vec::new(),
+            waits_for_log: false,
             reports: Vec::new(),
             latency: Latency::default(),
             input_ns: 0,

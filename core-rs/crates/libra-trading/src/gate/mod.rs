@@ -66,10 +66,10 @@ use libra_kernel::bridge_state::{BridgeState, Losses};
 use thiserror::Error;
 
 pub use approval::Approval;
+pub(crate) use approve::before_the_latch;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::Fills;
-pub(crate) use approve::before_the_latch;
 pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;

@@ -370,7 +370,11 @@ fn what_was_asked_for_before_a_resume_is_refused_and_what_is_asked_behind_it_lea
     }
     assert_eq!(refused(&told(&mut bench)).len(), 2);
     let events = bench.settle(signal);
-    assert_eq!((types(&events), refused(&events).len()), (vec![EventType::OrderRejected], 1), "its order, to who asked");
+    assert_eq!(
+        (types(&events), refused(&events).len()),
+        (vec![EventType::OrderRejected], 1),
+        "its order, to who asked"
+    );
     assert_eq!(bench.desk.portfolio().pending(Name::intern(STRATEGY), instrument().id), (0, 0));
     let event = asked(&bench, &behind);
     let behind = publish(&mut bench, event);
