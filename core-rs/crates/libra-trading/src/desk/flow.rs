@@ -11,7 +11,7 @@ use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
 
 use super::payload::Approved;
-use super::{Cause, Desk, Link};
+use super::{Cause, Desk, Link, Unsent};
 
 impl Desk {
     /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees. Its
@@ -247,22 +247,27 @@ impl Desk {
         if self.link.submit(now_ns, &order) {
             self.on_submitted(router, now_ns, id);
         } else {
-            self.unsent.insert(id, now_ns.saturating_add(self.send_within_ns));
+            let (by_ns, limits_version) = (now_ns.saturating_add(self.send_within_ns), self.gate.limits_version());
+            self.unsent.insert(id, Unsent { by_ns, limits_version });
         }
     }
 
     /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, incidents,
-    /// the log, the clock and the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
+    /// the log, the clock, the venue's being in sight, and at limits that changed while it waited; an order that may not leave
+    /// is rejected here and now. It says yes once an order, and
     /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         self.heed_alarm(router, now_ns);
-        let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
+        let Some(unsent) = self.unsent.remove(&id) else { return false };
         let Some(order) = self.gate.order(id) else { return false };
         if order.status != OrderStatus::New {
             return false;
         }
-        let late = now_ns > within_deadline(send_by_ns, &order);
-        let Some(code) = self.gate.holds_back().or(late.then_some(RiskCode::Expired)) else { return true };
+        let late = now_ns > within_deadline(unsent.by_ns, &order);
+        let other_limits = unsent.limits_version != self.gate.limits_version();
+        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired));
+        let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
+        let Some(code) = stopped.or_else(passed) else { return true };
         self.hold_back(router, now_ns, id, Some(code));
         false
     }
@@ -273,8 +278,8 @@ impl Desk {
     }
 
     fn leaves_by_ns(&self, id: ClientOrderId) -> Option<i64> {
-        let send_by_ns = *self.unsent.get(&id)?;
-        Some(within_deadline(send_by_ns, self.gate.order(id)?.as_ref()))
+        let unsent = self.unsent.get(&id)?;
+        Some(within_deadline(unsent.by_ns, self.gate.order(id)?.as_ref()))
     }
 
     /// Ends orders whose time to leave is over although their gateway never began to send them.

@@ -75,6 +75,15 @@ struct Cause {
     span_id: u64,
 }
 
+/// An order whose gateway has not begun to send it.
+#[derive(Clone, Copy)]
+struct Unsent {
+    /// The last moment at which its bytes may leave, but for its own deadline.
+    by_ns: i64,
+    /// The limits that it was last checked against.
+    limits_version: u64,
+}
+
 /// Who speaks in a desk's events.
 struct Sources {
     portfolio: Name,
@@ -94,7 +103,7 @@ pub struct Desk {
     causes: ByOrder<Cause>,
     /// Orders whose intent this process appended and that a gateway outside has not begun to send, with the last moment
     /// at which their bytes may leave: each leaves the map once. An order of an earlier process is never in it.
-    unsent: BTreeMap<ClientOrderId, i64>,
+    unsent: BTreeMap<ClientOrderId, Unsent>,
     /// Orders that a gateway outside was asked to cancel and whose cancel no report has answered; some are final by now.
     cancelling: BTreeSet<ClientOrderId>,
     /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
