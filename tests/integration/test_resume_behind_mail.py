@@ -1,4 +1,4 @@
-"""An operator who is faster than an actor's mail: what waited when the kill switch was set does not leave behind the resume."""
+"""An operator who is faster than an actor's mail: what waited for a kill switch does not leave behind the resume."""
 
 ONCE = """
 def on_start(self):
