@@ -218,12 +218,23 @@ impl Desk {
         }
     }
 
+    /// True for an event that was published before the kill latch was taken back: what it asks for does not leave. Numbers
+    /// begin at 1; an event without one was handed over just now. One of another node has the number of its arrival here.
+    #[inline]
+    pub(super) fn waited_for_resume(&self, event: &Event) -> bool {
+        event.sequence.wrapping_sub(1) < self.latched_until
+    }
+
     /// Takes the kill latch back; `reason` says who does it and why, for the log.
     pub fn resume(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
         self.heed_alarm(router, now_ns);
         self.gate.note(now_ns, reason)?;
         self.look_behind_incident();
+        let was_killed = self.gate.is_killed();
         let events = self.gate.resume(now_ns)?;
+        if was_killed {
+            self.latched_until = router.sequence();
+        }
         if self.alarm.is_raised() && self.unlogged_alarm != 0 {
             // What it asked for was done, and is now taken back in the log.
             self.settle_alarm(self.unlogged_alarm);

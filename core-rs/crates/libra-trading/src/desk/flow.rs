@@ -4,14 +4,14 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Approval, GateError, GateEvent};
+use crate::gate::{Approval, GateError, GateEvent, before_the_latch};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
 
 use super::payload::Approved;
-use super::{Cause, Desk, Link};
+use super::{Cause, Desk, Link, Unsent};
 
 impl Desk {
     /// A market event, before it fans out: the venue's view and the gate's are never older than what a strategy sees. Its
@@ -104,6 +104,9 @@ impl Desk {
             }
         }
         for request in decision.requests {
+            if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, &request) {
+                continue;
+            }
             let request_id = request.request_id;
             let payload = Payload::shared(request);
             if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
@@ -141,6 +144,9 @@ impl Desk {
         }
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
+        if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, request) {
+            return router.acknowledge(event);
+        }
         match self.gate.reserve(now_ns, request) {
             Ok(approval) => {
                 // A refusal here is as final as any: it goes into the log with the reservation.
@@ -176,6 +182,15 @@ impl Desk {
                 router.acknowledge(event);
             }
         }
+    }
+
+    /// Refuses what waited while the kill latch was set and taken back. False for a request that has its outcome, or an
+    /// approval: the gate knows what became of it.
+    #[cold]
+    fn refuse_waiting(&mut self, router: &mut Router, now_ns: i64, event: &Event, request: &OrderRequest) -> bool {
+        let Some(why) = self.gate.refuse_unjudged(now_ns, request, before_the_latch()) else { return false };
+        self.reject(router, now_ns, event, request, &why);
+        true
     }
 
     /// An event became a dead letter of `actor`, and nobody will bring it again. A request that the account's risk actor has
@@ -232,22 +247,27 @@ impl Desk {
         if self.link.submit(now_ns, &order) {
             self.on_submitted(router, now_ns, id);
         } else {
-            self.unsent.insert(id, now_ns.saturating_add(self.send_within_ns));
+            let (by_ns, limits_version) = (now_ns.saturating_add(self.send_within_ns), self.gate.limits_version());
+            self.unsent.insert(id, Unsent { by_ns, limits_version });
         }
     }
 
     /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, incidents,
-    /// the log, the clock and the venue's being in sight; an order that may not leave is rejected here and now. It says yes once an order, and
+    /// the log, the clock, the venue's being in sight, and at limits that changed while it waited; an order that may not leave
+    /// is rejected here and now. It says yes once an order, and
     /// never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         self.heed_alarm(router, now_ns);
-        let Some(send_by_ns) = self.unsent.remove(&id) else { return false };
+        let Some(unsent) = self.unsent.remove(&id) else { return false };
         let Some(order) = self.gate.order(id) else { return false };
         if order.status != OrderStatus::New {
             return false;
         }
-        let late = now_ns > within_deadline(send_by_ns, &order);
-        let Some(code) = self.gate.holds_back().or(late.then_some(RiskCode::Expired)) else { return true };
+        let late = now_ns > within_deadline(unsent.by_ns, &order);
+        let other_limits = unsent.limits_version != self.gate.limits_version();
+        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired));
+        let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
+        let Some(code) = stopped.or_else(passed) else { return true };
         self.hold_back(router, now_ns, id, Some(code));
         false
     }
@@ -258,8 +278,8 @@ impl Desk {
     }
 
     fn leaves_by_ns(&self, id: ClientOrderId) -> Option<i64> {
-        let send_by_ns = *self.unsent.get(&id)?;
-        Some(within_deadline(send_by_ns, self.gate.order(id)?.as_ref()))
+        let unsent = self.unsent.get(&id)?;
+        Some(within_deadline(unsent.by_ns, self.gate.order(id)?.as_ref()))
     }
 
     /// Ends orders whose time to leave is over although their gateway never began to send them.
@@ -336,6 +356,7 @@ impl Desk {
                 if matches!(error, GateError::Log(_)) && !matches!(self.link, Link::External) {
                     // The venue will not say it again. What the account holds is not known until it is booked.
                     self.unbooked.push(report.clone());
+                    self.waits_for_log = true;
                     self.gate.set_reconciling(true);
                 }
                 self.fault(error);
@@ -344,17 +365,18 @@ impl Desk {
         }
     }
 
-    /// Tries what the log could not take; once all of it is booked, new orders may leave again.
+    /// Tries what the log could not take; once all of it is booked and every order is answered, however much later, new
+    /// orders may leave again.
     fn book_again(&mut self, router: &mut Router, now_ns: i64) {
-        if !self.pay_log() || self.unbooked.is_empty() {
+        if !self.pay_log() || (self.unbooked.is_empty() && !self.waits_for_log) {
             return;
         }
         for report in std::mem::take(&mut self.unbooked) {
             // One that fails again is kept again, in its order.
             self.book_own(router, now_ns, report);
         }
-        let outside = matches!(self.link, Link::External);
-        if !outside && self.unbooked.is_empty() && self.unanswered().is_empty() {
+        if self.waits_for_log && self.unbooked.is_empty() && self.unanswered().is_empty() {
+            self.waits_for_log = false;
             self.set_reconciled();
         }
     }

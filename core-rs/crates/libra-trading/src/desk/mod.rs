@@ -75,6 +75,15 @@ struct Cause {
     span_id: u64,
 }
 
+/// An order whose gateway has not begun to send it.
+#[derive(Clone, Copy)]
+struct Unsent {
+    /// The last moment at which its bytes may leave, but for its own deadline.
+    by_ns: i64,
+    /// The limits that it was last checked against.
+    limits_version: u64,
+}
+
 /// Who speaks in a desk's events.
 struct Sources {
     portfolio: Name,
@@ -94,7 +103,7 @@ pub struct Desk {
     causes: ByOrder<Cause>,
     /// Orders whose intent this process appended and that a gateway outside has not begun to send, with the last moment
     /// at which their bytes may leave: each leaves the map once. An order of an earlier process is never in it.
-    unsent: BTreeMap<ClientOrderId, i64>,
+    unsent: BTreeMap<ClientOrderId, Unsent>,
     /// Orders that a gateway outside was asked to cancel and whose cancel no report has answered; some are final by now.
     cancelling: BTreeSet<ClientOrderId>,
     /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
@@ -106,6 +115,8 @@ pub struct Desk {
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
+    /// The router's last event when the kill latch was taken back: requests and signals up to it waited, and are refused.
+    latched_until: u64,
     early_cancels: EarlyCancels,
     /// Looks at the venue outside, where its gateway can take them.
     looks: Looks,
@@ -116,6 +127,8 @@ pub struct Desk {
     /// What the log could not take and nobody will say again: what a paper venue said (no new order leaves before that is
     /// booked), and what became of an order that never left. Tried again before anything else.
     unbooked: Vec<VenueReport>,
+    /// New orders wait since the log did not take what a paper venue said.
+    waits_for_log: bool,
     /// Kept for its memory.
     reports: Vec<VenueReport>,
     latency: Latency,
@@ -179,11 +192,13 @@ impl Desk {
             vanished: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
+            latched_until: 0,
             early_cancels: EarlyCancels::default(),
             looks: Looks::default(),
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),
             unbooked: Vec::new(),
+            waits_for_log: false,
             reports: Vec::new(),
             latency: Latency::default(),
             input_ns: 0,

@@ -8,13 +8,15 @@ use crate::risk::Checked;
 use super::places::Places;
 
 /// Permission to send one order, once: bound to the order's content, the limits it was checked against, the process
-/// that gave it, and a deadline. Only the gate makes one.
+/// that gave it, the kill latch's not being set since, and a deadline. Only the gate makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     pub(super) client_order_id: ClientOrderId,
     pub(super) content_hash: u64,
     pub(super) limits_version: u64,
     pub(super) epoch: u64,
+    /// How often the kill latch had been set when it was given.
+    pub(super) latches: u64,
     pub(super) deadline_ns: i64,
 }
 

@@ -28,11 +28,16 @@ impl Gate {
         let id = ids::derive(self.account_hash, request.request_id);
         let content = content_hash(request);
         let stale = match self.approvals.get(id) {
-            Some(slot) if self.still_good(slot) => {
-                let good = slot.approval.content_hash == content;
-                let outcome = if good { Ok(slot.approval.clone()) } else { Err(other_content(id)) };
+            Some(slot) if self.still_good(slot) || self.is_void(&slot.approval) => {
                 self.stats.repeated_requests += 1;
-                return outcome;
+                if slot.approval.content_hash != content {
+                    return Err(other_content(id));
+                }
+                let approval = slot.approval.clone();
+                if !self.is_void(&approval) {
+                    return Ok(approval);
+                }
+                return Err(self.release(now_ns, &approval, before_the_latch()).unwrap_or_else(before_the_latch));
             }
             slot => slot.is_some(),
         };
@@ -68,6 +73,7 @@ impl Gate {
                     content_hash: content,
                     limits_version: self.limits_version,
                     epoch: self.state.epoch,
+                    latches: self.latches,
                     deadline_ns,
                 };
                 let (side, size) = (request.side, request.size);
@@ -86,7 +92,13 @@ impl Gate {
 
     /// An unspent approval outlives a change of limits only as a reservation to be replaced.
     fn still_good(&self, slot: &Slot) -> bool {
-        slot.approval.limits_version == self.limits_version
+        slot.approval.limits_version == self.limits_version && !self.is_void(&slot.approval)
+    }
+
+    /// True when the kill latch was set since it was given: whoever took the latch back since did not mean this one.
+    #[inline]
+    fn is_void(&self, approval: &Approval) -> bool {
+        approval.latches != self.latches
     }
 
     /// True when the request of this id has an outcome in the log.
@@ -207,6 +219,9 @@ impl Gate {
             return Some(rejection);
         }
         let approval = &slot.approval;
+        if self.is_void(approval) {
+            return Some(before_the_latch());
+        }
         if approval.limits_version != self.limits_version {
             let (old, new) = (approval.limits_version, self.limits_version);
             return Some(Rejection::limit(RiskCode::LimitsChanged, format!("version {new}"), format!("version {old}")));
@@ -354,6 +369,12 @@ fn other_content(id: ClientOrderId) -> Rejection {
 #[cold]
 fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
     Rejection::limit(RiskCode::Expired, format!("{deadline_ns} ns"), format!("{now_ns} ns"))
+}
+
+/// Why what waited while the kill latch was set and taken back is refused.
+#[cold]
+pub(crate) fn before_the_latch() -> Rejection {
+    Rejection::new(RiskCode::KillSwitch, "it waited when the kill switch was set, or was asked for while it was")
 }
 
 #[cold]

@@ -85,13 +85,15 @@ impl Gate {
         }
     }
 
-    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one. It is set, and is to
+    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one, and
+    /// none ever by an approval that was given before. It is set, and is to
     /// be published, even when the log cannot be written, which the error then tells: the log gets it later. The caller
     /// cancels what is open.
     pub fn kill(&mut self, now_ns: i64, reason: &str) -> (Vec<GateEvent>, Result<(), GateError>) {
         if self.is_killed() {
             return (Vec::new(), Ok(()));
         }
+        self.latches += 1;
         self.commit_or_owe(Record::Kill { now_ns, reason: clip(reason).to_owned() })
     }
 

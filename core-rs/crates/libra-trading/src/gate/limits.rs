@@ -8,10 +8,14 @@
 
 use std::fmt;
 
-use crate::instrument::Instrument;
+use crate::account::is_buy;
+use crate::instrument::{Instrument, Money};
+use crate::order::Order;
 use crate::risk::change::{apply, loosened, recall, stricter, terms};
+use crate::risk::check::{Exposure, check};
+use crate::risk::exposure::{Portfolio, Worth};
 use crate::risk::volume::VolumeWindow;
-use crate::risk::{LimitChange, LimitsError, RiskLimits, Term};
+use crate::risk::{LimitChange, LimitsError, RiskCode, RiskLimits, Term};
 
 use super::codec::clip;
 use super::record::Record;
@@ -81,6 +85,40 @@ impl Gate {
         self.limits_version = version;
         events.extend(self.watch_all(now_ns));
         Ok(Some((changed, events)))
+    }
+
+    /// Which limit an order passes that was approved under other ones and has not left; `None` for one that would be approved
+    /// now. Everything is asked again but rates, which count when it is approved, and funds, which it holds.
+    #[cold]
+    pub fn passes_limits(&self, now_ns: i64, order: &Order) -> Option<RiskCode> {
+        let (request, account) = (&order.request, &self.state.account);
+        let Some(slot) = account.slot(request.instrument) else { return Some(RiskCode::UnknownInstrument) };
+        let (desk, instrument) = (&self.state.desks[slot], account.instrument_at(slot));
+        // All that is open, but for the order itself.
+        let (mut open_buy, mut open_sell) = (desk.open_buy, desk.open_sell);
+        *if is_buy(request.side) { &mut open_buy } else { &mut open_sell } -= request.size;
+        let position = account.position_at(slot).size;
+        let portfolio = self.state.portfolio(slot);
+        let without = Worth::of(instrument, desk.mark, position, open_buy, open_sell);
+        let mut sums = portfolio.as_ref().map(|portfolio| *portfolio.sums).unwrap_or_default();
+        if let Some(portfolio) = &portfolio
+            && sums.replace(portfolio.own, without).is_none()
+        {
+            return Some(RiskCode::Overflow);
+        }
+        let exposure = Exposure {
+            position,
+            open_buy,
+            open_sell,
+            free_base: Money::MAX,
+            free_quote: Money::MAX,
+            open_orders: (self.state.open.len() + self.approvals.len()).saturating_sub(1),
+            instrument_orders: desk.orders.saturating_sub(1),
+            volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
+            portfolio: portfolio.map(|all| Portfolio { sums: &sums, own: without, equity: all.equity }),
+        };
+        let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits);
+        checked.err().map(|rejection| rejection.code)
     }
 
     /// Sets limits past the log: for tests of what limits do.

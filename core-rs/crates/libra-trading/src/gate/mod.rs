@@ -66,6 +66,7 @@ use libra_kernel::bridge_state::{BridgeState, Losses};
 use thiserror::Error;
 
 pub use approval::Approval;
+pub(crate) use approve::before_the_latch;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::Fills;
@@ -192,6 +193,8 @@ pub struct Gate {
     rates: Rates,
     log: Log,
     log_failed: bool,
+    /// How often this process has set the kill latch: approvals given before the last time are void.
+    latches: u64,
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,

@@ -146,6 +146,7 @@ impl Gate {
             beyond: Beyond::new(config.refusals_per_second),
             log,
             log_failed: false,
+            latches: 0,
             owed: VecDeque::new(),
             stopping: None,
             unattended: None,

@@ -84,6 +84,7 @@ impl World {
     }
 
     pub fn resume(&mut self) -> Done<()> {
+        let before = self.life().router.sequence();
         let resumed =
             self.call("a resume", Maybe::Resume, |desk, router, now_ns| desk.resume(router, now_ns, "the test"))?;
         if self.truth.memory.full {
@@ -91,6 +92,10 @@ impl World {
             return if resumed.is_ok() { broken("a resume that the log did not take") } else { Ok(()) };
         }
         resumed.or_else(|error| broken(error.to_string()))?;
+        if self.truth.killed {
+            self.truth.memory.waited = before;
+            self.truth.memory.approvals.values_mut().for_each(|approved| approved.void = true);
+        }
         (self.truth.killed, self.truth.incident) = (false, false);
         self.truth.turn_day(self.now_ns, self.truth.dollars());
         self.done();

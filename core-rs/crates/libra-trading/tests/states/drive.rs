@@ -223,16 +223,19 @@ impl World {
             let same = self.truth.asked[&id].request == *request;
             // It was judged before its own refusal may have failed to be written.
             let fails = std::mem::replace(&mut self.truth.memory.log_failed, failed);
+            let void = self.truth.memory.approvals.get(&id).is_some_and(|approved| approved.void);
             let refusal = match (approved, unlogged) {
+                (true, _) if void => same.then_some("its approval is from before a resume"),
                 (true, _) => None,
                 // Told before that it is refused, so it is, also by a process that could approve it now.
                 (_, true) => same.then_some("told without the log"),
+                _ if event.sequence <= self.truth.memory.waited => Some("asked for before a resume"),
                 _ => self.truth.refusal(self.now_ns, id, request),
             };
             self.truth.memory.log_failed = fails;
             if let Some(why) = refusal {
                 self.cover.note(&format!("refused: {why}"));
-                self.end_flattening(id, request);
+                self.end_flattening(id, request, why.contains("resume"));
                 self.truth.refuse(id);
             } else if same && !unlogged {
                 if !approved {
@@ -268,12 +271,16 @@ impl World {
             if self.ended_early(id, &approved.request) {
                 self.truth.refuse(id);
             } else if self.truth.stopped().is_some()
+                || held.void
                 || self.now_ns > held.deadline_ns
                 || self.truth.loses(id, &approved.request)
                 || self.truth.unmeasured(id, &approved.request)
             {
                 self.cover.note("an approval is not good any more");
-                self.end_flattening(id, &approved.request);
+                self.end_flattening(id, &approved.request, held.void);
+                if held.void && self.truth.stopped().is_none() {
+                    self.cover.note("an approval is from before a resume");
+                }
                 self.truth.refuse(id);
             } else if self.truth.memory.full {
                 return broken(format!("the disk is full and no write of {id} failed"));

@@ -62,9 +62,9 @@ impl World {
     }
 
     /// A request is refused: by a stop it ends the flattening for good.
-    pub fn end_flattening(&mut self, id: ClientOrderId, request: &OrderRequest) {
+    pub fn end_flattening(&mut self, id: ClientOrderId, request: &OrderRequest, waited: bool) {
         let stops = ["killed", "incident", "log failed", "draining"];
-        let stopped = self.truth.stopped().is_some_and(|why| stops.contains(&why));
+        let stopped = waited || self.truth.stopped().is_some_and(|why| stops.contains(&why));
         if stopped && self.truth.is_flattening(id) {
             self.cover.note("a flattening ends for a stop");
             self.truth.memory.ended.insert((request.strategy, request.instrument));

@@ -176,7 +176,10 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.push(Step::Die(Death { point: rng.u8(0..2), cut, ..death(&mut rng) }));
             steps.push(Step::Quote { spot: rng.u8(0..4) == 0, ticks: rng.i8(-30..=30) });
         }
-        if matches!(step, Step::Kill | Step::StopStrategy { .. }) && rng.bool() {
+        if matches!(step, Step::Kill) && rng.u8(0..3) == 0 {
+            // An operator is faster than the actors whose mail waits.
+            steps.extend([Step::Resume, Step::Flow { roll: rng.u8(..) }]);
+        } else if matches!(step, Step::Kill | Step::StopStrategy { .. }) && rng.bool() {
             // The venue refuses the cancels, and by the next quote they are due again.
             let (spot, ticks) = (rng.bool(), 0);
             steps.extend([Step::Flow { roll: 3 }, Step::Wait { ms: 5_500 }, Step::Quote { spot, ticks }, Step::Look]);

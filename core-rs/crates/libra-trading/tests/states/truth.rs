@@ -36,6 +36,8 @@ pub struct Approved {
     pub deadline_ns: i64,
     pub held: Money,
     pub hold_price: i64,
+    /// The kill latch was set and taken back since.
+    pub void: bool,
 }
 
 /// What a request came to.
@@ -96,6 +98,8 @@ pub struct Memory {
     pub flattening: BTreeMap<(Name, Name), ClientOrderId>,
     /// Those that the kill switch or a stop has ended, until somebody asks again.
     pub ended: BTreeSet<(Name, Name)>,
+    /// The router's last event when the kill latch was taken back: requests up to it waited.
+    pub waited: u64,
     pub draining: bool,
     pub reconciling: bool,
     /// The log's disk takes nothing.
@@ -488,7 +492,7 @@ impl Truth {
         let hold_price = self.hold_price(&request);
         let held = self.cost(&request, hold_price, request.size);
         self.give(now_ns, request.strategy);
-        self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price });
+        self.memory.approvals.insert(id, Approved { deadline_ns, held, hold_price, void: false });
     }
 
     /// After a restart the rates go on from what is written down: each intent counts at its own time.

@@ -30,6 +30,39 @@ fn a_fill_that_the_log_does_not_take_is_kept_and_stops_new_orders() {
     assert!(!bench.desk.reconcile_with_paper(&mut bench.router, bench.now_ns));
 }
 
+/// The log takes nothing for a moment, and meanwhile an order is in flight to a paper venue: a resume opens the account.
+#[test]
+fn an_order_in_flight_behind_a_full_disk_does_not_shut_the_account() {
+    let folder = Folder::new("in-flight");
+    let (mut bench, _) = Bench::open(config(paper(10_000_000), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    let first = bench.request(10);
+    bench.submit(first);
+    bench.now_ns += 15_000_000;
+    let second = bench.request(10);
+    bench.submit(second);
+    bench.desk.gate.break_log();
+    // The first one's answer is here, the second one's is not.
+    bench.now_ns += 6_000_000;
+    bench.desk.advance(&mut bench.router, bench.now_ns);
+    assert!(bench.desk.gate.log_failed() && bench.desk.gate.is_reconciling());
+    bench.desk.gate.mend_log();
+    bench.now_ns += 1_000_000;
+    bench.desk.advance(&mut bench.router, bench.now_ns);
+    assert_eq!((bench.desk.unbooked.len(), bench.desk.unanswered().len()), (0, 1));
+    bench.desk.resume(&mut bench.router, bench.now_ns, "ops").unwrap();
+    assert_eq!(bench.desk.gate().standstill().unwrap().code.as_str(), "RECONCILING", "the second one's fate is open");
+    bench.now_ns += 100_000_000;
+    bench.desk.advance(&mut bench.router, bench.now_ns);
+    assert_eq!(bench.desk.unanswered(), []);
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.gate().standstill(), None);
+    // What begins to reconcile for another reason is not ended by this one.
+    bench.desk.begin_reconciling();
+    bench.quote(6_000_000, 6_000_010);
+    assert!(bench.desk.gate().is_reconciling());
+}
+
 #[test]
 fn a_request_that_the_log_does_not_take_is_refused_and_told() {
     let folder = Folder::new("request-not-taken");

@@ -311,3 +311,78 @@ fn a_fill_that_is_told_again_is_no_reason_to_cancel_sooner() {
     bench.desk.advance(&mut bench.router, bench.now_ns);
     assert_eq!(bench.desk.cancelling(), [id], "the clock asks");
 }
+
+#[test]
+fn an_approval_given_before_the_kill_switch_does_not_leave_behind_a_resume() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let event = approved(&mut bench, &request);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "stop").unwrap();
+    bench.desk.resume(&mut bench.router, bench.now_ns, "go on").unwrap();
+    told(&mut bench);
+    bench.desk.on_approved(&mut bench.router, bench.now_ns, &event);
+    let after = told(&mut bench);
+    assert_eq!((types(&after), refused(&after).len()), (vec![EventType::OrderRejected], 1));
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+}
+
+#[test]
+fn a_request_that_comes_again_does_not_bring_an_approval_over_the_kill_switch() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let event = approved(&mut bench, &request);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "stop").unwrap();
+    bench.desk.resume(&mut bench.router, bench.now_ns, "go on").unwrap();
+    told(&mut bench);
+    let other = asked(&bench, &OrderRequest { size: 11, ..request.clone() });
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &other);
+    assert_eq!(types(&told(&mut bench)), [EventType::OrderRequestRejected], "it is no outcome of the first one");
+    let again = asked(&bench, &request);
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &again);
+    assert_eq!(refused(&told(&mut bench)).len(), 1);
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+    bench.desk.on_approved(&mut bench.router, bench.now_ns, &event);
+    assert_eq!(types(&told(&mut bench)), [], "what became of it was told");
+}
+
+#[test]
+fn what_was_asked_for_before_a_resume_is_refused_and_what_is_asked_behind_it_leaves() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let publish = |bench: &mut Bench, event: Event| {
+        assert!(bench.router.publish(event));
+        told(bench).pop().unwrap()
+    };
+    let (before, during, behind) = (bench.request(10), bench.request(10), bench.request(10));
+    let event = asked(&bench, &before);
+    let before = publish(&mut bench, event);
+    let event = bench.signal(SignalType::Long);
+    let signal = publish(&mut bench, event);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "stop").unwrap();
+    let event = asked(&bench, &during);
+    let during = publish(&mut bench, event);
+    bench.desk.resume(&mut bench.router, bench.now_ns, "go on").unwrap();
+    told(&mut bench);
+    for waiting in [before, during] {
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &waiting);
+    }
+    assert_eq!(refused(&told(&mut bench)).len(), 2);
+    let events = bench.settle(signal);
+    assert_eq!(
+        (types(&events), refused(&events).len()),
+        (vec![EventType::OrderRejected], 1),
+        "its order, to who asked"
+    );
+    assert_eq!(bench.desk.portfolio().pending(Name::intern(STRATEGY), instrument().id), (0, 0));
+    let event = asked(&bench, &behind);
+    let behind = publish(&mut bench, event);
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &behind);
+    assert_eq!(types(&told(&mut bench)), [EventType::OrderApproved]);
+    // An operator resumes what no kill switch stopped: nobody takes back what waits.
+    let event = bench.signal(SignalType::Long);
+    let signal = publish(&mut bench, event);
+    bench.desk.resume(&mut bench.router, bench.now_ns, "again").unwrap();
+    assert!(types(&bench.settle(signal)).contains(&EventType::OrderNew));
+}

@@ -118,6 +118,7 @@ fn a_fill_that_the_log_cannot_take_is_booked_before_anything_new_leaves() {
     let report = VenueReport { client_order_id: open, venue_order_id: String::new(), outcome, ts_venue_ns: 5 };
     // As `on_report` keeps it when an append fails.
     bench.desk.unbooked.push(report);
+    bench.desk.waits_for_log = true;
     bench.desk.begin_reconciling();
     let request = bench.request(10);
     assert!(!bench.desk.reconcile_with_paper(&mut bench.router, bench.now_ns), "not while a fill waits");

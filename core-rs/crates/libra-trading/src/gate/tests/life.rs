@@ -109,19 +109,25 @@ fn an_order_that_only_the_venue_knows_stops_new_orders() {
 #[test]
 fn an_approval_is_tested_again_when_it_is_spent() {
     let mut gate = gate(RiskLimits::default());
-    let approvals: Vec<_> = (1..=4).map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).collect();
+    let approvals: Vec<_> = (1..=3).map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).collect();
     assert_eq!(gate.spend(T0 + SECOND + 1, &approvals[0]).unwrap_err().code, RiskCode::Expired);
     gate.kill(T0, "operator").1.unwrap();
     let killed = gate.spend(T0, &approvals[1]).unwrap_err();
     assert_eq!(killed.to_string(), "KILL_SWITCH: operator");
     assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err(), killed, "recorded");
     gate.resume(T0).unwrap();
+    assert_eq!(
+        gate.spend(T0, &approvals[2]).unwrap_err().code,
+        RiskCode::KillSwitch,
+        "a resume is for what comes behind it"
+    );
+    let approvals: Vec<_> = [7, 4].map(|id| gate.reserve(T0, &buy(id, 10)).unwrap()).into();
     gate.set_limits(RiskLimits { max_open_orders: Some(5), ..RiskLimits::default() }).unwrap();
-    assert_eq!(gate.spend(T0, &approvals[2]).unwrap_err().code, RiskCode::LimitsChanged);
+    assert_eq!(gate.spend(T0, &approvals[0]).unwrap_err().code, RiskCode::LimitsChanged);
     // Asked anew under the new limits, the unspent reservation is replaced, not doubled.
     let renewed = gate.reserve(T0, &buy(4, 10)).unwrap();
     assert_eq!(gate.reserved(linear().id), Some((10, 0)));
-    assert_eq!(gate.spend(T0, &approvals[3]).unwrap_err().code, RiskCode::ApprovalInvalid);
+    assert_eq!(gate.spend(T0, &approvals[1]).unwrap_err().code, RiskCode::ApprovalInvalid);
     gate.spend(T0, &renewed).unwrap();
     gate.reserve(T0, &buy(5, 10)).unwrap();
     gate.stop_new_orders("drain");
