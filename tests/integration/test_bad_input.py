@@ -388,13 +388,9 @@ def on_quote(self, quote):
     sabotage = shell.folder / "sitecustomize.py"
     sabotage.write_text(
         "import libra.portfolio.actor as module\n"
-        "seen = []\n"
-        "def learn(self, event, inner=module.Portfolio.learn):\n"
-        "    seen.append(event)\n"
-        "    if len(seen) == 30:\n"
-        "        raise RuntimeError('a fault of our own')\n"
-        "    inner(self, event)\n"
-        "module.Portfolio.learn = learn\n"
+        "def size(self, event):\n"
+        "    raise RuntimeError('a fault of our own')\n"
+        "module.Portfolio.size = size\n"
     )
     ended = shell.start(
         "run", profile, "--speed", "max", "--duration", "10", "--json", env={"PYTHONPATH": str(shell.folder)}

@@ -90,7 +90,7 @@ class Reconciler:
             self.soon()
 
     async def look(self) -> None:
-        """One look, by whoever has the turn. What goes wrong is logged, and the account stays as it is."""
+        """One look, by whoever has the turn. What goes wrong is logged; what it booked until then is told."""
         try:
             async with asyncio.timeout(self._within_s):
                 await self._take()

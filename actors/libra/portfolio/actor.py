@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libra.core.actor import ORDER_EVENTS, Actor
+from libra.core.actor import Actor
 from libra.core.events import EventType
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ __all__ = ["Portfolio"]
 class Portfolio(Actor):
     """Turns signals of its account's strategies into order requests, counting what is on its way.
 
+    What became of orders it does not listen to: the native side keeps that by the account's books, whatever fails here.
+
     Args:
         account: The native side of the account group.
     """
@@ -26,15 +28,9 @@ class Portfolio(Actor):
         self._account = account
 
     def on_start(self) -> None:
-        """Listen to signals and to orders."""
+        """Listen to signals."""
         self.subscribe(EventType.SIGNAL, self.size)
-        for event_type in ORDER_EVENTS:
-            self.subscribe(event_type, self.learn)
 
     def size(self, event: Event) -> None:
         """A signal becomes the requests that bring the strategy's position where it wants it."""
         self._account.on_signal(event)
-
-    def learn(self, event: Event) -> None:
-        """What became of an order."""
-        self._account.on_order(event)

@@ -148,7 +148,7 @@ fn an_order_that_is_over_leaves_little() {
     drop(venue);
     let rest = part("the paper venue", rest, 400);
     drop(portfolio);
-    part("the portfolio", rest, 80);
+    part("the portfolio", rest, 40);
 }
 
 #[test]

@@ -124,18 +124,6 @@ impl Desk {
         account.sellable(instrument).map_or(position, |free| position.min(free.saturating_add(selling)))
     }
 
-    /// The portfolio learns what became of an order.
-    pub fn on_order_event(&mut self, event: &Event) {
-        let Some(order) = event.payload.downcast::<Order>() else { return };
-        if order.request.account != self.name {
-            return;
-        }
-        if let Some(fill) = &order.last_fill {
-            self.portfolio.on_fill(fill);
-        }
-        self.portfolio.on_order(order);
-    }
-
     /// Risk's step: the gate reserves, or the request is rejected.
     pub fn on_request(&mut self, router: &mut Router, now_ns: i64, event: &Event) {
         let Some(request) = event.payload.downcast::<OrderRequest>() else { return };

@@ -11,7 +11,7 @@
 //!
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
-//! - [`flow`] — the steps above; [`tell`] — the events that they make;
+//! - [`flow`] — the steps above; [`tell`] — the events that they make; [`ledger`] — what the portfolio knows of them;
 //! - [`vanish`] — what happens to the orders of a strategy that is no more;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
@@ -26,6 +26,7 @@ mod breach;
 mod control;
 mod early;
 mod flow;
+mod ledger;
 mod limits;
 pub mod payload;
 mod reconcile;
@@ -50,6 +51,7 @@ use crate::portfolio::{Portfolio, PortfolioConfig};
 use crate::reconcile::Looks;
 
 use early::EarlyCancels;
+use ledger::Kept;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
@@ -97,6 +99,8 @@ pub struct Desk {
     name: Name,
     gate: Gate,
     portfolio: Portfolio,
+    /// Executions and moves of the account's books that the portfolio knows.
+    kept: Kept,
     strategies: BTreeSet<Name>,
     link: Link,
     sources: Sources,
@@ -182,6 +186,7 @@ impl Desk {
             name,
             gate,
             portfolio: Portfolio::new(config.portfolio),
+            kept: Kept::default(),
             strategies: config.strategies.into_iter().collect(),
             link: config.link,
             sources,
@@ -241,9 +246,7 @@ impl Desk {
         for order in self.gate.orders() {
             self.portfolio.on_order(&order);
         }
-        for fill in self.gate.fills().iter() {
-            self.portfolio.on_fill(&fill);
-        }
+        self.keep_ledger();
         self.link.restore(&self.gate);
     }
 

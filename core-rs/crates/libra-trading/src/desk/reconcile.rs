@@ -34,18 +34,17 @@ impl Desk {
         self.looks.fail();
     }
 
-    /// Takes a look in: appends, books, publishes. What has to be asked about one by one is given back.
+    /// Takes a look in: appends, books, publishes. What has to be asked about one by one is given back. What was booked by a
+    /// look that then failed is published all the same.
     pub fn take_look(&mut self, router: &mut Router, now_ns: i64, look: &VenueLook) -> Result<Taken, GateError> {
         self.heed_alarm(router, now_ns);
         let unsent = &self.unsent;
-        let mut taken = match self.looks.take(&mut self.gate, now_ns, look, |id| unsent.contains_key(&id)) {
-            Ok(taken) => taken,
-            Err(error) => {
-                self.fault(&error);
-                self.looks.fail();
-                return Err(error);
-            }
-        };
+        let mut taken = Taken::default();
+        let done = self.looks.take(&mut self.gate, now_ns, look, |id| unsent.contains_key(&id), &mut taken);
+        if let Err(error) = &done {
+            self.fault(error);
+            self.looks.fail();
+        }
         let events = std::mem::take(&mut taken.events);
         if !events.is_empty() {
             self.note_equity(now_ns);
@@ -65,7 +64,7 @@ impl Desk {
         self.pursue_strays(now_ns);
         self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
-        Ok(taken)
+        done.map(|()| taken)
     }
 
     /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.

@@ -65,6 +65,7 @@ impl Desk {
 
     pub(super) fn publish_all(&mut self, router: &mut Router, now_ns: i64, events: Vec<GateEvent>) {
         self.has_unconfirmed |= !events.is_empty();
+        self.keep_ledger();
         for event in events {
             let event_type = event.event_type();
             let gateway = self.sources.gateway;
@@ -110,6 +111,7 @@ impl Desk {
 
     pub(super) fn publish_order(&mut self, router: &mut Router, now_ns: i64, source: Name, order: Arc<Order>) {
         let (id, status, instrument) = (order.client_order_id, order.status, order.request.instrument);
+        self.portfolio.on_order(&order);
         let mut event = self.child(id, status.event_type(), source, now_ns, Payload::Shared(order));
         self.name_instrument(&mut event, instrument);
         if status.is_final() {
@@ -155,6 +157,7 @@ impl Desk {
         if order.status == OrderStatus::Rejected {
             self.causes.remove(&order.client_order_id);
             self.has_unconfirmed = true;
+            self.portfolio.on_order(&order);
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
         }
     }

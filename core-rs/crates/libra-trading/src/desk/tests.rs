@@ -28,6 +28,7 @@ mod flatten;
 mod inventory;
 mod kill;
 mod late;
+mod ledger;
 mod links;
 mod looks;
 mod outside;
@@ -134,7 +135,7 @@ impl Bench {
                 EventType::CancelRequest => {
                     self.desk.on_cancel_request(router, now_ns, &event);
                 }
-                _ => self.desk.on_order_event(&event),
+                _ => {}
             }
             self.desk.advance(&mut self.router, self.now_ns);
             seen.push(event);

@@ -213,6 +213,38 @@ impl<'a> Fills<'a> {
     }
 }
 
+/// How far somebody has read the executions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadFills {
+    piece: usize,
+    /// Bytes of that piece.
+    at: usize,
+    count: usize,
+}
+
+impl ReadFills {
+    /// How many were read.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The next one, if there is one.
+    pub fn next(&mut self, fills: &Fills<'_>) -> Option<Fill> {
+        if self.count == fills.len() {
+            return None;
+        }
+        let mut piece = fills.booked.pieces.get(self.piece)?;
+        if self.at == piece.bytes.len() {
+            (self.piece, self.at) = (self.piece + 1, 0);
+            piece = fills.booked.pieces.get(self.piece)?;
+        }
+        let mut bytes = &piece.bytes[self.at..];
+        let fill = unpack_fill(&mut bytes, piece.from_ns, |index| fills.entries.id(index));
+        (self.at, self.count) = (piece.bytes.len() - bytes.len(), self.count + 1);
+        Some(fill)
+    }
+}
+
 /// An order that somebody may keep.
 impl Seen<'_> {
     /// The order.

@@ -370,6 +370,11 @@ impl Gate {
         self.log.break_writes();
     }
 
+    /// Lets it take so many more records.
+    pub fn leave_room(&mut self, records: u32) {
+        self.log.leave_room(records);
+    }
+
     /// Lets it take records again.
     pub fn mend_log(&mut self) {
         self.log.mend_writes();

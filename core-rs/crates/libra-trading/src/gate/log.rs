@@ -138,6 +138,9 @@ struct LogFile {
     sync: SyncPolicy,
     length: u64,
     closed: bool,
+    /// A test's disk that is full behind so many more records.
+    #[cfg(test)]
+    room: Option<u32>,
 }
 
 impl Log {
@@ -152,7 +155,15 @@ impl Log {
         let io_error = |error| LogError::Io { path: path.clone(), error };
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io_error)?;
         lock(&file, path)?;
-        let mut log = LogFile { file, path: path.clone(), sync: *sync, length: 0, closed: false };
+        let mut log = LogFile {
+            file,
+            path: path.clone(),
+            sync: *sync,
+            length: 0,
+            closed: false,
+            #[cfg(test)]
+            room: None,
+        };
         log.header()?;
         let (sequence, torn) = log.read(&mut replay)?;
         Ok((Log { file: Some(log), sequence, writer: Writer::default() }, torn))
@@ -312,6 +323,12 @@ impl LogFile {
         if self.closed {
             return Err(LogError::Closed { path: self.path.clone() });
         }
+        #[cfg(test)]
+        match self.room.as_mut() {
+            Some(0) => return Err(self.io(io::ErrorKind::StorageFull.into())),
+            Some(room) => *room -= 1,
+            None => {}
+        }
         let written = loop {
             match self.file.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -390,6 +407,13 @@ impl Log {
     pub fn break_writes(&mut self) {
         if let (Some(log), Ok(full)) = (&mut self.file, OpenOptions::new().write(true).open("/dev/full")) {
             log.file = full;
+        }
+    }
+
+    /// The disk takes so many more records.
+    pub fn leave_room(&mut self, records: u32) {
+        if let Some(log) = &mut self.file {
+            log.room = Some(records);
         }
     }
 

@@ -69,13 +69,13 @@ pub use approval::Approval;
 pub(crate) use approve::before_the_latch;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
-pub use history::Fills;
+pub use history::{Fills, ReadFills};
 pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};
-pub use reconcile::ADOPTED;
+pub use reconcile::{ADOPTED, PositionMove};
 pub use venue::{CANCEL_ANSWER_NS, CancelIntent, CancelPause};
 
 use crate::account::{Account, BookingError, same_arithmetic};

@@ -43,6 +43,21 @@ pub(super) struct Outside {
     elsewhere: BTreeMap<Name, Money>,
     /// The last word on a contract's basis that is no execution: how many executions were booked before it, size and basis.
     anchors: BTreeMap<Name, (usize, i64, Money)>,
+    /// Every size that the venue's word changed, in the order of the log.
+    moves: Vec<PositionMove>,
+}
+
+/// A position's size that the venue's word changed, by no execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionMove {
+    /// How many executions were booked before it.
+    pub behind: usize,
+    /// Which.
+    pub instrument: Name,
+    /// Its size until then.
+    pub from: i64,
+    /// Its size from then on.
+    pub to: i64,
 }
 
 impl Outside {
@@ -183,6 +198,7 @@ impl State {
 
     fn replace_positions(&mut self, lines: &[PositionLine], events: &mut Vec<GateEvent>) -> Result<(), &'static str> {
         for line in lines {
+            let from = self.account.position(line.instrument).map_or(0, |position| position.size);
             let replaced = self.account.replace_position(line.instrument, line.size, line.cost);
             let (change, position): (PositionChange, Position) = replaced.map_err(|_| "a position does not fit")?;
             if let Some(slot) = self.account.slot(line.instrument) {
@@ -190,6 +206,10 @@ impl State {
             }
             let anchor = (self.booked.len(), position.size, position.cost);
             self.outside.anchors.insert(line.instrument, anchor);
+            if from != position.size {
+                let (behind, instrument) = (self.booked.len(), line.instrument);
+                self.outside.moves.push(PositionMove { behind, instrument, from, to: position.size });
+            }
             events.push(GateEvent::Position { change, position });
         }
         Ok(())
@@ -220,6 +240,11 @@ impl Gate {
     /// The last word on a contract's basis that is no execution: executions before it, size and basis.
     pub(crate) fn basis_anchor(&self, instrument: Name) -> (usize, i64, Money) {
         self.state.outside.anchors.get(&instrument).copied().unwrap_or_default()
+    }
+
+    /// Every position's size that the venue's word changed, in the order of the log.
+    pub fn moves(&self) -> &[PositionMove] {
+        &self.state.outside.moves
     }
 
     /// What the venue did up to this time of its clock is in what the account began with.

@@ -23,6 +23,7 @@ use super::ledger::Ledger;
 use super::request::{Decision, Leg, SkipReason, Skipped, limit_price, order_size, request_id};
 use super::sizing::Sizing;
 use super::volatility::Volatility;
+use crate::gate::PositionMove;
 use crate::instrument::ContractKind;
 use crate::order::{CancelRequest, Fill, Order, OrderRequest, OrderSide, OrderType, TimeInForce};
 use crate::signal::{Signal, SignalType};
@@ -93,14 +94,19 @@ impl Portfolio {
         self.volatilities.get(&instrument)?.annualised()
     }
 
-    /// Takes in an order event of the account.
+    /// Takes in a new state of an order of the account.
     pub fn on_order(&mut self, order: &Order) {
         self.ledger.on_order(order);
     }
 
-    /// Takes in a fill of the account. One behind the end of its order counts with the order that tells of it.
+    /// Takes in an execution that the account booked: each once, in the order of booking.
     pub fn on_fill(&mut self, fill: &Fill) {
         self.ledger.on_fill(fill);
+    }
+
+    /// Takes in that the venue's word changed what the account holds, in its place among the executions.
+    pub fn on_move(&mut self, moved: &PositionMove) {
+        self.ledger.on_move(moved);
     }
 
     /// A request was refused before it became an order: nothing of it is on its way.

@@ -1,36 +1,32 @@
-//! What each strategy holds and what is on its way, from orders and fills.
+//! What each strategy holds and what is on its way, from orders, executions and the venue's word.
 //!
-//! Orders and fills arrive as separate events, and after a restart some arrive again. So a fill is what moves a position,
-//! once by its trade id, and an order says only how much more of it may still fill: its whole size while it lives, what
-//! it had executed once it is final. What the order said and no fill has shown yet stays on its way.
+//! An order says only how much of it may still fill: what is not executed while it lives, nothing once it is over. An execution
+//! moves the position of who asked for it. Each is told here once, in the order of booking and before the next decision, since
+//! the desk reads them off the account's own books: so the sum over all strategies is what the account holds.
 //!
-//! Of a request that was refused nothing stays, and of an order that is over with all its fills what it had executed. A venue
-//! may execute that one nonetheless, or tell of it late: where the order then says more, the position moves by the difference,
-//! and what comes again says no more.
+//! Where the venue's word changes what the account holds, whose it was is decided here, by the same rule in a replay: what came
+//! belongs to `adopted`, which no strategy is; what left is taken from `adopted` first, then from the strategies that hold that
+//! way, the largest holding first. Where all of it left, nobody holds anything: no close opens a position in a flat account.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use libra_kernel::Name;
 
-use crate::gate::client_order_id;
+use crate::gate::{ADOPTED, PositionMove, client_order_id};
 use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderStatus};
 
 /// A strategy's holdings of one instrument.
 type Key = (Name, Name);
 
 /// An order that may still move a position.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Tracked {
     key: Key,
     side: OrderSide,
-    /// What it will have executed at most.
-    at_most: i64,
-    final_: bool,
+    /// What it may still execute.
+    left: i64,
     /// True when it came from a signal, and not from the strategy itself.
     from_signal: bool,
-    /// Sum of the fills seen, and their trade ids.
-    filled: i64,
-    trade_ids: Vec<u64>,
 }
 
 /// Sizes still on their way of one strategy and instrument.
@@ -58,10 +54,8 @@ pub(super) struct Ledger {
     /// Requests that have no order yet, by request id.
     asked: BTreeMap<u128, (Key, OrderSide, i64)>,
     orders: BTreeMap<ClientOrderId, Tracked>,
-    /// Fills that came before their order.
-    early: BTreeMap<ClientOrderId, Vec<Fill>>,
-    /// Orders that are over, with all that they had executed: whatever says no more is old.
-    done: HashMap<ClientOrderId, i64>,
+    /// Orders that are over: nothing of them is on its way, whoever asks for them again.
+    done: HashSet<ClientOrderId>,
 }
 
 impl Ledger {
@@ -92,23 +86,21 @@ impl Ledger {
             pending.add(*side, *size);
         }
         for order in self.orders.values().filter(|order| counts(&order.key)) {
-            pending.add(order.side, order.at_most.saturating_sub(order.filled).max(0));
+            pending.add(order.side, order.left);
         }
         pending
     }
 
     /// Orders of a strategy's signals that may still fill on `side`.
     pub(super) fn open_from_signals(&self, strategy: Name, instrument: Name, side: OrderSide) -> Vec<ClientOrderId> {
-        let counts = |order: &Tracked| {
-            order.key == (strategy, instrument) && order.side == side && order.from_signal && !order.final_
-        };
+        let counts = |order: &Tracked| order.key == (strategy, instrument) && order.side == side && order.from_signal;
         self.orders.iter().filter(|(_, order)| counts(order)).map(|(id, _)| *id).collect()
     }
 
     /// A request leaves: what it asks for counts from now on.
     pub(super) fn on_request(&mut self, request: &OrderRequest) {
         let id = client_order_id(request.account, request.request_id);
-        if !self.orders.contains_key(&id) && !self.done.contains_key(&id) {
+        if !self.orders.contains_key(&id) && !self.done.contains(&id) {
             let key = (request.strategy, request.instrument);
             // What asks for something else under an id on its way is refused: the first one counts.
             self.asked.entry(request.request_id).or_insert((key, request.side, request.size));
@@ -123,73 +115,56 @@ impl Ledger {
     pub(super) fn on_order(&mut self, order: &Order) {
         let (id, request) = (order.client_order_id, &order.request);
         self.asked.remove(&request.request_id);
-        if let Some(executed) = self.done.get_mut(&id) {
-            let late = order.filled.saturating_sub(*executed).max(0);
-            *executed += late;
-            self.move_position((request.strategy, request.instrument), request.side, late);
+        if self.done.contains(&id) {
             return;
         }
-        let final_ = order.status.is_final();
-        if order.status == OrderStatus::Rejected && order.filled == 0 && !self.orders.contains_key(&id) {
-            // It never was on its way, and a request that comes again is refused again.
-            return;
-        }
-        let tracked = self.orders.entry(id).or_insert_with(|| Tracked {
-            key: (request.strategy, request.instrument),
-            side: request.side,
-            at_most: request.size,
-            final_: false,
-            from_signal: request.signal_id != 0,
-            filled: 0,
-            trade_ids: Vec::new(),
-        });
-        if final_ {
-            (tracked.final_, tracked.at_most) = (true, order.filled);
-        }
-        for fill in self.early.remove(&id).unwrap_or_default() {
-            self.count_fill(&fill);
-        }
-        self.forget_if_done(id);
-    }
-
-    pub(super) fn on_fill(&mut self, fill: &Fill) {
-        let id = fill.client_order_id;
-        if self.done.contains_key(&id) {
-            // Old, or its order's own event says so.
-            return;
-        }
-        let key = (fill.strategy, fill.instrument);
-        if !self.orders.contains_key(&id) {
-            let early = self.early.entry(id).or_default();
-            if early.iter().all(|known| known.trade_id != fill.trade_id) {
-                early.push(fill.clone());
-                self.move_position(key, fill.side, fill.size);
+        if order.status.is_final() {
+            let was_open = self.orders.remove(&id).is_some();
+            // A refused request never was on its way, and one that comes again is refused again.
+            if was_open || order.status != OrderStatus::Rejected || order.filled > 0 {
+                self.done.insert(id);
             }
             return;
         }
-        let known = self.orders.get(&id).is_some_and(|order| order.trade_ids.contains(&fill.trade_id));
-        if !known {
-            self.move_position(key, fill.side, fill.size);
-            self.count_fill(fill);
-            self.forget_if_done(id);
+        let tracked = Tracked {
+            key: (request.strategy, request.instrument),
+            side: request.side,
+            left: request.size.saturating_sub(order.filled).max(0),
+            from_signal: request.signal_id != 0,
+        };
+        self.orders.insert(id, tracked);
+    }
+
+    pub(super) fn on_fill(&mut self, fill: &Fill) {
+        self.add((fill.strategy, fill.instrument), i128::from(fill.side.sign()) * i128::from(fill.size));
+    }
+
+    /// The venue's word changed what the account holds.
+    pub(super) fn on_move(&mut self, moved: &PositionMove) {
+        let (from, to) = (i128::from(moved.from), i128::from(moved.to));
+        let (adopted, instrument) = (Name::intern(ADOPTED), moved.instrument);
+        if from != 0 && from.signum() != to.signum() {
+            // Nothing of what anyone held is there any more, also not what one strategy held against another.
+            self.positions.retain(|(_, held), _| *held != instrument);
+            return self.add((adopted, instrument), to);
         }
-    }
-
-    fn count_fill(&mut self, fill: &Fill) {
-        if let Some(order) = self.orders.get_mut(&fill.client_order_id) {
-            order.filled = order.filled.saturating_add(fill.size);
-            order.trade_ids.push(fill.trade_id);
+        let mut gone = (from.abs() - to.abs()).max(0);
+        let holds_so = |size: i128| size.signum() == from.signum();
+        let of_it = self.positions.iter().filter(|((_, held), size)| *held == instrument && holds_so(**size));
+        let mut holders: Vec<(Name, i128)> = of_it.map(|((strategy, _), size)| (*strategy, size.abs())).collect();
+        holders.sort_unstable_by_key(|(name, size)| (*name != adopted, -size, name.as_str()));
+        for (strategy, size) in holders {
+            let taken = gone.min(size);
+            self.add((strategy, instrument), -taken * from.signum());
+            gone -= taken;
         }
+        let came = (to.abs() - from.abs()).max(0) - gone;
+        self.add((adopted, instrument), came * if from == 0 { to.signum() } else { from.signum() });
     }
 
-    fn move_position(&mut self, key: Key, side: OrderSide, size: i64) {
-        *self.positions.entry(key).or_insert(0) += i128::from(side.sign()) * i128::from(size);
-    }
-
-    fn forget_if_done(&mut self, id: ClientOrderId) {
-        if let Some(order) = self.orders.get(&id).filter(|order| order.final_ && order.filled >= order.at_most) {
-            self.done.insert(id, order.filled);
-            self.orders.remove(&id);
+    fn add(&mut self, key: Key, size: i128) {
+        if size != 0 {
+            *self.positions.entry(key).or_insert(0) += size;
         }
     }
 }

@@ -5,7 +5,7 @@ use libra_kernel::fixed::pow10;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gate::client_order_id;
+use crate::gate::{PositionMove, client_order_id};
 use crate::instrument::tests::btc;
 use crate::instrument::{ContractKind, Instrument};
 use crate::order::*;
@@ -198,31 +198,66 @@ fn what_is_on_its_way_counts() {
     portfolio.on_order(&order_of(request, OrderStatus::PartiallyFilled, 4));
     portfolio.on_fill(&fill_of(request, 1, 4));
     assert_eq!(portfolio.pending(request.strategy, request.instrument), (6, 0));
-    // The order is over at 7; the fill of the last 3 is not here yet.
+    // The order is over at 7, and what it was before is told again.
+    portfolio.on_fill(&fill_of(request, 2, 3));
     portfolio.on_order(&order_of(request, OrderStatus::Cancelled, 7));
-    assert_eq!(portfolio.pending(request.strategy, request.instrument), (3, 0));
+    assert_eq!(portfolio.pending(request.strategy, request.instrument), (0, 0));
     assert_eq!(sizes(&decide(&mut portfolio, &signal(4, Long))), [3]);
-    portfolio.on_fill(&fill_of(request, 2, 3));
-    // Everything of it again changes nothing.
-    portfolio.on_fill(&fill_of(request, 2, 3));
     portfolio.on_order(&order_of(request, OrderStatus::Accepted, 0));
     assert_eq!((position(&portfolio), portfolio.pending(request.strategy, request.instrument)), (7, (3, 0)));
     portfolio.on_refused(request_id(4, btc().id, Leg::Open));
     assert_eq!(sizes(&decide(&mut portfolio, &signal(5, Long))), [3]);
 }
 
-#[test]
-fn a_fill_may_come_before_its_order_and_twice() {
+fn word(from: i64, to: i64) -> PositionMove {
+    PositionMove { behind: 0, instrument: btc().id, from, to }
+}
+
+/// What each of them holds, after each has executed a size of its own.
+fn holding(sizes: &[(&str, i64)]) -> Portfolio {
     let mut portfolio = fixed("0.010");
-    let request = decide(&mut portfolio, &signal(1, Long)).requests.remove(0);
-    for _ in 0..2 {
-        portfolio.on_fill(&fill_of(&request, 1, 10));
+    let request = decide(&mut fixed("0.010"), &signal(1, Long)).requests.remove(0);
+    for (number, (strategy, size)) in (0..).zip(sizes) {
+        let side = if *size < 0 { OrderSide::Sell } else { OrderSide::Buy };
+        let strategy = Name::intern(strategy);
+        portfolio.on_fill(&Fill { strategy, side, ..fill_of(&request, number, size.abs()) });
     }
-    for _ in 0..2 {
-        portfolio.on_order(&order_of(&request, OrderStatus::Filled, 10));
-        portfolio.on_fill(&fill_of(&request, 1, 10));
+    portfolio
+}
+
+fn held(portfolio: &Portfolio) -> Vec<(&'static str, i128)> {
+    portfolio.positions().into_iter().map(|(strategy, _, size)| (strategy.as_str(), size)).collect()
+}
+
+#[test]
+fn what_the_venue_took_is_nobodys_and_what_it_brought_is_adopted() {
+    for (before, (from, to), after) in [
+        (&[("a", 83)][..], (83, 0), &[][..]),
+        (&[("a", 83)], (83, 50), &[("a", 50)]),
+        (&[("a", -83)], (-83, -50), &[("a", -50)]),
+        (&[("a", 83)], (83, -5), &[("adopted", -5)]),
+        (&[("a", 83)], (83, 100), &[("a", 83), ("adopted", 17)]),
+        (&[("a", -83)], (-83, -100), &[("a", -83), ("adopted", -17)]),
+        (&[], (0, -7), &[("adopted", -7)]),
+        // Nobody's first, then the largest, then by name.
+        (&[("a", 10), ("b", 30), ("adopted", 5)], (45, 12), &[("a", 10), ("b", 2)]),
+        (&[("b", 10), ("a", 10), ("adopted", 5)], (25, 8), &[("b", 8)]),
+        // One against the other: who holds the other way loses nothing, unless nothing is left at all.
+        (&[("a", 100), ("b", -17)], (83, 40), &[("a", 57), ("b", -17)]),
+        (&[("a", 100), ("b", -17)], (83, 0), &[]),
+        (&[("a", 17), ("b", -17)], (0, 6), &[("a", 17), ("adopted", 6), ("b", -17)]),
+    ] {
+        let mut portfolio = holding(before);
+        portfolio.on_move(&word(from, to));
+        assert_eq!(held(&portfolio), after, "{before:?} {from} -> {to}");
     }
-    assert_eq!((position(&portfolio), portfolio.pending(request.strategy, request.instrument)), (10, (0, 0)));
+}
+
+#[test]
+fn the_word_on_one_instrument_says_nothing_of_another() {
+    let mut portfolio = holding(&[("a", 83)]);
+    portfolio.on_move(&PositionMove { instrument: Name::intern("another"), ..word(5, 0) });
+    assert_eq!(held(&portfolio), [("a", 83)]);
 }
 
 #[test]
@@ -391,7 +426,7 @@ proptest! {
                     let whole = *filled == request.size;
                     let status = if whole { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
                     let (fill, order) = (fill_of(request, trade_id, size), order_of(request, status, *filled));
-                    // In either order, some of it twice.
+                    // In either order, the order's state twice.
                     if trade_id % 2 == 0 {
                         portfolio.on_order(&order);
                         portfolio.on_fill(&fill);
@@ -399,7 +434,7 @@ proptest! {
                         portfolio.on_fill(&fill);
                         portfolio.on_order(&order);
                     }
-                    portfolio.on_fill(&fill);
+                    portfolio.on_order(&order);
                     if whole {
                         open.remove(at);
                     }

@@ -97,6 +97,8 @@ pub struct Looks {
     /// Differences that became incidents of this process.
     raised: BTreeMap<Subject, Difference>,
     last: Option<(VenueState, LookReport)>,
+    /// What a look that failed found to be asked about: the next one hands it out.
+    unasked: Vec<ClientOrderId>,
     told: BTreeSet<(String, u64)>,
     told_order: VecDeque<(String, u64)>,
 }
@@ -135,6 +137,11 @@ impl Looks {
         self.last.as_ref().map(|(_, report)| report)
     }
 
+    /// What a look that failed found to be asked about.
+    pub fn unasked(&self) -> &[ClientOrderId] {
+        &self.unasked
+    }
+
     /// The venue's time of the last look.
     pub fn shown_ns(&self) -> Option<i64> {
         self.last.as_ref().map(|(state, _)| state.ts_venue_ns)
@@ -158,25 +165,44 @@ impl Looks {
     }
 
     /// Takes a look in: books what was missed and decides what can be decided. `unsent` are orders whose bytes have not left.
+    ///
+    /// What it did stands in `taken` also where it fails halfway: what was booked until then is in the log, and nobody will
+    /// say it again.
     pub fn take(
         &mut self,
         gate: &mut Gate,
         now_ns: i64,
         look: &VenueLook,
         unsent: impl Fn(ClientOrderId) -> bool,
-    ) -> Result<Taken, GateError> {
+        taken: &mut Taken,
+    ) -> Result<(), GateError> {
+        let done = self.take_in(gate, now_ns, look, unsent, taken);
+        if done.is_err() {
+            self.unasked = std::mem::take(&mut taken.ask);
+        }
+        done
+    }
+
+    fn take_in(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        look: &VenueLook,
+        unsent: impl Fn(ClientOrderId) -> bool,
+        taken: &mut Taken,
+    ) -> Result<(), GateError> {
+        taken.ask.append(&mut self.unasked);
         let began = self
             .began
             .take()
             .ok_or(GateError::DoesNotFit("the look is of before the connection was lost, or trading resumed"))?;
         self.wanted = true;
-        let mut taken = Taken::default();
         taken.report.duration_ns = now_ns.saturating_sub(began.now_ns);
         taken.report.at_ns = now_ns;
         let mut flight = flight(gate, &began, unsent);
-        if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, &mut taken)? {
+        if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, taken)? {
             self.last = Some((look.state.clone(), taken.report.clone()));
-            return Ok(taken);
+            return Ok(());
         }
 
         let mut flowed = BTreeSet::new();
@@ -201,7 +227,9 @@ impl Looks {
                 }
                 Finding::Unsettled(id) => {
                     taken.report.unsettled += 1;
-                    taken.ask.push(id);
+                    if !taken.ask.contains(&id) {
+                        taken.ask.push(id);
+                    }
                 }
                 Finding::ForeignOrder(_) | Finding::ForeignExecution(_) => {
                     taken.report.foreign += 1;
@@ -247,9 +275,9 @@ impl Looks {
             suspects.insert(subject, difference);
         }
         (self.suspects, self.fills_before) = (suspects, gate.fills().len());
-        self.decide(gate, now_ns, &mut taken)?;
+        self.decide(gate, now_ns, taken)?;
         self.last = Some((look.state.clone(), taken.report.clone()));
-        Ok(taken)
+        Ok(())
     }
 
     /// An account without a past takes what two looks in a row show, with nothing executed between them. False while it waits.

@@ -112,6 +112,7 @@ fn agree(world: &mut World) -> Outcome {
     if ours != theirs {
         return Err(format!("ours {ours:?} is not theirs {theirs:?}"));
     }
+    world.accounts_for_all()?;
     let fills: Vec<_> = world.gate().fills().iter().map(|fill| (fill.client_order_id, fill.trade_id)).collect();
     let once: BTreeSet<_> = fills.iter().copied().collect();
     if once.len() != fills.len() {

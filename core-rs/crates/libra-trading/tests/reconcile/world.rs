@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libra_kernel::Name;
 use libra_trading::gate::{Gate, GateConfig, GateError, IncidentCode, LogConfig, SyncPolicy};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderType, TimeInForce, VenueReport};
-use libra_trading::reconcile::{AcceptError, Looks, VenueLook};
+use libra_trading::reconcile::{AcceptError, Looks, Taken, VenueLook};
 
 use crate::samples::contract;
 use crate::venue::Venue;
@@ -277,11 +277,12 @@ impl World {
         let (now_ns, before) = (self.now_ns(), length()?);
         let gate = self.gate.as_mut().expect("a life is under way");
         let told = gate.incident().is_some();
-        let taken = match self.looks.take(gate, now_ns, &look, |_| false) {
-            Ok(taken) => taken,
+        let mut taken = Taken::default();
+        match self.looks.take(gate, now_ns, &look, |_| false, &mut taken) {
+            Ok(()) => {}
             Err(GateError::DoesNotFit(_)) => return Ok(()),
             Err(error) => return Err(error.to_string()),
-        };
+        }
         if dies {
             let after = length()?;
             let cut = self.random.u64(before..=after);
@@ -336,6 +337,19 @@ impl World {
         Ok(())
     }
 
+    /// Executions and what the venue's word changed explain all that the account holds: what the portfolio goes by.
+    pub fn accounts_for_all(&mut self) -> Outcome {
+        let gate = self.gate();
+        let executed =
+            gate.fills().iter().map(|fill| i128::from(fill.side.sign()) * i128::from(fill.size)).sum::<i128>();
+        let taken = gate.moves().iter().map(|moved| i128::from(moved.to) - i128::from(moved.from)).sum::<i128>();
+        let held = gate.account().position(contract("BTC", "venue").id).map_or(0, |position| position.size);
+        match executed + taken == i128::from(held) {
+            true => Ok(()),
+            false => Err(format!("{executed} were executed, {taken} taken over, and {held} is held")),
+        }
+    }
+
     fn shown(&self, look: &VenueLook) -> i128 {
         look.state.balances.iter().map(|(_, total)| *total).sum()
     }
@@ -361,6 +375,7 @@ impl World {
         gate.resume(now_ns).map_err(|error| error.to_string())?;
         self.taken_ns = self.taken_ns.max(shown_ns);
         self.note("the venue's word is taken");
+        self.accounts_for_all()?;
         self.connect();
         Ok(())
     }

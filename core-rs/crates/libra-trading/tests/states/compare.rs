@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use libra_trading::desk::Desk;
 use libra_trading::gate::Gate;
 use libra_trading::order::{ClientOrderId, Fill, OrderStatus};
-use libra_trading::portfolio::Portfolio;
 
 use crate::market;
 use crate::truth::{Row, Truth, sign};
@@ -63,8 +63,19 @@ impl Truth {
         Ok(())
     }
 
-    /// What each strategy is believed to hold is what its orders had executed, when it was told.
-    pub fn compare_portfolio(&self, portfolio: &Portfolio) -> Result<(), String> {
+    /// What each strategy is believed to hold is what its orders had executed, whatever of it still waits to be heard; and
+    /// the sum of it is what the account holds.
+    pub fn compare_portfolio(&self, desk: &Desk) -> Result<(), String> {
+        let portfolio = desk.portfolio();
+        for instrument in &self.instruments {
+            let held = desk.gate().account().position(instrument.id).map(|position| i128::from(position.size));
+            let believed = portfolio.positions().into_iter().filter(|(_, id, _)| *id == instrument.id);
+            same!(
+                format!("{} of all strategies", instrument.id),
+                held,
+                Some(believed.map(|(.., size)| size).sum::<i128>())
+            );
+        }
         for strategy in market::strategies() {
             for instrument in &self.instruments {
                 let own = self.rows.iter().filter(|row| {

@@ -19,11 +19,6 @@ impl AccountGroup {
         self.with(event.py(), |desk, router, now_ns| desk.on_signal(router, now_ns, event.get().event()));
     }
 
-    /// The portfolio learns what became of an order.
-    fn on_order(&self, event: &Bound<'_, PyEvent>) {
-        self.with(event.py(), |desk, _, _| desk.on_order_event(event.get().event()));
-    }
-
     /// Risk's step for an ORDER_REQUEST.
     fn on_request(&self, event: &Bound<'_, PyEvent>) {
         self.with(event.py(), |desk, router, now_ns| desk.on_request(router, now_ns, event.get().event()));

@@ -45,7 +45,6 @@ fn what_is_for_another_account_is_left_alone() {
         desk.on_request(router, now_ns, event);
         desk.on_approved(router, now_ns, event);
         assert_eq!(desk.on_cancel_request(router, now_ns, event), None);
-        desk.on_order_event(event);
     }
     assert!(all_of(&mut bench).is_empty());
     assert_eq!((bench.desk.gate().sequence(), bench.desk.gate().stats().requests), (sequence, 0));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gate::history::{Booked, Entries, Fills};
+use crate::gate::history::{Booked, Entries, Fills, ReadFills};
 use crate::gate::packed::{pack, status, unpack};
 use crate::gate::state::Entry;
 use crate::order::{Fill, Order, OrderStatus};
@@ -140,6 +140,9 @@ proptest! {
         let from = from.index(plain.len() + 1);
         prop_assert_eq!(seen.since(from).collect::<Vec<_>>(), &plain[from..]);
         prop_assert_eq!((seen.len(), seen.since(plain.len() + 5).count()), (plain.len(), 0));
+        let mut read = ReadFills::default();
+        let one_by_one: Vec<_> = std::iter::from_fn(|| read.next(&seen)).collect();
+        prop_assert_eq!((one_by_one, read.count(), read.next(&seen)), (plain.clone(), plain.len(), None));
     }
 }
 

@@ -45,7 +45,8 @@ impl Venue {
         self.look.state.ts_venue_ns += SECOND;
         self.looks.begin(gate, self.now_ns);
         self.now_ns += SECOND;
-        self.looks.take(gate, self.now_ns, &self.look, |_| false)
+        let mut taken = Taken::default();
+        self.looks.take(gate, self.now_ns, &self.look, |_| false, &mut taken).map(|()| taken)
     }
 
     fn executes(&mut self, id: Option<ClientOrderId>, trade_id: u64, side: OrderSide, size: i64) {
@@ -366,7 +367,8 @@ fn an_unanswered_order_keeps_everything_undecided() {
     }
     // One whose bytes have not left yet explains nothing.
     venue.looks.begin(&gate, venue.now_ns);
-    let taken = venue.looks.take(&mut gate, venue.now_ns, &venue.look.clone(), |unsent| unsent == id).unwrap();
+    let mut taken = Taken::default();
+    venue.looks.take(&mut gate, venue.now_ns, &venue.look, |unsent| unsent == id, &mut taken).unwrap();
     assert_eq!(taken.report.undecided.len(), 3, "seen for the first time without an explanation");
 }
 
@@ -515,7 +517,8 @@ fn a_look_that_began_before_the_connection_was_lost_counts_for_nothing() {
     let (mut gate, mut venue) = opened();
     venue.looks.begin(&gate, venue.now_ns);
     venue.looks.begin_anew();
-    assert!(venue.looks.take(&mut gate, venue.now_ns, &venue.look.clone(), |_| false).is_err());
+    let taken = &mut Taken::default();
+    assert!(venue.looks.take(&mut gate, venue.now_ns, &venue.look, |_| false, taken).is_err());
     assert!(!venue.looks.is_settled());
     venue.look(&mut gate);
     assert!(venue.looks.is_settled());
