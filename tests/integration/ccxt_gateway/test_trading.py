@@ -84,7 +84,7 @@ sent = fills = 0
 def on_quote(self, quote):
     if self.sent < 8:
         self.sent += 1
-        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.ask + 5, time_in_force="IOC")
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.ask + 500, time_in_force="IOC")
 
 def on_order(self, order):
     self.sent -= order.reason == "RECONCILING"

@@ -32,7 +32,6 @@ WATCHED = frozenset(
         "on_report",
         "cancel_all",
         "set_reconciled",
-        "on_order",
         "confirm",
     ]
 )

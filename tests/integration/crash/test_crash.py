@@ -22,7 +22,6 @@ STEPS = [
     ("order.answered", 3),
     ("on_report.before", 4),
     ("on_report.after", 4),
-    ("on_order.before", 5),
     ("partly_filled", 1),
     ("on_signal.before", 1),
     ("on_signal.after", 1),
