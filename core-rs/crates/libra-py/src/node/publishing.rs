@@ -15,8 +15,7 @@ use crate::payload;
 enum Reserve {
     None,
     Cancel,
-    Kill,
-    News,
+    All,
 }
 
 #[pymethods]
@@ -39,12 +38,11 @@ impl NodeCore {
         instrument: Option<&str>,
     ) -> PyResult<bool> {
         let py = event_type.py();
-        let Some((parent, source)) = self.origin_of(py, slot, Reserve::None)? else {
-            return match enums::event_type_of(event_type)? {
-                EventType::CircuitBreaker => self.pull_in_a_storm(slot, event_type, payload),
-                _ => Ok(false),
-            };
+        let origin = match self.origin(py, slot)? {
+            None if enums::event_type_of(event_type)? == EventType::CircuitBreaker => self.pull_in_a_storm(py, slot)?,
+            origin => origin,
         };
+        let Some((parent, source)) = origin else { return Ok(false) };
         let mut event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
         self.latch_at_once(py, &event);
         self.published_by_anyone(py, event.event_type)?;
@@ -125,25 +123,17 @@ impl NodeCore {
 
     /// As [`NodeCore::origin`], for what the node says of an actor: that is not the actor's say, whatever it publishes.
     pub fn origin_of_news(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
-        self.origin_of(py, slot, Reserve::News)
+        self.origin_of(py, slot, Reserve::All)
     }
 
-    /// The kill switch, pulled by an actor that publishes in a storm: it is set here, and told once a second.
-    fn pull_in_a_storm(
-        &self,
-        slot: usize,
-        event_type: &Bound<'_, PyAny>,
-        payload: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let py = event_type.py();
-        let Some((parent, source)) = self.origin_of(py, slot, Reserve::Kill)? else { return Ok(false) };
-        let event = event::make(parent.as_ref(), event_type, source.as_str(), payload)?;
-        self.latch_at_once(py, &event);
-        if !slot_of(&mut self.state.borrow(py).slots, slot)?.may_tell_kill(clock::now_ns()) {
-            return Ok(false);
-        }
-        self.encode_if_leaving(py, &event)?;
-        Ok(self.publish_of(py, parent.as_ref(), event))
+    /// The kill switch, pulled by an actor that publishes in a storm: it is set here, and told once a second, which is when
+    /// there is an origin for its event.
+    fn pull_in_a_storm(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
+        let Some((parent, source)) = self.origin_of(py, slot, Reserve::All)? else { return Ok(None) };
+        let mut state = self.state.borrow(py);
+        state.latch_all(source);
+        let may_tell = slot_of(&mut state.slots, slot)?.may_tell_kill(clock::now_ns());
+        Ok(may_tell.then_some((parent, source)))
     }
 
     /// Where this is the kill switch: latches every account before the event fans out, so that what waits in a mailbox comes too
@@ -151,11 +141,7 @@ impl NodeCore {
     #[inline]
     fn latch_at_once(&self, py: Python<'_>, event: &Event) {
         if event.event_type == EventType::CircuitBreaker {
-            let mut state = self.state.borrow(py);
-            let state = &mut *state;
-            for desk in &mut state.desks {
-                desk.kill_for(&mut state.router, clock::now_ns(), event.source);
-            }
+            self.state.borrow(py).latch_all(event.source);
         }
     }
 
@@ -190,8 +176,7 @@ impl NodeCore {
             return Ok(None);
         }
         let (current, name) = (place.current.as_ref().map(|event| event.get().event().clone()), place.name);
-        let is_free = matches!(reserve, Reserve::Kill | Reserve::News);
-        if !is_free && !place.allowance.take(reserve == Reserve::Cancel, clock::now_ns) {
+        if reserve != Reserve::All && !place.allowance.take(reserve == Reserve::Cancel, clock::now_ns) {
             state.note_storm(name, current.as_ref());
             self.wake(state);
             return Ok(None);
@@ -226,6 +211,15 @@ impl NodeCore {
     pub fn wake(&self, state: &State) {
         if !state.draining {
             self.waker.notify();
+        }
+    }
+}
+
+impl State {
+    /// Sets the kill latch of every account here; `source` is who pulled the switch.
+    pub fn latch_all(&mut self, source: Name) {
+        for desk in &mut self.desks {
+            desk.kill_for(&mut self.router, clock::now_ns(), source);
         }
     }
 }
