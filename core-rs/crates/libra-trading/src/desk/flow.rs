@@ -242,8 +242,7 @@ impl Desk {
 
     /// May an order that a gateway outside is about to send still leave? The last look at the kill latch, incidents,
     /// the log, the clock, the venue's being in sight, and at limits that changed while it waited; an order that may not leave
-    /// is rejected here and now. It says yes once an order, and
-    /// never to one of an earlier process: that one is queried.
+    /// is rejected here and now. It says yes once an order, and never to one of an earlier process: that one is queried.
     pub fn may_send(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId) -> bool {
         self.heed_alarm(router, now_ns);
         let Some(unsent) = self.unsent.remove(&id) else { return false };

@@ -312,8 +312,8 @@ fn a_fill_that_is_told_again_is_no_reason_to_cancel_sooner() {
     assert_eq!(bench.desk.cancelling(), [id], "the clock asks");
 }
 
-#[test]
-fn an_approval_given_before_the_kill_switch_does_not_leave_behind_a_resume() {
+/// A request and its approval; the kill switch has been set and taken back since.
+fn approved_before_the_latch() -> (Bench, OrderRequest, Event) {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
     let request = bench.request(10);
@@ -321,6 +321,12 @@ fn an_approval_given_before_the_kill_switch_does_not_leave_behind_a_resume() {
     bench.desk.kill(&mut bench.router, bench.now_ns, "stop").unwrap();
     bench.desk.resume(&mut bench.router, bench.now_ns, "go on").unwrap();
     told(&mut bench);
+    (bench, request, event)
+}
+
+#[test]
+fn an_approval_given_before_the_kill_switch_does_not_leave_behind_a_resume() {
+    let (mut bench, _, event) = approved_before_the_latch();
     bench.desk.on_approved(&mut bench.router, bench.now_ns, &event);
     let after = told(&mut bench);
     assert_eq!((types(&after), refused(&after).len()), (vec![EventType::OrderRejected], 1));
@@ -329,13 +335,7 @@ fn an_approval_given_before_the_kill_switch_does_not_leave_behind_a_resume() {
 
 #[test]
 fn a_request_that_comes_again_does_not_bring_an_approval_over_the_kill_switch() {
-    let mut bench = Bench::new(paper(0));
-    bench.quote(6_000_000, 6_000_010);
-    let request = bench.request(10);
-    let event = approved(&mut bench, &request);
-    bench.desk.kill(&mut bench.router, bench.now_ns, "stop").unwrap();
-    bench.desk.resume(&mut bench.router, bench.now_ns, "go on").unwrap();
-    told(&mut bench);
+    let (mut bench, request, event) = approved_before_the_latch();
     let other = asked(&bench, &OrderRequest { size: 11, ..request.clone() });
     bench.desk.on_request(&mut bench.router, bench.now_ns, &other);
     assert_eq!(types(&told(&mut bench)), [EventType::OrderRequestRejected], "it is no outcome of the first one");
