@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
+from libra.gateways.protocol import ReconcilingGateway
 from libra.gateways.reconciler import Reconciler
 from libra.model import OrderReport
 
@@ -92,14 +93,15 @@ class GatewayActor(Actor):
     def on_start(self) -> Coroutine[Any, Any, None]:
         """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
         self._account.begin_reconciling()
-        self._reconciler = Reconciler.of(
-            self._gateway,
-            self._account,
-            self.log,
-            self._ask_about,
-            every_s=self._reconcile_every_s,
-            within_s=self._look_within_s,
-        )
+        if isinstance(self._gateway, ReconcilingGateway):
+            self._reconciler = Reconciler(
+                self._gateway,
+                self._account,
+                self.log,
+                self._ask_about,
+                every_s=self._reconcile_every_s,
+                within_s=self._look_within_s,
+            )
         # At once: what is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)
         return self._begin()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from libra.gateways.protocol import ReconcilingGateway
-
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
 
-    from libra.gateways.protocol import ReportingGateway
+    from libra.gateways.protocol import ReconcilingGateway
     from libra_core import AccountGroup
 
 __all__ = ["Reconciler"]
@@ -51,22 +49,6 @@ class Reconciler:
         self._is_looking = False
         self._next_at = 0.0
         account.require_looks()
-
-    @classmethod
-    def of(
-        cls,
-        gateway: ReportingGateway,
-        account: AccountGroup,
-        log: logging.LoggerAdapter[logging.Logger] | logging.Logger,
-        ask: Callable[[Iterable[str]], None],
-        *,
-        every_s: float,
-        within_s: float,
-    ) -> Reconciler | None:
-        """One for a gateway that can show its account; None for any other, which works as it does without."""
-        if not isinstance(gateway, ReconcilingGateway):
-            return None
-        return cls(gateway, account, log, ask, every_s=every_s, within_s=within_s)
 
     def take_turn(self) -> bool:
         """True when the next look should begin, which is then the caller's to do: nobody else has it before its end."""
