@@ -45,6 +45,23 @@ taker_fee = "0.0005"
 """
 
 
+def perpetual(venue: str) -> str:
+    """How a venue of the tests lists the one contract that is traded there."""
+    return f"""\
+[[instruments]]
+symbol = "BTC/USDT:USDT"
+venue = "{venue}"
+kind = "linear"
+price_decimals = 1
+size_decimals = 3
+tick_size = "0.1"
+lot_size = "0.001"
+max_size = "1000"
+maker_fee = "0.0005"
+taker_fee = "0.0005"
+"""
+
+
 def account(*, balance: str, order_value: str, more: str = "") -> str:
     """A paper account named `paper`, with so many USDT, and orders of a fixed value."""
     return f"""

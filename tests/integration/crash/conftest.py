@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import profiles
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -21,18 +22,7 @@ kind = "gateway"
 class = "{here}/venue_gateway.py:StillMarket"
 symbols = ["BTC/USDT:USDT"]
 
-[[instruments]]
-symbol = "BTC/USDT:USDT"
-venue = "crash"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-maker_fee = "0.0005"
-taker_fee = "0.0005"
-
+{listing}
 [[account_groups]]
 name = "acct"
 balances = {{ USDT = "100000" }}
@@ -88,7 +78,13 @@ class World:
         text = ", ".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
         self.profile = folder / "profile.toml"
         self.profile.write_text(
-            PROFILE.format(here=HERE, socket=self.socket, log=folder / "gate.log", params=f"{{ {text} }}")
+            PROFILE.format(
+                listing=profiles.perpetual("crash"),
+                here=HERE,
+                socket=self.socket,
+                log=folder / "gate.log",
+                params=f"{{ {text} }}",
+            )
         )
         self.session = 0
         self.found = []

@@ -194,8 +194,8 @@ def say(writer: asyncio.StreamWriter, message: dict) -> None:
         writer.write(json.dumps(message).encode() + b"\n")
 
 
-async def main(socket: str, ledger: str, seed: str) -> None:
-    venue = Venue(ledger, int(seed))
+async def main(kind: type[Venue], socket: str, ledger: str, seed: str) -> None:
+    venue = kind(ledger, int(seed))
     server = await asyncio.start_unix_server(venue.serve, socket)
     print("ready", flush=True)  # noqa: T201 - whoever started it waits for that
     parent_gone = asyncio.Event()
@@ -205,4 +205,4 @@ async def main(socket: str, ledger: str, seed: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(Venue, *sys.argv[1:]))

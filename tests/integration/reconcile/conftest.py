@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests import profiles
 
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
@@ -28,18 +29,7 @@ kind = "gateway"
 class = "{here}/shown_gateway.py:StillMarket"
 symbols = ["BTC/USDT:USDT"]
 
-[[instruments]]
-symbol = "BTC/USDT:USDT"
-venue = "crash"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-maker_fee = "0.0005"
-taker_fee = "0.0005"
-
+{listing}
 [[account_groups]]
 name = "acct"
 allow_short = true
@@ -76,7 +66,7 @@ class World:
         )
         assert self._venue.stdout.readline() == "ready\n"
         names = {"here": HERE, "socket": self.socket, "log": self.log, "wanted": self.wanted}
-        (folder / "p.toml").write_text(PROFILE.format(**names), encoding="utf-8")
+        (folder / "p.toml").write_text(PROFILE.format(listing=profiles.perpetual("crash"), **names), encoding="utf-8")
         self.life = None
 
     # Our side --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import sys
 import time
 from decimal import Decimal
 
-from tests.integration.crash.venue import ASK, BID, Venue, VenueOrder, stamped
+from tests.integration.crash.venue import ASK, BID, Venue, VenueOrder, main, stamped
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -106,15 +106,5 @@ class ShownVenue(Venue):
         return {"size": str(self.size), "wallet": str(self.wallet), "equity": str(equity)}
 
 
-async def main(socket: str, ledger: str, seed: str) -> None:
-    venue = ShownVenue(ledger, int(seed))
-    server = await asyncio.start_unix_server(venue.serve, socket)
-    print("ready", flush=True)  # noqa: T201 - whoever started it waits for that
-    parent_gone = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, parent_gone.set)
-    await parent_gone.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main(ShownVenue, *sys.argv[1:]))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests import profiles
 
 from libra.assembly import build
 from libra.assembly.load_class import load_class
@@ -22,18 +23,7 @@ kind = "gateway"
 class = "{here}/fake_gateway.py:FakeMarket"
 symbols = ["BTC/USDT:USDT"]
 
-[[instruments]]
-symbol = "BTC/USDT:USDT"
-venue = "fake"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-maker_fee = "0.0005"
-taker_fee = "0.0005"
-
+{listing}
 [[account_groups]]
 name = "acct"
 balances = {{ USDT = "100000" }}
@@ -124,7 +114,8 @@ def running(tmp_path, script):
             # A process owns its log to its end: the next one, played here by this one, takes a copy.
             shutil.copy(logs[-1], log)
         logs.append(log)
-        profile.write_text(PROFILE.format(here=HERE, log=log, window_ms=window_ms, gateway=gateway, more=more))
+        terms = {"log": log, "window_ms": window_ms, "gateway": gateway, "more": more}
+        profile.write_text(PROFILE.format(listing=profiles.perpetual("fake"), here=HERE, **terms))
         node = build(load(str(profile), environ={}))
         node.options = dataclasses.replace(node.options, signals=False, drain_timeout_s=5.0)
         before(node)
