@@ -25,6 +25,7 @@ def test_a_mutant_applies_and_its_tests_are_there(mutant):
     )
     assert done.returncode == 0, f"{mutant.name}: the code has changed under it: {done.stderr}"
     words = shlex.split(mutant.tests)
+    assert "#" not in words, "a shell reads no further, and what stands before runs no test"
     for word in words:
         if word.startswith("tests/"):
             assert (ROOT / word.split("::")[0]).exists(), f"{mutant.name}: no {word}"
