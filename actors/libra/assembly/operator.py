@@ -88,6 +88,7 @@ class Operator:
                 actor: {lane: round(age_s, 3) for lane, age_s in lanes.items()}
                 for actor, lanes in node.core.waiting_s().items()
             },
+            "venues": node.venue_rows(),
             "bridge": node.bridge_row(),
             "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),

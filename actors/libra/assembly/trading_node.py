@@ -410,6 +410,10 @@ class TradingNode(Node):
         """The bridge for operators; None for a node that runs alone."""
         return None if self._bridge is None else bridge_row(self._bridge.stats(), self.bridge_log.connected_since_ns)
 
+    def venue_rows(self) -> list[dict[str, Any]]:
+        """The rate budgets of the venues that the node speaks to by CCXT; see `Venues.rows`."""
+        return [] if self._venues is None else self._venues.rows()
+
     def should_stop(self) -> bool:
         """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
         if self._bridge is not None:
