@@ -132,6 +132,18 @@ def test_a_node_that_was_killed_finds_its_orders_as_the_venue_has_them(sim, trad
     assert sim.open_orders("spot") == [ours[1]]
 
 
+def test_a_position_that_is_open_at_the_start_upsets_nothing(sim, trading):
+    assert isinstance(
+        sim.ask("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.1"), dict
+    )
+    running = trading.start(sim, TRADES, accounts=("linear",))
+    running.wait_for("filled 2", 120)
+    running.signal(signal.SIGINT)
+    ended = running.end(60)
+    assert (ended.code, ended.summary["errors"]) == (0, 0), ended.err
+    assert "Traceback" not in ended.err
+
+
 def test_what_the_venue_refuses_is_rejected_with_its_code(sim, trading):
     running = trading.start(sim, CROSSES, accounts=("spot",))
     running.wait_for("order REJECTED -2010", 120)
