@@ -100,6 +100,8 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
+        if not accounts:
+            self._node.pull_switch(reason)
         failed: list[str] = []
         for account in accounts:
             was_killed = account.is_killed
@@ -226,7 +228,10 @@ class Operator:
         if name is None:
             return list(self._node.accounts.values())
         if not isinstance(name, str) or name not in self._node.accounts:
-            raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {', '.join(self._node.accounts) or 'none'}")
+            there = (
+                f"accounts are {', '.join(self._node.accounts)}" if self._node.accounts else "this node has no account"
+            )
+            raise ControlError("UNKNOWN_ACCOUNT", there)
         return [self._node.accounts[name]]
 
 
