@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench bench-bridge format test-long mutants coverage soak chaos loom races
+.PHONY: help run test check bench bench-bridge bench-venue format test-long mutants coverage soak chaos loom races
 .PHONY: tools sync test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
@@ -98,6 +98,9 @@ bench: sync ## measure the bus against its peers and the goals, the risk check, 
 
 bench-bridge: sync ## measure the bridge between nodes against redis-py and the goals, over a real Valkey; ARGS as for bench
 	@$(BIN)/python benches/bridge.py $(ARGS)
+
+bench-venue: sync ## measure orders at a simulated exchange against bare ccxt.pro: the way out and back, a storm, the intent, cancels in a flood
+	@$(BIN)/python benches/venue.py $(ARGS)
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix

@@ -22,9 +22,10 @@ class BenchAccount:
         limits: Its limits, by their names in a profile.
         balance: What it begins with, in USDT.
         log: Where its log is; in memory where it is left out.
+        sync: Each record is forced to the disk.
     """
 
-    def __init__(self, limits: dict[str, Any], *, balance: str, log: Path | None = None) -> None:
+    def __init__(self, limits: dict[str, Any], *, balance: str, log: Path | None = None, sync: bool = False) -> None:
         self.core = NodeCore(simulated=False)
         instrument = Instrument(
             "BTC/USDT:USDT",
@@ -49,6 +50,7 @@ class BenchAccount:
             allow_short=True,
             limits=list(limits.items()),
             log_path=log,
+            sync_every_record=sync,
         )
         self.account.set_reconciled()
         self.strategy = self.core.add_actor("strategy")

@@ -89,6 +89,58 @@ def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     assert [row["strategy"] for row in ended.summary["vanished"]] == ["mine"]
 
 
+@pytest.mark.parametrize("way", ["named", "unnamed", "by account", "SIGUSR1", "the node alone"])
+def test_the_kill_switch_stops_the_accounts_whichever_node_of_the_run_is_told(joined: Joined, way: str):
+    running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def account() -> dict[str, Any]:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        found: dict[str, Any] = node["accounts"][0]
+        return found
+
+    wait_until(lambda: account()["positions"], "it trades")
+    if way == "SIGUSR1":
+        os.kill(pids["strategies"], signal.SIGUSR1)
+    elif way == "the node alone":
+        # As from another host: nothing of the run but this node is seen from here.
+        folder = Path(os.environ["LIBRA_RUN_DIR"])
+        [others] = folder.glob("trading-*.json")
+        others.rename(hidden := others.with_suffix(".hidden"))
+        ended = joined.run("kill-switch", "--reason", "looks wrong")
+        hidden.rename(others)
+        assert (ended.code, "strategies" in ended.out, "NOT CONFIRMED" in ended.out) == (1, True, True), ended.out
+    else:
+        more = {"named": ["--node", "strategies"], "unnamed": [], "by account": ["--account", "paper"]}[way]
+        ended = joined.run("kill-switch", *more, "--reason", "looks wrong", "--json")
+        assert ended.code == 0, ended.out
+        [row] = json.loads(ended.out)["nodes"]
+        assert (row["name"], row["done"]) == ("trading", True)
+        assert row["accounts"][0]["killed"].endswith("looks wrong")
+    wait_until(lambda: account()["killed"] is not None, "its account is stopped")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 3, ended.err
+    assert "KILL_SWITCH" in ended.summary["stopped"]["paper"]
+
+
+def test_verbs_about_accounts_go_to_the_node_that_has_them(joined: Joined):
+    running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
+    wait_for_nodes(running, "trading", "strategies")
+    for more in ([], ["--node", "strategies"]):
+        shown = joined.run("limits", "show", *more)
+        assert (shown.code, "max_order_notional" in shown.out) == (0, True), shown.err
+        assert joined.run("limits", "set", "max_order_notional=100", *more).code == 0
+        assert joined.run("resume", "--yes", *more).code == 0
+        unknown = joined.run("limits", "show", "--account", "other", *more)
+        assert (unknown.code, "no account other here; accounts are paper in trading" in unknown.err) == (1, True)
+    assert joined.run("stop", "--strategy", "mine").code == 0
+    stopped = joined.run("stop")
+    assert (stopped.code, stopped.err) == (0, "")
+    assert not list(Path(os.environ["LIBRA_RUN_DIR"]).glob("*.json"))
+    running.end()
+
+
 def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
     running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
     pids = wait_for_nodes(running, "trading", "strategies")

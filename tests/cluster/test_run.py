@@ -200,7 +200,7 @@ def test_what_an_account_cannot_begin_with_is_a_mistake_of_the_profile(topologie
     (tmp_path / "gate.log").write_text("an earlier run", encoding="utf-8")
     ended = topologies.run("run", topologies.topology(account='log = { path = "gate.log" }'), "--json")
     assert ended.code == 2
-    assert "node trading: account paper: gate.log holds an earlier run" in ended.err
+    assert f"account paper: {topologies.folder}/gate.log holds an earlier run" in ended.err
     assert nodes() == {}
 
 

@@ -1,7 +1,9 @@
 """The kill switch of real processes: by the command line, by a signal and by an event, also while a strategy loops."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -378,12 +380,78 @@ def test_two_nodes_of_one_name_are_told_apart_by_their_pid(shell):
 def test_where_no_node_runs_that_is_said(shell):
     status = shell.run("status")
     assert (status.code, status.err) == (0, "")
-    assert "no node runs on this host" in status.out
+    assert "no node was found on this host" in status.out
     assert json.loads(shell.run("status", "--json").out) == {"nodes": []}
     killed = shell.run("kill-switch")
     assert killed.code == 1
-    assert "no node runs" in killed.out
+    assert "no node was found" in killed.out
     assert shell.run("stop").code == 1
+
+
+@pytest.mark.parametrize("what", ["*.json", "*.sock", "*"])
+def test_a_node_whose_files_are_removed_is_found_again(shell, what):
+    running = start(shell, TRADES)
+    folder = Path(os.environ["LIBRA_RUN_DIR"])
+    for path in folder.glob(what):
+        path.unlink()
+    if what == "*":
+        folder.rmdir()
+    until = time.monotonic() + 30
+    while len(list(folder.glob("*"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    killed = shell.run("kill-switch", "--json")
+    assert json.loads(killed.out)["nodes"][0]["accounts"][0]["killed"] is not None
+    running.wait_for("nothing is open")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, "were gone; they are there again" in ended.err) == (3, True), ended.err
+    assert list(folder.glob("*")) == []
+
+
+def test_nodes_of_another_environment_are_found_or_named(shell, tmp_path):
+    # A service has no folder of its user's session; whoever looks for it has one.
+    uid = os.geteuid()
+    usual, session = Path(f"/tmp/libra-{uid}"), tmp_path / "session"
+    session.mkdir(mode=0o700)
+    was_there = usual.exists()
+    name = f"kept{os.getpid()}"
+    path = shell.folder / shell.profile(shell.strategy(TRADES))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('name = "test"', f'name = "{name}"', 1), encoding="utf-8")
+    running = shell.start("run", f"./{path.name}", "--json", env={"LIBRA_RUN_DIR": "", "XDG_RUNTIME_DIR": ""})
+    running.wait_for("ready")
+    by_session = {"LIBRA_RUN_DIR": "", "XDG_RUNTIME_DIR": str(session)}
+    assert name in shell.run("status", env=by_session).out
+    assert shell.run("kill-switch", "--node", name, env=by_session).code == 0
+    # Who was told to look elsewhere is told that it is there.
+    elsewhere = shell.run("kill-switch", env={"LIBRA_RUN_DIR": str(session)})
+    assert elsewhere.code == 1
+    assert f"but {name} (pid {running.process.pid}) listens in {usual}: LIBRA_RUN_DIR={usual}" in elsewhere.out
+    running.signal(signal.SIGTERM)
+    assert running.end().code == 3
+    if not was_there:
+        with contextlib.suppress(OSError):
+            usual.rmdir()
+
+
+def test_an_account_at_a_venue_does_not_start_where_no_operator_reaches_it(shell):
+    folder = Path(os.environ["LIBRA_RUN_DIR"])
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    try:
+        ended = shell.run("run", shell.profile(shell.strategy(TRADES)), "--duration", "0.2", "--json")
+        assert (ended.code, "operators cannot reach this node but by signals" in ended.err) == (0, True)
+        path = shell.folder / shell.profile(shell.strategy(TRADES), account='log = { path = "g.log", resume = true }')
+        venue = f'kind = "python", class = "{Path(__file__).parent}/crash/venue_gateway.py:VenueGateway"'
+        text = re.sub(r'kind = "paper".*? }', f"{venue} }}", path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+        refused = shell.run("run", f"./{path.name}", "--json", env={"PYTHONPATH": str(Path(__file__).parents[2])})
+        assert (refused.code, "operators could not reach an account at a venue" in refused.err) == (2, True), (
+            refused.err
+        )
+    finally:
+        folder.chmod(0o700)
 
 
 def test_what_a_dead_process_left_is_removed_on_sight(shell):
@@ -393,7 +461,7 @@ def test_what_a_dead_process_left_is_removed_on_sight(shell):
     running.process.send_signal(signal.SIGKILL)
     running.end()
     assert len(list(folder.iterdir())) == 2
-    assert "no node runs" in shell.run("status").out
+    assert "no node was found" in shell.run("status").out
     assert list(folder.iterdir()) == []
 
 

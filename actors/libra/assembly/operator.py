@@ -88,6 +88,7 @@ class Operator:
                 actor: {lane: round(age_s, 3) for lane, age_s in lanes.items()}
                 for actor, lanes in node.core.waiting_s().items()
             },
+            "venues": node.venue_rows(),
             "bridge": node.bridge_row(),
             "vanished": vanished_rows(node.accounts),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
@@ -99,6 +100,8 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
+        if not accounts:
+            self._node.pull_switch(reason)
         failed: list[str] = []
         for account in accounts:
             was_killed = account.is_killed
@@ -225,7 +228,10 @@ class Operator:
         if name is None:
             return list(self._node.accounts.values())
         if not isinstance(name, str) or name not in self._node.accounts:
-            raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {', '.join(self._node.accounts) or 'none'}")
+            there = (
+                f"accounts are {', '.join(self._node.accounts)}" if self._node.accounts else "this node has no account"
+            )
+            raise ControlError("UNKNOWN_ACCOUNT", there)
         return [self._node.accounts[name]]
 
 

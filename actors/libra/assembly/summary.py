@@ -57,6 +57,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "snapshot_errors": node.snapshot_errors,
         "native_restarts": node.core.native_restarts,
         "journals": node.journals.rows(),
+        "venues": node.venue_rows(),
         "ended": outcome.why,
     }
 

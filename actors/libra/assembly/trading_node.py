@@ -133,6 +133,7 @@ class TradingNode(Node):
         """What the bridge counted, once the run is over."""
         self.bridge_log = BridgeLog()
         self._was_fenced = False
+        self._kill_signals = 0
         self._left_behind = 0
         self.instruments = native_instruments(settings)
         self._venues = Venues(settings, self.part, self.instruments, live=live) if _has_venues(settings) else None
@@ -410,6 +411,10 @@ class TradingNode(Node):
         """The bridge for operators; None for a node that runs alone."""
         return None if self._bridge is None else bridge_row(self._bridge.stats(), self.bridge_log.connected_since_ns)
 
+    def venue_rows(self) -> list[dict[str, Any]]:
+        """The rate budgets of the venues that the node speaks to by CCXT; see `Venues.rows`."""
+        return [] if self._venues is None else self._venues.rows()
+
     def should_stop(self) -> bool:
         """See `Node`; what happened elsewhere, or on the way there, is taken in at this place."""
         if self._bridge is not None:
@@ -417,6 +422,9 @@ class TradingNode(Node):
             if self.bridge_log.is_fenced and not self._was_fenced:
                 self._was_fenced = True
                 self.stop()
+        if not self._groups and (signals := self.core.kill_signals()) != self._kill_signals:
+            self._kill_signals = signals
+            self.pull_switch("a signal to the process")
         while self._gone_elsewhere:
             self._lose(self._gone_elsewhere.popleft())
         if not self.options.simulated:
@@ -434,6 +442,11 @@ class TradingNode(Node):
         """
         self._strategy_is_gone(name)
         self.request_stop(self.find_slot(name))
+
+    def pull_switch(self, reason: str) -> None:
+        """Have every account stopped that this node is joined with, where it has none of its own."""
+        _log.error("kill switch: %s: every account that this node is joined with is told to stop", reason)
+        self.core.publish(Event.create(EventType.CIRCUIT_BREAKER, self.options.name, {"reason": reason}))
 
     def strategies_are_gone(self, names: Iterable[str]) -> None:
         """Strategies that run elsewhere are no more, since their node died; from any thread."""
@@ -504,12 +517,25 @@ class TradingNode(Node):
         operator = Operator(self, started_ns, self._profile, libra.__version__)
         in_main_thread = threading.current_thread() is threading.main_thread()
         takes_signal = self.options.signals and in_main_thread
-        run_file = RunFile(node.name, os.getpid(), started_ns, self._profile, libra.__version__, takes_signal)
+        is_member = bool(self.part.elsewhere) or not (self.part.accounts and self.part.market)
+        run = str(os.getppid()) if is_member else ""
+        run_file = RunFile(
+            node.name,
+            os.getpid(),
+            started_ns,
+            self._profile,
+            libra.__version__,
+            takes_signal,
+            tuple(self.accounts),
+            run,
+        )
         server = ControlServer(run_file, run_folder(), operator.verbs, may_cancel=self.only_node())
         try:
             server.open()
         except (ControlError, OSError) as error:
-            # No reason not to trade: signals still work.
+            if any(group.gateway.kind != "paper" for group in self._groups):
+                raise ConfigError(f"operators could not reach an account at a venue: {error}") from error
+            # On paper no reason not to trade: signals still work.
             _log.error("operators cannot reach this node but by signals: %s", error)
         else:
             self._control = server

@@ -106,9 +106,12 @@ class Venues:
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
         )
 
-    def counters(self) -> dict[str, dict[str, Any]]:
-        """The rate budgets, by venue, for metrics."""
-        return {"/".join(filter(None, map(str, key))): gate.counters() for key, gate in self._turnstiles.items()}
+    def rows(self) -> list[dict[str, Any]]:
+        """The rate budget of each venue, as `RateBudget.counters` has it, with whose it is."""
+        return [
+            {"venue": venue, "testnet": testnet, "redirect": redirect, **gate.counters()}
+            for (venue, testnet, redirect), gate in self._turnstiles.items()
+        ]
 
     async def _balances(self, name: str) -> dict[str, Decimal]:
         options = self._options(name)

@@ -19,7 +19,7 @@ from libra.errors import ConfigError
 if TYPE_CHECKING:
     from libra.storage.journal.verify import Verdict
 
-_SHOWN = ("orders", "fills", "positions", "balances", "daily", "risk", "incidents", "commands")
+_SHOWN = ("orders", "fills", "positions", "balances", "daily", "flows", "risk", "incidents", "commands")
 _USUAL_LIMIT = 50
 _WIDEST = 1_000
 
@@ -32,7 +32,7 @@ _HIDDEN = frozenset(
 _COLOURED = frozenset({"realised", "net"})
 _NUMBERS = frozenset(
     {"size", "price", "filled", "average_price", "fees", "fee", "notional", "realised", "position", "cost", "trades"}
-    | {"total", "opening", "peak", "day_start", "net", "fills"}
+    | {"total", "opening", "peak", "day_start", "net", "fills", "amount"}
 )
 
 
@@ -221,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         add_file_arguments(added)
         return added
 
-    show = add("show", "show orders, fills, positions, balances, days, refusals, incidents or commands", _show)
+    show = add("show", "show orders, fills, positions, balances, days, flows, refusals, incidents or commands", _show)
     show.add_argument("table", nargs="?", default="orders", choices=_SHOWN, metavar="|".join(_SHOWN))
     show.add_argument("--since", metavar="TIME", help="from this time on: 2026-01-31, 2026-01-31T12:00, or 2h for ago")
     show.add_argument("--until", metavar="TIME", help="before this time")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shlex
+import sys
 import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_nodes, listed, no_node_text
+from libra.cli.nodes import add_node_arguments, chosen_nodes, chosen_run, hidden_lines, listed, no_node_text
 from libra.cli.status import account_lines
 from libra.control.client import ANSWER_S, NodeClient
 from libra.errors import ConfigError, ControlError
@@ -36,8 +38,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.all and (options.node is not None or options.pid is not None):
         parser.error("--all means every node: give it without --node and --pid")
-    clients = chosen_nodes(options)
-    if len(clients) > 1 and not options.all:
+    clients = chosen_nodes(options) if options.all else chosen_run(options)
+    if len({client.node.run or client.node.pid for client in clients}) > 1 and not options.all:
         # The others may trade for somebody else. Whoever pulls this has no time to read: the command stands last.
         raise ConfigError(
             f"{len(clients)} nodes run here, and NOTHING WAS STOPPED. One of them: libra kill-switch with\n"
@@ -52,12 +54,15 @@ def main(arguments: list[str]) -> int:
     by_signal = options.account is None
     failures = [_signal(client) if by_signal else "" for client in clients]
     rows = [_confirm(client, options, failed) for client, failed in zip(clients, failures, strict=True)]
-    # An account is in one node; that others do not know it is no failure, unless none does.
-    rows = [row for row in rows if row.get("code") != "UNKNOWN_ACCOUNT"] or rows
+    # An account is in one node; that others do not know it, or have none, is no failure, unless none does.
+    rows = [row for row in rows if row.get("code") not in ("UNKNOWN_ACCOUNT", "NO_ACCOUNT")] or rows
     if options.json:
         print(json.dumps({"nodes": rows}, ensure_ascii=False))
     else:
         print("\n".join(line for row in rows for line in _lines(row)))
+    if options.all and (hidden := hidden_lines(clients)) and not os.environ.get("LIBRA_RUN_DIR"):
+        print("\n".join(["NOT STOPPED, since they were not found by their files:", *hidden]), file=sys.stderr)
+        return exit_codes.FAILED
     return exit_codes.OK if all(row["done"] for row in rows) else exit_codes.FAILED
 
 
@@ -95,6 +100,13 @@ def _confirm(client: NodeClient, options: argparse.Namespace, signal_failed: str
         return row
     names = {account["name"] for account in row["accounts"]}
     row["accounts"] = _watch_cancels(client, names, row["accounts"])
+    if not row["accounts"]:
+        row["code"] = "NO_ACCOUNT"
+        row["error"] = (
+            "it has no account; it was told to have all accounts that it is joined with stopped: see libra status"
+            " at their node"
+        )
+        return row
     row["done"] = all(account["killed"] is not None and not account["open_orders"] for account in row["accounts"])
     return row
 
@@ -131,9 +143,9 @@ def _lines(row: dict[str, Any]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra kill-switch",
-        description="Stops new orders at once and cancels open ones: of the node that runs on this host. Where "
-        "several do, --node or --pid names one, and --all means all of yours. It stays so until libra resume, over "
-        "restarts too.",
+        description="Stops new orders at once and cancels open ones: of the run on this host, whichever of its nodes "
+        "is named. Where several run, --node or --pid names one, and --all means all of yours. It stays so until libra "
+        "resume, over restarts too.",
         epilog="exit codes: 0 stopped and nothing open, 1 not confirmed or orders still open, 2 usage",
         allow_abbrev=False,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node
+from libra.cli.nodes import account_node, add_node_arguments
 
 _ACTION = "show where nothing is given"
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     changes = dict(_pair(parser, text) for text in options.changes)
     if len(changes) < len(options.changes):
         parser.error("a limit is given twice")
-    client = chosen_node(options)
+    client = account_node(options)
     if options.action == "show":
         result = client.ask("limits", account=options.account)
     else:

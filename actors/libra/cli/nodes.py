@@ -1,12 +1,19 @@
-"""Which running node a verb is about: found on this host, chosen by name or by process."""
+"""Which running node a verb is about: found on this host, chosen by name or by process.
+
+Nodes of one run are one thing to its operator: where only one run is meant, a verb about accounts goes to the node that
+has them, though there are others, or another one of the run was named.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import shlex
+from collections.abc import Iterable
 
 from libra.control.client import NodeClient
-from libra.control.folder import RunFile, find_nodes, run_folder
-from libra.errors import ConfigError, LibraError
+from libra.control.folder import RunFile, find_nodes, hidden_nodes, run_folder, run_folders
+from libra.errors import ConfigError, ControlError, LibraError
 
 
 def add_node_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +26,12 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
 
 def running_nodes() -> list[NodeClient]:
     """All nodes that run on this host for this user, oldest first."""
-    folder = run_folder()
-    return [NodeClient(node, folder) for node in find_nodes(folder)]
+    first = run_folder()
+    clients = [NodeClient(node, first) for node in find_nodes(first)]
+    for folder in run_folders()[1:]:
+        with contextlib.suppress(ControlError, OSError):
+            clients += [NodeClient(node, folder) for node in find_nodes(folder)]
+    return sorted(clients, key=lambda client: (client.node.started_ns, client.node.pid))
 
 
 def chosen_nodes(options: argparse.Namespace) -> list[NodeClient]:
@@ -58,9 +69,54 @@ def chosen_node(options: argparse.Namespace) -> NodeClient:
     return chosen[0]
 
 
+def chosen_run(options: argparse.Namespace) -> list[NodeClient]:
+    """All nodes of the one run that is meant; of several runs all that were chosen."""
+    chosen = chosen_nodes(options)
+    runs = {client.node.run for client in chosen}
+    if len(runs) != 1 or runs == {""}:
+        return chosen
+    return [client for client in running_nodes() if client.node.run in runs]
+
+
+def account_node(options: argparse.Namespace) -> NodeClient:
+    """The one node that has the accounts that are meant.
+
+    Raises:
+        ConfigError: When more than one may be meant.
+        LibraError: When none runs, or none of them has an account.
+    """
+    chosen = chosen_run(options)
+    if not chosen:
+        raise LibraError(no_node_text())
+    named = getattr(options, "account", None)
+    having = [client for client in chosen if _has(client.node.accounts, named)]
+    if len(having) > 1:
+        raise ConfigError(f"{len(having)} nodes run here, choose one by --node or --pid:\n{listed(having)}")
+    if not having:
+        accounts = [f"{name} in {client.node.name}" for client in chosen for name in client.node.accounts or ()]
+        what = "no account" if named is None else f"no account {named}"
+        there = f"; accounts are {', '.join(accounts)}" if accounts else ""
+        raise LibraError(f"{', '.join(client.node.name for client in chosen)}: {what} here{there}")
+    return having[0]
+
+
+def _has(accounts: tuple[str, ...] | None, named: str | None) -> bool:
+    """True also for a node that does not tell: it answers for itself."""
+    return accounts is None or (bool(accounts) if named is None else named in accounts)
+
+
 def no_node_text() -> str:
-    """What is said where no node runs."""
-    return f"no node runs on this host (looked in {run_folder()})"
+    """What is said where no node was found."""
+    looked = ", ".join(map(str, run_folders()))
+    return "\n".join([f"no node was found on this host (looked in {looked})", *hidden_lines(())])
+
+
+def hidden_lines(clients: Iterable[NodeClient]) -> list[str]:
+    """Nodes that are there beside these, as the kernel has them, with what to do to reach them."""
+    return [
+        f"  but {name} (pid {pid}) listens in {folder}: LIBRA_RUN_DIR={shlex.quote(folder)} libra ..., as its user"
+        for name, pid, folder in hidden_nodes({client.node.pid for client in clients})
+    ]
 
 
 def listed(nodes: list[NodeClient]) -> str:

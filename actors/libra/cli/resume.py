@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node
+from libra.cli.nodes import account_node, add_node_arguments
 from libra.cli.status import account_lines
 from libra.errors import ConfigError, LibraError
 
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         0 when orders may leave again, 1 when something else still stops them or nobody agreed.
     """
     options = _parser().parse_args(arguments)
-    client = chosen_node(options)
+    client = account_node(options)
     accounts = client.ask("status")["accounts"]
     chosen = [account for account in accounts if options.account in (None, account["name"])]
     if not chosen:

@@ -61,6 +61,7 @@ def describe(row: Mapping[str, Any]) -> str:
     lines += [line for account in row["accounts"] for line in account_lines(account)]
     for strategy in row["strategies"]:
         lines.append(f"  strategy {strategy['name']}  {strategy['state']}  on {strategy['account']}")
+    lines += [line for venue in row.get("venues", ()) for line in venue_lines(venue)]
     lines += bridge_lines(row.get("bridge"))
     for actor, lanes in row["waiting_s"].items():
         if lanes:
@@ -71,6 +72,17 @@ def describe(row: Mapping[str, Any]) -> str:
             why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
             lines.append(f"  flattening {gone['strategy']} {closing['instrument']}  {closing['state']}{why}")
     return "\n".join(lines)
+
+
+def venue_lines(venue: Mapping[str, Any]) -> list[str]:
+    """A venue's rate budget: what is used of each limit, who waits for a turn, and how long the venue wants silence."""
+    where = venue["redirect"] or ("test network" if venue["testnet"] else "live")
+    waits = [f"{count} {urgency.lower()}" for urgency, count in venue["waiting"].items() if count]
+    silent = f"  SILENT for {venue['barred_ns'] / 1e9:.0f} s more: the venue asks for it" if venue["barred_ns"] else ""
+    head = f"  venue {venue['venue']}  {where}  {text.count(venue['granted'])} requests"
+    head += f"  waiting: {', '.join(waits)}" if waits else ""
+    used = [f"{name} {venue['used'][name]} of {most}" for name, most in venue["most"].items() if venue["used"][name]]
+    return [head + silent, *(f"    {line}" for line in used)]
 
 
 def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:

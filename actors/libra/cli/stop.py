@@ -7,11 +7,13 @@ import json
 import signal
 import sys
 import time
+from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node
+from libra.cli.nodes import add_node_arguments, chosen_node, chosen_run
 from libra.control.client import NodeClient
-from libra.control.folder import find_nodes, run_folder
+from libra.control.folder import find_nodes
+from libra.errors import ControlError
 
 _LOOK_EVERY_S = 0.05
 _TELL_EVERY_S = 1.0
@@ -27,13 +29,18 @@ def main(arguments: list[str]) -> int:
         0 when it has ended, 1 when it had not after --timeout.
     """
     options = _parser().parse_args(arguments)
-    client = chosen_node(options)
+    clients = _one_run(options)
     if options.strategy is not None:
-        result = client.ask("stop_strategy", strategy=options.strategy)
+        result = _stop_strategy(clients, options.strategy)
         told = f"strategy {result['strategy']} is stopped; its orders: {result['on_vanish']}"
         print(json.dumps(result) if options.json else told)
         return exit_codes.OK
+    # One with strategies alone: of a run that has such, accounts are to end behind it.
+    client = min(clients, key=lambda one: one.node.accounts != ())
+    began = time.monotonic()
     ended = _stop_node(client, options.timeout)
+    for other in clients:
+        ended = ended and _has_ended(other, began + options.timeout)
     node = client.node
     if options.json:
         print(json.dumps({"name": node.name, "pid": node.pid, "ended": ended}))
@@ -42,6 +49,40 @@ def main(arguments: list[str]) -> int:
     else:
         print(f"{node.name} (pid {node.pid}) still runs after {options.timeout:g} s", file=sys.stderr)
     return exit_codes.OK if ended else exit_codes.FAILED
+
+
+def _one_run(options: argparse.Namespace) -> list[NodeClient]:
+    """The nodes of the one run that is meant.
+
+    Raises:
+        ConfigError: When more than one may be meant.
+        LibraError: When none runs.
+    """
+    clients = chosen_run(options)
+    if len({client.node.run or client.node.pid for client in clients}) != 1:
+        return [chosen_node(options)]
+    return clients
+
+
+def _stop_strategy(clients: list[NodeClient], strategy: str) -> dict[str, Any]:
+    for client in clients[:-1]:
+        try:
+            return client.ask("stop_strategy", strategy=strategy)
+        except ControlError as error:
+            if error.code != "UNKNOWN_STRATEGY":
+                raise
+    return clients[-1].ask("stop_strategy", strategy=strategy)
+
+
+def _has_ended(client: NodeClient, until: float) -> bool:
+    """Waits for another node of the run, which its supervisor ends."""
+    while client.is_listed():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+        # A look around removes what one leaves that was killed.
+        find_nodes(client.folder)
+    return True
 
 
 def _stop_node(client: NodeClient, timeout_s: float) -> bool:
@@ -59,7 +100,7 @@ def _stop_node(client: NodeClient, timeout_s: float) -> bool:
                 print(f"{node.name} (pid {node.pid}) is draining, {now - began:.0f} s", file=sys.stderr)
             if process.has_ended(_LOOK_EVERY_S):
                 # One that was killed has left its files, which a look around removes.
-                find_nodes(run_folder())
+                find_nodes(client.folder)
                 return True
     return True
 

@@ -174,7 +174,7 @@ class AccountLogSettings(Section):
     """`log` of an account group: the append-only truth of its order gate."""
 
     path: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="The file; without it one of this run."
+        default=None, description="The file, from the profile's folder on; without it one of this run."
     )
     sync: Literal["none", "every_record"] = Field(
         default="none", description='"every_record" survives a power cut, "none" a crash of the process.'

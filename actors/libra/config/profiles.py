@@ -37,9 +37,14 @@ def find_profile(name: str) -> Path:
 
 def profile_folders() -> list[Path]:
     """Folders that profiles are looked for in, the first one first."""
+    return [Path("config"), carried_folder()]
+
+
+def carried_folder() -> Path:
+    """Where the profiles are that Libra carries."""
     package = Path(__file__).resolve().parents[1]
     installed, checkout = package / "profiles", package.parents[1] / "config"
-    return [Path("config"), installed if installed.is_dir() else checkout]
+    return installed if installed.is_dir() else checkout
 
 
 def list_profiles() -> dict[str, Path]:

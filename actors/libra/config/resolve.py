@@ -1,7 +1,9 @@
 """Makes what a profile names by relative paths absolute, and tests that it is there.
 
-A path is looked for beside the file that names it, then in the current folder. A strategy's file is parsed but never
-run: checking a profile executes no user code.
+A path of what is read is looked for beside the file that names it, then in the current folder. A file that is written,
+such as an account's log, belongs beside the profile wherever that is started from: a second one elsewhere would know
+neither the account's orders nor its kill latch. Only what a profile of Libra's own names goes into the current folder.
+A strategy's file is parsed but never run: checking a profile executes no user code.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from libra.config.files import display
 from libra.config.problems import Problems
+from libra.config.profiles import carried_folder
 from libra.config.tree import KeyPath, Tree
 
 
@@ -24,6 +27,10 @@ def resolve_paths(tree: Tree, problems: Problems) -> None:
     """
     _resolve_data_files(tree, problems)
     _resolve_class(tree, ("market",), problems)
+    groups = tree.get("account_groups")
+    for index, _ in enumerate(groups.items() if groups is not None else ()):
+        for what in ("log", "journal"):
+            _resolve_state(tree, ("account_groups", index, what, "path"), problems)
     for list_name, keys in (("strategies", ()), ("account_groups", ("gateway",))):
         entries = tree.get(list_name)
         for index, _ in enumerate(entries.items() if entries is not None else ()):
@@ -62,6 +69,27 @@ def _file_fault(path: Path) -> str:
 def _locate(name: str, entry: Tree) -> Path:
     beside = entry.place.directory / name if entry.place.directory is not None else None
     return beside if beside is not None and beside.exists() else Path(name)
+
+
+def _resolve_state(tree: Tree, path: KeyPath, problems: Problems) -> None:
+    entry: Tree | None = tree
+    for key in path:
+        entry = entry.child(key) if entry is not None else None
+    if entry is None or not isinstance(entry.value, str) or not entry.value:
+        return  # the schema says so
+    here, folder = Path(entry.value).resolve(), entry.place.directory
+    if folder is None or folder.resolve() == carried_folder().resolve():
+        entry.value = str(here)
+        return
+    beside = (folder / entry.value).resolve()
+    if here != beside and here.exists() and not beside.exists():
+        problems.at(
+            tree,
+            path,
+            f"{here} is there, and {beside} is not: a relative path counts from its profile. Move the file there,"
+            " with those whose names begin alike, or name it by its absolute path",
+        )
+    entry.value = str(beside)
 
 
 def _resolve_class(tree: Tree, path: KeyPath, problems: Problems) -> None:

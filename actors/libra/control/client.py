@@ -32,6 +32,7 @@ class NodeClient:
 
     def __init__(self, node: RunFile, folder: Path) -> None:
         self.node = node
+        self.folder = folder
         self._path, self._run_path = node.paths(folder)
 
     def ask(self, op: str, *, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -1,7 +1,9 @@
 """Where the running nodes of this host are found: a folder of its user's own, with a socket and a run file for each.
 
 The folder is ``$LIBRA_RUN_DIR``, else ``$XDG_RUNTIME_DIR/libra``, else ``/tmp/libra-UID``. It belongs to the user and
-to nobody else: a folder that others may write to could hold a socket of theirs.
+to nobody else: a folder that others may write to could hold a socket of theirs. Whoever looks for nodes may have
+another environment than they have, a service's for instance: unless ``$LIBRA_RUN_DIR`` says where, all of these are
+looked into, and what the kernel knows of further sockets of nodes is told.
 """
 
 from __future__ import annotations
@@ -12,15 +14,15 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Container, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from libra.control.process import NodeProcess
 from libra.errors import ControlError
 
-__all__ = ["RunFile", "find_nodes", "make_folder", "run_folder"]
+__all__ = ["RunFile", "find_nodes", "hidden_nodes", "make_folder", "run_folder", "run_folders"]
 
 _LONGEST_SOCKET_PATH = 103
 """Bytes that a socket's path may have on every system, its end apart."""
@@ -37,6 +39,8 @@ class RunFile:
         profile: The profile that it runs.
         version: The version of Libra.
         takes_signal: True when SIGUSR1 is its kill switch; otherwise that signal would end it.
+        accounts: The accounts that trade in it; None where it does not tell.
+        run: Nodes of one run have the same one; none for a node that is a run by itself.
     """
 
     name: str
@@ -45,6 +49,8 @@ class RunFile:
     profile: str
     version: str
     takes_signal: bool
+    accounts: tuple[str, ...] | None = None
+    run: str = ""
 
     def paths(self, folder: Path) -> tuple[Path, Path]:
         """Its socket and its run file.
@@ -84,6 +90,17 @@ def run_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(f"/tmp/libra-{os.geteuid()}")  # noqa: S108 - made for this user alone, and checked
 
 
+def run_folders(environ: Mapping[str, str] | None = None) -> list[Path]:
+    """Where nodes of this user may be found, the folder of `run_folder` first; others only where they are there."""
+    given = os.environ if environ is None else environ
+    first = run_folder(given)
+    if given.get("LIBRA_RUN_DIR"):
+        return [first]
+    uid = os.geteuid()
+    others = (Path(f"/run/user/{uid}/libra"), Path(f"/tmp/libra-{uid}"))  # noqa: S108 - checked before it is used
+    return [first, *(folder for folder in others if folder != first and _is_fit(folder))]
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder, or see that it is fit.
 
@@ -112,6 +129,14 @@ def _check(folder: Path) -> None:
         raise ControlError("FOLDER", f"others may use {folder}: chmod 700 it, or set LIBRA_RUN_DIR to another folder")
 
 
+def _is_fit(folder: Path) -> bool:
+    try:
+        _check(folder)
+    except (OSError, ControlError):
+        return False
+    return True
+
+
 def find_nodes(folder: Path) -> list[RunFile]:
     """The nodes that run, oldest first. What dead processes left behind is removed.
 
@@ -136,6 +161,39 @@ def find_nodes(folder: Path) -> list[RunFile]:
                 left.unlink(missing_ok=True)
     _remove_halves(folder)
     return sorted(nodes, key=lambda node: (node.started_ns, node.pid))
+
+
+_EARLY = re.compile(rb"(?P<folder>/.*)/\.(?P<pid>[1-9][0-9]*)-(?P<life>[0-9a-f]{8})\.s")
+"""A node's socket by the name that it was bound under, which the kernel goes on to tell."""
+
+
+def hidden_nodes(found: Container[int]) -> list[tuple[str, int, str]]:
+    """Nodes whose sockets the kernel knows of, and which were not found by their files: other users' too.
+
+    Args:
+        found: Processes whose nodes were found.
+
+    Returns:
+        Name, process and folder of each; none where the system does not tell.
+    """
+    try:
+        lines = Path("/proc/net/unix").read_bytes().splitlines()
+    except OSError:
+        return []
+    hidden = {}
+    for line in lines:
+        match = _EARLY.fullmatch(line.split(maxsplit=7)[-1])
+        if match is not None and (pid := int(match["pid"])) not in found and not _is_dead(pid):
+            folder = Path(os.fsdecode(match["folder"]))
+            hidden[pid] = (_name_in(folder, f"-{pid}-{match['life'].decode()}.json"), pid, str(folder))
+    return [hidden[pid] for pid in sorted(hidden)]
+
+
+def _name_in(folder: Path, ending: str) -> str:
+    try:
+        return next((path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")), "a node")
+    except OSError:
+        return "a node"
 
 
 _HALF = re.compile(r"(?:[a-z].*-|\.)(?P<pid>[1-9][0-9]*)-[0-9a-f]{8}\.(?:sock|s|r)")
@@ -167,11 +225,17 @@ def _read(path: Path) -> RunFile | None:
     """A run file; None for what is none, which is nobody's business here."""
     try:
         data: Any = json.loads(path.read_bytes())
-        values = {field.name: data[field.name] for field in fields(RunFile)}
+        known = {field.name: field.default for field in fields(RunFile)}
+        # What an older version does not tell is as if there were none.
+        values = {name: data[name] if usual is MISSING else data.get(name, usual) for name, usual in known.items()}
+        if values["accounts"] is not None:
+            values["accounts"] = tuple(values["accounts"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     kinds = {"name": str, "pid": int, "started_ns": int, "profile": str, "version": str, "takes_signal": bool}
-    return RunFile(**values) if all(type(values[key]) is kind for key, kind in kinds.items()) else None
+    kinds["run"] = str
+    fits = all(type(values[key]) is kind for key, kind in kinds.items())
+    return RunFile(**values) if fits and all(type(name) is str for name in values["accounts"] or ()) else None
 
 
 def _listens(path: Path) -> bool:

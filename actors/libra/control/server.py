@@ -32,6 +32,7 @@ _MOST_CONNECTIONS = 16
 _IDLE_S = 30.0
 _WRITE_S = 5.0
 _FAREWELL_S = 1.0
+_LOOK_EVERY_S = 1.0
 
 
 class ControlServer:
@@ -58,6 +59,7 @@ class ControlServer:
         self._may_cancel = may_cancel
         self._connections: set[OwnTask[None]] = set()
         self._accepting: OwnTask[None] | None = None
+        self._staying: OwnTask[None] | None = None
         self._listener: socket.socket | None = None
         self._node = node
         self._folder = folder
@@ -72,31 +74,77 @@ class ControlServer:
         make_folder(self._folder)
         # What killed nodes left behind is gone with that, though nobody looks for nodes.
         find_nodes(self._folder)
-        path, run_path = self._node.paths(self._folder)
+        self._begin(self._bind())
+        self._staying = self._own_task(self._stay_found(), "libra-control")
+
+    def _begin(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._accepting = self._own_task(self._accept(listener), "libra-control")
+
+    def _bind(self) -> socket.socket:
+        path, _ = self._node.paths(self._folder)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)  # noqa: FBT003
             # Under its name only once it listens: before, it would be taken for one that a dead process left.
-            early, early_run = self._node.early_paths(self._folder)
+            early, _ = self._node.early_paths(self._folder)
             listener.bind(str(early))
             early.chmod(0o600)
             listener.listen(_MOST_CONNECTIONS)
             early.rename(path)
-            early_run.write_text(self._node.to_json(), encoding="utf-8")
-            early_run.rename(run_path)
+            self._be_listed()
         except BaseException:
             listener.close()
             raise
-        self._listener = listener
-        self._accepting = self._own_task(self._accept(listener), "libra-control")
+        return listener
+
+    def _be_listed(self) -> None:
+        _, run_path = self._node.paths(self._folder)
+        _, early_run = self._node.early_paths(self._folder)
+        early_run.write_text(self._node.to_json(), encoding="utf-8")
+        early_run.rename(run_path)
+
+    async def _stay_found(self) -> None:
+        """Whoever cleans up a folder of temporary files takes no node from its operators for longer than a second."""
+        path, run_path = self._node.paths(self._folder)
+        is_told = False
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if path.exists() and run_path.exists():
+                continue
+            try:
+                make_folder(self._folder)
+                if path.exists():
+                    self._be_listed()
+                else:
+                    await self._listen_anew()
+            except (ControlError, OSError) as error:
+                if not is_told:
+                    _log.error("operators do not find this node: its files are gone, and cannot be made: %s", error)
+                is_told = True
+            else:
+                is_told = False
+                _log.warning("control socket: its files in %s were gone; they are there again", self._folder)
+
+    async def _listen_anew(self) -> None:
+        listener, accepting = self._listener, self._accepting
+        self._begin(self._bind())
+        if accepting is not None:
+            accepting.end()
+            await asyncio.gather(accepting, return_exceptions=True)
+        if listener is not None:
+            listener.close()
 
     async def close(self) -> None:
         """Be found no more, and let go of whoever is connected."""
         if self._listener is None:
             return
+        # Before its files go: it would make them again.
+        if self._staying is not None:
+            self._staying.end()
         for path in self._node.paths(self._folder):
             path.unlink(missing_ok=True)
-        tasks = [*self._connections, *([self._accepting] if self._accepting is not None else [])]
+        tasks = [*self._connections, *(task for task in (self._accepting, self._staying) if task is not None)]
         for task in tasks:
             task.end()
         await asyncio.gather(*tasks, return_exceptions=True)

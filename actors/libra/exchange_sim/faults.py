@@ -23,6 +23,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -164,6 +165,9 @@ class Faults:
             return None
         if fault.request.kind == "maintenance" or fault.request.status in {None, 503}:
             return ApiError.disconnected()
+        if fault.request.status == HTTPStatus.TOO_MANY_REQUESTS:
+            after_s = max(1, round(fault.request.seconds))
+            return ApiError.too_much_weight(self.venue.settings.limits.spot_weight, after_s)
         return ApiError(-1000, "An unknown error occurred while processing the request.", fault.request.status or 500)
 
     def after(self, asked: Asked) -> FaultRequest | None:

@@ -224,7 +224,7 @@ class RateBudget:
         return sum(len(queue) for queue in self._waiting.values())
 
     def counters(self, now_ns: int) -> dict[str, Any]:
-        """For metrics: what is used and left of each limit, who waits, and for how long turns were waited for.
+        """For metrics: what is used and left of each limit and how much it is, who waits, and how long turns took.
 
         ``waited_ns`` counts by urgency in powers of two: entry n holds waits of less than 2^n nanoseconds.
         """
@@ -232,6 +232,7 @@ class RateBudget:
         return {
             **self._counts,
             "used": {key: window.used for key, window in windows.items()},
+            "most": {key: window.limit.most for key, window in windows.items()},
             "left": {key: window.room(with_reserve=True) for key, window in windows.items()},
             "waiting": {urgency.name: len(queue) for urgency, queue in self._waiting.items()},
             "waited_ns": {urgency.name: list(counts) for urgency, counts in self._waited.items()},

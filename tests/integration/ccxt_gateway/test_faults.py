@@ -42,6 +42,7 @@ FAULTS = [
     {"kind": "reorder_events", "count": 6},
     {"kind": "disconnect"},
     {"kind": "error", "status": 503, "count": 6},
+    {"kind": "error", "status": 429, "count": 6, "seconds": 2},
     {"kind": "slow", "seconds": 1.0, "count": 4},
     {"kind": "depth_gap", "symbol": "BTCUSDT", "count": 3},
     {"kind": "expire_listen_key", "account": "sim"},

@@ -1,6 +1,8 @@
 """A node that trades at the simulated exchange, spot and linear: whatever happens, both say the same in the end."""
 
+import json
 import signal
+import time
 
 import pytest
 from tests.integration.ccxt_gateway.venue import exchange
@@ -130,12 +132,59 @@ def test_a_node_that_was_killed_finds_its_orders_as_the_venue_has_them(sim, trad
     assert sim.open_orders("spot") == [ours[1]]
 
 
+def test_a_position_that_is_open_at_the_start_upsets_nothing(sim, trading):
+    assert isinstance(
+        sim.ask("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.1"), dict
+    )
+    running = trading.start(sim, TRADES, accounts=("linear",))
+    running.wait_for("filled 2", 120)
+    running.signal(signal.SIGINT)
+    ended = running.end(60)
+    assert (ended.code, ended.summary["errors"]) == (0, 0), ended.err
+    assert "Traceback" not in ended.err
+
+
 def test_what_the_venue_refuses_is_rejected_with_its_code(sim, trading):
     running = trading.start(sim, CROSSES, accounts=("spot",))
     running.wait_for("order REJECTED -2010", 120)
     running.signal(signal.SIGINT)
     assert running.end(60).code == 0
     assert sim.fills("spot") == trading.fills("spot") == []
+
+
+def test_what_the_venue_asks_for_is_seen_in_the_status_and_kept(shell, sim, trading):
+    running = trading.start(sim, TRADES)
+    running.wait_for("filled 1 BTC/USDT\n", 120)
+
+    def venue():
+        said = shell.run("status", "--json")
+        [node] = json.loads(said.out)["nodes"]
+        [row] = node["venues"]
+        return row
+
+    row = venue()
+    assert (row["venue"], row["redirect"]) == ("binance", sim.url)
+    assert 0 < row["used"]["spot.weight_1m"] < row["most"]["spot.weight_1m"]
+    assert row["barred_ns"] == row["penalties"] == 0
+    assert "SILENT" not in shell.run("status").out
+    sim.control("faults", {"kind": "error", "status": 429, "count": 4, "seconds": 6})
+    end = time.monotonic() + 60
+    while not venue()["barred_ns"]:
+        assert time.monotonic() < end
+    assert "SILENT for" in (said := shell.run("status").out), said
+    asked = len(sim.control("requests"))
+    while True:
+        now = len(sim.control("requests"))
+        if not venue()["barred_ns"]:
+            break
+        assert now == asked, "nothing leaves before the venue wants to hear of us again"
+    running.wait_for(f"filled {len(sim.fills('spot')) + 2} BTC/USDT\n", 120)
+    running.signal(signal.SIGINT)
+    ended = running.end(60)
+    assert ended.code == 0, ended.err
+    assert ended.summary["venues"][0]["penalties"] >= 1
+    for account in ("spot", "linear"):
+        assert trading.fills(account) == sim.fills(account)
 
 
 @pytest.mark.slow

@@ -168,6 +168,25 @@ class World:
         assert Decimal(summary["equity"]["USDT"]) == Decimal(truth["equity"]), (summary["equity"], truth)
         sent = [row["order_id"] for row in self.ledger("order")]
         assert len(sent) == len(set(sent)), "sent twice"
+        self.check_journal()
+
+    def check_journal(self):
+        """The journal's executions and flows lead from the account's opening to its balances."""
+        fills, flows = self.journal("fills"), self.journal("flows")
+        sums = {row["currency"]: Decimal(row["opening"]) for row in self.journal("balances")}
+        for row in fills:
+            sums["USDT"] += Decimal(row["realised"])
+            sums[row["fee_currency"]] -= Decimal(row["fee"])
+        # A transfer is capital, and so in the opening.
+        for row in (row for row in flows if row["kind"] != "transfer"):
+            sums[row["currency"]] += Decimal(row["amount"])
+        assert sums == {row["currency"]: Decimal(row["total"]) for row in self.journal("balances")}, (fills, flows)
+
+    def journal(self, table):
+        """Rows of the journal, as a program gets them."""
+        shown = self.verb("journal", "show", table, "--file", str(self.log.with_suffix(".journal.db")), "--json")
+        assert shown.code == 0, shown.err
+        return [json.loads(line) for line in shown.out.splitlines()]
 
     def close(self):
         self._venue.stdin.close()

@@ -11,6 +11,7 @@ LOOK = (
     pytest.param("look.flows", marks=pytest.mark.slow),
     "look.state",
 )
+FLOWS = (("funding", "-0.01"), ("transfer", "1000"), ("rebate", "0.002"), ("transfer", "-500"))
 
 
 def opened_with_a_resting_order(world):
@@ -122,10 +123,11 @@ def test_a_trade_by_hand_stops_new_orders_until_the_venues_word_is_taken(world, 
 
 def test_funding_and_a_deposit_are_no_difference(world):
     opened_with_a_resting_order(world)
-    for kind, amount in (("funding", "-0.01"), ("transfer", "1000"), ("rebate", "0.002"), ("transfer", "-500")):
+    for kind, amount in FLOWS:
         world.venue("flow", kind=kind, amount=amount)
     row = world.until_agreed()
     assert row["incident"] is None
-    summary = world.stop()
-    world.check(summary)
+    world.check(world.stop())
+    flows = [(row["kind"], row["currency"], Decimal(row["amount"])) for row in world.journal("flows")]
+    assert flows == [(kind, "USDT", Decimal(amount)) for kind, amount in FLOWS]
     assert "incident" not in world.life.said

@@ -1,6 +1,7 @@
 """The operator's verbs in front of a node that a test plays: what is asked, what is shown, which code comes back."""
 
 import io
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -23,11 +24,14 @@ KILLED = {**STANDING, "name": "paper", "killed": "ops", "stopped": ["KILL_SWITCH
 TRADING = {**STANDING, "name": "paper"}
 
 
+PIDS = itertools.count(4_242)
+
+
 class Client:
     """A node that answers each verb with what a test has set."""
 
     def __init__(self, **answers):
-        self.node = SimpleNamespace(name="n", pid=4_242, profile="p", takes_signal=True)
+        self.node = SimpleNamespace(name="n", pid=next(PIDS), profile="p", takes_signal=True, accounts=None, run="")
         self.answers = answers
         self.asked = []
         self.pulled = 0

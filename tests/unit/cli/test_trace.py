@@ -162,4 +162,4 @@ def test_what_makes_no_sense_is_usage(played, arguments):
 def test_without_a_node_the_verb_fails(played, capsys):
     played()
     assert main.main(["trace", ID]) == 1
-    assert "no node runs" in capsys.readouterr().err
+    assert "no node was found" in capsys.readouterr().err

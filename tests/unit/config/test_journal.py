@@ -31,7 +31,8 @@ def account(write, text: str):
     ],
 )
 def test_where_it_is(write, text, path):
-    assert account(write, text).journal_path == (None if path is None else Path(path))
+    found = account(write, text).journal_path
+    assert found == (None if path is None else Path(write()).resolve().parent / path)
 
 
 @pytest.mark.parametrize(

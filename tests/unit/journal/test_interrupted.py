@@ -113,7 +113,7 @@ def test_any_prefix_of_a_log_and_any_death_of_the_writer(lived, tmp_path_factory
 def test_a_writer_that_dies_at_any_statement_of_a_batch(lived, tmp_path, monkeypatch):
     log, path = tmp_path / "gate.log", tmp_path / "gate.db"
     log.write_bytes(lived.read_bytes()[:6_000])
-    for statements in range(80):
+    for statements in range(100):
         for left in tmp_path.glob("gate.db*"):
             left.unlink()
         with monkeypatch.context() as patched:

@@ -6,9 +6,10 @@ CCXT stays as it is; a subclass made at run time overrides the few places throug
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _urgency: ContextVar[Urgency] = ContextVar("libra_ccxt_urgency", default=Urgency
 _paid: ContextVar[bool] = ContextVar("libra_ccxt_paid", default=False)
 _only_connected: ContextVar[bool] = ContextVar("libra_ccxt_only_connected", default=False)
 _stream: ContextVar[str] = ContextVar("libra_ccxt_stream", default="")
+
+_SNAPSHOTS = 2
 
 _SILENCE_S, _BAN_S = 10.0, 120.0
 """How long nothing is sent behind a 429 or a 418 that does not say how long."""
@@ -73,6 +76,8 @@ class Hooks:
         self.turnstile = turnstile
         self.rules = rules
         self.account = account
+        self.snapshots = asyncio.Semaphore(_SNAPSHOTS)
+        """So many are under way: large answers that come together hold the loop, and cancels with it."""
         self.clients: dict[str, Any] = {}
         """The connection of each stream, by its name."""
         self.on_message: Callable[[Any, Mapping[str, Any]], None] | None = None
@@ -129,12 +134,14 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             config: Any = None,
         ) -> Any:
             params, config = params if params is not None else {}, config if config is not None else {}
-            if not _paid.get():
-                cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
-                turnstile = hooks.turnstile
-                turn = await turnstile.take(_urgency.get(), hooks.rules.cost(api, cost), account=hooks.account)
+            if _paid.get():
+                return await super().fetch2(path, api, method, params, config)
+            cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
+            turnstile, urgency = hooks.turnstile, _urgency.get()
+            async with hooks.snapshots if urgency is Urgency.SNAPSHOT else nullcontext():
+                turn = await turnstile.take(urgency, hooks.rules.cost(api, cost), account=hooks.account)
                 turnstile.used(turn)
-            return await super().fetch2(path, api, method, params, config)
+                return await super().fetch2(path, api, method, params, config)
 
         def on_rest_response(
             self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, *more: Any

@@ -213,6 +213,8 @@ class Venue:
                 "fetchMargins": False,
                 "fetchMarkets": {"types": kinds},
                 "recvWindow": min(60_000, self.options.window_ms),
+                # Not asked for, and read as floats: with exact numbers its task dies where a position is open.
+                "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
             }
             if self.options.market == "swap":
                 options["defaultSubType"] = "linear"

@@ -24,6 +24,7 @@ SHOWN: Final = {
     "positions": "v_positions",
     "balances": "v_balances",
     "daily": "v_daily_pnl",
+    "flows": "v_flows",
     "risk": "v_risk",
     "incidents": "v_incidents",
     "commands": "v_commands",

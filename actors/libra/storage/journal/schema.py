@@ -99,7 +99,12 @@ _VERSION_1 = (
     f"CREATE TABLE commands ({_PLACE}, kind TEXT NOT NULL, who TEXT, detail TEXT, PRIMARY KEY (record))",
 )
 
-STEPS: tuple[Step, ...] = (Step(_VERSION_1),)
+_VERSION_2 = (
+    f"""CREATE TABLE flows ({_ITEM}, ts_venue_ns NS_INTEGER, kind TEXT NOT NULL, currency TEXT NOT NULL,
+        amount DECIMAL_TEXT NOT NULL, symbol TEXT, venue_id TEXT, PRIMARY KEY (record, item)) WITHOUT ROWID""",
+)
+
+STEPS: tuple[Step, ...] = (Step(_VERSION_1), Step(_VERSION_2, reprojects=True))
 """What leads to each version, from an empty file on; the version is how many there are."""
 
 TABLES = {
@@ -111,6 +116,7 @@ TABLES = {
     "positions": ("instrument",),
     "balances": ("currency",),
     "daily": ("day", "currency"),
+    "flows": ("record", "item"),
     "rejections": ("record", "item"),
     "limit_changes": ("record", "item"),
     "breaches": ("record",),
@@ -135,6 +141,8 @@ _VIEWS = {
     "v_balances": """SELECT currency, total, opening, realised, fees, peak, day, day_start, TIME(ts_ns) AS updated,
         ts_ns, record, log_offset FROM balances""",
     "v_daily_pnl": "SELECT day, currency, realised, fees, net, total, fills, ts_ns, record, log_offset FROM daily",
+    "v_flows": """SELECT TIME(ts_ns) AS time, kind, currency, amount, symbol, venue_id, ts_venue_ns, ts_ns, record,
+        item, log_offset FROM flows""",
     "v_risk": """SELECT TIME(ts_ns) AS time, 'rejection' AS kind, code, strategy, symbol, side, size, price,
         limit_value AS "limit", value, detail, client_order_id, instrument, ts_ns, record, item, log_offset
         FROM rejections

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from urllib.parse import parse_qsl
@@ -46,6 +47,8 @@ class FakeBinance:
         self.weight = 20
         self.clock_skew_ms = 0
         self.depth = {"lastUpdateId": 100, "bids": [["100.00", "1.5"]], "asks": [["100.01", "2.25"]]}
+        self.depths = self.most_depths = 0
+        self.depth_takes_s = 0.0
         self.on_order = self.accept
         self.refuse_next = []
         self.answers_pings = True
@@ -96,6 +99,10 @@ class FakeBinance:
 
     async def get_depth(self, request):
         self.requests.append(("depth", dict(request.query)))
+        self.depths += 1
+        self.most_depths = max(self.most_depths, self.depths)
+        await asyncio.sleep(self.depth_takes_s)
+        self.depths -= 1
         return self.answer(self.depth)
 
     async def account(self, request):

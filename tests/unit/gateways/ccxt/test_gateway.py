@@ -8,7 +8,9 @@ from tests.unit.gateways.ccxt.conftest import listed, until
 
 from libra.errors import ConfigError, GatewayError
 from libra.gateways import ReportingGateway
+from libra.gateways.budget import Urgency
 from libra.gateways.ccxt import Credentials
+from libra.gateways.ccxt.guard import urgent
 from libra.model import Order
 
 ID = "L" + "0123456789abcdef" * 2
@@ -222,6 +224,23 @@ async def test_a_cancel_that_met_the_rate_limit_goes_again_behind_the_silence(co
     assert await gateway.cancel(ID) is True
     assert [what for what, _ in venue.requests if "cancel" in what] == ["REST cancel"] * 2
     assert gateway.counters()["budget"]["penalties"] == 1
+
+
+async def test_few_snapshots_are_under_way_at_once_and_a_cancel_passes_them(connect, venue):
+    gateway = await connect(use_websocket_orders=False)
+    await gateway.order(order())
+    venue.depth_takes_s = 0.05
+
+    async def snapshot():
+        with urgent(Urgency.SNAPSHOT):
+            await gateway._venue.exchange.fetch_order_book("BTC/USDT", 100)
+
+    flood = [asyncio.create_task(snapshot()) for _ in range(10)]
+    await until(lambda: venue.depths)
+    assert await gateway.cancel(ID) is True
+    assert not all(task.done() for task in flood)
+    await asyncio.gather(*flood)
+    assert venue.most_depths == 2
 
 
 async def test_the_venues_weight_is_taken_over(connect, venue):

@@ -81,7 +81,6 @@ impl VenueRecord {
         }
     }
 
-    /// Writes all but the type's number.
     /// When it was written, by the account's clock.
     pub const fn now_ns(&self) -> i64 {
         match self {
@@ -94,6 +93,7 @@ impl VenueRecord {
         }
     }
 
+    /// Writes all but the type's number.
     pub(super) fn encode(&self, w: &mut Writer) {
         match self {
             VenueRecord::Adopted { now_ns, client_order_id, venue_order_id, request } => {

@@ -42,8 +42,17 @@ pub(super) fn write(origin: Origin, step: &Step, follower: &Follower, tables: &m
         Record::Note { text, .. } => {
             tables.commands.begin_at(origin).text("note").null().said(text);
         }
-        Record::Venue(VenueRecord::Adjusted { who, .. }) => {
+        Record::Venue(VenueRecord::Adjusted { who, adjustment, .. }) => {
             tables.commands.begin_at(origin).text("accept_venue").null().said(who);
+            for (item, line) in adjustment.balances.iter().enumerate() {
+                let row = tables.flows.begin().count(record).count(item as u64).count(offset).int(ts_ns).null();
+                row.text("adjustment").text(line.currency.as_str()).money(line.total).null().null();
+            }
+        }
+        Record::Venue(VenueRecord::Flow { flow, .. }) => {
+            let row = tables.flows.begin().count(record).count(0).count(offset).int(ts_ns).int(flow.ts_venue_ns);
+            row.text(flow.kind.as_str()).text(flow.currency.as_str()).money(flow.amount);
+            row.said(flow.symbol.as_str()).text(&flow.key);
         }
         Record::Opening(_)
         | Record::Venue(_)

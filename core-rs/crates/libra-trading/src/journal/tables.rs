@@ -72,6 +72,10 @@ tables! {
     daily = [
         "record", "log_offset", "ts_ns", "day", "currency", "realised", "fees", "net", "total", "fills",
     ];
+    /// Money that came or went by no execution.
+    flows = [
+        "record", "item", "log_offset", "ts_ns", "ts_venue_ns", "kind", "currency", "amount", "symbol", "venue_id",
+    ];
     /// Requests that were refused.
     rejections = [
         "record", "item", "log_offset", "ts_ns", "client_order_id", "request_id", "signal_id", "strategy", "instrument",
