@@ -17,6 +17,7 @@ from libra.exchange_sim.control import Control
 from libra.exchange_sim.errors import ApiError
 from libra.exchange_sim.faults import Asked
 from libra.exchange_sim.params import Params
+from libra.exchange_sim.rest_wallet import PREFIX
 from libra.exchange_sim.signing import split_signature
 from libra.exchange_sim.sockets import Sockets
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "serve"]
 
-_REST = re.compile(r"/(api/v3|fapi/v[123])/(.+)")
+_REST = re.compile(r"/(api/v3|fapi/v[123]|sapi/v1)/(.+)")
 _CONTROL = "/control/"
 _STREAM = re.compile(r"/(stream|fstream)(?:/(?:public|market|private))?(?:/(ws|stream))?((?:/[^/]+)*)/?")
 """Its side, whether events are wrapped with their stream's name, and the rest: names, a listen key, or a number."""
@@ -54,7 +55,8 @@ class Server:
         path = request.path
         found = _REST.fullmatch(path)
         if found is not None:
-            return await self._rest(request, self._venue.sides[found[1].startswith("api")], found[2])
+            prefix = PREFIX if found[1].startswith("sapi") else ""
+            return await self._rest(request, self._venue.sides[not found[1].startswith("fapi")], prefix + found[2])
         if path.rstrip("/") in _API:
             return await self._sockets.serve_api(request, spot=_API[path.rstrip("/")])
         stream = _STREAM.fullmatch(path)

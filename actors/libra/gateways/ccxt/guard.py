@@ -132,7 +132,9 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             if not _paid.get():
                 cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
                 turnstile = hooks.turnstile
-                turn = await turnstile.take(_urgency.get(), hooks.rules.cost(api, cost), account=hooks.account)
+                turn = await turnstile.take(
+                    _urgency.get(), hooks.rules.cost(api, cost, path=path), account=hooks.account
+                )
                 turnstile.used(turn)
             return await super().fetch2(path, api, method, params, config)
 
