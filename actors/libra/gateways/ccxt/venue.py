@@ -213,6 +213,8 @@ class Venue:
                 "fetchMargins": False,
                 "fetchMarkets": {"types": kinds},
                 "recvWindow": min(60_000, self.options.window_ms),
+                # Nobody reads it, and it trips over numbers that are texts.
+                "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
             }
             if self.options.market == "swap":
                 options["defaultSubType"] = "linear"

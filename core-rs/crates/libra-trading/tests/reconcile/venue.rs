@@ -158,7 +158,7 @@ impl Venue {
                 entry_price: Some(entry),
             });
         }
-        VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns }
+        VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns, unit: 0 }
     }
 
     /// The answer to a question about one order.
