@@ -54,8 +54,7 @@ spot = {{ USDT = 1000000, BTC = 100 }}
 linear = {{ USDT = 1000000 }}
 """
 
-# Does what a file says, line by line: a side, a size, and how far below the bid it is to rest; without that it trades at
-# once.
+# Does what a file says, line by line: side, size, and how far below the bid to rest; without that it trades at once.
 TOLD = """
 last, done = None, 0
 
@@ -210,7 +209,7 @@ def world_of(trading, tmp_path, tmp_path_factory):
     def make(venue):
         return World(venue, trading, run_folder)
 
-    yield make
+    return make
 
 
 @pytest.fixture
@@ -348,11 +347,10 @@ def test_what_the_venue_rounds_is_no_difference(thin, world_of):
     world = world_of(thin)
     world.start("linear")
     world.until_agreed("linear")
-    trades = 0
-    for line in ["BUY 0.007", "BUY 0.003", "BUY 0.013", *["SELL 0.002"] * 7, "BUY 0.006", *["SELL 0.003"] * 4]:
+    lines = ["BUY 0.007", "BUY 0.003", "BUY 0.013", *["SELL 0.002"] * 7, "BUY 0.006", *["SELL 0.003"] * 4]
+    for number, line in enumerate(lines, 1):
         world.tell("linear", line)
-        trades += 1
-        world.until_venue("linear", trades)
+        world.until_venue("linear", number)
     world.until_agreed("linear")
     # Not flat: what is left has a basis, and it is the venue's.
     summary = world.stop()

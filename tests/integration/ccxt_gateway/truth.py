@@ -1,6 +1,7 @@
 """What an account of the simulated exchange must have, recomputed by exact fractions from the venue's raw log.
 
-It imports nothing of Libra's: only what the exchange says of each trade, payment and movement, and how it says that it rounds.
+It imports nothing of Libra's: only what the exchange says of each trade, payment and movement, and how it says that
+it rounds.
 """
 
 import sqlite3

@@ -145,8 +145,8 @@ class SpotAccount(BinanceAccount):
                 amount, ts_ns = decimal_of(row["amount"]), int(row["divTime"]) * MS
                 found[key] = VenueFlow(key, "other", str(row["asset"]), amount, None, ts_ns)
             oldest_ms = min((int(row["divTime"]) for row in rows), default=0)
-            if len(rows) == _DIVIDEND_PAGE and oldest_ms < end_ms:
-                end_ms = oldest_ms
+            if len(rows) == _DIVIDEND_PAGE:
+                end_ms = min(oldest_ms, end_ms - 1)
             elif window["startTime"] > start_ms:
                 end_ms = window["startTime"] - 1
             else:

@@ -80,14 +80,8 @@ pub enum FlowKind {
 
 impl FlowKind {
     /// Every kind, at the place of its number.
-    pub const ALL: [FlowKind; 6] = [
-        FlowKind::Funding,
-        FlowKind::Transfer,
-        FlowKind::Rebate,
-        FlowKind::Fee,
-        FlowKind::Other,
-        FlowKind::Rounding,
-    ];
+    pub const ALL: [FlowKind; 6] =
+        [FlowKind::Funding, FlowKind::Transfer, FlowKind::Rebate, FlowKind::Fee, FlowKind::Other, FlowKind::Rounding];
 
     /// The name that gateways use.
     pub const fn as_str(self) -> &'static str {

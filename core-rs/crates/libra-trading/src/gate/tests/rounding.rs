@@ -3,7 +3,8 @@
 use super::reconcile::{SYMBOL, Venue, opened, usdt};
 use super::*;
 use crate::gate::IncidentCode;
-use crate::reconcile::{FlowKind, VenueFlow};
+use crate::reconcile::compare::differences;
+use crate::reconcile::{Flight, FlowKind, VenueFlow, rounding};
 
 /// The eighth decimal.
 const UNIT: Money = 10_000;
@@ -105,6 +106,27 @@ fn what_was_found_equal_or_booked_leaves_no_room() {
         venue.look(&mut gate);
         assert_eq!(gate.incident().unwrap().code, IncidentCode::BalanceDiffers);
     }
+}
+
+#[test]
+fn a_process_that_dies_behind_a_rounding_leaves_no_room() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let mut venue = Venue::new(money(10_000));
+    venue.look.state.unit = UNIT;
+    while !venue.looks.is_settled() {
+        venue.look(&mut gate);
+    }
+    trades(&mut gate, &mut venue, OrderSide::Buy, 5, PRICE);
+    off_by(&gate, &mut venue, UNIT);
+    assert_eq!(rounding::room(&gate, name("USDT"), UNIT), 5 * UNIT);
+    let found = differences(&gate, &venue.look.state, &Flight::default());
+    let flows = rounding::flows(&gate, &venue.look.state, &found);
+    assert_eq!(flows.len(), 1);
+    gate.book_flow(venue.now_ns, &flows[0]).unwrap();
+    drop(gate);
+    let (gate, _) = file.open(RiskLimits::default(), T0);
+    assert_eq!(rounding::room(&gate, name("USDT"), UNIT), 0);
 }
 
 #[test]
