@@ -64,6 +64,10 @@ class Venues:
                     "accounts with real money run in a process without strategies: start the profile by its nodes"
                 )
         self._keys = {name: _keys(gateway) for name, gateway in self._groups.items()}
+        if any(place.is_beside for place in self._places()):
+            raise ConfigError(
+                'a redirect with port 0 is an exchange that "libra run" starts beside it: give an address'
+            )
         # CCXT takes seconds to load, and a node's loop must not stand still for it.
         for place in self._places():
             require_venue(place.venue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -118,18 +119,21 @@ def _json(status: int, body: object, headers: dict[str, str] | None = None) -> w
     return web.Response(status=status, body=_encode(body), content_type="application/json", headers=headers)
 
 
-async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
+async def serve(venue: Venue, ready: Callable[[str, int], None], *, until_eof: bool = False) -> None:
     """Serves a venue until SIGINT or SIGTERM.
 
     Args:
         venue: What is served.
         ready: Called with host and port when clients may come.
+        until_eof: The end of standard input is the end, too: whoever started it is gone.
     """
     settings = venue.settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if until_eof:
+        loop.add_reader(0, _read_end, stop)
     venue.open()
     runner = web.ServerRunner(web.Server(Server(venue).handle, access_log=None))
     await runner.setup()
@@ -144,6 +148,8 @@ async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
         if pump.done():
             pump.result()
     finally:
+        if until_eof:
+            loop.remove_reader(0)
         for task in (pump, stopping):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -151,6 +157,11 @@ async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
         for client in list(venue.clients):
             client.cut()
         await runner.cleanup()
+
+
+def _read_end(stop: asyncio.Event) -> None:
+    if not os.read(0, 1_024):
+        stop.set()
 
 
 async def _pump(venue: Venue) -> None:

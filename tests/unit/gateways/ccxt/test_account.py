@@ -1,4 +1,4 @@
-"""A whole account, as it is read from a simulated exchange without sockets: complete, exact, by as little as it takes."""
+"""A whole account, read from a simulated exchange without sockets: complete, exact, by as little as it takes."""
 
 import asyncio
 import time
