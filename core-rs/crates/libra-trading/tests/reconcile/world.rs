@@ -55,7 +55,7 @@ impl World {
         let _ = std::fs::remove_file(&path);
         let mut world = World {
             // Every other venue keeps money in eight decimals.
-            venue: Venue::new(1_700_000_000_000_000_000, [0, 10_000][(seed % 2) as usize]),
+            venue: Venue::new(1_700_000_000_000_000_000, [0, 10_000][(seed / 2 % 2) as usize]),
             random: fastrand::Rng::with_seed(seed),
             path,
             gate: None,
