@@ -197,6 +197,9 @@ async def test_totals_are_what_is_free_and_what_is_locked(spot):
 
 async def test_a_wallet_has_no_unrealised_profit_and_a_position_its_price(linear):
     linear.buys()
+    linear.stage.order("bob", "BUY", "1", "59000", where="linear")
+    linear.stage.venue.funding.mark_all()
+    assert Decimal(linear.stage.position("alice")["unrealizedProfit"]) == -5
     state = await linear.account.account_state()
     assert dict(state.balances) == {"USDT": Decimal(1_000_000) - Decimal("0.3")}
     (position,) = state.positions
@@ -267,6 +270,7 @@ async def test_a_withdrawal_that_came_back_is_none(spot, monkeypatch):
 async def test_income_is_told_without_what_executions_brought(linear, monkeypatch, page):
     monkeypatch.setattr(account_linear, "_PAGE", page)
     linear.buys()
+    linear.stage.order("bob", "BUY", "1", "59990", where="linear")
     linear.stage.order("alice", "SELL", "0.01", "50000", where="linear", timeInForce="IOC")
     for amount in ("5", "6"):
         linear.stage.ask("alice", "POST", "spot/sapi/asset/transfer", type="MAIN_UMFUTURE", asset="USDT", amount=amount)
