@@ -40,7 +40,10 @@ _ONE_BY_ONE = 5
 """So many orders are asked about one by one; of more, all of their time are."""
 
 _ALL_EVERY_S = 30.0
-"""Open orders of all symbols weigh more than those of ours, and are asked for so often."""
+"""Open orders of all symbols weigh more than those of a few, and are asked for so often."""
+
+_FEW = 10
+"""Those of more symbols than that weigh as much as all."""
 
 
 class BinanceAccount(ABC):
@@ -74,7 +77,7 @@ class BinanceAccount(ABC):
     async def open_orders(self) -> list[VenueOrder]:
         """Everything that is open."""
         now = asyncio.get_running_loop().time()
-        if now >= self._all_at + _ALL_EVERY_S:
+        if now >= self._all_at + _ALL_EVERY_S or len(self.market_ids()) > _FEW:
             rows = await self._orders()
             self._all_at = now
         else:

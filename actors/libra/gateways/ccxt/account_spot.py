@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["SpotAccount"]
+
+_log = logging.getLogger(__name__)
 
 _PAGE, _TRANSFER_PAGE, _DIVIDEND_PAGE = 1_000, 100, 500
 _HISTORY_MS = 90 * DAY_MS
@@ -47,10 +50,16 @@ class SpotAccount(BinanceAccount):
         self._asked_at = float("-inf")
         self._signs = 0
         self._asks_left = 0
+        self._has_told = False
 
     async def flows_since(self, ts_ns: int) -> list[VenueFlow]:
         """Deposits, withdrawals, transfers between wallets and distributions; none where the venue has no histories."""
-        if not self.has_histories or not self._is_due():
+        if not self.has_histories:
+            if not self._has_told:
+                self._has_told = True
+                _log.warning("%s has no wallet histories here: a deposit is a difference", self.venue.options.venue)
+            return []
+        if not self._is_due():
             return []
         since_ms = ts_ns // MS
         lists = await asyncio.gather(

@@ -12,6 +12,7 @@ from libra.exchange_sim.control import Control
 from libra.gateways.ccxt import account, account_linear, account_spot
 from libra.gateways.ccxt.account_linear import LinearAccount
 from libra.gateways.ccxt.account_spot import SpotAccount
+from libra.gateways.ccxt.options import CcxtOptions
 from libra.gateways.ccxt.rules import VenueRules
 
 MS = 1_000_000
@@ -233,7 +234,9 @@ async def test_what_moved_on_spot_is_told_with_its_sign(spot, monkeypatch, page)
     assert balances["BTC"] == Decimal(100) + sums["transfer", "BTC"]
 
 
-async def test_histories_are_asked_when_money_moved_or_now_and_then(spot, monkeypatch):
+async def test_histories_are_asked_when_money_moved_or_now_and_then(spot, monkeypatch, caplog):
+    spot.options = CcxtOptions("binance")
+
     async def asks():
         before = spot.exchange.counts["sapiGetCapitalWithdrawHistory"]
         await spot.account.flows_since(START_MS * MS)
@@ -245,10 +248,11 @@ async def test_histories_are_asked_when_money_moved_or_now_and_then(spot, monkey
     loop, now = asyncio.get_running_loop(), time.monotonic()
     monkeypatch.setattr(loop, "time", lambda: now + 3_600, raising=False)
     assert await asks() == 1
-    # The test network has none.
+    # The test network has none, which is said once.
     spot.exchange.urls["api"].pop("sapi")
     spot.money_moved += 1
     assert (await asks(), await spot.account.flows_since(0)) == (0, [])
+    assert caplog.text.count("a deposit is a difference") == 1
 
 
 async def test_a_withdrawal_that_came_back_is_none(spot, monkeypatch):
