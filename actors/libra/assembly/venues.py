@@ -13,6 +13,7 @@ from libra.gateways.ccxt.actors import CcxtGatewayActor, CcxtMarketActor
 from libra.gateways.ccxt.credentials import Credentials, read_secret
 from libra.gateways.ccxt.gateway import CcxtGateway
 from libra.gateways.ccxt.options import CcxtOptions
+from libra.gateways.ccxt.shown import account_gateway
 from libra.gateways.ccxt.venue import make_turnstile, require_venue
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class Venues:
                     "accounts with real money run in a process without strategies: start the profile by its nodes"
                 )
         self._keys = {name: _keys(gateway) for name, gateway in self._groups.items()}
+        if any(place.is_beside for place in self._places()):
+            raise ConfigError(
+                'a redirect with port 0 is an exchange that "libra run" starts beside it: give an address'
+            )
         # CCXT takes seconds to load, and a node's loop must not stand still for it.
         for place in self._places():
             require_venue(place.venue)
@@ -93,7 +98,7 @@ class Venues:
         """The actor of an account's gateway."""
         gateway = self._groups[group.name]
         return CcxtGatewayActor(
-            CcxtGateway(
+            account_gateway(
                 self._options(group.name),
                 self._turnstile(gateway),
                 self._traded(group.name),
@@ -103,6 +108,7 @@ class Venues:
             account,
             {},
             query_every_s=gateway.query_every_ms / 1_000,
+            reconcile_every_s=gateway.reconcile_every_s,
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
         )
 

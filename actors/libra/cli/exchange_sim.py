@@ -56,11 +56,11 @@ def _serve(options: argparse.Namespace) -> int:
     ready = _Ready(settings, as_json=options.json)
     try:
         if sys.platform == "win32":
-            asyncio.run(serve(venue, ready.tell))
+            asyncio.run(serve(venue, ready.tell, until_eof=options.until_eof))
         else:
             import uvloop
 
-            uvloop.run(serve(venue, ready.tell))
+            uvloop.run(serve(venue, ready.tell, until_eof=options.until_eof))
     except OSError as error:
         raise GatewayError(f"{settings.host}:{settings.port}: {error.strerror or error}") from error
     return exit_codes.OK
@@ -103,4 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the synthetic markets")
     parser.add_argument("--listen-anywhere", action="store_true", help="allow an address that others can reach")
     parser.add_argument("--json", action="store_true", help="one line of JSON when it listens")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end with the standard input, as a child of a run does"
+    )
     return parser

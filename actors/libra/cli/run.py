@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from libra import exit_codes
 from libra.cli.arguments import add_profile_arguments, flags_of
+from libra.cli.beside import with_exchange
 from libra.cli.display import SafeDisplay, open_display
 from libra.cli.faults import silence_stdout
 from libra.cli.logs import configure_logging
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> int:
     if options.out is not None:
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
-    result = _run(settings, options)
+    with with_exchange(settings) as settings:
+        result = _run(settings, options)
     try:
         if options.out is not None:
             write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})

@@ -162,6 +162,10 @@ class CcxtGatewaySettings(CcxtVenueSettings):
     unanswered_after_ms: Annotated[Whole, Field(ge=1, le=60_000)] = Field(
         default=5_000, description="Silence after which the venue is asked what became of an order, milliseconds."
     )
+    reconcile_every_s: Annotated[Real, Field(ge=0.01, le=3_600)] = Field(
+        default=60.0,
+        description="How often the account is held against its venue, where the gateway can show it, seconds.",
+    )
 
 
 AccountGatewaySettings = Annotated[

@@ -18,7 +18,7 @@ def find_profile(name: str) -> Path:
     """Finds a profile.
 
     Args:
-        name: A name such as `paper`, or a path.
+        name: A name such as `paper`, or a path; in a name `-` is as good as `_`.
 
     Returns:
         The file. A path is not tested: reading it tells what is wrong with it.
@@ -28,10 +28,11 @@ def find_profile(name: str) -> Path:
     """
     if name.endswith(".toml") or "/" in name:
         return Path(name)
-    for folder in profile_folders():
-        path = folder / f"{name}.toml"
-        if path.is_file():
-            return path
+    for spelled in dict.fromkeys((name, name.replace("-", "_"))):
+        for folder in profile_folders():
+            path = folder / f"{spelled}.toml"
+            if path.is_file():
+                return path
     raise ConfigError(_unknown(name))
 
 

@@ -42,7 +42,8 @@ class CcxtVenueSettings(Section):
     testnet: bool = Field(default=False, description="Its test network. Without it, and without redirect, it is live.")
     redirect: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
-        description='An address to connect to instead, which has Binance\'s paths: "http://127.0.0.1:8900".',
+        description='An address to connect to instead, which has Binance\'s paths: "http://127.0.0.1:8900"; with port 0'
+        " a simulated exchange that `libra run` starts beside it.",
     )
     stale_after_ms: Annotated[Whole, Field(ge=100, le=600_000)] = Field(
         default=10_000,
@@ -60,3 +61,8 @@ class CcxtVenueSettings(Section):
     def is_live(self) -> bool:
         """True where real money is."""
         return not self.testnet and self.redirect is None
+
+    @property
+    def is_beside(self) -> bool:
+        """True for a simulated exchange that is started beside the run."""
+        return self.redirect is not None and urlsplit(self.redirect).port == 0

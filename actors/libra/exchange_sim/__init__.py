@@ -11,11 +11,11 @@ engine -> `floor` -> `trading` (orders, ledgers) -> `user_streams`, and -> `tape
 | `settings`, `markets`, `accounts`, `clock`, `numbers`, `errors` | what is set, traded and said |
 | `floor` | the engines, and who is told what they do |
 | `venue`, `orders`, `trading`, `spot`, `linear` | the life of an order; what differs between the two sides |
-| `ledger_spot`, `ledger_linear`, `funding` | balances, positions, payments |
+| `ledger_spot`, `ledger_linear`, `funding`, `treasury` | balances, positions, payments, money that moves by no trade |
 | `filters`, `signing`, `weights` | what a request has to be |
 | `tape`, `frames`, `market_streams`, `user_streams` | candles and tickers, frames, who reads them |
 | `endpoints`, `side`, `params`, `paging` | what an endpoint is, and what a request has to be before one answers |
-| `rest_market`, `rest_spot`, `rest_linear`, `rest_linear_account`, `algo_orders`, `ws_api` | the endpoints |
+| `rest_market`, `rest_spot`, `rest_linear`, `rest_linear_account`, `rest_wallet`, `algo_orders`, `ws_api` | endpoints |
 | `server`, `sockets`, `clients` | connections |
 | `faults`, `control` | what a test may break, and what it may look at |
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from libra.exchange_sim import linear, spot
 from libra.exchange_sim.errors import ApiError
 from libra.exchange_sim.faults import FaultRequest
 from libra.exchange_sim.numbers import money_text, text_of
+from libra.exchange_sim.rest_wallet import read_money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
     from libra.exchange_sim.accounts import Account
     from libra.exchange_sim.faults import Fault
     from libra.exchange_sim.orders import Execution, Order
+    from libra.exchange_sim.treasury import Movement
     from libra.exchange_sim.venue import Venue
 
 __all__ = ["Control"]
 
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A deposit, or something that is distributed."""
+
+    account: str
+    asset: Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{1,20}$")]
+    amount: str
+    kind: Literal["deposit", "dividend"] = "deposit"
+
+
 _decoder = msgspec.json.Decoder(FaultRequest)
+_given = msgspec.json.Decoder(_Given)
 
 
 class Control:
@@ -43,6 +56,8 @@ class Control:
         first, _, rest = path.strip("/").partition("/")
         if first == "faults":
             return self._faults(method, rest, body)
+        if first == "money" and method == "POST" and not rest:
+            return self._money(body)
         views = {
             "trades": self._trades,
             "accounts": self._accounts,
@@ -69,11 +84,25 @@ class Control:
             return {"cleared": faults.clear(int(rest) if rest else None)}
         raise ApiError(-1000, "Path not found.", 404)
 
+    def _money(self, body: bytes) -> object:
+        """Money comes from outside."""
+        try:
+            given = _given.decode(body)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise ApiError(-1100, str(error)) from error
+        accounts = [one for one in self._venue.accounts.values() if one.name == given.account and not one.is_flow]
+        if not accounts:
+            raise ApiError(-1100, f'there is no account "{given.account}"')
+        amount = read_money(given.amount, "amount")
+        return _movement_view(self._venue.treasury.move(accounts[0], given.kind.upper(), given.asset, amount))
+
     def _trades(self, query: Mapping[str, str]) -> object:
         rows = [_trade_view(number, one) for number, one in enumerate(self._venue.trades)]
         name = query.get("account")
         rows = [row for row in rows if name is None or row["account"] == name]
-        return {"trades": rows, "funding": self._payments(name)}
+        moved = [one for one in self._venue.treasury.movements if name is None or one.account.name == name]
+        movements = [_movement_view(one) for one in moved]
+        return {"trades": rows, "funding": self._payments(name), "movements": movements}
 
     def _payments(self, name: str | None) -> list[dict[str, Any]]:
         return [
@@ -150,6 +179,18 @@ def _trade_view(number: int, one: Execution) -> dict[str, Any]:
         "fee": money_text(one.fee),
         "fee_asset": one.fee_asset,
         "maker": one.is_maker,
+        "time": one.ts_ms,
+    }
+
+
+def _movement_view(one: Movement) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "account": one.account.name,
+        "kind": one.kind,
+        "asset": one.asset,
+        "spot": money_text(one.change("spot")),
+        "linear": money_text(one.change("linear")),
         "time": one.ts_ms,
     }
 

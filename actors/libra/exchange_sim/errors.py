@@ -138,6 +138,11 @@ class ApiError(Exception):
         return cls(-1125, "This listenKey does not exist.")
 
     @classmethod
+    def too_long(cls, most_ms: int) -> ApiError:
+        """Too much time is asked for at once."""
+        return cls(-1127, f"More than {most_ms // 3_600_000} hours between startTime and endTime.")
+
+    @classmethod
     def combination(cls, msg: str = "Combination of optional parameters invalid.") -> ApiError:
         """Parameters that do not go together."""
         return cls(-1128, msg)

@@ -103,6 +103,10 @@ class LinearLedger:
         self.wallet[asset] = self.wallet.get(asset, 0) - amount
         self.funding[asset] = self.funding.get(asset, 0) - amount
 
+    def move(self, asset: str, amount: int) -> None:
+        """Takes in what comes by no trade; below zero, lets go what `available` has found to be free."""
+        self.wallet[asset] = self.wallet.get(asset, 0) + amount
+
     def available(self, asset: str, market: Market | None = None, more_buys: int = 0, more_sells: int = 0) -> int:
         """What is free of a wallet, when more orders were open in a market."""
         free = self.wallet.get(asset, 0)

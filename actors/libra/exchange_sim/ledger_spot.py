@@ -46,6 +46,11 @@ class SpotLedger:
         self.locked.setdefault(asset, 0)
         self.fees[asset] = self.fees.get(asset, 0) + fee
 
+    def move(self, asset: str, amount: int) -> None:
+        """Takes in what comes by no trade; below zero, lets go what `can_spend` has found to be free."""
+        self.free[asset] = self.free.get(asset, 0) + amount
+        self.locked.setdefault(asset, 0)
+
     def total(self, asset: str) -> int:
         """Free and locked."""
         return self.free.get(asset, 0) + self.locked.get(asset, 0)

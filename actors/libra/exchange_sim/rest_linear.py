@@ -142,7 +142,7 @@ class LinearApi:
     def user_trades(self, call: Call) -> list[dict[str, Any]]:
         """Executions in a market."""
         executions = self.trading.executions_of(call.account, self.data.market(call.params))
-        return [trade_view(one) for one in executions_page(executions, call.params, 500, 1_000)]
+        return [trade_view(one) for one in executions_page(executions, call.params, call.now_ms, spot=False)]
 
     def order(self, call: Call, params: Params) -> Order:
         """A sound order, as it was asked for."""

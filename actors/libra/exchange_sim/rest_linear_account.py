@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from libra.exchange_sim.endpoints import Call, Endpoint, Security
 from libra.exchange_sim.errors import ApiError
 from libra.exchange_sim.numbers import RATE, money_text, text_of, trimmed
+from libra.exchange_sim.treasury import TRANSFERS
 
 if TYPE_CHECKING:
     from libra.exchange_sim.funding import Funding
     from libra.exchange_sim.ledger_linear import Position
     from libra.exchange_sim.linear import LinearTrading
-    from libra.exchange_sim.markets import Market
     from libra.exchange_sim.rest_market import MarketData
+    from libra.exchange_sim.treasury import Treasury
     from libra.exchange_sim.user_streams import UserStreams
 
 __all__ = ["LinearAccountApi"]
+
+_WEEK_MS = 7 * 86_400_000
 
 
 class LinearAccountApi:
@@ -26,13 +29,17 @@ class LinearAccountApi:
         trading: The executions.
         data: The markets.
         funding: Marks and payments.
+        treasury: Transfers.
         streams: Listen keys.
     """
 
-    def __init__(self, trading: LinearTrading, data: MarketData, funding: Funding, streams: UserStreams) -> None:
+    def __init__(
+        self, trading: LinearTrading, data: MarketData, funding: Funding, treasury: Treasury, streams: UserStreams
+    ) -> None:
         self.trading = trading
         self.data = data
         self._funding = funding
+        self._treasury = treasury
         self._streams = streams
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
@@ -185,25 +192,34 @@ class LinearAccountApi:
         }
 
     def income(self, call: Call) -> list[dict[str, Any]]:
-        """Funding, fees and realised profits, the oldest first."""
-        kind, wanted = call.params.get("incomeType"), call.params.get("symbol")
+        """Funding, fees, realised profits and transfers, the oldest first; of seven days where no time is said."""
+        params = call.params
+        kind, wanted = params.get("incomeType"), params.get("symbol")
         rows: list[dict[str, Any]] = []
         for market in self.trading.floor.listed(spot=False):
             for one in self.trading.executions_of(call.account, market):
                 for name, amount in (("COMMISSION", -one.fee), ("REALIZED_PNL", one.realised)):
                     if amount:
-                        rows.append(_income(market, name, amount, one.ts_ms, one.trade_id, str(one.trade_id)))
+                        asset = one.fee_asset if name == "COMMISSION" else market.quote
+                        trade = (one.ts_ms, one.trade_id, str(one.trade_id))
+                        rows.append(_income(market.symbol, asset, name, amount, *trade))
         for payment in self._funding.payments:
             if payment.account is call.account:
-                rows.append(_income(payment.market, "FUNDING_FEE", -payment.amount, payment.ts_ms, payment.id, ""))
+                market, amount = payment.market, -payment.amount
+                rows.append(_income(market.symbol, market.quote, "FUNDING_FEE", amount, payment.ts_ms, payment.id))
+        for moved in self._treasury.of(call.account, *TRANSFERS):
+            rows.append(_income("", moved.asset, "TRANSFER", moved.change("linear"), moved.ts_ms, moved.id))
         rows = [
             row
             for row in sorted(rows, key=lambda row: row["time"])
             if (kind is None or row["incomeType"] == kind) and (wanted is None or row["symbol"] == wanted)
         ]
-        start, end = call.params.integer("startTime"), call.params.integer("endTime")
+        start, end = params.integer("startTime"), params.integer("endTime")
+        if start is None and end is None:
+            start = call.now_ms - _WEEK_MS
         rows = [row for row in rows if (start is None or row["time"] >= start) and (end is None or row["time"] <= end)]
-        return rows[-call.params.limit(100, 1_000) :]
+        page, limit = max(params.integer("page") or 1, 1), params.limit(100, 1_000)
+        return rows[(page - 1) * limit : page * limit]
 
     def _asset_view(self, call: Call, asset: str) -> dict[str, Any]:
         ledger = call.account.linear
@@ -296,13 +312,15 @@ def _one_way(call: Call) -> dict[str, Any]:
     raise ApiError(-4059, "No need to change position side.")
 
 
-def _income(market: Market, kind: str, amount: int, ts_ms: int, number: int, trade_id: str) -> dict[str, Any]:
+def _income(
+    symbol: str, asset: str, kind: str, amount: int, ts_ms: int, number: int, trade_id: str = ""
+) -> dict[str, Any]:
     return {
-        "symbol": market.symbol,
+        "symbol": symbol,
         "incomeType": kind,
         "income": text_of(amount, 8),
-        "asset": market.quote,
-        "info": "",
+        "asset": asset,
+        "info": kind,
         "time": ts_ms,
         "tranId": number,
         "tradeId": trade_id,

@@ -151,7 +151,7 @@ class SpotApi:
         """Executions in a market."""
         market = self._data.market(call.params)
         executions = self._trading.executions_of(call.account, market)
-        return [trade_view(one) for one in executions_page(executions, call.params, 500, 1_000)]
+        return [trade_view(one) for one in executions_page(executions, call.params, call.now_ms, spot=True)]
 
     def account(self, call: Call) -> dict[str, Any]:
         """Balances."""

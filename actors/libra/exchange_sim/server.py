@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -17,6 +18,7 @@ from libra.exchange_sim.control import Control
 from libra.exchange_sim.errors import ApiError
 from libra.exchange_sim.faults import Asked
 from libra.exchange_sim.params import Params
+from libra.exchange_sim.rest_wallet import PREFIX
 from libra.exchange_sim.signing import split_signature
 from libra.exchange_sim.sockets import Sockets
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "serve"]
 
-_REST = re.compile(r"/(api/v3|fapi/v[123])/(.+)")
+_REST = re.compile(r"/(api/v3|fapi/v[123]|sapi/v1)/(.+)")
 _CONTROL = "/control/"
 _STREAM = re.compile(r"/(stream|fstream)(?:/(?:public|market|private))?(?:/(ws|stream))?((?:/[^/]+)*)/?")
 """Its side, whether events are wrapped with their stream's name, and the rest: names, a listen key, or a number."""
@@ -54,7 +56,8 @@ class Server:
         path = request.path
         found = _REST.fullmatch(path)
         if found is not None:
-            return await self._rest(request, self._venue.sides[found[1].startswith("api")], found[2])
+            prefix = PREFIX if found[1].startswith("sapi") else ""
+            return await self._rest(request, self._venue.sides[not found[1].startswith("fapi")], prefix + found[2])
         if path.rstrip("/") in _API:
             return await self._sockets.serve_api(request, spot=_API[path.rstrip("/")])
         stream = _STREAM.fullmatch(path)
@@ -116,18 +119,21 @@ def _json(status: int, body: object, headers: dict[str, str] | None = None) -> w
     return web.Response(status=status, body=_encode(body), content_type="application/json", headers=headers)
 
 
-async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
+async def serve(venue: Venue, ready: Callable[[str, int], None], *, until_eof: bool = False) -> None:
     """Serves a venue until SIGINT or SIGTERM.
 
     Args:
         venue: What is served.
         ready: Called with host and port when clients may come.
+        until_eof: The end of standard input is the end, too: whoever started it is gone.
     """
     settings = venue.settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if until_eof:
+        loop.add_reader(0, _read_end, stop)
     venue.open()
     runner = web.ServerRunner(web.Server(Server(venue).handle, access_log=None))
     await runner.setup()
@@ -142,6 +148,8 @@ async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
         if pump.done():
             pump.result()
     finally:
+        if until_eof:
+            loop.remove_reader(0)
         for task in (pump, stopping):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -149,6 +157,11 @@ async def serve(venue: Venue, ready: Callable[[str, int], None]) -> None:
         for client in list(venue.clients):
             client.cut()
         await runner.cleanup()
+
+
+def _read_end(stop: asyncio.Event) -> None:
+    if not os.read(0, 1_024):
+        stop.set()
 
 
 async def _pump(venue: Venue) -> None:

@@ -17,10 +17,12 @@ from libra.exchange_sim.rest_linear import LinearApi
 from libra.exchange_sim.rest_linear_account import LinearAccountApi
 from libra.exchange_sim.rest_market import MarketData
 from libra.exchange_sim.rest_spot import SpotApi
+from libra.exchange_sim.rest_wallet import WalletApi
 from libra.exchange_sim.side import OrderRequest, Side
 from libra.exchange_sim.signing import Signatures
 from libra.exchange_sim.spot import SpotTrading
 from libra.exchange_sim.tape import Tape
+from libra.exchange_sim.treasury import Treasury
 from libra.exchange_sim.user_streams import UserStreams
 from libra.exchange_sim.weights import Budgets
 from libra.exchange_sim.ws_api import WsApi
@@ -55,6 +57,7 @@ class Venue:
         self.user_streams = UserStreams(self.clock, int(settings.limits.listen_key_s * 1_000))
         self.spot = SpotTrading(self.floor, self.accounts, self.trades, self.user_streams)
         self.linear = LinearTrading(self.floor, self.accounts, self.trades, self.user_streams)
+        self.treasury = Treasury(self.clock, self.user_streams)
         self.funding = Funding(settings, self.floor, self.accounts)
         self.tape = Tape(self.floor.markets)
         self.market_streams = MarketStreams(self.floor, self.tape, self.funding)
@@ -107,10 +110,10 @@ class Venue:
         budgets = Budgets(self.settings.limits, spot=spot)
         data = MarketData(self.floor, self.tape, self.funding, budgets, spot=spot)
         if spot:
-            own = SpotApi(self.spot, data, budgets).endpoints()
+            own = {**SpotApi(self.spot, data, budgets).endpoints(), **WalletApi(self.treasury).endpoints()}
         else:
             orders = LinearApi(self.linear, data, self.funding)
-            account = LinearAccountApi(self.linear, data, self.funding, self.user_streams)
+            account = LinearAccountApi(self.linear, data, self.funding, self.treasury, self.user_streams)
             own = {**orders.endpoints(), **AlgoApi(orders).endpoints(), **account.endpoints()}
         name, endpoints = "spot" if spot else "linear", {**data.endpoints(), **own}
         return Side(name, self.clock, endpoints, budgets, signatures, self.requests)

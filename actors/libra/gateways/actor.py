@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
-from libra.gateways.protocol import ReconcilingGateway
 from libra.gateways.reconciler import Reconciler
 from libra.model import OrderReport
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
     from libra.core.events import Event
-    from libra.gateways.protocol import ReportingGateway
+    from libra.gateways.protocol import ReconcilingGateway, ReportingGateway
     from libra.model import Order
     from libra_core import AccountGroup
 
@@ -93,7 +92,7 @@ class GatewayActor(Actor):
     def on_start(self) -> Coroutine[Any, Any, None]:
         """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
         self._account.begin_reconciling()
-        if isinstance(self._gateway, ReconcilingGateway):
+        if can_show(self._gateway):
             self._reconciler = Reconciler(
                 self._gateway,
                 self._account,
@@ -399,3 +398,8 @@ def check_reporting(gateway: object, class_path: str) -> None:
             f"{class_path} is no gateway for an account: it lacks {', '.join(missing)}"
             " (see libra.gateways.protocol.ReportingGateway)"
         )
+
+
+def can_show(gateway: object) -> TypeGuard[ReconcilingGateway]:
+    """True for one that can show the whole account; through a wrapper, too, where `isinstance` does not always look."""
+    return all(hasattr(gateway, name) for name in ("open_orders", "executions_since", "flows_since", "account_state"))

@@ -226,11 +226,14 @@ class VenueState:
         balances: Currency to wallet total: what open orders hold is in it, unrealised P&L is not. Nothing may be left
             out that is not zero.
         ts_venue_ns: The venue's time of it.
+        unit: What the venue rounds to when it books an execution, 0 where it books exactly. A wallet that differs by no
+            more than one for each execution is no incident then: the difference is booked, as a flow ``rounding``.
     """
 
     positions: Sequence[VenuePosition] = ()
     balances: Mapping[str, Decimal] = field(default_factory=dict)
     ts_venue_ns: int = 0
+    unit: Decimal = Decimal(0)
 
 
 @runtime_checkable

@@ -37,7 +37,11 @@ class Trading:
         (self.shell.folder / "risk_limits.toml").write_text(limits, encoding="utf-8")
         profile = self.shell.folder / "trading.toml"
         text = text.replace("\nsizing =", f"\nvalidity_window_ms = {window_ms}\nsizing =")
-        profile.write_text(text.replace("http://127.0.0.1:8900", exchange.url), encoding="utf-8")
+        for account in accounts:
+            # The exchange of a test outlives the run, so the log does.
+            log = f'log = {{ path = ".libra/ccxt_sim-{account}.log", resume = true }}'
+            text = text.replace(f'\nname = "{account}"\n', f'\nname = "{account}"\n{log}\n')
+        profile.write_text(text.replace("http://127.0.0.1:0", exchange.url), encoding="utf-8")
         return ["run", "./trading.toml", "--json", "--out", "out", *more]
 
     def run(self, exchange, body, *more, **named):

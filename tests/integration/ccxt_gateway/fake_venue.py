@@ -72,7 +72,8 @@ def serving():
                 size = order["origQty"]
                 order |= {"status": "FILLED", "executedQty": size}
                 trade = {"id": number, "orderId": order["orderId"], "symbol": "BTCUSDT", "qty": size, "price": "100.01"}
-                fake.trades.append({**trade, "commission": "0", "commissionAsset": "USDT", "time": fake.now_ms()})
+                trade |= {"isBuyer": order["side"] == "BUY", "isMaker": False, "time": fake.now_ms()}
+                fake.trades.append({**trade, "commission": "0", "commissionAsset": "USDT"})
                 told = fake.report(order["clientOrderId"], "FILLED", "TRADE", t=number, l=size, L="100.01")
                 await fake.user_event(**{**told, "i": order["orderId"]})
             await asyncio.sleep(0.02)

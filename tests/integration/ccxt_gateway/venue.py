@@ -34,13 +34,12 @@ class Exchange:
         assert line, process.communicate()
         self.url = json.loads(line)["url"]
 
-    def ask(self, method, path, **params):
+    def ask(self, method, path, *, who="sim", **params):
         """A signed request; gives the answer, or the venue's code."""
         query = urllib.parse.urlencode({**params, "timestamp": int(time.time() * 1e3), "recvWindow": 5_000})
-        signature = hmac.new(b"sim-secret", query.encode(), hashlib.sha256).hexdigest()
-        request = urllib.request.Request(
-            f"{self.url}{path}?{query}&signature={signature}", method=method, headers={"X-MBX-APIKEY": "sim-key"}
-        )
+        signature = hmac.new(f"{who}-secret".encode(), query.encode(), hashlib.sha256).hexdigest()
+        url = f"{self.url}{path}?{query}&signature={signature}"
+        request = urllib.request.Request(url, method=method, headers={"X-MBX-APIKEY": f"{who}-key"})
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.loads(answer.read(), parse_float=str)
@@ -58,8 +57,12 @@ class Exchange:
 
     def open_orders(self, market):
         """Client ids of what is open."""
+        return sorted(row["clientOrderId"] for row in self.orders(market))
+
+    def orders(self, market):
+        """What is open."""
         base, _, symbol = PATHS[market]
-        return sorted(row["clientOrderId"] for row in self.ask("GET", f"{base}/openOrders", symbol=symbol))
+        return self.ask("GET", f"{base}/openOrders", symbol=symbol)
 
     def control(self, path, fault=None):
         """What the exchange knows, or a fault that it is to have."""

@@ -6,7 +6,8 @@ CCXT does the transport, the signing and the names; what decides about money sta
 - `venue`: the connection, where it goes, and the venue's clock. `listing`: whether the profile's instruments are its.
 - `orders`, `errors`: what is sent once, what proves that it was refused, and what is asked.
 - `user_stream`, `reports`: what becomes of orders, from raw frames or trades. `streams`, `books`: market data.
-- `gateway` joins them; `actors` runs it.
+- `account`, `account_spot`, `account_linear`: the whole account, as it is held against ours.
+- `gateway` joins them, `shown` where the account can be shown; `actors` runs it.
 
 Data goes from `guard` to `streams` and `user_stream`, and out by `gateway`. CCXT itself is loaded by the first
 `require_venue`.

@@ -35,8 +35,8 @@ _CLOCK_EVERY_S = 60.0
 class CcxtGateway:
     """One connection to a venue, with an account's keys or for market data only.
 
-    Implements `libra.gateways.ReportingGateway`. Requests of all gateways that share a turnstile keep the venue's rate
-    limits together, cancels first.
+    Implements `libra.gateways.ReportingGateway`; `shown.ShownCcxtGateway` shows the whole account too. Requests of
+    all gateways that share a turnstile keep the venue's rate limits together, cancels first.
 
     Args:
         options: Which venue, where, with which keys.
@@ -61,6 +61,7 @@ class CcxtGateway:
         self._venue = Venue(options, turnstile, exact=is_binance or bool(options.credentials) or not books)
         self._instruments = tuple(instruments)
         self._user = UserStream(self._venue)
+        self._known = known
         self._orders = Orders(self._venue, self._user.tell, known)
         self._streams = MarketStreams(self._venue, books=books, tell=_log.warning)
         self._symbols: tuple[str, ...] = ()

@@ -137,9 +137,10 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             if _paid.get():
                 return await super().fetch2(path, api, method, params, config)
             cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
+            spent = hooks.rules.cost(api, cost, path=path)
             turnstile, urgency = hooks.turnstile, _urgency.get()
             async with hooks.snapshots if urgency is Urgency.SNAPSHOT else nullcontext():
-                turn = await turnstile.take(urgency, hooks.rules.cost(api, cost), account=hooks.account)
+                turn = await turnstile.take(urgency, spent, account=hooks.account)
                 turnstile.used(turn)
                 return await super().fetch2(path, api, method, params, config)
 

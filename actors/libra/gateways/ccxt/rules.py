@@ -25,7 +25,7 @@ _RESERVED = 10
 
 _MILLI = 1_000
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
-_UNITS = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders", "RAW_REQUESTS": "raw"}
+_UNITS = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders", "RAW_REQUESTS": "raw", "UID": "uid"}
 _LETTERS = {"S": "SECOND", "M": "MINUTE", "H": "HOUR", "D": "DAY"}
 _HEADER = re.compile(r"x-(?:mbx-|sapi-)(used-weight|order-count)-(\d+)([smhd])")
 _RATE_LIMITS = re.compile(r'"rateLimits"\s*:\s*(\[[^\]]*\])')
@@ -41,8 +41,12 @@ _BINANCE = {
         ("ORDERS", "SECOND", 10, 300),
         ("ORDERS", "MINUTE", 1, 1_200),
     ],
+    "wallet": [("UID", "MINUTE", 1, 180_000)],
     "inverse": [("REQUEST_WEIGHT", "MINUTE", 1, 2_400), ("ORDERS", "MINUTE", 1, 1_200)],
 }
+_OF_ACCOUNTS = {"capital/withdraw/history": 18_000}
+"""What weighs for an account, and not for an address."""
+
 _CCXT_WEIGHT = 5
 """CCXT's costs of Binance's spot endpoints are their weights by this."""
 
@@ -66,19 +70,21 @@ class VenueRules:
         most = int(10_000 / self._rate_limit_ms * _MILLI)
         return [Limit("weight_10s", "other.weight", most, 10 * _S, most // _RESERVED)]
 
-    def cost(self, api: object, cost: float, *, orders: int = 0) -> dict[str, int]:
+    def cost(self, api: object, cost: float, *, orders: int = 0, path: str = "") -> dict[str, int]:
         """What a request takes.
 
         Args:
             api: The part of the API that it goes to, as CCXT names it.
             cost: CCXT's cost of it.
             orders: How many new orders it sends.
+            path: Where it goes there.
         """
         if not self.is_binance:
             return {"other.weight": ceil(cost * _MILLI)}
         family = self.family(api[0] if isinstance(api, (list, tuple)) else str(api))
         weight = ceil(round(cost * (_CCXT_WEIGHT if family == "spot" else 1), 6))
-        return {f"{family}.weight": weight, f"{family}.orders": orders, f"{family}.raw": 1}
+        own = {"wallet.uid": _OF_ACCOUNTS[path]} if path in _OF_ACCOUNTS else {}
+        return {f"{family}.weight": weight, f"{family}.orders": orders, f"{family}.raw": 1, **own}
 
     def order_cost(self, market: str, *, orders: int) -> dict[str, int]:
         """What a new order takes, or with no orders a cancel."""
@@ -138,4 +144,5 @@ def _limit(family: str, kind: str, interval: str, count: int, most: int) -> Limi
     length_ns = _SECONDS[interval] * count * _S + _SLACK_NS
     # Cancels are no orders, and need no reserve among these.
     reserve = 0 if unit == "orders" else most // _RESERVED
-    return Limit(_name(family, unit, interval, count), f"{family}.{unit}", most, length_ns, reserve, unit == "orders")
+    own = unit in ("orders", "uid")
+    return Limit(_name(family, unit, interval, count), f"{family}.{unit}", most, length_ns, reserve, own)

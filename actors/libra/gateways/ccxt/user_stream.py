@@ -46,6 +46,12 @@ class UserStream:
         # Where trades come without client ids: ours by the venue's ids.
         self._ours: dict[str, str] = {}
         self._early: dict[str, list[Mapping[str, Any]]] = {}
+        self.money_moved = 0
+        """How often the venue told of money that came or went by no trade."""
+
+    def order_id_at(self, venue_order_id: str) -> str | None:
+        """Our id of an order that was told of, by the venue's."""
+        return self._ours.get(venue_order_id)
 
     @property
     def is_alive(self) -> bool:
@@ -174,6 +180,7 @@ class UserStream:
     def _look_at(self, client: Any, message: Mapping[str, Any]) -> None:  # noqa: ANN401 - CCXT's
         event = message.get("event")
         told = event if isinstance(event, dict) else message
+        self.money_moved += told.get("e") == "balanceUpdate"
         if told.get("e") in _ENDS and client is self._venue.hooks.clients.get(_ORDERS):
             self._fail(GatewayError(f"{self._venue.options.venue}: the stream of reports is over: {told['e']}"))
 

@@ -235,7 +235,7 @@ def redirect(exchange: Any, address: str) -> None:  # noqa: ANN401 - CCXT's
     for key in [key for key in api if key != "ws"]:
         # What is not served there must not go to the real venue either.
         api[key] = f"{http}/not-served/{key}"
-    api |= {"public": f"{http}/api/v3", "private": f"{http}/api/v3"}
+    api |= {"public": f"{http}/api/v3", "private": f"{http}/api/v3", "sapi": f"{http}/sapi/v1"}
     for version in ("", "V2", "V3"):
         path = f"{http}/fapi/{version.lower() or 'v1'}"
         api |= {f"fapiPublic{version}": path, f"fapiPrivate{version}": path}

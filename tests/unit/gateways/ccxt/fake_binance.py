@@ -65,6 +65,8 @@ class FakeBinance:
                 web.get("/api/v3/order", self.get_order),
                 web.delete("/api/v3/order", self.delete_order),
                 web.get("/api/v3/myTrades", self.my_trades),
+                web.get("/api/v3/openOrders", self.open_orders),
+                web.get("/sapi/v1/{path:.+}", self.history),
                 web.get("/ws-api/v3", self.ws_api),
                 web.get("/stream/ws/{n}", self.stream),
             ]
@@ -119,7 +121,10 @@ class FakeBinance:
 
     async def get_order(self, request):
         self.requests.append(("query", dict(request.query)))
+        number = request.query.get("orderId")
         order = self.orders.get(request.query.get("origClientOrderId"))
+        if number is not None:
+            order = next((order for order in self.orders.values() if str(order["orderId"]) == number), None)
         return self.answer(order) if order else self.error(-2013, "Order does not exist.")
 
     async def delete_order(self, request):
@@ -132,9 +137,17 @@ class FakeBinance:
     async def my_trades(self, request):
         query = dict(request.query)
         self.requests.append(("myTrades", query))
-        found = [trade for trade in self.trades if str(trade["orderId"]) == query["orderId"]]
+        found = [trade for trade in self.trades if query.get("orderId") in (None, str(trade["orderId"]))]
         found = [trade for trade in found if trade["id"] >= int(query.get("fromId", 0))]
         return self.answer(found[: int(query.get("limit", 500))])
+
+    async def open_orders(self, request):
+        return self.answer([order for order in self.orders.values() if order["status"] == "NEW"])
+
+    async def history(self, request):
+        """Nothing ever moved by itself."""
+        lists = request.match_info["path"].startswith("capital")
+        return self.answer([] if lists else {"total": 0, "rows": []})
 
     def accept(self, params):
         order = {

@@ -136,7 +136,12 @@ fn venue_state(row: &Bound<'_, PyAny>) -> PyResult<VenueState> {
     let balance = |(currency, total): (Bound<'_, PyAny>, Bound<'_, PyAny>)| -> PyResult<(Name, Money)> {
         Ok((Name::intern(&currency.extract::<String>()?), decimal::wide_units_of("total", &total, MONEY_DECIMALS)?))
     };
+    let unit = money(row, "unit")?;
+    if unit < 0 {
+        return Err(PyValueError::new_err(format!("the unit that a venue rounds to is below 0: {unit}")));
+    }
     Ok(VenueState {
+        unit,
         positions: row.getattr("positions")?.try_iter()?.map(position).collect::<PyResult<_>>()?,
         balances: balances.iter().map(balance).collect::<PyResult<_>>()?,
         ts_venue_ns: row.getattr("ts_venue_ns")?.extract()?,

@@ -9,10 +9,10 @@ use libra_kernel::digest::Digest;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::account::outside::Shift;
-use crate::account::{Position, PositionChange, is_buy};
+use crate::account::{Account, Position, PositionChange, is_buy};
 use crate::instrument::Money;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, TimeInForce};
-use crate::reconcile::compare::Orphan;
+use crate::reconcile::compare::{Orphan, contract_of};
 use crate::reconcile::{Adjustment, BalanceLine, Difference, FlowKind, PositionLine, Subject, VenueFlow};
 use crate::risk::check::hold;
 
@@ -37,6 +37,10 @@ pub(super) struct Outside {
     opened_ns: Option<i64>,
     /// The venue's time up to which executions and flows are booked.
     looked_ns: i64,
+    /// How many executions were booked when all was last found equal.
+    settled: Option<usize>,
+    /// The same of one currency, where a rounding has made it so.
+    rounded: BTreeMap<Name, usize>,
     /// Flows that were booked, by the hash of their keys.
     flows: IdSet,
     /// Positions in symbols that are not the account's, in base units.
@@ -81,8 +85,20 @@ fn shift_of(flow: &VenueFlow) -> Option<Shift> {
     Some(match flow.kind {
         FlowKind::Transfer => Shift { total, capital: total, ..nothing },
         FlowKind::Fee => Shift { total, fees: total.checked_neg()?, ..nothing },
-        FlowKind::Funding | FlowKind::Rebate | FlowKind::Other => Shift { total, realised: total, ..nothing },
+        FlowKind::Funding | FlowKind::Rebate | FlowKind::Other | FlowKind::Rounding => {
+            Shift { total, realised: total, ..nothing }
+        }
     })
+}
+
+/// The position whose basis a rounding goes into.
+fn rounded_basis(account: &Account, flow: &VenueFlow) -> Result<Option<PositionLine>, &'static str> {
+    let of = contract_of(account, flow.symbol).filter(|_| flow.kind == FlowKind::Rounding);
+    let Some(position) = of.and_then(|id| account.position(id)).filter(|position| position.size != 0) else {
+        return Ok(None);
+    };
+    let cost = position.cost.checked_add(flow.amount).ok_or("a basis does not fit")?;
+    Ok(Some(PositionLine { instrument: position.instrument, size: position.size, cost }))
 }
 
 fn shift_by(line: &BalanceLine) -> Shift {
@@ -112,6 +128,7 @@ impl State {
                     return Err("an account that has a past was opened");
                 }
                 self.outside.opened_ns = Some(*ts_venue_ns);
+                self.outside.settled = Some(self.booked.len());
                 let mut amounts: BTreeMap<Name, Money> =
                     self.account.balances().iter().map(|balance| (balance.currency, 0)).collect();
                 amounts.extend(balances.iter().copied());
@@ -144,6 +161,7 @@ impl State {
             }
             VenueRecord::Looked { ts_venue_ns, .. } => {
                 self.outside.looked_ns = self.outside.looked_ns.max(*ts_venue_ns);
+                self.outside.settled = Some(self.booked.len());
             }
         }
         Ok(())
@@ -187,7 +205,12 @@ impl State {
             return Err("a flow that was booked before");
         }
         let shift = shift_of(flow).ok_or("a flow does not fit")?;
-        self.shift(flow.currency, shift, events)
+        self.shift(flow.currency, shift, events)?;
+        if flow.kind == FlowKind::Rounding {
+            self.outside.rounded.insert(flow.currency, self.booked.len());
+        }
+        let basis = rounded_basis(&self.account, flow)?;
+        self.replace_positions(basis.as_slice(), events)
     }
 
     fn shift(&mut self, currency: Name, shift: Shift, events: &mut Vec<GateEvent>) -> Result<(), &'static str> {
@@ -257,6 +280,17 @@ impl Gate {
         self.state.outside.looked_ns.max(self.outside_cut_ns())
     }
 
+    /// How many executions were booked when a currency was last found, or made, equal to the venue's; `None` where it never was.
+    pub fn settled_fills(&self, currency: Name) -> Option<usize> {
+        let outside = &self.state.outside;
+        outside.settled.max(outside.rounded.get(&currency).copied().filter(|_| outside.settled.is_some()))
+    }
+
+    /// True where executions were booked since all was last found equal, as far as the log has it.
+    pub fn is_unsettled(&self) -> bool {
+        self.state.outside.settled != Some(self.state.booked.len())
+    }
+
     /// True for an account that has no past: what it begins with is its venue's to say.
     pub fn has_no_past(&self) -> bool {
         self.state.outside.opened_ns.is_none() && self.state.entries.len() == 0
@@ -320,6 +354,10 @@ impl Gate {
         let mut tried = self.state.account.clone();
         let shift = shift_of(&flow).and_then(|shift| tried.shift(currency, shift).ok());
         shift.ok_or(GateError::DoesNotFit("a flow"))?;
+        if let Some(line) = rounded_basis(&tried, &flow).map_err(GateError::DoesNotFit)? {
+            let fits = tried.replace_position(line.instrument, line.size, line.cost);
+            fits.map_err(|_| GateError::DoesNotFit("a flow"))?;
+        }
         let mut events = self.commit(Record::Venue(VenueRecord::Flow { now_ns, flow }))?;
         self.move_logged_peak(currency, capital);
         self.watch_currency(now_ns, currency, &mut events);

@@ -133,7 +133,7 @@ impl Flight {
 }
 
 /// The contract of a symbol. (Of spot the venue has no position, only balances.)
-pub(super) fn contract_of(account: &Account, symbol: Name) -> Option<Name> {
+pub(crate) fn contract_of(account: &Account, symbol: Name) -> Option<Name> {
     let mut contracts = account.instruments().filter(|instrument| instrument.kind != ContractKind::Spot);
     contracts.find(|instrument| instrument.symbol == symbol).map(|instrument| instrument.id)
 }

@@ -6,6 +6,7 @@
 //! | an order or execution of ours that the log lacks | adopted, booked |
 //! | a missed execution, a missed flow | booked, once |
 //! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
+//! | wallets that differ by no more than the venue rounds, and nothing else | booked, as a rounding |
 //! | a difference, the first time, or with something in flight | looked at again soon |
 //! | the same difference in the next look, nothing of it booked between | an incident: new orders stop |
 //! | differences that keep moving for [`PATIENCE`] looks | new orders wait until two looks agree |
@@ -22,6 +23,7 @@ use crate::order::{ClientOrderId, OrderStatus};
 use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
 use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences};
 use super::order::in_venue_order;
+use super::rounding;
 use super::venue::{VenueLook, VenueState};
 
 /// How far behind what is known the venue is asked: its lists may lag behind its events.
@@ -47,6 +49,8 @@ pub struct LookReport {
     pub missed_executions: usize,
     /// Flows that were booked by it.
     pub missed_flows: usize,
+    /// Flows of what the venue rounded that were booked by it.
+    pub roundings: usize,
     /// Orders that were adopted.
     pub adopted: usize,
     /// Orders open on one side only, which are asked about.
@@ -91,6 +95,8 @@ pub struct Looks {
     /// Differences of the look before, and how many fills were booked when it was done.
     suspects: BTreeMap<Subject, Difference>,
     fills_before: usize,
+    /// The venue rounds.
+    rounds: bool,
     undecided_looks: u32,
     /// What an account without a past may be opened with, seen once.
     opening: Option<VenueState>,
@@ -196,7 +202,7 @@ impl Looks {
             .began
             .take()
             .ok_or(GateError::DoesNotFit("the look is of before the connection was lost, or trading resumed"))?;
-        self.wanted = true;
+        (self.wanted, self.rounds) = (true, look.state.unit > 0);
         taken.report.duration_ns = now_ns.saturating_sub(began.now_ns);
         taken.report.at_ns = now_ns;
         let mut flight = flight(gate, &began, unsent);
@@ -243,10 +249,15 @@ impl Looks {
 
         for finding in differences(gate, &look.state, &flight) {
             if let Finding::Differs(difference) = finding
-                && let Some(adjustment) = in_venue_order(gate, &difference)
+                && let room = rounding::room(gate, difference.subject.name(), look.state.unit)
+                && let Some(adjustment) = in_venue_order(gate, &difference, room)
             {
                 taken.events.extend(gate.adjust(now_ns, "the venue's order of executions", adjustment)?);
             }
+        }
+        for flow in rounding::flows(gate, &look.state, &differences(gate, &look.state, &flight)) {
+            taken.events.extend(gate.book_flow(now_ns, &flow)?);
+            taken.report.roundings += 1;
         }
         let moved = moved_since(gate, self.fills_before);
         let mut suspects = BTreeMap::new();
@@ -342,7 +353,9 @@ impl Looks {
         // Everything that this look's lists could hold was there when the look before it was taken.
         let known_ns = self.last.as_ref().map(|(state, _)| state.ts_venue_ns).unwrap_or_default();
         let clean = report.settled && report.differences.is_empty();
-        if clean && known_ns.saturating_sub(gate.looked_ns()) >= MARK_EVERY_NS {
+        let due = known_ns.saturating_sub(gate.looked_ns()) >= MARK_EVERY_NS;
+        // What executions may be rounded by counts from here on, for the next process too.
+        if clean && (due || self.rounds && gate.is_unsettled()) {
             gate.looked(now_ns, known_ns)?;
         }
         Ok(())

@@ -9,12 +9,13 @@
 //! 3. *No new order leaves between a (re)connect and the first look that decided everything.*
 //!
 //! A fill races the picture, so a difference counts only when two looks in a row show the very same one and nothing of it
-//! was in flight or booked between them. Nothing is tolerated but that.
+//! was in flight or booked between them. Nothing is tolerated but that, and a
+//! venue's rounding of what executions realise: at most its unit for each, booked as a flow.
 //!
 //! - [`venue`] — what a venue says, in the account's units;
 //! - [`compare`] — the comparison: a pure function of the account, a look and what is in flight;
 //! - [`looks`] — one look after the other: what is booked at once, what is waited for, what is decided;
-//! - [`order`] — what the order of executions makes of the P&L;
+//! - [`order`] — what the order of executions makes of the P&L; [`rounding`] — what a venue's units make of it;
 //! - [`accept`] — the numbers of an adjustment, when an operator takes the venue's word.
 //!
 //! Data goes one way: a gateway's rows come in as a [`venue::VenueLook`], records leave through the gate.
@@ -23,6 +24,7 @@ pub mod accept;
 pub mod compare;
 pub mod looks;
 pub mod order;
+pub mod rounding;
 pub mod venue;
 
 pub use accept::{AcceptError, Adjustment, BalanceLine, PositionLine};

@@ -15,8 +15,8 @@ use super::accept::{Adjustment, BalanceLine, PositionLine};
 use super::compare::{Difference, Subject};
 
 /// The adjustment that brings a wallet's P&L into the venue's order; `None` where that does not explain the difference to
-/// the last unit.
-pub fn in_venue_order(gate: &Gate, difference: &Difference) -> Option<Adjustment> {
+/// the last unit, but for what the venue may have rounded: `room`.
+pub fn in_venue_order(gate: &Gate, difference: &Difference, room: Money) -> Option<Adjustment> {
     let Subject::Balance(currency) = difference.subject else { return None };
     let account = gate.account();
     let (mut positions, mut moved): (Vec<PositionLine>, Money) = (Vec::new(), 0);
@@ -30,9 +30,9 @@ pub fn in_venue_order(gate: &Gate, difference: &Difference) -> Option<Adjustment
             positions.push(PositionLine { instrument: now.instrument, size: now.size, cost: then.cost });
         }
     }
-    let total = difference.amount()?;
-    let explains = !positions.is_empty() && moved == total;
-    let balances = vec![BalanceLine { currency, total, realised: total, capital: 0 }];
+    let rest = difference.amount()?.checked_sub(moved)?;
+    let explains = !positions.is_empty() && rest.checked_abs()? <= room;
+    let balances = vec![BalanceLine { currency, total: moved, realised: moved, capital: 0 }];
     explains.then_some(Adjustment { positions, balances, elsewhere: Vec::new() })
 }
 

@@ -74,12 +74,14 @@ pub enum FlowKind {
     Fee = 3,
     /// Whatever else the venue books: P&L, so that a loss is counted.
     Other = 4,
+    /// What the venue rounds, as [`super::rounding`] has it: P&L. With a symbol it is that position's basis that it goes into.
+    Rounding = 5,
 }
 
 impl FlowKind {
     /// Every kind, at the place of its number.
-    pub const ALL: [FlowKind; 5] =
-        [FlowKind::Funding, FlowKind::Transfer, FlowKind::Rebate, FlowKind::Fee, FlowKind::Other];
+    pub const ALL: [FlowKind; 6] =
+        [FlowKind::Funding, FlowKind::Transfer, FlowKind::Rebate, FlowKind::Fee, FlowKind::Other, FlowKind::Rounding];
 
     /// The name that gateways use.
     pub const fn as_str(self) -> &'static str {
@@ -89,12 +91,13 @@ impl FlowKind {
             FlowKind::Rebate => "rebate",
             FlowKind::Fee => "fee",
             FlowKind::Other => "other",
+            FlowKind::Rounding => "rounding",
         }
     }
 
-    /// The kind of this name.
+    /// The kind of this name; a rounding is found here, and nobody else's to tell.
     pub fn parse(name: &str) -> Option<FlowKind> {
-        FlowKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+        FlowKind::ALL.into_iter().find(|kind| kind.as_str() == name && *kind != FlowKind::Rounding)
     }
 }
 
@@ -135,6 +138,8 @@ pub struct VenueState {
     pub balances: Vec<(Name, Money)>,
     /// The venue's time of the picture.
     pub ts_venue_ns: i64,
+    /// What the venue rounds to when it books an execution; 0 where it books exactly.
+    pub unit: Money,
 }
 
 /// One picture of the venue. Executions and flows were asked for before positions and balances.

@@ -22,6 +22,7 @@ const HAS_TO_HAPPEN: &[&str] = &[
     "a record of a look was torn",
     "a report comes twice",
     "a report is lost",
+    "a rounding is booked",
     "a word of an order that nobody knows",
     "an account is opened",
     "an incident",

@@ -36,6 +36,8 @@ pub struct Venue {
     pub cost: Money,
     /// When somebody else traded last.
     pub foreign_ns: i64,
+    /// What it cuts the basis of what is closed to; 0 for money's twelve decimals.
+    unit: Money,
 }
 
 pub fn usdt() -> Name {
@@ -43,9 +45,10 @@ pub fn usdt() -> Name {
 }
 
 impl Venue {
-    pub fn new(now_ns: i64) -> Venue {
+    pub fn new(now_ns: i64, unit: Money) -> Venue {
         Venue {
             now_ns,
+            unit,
             orders: BTreeMap::new(),
             trades: Vec::new(),
             flows: Vec::new(),
@@ -94,13 +97,14 @@ impl Venue {
         placed.ours.map(|id| fill_report(id, trade))
     }
 
-    /// The basis of what is closed leaves in its share, cut to twelve decimals; the rest of the way is sums.
+    /// The basis of what is closed leaves in its share, cut to its unit; the rest of the way is sums.
     fn book(&mut self, side: OrderSide, price: i64, size: i64, fee: Money) {
         let signed = size * side.sign();
         self.wallet -= fee;
         let closing = if self.size.signum() == -signed.signum() { size.min(self.size.abs()) } else { 0 };
         if closing > 0 {
             let share = self.cost * Money::from(closing) / Money::from(self.size.abs());
+            let share = share - share % self.unit.max(1);
             let traded = Money::from(price) * Money::from(closing * side.sign()) * WORTH;
             self.wallet += -traded - share;
             self.cost -= share;
@@ -158,7 +162,7 @@ impl Venue {
                 entry_price: Some(entry),
             });
         }
-        VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns }
+        VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns, unit: self.unit }
     }
 
     /// The answer to a question about one order.

@@ -74,7 +74,8 @@ impl AccountGroup {
     }
 
     /// What the last look came to, or None before there was one: `at_ns`, `duration_ns`, counts (`missed_executions`,
-    /// `missed_flows`, `adopted`, `unsettled`, `foreign`), `opened`, `settled`, and as rows `undecided` and `differences`.
+    /// `missed_flows`, `roundings`, `adopted`, `unsettled`, `foreign`), `opened`, `settled`, and as rows `undecided` and
+    /// `differences`.
     fn last_look<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let last: Option<LookReport> = self.with(py, |desk, _, _| desk.looks().last().cloned());
         let Some(last) = last else { return Ok(None) };
@@ -84,6 +85,7 @@ impl AccountGroup {
         for (name, count) in [
             ("missed_executions", last.missed_executions),
             ("missed_flows", last.missed_flows),
+            ("roundings", last.roundings),
             ("adopted", last.adopted),
             ("unsettled", last.unsettled),
             ("foreign", last.foreign),

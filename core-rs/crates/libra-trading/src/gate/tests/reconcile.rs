@@ -9,34 +9,34 @@ use crate::reconcile::{
 };
 use crate::risk::RiskCode;
 
-const SYMBOL: &str = "BTC/USDT:USDT";
+pub(super) const SYMBOL: &str = "BTC/USDT:USDT";
 
 /// A venue that says what a test wants.
-struct Venue {
-    look: VenueLook,
-    looks: Looks,
-    now_ns: i64,
+pub(super) struct Venue {
+    pub look: VenueLook,
+    pub looks: Looks,
+    pub now_ns: i64,
 }
 
 impl Venue {
-    fn new(usdt: Money) -> Venue {
+    pub fn new(usdt: Money) -> Venue {
         let state = VenueState { balances: vec![(name("USDT"), usdt)], ts_venue_ns: T0, ..VenueState::default() };
         let mut looks = Looks::default();
         looks.require();
         Venue { look: VenueLook { state, ..VenueLook::default() }, looks, now_ns: T0 + SECOND }
     }
 
-    fn holds(&mut self, size: &str, entry: i64) {
+    pub fn holds(&mut self, size: &str, entry: i64) {
         let size = libra_kernel::fixed::parse_units_wide(size.as_bytes(), 12).unwrap();
         let entry_price = Some(money(entry));
         self.look.state.positions = vec![VenuePosition { symbol: name(SYMBOL), size, entry_price }];
     }
 
-    fn has(&mut self, usdt: Money) {
+    pub fn has(&mut self, usdt: Money) {
         self.look.state.balances = vec![(name("USDT"), usdt)];
     }
 
-    fn look(&mut self, gate: &mut Gate) -> Taken {
+    pub fn look(&mut self, gate: &mut Gate) -> Taken {
         self.try_look(gate).unwrap()
     }
 
@@ -89,7 +89,7 @@ impl Venue {
 }
 
 /// An account that was opened with the venue's 10,000 USDT, and its venue.
-fn opened() -> (Gate, Venue) {
+pub(super) fn opened() -> (Gate, Venue) {
     let (mut gate, mut venue) = (gate(RiskLimits::default()), Venue::new(money(10_000)));
     assert!(!venue.look(&mut gate).report.settled);
     assert!(venue.look(&mut gate).report.opened);
@@ -97,7 +97,7 @@ fn opened() -> (Gate, Venue) {
     (gate, venue)
 }
 
-fn usdt(gate: &Gate) -> crate::account::Balance {
+pub(super) fn usdt(gate: &Gate) -> crate::account::Balance {
     *gate.account().balance(name("USDT")).unwrap()
 }
 

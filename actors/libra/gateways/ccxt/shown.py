@@ -1,0 +1,66 @@
+"""Gateways that show the whole account, where the venue is one of which that is known to be complete."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from libra.gateways.ccxt.account_linear import LinearAccount
+from libra.gateways.ccxt.account_spot import SpotAccount
+from libra.gateways.ccxt.gateway import CcxtGateway
+from libra.gateways.ccxt.venue import require_venue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from libra.gateways.ccxt.account import BinanceAccount
+    from libra.gateways.ccxt.options import CcxtOptions
+    from libra.gateways.protocol import VenueExecution, VenueFlow, VenueOrder, VenueState
+
+__all__ = ["ShownCcxtGateway", "account_gateway"]
+
+_log = logging.getLogger(__name__)
+
+_ACCOUNTS: dict[tuple[str, str], type[BinanceAccount]] = {
+    ("binance", "spot"): SpotAccount,
+    ("binance", "swap"): LinearAccount,
+    ("binanceusdm", "swap"): LinearAccount,
+}
+_NEEDED = ("fetchOpenOrders", "fetchMyTrades", "fetchBalance")
+
+
+class ShownCcxtGateway(CcxtGateway):
+    """Implements `libra.gateways.ReconcilingGateway`: see `CcxtGateway`."""
+
+    def __init__(self, options: CcxtOptions, *args: Any, **named: Any) -> None:  # noqa: ANN401 - as `CcxtGateway`
+        super().__init__(options, *args, **named)
+        account = _ACCOUNTS[options.venue, options.market]
+        symbols = [instrument.symbol for instrument in self._instruments]
+        self._account = account(self._venue, self._user, symbols, self._known)
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Everything that is open on the account, ours and foreign; in symbols that nothing told of, now and then."""
+        return await self._account.open_orders()
+
+    async def executions_since(self, ts_ns: int) -> Sequence[VenueExecution]:
+        """Every execution from this time of the venue's clock on, in symbols that anything told of."""
+        return await self._account.executions_since(ts_ns)
+
+    async def flows_since(self, ts_ns: int) -> Sequence[VenueFlow]:
+        """Every flow from this time of the venue's clock on."""
+        return await self._account.flows_since(ts_ns)
+
+    async def account_state(self) -> VenueState:
+        """Positions and balances now."""
+        return await self._account.account_state()
+
+
+def account_gateway(options: CcxtOptions, *args: Any, **named: Any) -> CcxtGateway:  # noqa: ANN401 - as `CcxtGateway`
+    """The gateway of an account: one that shows it all where the venue can; where not, that is said in the log."""
+    has = require_venue(options.venue)().has
+    missing = [name for name in _NEEDED if not has.get(name)]
+    if (options.venue, options.market) in _ACCOUNTS and not missing:
+        return ShownCcxtGateway(options, *args, **named)
+    why = f"it lacks {', '.join(missing)}" if missing else "its account is not known well enough"
+    _log.warning("%s (%s): %s is not held against the venue: %s", options.venue, options.market, options.account, why)
+    return CcxtGateway(options, *args, **named)

@@ -1,0 +1,60 @@
+"""Which gateways show the whole account, and who asks them for it."""
+
+import logging
+
+import ccxt.pro
+import pytest
+
+from libra.gateways.actor import can_show
+from libra.gateways.ccxt import CcxtOptions, make_turnstile
+from libra.gateways.ccxt.actors import _Bound
+from libra.gateways.ccxt.guard import Hooks
+from libra.gateways.ccxt.rules import VenueRules
+from libra.gateways.ccxt.shown import ShownCcxtGateway, account_gateway
+from libra.gateways.ccxt.user_stream import UserStream
+from libra.gateways.ccxt.venue import Venue
+
+
+def made(venue, market):
+    return account_gateway(CcxtOptions(venue, market=market, account="mine"), make_turnstile(venue), [])
+
+
+@pytest.mark.parametrize(("venue", "market"), [("binance", "spot"), ("binance", "swap"), ("binanceusdm", "swap")])
+def test_binances_accounts_are_shown_through_the_actors_wrapper_too(venue, market, caplog):
+    gateway = made(venue, market)
+    assert isinstance(gateway, ShownCcxtGateway)
+    assert can_show(gateway)
+    assert can_show(_Bound(gateway))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("venue", "market"), [("okx", "swap"), ("binanceus", "spot"), ("binancecoinm", "swap")])
+def test_others_work_without_and_it_is_said_once(venue, market, caplog):
+    with caplog.at_level(logging.WARNING):
+        gateway = made(venue, market)
+    assert not can_show(gateway)
+    assert not can_show(_Bound(gateway))
+    (said,) = caplog.messages
+    assert said.startswith(f"{venue} ({market}): mine is not held against the venue")
+
+
+def test_what_a_venues_class_lacks_is_named(monkeypatch, caplog):
+    class Lacking(ccxt.pro.binance):
+        def describe(self):
+            described = super().describe()
+            return {**described, "has": {**described["has"], "fetchMyTrades": False}}
+
+    turnstile = make_turnstile("binance")
+    monkeypatch.setattr(ccxt.pro, "binance", Lacking)
+    gateway = account_gateway(CcxtOptions("binance", account="mine"), turnstile, [])
+    assert not can_show(gateway)
+    assert "it lacks fetchMyTrades" in caplog.text
+
+
+def test_a_sign_that_money_moved_is_counted():
+    venue = Venue(CcxtOptions("binance"), make_turnstile("binance"))
+    venue.hooks = Hooks(venue.hooks.turnstile, VenueRules("binance"), "")
+    user = UserStream(venue)
+    for message in ({"e": "balanceUpdate"}, {"event": {"e": "balanceUpdate"}}, {"e": "executionReport"}, {}):
+        user._look_at(object(), message)
+    assert user.money_moved == 2
