@@ -45,6 +45,7 @@ from libra.risk import change_limits
 
 if TYPE_CHECKING:
     from libra.assembly.bridge import NodeBridge
+    from libra.assembly.turn import Turn
     from libra.config import Settings
     from libra.config.market import GatewayMarketSettings
     from libra.config.strategies import StrategySettings
@@ -129,6 +130,8 @@ class TradingNode(Node):
         """Those that run in this node."""
         self._groups = settings.account_groups if self.part.accounts else ()
         self._bridge = bridge
+        self.turn: Turn | None = None
+        """When it may drain, where that is for others to say."""
         self.bridge_stats: dict[str, Any] = {}
         """What the bridge counted, once the run is over."""
         self.bridge_log = BridgeLog()
@@ -393,7 +396,11 @@ class TradingNode(Node):
         """The last events are published by now; what waits for another node has the drain's time to leave."""
         timeout_s = self.options.drain_timeout_s
         # Before, since the guard takes a loop that hangs in here for a drain that failed.
-        self.core.extend_drain(2 * timeout_s)
+        self.core.extend_drain(3 * timeout_s)
+        until = time.monotonic() + timeout_s
+        while bridge.awaits() and time.monotonic() < until:
+            bridge.flush()
+            await asyncio.sleep(_FLUSH_EVERY_S)
         leaving = asyncio.get_running_loop().run_in_executor(None, bridge.leave, timeout_s)
         while not leaving.done():
             bridge.flush()
@@ -402,9 +409,9 @@ class TradingNode(Node):
         self.bridge_log.tell(bridge.news())
         self.bridge_log.close()
         self.bridge_stats = bridge.stop(0.0)
-        self._left_behind = unsent(self.bridge_stats)
+        self._left_behind = unsent(self.bridge_stats, keeps=bridge.keeps(self.bridge_log.left))
         if self._left_behind:
-            _log.error("bridge: %d durable events did not leave", self._left_behind)
+            _log.error("bridge: %d durable events did not reach those that they are for", self._left_behind)
 
     def bridge_row(self) -> dict[str, Any] | None:
         """The bridge for operators; None for a node that runs alone."""
@@ -423,7 +430,15 @@ class TradingNode(Node):
             # In simulated time what a disk does must not be seen.
             for news in self.journals.news():
                 self._voice.publish(Event.create(EventType.JOURNAL_STATE, news["account"], news))
-        return super().should_stop()
+        return super().should_stop() and self._may_end()
+
+    def inputs_ended(self) -> bool:
+        """See `Node`."""
+        return super().inputs_ended() and self._may_end()
+
+    def _may_end(self) -> bool:
+        # Of one that is fenced nothing leaves, so nobody is answered.
+        return self.turn is None or self.bridge_log.is_fenced or self.turn.has_come()
 
     # Operators -------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 1. Every member builds what it has to, so that a mistake anywhere is found before anything trades.
 2. Those with accounts run first, then those with strategies only.
-3. The run ends by a signal, when its time is over, or when a member ended. Then members with strategies only are
-   drained, and when they are gone those that strategies depend on: nothing is asked of an account that has stopped.
+3. The run ends by a signal, to us or to a member, when its time is over, or when a member ended. Then members with
+   strategies only are drained, and when they are gone those that strategies depend on: nothing is asked of an account
+   that has stopped.
 
 A member that dies is named with its last words; the others are drained, and the run has failed.
 """
@@ -138,6 +139,7 @@ class Supervisor:
                 "live": self._live,
                 "joined": self._joined,
                 "bridge": self._topology.bridge.model_dump(by_alias=True),
+                "patience_s": self._patience_for(member),
             },
             self._selector,
             # Who has no account has no keys either: strategies are anybody's code.
@@ -178,7 +180,7 @@ class Supervisor:
             tell(self._children)
 
     def _is_ending(self) -> bool:
-        return bool(self._stops) or not all(child.is_running for child in self._children)
+        return bool(self._stops) or any(child.asks or not child.is_running for child in self._children)
 
     def _drain(self, tell: _Pace) -> None:
         for child in self._children:
@@ -187,6 +189,8 @@ class Supervisor:
                 self._settle(child, tell)
         for last in (False, True):
             group = [child for child in self._children if child.member.ends_last is last and child.is_running]
+            # Who was asked to end says so: a second signal would end it at once.
+            self._look(0)
             for child in group:
                 child.stop()
             give_up_at = time.monotonic() + self._patience_s
@@ -300,6 +304,11 @@ class Supervisor:
     @property
     def _patience_s(self) -> float:
         return self._settings.node.drain_timeout_s + _GRACE_S
+
+    def _patience_for(self, member: Member) -> float:
+        """How long a member that is to end may wait for those that end before it."""
+        others = len(self._topology.members) - 1
+        return self._patience_s + others * _SETTLE_S + _GRACE_S if member.ends_last and others else 0.0
 
 
 class _Pace:

@@ -318,6 +318,13 @@ class Bridge:
     def flush(self) -> None:
         pass
 
+    def awaits(self) -> bool:
+        return False
+
+    def keeps(self, left) -> bool:
+        self.calls.append(f"keeps for {sorted(left)}")
+        return True
+
     def leave(self, timeout_s: float) -> None:
         self.calls.append(f"leave, {timeout_s}")
 
@@ -337,5 +344,5 @@ def test_a_node_starts_its_bridge_and_leaves_and_stops_it_last(settings):
     node = build(settings(), part=ACCOUNT_NODE, bridge=bridge)
     bridge.node = node
     node.run()
-    assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0"]
+    assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0", "keeps for []"]
     assert node.bridge_stats == {"sent": 3}
