@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.conftest import TWO_NODES, wait_for_nodes, wait_until
+from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
 
 BUYER = """
@@ -96,6 +97,35 @@ def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
     ended = running.end()
     assert ended.code == 1
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
+
+
+def test_a_node_that_dies_on_its_way_out_leaves_nothing_behind(joined: Joined):
+    buys = HANGS_ON_ITS_WAY_OUT.replace(
+        "self.quoted = True", 'self.quoted = True\n        self.submit(self.symbols[0], OrderSide.BUY, "0.01")'
+    )
+    profile = joined.topology(
+        strategy=joined.strategy(buys),
+        strategy_more='on_vanish = "flatten"',
+        node="handler_timeout_s = 0\ndrain_timeout_s = 60",
+    )
+    running = joined.start("run", profile, "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def holds() -> bool:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        [account] = node["accounts"]
+        return account["open_orders"] == 1 and bool(account["positions"])
+
+    wait_until(holds, "its order rests beside its position")
+    running.signal(signal.SIGTERM)
+    running.wait_for("on_stop begins")
+    os.kill(pids["strategies"], signal.SIGKILL)
+    ended = running.end()
+    assert ended.code == 1
+    assert ended.summary["orders"] == {"CANCELLED": 1, "FILLED": 2}
+    assert [row["size"] for row in ended.summary["positions"]] == ["0.000"]
+    [row] = ended.summary["vanished"]
+    assert [(row["strategy"], closing["state"]) for closing in row["flattening"]] == [("mine", "flat")]
 
 
 @pytest.mark.slow
