@@ -184,7 +184,7 @@ def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:
         "orders": result.orders,
         "fills": result.fills,
         "equity": result.equity,
-        "bridge": node.bridge_stats,
+        "bridge": node.bridge_end.stats,
     }
 
 

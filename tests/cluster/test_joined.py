@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.conftest import TWO_NODES, wait_for_nodes, wait_until
+from tests.cluster.conftest import TWO_NODES, asked, wait_for_nodes, wait_until
 from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
 
@@ -67,7 +67,8 @@ def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
     requests = summary["events"]["ORDER_REQUEST"]
     assert strategies["link"]["outboxes"]["ORDERS"]["offered"] == requests
     assert trading["lanes"]["MARKET_DATA"]["sent"] > 0
-    assert not summary.get("vanished"), "it left in order"
+    assert not summary["vanished"], "it left in order"
+    assert summary["lost"] == {"strategies": [], "events": {}}
 
 
 def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
@@ -84,10 +85,15 @@ def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     wait_until(lambda: trading()["vanished"], "the node is missed")
     assert [(row["strategy"], row["on_vanish"]) for row in trading()["vanished"]] == [("mine", "cancel")]
     os.kill(pids["strategies"], signal.SIGCONT)
+    told = joined.run("status", "--node", "trading").out
+    assert "strategy mine  GONE from paper (cancel): its requests are refused until this node starts again" in told
     running.signal(signal.SIGTERM)
     ended = running.end()
-    assert ended.code == 0, ended.err
+    # It stopped in order; but what it asked for since it was missed was refused.
+    assert ended.code == 1, ended.err
     assert [row["strategy"] for row in ended.summary["vanished"]] == ["mine"]
+    assert ended.summary["lost"] == {"strategies": ["mine"], "events": {}}
+    assert "strategy mine is gone with its node: what it asks for is refused, should it come back" in ended.err
 
 
 def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
@@ -147,6 +153,37 @@ def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
     assert ended.summary["fills"] > 0
 
 
+def test_a_run_that_lost_what_strategies_asked_for_has_failed(joined: Joined):
+    strategy = joined.strategy(BUYER)
+    running = joined.start("run", joined.topology("\n[bridge]\nstale_after_s = 2\n", strategy=strategy), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def account() -> dict[str, Any]:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        return node["accounts"][0]
+
+    wait_until(lambda: account()["positions"], "it trades")
+    os.kill(pids["trading"], signal.SIGSTOP)
+    # What was under way to it is lost with its connections, and what is trimmed meanwhile with the stream.
+    server, channel = Path(os.environ["LIBRA_RUN_DIR"]) / "bridge-libra" / "server.sock", "ORDERS:all:strategies"
+
+    def number(command: str) -> int:
+        return int(asked(server, command).splitlines()[-1].rpartition("-")[2])
+
+    asked(server, "CLIENT KILL TYPE pubsub")
+    running.wait_for(f"node trading does not keep up with {channel}: it is not waited for any more")
+    applied = number(f"HGET libra:libra:ack:{channel} trading")
+    wait_until(lambda: number(f"HGET libra:libra:chan:{channel} floor") > applied, "it is trimmed")
+    os.kill(pids["trading"], signal.SIGCONT)
+    running.wait_for(f"of {channel} will never come")
+    wait_until(lambda: account()["stopped"], "its orders are refused")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 1, ended.err
+    assert ended.summary["lost"]["events"][channel] > 0
+    assert ended.summary["stopped"]["paper"].startswith("BRIDGE_UNSOUND: limit no loss, value ")
+
+
 HANGS = """
 quotes = turns = 0
 rests = came_back = False
@@ -194,7 +231,8 @@ def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Join
     wait_until(lambda: status("trading")["bridge"]["peers"][0]["up"], "its node is there again")
     running.signal(signal.SIGTERM)
     ended = running.end()
-    assert ended.code == 0, ended.err
+    assert ended.code == 1, ended.err
+    assert ended.summary["lost"]["strategies"] == ["mine"]
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
     # Cancelled once, though its node was missed, came back and left; what it asks for since is refused, and says why.
     assert ended.summary["orders"] == {"CANCELLED": 1, "REJECTED": 1}

@@ -137,7 +137,8 @@ def test_a_member_that_is_killed_is_named_and_ends_the_run(topologies: Topologie
     rows = {row["name"]: row for row in ended.summary["nodes"]}
     assert rows[victim]["exit_code"] is None
     [other] = set(rows) - {victim}
-    assert rows[other]["exit_code"] == 0
+    # Who has lost a strategy has failed.
+    assert rows[other]["exit_code"] == (1 if other == "trading" else 0)
     assert rows[other]["died"] is None
     assert_all_gone(pids.values())
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from libra_core import BridgeNews, NodeCore
 
-__all__ = ["NodeBridge", "bridge_row", "unsent"]
+__all__ = ["NodeBridge", "bridge_row", "lost_events", "open_gaps", "unsent"]
 
 
 class NodeBridge(Protocol):
@@ -75,6 +75,19 @@ def unsent(stats: Mapping[str, Any], *, keeps: bool = True) -> int:
     return max(0, on_their_way - kept)
 
 
+def lost_events(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Durable events that never come here, or that were cut from an outbox before all had them, by channel."""
+    link = stats.get("link", {})
+    # A loss whose events nobody can count is one all the same.
+    lost = {name: max(row["lost"], row["lost_events"]) for name, row in link.get("channels", {}).items() if row["lost"]}
+    return lost | {f"{name}, cut": box["cut"] for name, box in link.get("outboxes", {}).items() if box.get("cut")}
+
+
+def open_gaps(stats: Mapping[str, Any]) -> list[str]:
+    """Channels of which events are missing that may still come."""
+    return sorted(name for name, channel in stats.get("link", {}).get("channels", {}).items() if channel["gap"])
+
+
 def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any] | None:
     """A bridge for operators; None for a node without one.
 
@@ -97,7 +110,7 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "backlog": int(stats.get("credits_in_use", 0)),
         "unsent": unsent(stats),
         "fullness_pct": max((box["fullness"] for box in link.get("outboxes", {}).values()), default=0),
-        "gaps": sorted(name for name, channel in channels.items() if channel["gap"]),
+        "gaps": open_gaps(stats),
         "losses": sum(channel["lost"] for channel in channels.values()),
         "lost": sum(channel["lost_events"] for channel in channels.values()),
         "excused": dict(stats.get("excused", {})),

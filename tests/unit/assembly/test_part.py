@@ -345,4 +345,4 @@ def test_a_node_starts_its_bridge_and_leaves_and_stops_it_last(settings):
     bridge.node = node
     node.run()
     assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0", "keeps for []"]
-    assert node.bridge_stats == {"sent": 3}
+    assert node.bridge_end.stats == {"sent": 3}
