@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,61 @@ def test_a_run_that_lost_what_strategies_asked_for_has_failed(joined: Joined):
     assert ended.code == 1, ended.err
     assert ended.summary["lost"]["events"][channel] > 0
     assert ended.summary["stopped"]["paper"].startswith("BRIDGE_UNSOUND: limit no loss, value ")
+
+
+DECIDES = """
+asked = None
+ended = {}
+
+def on_start(self):
+    self.set_timer("look", 0.02, interval_s=0.02)
+
+def on_timer(self, name):
+    import pathlib
+    if self.asked is None and pathlib.Path("decide").exists():
+        of_its_own = {"ttl_s": 0}
+        self.asked = {
+            self.submit(self.symbols[0], OrderSide.BUY, "0.001"): "without",
+            self.submit(self.symbols[0], OrderSide.BUY, "0.002", **of_its_own): "for ever",
+        }
+        pathlib.Path("decided").touch()
+
+def on_order(self, order):
+    import pathlib
+    if str(order.status) in ("REJECTED", "FILLED"):
+        self.ended[self.asked[order.order_id]] = f"{order.status} {order.reason}".strip()
+        if len(self.ended) == 2:
+            pathlib.Path("told").write_text(f"{self.ended['without']}, {self.ended['for ever']}")
+"""
+
+
+def test_what_was_decided_before_an_outage_is_not_done_behind_it(joined: Joined):
+    profile = joined.topology("\n[bridge]\nrequest_deadline_ms = 1000\n", strategy=joined.strategy(DECIDES))
+    running = joined.start("run", profile, "--json")
+    wait_for_nodes(running, "trading", "strategies")
+
+    def met() -> bool:
+        [node] = json.loads(joined.run("status", "--node", "strategies", "--json").out)["nodes"]
+        return bool(node["bridge"]["peers"][0]["up"])
+
+    wait_until(met, "they have met")
+    server = int((Path(os.environ["LIBRA_RUN_DIR"]) / "bridge-libra" / "server.pid").read_text(encoding="utf-8"))
+    os.kill(server, signal.SIGSTOP)
+    try:
+        (joined.folder / "decide").touch()
+        wait_until((joined.folder / "decided").exists, "it decides")
+        decided = time.monotonic()
+        # The outage itself: longer than what was decided holds.
+        wait_until(lambda: time.monotonic() - decided > 1.5, "time passes")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    told = joined.folder / "told"
+    wait_until(lambda: told.exists() and told.read_text(), "it is told of both")
+    assert told.read_text() == "REJECTED EXPIRED, FILLED"
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert ended.summary["rejections"] == {"EXPIRED": 1}
 
 
 HANGS = """

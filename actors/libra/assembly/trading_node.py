@@ -251,7 +251,7 @@ class TradingNode(Node):
         strategy_class = load_class(strategy.class_path)
         if not all(hasattr(strategy_class, name) for name in ("on_start", "_attach", "_assign")):
             raise ConfigError(f"{strategy.class_path} is no strategy: derive it from libra.strategies.Strategy")
-        scope = scope_of(strategy, self.instruments)
+        scope = scope_of(strategy, self.instruments, self.part.request_deadline_ms / 1_000)
 
         def make() -> Actor:
             made: Any = strategy_class(dict(strategy.params))
