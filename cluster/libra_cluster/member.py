@@ -1,7 +1,8 @@
 """One node of a topology, as a process: `python -m libra_cluster.member DESCRIPTOR`.
 
 Its supervisor hands it one end of a pair of sockets (see `libra_cluster.wire`): what to build comes from there, and
-what there is to tell goes there. It is stopped by signals, as any node is. When its supervisor is gone, it drains too.
+what there is to tell goes there. A signal that ends it is told to the supervisor, which ends the run in order: a node
+with accounts waits for its turn. When the supervisor is gone, it drains too.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
+    from libra.assembly.turn import Turn
     from libra.assembly.vanished import vanished_rows
 
     part = order["part"]
@@ -135,6 +137,12 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     try:
         resume = order["resume"] if part.accounts else ()
         node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge, live=order["live"])
+        node.turn = Turn(
+            node.core,
+            lambda: teller.tell({"type": "asks", "signalled": node.core.stop_signal() is not None}),
+            drain_timeout_s=node.options.drain_timeout_s,
+            patience_s=order["patience_s"],
+        )
         # From here on a stop is an orderly one, also when it comes before the node has taken the signal for itself.
         signal.signal(signal.SIGTERM, lambda *_: node.stop())
         teller.tell({"type": "built"})
@@ -176,21 +184,30 @@ def _result(node: TradingNode, result: RunResult) -> dict[str, Any]:
         "orders": result.orders,
         "fills": result.fills,
         "equity": result.equity,
-        "bridge": node.bridge_stats,
+        "bridge": node.bridge_end.stats,
     }
 
 
 def _follow(reader: _Commands, node: TradingNode) -> None:
     """Listens while the node runs; what ends that is the supervisor's death."""
+    turn = node.turn
+    if turn is None:
+        raise AssertionError("a member has one")
     while (message := reader.next()) is not None:
         if message["type"] == "vanished":
             node.strategies_are_gone(message["strategies"])
+        elif message["type"] == "drain":
+            turn.come()
     # Nobody reads our output either, and who writes there must not wait.
     void = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(void, descriptor)
     os.close(void)
-    os.kill(os.getpid(), signal.SIGTERM)
+    # Nobody keeps the order any more.
+    turn.come()
+    if node.core.stop_signal() is None:
+        # A second signal would end it at once.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Commands:

@@ -85,11 +85,15 @@ class Topology:
             strategies = placement.strategies or rest if "strategies" in placement.roles else ()
             part = NodePart("market" in placement.roles, "accounts" in placement.roles, strategies)
             members.append(Member(name, part, dict(placement.env)))
+        settled = bridge if bridge is not None else BridgeSettings()
         hosts = {member.name: member.part.strategies for member in members if member.part.strategies}
         for at, member in enumerate(members):
             elsewhere = {name: strategies for name, strategies in hosts.items() if name != member.name}
-            members[at] = replace(member, part=replace(member.part, elsewhere=elsewhere))
-        return Topology(tuple(members), bridge if bridge is not None else BridgeSettings())
+            # An account of the same process is reached at once.
+            deadline_ms = 0 if member.part.accounts else settled.request_deadline_ms
+            part = replace(member.part, elsewhere=elsewhere, request_deadline_ms=deadline_ms)
+            members[at] = replace(member, part=part)
+        return Topology(tuple(members), settled)
 
     @property
     def is_joined(self) -> bool:

@@ -10,6 +10,8 @@ JSON has no exact decimals and no dates, and both stand in settings and in rows 
 | `go` | supervisor | run |
 | `status` | member | progress, as a run shows it, and strategies that vanished; the first one says that it runs |
 | `vanished` | supervisor | strategies whose node died |
+| `asks` | member | somebody asks it to end, by a signal or otherwise: the run is to end, in its order |
+| `drain` | supervisor | it is this member's turn; a signal comes with it, unless the member has had one |
 | `result` | member | summary, rows and exit code of its run |
 | `error` | member | what it raised instead, fit for a user |
 """

@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.conftest import TWO_NODES, wait_for_nodes, wait_until
+from tests.cluster.conftest import TWO_NODES, asked, wait_for_nodes, wait_until
+from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
 
 BUYER = """
@@ -66,7 +68,8 @@ def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
     requests = summary["events"]["ORDER_REQUEST"]
     assert strategies["link"]["outboxes"]["ORDERS"]["offered"] == requests
     assert trading["lanes"]["MARKET_DATA"]["sent"] > 0
-    assert not summary.get("vanished"), "it left in order"
+    assert not summary["vanished"], "it left in order"
+    assert summary["lost"] == {"strategies": [], "events": {}}
 
 
 def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
@@ -83,10 +86,15 @@ def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     wait_until(lambda: trading()["vanished"], "the node is missed")
     assert [(row["strategy"], row["on_vanish"]) for row in trading()["vanished"]] == [("mine", "cancel")]
     os.kill(pids["strategies"], signal.SIGCONT)
+    told = joined.run("status", "--node", "trading").out
+    assert "strategy mine  GONE from paper (cancel): its requests are refused until this node starts again" in told
     running.signal(signal.SIGTERM)
     ended = running.end()
-    assert ended.code == 0, ended.err
+    # It stopped in order; but what it asked for since it was missed was refused.
+    assert ended.code == 1, ended.err
     assert [row["strategy"] for row in ended.summary["vanished"]] == ["mine"]
+    assert ended.summary["lost"] == {"strategies": ["mine"], "events": {}}
+    assert "strategy mine is gone with its node: what it asks for is refused, should it come back" in ended.err
 
 
 @pytest.mark.parametrize("way", ["named", "unnamed", "by account", "SIGUSR1", "the node alone"])
@@ -150,6 +158,35 @@ def test_a_killed_node_takes_its_strategies_with_it(joined: Joined):
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
 
 
+def test_a_node_that_dies_on_its_way_out_leaves_nothing_behind(joined: Joined):
+    buys = HANGS_ON_ITS_WAY_OUT.replace(
+        "self.quoted = True", 'self.quoted = True\n        self.submit(self.symbols[0], OrderSide.BUY, "0.01")'
+    )
+    profile = joined.topology(
+        strategy=joined.strategy(buys),
+        strategy_more='on_vanish = "flatten"',
+        node="handler_timeout_s = 0\ndrain_timeout_s = 60",
+    )
+    running = joined.start("run", profile, "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def holds() -> bool:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        [account] = node["accounts"]
+        return account["open_orders"] == 1 and bool(account["positions"])
+
+    wait_until(holds, "its order rests beside its position")
+    running.signal(signal.SIGTERM)
+    running.wait_for("on_stop begins")
+    os.kill(pids["strategies"], signal.SIGKILL)
+    ended = running.end()
+    assert ended.code == 1
+    assert ended.summary["orders"] == {"CANCELLED": 1, "FILLED": 2}
+    assert [row["size"] for row in ended.summary["positions"]] == ["0.000"]
+    [row] = ended.summary["vanished"]
+    assert [(row["strategy"], closing["state"]) for closing in row["flattening"]] == [("mine", "flat")]
+
+
 @pytest.mark.slow
 def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
     profile = joined.topology(strategy=joined.strategy(BUYER))
@@ -167,6 +204,92 @@ def test_a_second_run_is_refused_and_the_first_goes_on(joined: Joined):
     assert ended.code == 0, ended.err
     assert not ended.summary["vanished"]
     assert ended.summary["fills"] > 0
+
+
+def test_a_run_that_lost_what_strategies_asked_for_has_failed(joined: Joined):
+    strategy = joined.strategy(BUYER)
+    running = joined.start("run", joined.topology("\n[bridge]\nstale_after_s = 2\n", strategy=strategy), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+
+    def account() -> dict[str, Any]:
+        [node] = json.loads(joined.run("status", "--node", "trading", "--json").out)["nodes"]
+        return node["accounts"][0]
+
+    wait_until(lambda: account()["positions"], "it trades")
+    os.kill(pids["trading"], signal.SIGSTOP)
+    # What was under way to it is lost with its connections, and what is trimmed meanwhile with the stream.
+    server, channel = Path(os.environ["LIBRA_RUN_DIR"]) / "bridge-libra" / "server.sock", "ORDERS:all:strategies"
+
+    def number(command: str) -> int:
+        return int(asked(server, command).splitlines()[-1].rpartition("-")[2])
+
+    asked(server, "CLIENT KILL TYPE pubsub")
+    running.wait_for(f"node trading does not keep up with {channel}: it is not waited for any more")
+    applied = number(f"HGET libra:libra:ack:{channel} trading")
+    wait_until(lambda: number(f"HGET libra:libra:chan:{channel} floor") > applied, "it is trimmed")
+    os.kill(pids["trading"], signal.SIGCONT)
+    running.wait_for(f"of {channel} will never come")
+    wait_until(lambda: account()["stopped"], "its orders are refused")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 1, ended.err
+    assert ended.summary["lost"]["events"][channel] > 0
+    assert ended.summary["stopped"]["paper"].startswith("BRIDGE_UNSOUND: limit no loss, value ")
+
+
+DECIDES = """
+asked = None
+ended = {}
+
+def on_start(self):
+    self.set_timer("look", 0.02, interval_s=0.02)
+
+def on_timer(self, name):
+    import pathlib
+    if self.asked is None and pathlib.Path("decide").exists():
+        of_its_own = {"ttl_s": 0}
+        self.asked = {
+            self.submit(self.symbols[0], OrderSide.BUY, "0.001"): "without",
+            self.submit(self.symbols[0], OrderSide.BUY, "0.002", **of_its_own): "for ever",
+        }
+        pathlib.Path("decided").touch()
+
+def on_order(self, order):
+    import pathlib
+    if str(order.status) in ("REJECTED", "FILLED"):
+        self.ended[self.asked[order.order_id]] = f"{order.status} {order.reason}".strip()
+        if len(self.ended) == 2:
+            pathlib.Path("told").write_text(f"{self.ended['without']}, {self.ended['for ever']}")
+"""
+
+
+def test_what_was_decided_before_an_outage_is_not_done_behind_it(joined: Joined):
+    profile = joined.topology("\n[bridge]\nrequest_deadline_ms = 1000\n", strategy=joined.strategy(DECIDES))
+    running = joined.start("run", profile, "--json")
+    wait_for_nodes(running, "trading", "strategies")
+
+    def met() -> bool:
+        [node] = json.loads(joined.run("status", "--node", "strategies", "--json").out)["nodes"]
+        return bool(node["bridge"]["peers"][0]["up"])
+
+    wait_until(met, "they have met")
+    server = int((Path(os.environ["LIBRA_RUN_DIR"]) / "bridge-libra" / "server.pid").read_text(encoding="utf-8"))
+    os.kill(server, signal.SIGSTOP)
+    try:
+        (joined.folder / "decide").touch()
+        wait_until((joined.folder / "decided").exists, "it decides")
+        decided = time.monotonic()
+        # The outage itself: longer than what was decided holds.
+        wait_until(lambda: time.monotonic() - decided > 1.5, "time passes")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    told = joined.folder / "told"
+    wait_until(lambda: told.exists() and told.read_text(), "it is told of both")
+    assert told.read_text() == "REJECTED EXPIRED, FILLED"
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert ended.summary["rejections"] == {"EXPIRED": 1}
 
 
 HANGS = """
@@ -216,7 +339,8 @@ def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Join
     wait_until(lambda: status("trading")["bridge"]["peers"][0]["up"], "its node is there again")
     running.signal(signal.SIGTERM)
     ended = running.end()
-    assert ended.code == 0, ended.err
+    assert ended.code == 1, ended.err
+    assert ended.summary["lost"]["strategies"] == ["mine"]
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
     # Cancelled once, though its node was missed, came back and left; what it asks for since is refused, and says why.
     assert ended.summary["orders"] == {"CANCELLED": 1, "REJECTED": 1}

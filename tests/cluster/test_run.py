@@ -137,7 +137,8 @@ def test_a_member_that_is_killed_is_named_and_ends_the_run(topologies: Topologie
     rows = {row["name"]: row for row in ended.summary["nodes"]}
     assert rows[victim]["exit_code"] is None
     [other] = set(rows) - {victim}
-    assert rows[other]["exit_code"] == 0
+    # Who has lost a strategy has failed.
+    assert rows[other]["exit_code"] == (1 if other == "trading" else 0)
     assert rows[other]["died"] is None
     assert_all_gone(pids.values())
 
@@ -148,6 +149,61 @@ def test_what_a_killed_node_left_open_is_cancelled_by_its_account(topologies: To
     os.kill(pids["strategies"], signal.SIGKILL)
     ended = running.end()
     assert [(row["strategy"], row["on_vanish"]) for row in ended.summary["vanished"]] == [("mine", "cancel")]
+
+
+HANGS_ON_ITS_WAY_OUT = """
+quoted = False
+
+def on_quote(self, quote):
+    if not self.quoted:
+        self.quoted = True
+        self.submit(self.symbols[0], OrderSide.BUY, "0.01", price=quote.bid - 600)
+
+def on_stop(self):
+    print("on_stop begins", flush=True)
+    while True:
+        time.sleep(0.1)
+"""
+
+
+def vanishes(ended: object) -> None:
+    summary = ended.summary
+    assert ended.code == 1, ended.err
+    assert [(row["strategy"], row["on_vanish"]) for row in summary["vanished"]] == [("mine", "cancel")], ended.err
+    assert summary["nodes"][0]["exit_code"] is not None
+    assert summary["nodes"][1]["exit_code"] is None
+
+
+@pytest.mark.parametrize("way", ["killed", "out of time"])
+def test_a_node_that_dies_on_its_way_out_takes_its_strategies_with_it(topologies: Topologies, way: str):
+    profile = topologies.topology(
+        strategy=topologies.strategy(HANGS_ON_ITS_WAY_OUT),
+        node=f"handler_timeout_s = 0\ndrain_timeout_s = {60 if way == 'killed' else 1}",
+    )
+    running = topologies.start("run", profile, "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    running.signal(signal.SIGTERM)
+    if way == "killed":
+        # What it printed is passed on to where the summary is not.
+        running.wait_for("on_stop begins")
+        os.kill(pids["strategies"], signal.SIGKILL)
+    ended = running.end()
+    vanishes(ended)
+    assert ended.err.count(f"node strategies (pid {pids['strategies']}) died") == 1
+    assert_all_gone(pids.values())
+
+
+def test_a_node_that_is_given_up_takes_its_strategies_with_it(topologies: Topologies, monkeypatch: pytest.MonkeyPatch):
+    # It is stopped, so that nothing of its own ends it: only its supervisor's patience does.
+    monkeypatch.setenv("LIBRA_TEST_GRACE_S", "0.5")
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids["strategies"], signal.SIGSTOP)
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    vanishes(ended)
+    assert "does not end; it is killed" in ended.err
+    assert_all_gone(pids.values())
 
 
 def test_the_last_words_of_a_member_are_told(topologies: Topologies):

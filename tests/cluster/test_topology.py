@@ -59,6 +59,14 @@ def test_each_part_has_its_node(read):
     assert topology.bridge == BridgeSettings()
 
 
+@pytest.mark.parametrize(("more", "deadline_ms"), [("", 5_000), ("[bridge]\nrequest_deadline_ms = 0\n", 0)])
+def test_only_what_is_asked_of_another_node_has_a_deadline(read, more, deadline_ms):
+    near = '[nodes.near]\nroles = ["market", "accounts", "strategies"]\nstrategies = ["second"]\n'
+    members = Topology.of(read(MORE + more + near + STRATEGIES)).members
+    told = {member.name: member.part.request_deadline_ms for member in members}
+    assert told == {"near": 0, "rest": deadline_ms}
+
+
 def test_a_profile_without_nodes_loads_no_plugin(read, monkeypatch: pytest.MonkeyPatch):
     from libra.config.load import load as loading
 

@@ -1,5 +1,6 @@
 """`libra` with topologies whose nodes are not joined: processes and their supervision alone, without a bridge."""
 
+import os
 import sys
 from functools import partial
 
@@ -7,5 +8,6 @@ import libra_cluster.supervision.supervisor as supervision
 from libra.cli.main import main
 
 if __name__ == "__main__":
+    supervision._GRACE_S = float(os.environ.get("LIBRA_TEST_GRACE_S", supervision._GRACE_S))
     supervision.Supervisor = partial(supervision.Supervisor, joined=False)
     sys.exit(main())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from libra_core import BridgeNews, NodeCore
 
-__all__ = ["NodeBridge", "bridge_row", "unsent"]
+__all__ = ["NodeBridge", "bridge_row", "lost_events", "open_gaps", "unsent"]
 
 
 class NodeBridge(Protocol):
@@ -31,8 +31,21 @@ class NodeBridge(Protocol):
     def flush(self) -> None:
         """Hand over what found no room."""
 
+    def awaits(self) -> bool:
+        """True while something is for a node with accounts that has not been heard of yet: it is too early to leave."""
+
     def leave(self, timeout_s: float) -> None:
         """Send what waits, at most so long, and leave; it blocks, and `flush` goes on meanwhile."""
+
+    def keeps(self, left: Collection[str]) -> bool:
+        """Behind `leave`: whether what the server has confirmed is safe with it for those that have not read it.
+
+        A server that ends with its topology keeps nothing. Then nothing may be owed but to nodes without accounts that
+        left in order: they wanted no more.
+
+        Args:
+            left: The nodes that left in order.
+        """
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         """Leave, where that was not done, and let go of the router; gives the last `stats`."""
@@ -47,12 +60,32 @@ class NodeBridge(Protocol):
 _OF_A_PEER = ("up", "heard_ns", "behind", "given_up")
 
 
-def unsent(stats: Mapping[str, Any]) -> int:
-    """Durable events that the server has not confirmed, by `NodeBridge.stats`."""
+def unsent(stats: Mapping[str, Any], *, keeps: bool = True) -> int:
+    """Durable events that the server has not confirmed, by `NodeBridge.stats`.
+
+    Args:
+        stats: What the bridge counts.
+        keeps: False where what it has confirmed does not count: see `NodeBridge.keeps`.
+    """
+    if not keeps:
+        return int(stats.get("credits_in_use", 0))
     outboxes = stats.get("link", {}).get("outboxes", {}).values()
     kept: int = sum(max(0, outbox["confirmed"] - outbox["acknowledged"]) for outbox in outboxes)
     on_their_way: int = stats.get("credits_in_use", 0)
     return max(0, on_their_way - kept)
+
+
+def lost_events(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Durable events that never come here, or that were cut from an outbox before all had them, by channel."""
+    link = stats.get("link", {})
+    # A loss whose events nobody can count is one all the same.
+    lost = {name: max(row["lost"], row["lost_events"]) for name, row in link.get("channels", {}).items() if row["lost"]}
+    return lost | {f"{name}, cut": box["cut"] for name, box in link.get("outboxes", {}).items() if box.get("cut")}
+
+
+def open_gaps(stats: Mapping[str, Any]) -> list[str]:
+    """Channels of which events are missing that may still come."""
+    return sorted(name for name, channel in stats.get("link", {}).get("channels", {}).items() if channel["gap"])
 
 
 def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any] | None:
@@ -77,7 +110,7 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "backlog": int(stats.get("credits_in_use", 0)),
         "unsent": unsent(stats),
         "fullness_pct": max((box["fullness"] for box in link.get("outboxes", {}).values()), default=0),
-        "gaps": sorted(name for name, channel in channels.items() if channel["gap"]),
+        "gaps": open_gaps(stats),
         "losses": sum(channel["lost"] for channel in channels.values()),
         "lost": sum(channel["lost_events"] for channel in channels.values()),
         "excused": dict(stats.get("excused", {})),

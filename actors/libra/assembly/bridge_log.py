@@ -64,6 +64,8 @@ class BridgeLog:
         self._waiting: dict[tuple[str, str, str, str], tuple[BridgeNews, int, int]] = {}
         self.is_fenced = False
         """Another process of this node's name has taken over."""
+        self.left: set[str] = set()
+        """Nodes that left in order."""
         self.connected_since_ns: int | None = None
         """Since when the server is connected, nanoseconds since the epoch; None while it is not."""
 
@@ -73,6 +75,10 @@ class BridgeLog:
         for told in news:
             if told.kind == "fenced":
                 self.is_fenced = True
+            elif told.kind == "node_left":
+                self.left.add(told.node)
+            elif told.kind in ("node_up", "node_down"):
+                self.left.discard(told.node)
             if told.kind == "connected":
                 self.connected_since_ns = time.time_ns()
             elif told.kind in ("disconnected", "fenced"):

@@ -44,8 +44,14 @@ def _native(entry: InstrumentSettings) -> Instrument:
     )
 
 
-def scope_of(strategy: StrategySettings, instruments: dict[str, Instrument]) -> Scope:
-    """What a strategy trades: every listed instrument that one of its symbols names."""
+def scope_of(strategy: StrategySettings, instruments: dict[str, Instrument], ttl_s: float = 0.0) -> Scope:
+    """What a strategy trades: every listed instrument that one of its symbols names.
+
+    Args:
+        strategy: Its entry of the profile.
+        instruments: What is listed.
+        ttl_s: How long what it asks for holds, where it does not say; 0 for ever.
+    """
     known: dict[str, Instrument] = {}
     names: list[str] = []
     for symbol in strategy.symbols:
@@ -53,4 +59,4 @@ def scope_of(strategy: StrategySettings, instruments: dict[str, Instrument]) -> 
             if symbol in (instrument.id, instrument.symbol):
                 known[symbol] = known[instrument.symbol] = known[instrument.id] = instrument
                 names.append(instrument.id)
-    return Scope(account=strategy.account, instruments=known, names=tuple(dict.fromkeys(names)))
+    return Scope(account=strategy.account, instruments=known, names=tuple(dict.fromkeys(names)), ttl_s=ttl_s)

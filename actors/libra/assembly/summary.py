@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from libra.assembly.vanished import vanished_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from libra.assembly.trading_node import TradingNode
     from libra.core.node import Outcome
@@ -48,10 +48,11 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "skipped_signals": _sum_counts(tally["skipped"] for tally in tallies),
         "input": source,
         "failed": outcome.failed,
-        "stopped": _stopped(accounts),
+        "stopped": _stopped(accounts, node.bridge_end.unsound),
         "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
         "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},
         "vanished": vanished_rows(node.accounts),
+        "lost": {"strategies": list(node.bridge_end.lost_strategies), "events": node.bridge_end.lost_events},
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),
         "snapshot_errors": node.snapshot_errors,
@@ -223,8 +224,8 @@ def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
     ]
 
 
-def _stopped(accounts: list[AccountGroup]) -> dict[str, str]:
-    """Why the kill switch is set or a loss limit is passed, by account."""
+def _stopped(accounts: list[AccountGroup], unsound: Mapping[str, str]) -> dict[str, str]:
+    """Why the kill switch is set or a loss limit is passed, or the bridge misses something, by account."""
     stopped = {}
     for account in accounts:
         standing = account.standing()
@@ -233,6 +234,8 @@ def _stopped(accounts: list[AccountGroup]) -> dict[str, str]:
         reasons = [f"{code}: {detail}{passes}" for code, detail in account.breaches()]
         if why is not None:
             reasons.insert(0, f"KILL_SWITCH: {why}")
+        if account.name in unsound:
+            reasons.append(unsound[account.name])
         if reasons:
             stopped[account.name] = "; ".join(reasons)
     return stopped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import threading
@@ -17,7 +16,8 @@ import libra
 from libra import exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account, tell_of_waiting_cancels
-from libra.assembly.bridge import bridge_row, unsent
+from libra.assembly.bridge import bridge_row
+from libra.assembly.bridge_end import BridgeEnd
 from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
 from libra.assembly.instruments import native_instruments, scope_of
@@ -45,6 +45,7 @@ from libra.risk import change_limits
 
 if TYPE_CHECKING:
     from libra.assembly.bridge import NodeBridge
+    from libra.assembly.turn import Turn
     from libra.config import Settings
     from libra.config.market import GatewayMarketSettings
     from libra.config.strategies import StrategySettings
@@ -58,7 +59,6 @@ _log = logging.getLogger(__name__)
 
 _STRANGERS = "cancel"
 """What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
-_FLUSH_EVERY_S = 0.01
 _JOURNAL_S = 30.0
 """How long the journals of a simulated run may take to catch up with it: it wrote as fast as it could."""
 
@@ -129,12 +129,12 @@ class TradingNode(Node):
         """Those that run in this node."""
         self._groups = settings.account_groups if self.part.accounts else ()
         self._bridge = bridge
-        self.bridge_stats: dict[str, Any] = {}
-        """What the bridge counted, once the run is over."""
+        self.turn: Turn | None = None
+        """When it may drain, where that is for others to say."""
+        self.bridge_end = BridgeEnd()
         self.bridge_log = BridgeLog()
         self._was_fenced = False
         self._kill_signals = 0
-        self._left_behind = 0
         self.instruments = native_instruments(settings)
         self._venues = Venues(settings, self.part, self.instruments, live=live) if _has_venues(settings) else None
         if self._venues is not None:
@@ -252,7 +252,7 @@ class TradingNode(Node):
         strategy_class = load_class(strategy.class_path)
         if not all(hasattr(strategy_class, name) for name in ("on_start", "_attach", "_assign")):
             raise ConfigError(f"{strategy.class_path} is no strategy: derive it from libra.strategies.Strategy")
-        scope = scope_of(strategy, self.instruments)
+        scope = scope_of(strategy, self.instruments, self.part.request_deadline_ms / 1_000)
 
         def make() -> Actor:
             made: Any = strategy_class(dict(strategy.params))
@@ -300,6 +300,7 @@ class TradingNode(Node):
     def _stop_sources(self) -> None:
         self.core.stop_sources()
         self._tell_gateway(EventType.GATEWAY_DISCONNECTED)
+        self.bridge_end.note_accounts(self.accounts.values())
         for account in self.accounts.values():
             account.stop_new_orders("the node is stopping")
 
@@ -380,7 +381,8 @@ class TradingNode(Node):
         if self._control is not None:
             await self._control.close()
         if self._bridge is not None:
-            await self._leave(self._bridge)
+            # Now that the last events are published.
+            await self.bridge_end.leave(self._bridge, self.bridge_log, self.core, self.options.drain_timeout_s)
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
@@ -389,23 +391,6 @@ class TradingNode(Node):
             self.core.extend_drain(timeout_s + self.options.drain_timeout_s)
             self.journals.close(timeout_s)
         await super()._close()
-
-    async def _leave(self, bridge: NodeBridge) -> None:
-        """The last events are published by now; what waits for another node has the drain's time to leave."""
-        timeout_s = self.options.drain_timeout_s
-        # Before, since the guard takes a loop that hangs in here for a drain that failed.
-        self.core.extend_drain(2 * timeout_s)
-        leaving = asyncio.get_running_loop().run_in_executor(None, bridge.leave, timeout_s)
-        while not leaving.done():
-            bridge.flush()
-            await asyncio.wait([leaving], timeout=_FLUSH_EVERY_S)
-        leaving.result()
-        self.bridge_log.tell(bridge.news())
-        self.bridge_log.close()
-        self.bridge_stats = bridge.stop(0.0)
-        self._left_behind = unsent(self.bridge_stats)
-        if self._left_behind:
-            _log.error("bridge: %d durable events did not leave", self._left_behind)
 
     def bridge_row(self) -> dict[str, Any] | None:
         """The bridge for operators; None for a node that runs alone."""
@@ -431,7 +416,15 @@ class TradingNode(Node):
             # In simulated time what a disk does must not be seen.
             for news in self.journals.news():
                 self._voice.publish(Event.create(EventType.JOURNAL_STATE, news["account"], news))
-        return super().should_stop()
+        return super().should_stop() and self._may_end()
+
+    def inputs_ended(self) -> bool:
+        """See `Node`."""
+        return super().inputs_ended() and self._may_end()
+
+    def _may_end(self) -> bool:
+        # Of one that is fenced nothing leaves, so nobody is answered.
+        return self.turn is None or self.bridge_log.is_fenced or self.turn.has_come()
 
     # Operators -------------------------------------------------------------------------------------------------------
 
@@ -462,6 +455,8 @@ class TradingNode(Node):
     def _lose(self, name: str) -> None:
         """A strategy went with its node; what was decided of it before stands."""
         if name not in self._judged:
+            _log.error("strategy %s is gone with its node: what it asks for is refused, should it come back", name)
+            self.bridge_end.lost_strategies.append(name)
             self._vanish(name)
 
     def _vanish(self, name: str) -> None:
@@ -557,7 +552,7 @@ class TradingNode(Node):
 
     def _exit_code(self, *, failed: bool) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
-        if failed or self._lost_input or self._left_behind or self.bridge_log.is_fenced or unattended:
+        if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
         stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK

@@ -68,6 +68,8 @@ def describe(row: Mapping[str, Any]) -> str:
             ages = ", ".join(f"{lane} {age_s:.1f} s" for lane, age_s in lanes.items())
             lines.append(f"  {actor} has waiting: {ages}")
     for gone in row["vanished"]:
+        until = "its requests are refused until this node starts again"
+        lines.append(f"  strategy {gone['strategy']}  GONE from {gone['account']} ({gone['on_vanish']}): {until}")
         for closing in gone["flattening"]:
             why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
             lines.append(f"  flattening {gone['strategy']} {closing['instrument']}  {closing['state']}{why}")

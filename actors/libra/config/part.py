@@ -23,12 +23,15 @@ class NodePart:
             they run.
         strategies: The names of the strategies that run in it.
         elsewhere: Those of each other node, by its name.
+        request_deadline_ms: How old what its strategies ask for may be when an account of another node acts on it,
+            where they do not say; 0 for any age.
     """
 
     market: bool
     accounts: bool
     strategies: tuple[str, ...]
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    request_deadline_ms: int = 0
 
     @staticmethod
     def whole(settings: Settings) -> NodePart:

@@ -59,7 +59,7 @@ class Strategy(Actor):
         *,
         strength: float = 1.0,
         price: Decimal | str | None = None,
-        ttl_s: float = 0.0,
+        ttl_s: float | None = None,
         reason: str = "",
     ) -> bool:
         """Say what to do with an instrument.
@@ -69,7 +69,8 @@ class Strategy(Actor):
             signal_type: LONG, SHORT, CLOSE_LONG, CLOSE_SHORT or HOLD.
             strength: 0 to 1, scales the size.
             price: A limit price; None for a market order.
-            ttl_s: Seconds after which the signal is dropped; 0 for never.
+            ttl_s: Seconds after which the signal is dropped; 0 for never. Without it never where the account is in this
+                process, and else after `bridge.request_deadline_ms`.
             reason: For people.
 
         Returns:
@@ -81,7 +82,9 @@ class Strategy(Actor):
         """
         context = self._context
         instrument = self._scope.instruments[symbol].id
-        return context.core.emit_signal(context.slot, instrument, signal_type, strength, price, _ttl_ns(ttl_s), reason)
+        return context.core.emit_signal(
+            context.slot, instrument, signal_type, strength, price, self._ttl_ns(ttl_s), reason
+        )
 
     def submit(
         self,
@@ -91,7 +94,7 @@ class Strategy(Actor):
         *,
         price: Decimal | str | None = None,
         time_in_force: TimeInForce | None = None,
-        ttl_s: float = 0.0,
+        ttl_s: float | None = None,
     ) -> str | None:
         """Ask for an order of its own; it takes the same way through risk as any other.
 
@@ -101,7 +104,8 @@ class Strategy(Actor):
             size: In size units of the instrument: base currency, or contracts.
             price: A limit price; None for a market order.
             time_in_force: GTC for a limit order, IOC for a market order where left out.
-            ttl_s: Seconds after which it must not leave any more; 0 for never.
+            ttl_s: Seconds after which it must not leave any more, and ends as ``EXPIRED``; 0 for never. Without it as
+                for a signal.
 
         Returns:
             The id that the order will have, or None when the queue of requests is full.
@@ -120,13 +124,16 @@ class Strategy(Actor):
             size,
             price,
             time_in_force or default,
-            _ttl_ns(ttl_s),
+            self._ttl_ns(ttl_s),
             None,
         )
 
     def cancel(self, order_id: str) -> bool:
         """Ask to cancel an order; False when the queue of requests is full."""
         return self._context.core.emit_cancel_request(self._context.slot, self.account, order_id)
+
+    def _ttl_ns(self, ttl_s: float | None) -> int:
+        return _ttl_ns(self._scope.ttl_s if ttl_s is None else ttl_s)
 
     def _assign(self, scope: Scope) -> None:
         self._scope = scope

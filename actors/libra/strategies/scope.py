@@ -21,8 +21,10 @@ class Scope:
         account: The account group that it trades for.
         instruments: By symbol (and by ``SYMBOL@VENUE``), those that are listed.
         names: The names that market data comes under: ``SYMBOL@VENUE``.
+        ttl_s: Seconds after which what it asks for is dropped, where it does not say; 0 for never.
     """
 
     account: str
     instruments: Mapping[str, Instrument]
     names: tuple[str, ...]
+    ttl_s: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import libra_core
 from libra.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from libra.assembly.bridge import NodeBridge
     from libra_cluster.bridge.settings import BridgeSettings
@@ -93,6 +94,8 @@ class _NativeBridge:
         self._class = native
         self._options = options
         self._is_own = is_own
+        self._accounts = frozenset(options["nodes"] if options["accounts"] is None else options["accounts"])
+        self._is_settled = False
         self._native: Any = None
 
     def start(self, core: NodeCore) -> None:
@@ -108,9 +111,23 @@ class _NativeBridge:
         if self._native is not None:
             self._native.flush()
 
+    def awaits(self) -> bool:
+        stats = self.stats()
+        unheard = {name for name, node in stats.get("link", {}).get("nodes", {}).items() if not node["epoch"]}
+        return self._is_own and bool(unheard & self._accounts) and bool(stats["credits_in_use"])
+
     def leave(self, timeout_s: float) -> None:
         if self._native is not None:
+            until = time.monotonic() + timeout_s
             self._native.leave(timeout_s)
+            # Those that are there have read everything, or there was no time for it.
+            self._is_settled = time.monotonic() < until
+
+    def keeps(self, left: Collection[str]) -> bool:
+        if not self._is_own:
+            return True
+        away = {name for name, node in self.stats().get("link", {}).get("nodes", {}).items() if not node["up"]}
+        return self._is_settled and away <= set(left) - self._accounts
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         return {} if self._native is None else dict(self._native.stop(timeout_s))

@@ -68,6 +68,11 @@ class BridgeSettings(Section):
         description="A node that acknowledges nothing for so long is not waited for any more, seconds; it comes back "
         "by a snapshot.",
     )
+    request_deadline_ms: Annotated[Whole, Field(ge=0, le=86_400_000)] = Field(
+        default=5_000,
+        description="How old a signal or request of a strategy may be when the account of another node acts on it, "
+        "where the strategy gave it no ttl_s of its own; 0 for any age.",
+    )
 
     def native(self) -> dict[str, Any]:
         """As the native bridge takes it, but for the server: see `libra_cluster.bridge.native`."""

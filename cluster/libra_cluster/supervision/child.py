@@ -52,6 +52,8 @@ class Child:
         self.status: dict[str, Any] | None = None
         self.result: dict[str, Any] | None = None
         self.error: dict[str, Any] | None = None
+        self.asks: dict[str, Any] | None = None
+        """What it said when somebody else asked it to end."""
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         ours, theirs = socket.socketpair()
         with theirs:
@@ -67,6 +69,7 @@ class Child:
             )
         self._control = ours
         self._may_run = False
+        self._may_drain = False
         self._say({"type": "build", **order})
         self._lines: dict[int, tuple[LineReader, Callable[[bytes], None]]] = {}
         self._streams: dict[int, IO[bytes] | socket.socket] = {}
@@ -123,7 +126,12 @@ class Child:
             # Where it waits for our word, a signal does not wake it.
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_WR)
-        self.signal(signal.SIGTERM)
+        may_drain, self._may_drain = self._may_drain, True
+        if not may_drain:
+            self._say({"type": "drain"})
+        # The signal that it has had is the first one.
+        if may_drain or self.asks is None or not self.asks["signalled"]:
+            self.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End one that does not end by itself, and say so."""
@@ -202,6 +210,8 @@ class Child:
             self.result = message
         elif kind == "error":
             self.error = message
+        elif kind == "asks":
+            self.asks = message
 
     def _print(self, line: bytes) -> None:
         # Where standard output belongs to the summary, `sys.stdout` is another stream by now.

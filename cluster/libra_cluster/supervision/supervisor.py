@@ -2,8 +2,9 @@
 
 1. Every member builds what it has to, so that a mistake anywhere is found before anything trades.
 2. Those with accounts run first, then those with strategies only.
-3. The run ends by a signal, when its time is over, or when a member ended. Then members with strategies only are
-   drained, and when they are gone those that strategies depend on: nothing is asked of an account that has stopped.
+3. The run ends by a signal, to us or to a member, when its time is over, or when a member ended. Then members with
+   strategies only are drained, and when they are gone those that strategies depend on: nothing is asked of an account
+   that has stopped.
 
 A member that dies is named with its last words; the others are drained, and the run has failed.
 """
@@ -84,6 +85,7 @@ class Supervisor:
         if self._joined:
             require_bridge()
         self._children: list[Child] = []
+        self._mourned: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
         self._kills = 0
@@ -138,6 +140,7 @@ class Supervisor:
                 "live": self._live,
                 "joined": self._joined,
                 "bridge": self._topology.bridge.model_dump(by_alias=True),
+                "patience_s": self._patience_for(member),
             },
             self._selector,
             # Who has no account has no keys either: strategies are anybody's code.
@@ -178,40 +181,57 @@ class Supervisor:
             tell(self._children)
 
     def _is_ending(self) -> bool:
-        return bool(self._stops) or not all(child.is_running for child in self._children)
+        return bool(self._stops) or any(child.asks or not child.is_running for child in self._children)
 
     def _drain(self, tell: _Pace) -> None:
-        for child in self._children:
-            if not child.is_running:
-                self._report(child)
-                self._settle(child, tell)
+        self._mourn(self._children)
+        self._settle(tell)
         for last in (False, True):
             group = [child for child in self._children if child.member.ends_last is last and child.is_running]
+            # Who was asked to end says so: a second signal would end it at once.
+            self._look(0)
             for child in group:
                 child.stop()
             give_up_at = time.monotonic() + self._patience_s
             while running := [child for child in group if child.is_running]:
                 self._look(min(tell.until_due(), 0.25))
                 tell(self._children)
+                self._mourn(group)
                 if time.monotonic() >= give_up_at:
                     for child in running:
                         child.kill()
-            for child in group:
-                child.read_rest()
-                self._report(child)
+            self._mourn(group)
+            self._settle(tell)
 
-    def _settle(self, dead: Child, tell: _Pace) -> None:
-        """Strategies that died with their node have vanished: their account deals with their orders before it stops."""
-        gone = dead.member.part.strategies
-        accounts = [child for child in self._children if child.member.part.accounts and child.is_running]
-        if dead.death is None or not gone or not accounts:
+    def _mourn(self, children: Sequence[Child]) -> None:
+        """Tell of those that have ended, each once. Strategies that died with their node have vanished."""
+        for child in children:
+            if child.is_running or child in self._mourned:
+                continue
+            self._mourned.append(child)
+            self._report(child)
+            if child.death is not None:
+                for account in self._accounts():
+                    account.tell_vanished(child.member.part.strategies)
+
+    def _settle(self, tell: _Pace) -> None:
+        """An account deals with the orders of strategies that have vanished, before it stops."""
+        dead = [child for child in self._mourned if child.death is not None]
+        gone = [strategy for child in dead for strategy in child.member.part.strategies]
+        if not gone:
             return
-        [child] = accounts
-        child.tell_vanished(gone)
+        before = len(self._stops)
         until = time.monotonic() + _SETTLE_S
-        while child.is_running and not child.has_settled(gone) and not self._stops and time.monotonic() < until:
-            self._look(tell.until_due())
-            tell(self._children)
+        for child in self._accounts():
+            # Another signal means that nobody wants to wait.
+            while child.is_running and not child.has_settled(gone) and len(self._stops) == before:
+                if time.monotonic() >= until:
+                    break
+                self._look(tell.until_due())
+                tell(self._children)
+
+    def _accounts(self) -> list[Child]:
+        return [child for child in self._children if child.member.part.accounts and child.is_running]
 
     def _report(self, child: Child) -> None:
         child.read_rest()
@@ -300,6 +320,11 @@ class Supervisor:
     @property
     def _patience_s(self) -> float:
         return self._settings.node.drain_timeout_s + _GRACE_S
+
+    def _patience_for(self, member: Member) -> float:
+        """How long a member that is to end may wait for those that end before it."""
+        others = len(self._topology.members) - 1
+        return self._patience_s + others * _SETTLE_S + _GRACE_S if member.ends_last and others else 0.0
 
 
 class _Pace:

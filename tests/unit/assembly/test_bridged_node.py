@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from libra.assembly import build
+from libra.assembly.turn import Turn
 from libra.config import Flags, load
 from libra.errors import ConfigError
 
@@ -24,10 +26,13 @@ class Mine(Strategy):
 class Bridge:
     """A bridge that carries nothing."""
 
-    def __init__(self, *news: str, refuses: str = "", left: int = 0) -> None:
-        self.waiting = [SimpleNamespace(kind=kind, node="", channel="", count=0, detail="") for kind in news]
+    def __init__(self, *news: str, refuses: str = "", left: int = 0, kept: int = 0, keeps: bool = True) -> None:
+        self.waiting = [SimpleNamespace(kind=kind, node="away", channel="", count=0, detail="") for kind in news]
         self.refuses = refuses
-        self.left = left
+        self.left, self.kept = left, kept
+        self.keeps_it = keeps
+        self.awaited = 0
+        self.told_of: list[str] = []
         self.flushed = threading.Semaphore(0)
         self.was_flushed: bool | None = None
 
@@ -39,6 +44,14 @@ class Bridge:
     def flush(self) -> None:
         self.flushed.release()
 
+    def awaits(self) -> bool:
+        self.awaited -= 1
+        return self.awaited >= 0
+
+    def keeps(self, left: Collection[str]) -> bool:
+        self.told_of = sorted(left)
+        return self.keeps_it
+
     def leave(self, timeout_s: float) -> None:
         # Only a loop that runs on meanwhile comes so far. The guard ends a node whose drain hangs for longer.
         self.was_flushed = all(self.flushed.acquire(timeout=timeout_s) for _ in range(3))
@@ -48,7 +61,8 @@ class Bridge:
         return self.stats()
 
     def stats(self) -> dict[str, Any]:
-        return {"credits_in_use": self.left}
+        outbox = {"confirmed": self.kept, "acknowledged": 0}
+        return {"credits_in_use": self.left + self.kept, "link": {"outboxes": {"ORDERS": outbox}, "nodes": {}}}
 
     def news(self) -> list[Any]:
         news, self.waiting = self.waiting, []
@@ -59,13 +73,16 @@ class Bridge:
 def run(tmp_path: Path):
     """Runs a small profile over a bridge."""
 
-    def run(bridge: Bridge):
+    def run(bridge: Bridge, patience_s: float | None = None):
         from tests.integration.conftest import Shell
 
         (tmp_path / "mine.py").write_text(QUIET, encoding="utf-8")
         Shell(tmp_path).profile("mine.py:Mine", clock="live", quotes_hz=100)
         settings = load(tmp_path / "test.toml", flags=Flags(duration_s=0.3), environ={})
-        return build(settings, bridge=bridge).run()
+        node = build(settings, bridge=bridge)
+        if patience_s is not None:
+            node.turn = Turn(node.core, lambda: None, drain_timeout_s=1.0, patience_s=patience_s)
+        return node.run()
 
     return run
 
@@ -76,8 +93,33 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
         result = run(bridge)
     assert (bridge.was_flushed, result.exit_code) == (True, 1)
     assert "bridge: the server is connected" in caplog.text
-    [left] = [record for record in caplog.records if "did not leave" in record.getMessage()]
-    assert (left.levelname, left.getMessage()) == ("ERROR", "bridge: 3 durable events did not leave")
+    [left] = [record for record in caplog.records if "durable events" in record.getMessage()]
+    assert (left.levelname, left.getMessage()) == (
+        "ERROR",
+        "bridge: 3 durable events did not reach those that they are for",
+    )
+
+
+@pytest.mark.parametrize(("keeps", "code"), [(True, 0), (False, 1)])
+def test_what_only_a_server_holds_that_ends_with_it_has_not_left(run, caplog, keeps, code):
+    bridge = Bridge("node_up", "node_left", kept=10, keeps=keeps)
+    with caplog.at_level(logging.ERROR):
+        assert run(bridge).exit_code == code
+    assert bridge.told_of == ["away"]
+    assert ("bridge: 10 durable events did not reach those that they are for" in caplog.text) is not keeps
+
+
+def test_a_node_that_came_back_has_not_left(run):
+    bridge = Bridge("node_left", "node_down", "node_left", "node_up")
+    run(bridge)
+    assert bridge.told_of == []
+
+
+def test_it_stays_while_somebody_has_not_been_heard_of(run):
+    bridge = Bridge()
+    bridge.awaited = 4
+    assert run(bridge).exit_code == 0
+    assert bridge.awaited == -1
 
 
 def test_one_that_is_fenced_ends_with_1_and_says_why(run, caplog):
@@ -86,7 +128,13 @@ def test_one_that_is_fenced_ends_with_1_and_says_why(run, caplog):
     assert result.exit_code == 1
     assert result.summary["duration_s"] < 0.3 or result.summary["ended"] != "ended"
     assert "another process of this node's name has taken over" in caplog.text
-    assert "did not leave" not in caplog.text
+    assert "durable events" not in caplog.text
+
+
+def test_one_that_is_fenced_waits_for_nobody(run):
+    result = run(Bridge("fenced"), patience_s=30.0)
+    assert (result.exit_code, result.summary["ended"]) == (1, "stop")
+    assert result.summary["duration_s"] < 30
 
 
 def test_one_whose_bridge_is_refused_does_not_start(run):

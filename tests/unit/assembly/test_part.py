@@ -1,5 +1,6 @@
 """A node that builds a part of a profile: strategies without their account, and an account without its strategies."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -149,6 +150,48 @@ def test_a_time_to_live_is_counted_from_now(settings, ttl_s, ttl_ns):
     [mine] = [event for event in probe.seen if event.source == "asks"]
     deadline_ns = mine.payload.deadline_ns
     assert (deadline_ns - mine.ts_ns if deadline_ns else None) == ttl_ns
+
+
+@pytest.mark.parametrize(
+    ("part", "ttl_s", "held_s"),
+    [
+        (replace(STRATEGIES_NODE, request_deadline_ms=1_500), None, 1.5),
+        (replace(STRATEGIES_NODE, request_deadline_ms=1_500), 0, None),
+        (replace(STRATEGIES_NODE, request_deadline_ms=1_500), 20, 20.0),
+        (STRATEGIES_NODE, None, None),
+        (None, None, None),
+    ],
+    ids=["the node's", "for ever", "its own", "none", "one process"],
+)
+def test_what_is_asked_of_an_account_elsewhere_holds_for_as_long_as_the_node_says(
+    settings, tmp_path, part, ttl_s, held_s
+):
+    loaded = settings(duration_s=0.3)
+    given = "" if ttl_s is None else f", ttl_s={ttl_s}"
+    asks = STRATEGY.replace('price="60000.0")', f'price="60000.0"{given})').replace("LONG)", f"LONG{given})")
+    # A request tells nobody in Python its deadline: what the core is asked for is noted on its way there.
+    noted = """
+    def on_start(self):
+        core, asked = self._context.core, self.params["asked"]
+        class Noted:
+            def __getattr__(self, name):
+                return getattr(core, name)
+            def emit_order_request(self, *arguments):
+                asked.append(arguments[7])
+                return core.emit_order_request(*arguments)
+        self._context.core = Noted()
+"""
+    (tmp_path / "mine.py").write_text(asks.replace("    def on_start(self):\n", noted).replace("{more}", ""), "utf-8")
+    asked: list[int] = []
+    loaded.strategies[0].params["asked"] = asked
+    node = build(loaded, part=part)
+    probe = Probe(EventType.SIGNAL)
+    node.add_actor("probe", lambda: probe)
+    assert node.run().exit_code == 0
+    [signal] = [event for event in probe.seen if event.source == "mine"]
+    until_ns = signal.payload.deadline_ns
+    assert ((until_ns - signal.ts_ns) / 1e9 if until_ns else None) == held_s
+    assert [ttl_ns / 1e9 or None for ttl_ns in asked] == [held_s]
 
 
 @pytest.mark.parametrize("ttl_ns", [-1, -(2**63)])
@@ -318,6 +361,13 @@ class Bridge:
     def flush(self) -> None:
         pass
 
+    def awaits(self) -> bool:
+        return False
+
+    def keeps(self, left) -> bool:
+        self.calls.append(f"keeps for {sorted(left)}")
+        return True
+
     def leave(self, timeout_s: float) -> None:
         self.calls.append(f"leave, {timeout_s}")
 
@@ -337,5 +387,5 @@ def test_a_node_starts_its_bridge_and_leaves_and_stops_it_last(settings):
     node = build(settings(), part=ACCOUNT_NODE, bridge=bridge)
     bridge.node = node
     node.run()
-    assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0"]
-    assert node.bridge_stats == {"sent": 3}
+    assert bridge.calls == ["start with ['paper']", "leave, 0.8", "stop, 0.0", "keeps for []"]
+    assert node.bridge_end.stats == {"sent": 3}

@@ -191,7 +191,8 @@ def test_what_a_status_shows():
         ],
         "strategies": [{"name": "s", "state": "running", "account": "paper"}],
         "waiting_s": {"paper.risk": {}, "s": {"ORDERS": 0.04, "MARKET_DATA": 12.51}},
-        "vanished": [{"strategy": "g", "flattening": [
+        "vanished": [{"strategy": "h", "account": "b", "on_vanish": "cancel", "flattening": []},
+                     {"strategy": "g", "account": "paper", "on_vanish": "flatten", "flattening": [
             {"instrument": "BTC", "state": "given up", "code": "C", "detail": "d"},
         ]}],
     }  # fmt: skip
@@ -202,6 +203,8 @@ def test_what_a_status_shows():
         "  account b  stopped: RECONCILING  0 open orders  limits version 1",
         "  strategy s  running  on paper",
         "  s has waiting: ORDERS 0.0 s, MARKET_DATA 12.5 s",
+        "  strategy h  GONE from b (cancel): its requests are refused until this node starts again",
+        "  strategy g  GONE from paper (flatten): its requests are refused until this node starts again",
         "  flattening g BTC  given up: C d",
     ]
 
