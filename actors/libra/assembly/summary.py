@@ -58,6 +58,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "native_restarts": node.core.native_restarts,
         "journals": node.journals.rows(),
         "ended": outcome.why,
+        "asked_by": outcome.asked_by,
     }
 
 

@@ -1,0 +1,105 @@
+"""Strategies that fork, or wait on threads, beside one that trades on: a child has nothing of the node's."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.integration.test_hostile import SECOND, VICTIM
+
+POOL = """
+def on_start(self):
+    self.set_timer("compute", 0.5)
+
+def on_timer(self, name):
+    import multiprocessing
+    with multiprocessing.Pool(2) as pool:
+        self.log.warning("computed %s", pool.map(abs, range(-3, 0)))
+"""
+
+SIGNALS = """
+def on_start(self):
+    import os, signal
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(20)
+            except KeyboardInterrupt:
+                os._exit(2)
+            os._exit(1)
+        self.log.warning("%s: %d", number.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+COMES_BACK = """
+def on_start(self):
+    self.done = False
+
+{hook}
+    import os
+    if self.done:
+        return
+    self.done = True
+    child = os.fork()
+    if child == 0:
+        {child}
+    else:
+        self.log.warning("the child ended with %d", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def profile(shell):
+    """A profile whose first strategy is the hostile one, and whose second trades."""
+    (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
+
+    def profile(body, **terms):
+        return shell.profile(shell.strategy(body), strategy_more=SECOND, **terms)
+
+    return profile
+
+
+def test_a_pool_computes_and_ends_and_the_node_trades_on(shell, profile):
+    """Its end is a SIGTERM to each worker, which the parent took for one of its own."""
+    ended = shell.run("run", profile(POOL), "--json", "--duration", "4")
+    assert (ended.code, ended.summary["ended"], ended.summary["asked_by"]) == (0, "ended", None), ended.err
+    assert "computed [3, 2, 1]" in ended.err
+    assert ended.summary["fills"] >= 5
+
+
+def test_signals_to_a_child_are_the_childs(shell, profile):
+    ended = shell.run("run", profile(SIGNALS), "--json", "--duration", "2")
+    assert (ended.code, ended.summary["ended"], ended.summary["stopped"]) == (0, "ended", {}), ended.err
+    # Python's own handler of SIGINT, and the system's effect of the others, as before the node.
+    for told in ("SIGINT: 2", f"SIGTERM: -{signal.SIGTERM:d}", f"SIGUSR1: -{signal.SIGUSR1:d}"):
+        assert told in ended.err
+    assert ended.summary["fills"] >= 3
+
+
+@pytest.mark.parametrize(
+    "hook", ["def on_quote(self, quote):", "async def on_quote(self, quote):", "def on_stop(self):"]
+)
+@pytest.mark.parametrize(
+    ("child", "code", "said"),
+    [
+        ("return", 1, "a process that a strategy has forked came back to the node, which is not its own: it is ended"),
+        ("import sys; sys.exit(5)", 5, ""),
+        ("raise ValueError('in the child')", 1, "ValueError: in the child"),
+    ],
+    ids=["returns", "exits", "raises"],
+)
+def test_a_child_that_comes_back_to_the_node_is_ended_there(shell, profile, hook, child, code, said):
+    ended = shell.start("run", profile(COMES_BACK.format(hook=hook, child=child)), "--json", "--duration", "2").end()
+    assert (ended.code, ended.summary["failed"], ended.summary["errors"]) == (0, [], 0), ended.err
+    assert f"the child ended with {code}" in ended.err
+    assert said in ended.err
+    assert ended.err.count("actor mine failed") == 0
+    assert ended.summary["fills"] >= 3
