@@ -103,3 +103,39 @@ def test_a_child_that_comes_back_to_the_node_is_ended_there(shell, profile, hook
     assert said in ended.err
     assert ended.err.count("actor mine failed") == 0
     assert ended.summary["fills"] >= 3
+
+
+KEEPS_A_CHILD = """
+def on_start(self):
+    import os
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    self.log.warning("child %d sleeps", child)
+"""
+
+
+def test_a_child_that_outlives_its_killed_node_keeps_neither_its_account_nor_its_name(shell, profile):
+    account = 'log = { path = "gate.log", resume = true }'
+    path = profile(KEEPS_A_CHILD, account=account)
+    running = shell.start("run", path, "--json")
+    running.wait_for("victim has three fills")
+    child = int(running.said.split("child ")[1].split()[0])
+    try:
+        other = shell.run("run", path, "--duration", "1")
+        assert other.code == 1
+        assert f"another process owns this log: pid {running.process.pid}" in other.err
+        running.process.kill()
+        running.process.wait()
+        assert is_alive(child)
+        status = shell.run("status")
+        assert "no node runs on this host" in status.out + status.err
+        assert "did not answer" not in status.out + status.err
+        again = shell.start("run", path, "--json", "--duration", "1").end()
+        assert again.code == 0, again.err
+        assert is_alive(child)
+        assert "another process owns" not in again.err
+        os.kill(int(again.err.split("child ")[1].split()[0]), signal.SIGKILL)
+    finally:
+        os.kill(child, signal.SIGKILL)

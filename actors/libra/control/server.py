@@ -20,6 +20,7 @@ from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error
 from libra.control.peer import Peer, peer_of
 from libra.core.tasks import OwnTask
 from libra.errors import ControlError, LibraError
+from libra_core import PrivateDescriptor
 
 __all__ = ["ControlServer", "Verb"]
 
@@ -59,6 +60,7 @@ class ControlServer:
         self._connections: set[OwnTask[None]] = set()
         self._accepting: OwnTask[None] | None = None
         self._listener: socket.socket | None = None
+        self._private: PrivateDescriptor | None = None
         self._node = node
         self._folder = folder
 
@@ -74,6 +76,8 @@ class ControlServer:
         find_nodes(self._folder)
         path, run_path = self._node.paths(self._folder)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A process that a strategy forks may outlive the node, and must not seem to be it.
+        private = PrivateDescriptor(listener.fileno())
         try:
             listener.setblocking(False)  # noqa: FBT003
             # Under its name only once it listens: before, it would be taken for one that a dead process left.
@@ -85,9 +89,10 @@ class ControlServer:
             early_run.write_text(self._node.to_json(), encoding="utf-8")
             early_run.rename(run_path)
         except BaseException:
+            private.release()
             listener.close()
             raise
-        self._listener = listener
+        self._listener, self._private = listener, private
         self._accepting = self._own_task(self._accept(listener), "libra-control")
 
     async def close(self) -> None:
@@ -100,8 +105,10 @@ class ControlServer:
         for task in tasks:
             task.end()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._private is not None:
+            self._private.release()
         self._listener.close()
-        self._listener = None
+        self._listener = self._private = None
 
     def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:
         return OwnTask(coro, self._may_cancel, loop=asyncio.get_running_loop(), name=name)
@@ -117,12 +124,13 @@ class ControlServer:
                 await asyncio.sleep(1.0)
                 continue
             connection.setblocking(False)  # noqa: FBT003
-            task = self._own_task(self._serve(connection), "libra-operator")
+            private = PrivateDescriptor(connection.fileno())
+            task = self._own_task(self._serve(connection, private), "libra-operator")
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError, TimeoutError):
+    async def _serve(self, connection: socket.socket, private: PrivateDescriptor) -> None:
+        with connection, private, contextlib.suppress(OSError, TimeoutError):
             if len(self._connections) > _MOST_CONNECTIONS:
                 await _turn_away(connection, encode_error("BUSY", "too many connections"))
                 return
