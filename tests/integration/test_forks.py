@@ -49,6 +49,17 @@ def on_start(self):
         self.log.warning("the child ended with %d", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
+WAITS_ON_THREADS = """
+def on_start(self):
+    self.waits = 0
+
+def on_quote(self, quote):
+    if self.waits < 40:
+        self.waits += 1
+        asyncio.get_running_loop().create_task(asyncio.to_thread(time.sleep, 3600))
+"""
+
+
 def is_alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
@@ -139,3 +150,27 @@ def test_a_child_that_outlives_its_killed_node_keeps_neither_its_account_nor_its
         os.kill(int(again.err.split("child ")[1].split()[0]), signal.SIGKILL)
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+def test_workers_of_an_executor_end_with_their_node(shell, profile):
+    body = (
+        "def on_start(self):\n    import concurrent.futures, os\n"
+        "    self.pool = concurrent.futures.ProcessPoolExecutor(2)\n"
+        "    self.log.warning('worker %d works', self.pool.submit(os.getpid).result())"
+    )
+    ended = shell.run("run", profile(body), "--json", "--duration", "2")
+    assert (ended.code, ended.summary["ended"]) == (0, "ended"), ended.err
+    assert "does not wait for threads" not in ended.err
+    worker = int(ended.err.split("worker ")[1].split()[0])
+    until = time.monotonic() + 20
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_alive(worker)
+
+
+def test_one_that_waits_on_threads_for_ever_holds_up_neither_the_stop_nor_the_other(shell, profile):
+    ended = shell.run("run", profile(WAITS_ON_THREADS), "--json", "--duration", "3")
+    assert (ended.code, ended.summary["ended"], ended.summary["failed"]) == (0, "ended", []), ended.err
+    assert "the process does not wait for threads that somebody's code has left: " in ended.err
+    assert "the drain ran out of time" not in ended.err
+    assert ended.summary["fills"] >= 3

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -394,7 +395,10 @@ class TradingNode(Node):
         timeout_s = self.options.drain_timeout_s
         # Before, since the guard takes a loop that hangs in here for a drain that failed.
         self.core.extend_drain(2 * timeout_s)
-        leaving = asyncio.get_running_loop().run_in_executor(None, bridge.leave, timeout_s)
+        # A thread of its own: those of the loop's executor may all be taken by what users' code has put there.
+        thread = ThreadPoolExecutor(1, "libra-leave")
+        leaving = asyncio.get_running_loop().run_in_executor(thread, bridge.leave, timeout_s)
+        thread.shutdown(wait=False)
         while not leaving.done():
             bridge.flush()
             await asyncio.wait([leaving], timeout=_FLUSH_EVERY_S)
@@ -416,7 +420,7 @@ class TradingNode(Node):
             self.bridge_log.tell(self._bridge.news())
             if self.bridge_log.is_fenced and not self._was_fenced:
                 self._was_fenced = True
-                self.stop()
+                self.stop("another process has this node's name")
         while self._gone_elsewhere:
             self._lose(self._gone_elsewhere.popleft())
         if not self.options.simulated:
