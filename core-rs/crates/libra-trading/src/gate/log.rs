@@ -433,21 +433,6 @@ pub(super) fn is_frame(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::pid_of;
-
-    #[test]
-    fn the_holder_of_a_lock_is_who_has_it_and_not_who_waits() {
-        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:00:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 fe:01:42 0 EOF\n\
-                     3: -> FLOCK  ADVISORY  WRITE 13 fe:00:42 0 EOF\n4: FLOCK  ADVISORY  WRITE 14 fe:00:42 0 EOF\n\
-                     5: FLOCK  ADVISORY  WRITE 0 fe:00:43 0 EOF\n6: OFDLCK\n";
-        assert_eq!(pid_of("fe:00:42", locks), Some(14));
-        assert_eq!(pid_of("fe:00:43", locks), None, "of another namespace");
-        assert_eq!(pid_of("fe:00:44", locks), None);
-    }
-}
-
-#[cfg(test)]
 impl Log {
     /// Makes every further write fail, and not to be taken back: it goes to a device that is always full.
     pub fn break_writes(&mut self) {
@@ -470,5 +455,20 @@ impl Log {
             lock(&log.file, &log.path).unwrap();
             log.closed = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pid_of;
+
+    #[test]
+    fn the_holder_of_a_lock_is_who_has_it_and_not_who_waits() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:00:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 fe:01:42 0 EOF\n\
+                     3: -> FLOCK  ADVISORY  WRITE 13 fe:00:42 0 EOF\n4: FLOCK  ADVISORY  WRITE 14 fe:00:42 0 EOF\n\
+                     5: FLOCK  ADVISORY  WRITE 0 fe:00:43 0 EOF\n6: OFDLCK\n";
+        assert_eq!(pid_of("fe:00:42", locks), Some(14));
+        assert_eq!(pid_of("fe:00:43", locks), None, "of another namespace");
+        assert_eq!(pid_of("fe:00:44", locks), None);
     }
 }
