@@ -24,6 +24,7 @@ from libra.config import NodePart, settings_model
 from libra.errors import ConfigError, LibraError
 from libra_cluster.bridge.settings import BridgeSettings
 from libra_cluster.wire import LineReader, decode, encode
+from libra_core import PrivateDescriptor, end_forks_by
 
 if TYPE_CHECKING:
     from libra.assembly import RunResult, TradingNode
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(arguments: list[str]) -> int:
-    with socket.socket(fileno=int(arguments[0])) as connection:
+    with socket.socket(fileno=int(arguments[0])) as connection, PrivateDescriptor(connection.fileno()):
         connection.set_inheritable(False)
         reader = _Commands(connection)
         order = reader.next()
@@ -144,7 +145,9 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
             patience_s=order["patience_s"],
         )
         # From here on a stop is an orderly one, also when it comes before the node has taken the signal for itself.
-        signal.signal(signal.SIGTERM, lambda *_: node.stop())
+        signal.signal(signal.SIGTERM, lambda *_: node.stop("SIGTERM"))
+        # What a strategy forks is no node.
+        end_forks_by(signal.SIGTERM)
         teller.tell({"type": "built"})
         if reader.next() is None:
             return exit_codes.FAILED

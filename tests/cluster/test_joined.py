@@ -72,6 +72,25 @@ def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
     assert summary["lost"] == {"strategies": [], "events": {}}
 
 
+def test_one_that_waits_on_threads_for_ever_holds_up_no_members_end(joined: Joined):
+    strategy = joined.strategy("""
+def on_start(self):
+    self.waits = 0
+
+def on_quote(self, quote):
+    if self.waits < 40:
+        self.waits += 1
+        asyncio.get_running_loop().create_task(asyncio.to_thread(time.sleep, 3600))
+""")
+    ended = joined.run("run", joined.topology(strategy=strategy), "--duration", "3", "--json")
+    assert ended.code == 0, ended.err
+    assert "the process does not wait for threads that somebody's code has left: " in ended.err
+    assert [(row["exit_code"], row["died"]) for row in ended.summary["nodes"]] == [(0, None), (0, None)]
+    # Both nodes have taken leave of each other.
+    assert "node strategies has left" in ended.err
+    assert [row["bridge"]["outbox"] for row in ended.summary["nodes"]] == [0, 0]
+
+
 def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     # It is not dead, so its supervisor sees nothing: it is the node of its account that misses its beacon.
     running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")

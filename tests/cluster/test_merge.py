@@ -24,6 +24,7 @@ def summary(**more):
         "failed": ["a"],
         "stopped": {"paper": "KILL_SWITCH: why"},
         "ended": "stop",
+        "asked_by": "SIGTERM",
         **more,
     }
 
@@ -32,7 +33,7 @@ def test_numbers_are_added_exactly_and_the_slowest_latency_counts():
     other = summary(
         latency_us={"tick_to_order": {"p50": 0.5, "p99": 3.0, "max": 4.0}}, stopped={"other": "x"}, events={"TRADE": 5}
     )
-    merged = merge_summaries([summary(), other], duration_s=3.0, ended="ended")
+    merged = merge_summaries([summary(), other], duration_s=3.0, ended="ended", asked_by=None)
     assert merged["events"] == {"QUOTE": 3, "SIGNAL": 1, "TRADE": 5}
     assert merged["lanes"] == {"RISK": {"waiting": 0, "dropped": 2}}
     assert merged["pnl"] == {"USDT": {"realised": Decimal("0.20"), "total": Decimal("0.10")}}
@@ -41,12 +42,13 @@ def test_numbers_are_added_exactly_and_the_slowest_latency_counts():
     assert merged["failed"] == ["a", "a"]
     assert merged["stopped"] == {"paper": "KILL_SWITCH: why", "other": "x"}
     assert (merged["duration_s"], merged["events_per_s"], merged["ended"]) == (3.0, 3.0, "ended")
+    assert merged["asked_by"] is None
     assert set(merged) == set(summary())
 
 
 def test_nobody_who_measured_a_latency():
     nothing = {"tick_to_order": {"p50": None, "p99": None, "max": None}}
-    merged = merge_summaries([summary(latency_us=nothing)] * 2, duration_s=0.0, ended="stop")
+    merged = merge_summaries([summary(latency_us=nothing)] * 2, duration_s=0.0, ended="stop", asked_by="SIGINT")
     assert merged["latency_us"] == nothing
     assert merged["events_per_s"] == 0.0
 

@@ -80,9 +80,40 @@ def test_a_signal_drains_all_of_it(topologies: Topologies, number: int):
     running.signal(number)
     ended = running.end()
     assert ended.code == 0, ended.err
-    assert ended.summary["ended"] == "stop"
+    assert (ended.summary["ended"], ended.summary["asked_by"]) == ("stop", number.name)
     assert [row["exit_code"] for row in ended.summary["nodes"]] == [0, 0]
     assert_all_gone(pids.values())
+
+
+def test_a_pool_in_a_member_computes_and_ends_and_the_run_goes_on(topologies: Topologies):
+    """A member has a handler of SIGTERM from before its node runs: no worker may have that either."""
+    strategy = topologies.strategy("""
+def on_start(self):
+    self.set_timer("compute", 0.5)
+
+def on_timer(self, name):
+    import multiprocessing
+    with multiprocessing.Pool(2) as pool:
+        self.log.warning("computed %s", pool.map(abs, range(-3, 0)))
+""")
+    running = topologies.start("run", topologies.topology(strategy=strategy), "--duration", "4", "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    running.wait_for("computed [3, 2, 1]")
+    ended = running.end()
+    assert (ended.code, ended.summary["ended"], ended.summary["asked_by"]) == (0, "ended", None), ended.err
+    assert [(row["exit_code"], row["died"], row["asked_by"]) for row in ended.summary["nodes"]] == [
+        (0, None, "SIGTERM")
+    ] * 2
+    assert_all_gone(pids.values())
+
+
+def test_a_member_that_ends_by_itself_is_who_asked_for_the_end(topologies: Topologies):
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids["strategies"], signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, ended.summary["ended"]) == (0, "stop"), ended.err
+    assert ended.summary["asked_by"] == "the end of node strategies"
 
 
 NOTES = """

@@ -227,6 +227,19 @@ def test_nobody_else_can_get_at_it(hold, paths: ServerPaths):
     assert asked(paths.server_socket, "CONFIG GET port").split()[-1] == "0"
 
 
+def test_a_forked_child_is_no_member(paths: ServerPaths):
+    """One that outlives its node would keep the server for as long as it lives."""
+    membership = ServerMembership("test")
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if stat.S_ISCHR(os.fstat(membership._connection.fileno()).st_mode) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert stat.S_ISSOCK(os.fstat(membership._connection.fileno()).st_mode)
+    finally:
+        membership.close()
+
+
 def test_a_folder_that_is_too_deep(tmp_path: Path):
     with pytest.raises(BridgeError, match="LIBRA_RUN_DIR"):
         ServerMembership("test", folder=tmp_path / ("x" * 100))

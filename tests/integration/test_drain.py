@@ -35,7 +35,8 @@ def test_a_signal_drains_prints_the_summary_and_exits_0(shell, which):
     ended = running.end()
     print(f"{which.name}: {time.monotonic() - began:.3f} s to the end")  # noqa: T201 - measured, not asserted
     assert ended.code == 0, ended.err
-    assert ended.summary["ended"] == "stop"
+    assert (ended.summary["ended"], ended.summary["asked_by"]) == ("stop", which.name)
+    assert f"the node stops: {which.name}" in ended.err
     assert ended.summary["events"]["QUOTE"] > 20
     assert ended.summary["digest"] is None
 
@@ -47,6 +48,7 @@ def test_without_json_the_summary_is_for_people(shell):
     assert ended.code == 0
     assert "Traceback" not in ended.err
     assert re.search(r"(?i)events", ended.out)
+    assert re.search(r"(?m)^stopped by +SIGINT *$", ended.out)
     assert "USDT" in ended.out
 
 

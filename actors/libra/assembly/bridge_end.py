@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from libra.assembly.bridge import lost_events, open_gaps, unsent
@@ -51,7 +52,10 @@ class BridgeEnd:
         while bridge.awaits() and time.monotonic() < until:
             bridge.flush()
             await asyncio.sleep(_FLUSH_EVERY_S)
-        leaving = asyncio.get_running_loop().run_in_executor(None, bridge.leave, timeout_s)
+        # A thread of its own: those of the loop's executor may all be taken by what users' code has put there.
+        thread = ThreadPoolExecutor(1, "libra-leave")
+        leaving = asyncio.get_running_loop().run_in_executor(thread, bridge.leave, timeout_s)
+        thread.shutdown(wait=False)
         while not leaving.done():
             bridge.flush()
             await asyncio.wait([leaving], timeout=_FLUSH_EVERY_S)

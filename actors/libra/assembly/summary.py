@@ -60,6 +60,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "journals": node.journals.rows(),
         "venues": node.venue_rows(),
         "ended": outcome.why,
+        "asked_by": outcome.asked_by,
     }
 
 

@@ -406,7 +406,7 @@ class TradingNode(Node):
             self.bridge_log.tell(self._bridge.news())
             if self.bridge_log.is_fenced and not self._was_fenced:
                 self._was_fenced = True
-                self.stop()
+                self.stop("another process has this node's name")
         if not self._groups and (signals := self.core.kill_signals()) != self._kill_signals:
             self._kill_signals = signals
             self.pull_switch("a signal to the process")

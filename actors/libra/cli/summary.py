@@ -103,6 +103,8 @@ def _facts(summary: Summary) -> Table:
         )
         table.add_row(f"journal of {account}", Text(said, "yellow" if left else ""))
     table.add_row("tick to order", _latency(summary.get("latency_us")))
+    if summary.get("asked_by"):
+        table.add_row("stopped by", str(summary["asked_by"]))
     table.add_row("equity", Text(text.money(summary.get("equity")), "bold"))
     return table
 

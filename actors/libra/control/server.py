@@ -20,6 +20,7 @@ from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error
 from libra.control.peer import Peer, peer_of
 from libra.core.tasks import OwnTask
 from libra.errors import ControlError, LibraError
+from libra_core import PrivateDescriptor
 
 __all__ = ["ControlServer", "Verb"]
 
@@ -61,6 +62,7 @@ class ControlServer:
         self._accepting: OwnTask[None] | None = None
         self._staying: OwnTask[None] | None = None
         self._listener: socket.socket | None = None
+        self._private: PrivateDescriptor | None = None
         self._node = node
         self._folder = folder
 
@@ -74,16 +76,18 @@ class ControlServer:
         make_folder(self._folder)
         # What killed nodes left behind is gone with that, though nobody looks for nodes.
         find_nodes(self._folder)
-        self._begin(self._bind())
+        self._begin(*self._bind())
         self._staying = self._own_task(self._stay_found(), "libra-control")
 
-    def _begin(self, listener: socket.socket) -> None:
-        self._listener = listener
+    def _begin(self, listener: socket.socket, private: PrivateDescriptor) -> None:
+        self._listener, self._private = listener, private
         self._accepting = self._own_task(self._accept(listener), "libra-control")
 
-    def _bind(self) -> socket.socket:
+    def _bind(self) -> tuple[socket.socket, PrivateDescriptor]:
         path, _ = self._node.paths(self._folder)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A process that a strategy forks may outlive the node, and must not seem to be it.
+        private = PrivateDescriptor(listener.fileno())
         try:
             listener.setblocking(False)  # noqa: FBT003
             # Under its name only once it listens: before, it would be taken for one that a dead process left.
@@ -94,9 +98,10 @@ class ControlServer:
             early.rename(path)
             self._be_listed()
         except BaseException:
+            private.release()
             listener.close()
             raise
-        return listener
+        return listener, private
 
     def _be_listed(self) -> None:
         _, run_path = self._node.paths(self._folder)
@@ -127,11 +132,13 @@ class ControlServer:
                 _log.warning("control socket: its files in %s were gone; they are there again", self._folder)
 
     async def _listen_anew(self) -> None:
-        listener, accepting = self._listener, self._accepting
-        self._begin(self._bind())
+        listener, private, accepting = self._listener, self._private, self._accepting
+        self._begin(*self._bind())
         if accepting is not None:
             accepting.end()
             await asyncio.gather(accepting, return_exceptions=True)
+        if private is not None:
+            private.release()
         if listener is not None:
             listener.close()
 
@@ -148,8 +155,10 @@ class ControlServer:
         for task in tasks:
             task.end()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._private is not None:
+            self._private.release()
         self._listener.close()
-        self._listener = None
+        self._listener = self._private = None
 
     def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:
         return OwnTask(coro, self._may_cancel, loop=asyncio.get_running_loop(), name=name)
@@ -165,12 +174,13 @@ class ControlServer:
                 await asyncio.sleep(1.0)
                 continue
             connection.setblocking(False)  # noqa: FBT003
-            task = self._own_task(self._serve(connection), "libra-operator")
+            private = PrivateDescriptor(connection.fileno())
+            task = self._own_task(self._serve(connection, private), "libra-operator")
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError, TimeoutError):
+    async def _serve(self, connection: socket.socket, private: PrivateDescriptor) -> None:
+        with connection, private, contextlib.suppress(OSError, TimeoutError):
             if len(self._connections) > _MOST_CONNECTIONS:
                 await _turn_away(connection, encode_error("BUSY", "too many connections"))
                 return

@@ -314,6 +314,7 @@ class Lifecycles:
 
     def _report(self, place: Place, where: str, error: BaseException) -> str:
         """Log a failure, and say it in short. What an exception says of itself is its author's code: it has a turn."""
+        self._core.leave_fork(error)
         self._core.note_running_slot(place.slot)
         try:
             return log_failure(_log, "actor %s raised while %s", place.name, where, error=error, fatal=self._fatal)

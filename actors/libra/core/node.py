@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -90,6 +91,7 @@ class Node:
         """Handlers that held the loop for too long."""
         self._fatal: BaseException | None = None
         self._stop_asked = False
+        self._asked_by = ""
         self._time_is_over = False
         self._memory_is_over = False
         self._has_run = False
@@ -178,8 +180,14 @@ class Node:
 
     # Running ---------------------------------------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """Ask the node to drain and end; from any thread. From now on the drain's time counts."""
+    def stop(self, by: str = "Node.stop") -> None:
+        """Ask the node to drain and end; from any thread. From now on the drain's time counts.
+
+        Args:
+            by: Who asks, for the log and the summary; the first one counts.
+        """
+        if not self._stop_asked:
+            self._asked_by = by
         self._stop_asked = True
         self.core.interrupt()
         self.core.begin_drain()
@@ -249,6 +257,7 @@ class Node:
                 progress = OwnTask(telling, self.only_node(), loop=loop, name="libra-progress")
             try:
                 self._outcome.why = await engine.run()
+                self._note_who_asked()
             except PanicException as error:
                 self._fatal = error
                 raise
@@ -275,6 +284,13 @@ class Node:
         if self.core.stop_signal() is not None and in_main_thread:
             atexit.register(end_undisturbed, time.monotonic() + _SAME_STOP_S)
         return self._outcome
+
+    def _note_who_asked(self) -> None:
+        if self._outcome.why != "stop" or self._time_is_over or self._memory_is_over:
+            return
+        number = self.core.stop_signal()
+        self._outcome.asked_by = self._asked_by if number is None else signal.Signals(number).name
+        _log.info("the node stops: %s", self._outcome.asked_by)
 
     def _keep_logs(self) -> None:
         if not self.core.flush_logs():

@@ -65,6 +65,7 @@ class Outcome:
 
     Attributes:
         why: ``ended`` (inputs or time are over), ``stop`` (a signal, or `Node.stop`) or ``memory`` (over its limit).
+        asked_by: Who asked for a stop: a signal's name, or what `Node.stop` was told; None where nobody did.
         duration_s: Seconds by the wall clock, from the first input to the end of the drain.
         errors: What hooks raised, counted.
         failed: Actors that were given up.
@@ -72,6 +73,7 @@ class Outcome:
     """
 
     why: str = "ended"
+    asked_by: str | None = None
     duration_s: float = 0.0
     errors: int = 0
     failed: list[str] = field(default_factory=list)

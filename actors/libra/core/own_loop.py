@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from libra.core.faults import describe
 from libra.core.tasks import OwnTask
+from libra_core import end_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,9 +39,12 @@ def run_on_own_loop(run: Coroutine[Any, Any, T], may_cancel: Callable[[], bool],
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
     except ImportError:  # pragma: no cover - uvloop is a dependency wherever it exists
         loop_factory = None
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        # Not by `runner.run`, which takes SIGINT for itself.
-        return _run_to_the_end(runner.get_loop(), run, may_cancel, takes_signals=takes_signals)
+    # Not by `asyncio.run`, which takes SIGINT for itself, and waits for the threads of `asyncio.to_thread` without end.
+    loop = loop_factory() if loop_factory is not None else asyncio.new_event_loop()
+    try:
+        return _run_to_the_end(loop, run, may_cancel, takes_signals=takes_signals)
+    finally:
+        _close(loop)
 
 
 def _run_to_the_end(
@@ -47,11 +52,14 @@ def _run_to_the_end(
 ) -> T:
     """Run the loop until the node has ended in order, whatever somebody's callback does to the loop."""
     task = OwnTask(run, may_cancel, loop=loop, name="libra-node")
-    was_stopped = False
+    was_stopped, process = False, os.getpid()
     while True:
         try:
             return loop.run_until_complete(task)
         except BaseException as error:
+            if os.getpid() != process:
+                # A child that somebody's callback or task has forked: the loop is its parent's.
+                end_fork(error)
             is_signal = isinstance(error, KeyboardInterrupt) and not takes_signals
             if task.done() or is_signal or not isinstance(error, (SystemExit, KeyboardInterrupt, RuntimeError)):
                 raise
@@ -59,6 +67,23 @@ def _run_to_the_end(
                 why = describe(error)
                 _log.error("somebody's code stopped the loop: it goes on (%s)", why)
             was_stopped = True
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what somebody's code has left on the loop, but threads: whoever ends the process gives these their time."""
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        for task in left:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                told = {"message": "a task failed while the node's loop was closed", "exception": error, "task": task}
+                loop.call_exception_handler(told)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
 
 
 def end_undisturbed(until: float) -> None:

@@ -17,6 +17,7 @@ from libra.control.folder import make_folder, run_folder
 from libra.errors import BridgeError, ControlError
 from libra_cluster.server.guardian import LEAVE, READY, WELCOME
 from libra_cluster.server.paths import LONGEST_SOCKET_PATH, ServerPaths, hold
+from libra_core import PrivateDescriptor
 
 __all__ = ["ServerMembership", "server_binary"]
 
@@ -48,6 +49,7 @@ class ServerMembership:
         self._appendonly = appendonly
         self._closing = False
         self._connection = self._join()
+        self._private = PrivateDescriptor(self._connection.fileno())
         self._watcher = threading.Thread(target=self._watch, name="libra-server-membership", daemon=True)
         self._watcher.start()
 
@@ -73,6 +75,7 @@ class ServerMembership:
         with contextlib.suppress(OSError):
             connection.sendall(LEAVE)
         self._watcher.join(_END_S)
+        self._private.release()
         connection.close()
 
     def _watch(self) -> None:
@@ -97,10 +100,12 @@ class ServerMembership:
                 _log.error("%s", error)
                 time.sleep(_TRY_AGAIN_S[min(attempt, len(_TRY_AGAIN_S) - 1)])
                 continue
+            self._private.release()
             self._connection.close()
-            self._connection = fresh
+            self._connection, self._private = fresh, PrivateDescriptor(fresh.fileno())
             if self._closing:
                 # Too late for `close` to take leave of this one.
+                self._private.release()
                 fresh.close()
             return not self._closing
         return False
@@ -114,7 +119,7 @@ class ServerMembership:
             raise BridgeError(f"{longest} is too long for a socket; set LIBRA_RUN_DIR to a shorter folder")
         try:
             make_folder(paths.run_folder)
-            with hold(paths.start_lock, _JOIN_S):
+            with hold(paths.start_lock, _JOIN_S) as lock, PrivateDescriptor(lock):
                 make_folder(paths.folder)
                 connection = _connect(paths)
                 if connection is None:

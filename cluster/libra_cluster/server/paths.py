@@ -103,8 +103,8 @@ def try_hold(path: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def hold(path: Path, timeout_s: float) -> Iterator[None]:
-    """Holds a lock.
+def hold(path: Path, timeout_s: float) -> Iterator[int]:
+    """Holds a lock; gives its descriptor, which is not to be closed.
 
     Raises:
         TimeoutError: When somebody else held it all the time.
@@ -115,7 +115,7 @@ def hold(path: Path, timeout_s: float) -> Iterator[None]:
             raise TimeoutError(f"{path} is held by another process for more than {timeout_s:g} s")
         time.sleep(_LOOK_EVERY_S)
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

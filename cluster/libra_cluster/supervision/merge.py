@@ -8,19 +8,25 @@ from typing import Any
 
 __all__ = ["merge_rows", "merge_statuses", "merge_summaries", "node_row"]
 
-_SHARE = ("events", "lanes", "signals", "orders", "fills", "errors", "dead_letters", "events_per_s", "failed", "ended")
+_SHARE = (
+    *("events", "lanes", "signals", "orders", "fills", "errors", "dead_letters", "events_per_s", "failed", "ended"),
+    "asked_by",
+)
 """What a node's row says of its own summary."""
 
 _LAST_ORDERS = 8
 
 
-def merge_summaries(summaries: Sequence[Mapping[str, Any]], *, duration_s: float, ended: str) -> dict[str, Any]:
+def merge_summaries(
+    summaries: Sequence[Mapping[str, Any]], *, duration_s: float, ended: str, asked_by: str | None
+) -> dict[str, Any]:
     """The summary of the run as a whole.
 
     Args:
         summaries: Those of the nodes.
         duration_s: How long the run took, seconds of the wall clock.
         ended: Why it ended.
+        asked_by: Who asked for that, if anyone did.
 
     Returns:
         An object of the shape that a run of one process has; its digest is None, as that of any live run.
@@ -34,6 +40,7 @@ def merge_summaries(summaries: Sequence[Mapping[str, Any]], *, duration_s: float
         "events_per_s": round(events / duration_s, 1) if duration_s > 0 else 0.0,
         "digest": None,
         "ended": ended,
+        "asked_by": asked_by,
     }
 
 
@@ -64,7 +71,7 @@ def node_row(
     return {**row, "exit_code": result["exit_code"], **share, "bridge": result["bridge"]}
 
 
-_OWN = ("latency_us", "duration_s", "events_per_s", "digest", "ended")
+_OWN = ("latency_us", "duration_s", "events_per_s", "digest", "ended", "asked_by")
 """What has a rule of its own."""
 
 

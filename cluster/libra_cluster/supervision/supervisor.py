@@ -33,6 +33,8 @@ from libra_cluster.supervision.merge import merge_rows, merge_statuses, merge_su
 from libra_cluster.topology import Member, Topology
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from libra.config import Settings
 
 __all__ = ["Supervisor"]
@@ -88,6 +90,7 @@ class Supervisor:
         self._mourned: list[Child] = []
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
+        self._asked_by: str | None = None
         self._kills = 0
         self._time_is_over = False
 
@@ -184,6 +187,9 @@ class Supervisor:
         return bool(self._stops) or any(child.asks or not child.is_running for child in self._children)
 
     def _drain(self, tell: _Pace) -> None:
+        ending = [child.name for child in self._children if child.asks or not child.is_running]
+        if ending and self._asked_by is None:
+            self._asked_by = f"the end of node {', '.join(ending)}"
         self._mourn(self._children)
         self._settle(tell)
         for last in (False, True):
@@ -244,7 +250,8 @@ class Supervisor:
         ended = "ended" if self._time_is_over else "stop"
         summary: dict[str, Any] = {}
         if results:
-            summary = merge_summaries([r["summary"] for r in results], duration_s=duration_s, ended=ended)
+            summaries = [result["summary"] for result in results]
+            summary = merge_summaries(summaries, duration_s=duration_s, ended=ended, asked_by=self._asked_by)
         rows = [node_row(c.name, c.pid, _roles(c.member), c.result, c.death) for c in self._children]
         return RunResult(
             summary={**summary, "nodes": rows},
@@ -282,7 +289,7 @@ class Supervisor:
         reader, writer = os.pipe()
         for descriptor in (reader, writer):
             os.set_blocking(descriptor, False)
-        handlers = {
+        handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
             signal.SIGINT: self._ask_to_stop,
             signal.SIGTERM: self._ask_to_stop,
             signal.SIGUSR1: self._ask_to_kill,
@@ -301,8 +308,10 @@ class Supervisor:
             os.close(reader)
             os.close(writer)
 
-    def _ask_to_stop(self, *_: object) -> None:
+    def _ask_to_stop(self, number: int, _frame: object) -> None:
         now = time.monotonic()
+        if self._asked_by is None:
+            self._asked_by = signal.Signals(number).name
         if not self._stops or now - self._stops[-1] >= _SAME_STOP_S:
             self._stops.append(now)
 

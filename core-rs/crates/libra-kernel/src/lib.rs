@@ -10,7 +10,7 @@
 //! - [`allowance`] — how much an actor may publish; [`timers`] — timers on a node's clock; [`letters`] — what could not be delivered;
 //! - [`native`] — supervised threads; [`guard`] — signals, and the end of a process that hangs, by what it sees in
 //!   [`turns`] (whose handler runs), [`heartbeat`] and [`memory`];
-//! - [`alarm`] — the kill switch that needs no loop; [`bridge_state`] — what of a bridge stops new orders;
+//! - [`forks`] — what a child of this process has not; [`alarm`] — the kill switch that needs no loop; [`bridge_state`] — what of a bridge stops new orders;
 //! - [`recent`] — what is remembered of recent events, for who follows a trace;
 //! - [`latency`] — a histogram of durations;
 //! - [`digest`] — the running hash over everything that a simulated run published.
@@ -31,6 +31,7 @@ pub mod digest;
 pub mod edge;
 pub mod event;
 pub mod fixed;
+pub mod forks;
 pub mod guard;
 pub mod heartbeat;
 pub mod ids;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{OnceLock, RwLock};
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,7 +19,7 @@ struct Entry {
     hash: u64,
 }
 
-struct Table {
+pub(crate) struct Table {
     by_text: HashMap<&'static str, u32>,
     entries: Vec<Entry>,
 }
@@ -42,7 +42,7 @@ impl Name {
         if let Some(&id) = read().by_text.get(text) {
             return Name(id);
         }
-        let mut table = table().write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut table = write();
         if let Some(&id) = table.by_text.get(text) {
             return Name(id);
         }
@@ -79,8 +79,13 @@ impl Name {
     }
 }
 
-fn read() -> std::sync::RwLockReadGuard<'static, Table> {
-    // The table is append-only and each append is complete before the lock is left: a poisoned lock hides no damage.
+// The table is append-only and each append is complete before the lock is left: a poisoned lock hides no damage.
+
+pub(crate) fn write() -> RwLockWriteGuard<'static, Table> {
+    table().write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn read() -> RwLockReadGuard<'static, Table> {
     table().read().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

@@ -11,6 +11,7 @@
 //! - [`gateways`] — markets and a paper venue for gateways in Python;
 //! - [`journal`] — an account's log as rows of a database;
 //! - [`exchange`] — the markets of a simulated exchange;
+//! - [`forks`] — processes that somebody's code forks;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -27,6 +28,7 @@ mod enums;
 mod errors;
 mod event;
 mod exchange;
+mod forks;
 mod gateways;
 mod gil;
 mod handlers;
@@ -59,5 +61,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     gateways::register(module)?;
     journal::register(module)?;
     exchange::register(module)?;
+    forks::register(module)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::watch::{Shared, lock};
+use crate::forks::Private;
 
 /// What ends the process waits so long to learn the line where the interpreter stands.
 const LINE_PATIENCE: Duration = Duration::from_millis(150);
@@ -34,7 +35,7 @@ impl Shared {
     /// False where one of them could not be flushed. Each is tried: they may be on several disks.
     pub(super) fn flush_logs(&self) -> bool {
         // SAFETY: an open descriptor of our own.
-        let flush = |log: &OwnedFd| unsafe { libc::fsync(log.as_raw_fd()) } == 0;
+        let flush = |log: &Private<OwnedFd>| unsafe { libc::fsync(log.as_raw_fd()) } == 0;
         lock(&self.logs).iter().filter(|log| !flush(log)).count() == 0
     }
 

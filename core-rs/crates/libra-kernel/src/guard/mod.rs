@@ -34,12 +34,14 @@ use std::time::Duration;
 
 use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
+use crate::forks::{self, Private};
 use crate::heartbeat::{Heartbeat, Listener};
 use crate::name::Name;
 use crate::turns::{Blocked, Turn, Turns};
 use crate::wake::Waker;
 pub use ending::say;
 use signals::Taken;
+pub(crate) use signals::let_go_in_child;
 use watch::{Shared, lock};
 
 /// How long [`Guard::catch_up`] waits at most: the thread may have to write a marker to a slow disk.
@@ -75,8 +77,9 @@ pub trait Witness: Send + Sync {
 pub struct Guard {
     shared: Arc<Shared>,
     taken: Taken,
-    signal_write: OwnedFd,
+    signal_write: Private<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    life: u32,
 }
 
 impl Guard {
@@ -89,6 +92,7 @@ impl Guard {
         witness: Option<Arc<dyn Witness>>,
     ) -> io::Result<Guard> {
         let (read, write) = signals::pipe()?;
+        let (read, write) = (Private::new(read), Private::new(write));
         let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness));
         let watched = shared.clone();
         let guarded = move || {
@@ -98,7 +102,8 @@ impl Guard {
             }
         };
         let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(guarded)?;
-        let mut guard = Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread) };
+        let mut guard =
+            Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread), life: forks::life() };
         if signals {
             guard.taken.take(&guard.signal_write)?;
             *lock(&guard.shared.holds_signals) = true;
@@ -191,7 +196,7 @@ impl Guard {
 
     /// A log to be flushed should the process have to end: a descriptor of its own.
     pub fn watch_log(&self, fd: OwnedFd) {
-        lock(&self.shared.logs).push(fd);
+        lock(&self.shared.logs).push(Private::new(fd));
     }
 
     /// An account's alarm, to be raised by SIGUSR1: at once, where the signal came before the account was opened.
@@ -202,6 +207,11 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if self.life != forks::life() {
+            // A copy in a forked child: it has no thread, and its signals are nobody's.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         // The thread takes nothing back from now on, nor is it about to.
         *lock(&self.shared.holds_signals) = false;
         self.taken.give_back(self.shared.first_signal_ns.load(Ordering::SeqCst));
@@ -293,6 +303,73 @@ mod tests {
         assert!(signals::stand());
         drop(guard);
         assert!(!signals::stand(), "and given back in the end, for good");
+    }
+
+    /// A child of this process: by `fork`, or by the bare system call, of which no handler of ours hears.
+    fn child(by_fork: bool, signal: libc::c_int) -> libc::c_int {
+        // SAFETY: the child makes system calls and ends without anyone's exit code.
+        unsafe {
+            let zero: libc::c_ulong = 0;
+            let child = match by_fork {
+                true => libc::fork(),
+                false => libc::syscall(libc::SYS_clone, libc::SIGCHLD as libc::c_ulong, zero, zero, zero, zero) as i32,
+            };
+            if child == 0 {
+                libc::alarm(20);
+                if by_fork && signals::any_stands() {
+                    libc::_exit(8);
+                }
+                libc::kill(libc::syscall(libc::SYS_getpid) as i32, signal);
+                libc::_exit(7);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            status
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_signal_to_a_child_ends_the_child_and_is_nothing_to_the_parent() {
+        let _one = lock(&ONE);
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+            // SAFETY: the system's own effect; a guard before may have left SIGUSR1 ignored.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
+        let alarm = Arc::new(Alarm::new(None));
+        guard.watch_alarm(alarm.clone());
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+            for by_fork in [true, false] {
+                let status = child(by_fork, signal);
+                let ended_by = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
+                assert_eq!(ended_by, signal, "by fork: {by_fork}");
+            }
+        }
+        assert!(guard.catch_up());
+        assert_eq!((guard.stop_signal(), guard.kill_signals(), alarm.count()), (None, 0, 0));
+        assert!(signals::stand());
+    }
+
+    #[test]
+    fn a_childs_copy_of_a_guard_can_be_dropped() {
+        let _one = lock(&ONE);
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
+        // SAFETY: the child drops what it has, frees memory (which libc lets it), and ends without anyone's exit code.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::alarm(20);
+                drop(guard);
+                libc::_exit(7);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            assert_eq!((libc::WIFEXITED(status), libc::WEXITSTATUS(status)), (true, 7));
+        }
+        assert!(guard.catch_up(), "the parent's thread goes on");
     }
 
     #[test]

@@ -1,31 +1,44 @@
 //! The guard's signals: a handler that writes into a pipe, and who had the signals before.
 //!
-//! A signal handler can be given nothing, so what it needs stands in statics: the pipe while a guard is installed, and for
-//! half a second after a guard that a signal has ended, whom the signals belonged to before.
+//! A signal handler can be given nothing, so what it needs stands in statics: the pipe and the process while a guard is
+//! installed, and whom the signals belonged to before: for half a second after a guard that a signal has ended, and for
+//! children that somebody's code forks. Those have the handler and the pipe of their parent, and nothing that happens to
+//! them may reach it ([`forks`](crate::forks)).
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
 
 use crate::clock::monotonic_ns;
+use crate::forks;
 
 /// A second signal within this time is the first one, delivered twice.
 pub(super) const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
 
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+/// The process that has the guard.
+static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// Stands in the pipe where somebody wants to know that all before it is done; no signal has this number.
 pub(super) const ECHO: i32 = 255;
 
 /// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
 static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
-/// Handler and flags that SIGINT and SIGTERM had before a guard that a signal has ended.
-static BEFORE: [(AtomicUsize, AtomicI32); 2] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 2];
+/// Handler and flags that each of [`OURS`] had before the guard, or before the one that a signal has ended.
+static BEFORE: [(AtomicUsize, AtomicI32); 3] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 3];
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
-    if fd >= 0 {
+    // SAFETY: async-signal-safe, and cannot fail. A child that no handler of ours has seen begin has the parent's pipe.
+    let here = unsafe { libc::getpid() };
+    if OWNER.load(Ordering::Relaxed) != here {
+        // SAFETY: as below; sent to the process, since such a child does not know its thread.
+        unsafe {
+            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::kill(here, signal);
+        }
+    } else if fd >= 0 {
         let byte = signal as u8;
         // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
         unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
@@ -39,9 +52,23 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
-/// What a signal did before the guard that a signal has ended.
+/// In a child that was forked: gives back what is ours. It makes system calls and touches atomics, nothing else.
+pub(crate) fn let_go_in_child() {
+    SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+    for signal in OURS.into_iter().filter(|signal| is_ours(*signal)) {
+        // SAFETY: async-signal-safe, with what sigaction itself wrote.
+        unsafe { libc::sigaction(signal, &before(signal), std::ptr::null_mut()) };
+    }
+}
+
+/// Where it is kept what was done with a signal.
+fn kept(signal: libc::c_int) -> &'static (AtomicUsize, AtomicI32) {
+    &BEFORE[OURS.iter().position(|ours| *ours == signal).unwrap_or(0)]
+}
+
+/// What a signal did before the guard.
 fn before(signal: libc::c_int) -> libc::sigaction {
-    let (handler, flags) = &BEFORE[usize::from(signal == libc::SIGTERM)];
+    let (handler, flags) = kept(signal);
     // SAFETY: sigaction structs are plain data; zero is a valid one, with an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler.load(Ordering::Relaxed);
@@ -58,9 +85,17 @@ pub(super) struct Taken {
 impl Taken {
     /// Takes SIGINT, SIGTERM and SIGUSR1 over: from now on they are written into `pipe`.
     pub(super) fn take(&mut self, pipe: &OwnedFd) -> io::Result<()> {
+        forks::install();
         SIGNAL_PIPE.store(pipe.as_raw_fd(), Ordering::SeqCst);
+        // SAFETY: cannot fail.
+        OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
         for signal in OURS {
-            self.previous.push((signal, take_over(signal)?));
+            let previous = ask(signal)?;
+            let (handler, flags) = kept(signal);
+            handler.store(previous.sa_sigaction, Ordering::SeqCst);
+            flags.store(previous.sa_flags, Ordering::SeqCst);
+            take_over(signal)?;
+            self.previous.push((signal, previous));
         }
         Ok(())
     }
@@ -73,11 +108,7 @@ impl Taken {
         for (signal, previous) in &self.previous {
             if *signal == libc::SIGUSR1 {
                 restore_kill_signal(previous);
-            } else if stopped_just_now {
-                let (handler, flags) = &BEFORE[usize::from(*signal == libc::SIGTERM)];
-                handler.store(previous.sa_sigaction, Ordering::SeqCst);
-                flags.store(previous.sa_flags, Ordering::SeqCst);
-            } else {
+            } else if !stopped_just_now {
                 // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
                 unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
             }
@@ -94,14 +125,33 @@ const OURS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1];
 
 /// True while all of them are still the guard's.
 pub(super) fn stand() -> bool {
-    OURS.iter().all(|signal| {
-        // SAFETY: only asks who handles the signal; sigaction structs are plain data, and zero is a valid one.
-        unsafe {
-            let mut now: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(*signal, std::ptr::null(), &mut now) != 0
-                || now.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t
-        }
-    })
+    OURS.iter().all(|signal| is_ours(*signal))
+}
+
+/// True while one of them is the guard's.
+#[cfg(test)]
+pub(super) fn any_stands() -> bool {
+    OURS.into_iter().any(is_ours)
+}
+
+/// True while a signal is the guard's, or cannot be asked about.
+fn is_ours(signal: libc::c_int) -> bool {
+    asked(signal).is_none_or(|now| now.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t)
+}
+
+/// What is done with a signal now. As [`let_go_in_child`], it is async-signal-safe.
+fn asked(signal: libc::c_int) -> Option<libc::sigaction> {
+    // SAFETY: only asks who handles the signal; sigaction structs are plain data, and zero is a valid one.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        (libc::sigaction(signal, std::ptr::null(), &mut now) == 0).then_some(now)
+    }
+}
+
+/// What is to be given back for a signal: not our own handler, which a guard may have left that a signal stopped.
+fn ask(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    let now = asked(signal).ok_or_else(io::Error::last_os_error)?;
+    Ok(if is_ours(signal) { before(signal) } else { now })
 }
 
 /// Somebody's code has put a handler of its own in our place: takes them back.
@@ -111,7 +161,7 @@ pub(super) fn take_back() {
     }
 }
 
-fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
+fn take_over(signal: libc::c_int) -> io::Result<()> {
     // SAFETY: sigaction structs are plain data; zero is a valid empty one. The handler only does what is
     // async-signal-safe.
     unsafe {
@@ -119,15 +169,10 @@ fn take_over(signal: libc::c_int) -> io::Result<libc::sigaction> {
         action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART;
         libc::sigemptyset(&mut action.sa_mask);
-        let mut previous: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(signal, &action, &mut previous) != 0 {
-            return Err(io::Error::last_os_error());
+        match libc::sigaction(signal, &action, std::ptr::null_mut()) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
         }
-        // The guard before this one was stopped by a signal and has left its handler.
-        if previous.sa_sigaction == on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t {
-            return Ok(before(signal));
-        }
-        Ok(previous)
     }
 }
 

@@ -9,6 +9,7 @@ use super::signals::{self, ECHO, SECOND_SIGNAL_AFTER_NS, next_signal};
 use super::{Limits, Witness};
 use crate::alarm::Alarm;
 use crate::clock::monotonic_ns;
+use crate::forks::Private;
 use crate::heartbeat::Listener;
 use crate::memory;
 use crate::turns::{BlockWatch, Turns};
@@ -43,7 +44,7 @@ pub(super) struct Shared {
     pub(super) holds_signals: Mutex<bool>,
     /// When the loop last came round; 0 before the first time.
     pub(super) beat_ns: AtomicI64,
-    pub(super) logs: Mutex<Vec<OwnedFd>>,
+    pub(super) logs: Mutex<Vec<Private<OwnedFd>>>,
     pub(super) alarms: Mutex<Alarms>,
     /// How often the thread has come to an [`ECHO`], and who waits for that.
     pub(super) echoes: (Mutex<u64>, Condvar),
@@ -73,7 +74,7 @@ impl Shared {
     }
 
     /// The thread: until the guard is dropped.
-    pub(super) fn watch(self: &Arc<Self>, pipe: &OwnedFd) {
+    pub(super) fn watch(self: &Arc<Self>, pipe: &Private<OwnedFd>) {
         let mut first_ns = None;
         let mut rounds = Rounds::new(&self.limits);
         while !self.finished.load(Ordering::SeqCst) {

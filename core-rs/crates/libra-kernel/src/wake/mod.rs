@@ -16,6 +16,8 @@ use std::sync::atomic::AtomicBool;
 use fence::Fences;
 use parking::{Ground, Parking};
 
+use crate::forks::Private;
+
 /// Shared by a loop and everything that feeds it.
 pub struct Waker(Parking<Machine>);
 
@@ -32,6 +34,7 @@ impl Waker {
 
     fn with(fences: Fences) -> io::Result<Self> {
         let (read, write) = open()?;
+        let (read, write) = (Private::new(read), write.map(Private::new));
         Ok(Waker(Parking::new(Machine { read, write, fences })))
     }
 
@@ -66,9 +69,9 @@ impl Waker {
 
 /// The descriptor and the fences of this machine.
 struct Machine {
-    read: OwnedFd,
+    read: Private<OwnedFd>,
     /// The writing end of the pipe where there is no eventfd.
-    write: Option<OwnedFd>,
+    write: Option<Private<OwnedFd>>,
     fences: Fences,
 }
 

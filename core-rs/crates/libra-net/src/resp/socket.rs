@@ -6,16 +6,17 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use libra_kernel::forks::Private;
 use rustls::ClientConnection;
 use socket2::{Domain, SockAddr, Socket as Plain, TcpKeepalive, Type};
 
 use super::endpoint::Host;
 use super::poll::{Watch, wait};
 
-/// A connected socket.
+/// A connected socket, which children that somebody's code forks do not have.
 #[derive(Debug)]
 pub(super) struct Socket {
-    plain: Plain,
+    plain: Private<Plain>,
     tls: Option<Box<ClientConnection>>,
 }
 
@@ -26,7 +27,7 @@ impl Socket {
     pub(super) fn tcp(host: &Host, until: Instant) -> io::Result<Self> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in (host.name.as_str(), host.port).to_socket_addrs()? {
-            let plain = Plain::new(Domain::for_address(address), Type::STREAM, None)?;
+            let plain = Private::new(Plain::new(Domain::for_address(address), Type::STREAM, None)?);
             match plain.connect_timeout(&address.into(), left(until)?) {
                 Ok(()) => {
                     plain.set_tcp_nodelay(true)?;
@@ -45,7 +46,7 @@ impl Socket {
 
     /// Connects to a Unix socket.
     pub(super) fn unix(path: &Path, until: Instant) -> io::Result<Self> {
-        let plain = Plain::new(Domain::UNIX, Type::STREAM, None)?;
+        let plain = Private::new(Plain::new(Domain::UNIX, Type::STREAM, None)?);
         plain.set_nonblocking(true)?;
         let address = SockAddr::unix(path)?;
         loop {
@@ -98,7 +99,7 @@ impl Socket {
     /// Reads what is there. `UnexpectedEof` is the end; `WouldBlock` that nothing is there now.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
-            return again(|| (&self.plain).read(room)).and_then(ended);
+            return again(|| (&*self.plain).read(room)).and_then(ended);
         };
         match tls.reader().read(room) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.receive_tls()?,
@@ -118,7 +119,7 @@ impl Socket {
     /// Writes as much as there is room for. `WouldBlock` says that there is none.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
-            return again(|| (&self.plain).write(bytes));
+            return again(|| (&*self.plain).write(bytes));
         };
         let count = tls.writer().write(bytes)?;
         self.flush_tls()?;
@@ -132,7 +133,7 @@ impl Socket {
     pub(super) fn flush_tls(&mut self) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         while tls.wants_write() {
-            match again(|| tls.write_tls(&mut &self.plain)) {
+            match again(|| tls.write_tls(&mut &*self.plain)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -144,7 +145,7 @@ impl Socket {
     /// One read of the socket into TLS.
     fn receive_tls(&mut self) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
-        let count = again(|| tls.read_tls(&mut &self.plain))?;
+        let count = again(|| tls.read_tls(&mut &*self.plain))?;
         tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         match count {
             // What was decrypted before the end is still to be read.
@@ -175,5 +176,42 @@ pub(super) fn left(until: Instant) -> io::Result<Duration> {
     match until.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
         left => Ok(left),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_forked_child_has_no_socket_of_ours() {
+        let path = std::env::temp_dir().join(format!("libra-socket-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let unix = UnixListener::bind(&path).unwrap();
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let host = Host { name: "127.0.0.1".into(), port: tcp.local_addr().unwrap().port() };
+        let sockets = [Socket::unix(&path, until).unwrap(), Socket::tcp(&host, until).unwrap()];
+        let is_socket = |fd: RawFd| {
+            // SAFETY: zero is a valid stat, which fstat fills.
+            unsafe {
+                let mut stat: libc::stat = std::mem::zeroed();
+                libc::fstat(fd, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
+            }
+        };
+        // SAFETY: the child makes system calls and ends without anyone's exit code.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let inherits = is_socket(unix.as_raw_fd()) && !sockets.iter().any(|socket| is_socket(socket.fd()));
+                libc::_exit(if inherits { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0));
+        }
+        assert!(sockets.iter().all(|socket| is_socket(socket.fd())));
+        std::fs::remove_file(path).unwrap();
     }
 }

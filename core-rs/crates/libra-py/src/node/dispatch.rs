@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use libra_kernel::recent::Step as Noted;
 use libra_kernel::router::Turn;
-use libra_kernel::{Event, Lane, Name, clock};
+use libra_kernel::{Event, Lane, Name, clock, forks};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use super::timing::fired_timer;
 use super::{NodeCore, State, batch};
 use crate::event::PyEvent;
+use crate::forks::leave;
 use crate::handlers::{InFlight, Step};
 use crate::subscriptions::HandlerList;
 
@@ -66,6 +67,7 @@ impl NodeCore {
     /// Runs handlers until nothing waits or the budget (events, microseconds) is spent. Gives the number of events, and
     /// what the tasks of actors with suspended handlers have to await, as (slot, awaitable).
     fn drain(&self, py: Python<'_>, events: usize, time_us: u64) -> PyResult<(usize, Vec<Suspended>)> {
+        self.leave_fork(py, None);
         let mut budget = Budget::new(events, Duration::from_micros(time_us));
         self.drain_ready(py, &mut budget)?;
         let mut state = self.state.borrow(py);
@@ -76,6 +78,7 @@ impl NodeCore {
     /// The suspended handler of an actor has ended: goes on with the actor alone, for so many events and while nothing
     /// urgent waits for others. Gives what to await next, or None when the node's own loop has the actor back.
     fn resume(&self, py: Python<'_>, slot: usize, events: usize) -> PyResult<Option<Py<PyAny>>> {
+        self.leave_fork(py, None);
         let mut flight = {
             let mut state = self.state.borrow(py);
             state.draining = true;
@@ -125,6 +128,15 @@ impl NodeCore {
             (flight, current)
         };
         drop((flight, current));
+    }
+
+    /// Ends a child that somebody's code has forked where it comes back to the node, by ``error`` or without one; does
+    /// nothing in the node's own process.
+    #[pyo3(signature = (error=None))]
+    pub fn leave_fork(&self, py: Python<'_>, error: Option<Bound<'_, PyAny>>) {
+        if self.is_fork() {
+            leave(py, error.map(PyErr::from_value));
+        }
     }
 
     /// True while some actor's handler is suspended on anything but the node's clock, or has not begun.
@@ -214,6 +226,9 @@ impl NodeCore {
         };
         self.note_running(py, name);
         let step = flight.run(py);
+        if self.is_fork() {
+            leave(py, if let Step::Raised(error) = step { Some(error) } else { None });
+        }
         self.note_running(py, Name::NONE);
         match step {
             Step::Done => {
@@ -243,6 +258,12 @@ impl NodeCore {
                 }
             }
         }
+    }
+
+    /// True in a child that somebody's code has forked: nothing of this node goes on there.
+    #[inline]
+    fn is_fork(&self) -> bool {
+        self.life != forks::life()
     }
 
     #[inline]

@@ -129,7 +129,10 @@ impl NodeCore {
     fn note_running_slot(&self, py: Python<'_>, slot: Option<usize>) -> PyResult<()> {
         let name = match slot {
             Some(slot) => slot_of(&mut self.state.borrow(py).slots, slot)?.name,
-            None => Name::NONE,
+            None => {
+                self.leave_fork(py, None);
+                Name::NONE
+            }
         };
         self.note_running(py, name);
         Ok(())

@@ -44,7 +44,7 @@ use libra_kernel::recent::Intake;
 use libra_kernel::router::Router;
 use libra_kernel::timers::Timers;
 use libra_kernel::wake::Waker;
-use libra_kernel::{Event, Name, clock};
+use libra_kernel::{Event, Name, clock, forks};
 use libra_trading::desk::Desk;
 use libra_trading::gate::GateEvent;
 use libra_trading::paper::PaperVenue;
@@ -132,6 +132,8 @@ pub struct NodeCore {
     pub simulated: bool,
     /// What waits to be exported, by writer.
     pub intakes: Mutex<Vec<Intake>>,
+    /// The process that made it: see [`forks::life`].
+    pub life: u32,
 }
 
 #[pymethods]
@@ -187,6 +189,7 @@ impl NodeCore {
             interruption: GilCell::new(None),
             simulated,
             intakes: Mutex::default(),
+            life: forks::life(),
         })
     }
 

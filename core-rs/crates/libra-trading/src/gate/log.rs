@@ -7,14 +7,16 @@
 //!
 //! A process that dies while it writes leaves a torn last record; opening cuts it off and says so. A record that cannot
 //! be read with a whole one somewhere behind it is damage in the middle: an error that names the offset, and the file
-//! stays as it is. One process owns a log, by `flock`.
+//! stays as it is. One process owns a log, by `flock`; what it forks has neither the lock nor a word
+//! in it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use libra_kernel::forks::{self, Private};
 use thiserror::Error;
 
 use super::codec::Writer;
@@ -57,11 +59,16 @@ pub enum SyncPolicy {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// Another process owns it.
-    #[error("{path}: another process owns this log")]
+    #[error("{path}: another process owns this log{}", pid.map_or_else(String::new, |pid| format!(": pid {pid}")))]
     Owned {
         /// The file.
         path: PathBuf,
+        /// That process, where the system tells.
+        pid: Option<u32>,
     },
+    /// This process was forked by the one that opened the log.
+    #[error("this process was forked from the one that owns the log, and is none of its own")]
+    Forked,
     /// Not a log.
     #[error("{path}: not a gate log, and left as it is; name another file for the log, or move this one away")]
     NotALog {
@@ -130,10 +137,12 @@ pub(super) struct Log {
     file: Option<LogFile>,
     sequence: u64,
     writer: Writer,
+    /// The process that opened it: see [`forks::life`].
+    life: u32,
 }
 
 struct LogFile {
-    file: File,
+    file: Private<File>,
     path: PathBuf,
     sync: SyncPolicy,
     length: u64,
@@ -150,10 +159,12 @@ impl Log {
         mut replay: impl FnMut(u64, Record) -> Result<(), &'static str>,
     ) -> Result<(Log, Option<TornTail>), LogError> {
         let LogConfig::File { path, sync } = config else {
-            return Ok((Log { file: None, sequence: 0, writer: Writer::default() }, None));
+            return Ok((Log { file: None, sequence: 0, writer: Writer::default(), life: forks::life() }, None));
         };
         let io_error = |error| LogError::Io { path: path.clone(), error };
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io_error)?;
+        // Before it is locked: a child has the lock as long as it has the file.
+        let file = Private::new(file);
         lock(&file, path)?;
         let mut log = LogFile {
             file,
@@ -166,7 +177,7 @@ impl Log {
         };
         log.header()?;
         let (sequence, torn) = log.read(&mut replay)?;
-        Ok((Log { file: Some(log), sequence, writer: Writer::default() }, torn))
+        Ok((Log { file: Some(log), sequence, writer: Writer::default(), life: forks::life() }, torn))
     }
 
     /// The number of the last record, from 1.
@@ -176,6 +187,9 @@ impl Log {
 
     /// Appends a record. When it fails nothing was appended, or the log takes no more.
     pub fn append(&mut self, record: &Record) -> Result<u64, LogError> {
+        if self.life != forks::life() {
+            return Err(LogError::Forked);
+        }
         if let Some(file) = &mut self.file {
             encode(record, &mut self.writer)?;
             file.append(&self.writer.bytes, record.needs_sync())?;
@@ -225,7 +239,24 @@ fn lock(file: &File, path: &Path) -> Result<(), LogError> {
     // It does not wait, so no signal interrupts it.
     let (error, path) = (io::Error::last_os_error(), path.to_owned());
     let owned = error.kind() == io::ErrorKind::WouldBlock;
-    Err(if owned { LogError::Owned { path } } else { LogError::Io { path, error } })
+    Err(if owned { LogError::Owned { path, pid: holder(file) } } else { LogError::Io { path, error } })
+}
+
+/// Who has locked a file, where the system tells.
+fn holder(file: &File) -> Option<u32> {
+    let found = file.metadata().ok()?;
+    let (device, inode) = (found.dev(), found.ino());
+    let place = format!("{:02x}:{:02x}:{inode}", libc::major(device), libc::minor(device));
+    pid_of(&place, &std::fs::read_to_string("/proc/locks").ok()?)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 948 fe:00:9978002 0 EOF`: who holds the lock at this place. One who waits has `->` in front.
+fn pid_of(place: &str, locks: &str) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, at, ..] = words.as_slice() else { return None };
+        (*at == place).then(|| pid.parse().ok().filter(|pid| *pid > 0)).flatten()
+    })
 }
 
 /// What is wrong with the beginning of a file that is not empty, if anything is.
@@ -265,7 +296,7 @@ impl LogFile {
     /// taken back where it fails, so a file with a part of it was cut off later, and held an account before.
     fn header(&mut self) -> Result<(), LogError> {
         let mut found = Vec::with_capacity(HEADER);
-        (&self.file).take(HEADER as u64).read_to_end(&mut found).map_err(|error| self.io(error))?;
+        (&*self.file).take(HEADER as u64).read_to_end(&mut found).map_err(|error| self.io(error))?;
         let expected = header_bytes();
         if found.is_empty() {
             self.append(&expected, true)?;
@@ -289,9 +320,9 @@ impl LogFile {
     ) -> Result<(u64, Option<TornTail>), LogError> {
         let end = self.file.metadata().map_err(|error| self.io(error))?.len();
         let (mut offset, mut sequence) = (HEADER as u64, 0);
-        (&self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
+        (&*self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
         let damaged = |offset, what| LogError::Damaged { path: self.path.clone(), offset, what };
-        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        let mut reader = BufReader::with_capacity(1 << 16, &*self.file);
         let mut frame = Vec::new();
         while offset < end {
             let whole = read_frame(&mut reader, end - offset, &mut frame).map_err(|error| self.io(error))?;
@@ -310,8 +341,8 @@ impl LogFile {
             return Ok((sequence, None));
         }
         let mut rest = Vec::new();
-        (&self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
-        (&self.file).read_to_end(&mut rest).map_err(|error| self.io(error))?;
+        (&*self.file).seek(SeekFrom::Start(offset)).map_err(|error| self.io(error))?;
+        (&*self.file).read_to_end(&mut rest).map_err(|error| self.io(error))?;
         if (1..rest.len()).any(|at| is_frame(&rest[at..])) {
             return Err(LogError::Damaged { path: self.path.clone(), offset, what: "length or checksum is wrong" });
         }
@@ -330,7 +361,7 @@ impl LogFile {
             None => {}
         }
         let written = loop {
-            match self.file.write(bytes) {
+            match (&*self.file).write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => break other,
             }
@@ -406,7 +437,7 @@ impl Log {
     /// Makes every further write fail, and not to be taken back: it goes to a device that is always full.
     pub fn break_writes(&mut self) {
         if let (Some(log), Ok(full)) = (&mut self.file, OpenOptions::new().write(true).open("/dev/full")) {
-            log.file = full;
+            log.file = Private::new(full);
         }
     }
 
@@ -420,9 +451,24 @@ impl Log {
     /// Undoes [`Log::break_writes`].
     pub fn mend_writes(&mut self) {
         if let Some(log) = &mut self.file {
-            log.file = OpenOptions::new().read(true).append(true).open(&log.path).unwrap();
+            log.file = Private::new(OpenOptions::new().read(true).append(true).open(&log.path).unwrap());
             lock(&log.file, &log.path).unwrap();
             log.closed = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pid_of;
+
+    #[test]
+    fn the_holder_of_a_lock_is_who_has_it_and_not_who_waits() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:00:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 fe:01:42 0 EOF\n\
+                     3: -> FLOCK  ADVISORY  WRITE 13 fe:00:42 0 EOF\n4: FLOCK  ADVISORY  WRITE 14 fe:00:42 0 EOF\n\
+                     5: FLOCK  ADVISORY  WRITE 0 fe:00:43 0 EOF\n6: OFDLCK\n";
+        assert_eq!(pid_of("fe:00:42", locks), Some(14));
+        assert_eq!(pid_of("fe:00:43", locks), None, "of another namespace");
+        assert_eq!(pid_of("fe:00:44", locks), None);
     }
 }

@@ -5,6 +5,7 @@
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
 //! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
+//! - `forked` — processes that the log's owner forks;
 //! - `recent` — what a restart goes on counting; `reconcile`, `rounding` — what is taken over from the venue;
 //! - `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
@@ -17,6 +18,7 @@ mod crash;
 mod day;
 mod edges;
 mod follow;
+mod forked;
 mod format;
 mod history;
 mod life;
