@@ -28,6 +28,7 @@ mod reconcile;
 mod redefined;
 mod rules;
 mod share;
+mod synced;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
