@@ -213,6 +213,7 @@ impl Desk {
             has_unconfirmed: false,
         };
         desk.rebuild();
+        desk.link.cancel_again(now_ns, &recovered);
         Ok((desk, recovered))
     }
 

@@ -22,6 +22,7 @@ mod again;
 mod aside;
 mod breach;
 mod cancels;
+mod cancels_again;
 mod clock;
 mod conflict;
 mod faults;
