@@ -169,7 +169,7 @@ fn an_account_that_is_looked_after_again_trades_and_keeps_its_orders() {
     let more = works(&mut bench, OrderSide::Buy, 10);
     bench.desk.abandon(&mut bench.router, bench.now_ns, "its gateway failed");
     says(&mut bench, more, VenueOutcome::CancelRejected { detail: "no".into() });
-    bench.desk.attend();
+    bench.desk.attend(&bench.router);
     bench.quote(6_000_000, 6_000_010);
     assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None), "it may stay");
     works(&mut bench, OrderSide::Buy, 10);
