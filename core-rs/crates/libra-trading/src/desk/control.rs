@@ -8,8 +8,9 @@ use libra_kernel::{Event, EventType, Name, Payload};
 
 use crate::gate::{CancelPause, GateError, GateEvent, before_the_latch};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
-use crate::risk::{Rejection, RiskCode};
+use crate::risk::{Breach, Rejection, RiskCode};
 
+use super::flow::before_it_left;
 use super::payload::Notice;
 use super::{Desk, Link};
 
@@ -21,7 +22,7 @@ pub(super) enum Asker {
     /// An operator, the kill switch, the policy for a vanished strategy.
     Account,
     /// A loss limit that is passed.
-    Breach(RiskCode),
+    Breach(Breach),
 }
 
 impl Desk {
@@ -338,12 +339,12 @@ impl Desk {
             Ok(_) if self.link.cancel(now_ns, id) => None,
             Ok(_) if self.unsent.remove(&id).is_some() => {
                 // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
-                let code = match asker {
-                    _ if self.gate.is_killed() => Some(RiskCode::KillSwitch),
-                    Asker::Breach(code) => Some(code),
+                let why = match asker {
+                    _ if self.gate.is_killed() => Some(before_it_left(RiskCode::KillSwitch)),
+                    Asker::Breach(breach) => Some(breach.rejection()),
                     Asker::Strategy(_) | Asker::Account => None,
                 };
-                self.hold_back(router, now_ns, id, code);
+                self.hold_back(router, now_ns, id, why);
                 None
             }
             Ok(_) => {

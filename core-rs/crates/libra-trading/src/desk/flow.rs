@@ -265,10 +265,10 @@ impl Desk {
         }
         let late = now_ns > within_deadline(unsent.by_ns, &order);
         let other_limits = unsent.limits_version != self.gate.limits_version();
-        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired));
+        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired)).map(before_it_left);
         let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
-        let Some(code) = stopped.or_else(passed) else { return true };
-        self.hold_back(router, now_ns, id, Some(code));
+        let Some(why) = stopped.or_else(passed) else { return true };
+        self.hold_back(router, now_ns, id, Some(why));
         false
     }
 
@@ -293,17 +293,15 @@ impl Desk {
             self.unsent.remove(&id);
             // What a venue says of an order that never left is judged by the gate.
             if self.gate.order(id).is_some_and(|order| order.status == OrderStatus::New) {
-                self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
+                self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::Expired)));
             }
         }
     }
 
-    /// Ends an order that has not left and never will: rejected with a code, or cancelled as was asked for.
-    pub(super) fn hold_back(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, code: Option<RiskCode>) {
-        let outcome = match code {
-            Some(code) => {
-                VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() }
-            }
+    /// Ends an order that has not left and never will: rejected as risk rejects, or cancelled as was asked for.
+    pub(super) fn hold_back(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, why: Option<Rejection>) {
+        let outcome = match why {
+            Some(why) => VenueOutcome::Rejected { code: why.code.as_str().to_owned(), detail: why.explanation() },
             None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
         };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
@@ -409,6 +407,11 @@ impl Desk {
             self.latency.record(now_ns - order.request.ts_origin_ns);
         }
     }
+}
+
+/// Where no limit says it better.
+pub(super) fn before_it_left(code: RiskCode) -> Rejection {
+    Rejection::new(code, "held back before it left")
 }
 
 /// The last moment at which an order may leave, by the gate's window and by its own deadline.

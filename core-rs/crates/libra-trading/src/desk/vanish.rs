@@ -28,6 +28,7 @@ use crate::instrument::Instrument;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
 use crate::risk::RiskCode;
 
+use super::flow::before_it_left;
 use super::{Desk, Link};
 
 /// Refusals in a row that say something of the order, before a position is left as it is.
@@ -184,7 +185,7 @@ impl Desk {
         let own: Vec<ClientOrderId> = self.unsent.keys().copied().filter(of).collect();
         for id in own {
             self.unsent.remove(&id);
-            self.hold_back(router, now_ns, id, Some(RiskCode::StrategyStopped));
+            self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::StrategyStopped)));
         }
     }
 

@@ -73,6 +73,7 @@ fn what_increases_is_cancelled_and_what_reduces_stays() {
     assert_eq!(bench.desk.cancelling(), cancelled);
     let held_back = bench.desk.gate().order(waits).unwrap();
     assert_eq!((held_back.status, held_back.reason.as_str()), (OrderStatus::Rejected, "DAILY_LOSS"));
+    assert_eq!(held_back.detail, "limit 50 USDT, value 100 USDT");
     bench.quote(5_900_000, 6_000_010);
     assert!(told(&mut bench).is_empty(), "told once");
 
