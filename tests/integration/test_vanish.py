@@ -226,7 +226,7 @@ def test_what_a_strategy_left_that_is_in_the_profile_no_more_is_told_and_cancell
     ended = shell.run("run", profile, "--json", "--duration", "2")
     told = "account paper: strategy mine is in the profile no more, but in the account's log: "
     assert told in ended.err, ended.err
-    assert "its fills built 0.002 BTC/USDT:USDT@synthetic, which stays" in ended.err
+    assert "it holds 0.002 BTC/USDT:USDT@synthetic, which stays" in ended.err
     orders = {state: count for state, count in ended.summary["orders"].items() if count}
     assert not {"NEW", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED"} & set(orders), orders
     again = shell.run("run", shell.profile("another.py:Mine", account=account), "--json", "--duration", "1")

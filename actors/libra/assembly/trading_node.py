@@ -476,7 +476,7 @@ class TradingNode(Node):
                     "account %s: strategy %s is in the profile no more, but in the account's log: %s and %s",
                     *(account.name, name),
                     f"{open_orders} open orders are cancelled" if open_orders else "no order is open",
-                    f"its fills built {held}, which stays" if held else "it holds nothing",
+                    f"it holds {held}, which stays" if held else "it holds nothing",
                 )
                 self._has_vanished = True
                 self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)

@@ -21,7 +21,7 @@ class StrategySettings(Section):
     on_vanish: Literal["keep", "cancel", "flatten"] = Field(
         default="cancel",
         description='Its open orders when it fails for good or is stopped: "keep" or "cancel" them, or "flatten": '
-        "cancel them and close what its own fills built.",
+        "cancel them and close what it holds.",
     )
     stop_after_silence_ms: Annotated[Whole, Field(ge=10)] | None = Field(
         default=None,

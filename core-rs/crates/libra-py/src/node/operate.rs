@@ -74,7 +74,7 @@ impl AccountGroup {
                         OnVanish::Cancel => "cancel",
                         OnVanish::Flatten => "flatten",
                     };
-                    (strategy.as_str(), policy, gone.flattening().map(row).collect())
+                    (strategy.as_str(), policy, desk.flattening(strategy).map(row).collect())
                 })
                 .collect()
         })

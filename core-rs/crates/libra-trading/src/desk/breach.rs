@@ -69,7 +69,7 @@ impl Desk {
         }
         let mut unwanted = Vec::new();
         if let Some(breach) = self.gate.breaches().first() {
-            unwanted.extend(self.gate.exceeding_orders().into_iter().map(|id| (id, Asker::Breach(breach.code))));
+            unwanted.extend(self.gate.exceeding_orders().into_iter().map(|id| (id, Asker::Breach(*breach))));
         }
         for order in self.gate.uncancelled_orders() {
             let gone = self.vanished.get(&order.request.strategy);

@@ -6,10 +6,11 @@ use libra_kernel::bridge_state::BridgeState;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{CancelPause, GateError, GateEvent};
+use crate::gate::{CancelPause, GateError, GateEvent, before_the_latch};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
-use crate::risk::{Rejection, RiskCode};
+use crate::risk::{Breach, Rejection, RiskCode};
 
+use super::flow::before_it_left;
 use super::payload::Notice;
 use super::{Desk, Link};
 
@@ -21,7 +22,7 @@ pub(super) enum Asker {
     /// An operator, the kill switch, the policy for a vanished strategy.
     Account,
     /// A loss limit that is passed.
-    Breach(RiskCode),
+    Breach(Breach),
 }
 
 impl Desk {
@@ -218,11 +219,16 @@ impl Desk {
         }
     }
 
-    /// True for an event that was published before the kill latch was taken back: what it asks for does not leave. Numbers
-    /// begin at 1; an event without one was handed over just now. One of another node has the number of its arrival here.
+    /// Why what an event asks for does not leave: it was published before the kill latch was taken back, or while nobody looked
+    /// after the account. Numbers begin at 1; an event without one was handed over just now. One of another node has the number
+    /// of its arrival here.
     #[inline]
-    pub(super) fn waited_for_resume(&self, event: &Event) -> bool {
-        event.sequence.wrapping_sub(1) < self.latched_until
+    pub(super) fn why_it_waited(&self, event: &Event) -> Option<Rejection> {
+        match event.sequence.wrapping_sub(1) {
+            before if before < self.latched_until => Some(before_the_latch()),
+            before if before < self.unattended_until => Some(while_unattended()),
+            _ => None,
+        }
     }
 
     /// Takes the kill latch back; `reason` says who does it and why, for the log.
@@ -261,8 +267,11 @@ impl Desk {
     }
 
     /// The actor that had failed is there again, and an operator trusts it: new orders may leave, as far as nothing else stops
-    /// them.
-    pub fn attend(&mut self) {
+    /// them. What was asked for until now waited for that actor, and is refused.
+    pub fn attend(&mut self, router: &Router) {
+        if self.gate.unattended().is_some() {
+            self.unattended_until = router.sequence();
+        }
         self.gate.set_unattended(None);
     }
 
@@ -330,12 +339,12 @@ impl Desk {
             Ok(_) if self.link.cancel(now_ns, id) => None,
             Ok(_) if self.unsent.remove(&id).is_some() => {
                 // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
-                let code = match asker {
-                    _ if self.gate.is_killed() => Some(RiskCode::KillSwitch),
-                    Asker::Breach(code) => Some(code),
+                let why = match asker {
+                    _ if self.gate.is_killed() => Some(before_it_left(RiskCode::KillSwitch)),
+                    Asker::Breach(breach) => Some(breach.rejection()),
                     Asker::Strategy(_) | Asker::Account => None,
                 };
-                self.hold_back(router, now_ns, id, code);
+                self.hold_back(router, now_ns, id, why);
                 None
             }
             Ok(_) => {
@@ -361,6 +370,11 @@ impl Desk {
 
 fn not_owner(owner: Name, asker: Name) -> Rejection {
     Rejection::limit(RiskCode::NotOwner, format!("strategy {owner}"), format!("strategy {asker}"))
+}
+
+#[cold]
+fn while_unattended() -> Rejection {
+    Rejection::new(RiskCode::Unattended, "it was asked for, or approved, while nobody looked after the account")
 }
 
 fn cancel_rate() -> Rejection {

@@ -4,7 +4,7 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Approval, GateError, GateEvent, before_the_latch};
+use crate::gate::{Approval, GateError, GateEvent};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
@@ -104,7 +104,9 @@ impl Desk {
             }
         }
         for request in decision.requests {
-            if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, &request) {
+            if let Some(why) = self.why_it_waited(event)
+                && self.refuse_waiting(router, now_ns, event, &request, why)
+            {
                 continue;
             }
             let request_id = request.request_id;
@@ -132,7 +134,9 @@ impl Desk {
         }
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
-        if self.waited_for_resume(event) && self.refuse_waiting(router, now_ns, event, request) {
+        if let Some(why) = self.why_it_waited(event)
+            && self.refuse_waiting(router, now_ns, event, request, why)
+        {
             return router.acknowledge(event);
         }
         match self.gate.reserve(now_ns, request) {
@@ -172,11 +176,18 @@ impl Desk {
         }
     }
 
-    /// Refuses what waited while the kill latch was set and taken back. False for a request that has its outcome, or an
+    /// Refuses what waited while the account was stopped and opened again. False for a request that has its outcome, or an
     /// approval: the gate knows what became of it.
     #[cold]
-    fn refuse_waiting(&mut self, router: &mut Router, now_ns: i64, event: &Event, request: &OrderRequest) -> bool {
-        let Some(why) = self.gate.refuse_unjudged(now_ns, request, before_the_latch()) else { return false };
+    fn refuse_waiting(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        event: &Event,
+        request: &OrderRequest,
+        why: Rejection,
+    ) -> bool {
+        let Some(why) = self.gate.refuse_unjudged(now_ns, request, why) else { return false };
         self.reject(router, now_ns, event, request, &why);
         true
     }
@@ -211,7 +222,9 @@ impl Desk {
             return;
         }
         self.heed_alarm(router, now_ns);
-        if let Some(why) = self.ended_early(router, now_ns, &approved.approval, &approved.request) {
+        let ended = self.ended_early(router, now_ns, &approved.approval, &approved.request);
+        // An approval from before the kill latch is void by itself.
+        if let Some(why) = ended.or_else(|| self.why_it_waited(event)) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
                 self.reject(router, now_ns, event, &approved.request, &why);
@@ -252,10 +265,10 @@ impl Desk {
         }
         let late = now_ns > within_deadline(unsent.by_ns, &order);
         let other_limits = unsent.limits_version != self.gate.limits_version();
-        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired));
+        let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired)).map(before_it_left);
         let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
-        let Some(code) = stopped.or_else(passed) else { return true };
-        self.hold_back(router, now_ns, id, Some(code));
+        let Some(why) = stopped.or_else(passed) else { return true };
+        self.hold_back(router, now_ns, id, Some(why));
         false
     }
 
@@ -280,17 +293,15 @@ impl Desk {
             self.unsent.remove(&id);
             // What a venue says of an order that never left is judged by the gate.
             if self.gate.order(id).is_some_and(|order| order.status == OrderStatus::New) {
-                self.hold_back(router, now_ns, id, Some(RiskCode::Expired));
+                self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::Expired)));
             }
         }
     }
 
-    /// Ends an order that has not left and never will: rejected with a code, or cancelled as was asked for.
-    pub(super) fn hold_back(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, code: Option<RiskCode>) {
-        let outcome = match code {
-            Some(code) => {
-                VenueOutcome::Rejected { code: code.as_str().to_owned(), detail: "held back before it left".to_owned() }
-            }
+    /// Ends an order that has not left and never will: rejected as risk rejects, or cancelled as was asked for.
+    pub(super) fn hold_back(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, why: Option<Rejection>) {
+        let outcome = match why {
+            Some(why) => VenueOutcome::Rejected { code: why.code.as_str().to_owned(), detail: why.explanation() },
             None => VenueOutcome::Cancelled { reason: "REQUESTED".to_owned() },
         };
         let report = VenueReport { client_order_id: id, venue_order_id: String::new(), outcome, ts_venue_ns: now_ns };
@@ -396,6 +407,11 @@ impl Desk {
             self.latency.record(now_ns - order.request.ts_origin_ns);
         }
     }
+}
+
+/// Where no limit says it better.
+pub(super) fn before_it_left(code: RiskCode) -> Rejection {
+    Rejection::new(code, "held back before it left")
 }
 
 /// The last moment at which an order may leave, by the gate's window and by its own deadline.

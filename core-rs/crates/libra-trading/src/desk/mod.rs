@@ -121,6 +121,8 @@ pub struct Desk {
     unlogged_alarm: u64,
     /// The router's last event when the kill latch was taken back: requests and signals up to it waited, and are refused.
     latched_until: u64,
+    /// The same when somebody looked after the account again.
+    unattended_until: u64,
     early_cancels: EarlyCancels,
     /// Looks at the venue outside, where its gateway can take them.
     looks: Looks,
@@ -198,6 +200,7 @@ impl Desk {
             alarm,
             unlogged_alarm: 0,
             latched_until: 0,
+            unattended_until: 0,
             early_cancels: EarlyCancels::default(),
             looks: Looks::default(),
             unwanted: BTreeMap::new(),
@@ -213,6 +216,7 @@ impl Desk {
             has_unconfirmed: false,
         };
         desk.rebuild();
+        desk.link.cancel_again(now_ns, &recovered);
         Ok((desk, recovered))
     }
 

@@ -17,10 +17,12 @@ use crate::risk::RiskLimits;
 use crate::signal::{Signal, SignalType};
 use libra_kernel::router::Router;
 
+mod accepted;
 mod again;
 mod aside;
 mod breach;
 mod cancels;
+mod cancels_again;
 mod clock;
 mod conflict;
 mod faults;
@@ -172,6 +174,11 @@ impl Bench {
 
 fn types(events: &[Event]) -> Vec<EventType> {
     events.iter().map(|event| event.event_type).collect()
+}
+
+/// How far what each vanished strategy left is, whoever's it was.
+fn flattenings(bench: &Bench) -> Vec<(Name, Flattening)> {
+    bench.desk.vanished().flat_map(|(strategy, _)| bench.desk.flattening(strategy)).collect()
 }
 
 fn order_of(event: &Event) -> &Order {

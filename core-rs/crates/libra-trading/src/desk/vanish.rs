@@ -1,20 +1,21 @@
 //! What happens to the orders of a strategy that is no more: it failed for good, or an operator stopped it.
 //!
 //! Whatever the policy, nothing of its own leaves any more: signals, requests and approvals under way end as refused. What
-//! it has open is kept, cancelled, or cancelled and *flattened*: the position that its own fills built is closed by market
-//! orders, which take the way of any order, through risk and the gate.
+//! it has open is kept, cancelled, or cancelled and *flattened*: what the portfolio's ledger says it holds, from its own
+//! executions and from the venue's word that was accepted, is closed by market orders, which take the way of any order, through
+//! risk and the gate. Nothing here sums it a second time.
 //!
-//! Flattening begins when none of its orders is open, so that its net cannot move under it, and goes on order by order. The
-//! id of each is a pure function of what happened (the process's epoch, the strategy's fills and its requests' answers so
-//! far), so the same step taken twice is one order. None is larger than what the account itself holds in that
+//! Flattening begins when none of its orders is open, so that no order moves its net under it, and goes on order by order. The
+//! id of each is a pure function of what happened (the process's epoch, how often what the strategy holds has changed and its
+//! requests' answers so far), so the same step taken twice is one order. None is larger than what the account itself holds in that
 //! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
 //! another's. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
 //! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, base or
 //! money that they hold, rates, a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told,
 //! and asked again after a wait that doubles up to [`MOST_WAIT_NS`], for as long as it lasts. Any other refusal, the venue's
-//! too, ends it at the [`MOST_TRIES`]th in a row; a fill that comes behind such an end begins it again, and what the account
-//! did not hold is closed once it holds it. Whoever says of a strategy again that it is no more begins all of it again.
+//! too, ends it at the [`MOST_TRIES`]th in a row; whatever changes its net behind such an end begins it again, and what the
+//! account did not hold is closed once it holds it. Whoever says of a strategy again that it is no more begins all of it again.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +23,12 @@ use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::gate::{OnBreach, client_order_id};
+use crate::gate::{ADOPTED, OnBreach, client_order_id};
 use crate::instrument::Instrument;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
 use crate::risk::RiskCode;
 
+use super::flow::before_it_left;
 use super::{Desk, Link};
 
 /// Refusals in a row that say something of the order, before a position is left as it is.
@@ -100,7 +102,7 @@ pub enum OnVanish {
     Keep,
     /// Cancel its open orders.
     Cancel,
-    /// Cancel its open orders, then close what its own fills built.
+    /// Cancel its open orders, then close what it holds.
     Flatten,
 }
 
@@ -129,11 +131,10 @@ pub enum Flattening {
 
 #[derive(Debug, Default)]
 struct Closing {
-    /// Signed size that the strategy's fills built, and how many they were.
-    net: i128,
-    fills: u64,
+    /// How often the ledger's word on what the strategy holds had changed when it was last looked at.
+    changes: u64,
     tries: u32,
-    /// Requests that were answered, each way: no two of a fill's requests have one id.
+    /// Requests that were answered, each way: no two requests behind one change have one id.
     answers: u64,
     /// How long the next wait is, and why it waits, while it is refused for what passes by itself.
     waits: Option<(i64, String, String)>,
@@ -148,7 +149,7 @@ struct Closing {
 pub struct Stranger {
     /// How many of its orders are open.
     pub open_orders: usize,
-    /// Signed size that its fills built, by instrument, where it is not zero.
+    /// Signed size that it holds, by instrument, where it is not zero.
     pub nets: BTreeMap<Name, i128>,
 }
 
@@ -158,34 +159,13 @@ pub struct Vanished {
     /// What becomes of what it left.
     pub policy: OnVanish,
     closings: BTreeMap<Name, Closing>,
-    /// Fills of the account that were counted.
-    counted: usize,
-}
-
-impl Vanished {
-    /// How far each instrument is that it ever traded; empty unless it is flattened.
-    pub fn flattening(&self) -> impl Iterator<Item = (Name, Flattening)> {
-        self.closings.iter().map(|(instrument, closing)| {
-            let state = match &closing.given_up {
-                Some((code, detail)) => Flattening::GivenUp(code.clone(), detail.clone()),
-                None if closing.net == 0 => Flattening::Flat,
-                None => match &closing.waits {
-                    Some((_, code, detail)) if closing.asked.is_none() => {
-                        Flattening::Waiting(code.clone(), detail.clone())
-                    }
-                    _ => Flattening::Working,
-                },
-            };
-            (*instrument, state)
-        })
-    }
 }
 
 impl Desk {
     /// A strategy is no more. Gives the orders that a gateway outside has to cancel. Said of one that is no more already, the
     /// policy that it had applies again, also to what was given up.
     pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
-        let first = || Vanished { policy, closings: BTreeMap::new(), counted: 0 };
+        let first = || Vanished { policy, closings: BTreeMap::new() };
         let gone = self.vanished.entry(strategy).or_insert_with(first);
         gone.closings.values_mut().for_each(Closing::begin_again);
         let policy = gone.policy;
@@ -205,30 +185,48 @@ impl Desk {
         let own: Vec<ClientOrderId> = self.unsent.keys().copied().filter(of).collect();
         for id in own {
             self.unsent.remove(&id);
-            self.hold_back(router, now_ns, id, Some(RiskCode::StrategyStopped));
+            self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::StrategyStopped)));
         }
     }
 
-    /// What strategies left behind that the account does not know any more: the log has their orders open, or a net of
-    /// their fills.
+    /// What strategies left behind that the account does not know any more: the log has their orders open, or they hold
+    /// something. What is nobody's (`adopted`) was no strategy's, and is named with its open orders only.
     pub fn strangers(&self) -> BTreeMap<Name, Stranger> {
         let mut left: BTreeMap<Name, Stranger> = BTreeMap::new();
         let is_known = |strategy: &Name| self.strategies.contains(strategy);
         for order in self.gate.open_orders().filter(|order| !is_known(&order.request.strategy)) {
             left.entry(order.request.strategy).or_default().open_orders += 1;
         }
-        for fill in self.gate.fills().iter().filter(|fill| !is_known(&fill.strategy)) {
-            let nets = &mut left.entry(fill.strategy).or_default().nets;
-            *nets.entry(fill.instrument).or_default() += i128::from(fill.size) * i128::from(fill.side.sign());
+        for (strategy, instrument, net) in self.portfolio.positions() {
+            let is_nobodys = strategy.as_str() == ADOPTED && !left.contains_key(&strategy);
+            if !is_known(&strategy) && !is_nobodys {
+                left.entry(strategy).or_default().nets.insert(instrument, net);
+            }
         }
-        left.values_mut().for_each(|stranger| stranger.nets.retain(|_, net| *net != 0));
-        left.retain(|_, stranger| stranger.open_orders > 0 || !stranger.nets.is_empty());
         left
     }
 
     /// Strategies that are no more.
     pub fn vanished(&self) -> impl Iterator<Item = (Name, &Vanished)> {
         self.vanished.iter().map(|(strategy, vanished)| (*strategy, vanished))
+    }
+
+    /// How far each instrument is that a vanished strategy ever traded; empty unless it is flattened.
+    pub fn flattening(&self, strategy: Name) -> impl Iterator<Item = (Name, Flattening)> {
+        let closings = self.vanished.get(&strategy).into_iter().flat_map(|gone| &gone.closings);
+        closings.map(move |(instrument, closing)| {
+            let state = match &closing.given_up {
+                Some((code, detail)) => Flattening::GivenUp(code.clone(), detail.clone()),
+                None if self.portfolio.position(strategy, *instrument) == 0 => Flattening::Flat,
+                None => match &closing.waits {
+                    Some((_, code, detail)) if closing.asked.is_none() => {
+                        Flattening::Waiting(code.clone(), detail.clone())
+                    }
+                    _ => Flattening::Working,
+                },
+            };
+            (*instrument, state)
+        })
     }
 
     /// True for a request that closes what a vanished strategy left.
@@ -253,10 +251,11 @@ impl Desk {
         }
         let is_open = |strategy: &Name| self.gate.open_orders_of(*strategy).next().is_some();
         let due = |(strategy, gone): (&Name, &Vanished)| {
-            let waiting = gone.closings.values().filter(|closing| {
-                closing.net != 0 && closing.given_up.is_none() && closing.asked.is_none() && closing.not_before_ns > 0
+            let waiting = gone.closings.iter().filter(|(instrument, closing)| {
+                let waits = closing.given_up.is_none() && closing.asked.is_none() && closing.not_before_ns > 0;
+                waits && self.portfolio.position(*strategy, **instrument) != 0
             });
-            let first_ns = waiting.map(|closing| closing.not_before_ns).min()?;
+            let first_ns = waiting.map(|(_, closing)| closing.not_before_ns).min()?;
             (gone.policy == OnVanish::Flatten && !is_open(strategy)).then_some(first_ns)
         };
         self.vanished.iter().filter_map(due).min()
@@ -264,11 +263,12 @@ impl Desk {
 
     #[cold]
     fn flatten_all(&mut self, router: &mut Router, now_ns: i64) {
+        self.keep_ledger();
         // Out of the desk while its steps look at the rest of it: their requests are handled later, from a mailbox.
         let mut vanished = std::mem::take(&mut self.vanished);
         for (strategy, gone) in &mut vanished {
             if gone.policy == OnVanish::Flatten && self.gate.open_orders_of(*strategy).next().is_none() {
-                self.count_fills(*strategy, gone);
+                self.note_changes(*strategy, gone);
                 for (instrument, closing) in &mut gone.closings {
                     self.close(router, now_ns, *strategy, *instrument, closing);
                 }
@@ -277,24 +277,22 @@ impl Desk {
         self.vanished = vanished;
     }
 
-    fn count_fills(&self, strategy: Name, gone: &mut Vanished) {
-        let fills = self.gate.fills();
-        for fill in fills.since(gone.counted).filter(|fill| fill.strategy == strategy) {
-            let closing = gone.closings.entry(fill.instrument).or_default();
-            closing.net += i128::from(fill.size) * i128::from(fill.side.sign());
-            closing.fills += 1;
-            if !closing.was_stopped() {
+    /// What became of its net since it was last looked at: what was given up is tried anew for it.
+    fn note_changes(&self, strategy: Name, gone: &mut Vanished) {
+        for (instrument, changes) in self.portfolio.changes(strategy) {
+            let closing = gone.closings.entry(instrument).or_default();
+            if std::mem::replace(&mut closing.changes, changes) != changes && !closing.was_stopped() {
                 closing.begin_again();
             }
         }
-        gone.counted = fills.len();
     }
 
     fn close(&self, router: &mut Router, now_ns: i64, strategy: Name, instrument: Name, closing: &mut Closing) {
-        let side = if closing.net > 0 { OrderSide::Sell } else { OrderSide::Buy };
+        let net = self.portfolio.position(strategy, instrument);
+        let side = if net > 0 { OrderSide::Sell } else { OrderSide::Buy };
         if let Some((code, _)) = &closing.given_up {
-            let never = || matches!(self.closing_size(now_ns, instrument, side, closing.net), Err(NoSize::Never(_)));
-            if code != CANNOT_FLATTEN || (closing.net != 0 && never()) {
+            let never = || matches!(self.closing_size(now_ns, instrument, side, net), Err(NoSize::Never(_)));
+            if code != CANNOT_FLATTEN || (net != 0 && never()) {
                 return;
             }
             closing.begin_again();
@@ -320,10 +318,10 @@ impl Desk {
                 },
             }
         }
-        if closing.net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
+        if net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
             return;
         }
-        let size = match self.closing_size(now_ns, instrument, side, closing.net) {
+        let size = match self.closing_size(now_ns, instrument, side, net) {
             Ok(size) => size,
             Err(NoSize::Held) => {
                 let words = "open orders of other strategies hold what it would sell";
@@ -437,7 +435,7 @@ impl Desk {
             key.extend_from_slice(text.as_bytes());
             key.push(0);
         }
-        for number in [self.gate.epoch(), closing.fills, closing.answers] {
+        for number in [self.gate.epoch(), closing.changes, closing.answers] {
             key.extend_from_slice(&number.to_le_bytes());
         }
         xxh3_128(&key)

@@ -6,7 +6,7 @@ use std::thread::Thread;
 use libra_kernel::Event;
 use libra_kernel::alarm::Alarm;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Recovered};
 use crate::order::{ClientOrderId, Order, VenueReport};
 use crate::paper::PaperVenue;
 
@@ -96,6 +96,16 @@ impl Link {
         // A fill is booked once by its trade id: one that came again would be a fill lost.
         if let Some(last) = gate.fills().iter().map(|fill| fill.trade_id).max() {
             venue.continue_trade_ids_after(last);
+        }
+    }
+
+    /// Sends what an earlier process wanted cancelled to a paper venue once more: it was on its way there, in that process. Its
+    /// intent stands in the log, so the order counts as being cancelled, and nobody else would. An order that had not
+    /// arrived there never does.
+    pub(super) fn cancel_again(&self, now_ns: i64, found: &Recovered) {
+        let arrived = |id: &&ClientOrderId| found.open.iter().any(|order| order.client_order_id == **id);
+        for id in found.cancelling.iter().filter(arrived) {
+            self.cancel(now_ns, *id);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Reading an account's log beside the process that owns it, record by record, with the account as it is made by them.
 //!
 //! A follower takes no lock and writes nothing. What it has read is a prefix of the log for good: a record counts when it
-//! is whole and its checksum agrees, and its owner takes back nothing but what is not. A tail that is not whole is looked at
-//! again when it is asked for: its owner may be writing it, or may take half a record back on a full disk. Only what two
-//! looks find alike, with a whole record behind it, is damage.
+//! is whole and its checksum agrees, and its owner takes back nothing but what is not, with one exception: a record that its
+//! disk does not take, behind which it writes nothing more. Who has read that one is told so (the log is shorter, or another), and
+//! begins anew. A tail that is not whole is looked at again when it is asked for: its owner may be writing it, or may take half
+//! a record back on a full disk. Only what two looks find alike, with a whole record behind it, is damage.
 //!
 //! The account is made by [`State::apply`] alone, as in the process that owns it: there is no second bookkeeping.
 

@@ -375,6 +375,11 @@ impl Gate {
         self.log.leave_room(records);
     }
 
+    /// Makes every further record fail to be forced to the disk; with `no_cut` it cannot be taken back either.
+    pub fn break_syncs(&mut self, no_cut: bool) {
+        self.log.break_syncs(no_cut);
+    }
+
     /// Lets it take records again.
     pub fn mend_log(&mut self) {
         self.log.mend_writes();

@@ -15,7 +15,7 @@ use crate::risk::change::{apply, loosened, recall, stricter, terms};
 use crate::risk::check::{Exposure, check};
 use crate::risk::exposure::{Portfolio, Worth};
 use crate::risk::volume::VolumeWindow;
-use crate::risk::{LimitChange, LimitsError, RiskCode, RiskLimits, Term};
+use crate::risk::{LimitChange, LimitsError, Rejection, RiskCode, RiskLimits, Term};
 
 use super::codec::clip;
 use super::record::Record;
@@ -87,12 +87,14 @@ impl Gate {
         Ok(Some((changed, events)))
     }
 
-    /// Which limit an order passes that was approved under other ones and has not left; `None` for one that would be approved
-    /// now. Everything is asked again but rates, which count when it is approved, and funds, which it holds.
+    /// Why an order passes a limit that was approved under other ones and has not left, as an approval would say it; `None` for
+    /// one that would be approved now. Everything is asked again but rates, which count when it is approved, and funds, which it holds.
     #[cold]
-    pub fn passes_limits(&self, now_ns: i64, order: &Order) -> Option<RiskCode> {
+    pub fn passes_limits(&self, now_ns: i64, order: &Order) -> Option<Rejection> {
         let (request, account) = (&order.request, &self.state.account);
-        let Some(slot) = account.slot(request.instrument) else { return Some(RiskCode::UnknownInstrument) };
+        let Some(slot) = account.slot(request.instrument) else {
+            return Some(Rejection::new(RiskCode::UnknownInstrument, request.instrument.as_str()));
+        };
         let (desk, instrument) = (&self.state.desks[slot], account.instrument_at(slot));
         // All that is open, but for the order itself.
         let (mut open_buy, mut open_sell) = (desk.open_buy, desk.open_sell);
@@ -104,7 +106,7 @@ impl Gate {
         if let Some(portfolio) = &portfolio
             && sums.replace(portfolio.own, without).is_none()
         {
-            return Some(RiskCode::Overflow);
+            return Some(Rejection::new(RiskCode::Overflow, "exposure"));
         }
         let exposure = Exposure {
             position,
@@ -118,7 +120,7 @@ impl Gate {
             portfolio: portfolio.map(|all| Portfolio { sums: &sums, own: without, equity: all.equity }),
         };
         let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits);
-        checked.err().map(|rejection| rejection.code)
+        checked.err()
     }
 
     /// Sets limits past the log: for tests of what limits do.

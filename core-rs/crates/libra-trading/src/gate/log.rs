@@ -107,11 +107,23 @@ pub enum LogError {
     /// A text that does not fit a record; nothing was written.
     #[error("a text is longer than {} bytes", super::codec::MAX_TEXT)]
     TooLong,
-    /// An earlier write failed and could not be undone: nothing can be appended any more.
-    #[error("{path}: an earlier write failed half-way and the log is closed")]
+    /// An earlier write could not be undone, or not be forced to the disk: nothing can be appended any more.
+    #[error("{path}: an earlier write failed and the log is closed until the next process opens it")]
     Closed {
         /// The file.
         path: PathBuf,
+    },
+    /// A whole record could neither be forced to the disk nor be taken back: it counts for nothing here, and may for the next
+    /// process.
+    #[error(
+        "{path}: {error}, and the record cannot be taken back: the next process may find it in the log; nothing more is \
+             appended by this one"
+    )]
+    InDoubt {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
     },
     /// The file system said no.
     #[error("{path}: {error}")]
@@ -147,9 +159,20 @@ struct LogFile {
     sync: SyncPolicy,
     length: u64,
     closed: bool,
-    /// A test's disk that is full behind so many more records.
     #[cfg(test)]
+    fault: Fault,
+}
+
+/// What a test's disk does not do.
+#[cfg(test)]
+#[derive(Default)]
+struct Fault {
+    /// It is full behind so many more records.
     room: Option<u32>,
+    /// It forces nothing onto itself.
+    no_sync: bool,
+    /// It makes no file shorter.
+    no_cut: bool,
 }
 
 impl Log {
@@ -173,7 +196,7 @@ impl Log {
             length: 0,
             closed: false,
             #[cfg(test)]
-            room: None,
+            fault: Fault::default(),
         };
         log.header()?;
         let (sequence, torn) = log.read(&mut replay)?;
@@ -185,7 +208,8 @@ impl Log {
         self.sequence
     }
 
-    /// Appends a record. When it fails nothing was appended, or the log takes no more.
+    /// Appends a record. When it fails nothing was appended, also for the next process; where that is in doubt the error says
+    /// so ([`LogError::InDoubt`]).
     pub fn append(&mut self, record: &Record) -> Result<u64, LogError> {
         if self.life != forks::life() {
             return Err(LogError::Forked);
@@ -355,7 +379,7 @@ impl LogFile {
             return Err(LogError::Closed { path: self.path.clone() });
         }
         #[cfg(test)]
-        match self.room.as_mut() {
+        match self.fault.room.as_mut() {
             Some(0) => return Err(self.io(io::ErrorKind::StorageFull.into())),
             Some(room) => *room -= 1,
             None => {}
@@ -366,31 +390,64 @@ impl LogFile {
                 other => break other,
             }
         };
-        let error = match written {
-            Ok(count) if count == bytes.len() => {
-                self.length += count as u64;
-                return match self.sync {
-                    SyncPolicy::None => Ok(()),
-                    SyncPolicy::EveryRecord if !needs_sync => Ok(()),
-                    SyncPolicy::EveryRecord => self.sync_now(),
-                };
-            }
-            Ok(_) => io::Error::new(io::ErrorKind::StorageFull, "only a part of a record was written"),
-            Err(error) => error,
+        let is_whole = written.as_ref().is_ok_and(|count| *count == bytes.len());
+        let done = match written {
+            Ok(_) if is_whole && needs_sync && self.sync == SyncPolicy::EveryRecord => self.force(),
+            Ok(_) if is_whole => Ok(()),
+            Ok(_) => Err(io::Error::new(io::ErrorKind::StorageFull, "only a part of a record was written")),
+            Err(error) => Err(error),
         };
-        // A later record behind half a one would read as damage: take the half back, or take nothing more.
-        if self.file.set_len(self.length).is_err() {
-            self.closed = true;
+        match done {
+            Ok(()) => {
+                self.length += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => Err(self.take_back(error, is_whole)),
         }
-        Err(self.io(error))
+    }
+
+    /// What is not appended must not be read by the next process either, and a record behind half a one would read as damage:
+    /// the file is cut back, or takes nothing more.
+    #[cold]
+    fn take_back(&mut self, error: io::Error, is_whole: bool) -> LogError {
+        if self.cut().is_ok() {
+            return self.io(error);
+        }
+        self.closed = true;
+        // Half a record is cut off by whoever opens the file next.
+        if is_whole { LogError::InDoubt { path: self.path.clone(), error } } else { self.io(error) }
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.fault.no_cut {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.file.set_len(self.length)?;
+        if self.closed {
+            // As far as that goes: what the disk does with it cannot be known any more.
+            let _ = self.file.sync_all();
+        }
+        Ok(())
+    }
+
+    fn sync_now(&mut self) -> Result<(), LogError> {
+        self.force().map_err(|error| self.io(error))
     }
 
     /// After a failed `fdatasync` nobody knows what is on the disk, and a second one may falsely succeed: no more.
-    fn sync_now(&mut self) -> Result<(), LogError> {
-        self.file.sync_data().map_err(|error| {
-            self.closed = true;
-            self.io(error)
-        })
+    fn force(&mut self) -> io::Result<()> {
+        let forced = self.sync_data();
+        self.closed |= forced.is_err();
+        forced
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if self.fault.no_sync {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.file.sync_data()
     }
 }
 
@@ -444,7 +501,14 @@ impl Log {
     /// The disk takes so many more records.
     pub fn leave_room(&mut self, records: u32) {
         if let Some(log) = &mut self.file {
-            log.room = Some(records);
+            log.fault.room = Some(records);
+        }
+    }
+
+    /// Nothing can be forced to the disk any more, and what was appended cannot be taken back where `no_cut` says so.
+    pub fn break_syncs(&mut self, no_cut: bool) {
+        if let Some(log) = &mut self.file {
+            (log.fault.no_sync, log.fault.no_cut) = (true, no_cut);
         }
     }
 

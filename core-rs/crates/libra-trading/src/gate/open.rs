@@ -80,7 +80,7 @@ pub struct Recovered {
     pub unanswered: Vec<Arc<Order>>,
     /// Orders that the venue had accepted and that are not final.
     pub open: Vec<Arc<Order>>,
-    /// Orders whose cancel was not answered.
+    /// Orders whose cancel was not answered: to be sent again, without a second intent.
     pub cancelling: Vec<ClientOrderId>,
     /// True when the kill latch is set.
     pub killed: bool,

@@ -124,6 +124,11 @@ impl Portfolio {
         self.ledger.positions()
     }
 
+    /// How often what a strategy holds has changed, by instrument, in the order of the instruments.
+    pub fn changes(&self, strategy: Name) -> Vec<(Name, u64)> {
+        self.ledger.changes(strategy)
+    }
+
     /// What a strategy has on its way in an instrument: sizes of buys and of sells.
     pub fn pending(&self, strategy: Name, instrument: Name) -> (i64, i64) {
         let pending = self.ledger.pending(strategy, instrument);

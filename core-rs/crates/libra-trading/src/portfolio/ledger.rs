@@ -18,6 +18,15 @@ use crate::order::{ClientOrderId, Fill, Order, OrderRequest, OrderSide, OrderSta
 /// A strategy's holdings of one instrument.
 type Key = (Name, Name);
 
+/// What a strategy holds of an instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Holding {
+    /// Wider than a size, so that no sum of fills wraps.
+    size: i128,
+    /// How often it has changed.
+    changes: u64,
+}
+
 /// An order that may still move a position.
 #[derive(Clone, Copy, Debug)]
 struct Tracked {
@@ -49,8 +58,7 @@ impl Pending {
 /// Positions and orders of all strategies of one account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    /// Wider than a size, so that no sum of fills wraps.
-    positions: HashMap<Key, i128>,
+    positions: HashMap<Key, Holding>,
     /// Requests that have no order yet, by request id.
     asked: BTreeMap<u128, (Key, OrderSide, i64)>,
     orders: BTreeMap<ClientOrderId, Tracked>,
@@ -60,14 +68,22 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn position(&self, strategy: Name, instrument: Name) -> i128 {
-        self.positions.get(&(strategy, instrument)).copied().unwrap_or(0)
+        self.positions.get(&(strategy, instrument)).map_or(0, |holding| holding.size)
     }
 
     /// Positions that are not flat, by the text of strategy and instrument.
     pub(super) fn positions(&self) -> Vec<(Name, Name, i128)> {
-        let held = self.positions.iter().filter(|(_, size)| **size != 0);
-        let mut all: Vec<_> = held.map(|(&(strategy, instrument), &size)| (strategy, instrument, size)).collect();
+        let held = self.positions.iter().filter(|(_, holding)| holding.size != 0);
+        let mut all: Vec<_> = held.map(|(&(strategy, instrument), own)| (strategy, instrument, own.size)).collect();
         all.sort_unstable_by_key(|(strategy, instrument, _)| (strategy.as_str(), instrument.as_str()));
+        all
+    }
+
+    /// How often what a strategy holds has changed, by instrument.
+    pub(super) fn changes(&self, strategy: Name) -> Vec<(Name, u64)> {
+        let own = self.positions.iter().filter(|((whose, _), _)| *whose == strategy);
+        let mut all: Vec<_> = own.map(|((_, instrument), holding)| (*instrument, holding.changes)).collect();
+        all.sort_unstable();
         all
     }
 
@@ -145,13 +161,15 @@ impl Ledger {
         let (adopted, instrument) = (Name::intern(ADOPTED), moved.instrument);
         if from != 0 && from.signum() != to.signum() {
             // Nothing of what anyone held is there any more, also not what one strategy held against another.
-            self.positions.retain(|(_, held), _| *held != instrument);
+            let of_it = self.positions.iter().filter(|((_, held), _)| *held == instrument);
+            let all: Vec<(Key, i128)> = of_it.map(|(key, holding)| (*key, holding.size)).collect();
+            all.into_iter().for_each(|(key, size)| self.add(key, -size));
             return self.add((adopted, instrument), to);
         }
         let mut gone = (from.abs() - to.abs()).max(0);
         let holds_so = |size: i128| size.signum() == from.signum();
-        let of_it = self.positions.iter().filter(|((_, held), size)| *held == instrument && holds_so(**size));
-        let mut holders: Vec<(Name, i128)> = of_it.map(|((strategy, _), size)| (*strategy, size.abs())).collect();
+        let of_it = self.positions.iter().filter(|((_, held), own)| *held == instrument && holds_so(own.size));
+        let mut holders: Vec<(Name, i128)> = of_it.map(|((strategy, _), own)| (*strategy, own.size.abs())).collect();
         holders.sort_unstable_by_key(|(name, size)| (*name != adopted, -size, name.as_str()));
         for (strategy, size) in holders {
             let taken = gone.min(size);
@@ -164,7 +182,9 @@ impl Ledger {
 
     fn add(&mut self, key: Key, size: i128) {
         if size != 0 {
-            *self.positions.entry(key).or_insert(0) += size;
+            let holding = self.positions.entry(key).or_default();
+            holding.size += size;
+            holding.changes += 1;
         }
     }
 }

@@ -233,6 +233,7 @@ impl World {
         // These begin with the record that says it; before a resume stand who asked for it, and from where losses count.
         match maybe {
             Maybe::Kill if appended >= 1 => self.truth.killed = true,
+            Maybe::Differs if appended >= 1 => self.truth.incident = true,
             Maybe::Resume if appended >= 3 => (self.truth.killed, self.truth.incident) = (false, false),
             Maybe::Report(report) if appended >= 1 => drop(self.truth.take(report)),
             _ => {}

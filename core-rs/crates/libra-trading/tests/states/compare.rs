@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use libra_trading::desk::Desk;
+use libra_trading::desk::{Desk, Flattening};
 use libra_trading::gate::Gate;
 use libra_trading::order::{ClientOrderId, Fill, OrderStatus};
 
@@ -63,8 +63,8 @@ impl Truth {
         Ok(())
     }
 
-    /// What each strategy is believed to hold is what its orders had executed, whatever of it still waits to be heard; and
-    /// the sum of it is what the account holds.
+    /// What each strategy is believed to hold is what its orders had executed and the venue's word left it, whatever of it
+    /// still waits to be heard; and the sum of it is what the account holds.
     pub fn compare_portfolio(&self, desk: &Desk) -> Result<(), String> {
         let portfolio = desk.portfolio();
         for instrument in &self.instruments {
@@ -76,15 +76,23 @@ impl Truth {
                 Some(believed.map(|(.., size)| size).sum::<i128>())
             );
         }
-        for strategy in market::strategies() {
-            for instrument in &self.instruments {
-                let own = self.rows.iter().filter(|row| {
-                    row.instrument == instrument.id && self.asked[&row.order].request.strategy == strategy
-                });
-                let held = own.map(|row| i128::from(row.sign) * i128::from(row.size)).sum::<i128>();
+        for instrument in &self.instruments {
+            let held = self.holdings(instrument.id);
+            for strategy in market::strategies() {
                 let known = portfolio.position(strategy, instrument.id);
-                same!(format!("{} of {strategy} in the portfolio", instrument.id), known, held);
+                let held = held.get(&strategy).copied().unwrap_or(0);
+                same!(format!("{} of {strategy} in the portfolio", instrument.id), known, i128::from(held));
             }
+        }
+        let says_flat = |desk: &Desk| {
+            let gone = market::strategies().into_iter().flat_map(|strategy| {
+                desk.flattening(strategy).map(move |(instrument, state)| (strategy, instrument, state))
+            });
+            gone.filter(|(.., state)| *state == Flattening::Flat).map(|(of, at, _)| (of, at)).collect::<Vec<_>>()
+        };
+        for (strategy, instrument) in says_flat(desk) {
+            let held = self.holdings(instrument).get(&strategy).copied().unwrap_or(0);
+            same!(format!("{instrument} of {strategy}, said to be flat"), held, 0);
         }
         Ok(())
     }

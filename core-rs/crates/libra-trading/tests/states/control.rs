@@ -16,6 +16,7 @@ impl World {
         if self.truth.memory.full && !again {
             self.truth.memory.owed.push(Owed::Kill);
         }
+        self.truth.memory.approvals.values_mut().for_each(|approved| approved.void = true);
         let (now_ns, open) = (self.now_ns, self.truth.open_by_intent());
         self.truth.memory.unwanted.extend(open.iter().map(|id| (*id, now_ns)));
         let expected: Vec<ClientOrderId> =
@@ -92,14 +93,18 @@ impl World {
             return if resumed.is_ok() { broken("a resume that the log did not take") } else { Ok(()) };
         }
         resumed.or_else(|error| broken(error.to_string()))?;
+        self.resumed(before);
+        self.done();
+        self.watch_losses(false)
+    }
+
+    /// `before` is the router's last event until then.
+    pub fn resumed(&mut self, before: u64) {
         if self.truth.killed {
             self.truth.memory.waited = before;
-            self.truth.memory.approvals.values_mut().for_each(|approved| approved.void = true);
         }
         (self.truth.killed, self.truth.incident) = (false, false);
         self.truth.turn_day(self.now_ns, self.truth.dollars());
-        self.done();
-        self.watch_losses(false)
     }
 
     // Lies ------------------------------------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ impl World {
             }
             Step::Kill => self.kill(),
             Step::Resume => self.resume(),
+            Step::Accept { to } => self.accept_venue(to),
             Step::StopStrategy { strategy, policy } => self.stop_strategy(strategy, policy),
             Step::Drain => {
                 self.life().desk.stop_new_orders("drained");

@@ -21,10 +21,7 @@ impl Truth {
     /// Why a request to flatten must not be.
     fn must_not_flatten(&self, request: &OrderRequest) -> Option<&'static str> {
         let OrderRequest { strategy, instrument, side, size, .. } = *request;
-        let own = |row: &&crate::truth::Row| {
-            row.instrument == instrument && self.asked[&row.order].request.strategy == strategy
-        };
-        let net: i64 = self.rows.iter().filter(own).map(|row| row.sign * row.size).sum();
+        let net = self.holdings(instrument).get(&strategy).copied().unwrap_or(0);
         let most = self.limits.of(self.instrument(instrument)).max_order_size;
         match () {
             () if self.memory.stopped.get(&strategy) != Some(&OnVanish::Flatten) => Some("is not to be flattened"),

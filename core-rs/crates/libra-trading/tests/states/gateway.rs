@@ -183,6 +183,10 @@ impl World {
         self.cover.fills += (self.truth.rows.len() - rows) as u64;
         if self.truth.rows.len() > rows && self.truth.is_flattening(id) {
             self.cover.note("what a strategy left is closed");
+            let instrument = self.truth.asked[&id].request.instrument;
+            if self.truth.moves.iter().any(|moved| moved.instrument == instrument) {
+                self.cover.note("what the venue's word left is closed");
+            }
         }
         let expected = match effect {
             Effect::None => true,

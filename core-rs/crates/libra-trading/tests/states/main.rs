@@ -6,6 +6,7 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
+//! - `accept` — an operator takes the venue's word, and whose the position is from then on;
 //! - `day` — from where losses are counted; `flatten` — what closes a position that a strategy left;
 //! - `disk` — a log that takes nothing for a while;
 //! - `cover` — what the runs came through; `once` — runs that found something.
@@ -13,6 +14,7 @@
 //! `LIBRA_SEED=7 cargo test -p libra-trading --test states one_seed -- --nocapture` runs one seed and prints its steps;
 //! `LIBRA_LONG=1` runs ten thousand, `LIBRA_FIRST_SEED=100000` five hundred from that one on.
 
+mod accept;
 mod adopt;
 mod compare;
 mod consumer;

@@ -9,6 +9,7 @@ pub fn runs() -> Vec<(u64, Vec<Step>)> {
     vec![
         (1, contradicted()),
         (1, untold()),
+        (1, asked_again_while_killed()),
         (1038, dies_behind_a_second_miss()),
         (1395, lost_and_executed()),
         (1426, a_fill_told_again()),
@@ -36,6 +37,12 @@ fn untold() -> Vec<Step> {
     let before = [QUOTE, ask(true), ask(false), Step::Handle { events: 1 }, Step::Wait { ms: 1_500 }];
     let behind = [HANDLE, Step::Send { which: 0 }, HANDLE, Step::Confirm, dies, Step::Confirm];
     [&before[..], &behind[..]].concat()
+}
+
+/// A request that was approved before the kill switch comes again while it is set: it is refused there and then.
+fn asked_again_while_killed() -> Vec<Step> {
+    let (handle, again) = (Step::Handle { events: 1 }, Step::Repeat { which: 0, other: false });
+    vec![QUOTE, ask(true), again, handle, Step::Kill, HANDLE]
 }
 
 /// The process dies behind the second word of a venue that misses an order.

@@ -48,6 +48,10 @@ const DEATHS: &[&str] = &[
     "in a kill",
     "before a resume",
     "in a resume",
+    "before a look",
+    "in a look that stands",
+    "before the venue's word is taken",
+    "behind the venue's word",
     "in recovery",
 ];
 const AT_LEAST: u64 = 4;
@@ -104,6 +108,10 @@ const MISHAPS: &[&str] = &[
     "a flattening asks for an order",
     "a flattening ends for a stop",
     "what a strategy left is closed",
+    "the venue's word is taken",
+    "the venue's word cannot be taken yet",
+    "a strategy that is flattened lost what it held",
+    "what the venue's word left is closed",
     "an order works behind its end",
     "an order that worked behind its end is gone",
     "an order that works is rejected",

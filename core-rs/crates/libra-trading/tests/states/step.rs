@@ -30,6 +30,17 @@ pub enum Lie {
     Refuses,
 }
 
+/// What the venue says of a position, beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It was liquidated.
+    Nothing,
+    /// Half of it is left.
+    Half,
+    /// So much more, maybe on the other side.
+    More(i8),
+}
+
 /// What the death of the process leaves behind the last whole record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
@@ -138,6 +149,10 @@ pub enum Step {
     },
     Kill,
     Resume,
+    /// Two looks show another position than ours, and an operator takes the venue's word for it.
+    Accept {
+        to: Word,
+    },
     StopStrategy {
         strategy: u8,
         policy: OnVanish,
@@ -169,7 +184,20 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             let point = rng.u8(0..2);
             steps.push(Step::Die(Death { point, ..death(&mut rng) }));
         }
+        if matches!(step, Step::Accept { .. }) {
+            // Nothing of before is on its way, or the venue's word could not be taken.
+            steps.push(Step::Flow { roll: rng.u8(..) });
+            if rng.u8(0..3) == 0 {
+                // Behind the quotes that it begins with: in a look, between them, or behind the word.
+                steps.push(Step::Die(Death { point: rng.u8(4..10), ..death(&mut rng) }));
+            }
+        }
         steps.push(step);
+        if matches!(step, Step::Accept { .. }) && rng.bool() {
+            let stop = Step::StopStrategy { strategy: rng.u8(0..3), policy: OnVanish::Flatten };
+            let behind = [Step::Flow { roll: rng.u8(..) }, stop, Step::Flow { roll: 35 }, Step::Flow { roll: 35 }];
+            steps.extend(if rng.bool() { &behind[..] } else { &behind[1..] });
+        }
         // The first that happens on a new day.
         if matches!(step, Step::Wait { ms: DAY_MS }) && rng.u8(0..3) > 0 {
             let cut = if rng.bool() { u16::MAX } else { rng.u16(..) };
@@ -279,6 +307,13 @@ fn step(rng: &mut Rng) -> Step {
             which,
         },
         929..944 => Step::Die(death(rng)),
+        945..952 => Step::Accept {
+            to: match rng.u8(0..4) {
+                0 | 1 => Word::Nothing,
+                2 => Word::Half,
+                _ => Word::More(rng.i8(-60..=60)),
+            },
+        },
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         _ => Step::Flow { roll: rng.u8(..) },
     }

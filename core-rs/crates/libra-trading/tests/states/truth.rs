@@ -9,6 +9,8 @@ use libra_trading::instrument::{ContractKind, Instrument, Money};
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderStatus, OrderType, VenueReport};
 use libra_trading::risk::RiskLimits;
 
+use crate::accept::Moved;
+
 pub const SECOND: i64 = 1_000_000_000;
 pub const APPROVAL_TTL: i64 = SECOND;
 pub const WINDOW: i64 = 10 * SECOND;
@@ -36,7 +38,7 @@ pub struct Approved {
     pub deadline_ns: i64,
     pub held: Money,
     pub hold_price: i64,
-    /// The kill latch was set and taken back since.
+    /// The kill latch was set since.
     pub void: bool,
 }
 
@@ -127,6 +129,8 @@ pub struct Truth {
     pub asked: BTreeMap<ClientOrderId, Asked>,
     /// Everything booked, in the order of booking.
     pub rows: Vec<Row>,
+    /// Every size that the venue's word changed, in the order of booking.
+    pub moves: Vec<Moved>,
     pub killed: bool,
     pub incident: bool,
     /// The day whose loss limit was passed.
@@ -193,28 +197,6 @@ impl Truth {
     }
 
     // Money -----------------------------------------------------------------------------------------------------------
-
-    /// Size, basis and realised P&L of an instrument: average cost, a partial close takes its share rounded toward zero.
-    pub fn position(&self, id: Name) -> (i64, Money, Money) {
-        let instrument = self.instrument(id);
-        let (mut size, mut cost, mut realised) = (0_i64, 0_i128, 0_i128);
-        for row in self.rows.iter().filter(|row| row.instrument == id) {
-            let worth = |units: i64| instrument.notional(row.price, units).expect("it was booked");
-            let mut units = row.size;
-            if size != 0 && size.signum() != row.sign {
-                let closed = units.min(size.abs());
-                let share =
-                    if closed == size.abs() { cost } else { cost * i128::from(closed) / i128::from(size.abs()) };
-                realised += -worth(row.sign * closed) - share;
-                cost -= share;
-                size += row.sign * closed;
-                units -= closed;
-            }
-            cost += worth(row.sign * units);
-            size += row.sign * units;
-        }
-        (size, cost, realised)
-    }
 
     /// What there is of a currency.
     pub fn total(&self, currency: Name) -> Money {

@@ -78,6 +78,8 @@ pub enum Maybe {
     Cancel(BTreeSet<ClientOrderId>),
     Kill,
     Resume,
+    /// The second look that shows the same difference.
+    Differs,
 }
 
 /// What dies with the process.
@@ -217,6 +219,7 @@ impl World {
                 limits: market::limits(0),
                 asked: BTreeMap::new(),
                 rows: Vec::new(),
+                moves: Vec::new(),
                 killed: false,
                 incident: false,
                 lost_day: None,

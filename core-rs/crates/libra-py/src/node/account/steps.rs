@@ -90,7 +90,7 @@ impl AccountGroup {
 
     /// The actor that had failed is there again: new orders may leave.
     fn attend(&self, py: Python<'_>) {
-        self.with(py, |desk, _, _| desk.attend());
+        self.with(py, |desk, router, _| desk.attend(router));
     }
 
     fn stop_new_orders(&self, py: Python<'_>, reason: &str) {

@@ -150,10 +150,7 @@ fn a_rest_below_the_smallest_order_is_left_and_told() {
     let (sell, request_id) = (OrderSide::Sell, libra_kernel::ids::business_id());
     bench.submit(OrderRequest { side: sell, size: 10, request_id, ..market });
     bench.desk.vanish(&mut bench.router, bench.now_ns, strategy(), OnVanish::Flatten);
-    let (_, vanished) = bench.desk.vanished().next().unwrap();
-    let [(_, Flattening::GivenUp(code, detail))] = &vanished.flattening().collect::<Vec<_>>()[..] else {
-        panic!("it goes on")
-    };
+    let [(_, Flattening::GivenUp(code, detail))] = &flattenings(&bench)[..] else { panic!("it goes on") };
     assert_eq!((code.as_str(), detail.contains("smallest order")), ("CANNOT_FLATTEN", true));
 }
 

@@ -73,6 +73,7 @@ fn what_increases_is_cancelled_and_what_reduces_stays() {
     assert_eq!(bench.desk.cancelling(), cancelled);
     let held_back = bench.desk.gate().order(waits).unwrap();
     assert_eq!((held_back.status, held_back.reason.as_str()), (OrderStatus::Rejected, "DAILY_LOSS"));
+    assert_eq!(held_back.detail, "limit 50 USDT, value 100 USDT");
     bench.quote(5_900_000, 6_000_010);
     assert!(told(&mut bench).is_empty(), "told once");
 
@@ -169,7 +170,7 @@ fn an_account_that_is_looked_after_again_trades_and_keeps_its_orders() {
     let more = works(&mut bench, OrderSide::Buy, 10);
     bench.desk.abandon(&mut bench.router, bench.now_ns, "its gateway failed");
     says(&mut bench, more, VenueOutcome::CancelRejected { detail: "no".into() });
-    bench.desk.attend();
+    bench.desk.attend(&bench.router);
     bench.quote(6_000_000, 6_000_010);
     assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None), "it may stay");
     works(&mut bench, OrderSide::Buy, 10);

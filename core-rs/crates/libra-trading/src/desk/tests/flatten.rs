@@ -47,7 +47,7 @@ pub(super) fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) ->
 }
 
 pub(super) fn state(bench: &Bench) -> Flattening {
-    let mut all = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening());
+    let mut all = flattenings(bench).into_iter();
     let (_, state) = all.next().expect("it was flattened");
     assert_eq!(all.next(), None);
     state

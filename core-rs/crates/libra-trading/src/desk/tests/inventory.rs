@@ -80,7 +80,7 @@ fn flattening_sells_what_is_there_and_tells_what_is_not() {
     assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, order.client_order_id));
     bench.hear(&fill(order.client_order_id, 2, order.request.size, 0, "USDT"));
     quote(&mut bench);
-    let state: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
+    let state = flattenings(&bench);
     let why = "what is left is not there to sell: the venue took fees of it";
     assert_eq!(state, [(spot().id, Flattening::GivenUp("CANNOT_FLATTEN".to_owned(), why.to_owned()))]);
 }
@@ -118,7 +118,7 @@ fn flatten(bench: &mut Bench) {
 }
 
 fn state(bench: &Bench) -> Flattening {
-    let all: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
+    let all = flattenings(bench);
     let [(_, state)] = &all[..] else { panic!("{all:?}") };
     state.clone()
 }

@@ -386,3 +386,44 @@ fn what_was_asked_for_before_a_resume_is_refused_and_what_is_asked_behind_it_lea
     bench.desk.resume(&mut bench.router, bench.now_ns, "again").unwrap();
     assert!(types(&bench.settle(signal)).contains(&EventType::OrderNew));
 }
+
+/// "While it waits for its next start, requests wait with it, and are refused then."
+#[test]
+fn what_was_asked_for_while_nobody_looked_after_the_account_is_refused() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let publish = |bench: &mut Bench, event: Event| {
+        assert!(bench.router.publish(event));
+        told(bench).pop().unwrap()
+    };
+    // One approved before, a signal and a request of before, one of behind the failure.
+    let event = asked(&bench, &bench.request(10));
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    let approved = told(&mut bench).pop().unwrap();
+    let event = bench.signal(SignalType::Long);
+    let signal = publish(&mut bench, event);
+    let event = asked(&bench, &bench.request(10));
+    let before = publish(&mut bench, event);
+    bench.desk.abandon(&mut bench.router, bench.now_ns, "its risk failed");
+    let event = asked(&bench, &bench.request(10));
+    let during = publish(&mut bench, event);
+    bench.desk.resume(&mut bench.router, bench.now_ns, "ops").unwrap();
+    bench.desk.attend(&bench.router);
+    told(&mut bench);
+    bench.desk.on_approved(&mut bench.router, bench.now_ns, &approved);
+    for waiting in [before, during] {
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &waiting);
+    }
+    let mut events = told(&mut bench);
+    events.extend(bench.settle(signal));
+    let reasons: Vec<&str> = events.iter().map(|event| order_of(event).reason.as_str()).collect();
+    assert_eq!(reasons, ["UNATTENDED"; 4], "each to who asked");
+    assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
+    assert_eq!(bench.desk.portfolio().pending(Name::intern(STRATEGY), instrument().id), (0, 0));
+    // What is asked for behind it leaves; and who looks after an account that needs nobody takes nothing back.
+    let event = asked(&bench, &bench.request(10));
+    let behind = publish(&mut bench, event);
+    bench.desk.attend(&bench.router);
+    bench.desk.on_request(&mut bench.router, bench.now_ns, &behind);
+    assert_eq!(types(&told(&mut bench)), [EventType::OrderApproved]);
+}

@@ -88,6 +88,13 @@ fn a_limit_lowered_while_an_order_waits_for_its_turn_holds_it_back() {
         ("price_collar_pct", "0.17", "0.16", "PRICE_COLLAR"),
     ];
     for (key, enough, too_little, code) in cases {
+        // What an approval says of the same order, under the same limit.
+        let mut bench = outside();
+        lower(&mut bench, key, too_little);
+        let request = bench.request(100);
+        let refused = bench.submit(request);
+        let expected = order_of(refused.last().unwrap()).clone();
+        assert!(expected.detail.starts_with("limit ") && expected.detail.contains(", value "), "{}", expected.detail);
         let mut bench = outside();
         let request = bench.request(100);
         let id = waiting(&mut bench, request);
@@ -98,6 +105,8 @@ fn a_limit_lowered_while_an_order_waits_for_its_turn_holds_it_back() {
         let id = waiting(&mut bench, request);
         lower(&mut bench, key, too_little);
         assert_eq!(leaves(&mut bench, id), Err(code.to_owned()), "{key}");
+        let held_back = bench.desk.gate().order(id).unwrap();
+        assert_eq!((&held_back.reason, &held_back.detail), (&expected.reason, &expected.detail), "{key}");
         assert_eq!(bench.desk.gate().reserved(btc().id), Some((0, 0)), "{key}");
     }
 }

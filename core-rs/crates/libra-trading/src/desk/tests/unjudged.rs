@@ -90,7 +90,7 @@ fn a_flattening_asks_again_when_risk_failed_with_its_order() {
     }
     let nothing = Event::new(EventType::Signal, risk(), bench.now_ns, Payload::Empty);
     assert!(types(&bench.settle(nothing)).contains(&EventType::OrderFilled));
-    let state: Vec<_> = bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect();
+    let state = flattenings(&bench);
     assert_eq!(state, [(instrument().id, Flattening::Flat)]);
 }
 

@@ -56,7 +56,7 @@ fn position(bench: &Bench) -> i64 {
 }
 
 fn state(bench: &Bench) -> Vec<(Name, Flattening)> {
-    bench.desk.vanished().flat_map(|(_, gone)| gone.flattening()).collect()
+    flattenings(bench)
 }
 
 fn status(bench: &Bench, id: ClientOrderId) -> OrderStatus {

@@ -31,6 +31,7 @@ mod redefined;
 mod rounding;
 mod rules;
 mod share;
+mod synced;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
