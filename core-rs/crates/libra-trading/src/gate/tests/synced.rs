@@ -44,8 +44,10 @@ fn flowed(gate: &mut Gate) -> Result<(), GateError> {
     gate.book_flow(T0, &flow).map(drop)
 }
 
+type Act = fn(&mut Gate) -> Result<(), GateError>;
+
 /// What is written down before it holds, or is done.
-const ALONE: [(&str, fn(&mut Gate) -> Result<(), GateError>); 7] = [
+const ALONE: [(&str, Act); 7] = [
     ("a change of limits", loosened),
     ("a difference that is accepted", accepted),
     ("a resume", |gate| gate.resume(T0).map(drop)),
