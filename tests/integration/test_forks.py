@@ -152,6 +152,19 @@ def test_a_child_that_outlives_its_killed_node_keeps_neither_its_account_nor_its
         os.kill(child, signal.SIGKILL)
 
 
+def test_what_is_executed_inherits_nothing_but_its_streams(shell, profile):
+    body = (
+        "def on_start(self):\n    self.set_timer('look', 0.3)\n\ndef on_timer(self, name):\n    import subprocess\n"
+        "    look = ['sh', '-c', 'readlink /proc/$$/fd/[3-9] /proc/$$/fd/[1-9]?; echo looked']\n"
+        "    found = subprocess.run(look, close_fds=False, capture_output=True, text=True, check=True).stdout\n"
+        "    self.log.warning('inherited: %s.', ' '.join(found.split()))"
+    )
+    account = 'log = { path = "gate.log", resume = true }'
+    ended = shell.run("run", profile(body, account=account), "--json", "--duration", "2")
+    assert ended.code == 0, ended.err
+    assert "inherited: looked." in ended.err
+
+
 def test_workers_of_an_executor_end_with_their_node(shell, profile):
     body = (
         "def on_start(self):\n    import concurrent.futures, os\n"
