@@ -252,6 +252,14 @@ impl Sender {
         out.push(Act::Open { confirmed: self.confirmed });
     }
 
+    /// For so long this side did not look, or had not read what waited: that counts against nobody. Of the time without a connection nothing
+    /// does anyway.
+    pub fn excuse(&mut self, span: u64) {
+        if !matches!(self.phase, Phase::Down { .. }) {
+            self.groups.excuse(span);
+        }
+    }
+
     /// The connection is gone, and with it all replies that had not come.
     pub fn disconnected(&mut self, now: u64) {
         self.in_flight.clear();

@@ -141,6 +141,25 @@ fn who_owes_something_is_told_of_in_half_of_its_time_and_only_what_it_acknowledg
 }
 
 #[test]
+fn time_in_which_this_side_did_not_look_counts_against_nobody() {
+    let (mut sender, mut acts) = sender();
+    append(&mut sender, 2, &mut acts);
+    let stale = limits().stale_after;
+    sender.excuse(stale);
+    sender.tick(2 * stale - 1, &mut acts);
+    assert!(!acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    // Without a connection all of the time is excused, once.
+    sender.disconnected(2 * stale - 1);
+    sender.excuse(stale);
+    sender.connected(3 * stale - 1, &mut acts);
+    sender.reply(3 * stale - 1, opened(2, at(7, 0)), &mut acts);
+    sender.tick(3 * stale - 1, &mut acts);
+    assert!(!acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    sender.tick(3 * stale, &mut acts);
+    assert!(acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+}
+
+#[test]
 fn who_is_owed_nothing_is_neither_told_of_nor_given_up() {
     let (mut sender, mut acts) = sender();
     sender.tick(3 * limits().stale_after, &mut acts);

@@ -6,7 +6,7 @@ use libra_kernel::{Event, EventType, Lane};
 
 use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
-use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
+use super::super::control::{BEACON_EVERY_NS, beacon, snapshot};
 use super::super::keeper::{Keeper, is_of_account, kept_of, tells_of_position};
 use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
@@ -40,7 +40,7 @@ impl Node {
             self.state.follow(subscribed.into_iter(), &mut self.incoming);
             self.market_changed();
         }
-        self.look_for_dead(now_ns, now);
+        self.look_for_dead(now);
         self.comes_back(now_ns);
         self.outgoing.iter_mut().for_each(|channel| channel.tick(now));
         self.incoming.iter_mut().for_each(|channel| channel.tick(now));
@@ -68,22 +68,25 @@ impl Node {
         !self.outgoing.is_empty() && !self.common.is_fenced()
     }
 
-    pub(super) fn look_for_dead(&mut self, now_ns: i64, now: u64) {
-        let Some(since_ns) = self.hearing_since_ns else { return };
-        let mut any = false;
-        for (index, peer) in self.peers.iter_mut().enumerate() {
-            if peer.is_dead || now_ns - peer.heard_ns.max(since_ns) < SILENCE_NS {
-                continue;
-            }
-            peer.is_dead = true;
-            any = true;
+    /// A turn begins: for how long nobody is to blame, since this side did not look.
+    pub(super) fn look(&mut self, now_ns: i64) {
+        let excused = self.silence.turn(now_ns).unsigned_abs();
+        if excused > 0 {
+            self.outgoing.iter_mut().for_each(|channel| channel.sender.excuse(excused));
+        }
+    }
+
+    fn look_for_dead(&mut self, now: u64) {
+        let dead = self.silence.dead();
+        for &index in &dead {
+            let peer = &mut self.peers[index];
             if std::mem::take(&mut peer.is_up) {
                 let detail = "its beacon is missing".into();
                 self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
             }
             self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.dead(now));
         }
-        if any {
+        if !dead.is_empty() {
             self.market_changed();
         }
     }
