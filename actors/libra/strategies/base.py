@@ -73,7 +73,7 @@ class Strategy(Actor):
             reason: For people.
 
         Returns:
-            False when the queue of signals is full.
+            False when the queue of signals is full, or the accounts' node was given up.
 
         Raises:
             KeyError: For a symbol that it does not trade.
@@ -104,7 +104,8 @@ class Strategy(Actor):
             ttl_s: Seconds after which it must not leave any more; 0 for never.
 
         Returns:
-            The id that the order will have, or None when the queue of requests is full.
+            The id that the order will have, or None when the queue of requests is full, or its account's node
+            was given up.
 
         Raises:
             KeyError: For a symbol that it does not trade.
@@ -125,7 +126,7 @@ class Strategy(Actor):
         )
 
     def cancel(self, order_id: str) -> bool:
-        """Ask to cancel an order; False when the queue of requests is full."""
+        """Ask to cancel an order; False when the queue of requests is full, or its node was given up."""
         return self._context.core.emit_cancel_request(self._context.slot, self.account, order_id)
 
     def _assign(self, scope: Scope) -> None:

@@ -99,6 +99,7 @@ fn a_silent_group_is_given_up_in_time_and_waited_for_again_behind_its_snapshot()
     assert!(!acts.contains(&Act::GivenUp { group: 1 }) && sender.outbox().base() == 0);
     sender.tick(stale, &mut acts);
     assert!(acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    assert!(acts.contains(&Act::Trim { upto: at(7, 2), waiting: true }), "at once: {acts:?}");
     assert_eq!(sender.waited_for().collect::<Vec<_>>(), ["a"]);
     sender.tick(stale, &mut acts);
     assert_eq!(sender.outbox().base(), 2, "nobody else waits for it");

@@ -12,6 +12,7 @@ use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
 use super::judging::judge;
 use super::node::Node;
+use crate::bridge::Arrival;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
@@ -98,6 +99,10 @@ impl Node {
             if channel.execute(run, calls.as_mut()) {
                 self.sent_ns = now_ns;
             }
+            for event in channel.settle() {
+                self.held[channel.lane].put(Arrival { event, origin: None });
+            }
+            self.common.seam.set_alone(channel.keys.id.lane, channel.is_alone);
             let credits = channel.take_credits();
             if credits.events > 0 {
                 self.common.seam.credits.give_back(channel.keys.id.lane, credits);
@@ -137,8 +142,14 @@ impl Node {
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
         if let Some(writer) = &mut self.control {
             let group = &self.common.settings.node;
+            let mut orders = self.outgoing.get_mut(Lane::Orders as usize);
+            let awaits_orders = orders.as_ref().is_some_and(|channel| !channel.asked.is_empty());
             for channel in &mut self.incoming {
+                channel.awaits_orders = awaits_orders;
                 channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+                for order in channel.told_of.drain(..) {
+                    orders.iter_mut().for_each(|channel| channel.asked.told_of(order));
+                }
             }
         }
         judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());

@@ -90,6 +90,7 @@ impl Node {
                 let keys = Keys::new(&settings.environment, id);
                 let mut outgoing = Outgoing::new(lane, settings, keys, greeting.epoch, now);
                 outgoing.notes = FrameNotes::new(&self.common.seam.departures);
+                outgoing.asked.know(self.common.seam.clone());
                 self.outgoing.push(outgoing);
             }
             self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
