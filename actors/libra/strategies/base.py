@@ -74,7 +74,7 @@ class Strategy(Actor):
             reason: For people.
 
         Returns:
-            False when the queue of signals is full.
+            False when the queue of signals is full, or the accounts' node was given up.
 
         Raises:
             KeyError: For a symbol that it does not trade.
@@ -108,7 +108,8 @@ class Strategy(Actor):
                 for a signal.
 
         Returns:
-            The id that the order will have, or None when the queue of requests is full.
+            The id that the order will have, or None when the queue of requests is full, or its account's node
+            was given up.
 
         Raises:
             KeyError: For a symbol that it does not trade.
@@ -129,7 +130,7 @@ class Strategy(Actor):
         )
 
     def cancel(self, order_id: str) -> bool:
-        """Ask to cancel an order; False when the queue of requests is full."""
+        """Ask to cancel an order; False when the queue of requests is full, or its node was given up."""
         return self._context.core.emit_cancel_request(self._context.slot, self.account, order_id)
 
     def _ttl_ns(self, ttl_s: float | None) -> int:

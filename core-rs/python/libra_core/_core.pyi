@@ -435,6 +435,7 @@ class RiskCode(StrEnum):
     ORDER_FINAL = "ORDER_FINAL"
     NOT_OWNER = "NOT_OWNER"
     CANCEL_RATE = "CANCEL_RATE"
+    UNCONFIRMED = "UNCONFIRMED"
 
 class OrderType(StrEnum):
     MARKET = "MARKET"

@@ -49,6 +49,8 @@ pub enum NewsKind {
     NodeReplaced,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
+    /// Nobody is there who could answer what is asked of accounts: so much of it came back, and more is refused.
+    Unanswered,
     /// Another node's profile has another value where all need the same.
     NodeDiffers,
     /// An actor of this node held back for too long what its others have applied: what it has is acknowledged without it. The
@@ -79,6 +81,7 @@ impl NewsKind {
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
             NewsKind::NodeBehind => "node_behind",
+            NewsKind::Unanswered => "unanswered",
             NewsKind::NodeDiffers => "node_differs",
             NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
@@ -99,7 +102,7 @@ impl NewsKind {
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
-            NewsKind::NodeBehind | NewsKind::ActorExcused => EventType::BridgeOverflow,
+            NewsKind::NodeBehind | NewsKind::ActorExcused | NewsKind::Unanswered => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
         }

@@ -8,6 +8,7 @@ use libra_kernel::router::RemoteSink;
 use libra_kernel::{Event, EventType, Lane, Leaving, Name, Payload, Travel};
 
 use super::credits::{Credit, Reserve};
+use super::link::is_asked;
 use super::mail;
 use super::shared::Shared;
 
@@ -24,7 +25,7 @@ impl Outbound {
         Outbound { urgent, market, shared }
     }
 
-    /// True while there is room for a command on its way to other nodes.
+    /// True while there is room for a command on its way to other nodes, and somebody there who could answer it.
     fn may_leave(&self, event: &Event) -> bool {
         let reserve = match event.event_type {
             EventType::CancelRequest => Reserve::One,
@@ -32,7 +33,12 @@ impl Outbound {
             _ => Reserve::None,
         };
         let has_credit = self.shared.credits.has_room(event.lane(), reserve);
-        has_credit && !self.shared.is_closed() && self.urgent.has_room_for(event) && self.shared.is_sendable(event)
+        let is_heard = !is_asked(event.event_type) || !self.shared.is_alone(event.lane());
+        is_heard
+            && has_credit
+            && !self.shared.is_closed()
+            && self.urgent.has_room_for(event)
+            && self.shared.is_sendable(event)
     }
 
     fn note_overflow(&self) {

@@ -103,6 +103,8 @@ pub struct Shared {
     pub(super) is_overflowing: AtomicBool,
     /// Nothing leaves any more.
     is_closed: AtomicBool,
+    /// By lane: nobody who could answer what is asked is waited for.
+    alone: [AtomicBool; 4],
     /// A thread found a queue of arrivals full: the loop wakes it when there is room.
     pub(super) wants_room: AtomicBool,
     node_waker: Arc<Waker>,
@@ -129,6 +131,7 @@ impl Shared {
             edges: OnceLock::new(),
             is_overflowing: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            alone: Default::default(),
             wants_room: AtomicBool::new(false),
             node_waker,
             thread_waker,
@@ -184,6 +187,19 @@ impl Shared {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Says whether all who could answer what is asked in a lane were given up: then it is refused. For the thread.
+    pub(super) fn set_alone(&self, lane: Lane, is_alone: bool) {
+        if self.is_alone(lane) != is_alone {
+            self.alone[lane as usize].store(is_alone, Ordering::Relaxed);
+        }
+    }
+
+    /// True while nobody is waited for who could answer what is asked in a lane.
+    #[inline]
+    pub fn is_alone(&self, lane: Lane) -> bool {
+        self.alone[lane as usize].load(Ordering::Relaxed)
     }
 
     // Peers and their messages ------------------------------------------------------------------------------------------

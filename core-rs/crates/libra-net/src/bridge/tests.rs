@@ -162,6 +162,24 @@ fn a_signal_for_accounts_of_this_process_needs_no_room_elsewhere_unless_others_h
 }
 
 #[test]
+fn what_nobody_could_answer_is_refused_and_facts_and_what_is_asked_of_accounts_here_are_not() {
+    let wanted = [EventType::OrderRequest, EventType::CancelRequest, EventType::OrderFilled, EventType::Signal];
+    let (mut a, _, _) = pair(16, &wanted, 99);
+    a.shared.own_accounts.add(Name::intern("mine"));
+    a.shared.set_alone(Lane::Orders, true);
+    for event_type in [EventType::OrderRequest, EventType::CancelRequest] {
+        assert!(!a.router.publish(event(event_type, "x")), "{event_type:?}");
+    }
+    assert!(a.router.publish(event(EventType::OrderFilled, "x")) && a.router.publish(cancel("mine")));
+    assert!(a.router.publish(event(EventType::Signal, "x")), "another lane");
+    assert_eq!(a.shared.counts(Lane::Orders).refused, 2);
+    a.shared.set_alone(Lane::Signals, true);
+    assert!(!a.router.publish(event(EventType::Signal, "x")));
+    a.shared.set_alone(Lane::Orders, false);
+    assert!(a.router.publish(event(EventType::OrderRequest, "x")), "somebody is back");
+}
+
+#[test]
 fn a_command_that_could_never_be_sent_is_refused_when_it_is_published() {
     let (mut a, _, _) = pair(4, &[EventType::Signal], 99);
     let of = |length: usize| {

@@ -46,9 +46,9 @@ impl Default for ReceiverLimits {
 pub enum Why {
     /// Their frame stands in the stream and cannot be decoded.
     Undecodable,
-    /// They are below what the stream keeps, and their publisher is dead.
+    /// They are below what the stream keeps, their publisher's life is over, and no later one of it is there to make a snapshot.
     Trimmed,
-    /// They were appended, the server lost them, and their publisher is dead or fenced.
+    /// They were appended, the server lost them, and a later life of their publisher has begun.
     ServerLost,
     /// The publisher's life is over, and the server may lack its end: it is another process than the one that this life
     /// opened the channel on, or has less of it than we have.

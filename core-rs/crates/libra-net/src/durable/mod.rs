@@ -24,6 +24,7 @@
 //! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
 //! | a group says that a later life was heard of | [`Sender::heard_of`] |
 //! | a group asks for a snapshot | [`Sender::snapshot_requested`]; when made, [`Sender::snapshot_made`] gives its stamp |
+//! | this side stood still, or has not read what came meanwhile | [`Sender::excuse`], before anything else |
 //! | [`Sender::deadline`] has come | [`Sender::tick`] |
 //!
 //! # How a driver uses a [`Receiver`]

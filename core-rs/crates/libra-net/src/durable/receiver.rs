@@ -47,9 +47,6 @@ pub struct Receiver<F> {
     beacon: Option<(Position, u64)>,
     held: VecDeque<Held<F>>,
     reading: bool,
-    /// What was known when the last read was asked for, if the publisher was dead by then: what that read does not find will
-    /// not come.
-    sought: Option<Position>,
     /// The stream has to be read, whatever is known.
     fresh: bool,
     read_not_before: u64,
@@ -87,7 +84,6 @@ impl<F> Receiver<F> {
             beacon: None,
             held: VecDeque::with_capacity(limits.held.min(1_024)),
             reading: false,
-            sought: None,
             fresh: true,
             read_not_before: 0,
             behind: None,
@@ -338,7 +334,6 @@ impl<F> Receiver<F> {
         if self.may_read() && room && (self.fresh || missing) && now >= self.read_not_before {
             (self.fresh, self.recheck) = (false, false);
             self.reading = true;
-            self.sought = self.dead.then_some(self.known);
             self.stats.reads += 1;
             let count = if self.at.is_some() { self.limits.count } else { 0 };
             out.push(Delivery::Read { after: self.at.unwrap_or_default(), count });
@@ -442,7 +437,7 @@ impl<F> Receiver<F> {
                 self.knows(confirmed);
             }
         }
-        if self.behind.is_some() && self.calls && !self.dead && now >= self.ask_due {
+        if self.behind.is_some() && self.calls && now >= self.ask_due {
             // Nobody has answered. What was asked for is asked for again if another read finds it still missing.
             self.ask_due = now.saturating_add(self.limits.ask_again);
             self.reread();

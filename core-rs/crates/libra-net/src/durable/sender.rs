@@ -252,6 +252,14 @@ impl Sender {
         out.push(Act::Open { confirmed: self.confirmed });
     }
 
+    /// For so long this side did not look, or had not read what waited: that counts against nobody. Of the time without a connection nothing
+    /// does anyway.
+    pub fn excuse(&mut self, span: u64) {
+        if !matches!(self.phase, Phase::Down { .. }) {
+            self.groups.excuse(span);
+        }
+    }
+
     /// The connection is gone, and with it all replies that had not come.
     pub fn disconnected(&mut self, now: u64) {
         self.in_flight.clear();
@@ -450,7 +458,11 @@ impl Sender {
             }
         }
         self.groups.wait(Position::new(self.epoch, self.outbox.last()), now);
-        self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
+        let mut is_given_up = false;
+        self.groups.newly_given_up(|group| {
+            is_given_up = true;
+            out.push(Act::GivenUp { group });
+        });
         let all_have_all = self.outbox.events() == 0;
         self.read_acks_due = (!all_have_all)
             .then(|| self.read_acks_due.unwrap_or_else(|| now.saturating_add(self.limits.read_acks_after)));
@@ -461,7 +473,8 @@ impl Sender {
         }
         let due = *self.trim_due.get_or_insert(now.saturating_add(self.limits.trim_after));
         let many = upto.epoch == self.trimmed.epoch && upto.seq - self.trimmed.seq >= self.limits.trim_every;
-        if many || now >= due {
+        // What comes back to whoever asked is not to be read by who comes back too.
+        if many || now >= due || is_given_up {
             self.trim_due = None;
             self.trimmed = upto;
             out.push(Act::Trim { upto, waiting: true });

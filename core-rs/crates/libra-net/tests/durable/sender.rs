@@ -99,6 +99,7 @@ fn a_silent_group_is_given_up_in_time_and_waited_for_again_behind_its_snapshot()
     assert!(!acts.contains(&Act::GivenUp { group: 1 }) && sender.outbox().base() == 0);
     sender.tick(stale, &mut acts);
     assert!(acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    assert!(acts.contains(&Act::Trim { upto: at(7, 2), waiting: true }), "at once: {acts:?}");
     assert_eq!(sender.waited_for().collect::<Vec<_>>(), ["a"]);
     sender.tick(stale, &mut acts);
     assert_eq!(sender.outbox().base(), 2, "nobody else waits for it");
@@ -138,6 +139,25 @@ fn who_owes_something_is_told_of_in_half_of_its_time_and_only_what_it_acknowledg
     assert_eq!(acts.iter().filter(|act| **act == Act::Behind { group: 1 }).count(), 0, "given up before it is told of");
     assert!(acts.contains(&Act::GivenUp { group: 1 }) && !sender.groups().waits_for(1), "{acts:?}");
     assert!(sender.groups().waits_for(0));
+}
+
+#[test]
+fn time_in_which_this_side_did_not_look_counts_against_nobody() {
+    let (mut sender, mut acts) = sender();
+    append(&mut sender, 2, &mut acts);
+    let stale = limits().stale_after;
+    sender.excuse(stale);
+    sender.tick(2 * stale - 1, &mut acts);
+    assert!(!acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    // Without a connection all of the time is excused, once.
+    sender.disconnected(2 * stale - 1);
+    sender.excuse(stale);
+    sender.connected(3 * stale - 1, &mut acts);
+    sender.reply(3 * stale - 1, opened(2, at(7, 0)), &mut acts);
+    sender.tick(3 * stale - 1, &mut acts);
+    assert!(!acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
+    sender.tick(3 * stale, &mut acts);
+    assert!(acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
 }
 
 #[test]

@@ -14,8 +14,8 @@
 //!    sender's outbox; unless a fault took it away (the server lost data and the publisher died), or the sender has given the
 //!    group up and said so.
 //!    A snapshot stands only for what neither the stream of the publisher's server nor its outbox has.
-//! 4. **`Lost` is true.** It is said only when the publisher is dead or fenced, and a server lost data or the floor passed; or
-//!    when the frame cannot be decoded.
+//! 4. **`Lost` is true.** It is said only when the life is over, by what happened and not by what anybody believes, and a server lost data or
+//!    the floor passed; or when the frame cannot be decoded. What a living publisher holds is never called lost for certain.
 //!    What is passed over, by a word or a snapshot, is counted by its numbers: no number that was never published, and all of
 //!    those of one life.
 //! 5. **Fencing.** A server takes nothing of a life after a later one opened the channel there (the model does it; 1 would

@@ -39,17 +39,19 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
     let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
     let usual = LinkSettings::new(&needed("environment")?, &node, &nodes, endpoint).map_err(|error| wrong(&error))?;
     let shards = number("shards", usual.shards.into())?;
+    let having: Option<Vec<String>> =
+        settings.get_item("accounts")?.map(|value| value.extract()).transpose()?.flatten();
+    let accounts_elsewhere = having.as_ref().is_none_or(|names| names.iter().any(|name| *name != node));
     let link = LinkSettings {
+        accounts: having,
         shards: u8::try_from(shards).map_err(|_| PyValueError::new_err("at most 64 shards"))?,
         outbox_events: number("outbox_events", usual.outbox_events)?,
         outbox_bytes: usize::try_from(number("outbox_bytes", usual.outbox_bytes as u64)?).unwrap_or(usize::MAX),
         stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
         ..usual
     };
-    let having: Option<Vec<String>> =
-        settings.get_item("accounts")?.map(|value| value.extract()).transpose()?.flatten();
     let seam = SeamSettings {
-        accounts_elsewhere: having.is_none_or(|names| names.iter().any(|name| *name != node)),
+        accounts_elsewhere,
         credits: link.credits(),
         credit_bytes: link.credit_bytes(),
         shards: link.shards,

@@ -16,7 +16,7 @@ use crate::ids::{ChannelId, Position};
 
 /// How often a node says that it lives.
 pub(super) const BEACON_EVERY_NS: i64 = 1_000_000_000;
-/// After how much silence it is taken for dead, while the server answers.
+/// After how much silence it is taken for dead, while the server answers and this side looks.
 pub(super) const SILENCE_NS: i64 = 2_500_000_000;
 
 /// Another node.
@@ -25,8 +25,6 @@ pub(super) struct Peer {
     pub reader: FrameReader,
     pub heard_ns: i64,
     pub is_up: bool,
-    /// Its receivers were told that it is dead.
-    pub is_dead: bool,
     pub epoch: u64,
     /// When this life of it began, by its clock.
     pub started_ns: i64,
@@ -46,7 +44,6 @@ impl Peer {
             reader: FrameReader::new(),
             heard_ns: now_ns,
             is_up: false,
-            is_dead: false,
             epoch: 0,
             started_ns: 0,
             shards: 0,

@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 use libra_kernel::router::RemoteOrigin;
 use libra_kernel::{Event, Lane, Travel};
 
+use libra_trading::order::ClientOrderId;
+
+use super::asked::order_told_of;
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::control::Parts;
 use super::decoded::Decoded;
@@ -61,6 +64,9 @@ pub(super) struct Incoming {
     pub judged: usize,
     /// Actors of this node take commands of others, or hear what happens to their orders; or none has said yet what it wants.
     pub hears_orders: bool,
+    /// Requests of this node wait for an answer; the orders that were told of meanwhile.
+    pub awaits_orders: bool,
+    pub told_of: Vec<ClientOrderId>,
     /// What of a snapshot has come.
     parts: Parts,
     /// Of the gap that is open, something was told to be lost.
@@ -91,6 +97,8 @@ impl Incoming {
             heard: Vec::new(),
             judged: 0,
             hears_orders: true,
+            awaits_orders: false,
+            told_of: Vec::new(),
             parts: Parts::default(),
             has_lost: false,
             not_replaced: 0,
@@ -310,6 +318,9 @@ impl Incoming {
                     let version = Position::new(epoch, event.sequence);
                     if !is_tracked && !self.latest.offer(&Key::of(&event), version) {
                         continue;
+                    }
+                    if self.awaits_orders {
+                        self.told_of.extend(order_told_of(&event));
                     }
                     if tells_of_position(event.event_type) || is_of_kill_switch(event.event_type) {
                         // What was said of it before may come behind it, where it waited for room or in a snapshot.

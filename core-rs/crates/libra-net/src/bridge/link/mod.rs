@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - [`urgent`], [`market_out`], [`market_in`] — the threads; [`common`] — what they share;
-//! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`decoded`] — a frame that waits;
-//!   [`calls`] — the server's functions;
+//! - [`outgoing`], [`incoming`] — a durable channel of this node and of another one; [`asked`] — what of it nobody has answered;
+//!   [`decoded`] — a frame that waits; [`calls`] — the server's functions;
 //! - [`keeper`] — the newest of what only the latest counts of, in the server's hash;
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
@@ -20,6 +20,7 @@
 //! where it cannot, nothing leaves the node any more, and it is told so as if it were fenced. One that hangs is the guard's matter:
 //! [`Link::heartbeats`].
 
+mod asked;
 mod calls;
 mod common;
 mod control;
@@ -53,6 +54,7 @@ use libra_kernel::heartbeat::Heartbeat;
 use libra_kernel::native::{NativePolicy, NativeThread};
 use libra_kernel::wake::Waker;
 
+pub(super) use asked::is_asked;
 pub use report::Value;
 pub use settings::LinkSettings;
 

@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use libra_kernel::clock::wall_ns;
 use libra_kernel::{Event, EventType, Policy, Travel};
 
+use super::asked::Asked;
 use super::calls::{Calls, Keys, Pending, acknowledgements, opened, refusable};
 use super::settings::{DURABLE, LinkSettings};
 use crate::bridge::credits::Credit;
@@ -30,24 +31,41 @@ const ROOM_FOR_LATEST: u64 = 50;
 /// What the node has to hear.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notice {
-    Cut { events: u64, commands: u64 },
+    Cut {
+        events: u64,
+        commands: u64,
+    },
     Behind(String),
     GivenUp(String),
-    ServerLost { events: u64 },
+    /// Nobody is there who could answer what is asked: so much came back, and more is refused.
+    Alone {
+        events: u64,
+    },
+    ServerLost {
+        events: u64,
+    },
     SnapshotWanted(usize),
-    Fenced { by: u64 },
-    Unsendable { events: u64, why: String },
+    Fenced {
+        by: u64,
+    },
+    Unsendable {
+        events: u64,
+        why: String,
+    },
     Full,
 }
 
 pub(super) struct Outgoing {
-    lane: usize,
+    pub lane: usize,
     pub keys: Keys,
     pub sender: Sender,
     writer: FrameWriter,
     /// What is remembered of the events in `writer`.
     pub notes: FrameNotes,
     kind: Option<Kind>,
+    pub asked: Asked,
+    /// Nobody who could answer is waited for.
+    pub is_alone: bool,
     credits: Credit,
     /// The commands and cancels in `writer`, where it has nothing else: they may find no room.
     gathered: Vec<Event>,
@@ -83,6 +101,8 @@ impl Outgoing {
             keys,
             notes: FrameNotes::default(),
             kind: None,
+            asked: Asked::new(settings),
+            is_alone: false,
             credits: Credit::default(),
             gathered: Vec::new(),
             cancels: VecDeque::new(),
@@ -176,6 +196,7 @@ impl Outgoing {
                 }
                 self.credits += credits;
                 self.notes.add(event);
+                self.asked.gather(self.writer.count() - 1, event);
             }
             // An empty frame takes any event that can be sent at all.
             Ok(Append::Full) => self.refuse(event, "it finds no place in an empty frame".into(), credits),
@@ -186,6 +207,7 @@ impl Outgoing {
     fn refuse(&mut self, event: &Event, why: String, credits: Credit) {
         self.unsendable += 1;
         let why = format!("{} cannot be sent: {why}", event.event_type.name());
+        self.asked.refuse(event, &why);
         // Said once for many.
         match self.notices.last_mut() {
             Some(Notice::Unsendable { events, why: before }) if *before == why => *events += 1,
@@ -263,6 +285,7 @@ impl Outgoing {
     fn hold_back(&mut self) {
         self.writer.clear();
         self.notes.clear();
+        self.asked.hold_back();
         (self.kind, self.credits) = (None, Credit::default());
         for event in std::mem::take(&mut self.gathered).into_iter().rev() {
             self.wait_in_front(event);
@@ -293,11 +316,13 @@ impl Outgoing {
         match self.sender.offer(now, kind, last, frame.into(), &mut self.acts) {
             Ok(()) => {
                 self.was_told_full &= self.waits();
+                self.asked.left(first);
                 self.owe(credits);
             }
             // There was room a moment ago: it is not full.
             Err(why @ (Refused::Full | Refused::TooLarge | Refused::OutOfOrder | Refused::Fenced)) => {
                 self.unsendable += credits.events;
+                self.asked.cannot_leave(&why.to_string());
                 self.notices.push(Notice::Unsendable { events: credits.events, why: why.to_string() });
                 self.owe(credits);
             }
@@ -312,6 +337,17 @@ impl Outgoing {
             debug_assert!(last <= base);
             back += credits;
             self.owed.pop_front();
+        }
+        back
+    }
+
+    /// What of this channel's requests comes back to whoever asked, since nobody is there who could answer.
+    pub fn settle(&mut self) -> Vec<Event> {
+        let is_alone = self.asked.settle(self.sender.epoch(), self.sender.groups());
+        let was_alone = std::mem::replace(&mut self.is_alone, is_alone);
+        let back = self.asked.take_back();
+        if is_alone && (!was_alone || !back.is_empty()) {
+            self.notices.push(Notice::Alone { events: back.len() as u64 });
         }
         back
     }

@@ -23,6 +23,8 @@ pub struct LinkSettings {
     pub node: String,
     /// The other nodes that the topology declares: each is a consumer of what this one publishes.
     pub peers: Vec<String>,
+    /// Those of all nodes that have accounts: what is asked of an account is for them. Without it all may have some.
+    pub accounts: Option<Vec<String>>,
     /// The server.
     pub endpoint: Endpoint,
     /// How many shards market data has: the same in all nodes.
@@ -50,6 +52,7 @@ impl LinkSettings {
             environment: Environment::new(environment)?,
             node: node.into(),
             peers: peers.iter().filter(|peer| **peer != node).map(|peer| (*peer).to_owned()).collect(),
+            accounts: None,
             endpoint,
             shards: 8,
             outbox_events: 100_000,

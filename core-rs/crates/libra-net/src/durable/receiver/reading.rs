@@ -46,16 +46,12 @@ impl<F> Receiver<F> {
             self.newest = self.newest.max(bounds.top.epoch);
             if reaches(before, bounds.floor) {
                 self.behind = None;
-                let all = self.take(now, bounds, entries, out);
-                if all && !more {
-                    self.at_the_end(before, out);
-                }
+                self.take(now, bounds, entries, out);
             } else {
                 self.falls_behind(bounds.floor, now);
             }
         } else {
-            self.at_the_end(before, out);
-            if !self.dead && self.known > before && now >= self.ask_due {
+            if self.known > before && now >= self.ask_due {
                 // The server has lost the channel by itself, and its living publisher may have nothing to append: asked for
                 // what it could send, it looks.
                 self.ask_due = now.saturating_add(self.limits.ask_again);
@@ -73,17 +69,17 @@ impl<F> Receiver<F> {
         self.pump(now, out);
     }
 
-    /// Takes entries in order for as long as they go on from where this group is; whether all were taken.
-    fn take(&mut self, now: u64, bounds: Bounds, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) -> bool {
+    /// Takes entries in order for as long as they go on from where this group is.
+    fn take(&mut self, now: u64, bounds: Bounds, entries: &mut Vec<Entry<F>>, out: &mut Vec<Delivery<F>>) {
         for entry in entries.drain(..) {
-            let Some(at) = self.at else { return false };
+            let Some(at) = self.at else { return };
             let position = Position::new(entry.epoch, entry.last);
             if position <= at {
                 continue;
             }
             if !self.has_room(at) || !self.reaches_up_to(now, at, bounds, &entry, out) {
                 self.fresh |= self.behind.is_none();
-                return false;
+                return;
             }
             let at = self.at.unwrap_or(at);
             match entry.what {
@@ -102,7 +98,6 @@ impl<F> Receiver<F> {
                 }
             }
         }
-        true
     }
 
     /// Whether this entry goes on from where this group is, or does since a hole in front of it was passed over. Somebody has deleted
@@ -149,27 +144,20 @@ impl<F> Receiver<F> {
         self.at.is_some_and(|at| self.has_room(at))
     }
 
-    /// The stream was read to its end: what a dead publisher is known to have appended, and was not in it, is gone.
-    fn at_the_end(&mut self, before: Position, out: &mut Vec<Delivery<F>>) {
-        let sought = self.sought.filter(|sought| self.dead && self.at == Some(before) && *sought > before);
-        if let Some(sought) = sought {
-            self.lose(sought, Why::ServerLost, true, out);
-        }
-    }
-
     fn falls_behind(&mut self, floor: Position, now: u64) {
         self.behind = Some(floor);
         self.ask_due = self.ask_due.min(now);
     }
 
-    /// Asks for a snapshot, or gives up when nobody is there to make one.
+    /// Asks for a snapshot. A publisher that is called dead may live, and have what the stream lacks: of its newest life nothing is lost before
+    /// the next one has begun. Of one before nobody has anything any more; and who never had a position begins where the stream does.
     pub(super) fn asks(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
         let (Some(at), Some(floor)) = (self.at, self.behind) else { return };
-        if self.dead {
+        let is_over = (floor.seq == 0 && floor.epoch > at.epoch) || at == Position::default();
+        if self.dead && is_over {
             self.behind = None;
             self.reread();
-            let certain = floor.seq > 0 || self.known_here > at.seq;
-            self.lose(floor, Why::Trimmed, certain, out);
+            self.lose(floor, Why::Trimmed, self.known_here > at.seq, out);
         } else if self.calls && now >= self.ask_due {
             self.ask_due = now.saturating_add(self.limits.ask_again);
             out.push(Delivery::AskSnapshot { at });

@@ -1,6 +1,6 @@
 //! Servers: which call is handled next, what it published, and the way of the answers.
 
-use libra_net::durable::{Bounds, Delivery, Entry, Opened, Received, Refusal, Reply, Why};
+use libra_net::durable::{Bounds, Delivery, Entry, Opened, Passed, Received, Refusal, Reply, Run, Why};
 use libra_net::ids::Position;
 
 use super::{Control, Done, GROUPS, NAMES, Push, World};
@@ -246,7 +246,7 @@ impl World {
                 }
                 Delivery::Gap { open } => self.count(if open { "a gap" } else { "a gap closed" }),
                 Delivery::Lost { passed, why, certain } => {
-                    self.check_lost(at, passed.upto, why, certain)?;
+                    self.check_lost(at, passed, why, certain)?;
                     self.members[at].todo.push_back(delivery);
                 }
                 _ => self.members[at].todo.push_back(delivery),
@@ -256,9 +256,17 @@ impl World {
         Ok(())
     }
 
+    /// Whether the life that lasts is these events' own, and holds some of them.
+    fn is_held(&self, name: usize, run: Run) -> bool {
+        let living = self.lives.iter().filter(|life| life.alive && life.name == name);
+        let newest = living.max_by_key(|life| life.epoch).filter(|life| life.epoch == run.epoch);
+        let lasts = newest.filter(|life| !life.sender.is_fenced() && self.sources[name].opened <= life.epoch);
+        lasts.is_some_and(|life| life.sender.outbox().base() < run.last)
+    }
+
     /// `GAP_LOST` is said only when the source is over or the frame is of no use.
-    pub(super) fn check_lost(&mut self, at: usize, upto: Position, why: Why, certain: bool) -> Done {
-        let name = self.members[at].name;
+    pub(super) fn check_lost(&mut self, at: usize, passed: Passed, why: Why, certain: bool) -> Done {
+        let (name, upto) = (self.members[at].name, passed.upto);
         self.count(match (why, certain) {
             (Why::Undecodable, _) => "lost: undecodable",
             (Why::Torn, _) => "lost: torn",
@@ -268,13 +276,17 @@ impl World {
         });
         // Up to where a life begins: all of the lives before it.
         let ends = if upto.seq == 0 { upto.epoch } else { upto.epoch + 1 };
-        let over = self.members[at].receiver.is_dead() || self.sources[name].opened >= ends || why == Why::Torn;
+        let begins = !certain && passed.after == Position::default();
+        let over = self.sources[name].opened >= ends || why == Why::Torn || begins;
         if why == Why::Undecodable {
             let bad = self.sources[name].events.get(&upto).is_some_and(|event| event.bad);
             return if bad { Ok(()) } else { Err(format!("{upto} can be decoded, and was called lost")) };
         }
         if !over {
             return Err(format!("lost up to {upto} ({why:?}), and its publisher lives"));
+        }
+        if let Some(held) = passed.runs().find(|run| certain && self.is_held(name, *run)) {
+            return Err(format!("{held:?} are called lost ({why:?}), and their living publisher holds them"));
         }
         // A snapshot may be ahead of all that was ever appended: then its position is what the server lacks.
         if why == Why::ServerLost && !self.lost_data {

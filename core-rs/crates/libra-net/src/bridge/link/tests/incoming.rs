@@ -9,6 +9,7 @@ use super::super::decoded::Decoded;
 use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
 use super::super::urgent::judging::judge;
+use super::asked::{accepted, id};
 use super::*;
 use crate::durable::{Bounds, Entry, Passed, Received, ReceiverLimits};
 use crate::frame::{Fault, FrameWriter, Skip, Snapshot};
@@ -98,6 +99,17 @@ fn what_nobody_tracks_is_applied_with_what_came_before_it() {
     assert_eq!(node.applied(), 0);
     node.channel.applied(10, Position::new(7, 1));
     assert_eq!(node.applied(), 3);
+}
+
+#[test]
+fn orders_that_an_account_tells_of_are_noted_while_requests_wait_for_an_answer() {
+    for (awaits, noted) in [(false, vec![]), (true, vec![id(1), id(2)])] {
+        let mut node = Node::new();
+        node.channel.awaits_orders = awaits;
+        node.begins_with(vec![Ok(accepted(1)), fact(), Ok(accepted(2))]);
+        assert_eq!(node.channel.told_of, noted);
+        assert_eq!(node.held.drain().len(), 3);
+    }
 }
 
 /// A balance with its number on the publisher's bus.

@@ -1,5 +1,6 @@
 //! The channels of a link without a server: what they hand over, hold back and give back.
 
+mod asked;
 mod ending;
 mod incoming;
 mod judging;

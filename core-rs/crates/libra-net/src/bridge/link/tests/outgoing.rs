@@ -10,20 +10,20 @@ use super::*;
 use crate::ids::Position;
 use crate::resp::{Commands, Inbox, Limits, Reply};
 
-const ORDERS: usize = 1;
+pub(super) const ORDERS: usize = 1;
 
-struct Server {
+pub(super) struct Server {
     commands: Commands,
     pending: VecDeque<Pending>,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Server { commands: Commands::new(), pending: VecDeque::new() }
     }
 
     /// Makes the calls that are wanted; which those are.
-    fn execute(&mut self, channel: &mut Outgoing) -> Vec<Pending> {
+    pub(super) fn execute(&mut self, channel: &mut Outgoing) -> Vec<Pending> {
         let mut calls = Calls { commands: &mut self.commands, pending: &mut self.pending };
         channel.execute("run", Some(&mut calls));
         self.pending.drain(..).collect()
@@ -31,7 +31,7 @@ impl Server {
 }
 
 /// Gives a channel the server's answer, as it comes over the wire.
-fn answer(channel: &mut Outgoing, pending: Pending, wire: &str) {
+pub(super) fn answer(channel: &mut Outgoing, pending: Pending, wire: &str) {
     let mut inbox = Inbox::new(Limits::default());
     let mut from = wire.as_bytes();
     while !from.is_empty() {
@@ -41,12 +41,12 @@ fn answer(channel: &mut Outgoing, pending: Pending, wire: &str) {
     channel.reply(9, pending, reply);
 }
 
-fn channel(settings: &LinkSettings) -> Outgoing {
+pub(super) fn channel(settings: &LinkSettings) -> Outgoing {
     let id = settings.channels_of("pub").remove(ORDERS);
     Outgoing::new(ORDERS, settings, Keys::new(&settings.environment, id), 7, 1)
 }
 
-fn open(server: &mut Server, channel: &mut Outgoing) {
+pub(super) fn open(server: &mut Server, channel: &mut Outgoing) {
     channel.connected(2);
     assert_eq!(server.execute(channel), [Pending::Open(ORDERS)]);
     answer(channel, Pending::Open(ORDERS), "*3\r\n:0\r\n$3\r\n7-0\r\n*0\r\n");

@@ -6,12 +6,13 @@ use libra_kernel::{Event, EventType, Lane};
 
 use super::super::calls::{Calls, Pending};
 use super::super::common::Common;
-use super::super::control::{BEACON_EVERY_NS, SILENCE_NS, beacon, snapshot};
+use super::super::control::{BEACON_EVERY_NS, beacon, snapshot};
 use super::super::keeper::{Keeper, is_of_account, kept_of, tells_of_position};
 use super::super::outgoing::{Notice, Outgoing};
 use super::ECHO_NS;
 use super::judging::judge;
 use super::node::Node;
+use crate::bridge::Arrival;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
 use crate::ids::Position;
@@ -40,7 +41,7 @@ impl Node {
             self.state.follow(subscribed.into_iter(), &mut self.incoming);
             self.market_changed();
         }
-        self.look_for_dead(now_ns, now);
+        self.look_for_dead(now);
         self.comes_back(now_ns);
         self.outgoing.iter_mut().for_each(|channel| channel.tick(now));
         self.incoming.iter_mut().for_each(|channel| channel.tick(now));
@@ -68,22 +69,25 @@ impl Node {
         !self.outgoing.is_empty() && !self.common.is_fenced()
     }
 
-    pub(super) fn look_for_dead(&mut self, now_ns: i64, now: u64) {
-        let Some(since_ns) = self.hearing_since_ns else { return };
-        let mut any = false;
-        for (index, peer) in self.peers.iter_mut().enumerate() {
-            if peer.is_dead || now_ns - peer.heard_ns.max(since_ns) < SILENCE_NS {
-                continue;
-            }
-            peer.is_dead = true;
-            any = true;
+    /// A turn begins: for how long nobody is to blame, since this side did not look.
+    pub(super) fn look(&mut self, now_ns: i64) {
+        let excused = self.silence.turn(now_ns).unsigned_abs();
+        if excused > 0 {
+            self.outgoing.iter_mut().for_each(|channel| channel.sender.excuse(excused));
+        }
+    }
+
+    fn look_for_dead(&mut self, now: u64) {
+        let dead = self.silence.dead();
+        for &index in &dead {
+            let peer = &mut self.peers[index];
             if std::mem::take(&mut peer.is_up) {
                 let detail = "its beacon is missing".into();
                 self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
             }
             self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.dead(now));
         }
-        if any {
+        if !dead.is_empty() {
             self.market_changed();
         }
     }
@@ -95,6 +99,10 @@ impl Node {
             if channel.execute(run, calls.as_mut()) {
                 self.sent_ns = now_ns;
             }
+            for event in channel.settle() {
+                self.held[channel.lane].put(Arrival { event, origin: None });
+            }
+            self.common.seam.set_alone(channel.keys.id.lane, channel.is_alone);
             let credits = channel.take_credits();
             if credits.events > 0 {
                 self.common.seam.credits.give_back(channel.keys.id.lane, credits);
@@ -134,8 +142,14 @@ impl Node {
         let mut calls = commands.map(|commands| Calls { commands, pending: &mut self.pending });
         if let Some(writer) = &mut self.control {
             let group = &self.common.settings.node;
+            let mut orders = self.outgoing.get_mut(Lane::Orders as usize);
+            let awaits_orders = orders.as_ref().is_some_and(|channel| !channel.asked.is_empty());
             for channel in &mut self.incoming {
+                channel.awaits_orders = awaits_orders;
                 channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+                for order in channel.told_of.drain(..) {
+                    orders.iter_mut().for_each(|channel| channel.asked.told_of(order));
+                }
             }
         }
         judge(&self.common.seam.state, &mut self.incoming, &self.outgoing, self.early.fullness());

@@ -115,7 +115,12 @@ impl Node {
         if let Reply::Error(message) = reply {
             return Err(self.common.may_not_listen(&mut self.told_deaf, message));
         }
-        let Reply::Push(mut items) = reply else { return Ok(()) };
+        let Reply::Push(mut items) = reply else {
+            if let Some(number) = reply.int().and_then(|number| u64::try_from(number).ok()) {
+                self.silence.answered(number);
+            }
+            return Ok(());
+        };
         if items.next().and_then(Reply::bytes) != Some(b"subscribe") {
             return Ok(());
         }
@@ -244,7 +249,8 @@ impl Node {
                 peer.is_up = false;
             }
             peer.epoch = epoch;
-            (peer.heard_ns, peer.is_dead) = (now_ns, false);
+            peer.heard_ns = now_ns;
+            self.silence.heard(index);
             if let Some(detail) = peer.differs(beacon, self.common.settings.shards) {
                 let detail = detail.as_str().into();
                 self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDiffers, &peer.name) });

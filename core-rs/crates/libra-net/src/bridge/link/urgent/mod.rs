@@ -5,7 +5,8 @@
 //!
 //! - [`node`] — what it knows, and its connections' coming and going; [`hearing`] — what comes; [`doing`] — what is to be done;
 //!   [`early`] — what waits for the first connection;
-//!   [`judging`] — what of it stops new orders; [`living`] — whether the node may say that it lives; [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
+//!   [`judging`] — what of it stops new orders; [`living`] — whether the node may say that it lives, and [`silence`] — how long the others
+//!   have not; [`state`] — latest values that are loaded; [`telling`] — news and counts; this file — the thread and its turns.
 
 mod doing;
 mod early;
@@ -13,6 +14,7 @@ mod hearing;
 pub(super) mod judging;
 mod living;
 mod node;
+mod silence;
 mod state;
 mod telling;
 
@@ -38,6 +40,7 @@ use crate::resp::{RespError, Watch, wait};
 use early::Early;
 use living::Living;
 use node::Node;
+use silence::Silence;
 use state::StateWanted;
 
 /// How long the thread leaves its sockets alone behind an event that it has sent by itself: about as long as the server takes to
@@ -75,6 +78,7 @@ impl Urgent {
             held: Default::default(),
             early: Early::new(&common.settings),
             living: Living::default(),
+            silence: Silence::new(settings.peers.len()),
             peers,
             control: None,
             reader: FrameReader::new(),
@@ -122,6 +126,7 @@ impl Urgent {
     fn turn(&mut self) {
         let now_ns = monotonic_ns();
         let now = now_ns.max(0) as u64;
+        self.node.look(now_ns);
         if self.node.common.is_fenced() {
             return self.fall_silent(now);
         }
@@ -150,6 +155,11 @@ impl Urgent {
                 }
             }
             Err(why) => self.lose_hearing(now_ns, &why),
+        }
+        if let Some(connection) = self.hears.up()
+            && let Some(number) = self.node.silence.question()
+        {
+            connection.commands().push(&[b"PING", number.to_string().as_bytes()]);
         }
         self.node.work(now_ns, now);
         let calls = self.calls.up().map(|connection| connection.commands());
@@ -215,6 +225,7 @@ impl Urgent {
     fn lose_hearing(&mut self, now_ns: i64, why: &str) {
         self.hears.lose(now_ns, why);
         (self.node.hearing_since_ns, self.node.confirmed) = (None, 0);
+        self.node.silence.ends();
         self.node.incoming.iter_mut().for_each(|channel| channel.receiver.unsubscribed());
         self.node.told_down(why);
     }

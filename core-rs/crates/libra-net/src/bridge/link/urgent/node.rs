@@ -9,7 +9,7 @@ use libra_kernel::router::RemoteOrigin;
 
 use super::super::calls::{Keys, Pending};
 use super::super::common::Common;
-use super::super::control::{Peer, SILENCE_NS};
+use super::super::control::Peer;
 use super::super::greeting::Greeting;
 use super::super::held::Held;
 use super::super::incoming::Incoming;
@@ -18,6 +18,7 @@ use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::early::Early;
 use super::living::Living;
+use super::silence::Silence;
 use super::state::StateWanted;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::news::{News, NewsKind};
@@ -40,6 +41,7 @@ pub(super) struct Node {
     pub(super) held: [Held; 3],
     pub(super) early: Early,
     pub(super) living: Living,
+    pub(super) silence: Silence,
     pub(super) peers: Vec<Peer>,
     pub(super) control: Option<FrameWriter>,
     /// There is one as soon as our life is claimed.
@@ -88,6 +90,7 @@ impl Node {
                 let keys = Keys::new(&settings.environment, id);
                 let mut outgoing = Outgoing::new(lane, settings, keys, greeting.epoch, now);
                 outgoing.notes = FrameNotes::new(&self.common.seam.departures);
+                outgoing.asked.know(self.common.seam.clone());
                 self.outgoing.push(outgoing);
             }
             self.control = FrameWriter::for_control(&settings.node, greeting.epoch).ok();
@@ -114,6 +117,7 @@ impl Node {
     pub(super) fn stands(&mut self, now_ns: i64) {
         if self.confirmed == 2 + DURABLE.len() && !self.outgoing.is_empty() && self.hearing_since_ns.is_none() {
             self.hearing_since_ns = Some(now_ns);
+            self.silence.stands();
             self.was_told_down = false;
             // Whatever comes from now on is heard: what came before is looked up.
             self.state.is_due = true;
@@ -128,6 +132,7 @@ impl Node {
         self.state.disconnected();
         self.incoming.iter_mut().for_each(Incoming::disconnected);
         self.hearing_since_ns = None;
+        self.silence.ends();
         self.told_down(why);
     }
 
@@ -153,12 +158,8 @@ impl Node {
         let of_receivers = self.incoming.iter().filter_map(|channel| channel.receiver.deadline()).min();
         let soon = [of_senders, of_receivers].into_iter().flatten().map(|due| i64::try_from(due).unwrap_or(i64::MAX));
         let beacon = Some(self.next_beacon_ns).filter(|_| calls_are_up && self.control.is_some());
-        let silence = self.hearing_since_ns.and_then(|since| {
-            let waited = self.peers.iter().filter(|peer| !peer.is_dead);
-            waited.map(|peer| peer.heard_ns.max(since) + SILENCE_NS).min()
-        });
         let leaving = self.common.leave_by().map(|by| by.min(monotonic_ns() + 2_000_000));
-        soon.chain([beacon, silence, leaving].into_iter().flatten()).min()
+        soon.chain([beacon, self.silence.due_ns(), leaving].into_iter().flatten()).min()
     }
 
     /// True when all that left this node is where it has to be: with its consumers, or with the server for those that are

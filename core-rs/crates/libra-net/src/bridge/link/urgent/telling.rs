@@ -89,6 +89,7 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
         ("refusals", stats.refusals),
         ("conflated", channel.conflated),
         ("unsendable", channel.unsendable),
+        ("unconfirmed", channel.asked.returned),
     ]);
     (channel.keys.id.lane.name().to_owned(), Value::Table(table))
 }
@@ -179,6 +180,11 @@ impl Node {
                     Notice::GivenUp(node) => {
                         let detail = "it is not waited for any more, and comes back by a snapshot".into();
                         seam.tell(News { node: node.into(), ..said(NewsKind::Overflow, 0, detail) });
+                    }
+                    Notice::Alone { events } => {
+                        let detail = "no node with accounts is waited for: what it has not acknowledged came back UNCONFIRMED (it is open \
+                                      what became of it), and more is refused until one is back";
+                        seam.tell(said(NewsKind::Unanswered, events, detail.into()));
                     }
                     Notice::ServerLost { events } => {
                         let detail = "the server has lost them, they are sent again".into();

@@ -1,0 +1,275 @@
+//! Random stops of this node, of the others and of all, against what really happened.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::*;
+
+const MS: i64 = 1_000_000;
+const STEP: i64 = 10;
+const PEERS: usize = 3;
+/// So many messages wait before the server cuts whoever does not read.
+const MOST_WAITING: usize = 4_000;
+
+enum Message {
+    Beacon(usize),
+    Answer(u64),
+    Other,
+}
+
+/// Another node; times in ms.
+#[derive(Default)]
+struct Peer {
+    is_killed: bool,
+    stands_until: i64,
+    next_beacon: i64,
+    /// When it published last, and when that was read, by our own running time.
+    said: i64,
+    heard: i64,
+    is_called_dead: bool,
+    /// For how long it had said nothing when the server was asked.
+    was_silent: i64,
+}
+
+struct World {
+    rng: fastrand::Rng,
+    now: i64,
+    silence: Silence,
+    peers: [Peer; PEERS],
+    /// What the server has for us.
+    waits: VecDeque<Message>,
+    /// So many of these are read in a turn, and so many others come in a step.
+    read: usize,
+    others: usize,
+    stands_until: i64,
+    server_stands_until: i64,
+    /// For how long we have stood still now.
+    stood: i64,
+    /// How long we ran; short stops count.
+    ran: i64,
+    /// In that time: when we went on last behind a stop, and when less waited last than a turn reads.
+    went_on: i64,
+    behind: i64,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (read, others) = (rng.usize(2..40), rng.usize(0..4));
+        let mut silence = Silence::new(PEERS);
+        silence.turn(0);
+        silence.stands();
+        World {
+            rng,
+            now: 0,
+            silence,
+            peers: Default::default(),
+            waits: VecDeque::new(),
+            read,
+            others,
+            stands_until: 0,
+            server_stands_until: 0,
+            stood: 0,
+            ran: 0,
+            went_on: 0,
+            behind: 0,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// A stop that is too short to be noticed, or one that has to be.
+    fn stop(&mut self) -> i64 {
+        if self.rng.bool() { self.rng.i64(1..45) * STEP } else { self.rng.i64(101..800) * STEP }
+    }
+
+    fn happens(&mut self) {
+        let (what, peer, span) = (self.rng.u32(0..2_000), self.rng.usize(0..PEERS), self.stop());
+        let until = self.now + span;
+        // Two short stops are not to be a long one.
+        let may_stop = self.now > self.stands_until + 600;
+        match what {
+            0 if may_stop => {
+                self.stands_until = until;
+                self.count("we stand still");
+            }
+            1 if may_stop => {
+                (self.stands_until, self.server_stands_until) = (until, until);
+                self.peers.iter_mut().for_each(|peer| peer.stands_until = peer.stands_until.max(until));
+                self.count("all stand still");
+            }
+            2 => self.peers[peer].stands_until = until,
+            3 => {
+                self.peers[peer].is_killed ^= true;
+                self.count("killed, or started");
+            }
+            4 => self.others = self.rng.usize(0..4),
+            _ => {}
+        }
+    }
+
+    fn others_run(&mut self) {
+        for (at, peer) in self.peers.iter_mut().enumerate() {
+            let runs = !peer.is_killed && peer.stands_until <= self.now;
+            if runs && self.server_stands_until <= self.now && self.now >= peer.next_beacon {
+                (peer.next_beacon, peer.said) = (self.now + 1_000, self.ran);
+                self.waits.push_back(Message::Beacon(at));
+            }
+        }
+        if self.server_stands_until <= self.now {
+            (0..self.others).for_each(|_| self.waits.push_back(Message::Other));
+        }
+        if self.waits.len() > MOST_WAITING {
+            self.count("cut by the server");
+            self.waits.clear();
+            self.silence.ends();
+            self.silence.stands();
+            self.peers.iter_mut().for_each(|peer| (peer.said, peer.heard) = (self.ran, self.ran));
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), String> {
+        let is_due = self.silence.due_ns().is_none_or(|due| due <= self.now * MS);
+        if self.waits.is_empty() && !is_due {
+            return Ok(());
+        }
+        self.silence.turn(self.now * MS);
+        for _ in 0..self.read {
+            match self.waits.pop_front() {
+                Some(Message::Beacon(peer)) => {
+                    self.silence.heard(peer);
+                    (self.peers[peer].is_called_dead, self.peers[peer].heard) = (false, self.ran);
+                }
+                Some(Message::Answer(number)) => self.silence.answered(number),
+                Some(Message::Other) => {}
+                None => break,
+            }
+        }
+        if !self.waits.is_empty() {
+            self.behind = self.ran;
+            self.count("a backlog");
+        }
+        if let Some(number) = self.silence.question() {
+            self.waits.push_back(Message::Answer(number));
+            self.peers.iter_mut().for_each(|peer| peer.was_silent = self.ran - peer.said);
+        }
+        for at in self.silence.dead() {
+            let (peer, ran) = (&mut self.peers[at], self.ran);
+            peer.is_called_dead = true;
+            let (silent, since) = (peer.was_silent, ran - self.went_on);
+            if silent < SILENCE_NS / MS - STEP {
+                return Err(format!("{at} is called dead at {}, and has said nothing for {silent} ms", self.now));
+            }
+            if since < ROUND_NS / MS - STEP {
+                return Err(format!("{at} is called dead at {}, {since} ms behind our own stop", self.now));
+            }
+            self.count("called dead");
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.now += STEP;
+        self.happens();
+        self.others_run();
+        if self.stands_until > self.now {
+            self.stood += STEP;
+            return Ok(());
+        }
+        match std::mem::take(&mut self.stood) {
+            stood if stood * MS > LATE_NS => self.went_on = self.ran,
+            stood => self.ran += stood,
+        }
+        self.ran += STEP;
+        self.turn()?;
+        // Whoever is gone is known in three seconds, of those in which we ran and were not behind.
+        for (at, peer) in self.peers.iter().enumerate() {
+            let since = peer.heard.max(self.went_on).max(self.behind);
+            if !peer.is_called_dead && self.ran > since + 3_000 {
+                return Err(format!("{at} was heard at {since}, and is not called dead at {}", self.ran));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stop_of_our_own_is_held_against_nobody_and_a_death_is_known_in_three_seconds() {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        for _ in 0..20_000 {
+            world.step().unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        }
+        world.seen.iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
+    }
+    for what in
+        ["we stand still", "all stand still", "killed, or started", "cut by the server", "a backlog", "called dead"]
+    {
+        assert!(seen.get(what).is_some_and(|times| *times > 5), "{what}: {seen:?}");
+    }
+}
+
+/// Looks in time, and is answered at once.
+fn looks(silence: &mut Silence, from_ms: i64, upto_ms: i64) -> Option<i64> {
+    let mut now_ms = from_ms;
+    while now_ms < upto_ms {
+        now_ms += 50;
+        silence.turn(now_ms * MS);
+        if let Some(number) = silence.question() {
+            silence.answered(number);
+        }
+        if !silence.dead().is_empty() {
+            return Some(now_ms);
+        }
+    }
+    None
+}
+
+#[test]
+fn time_that_it_did_not_look_counts_against_no_acknowledgement_and_the_round_behind_it_neither() {
+    let mut silence = Silence::new(1);
+    assert_eq!(silence.turn(0), 0);
+    silence.stands();
+    assert_eq!(silence.turn(400 * MS), 0);
+    assert_eq!(silence.turn(4_400 * MS), 4_000 * MS, "it stood still");
+    assert_eq!(silence.turn(4_500 * MS), 100 * MS, "it has not read what waits");
+    let number = silence.question().expect("it asks");
+    silence.answered(number + 1);
+    assert_eq!(silence.turn(4_600 * MS), 100 * MS, "that was no answer to it");
+    silence.answered(number);
+    assert_eq!(silence.turn(5_000 * MS), 400 * MS, "the others have a round");
+    assert_eq!(silence.turn(5_500 * MS), 500 * MS);
+    assert_eq!(silence.turn(5_700 * MS), 0);
+}
+
+#[test]
+fn an_answer_from_before_a_stop_says_nothing_of_what_came_since() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    (1..=5).for_each(|look| _ = silence.turn(look * 500 * MS));
+    let before = silence.question().expect("its time is over");
+    silence.turn(9_000 * MS);
+    silence.answered(before);
+    assert_eq!(silence.dead(), []);
+    silence.heard(0);
+    let behind = silence.question().expect("it has stood still");
+    silence.answered(behind);
+    assert_eq!(looks(&mut silence, 9_000, 14_000), Some(11_500));
+}
+
+#[test]
+fn a_connection_that_is_new_begins_the_silence_of_all() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    assert_eq!(looks(&mut silence, 0, 60_000), None, "it does not listen");
+    silence.stands();
+    assert_eq!(looks(&mut silence, 60_000, 70_000), Some(62_500));
+    assert_eq!(looks(&mut silence, 62_500, 70_000), None, "it was told once");
+    silence.heard(0);
+    assert_eq!(looks(&mut silence, 70_000, 80_000), Some(72_500));
+}
