@@ -139,6 +139,32 @@ def test_a_drain_that_hangs_behind_its_turn_is_ended_in_its_time(topologies: Top
     assert_all_gone(pids.values())
 
 
+def test_an_account_waits_for_longer_than_its_own_drain_may_take(topologies: Topologies):
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    os.kill(pids["strategies"], signal.SIGSTOP)
+    os.kill(pids["trading"], signal.SIGTERM)
+    began = time.monotonic()
+    # A drain has 0.8 s.
+    wait_until(lambda: time.monotonic() - began > 1.5, "time passes")
+    os.kill(pids["strategies"], signal.SIGCONT)
+    ended = running.end()
+    assert [(row["exit_code"], row["died"]) for row in ended.summary["nodes"]] == [(0, None), (0, None)], ended.err
+
+
+def test_a_member_whose_turn_never_comes_ends_in_order(topologies: Topologies, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LIBRA_TEST_GRACE_S", "0.1")
+    running = topologies.start("run", topologies.topology(), "--json")
+    pids = wait_for_nodes(running, "trading", "strategies")
+    running.signal(signal.SIGSTOP)
+    os.kill(pids["trading"], signal.SIGTERM)
+    wait_until(lambda: not is_alive(pids["trading"]), "it waits for nobody for ever")
+    running.signal(signal.SIGCONT)
+    ended = running.end()
+    assert [(row["exit_code"], row["died"]) for row in ended.summary["nodes"]] == [(0, None), (0, None)], ended.err
+    assert "for those that ask something of it, and ends" in ended.err
+
+
 def test_a_member_that_waits_ends_when_its_supervisor_is_killed(topologies: Topologies):
     strategy = topologies.strategy("async def on_stop(self):\n    await asyncio.sleep(3)\n")
     profile = topologies.topology(strategy=strategy, node="drain_timeout_s = 10")
