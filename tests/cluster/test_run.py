@@ -95,10 +95,17 @@ def on_timer(self, name):
     import multiprocessing
     with multiprocessing.Pool(2) as pool:
         self.log.warning("computed %s", pool.map(abs, range(-3, 0)))
+    worker = multiprocessing.Process(target=time.sleep, args=(60,))
+    worker.start()
+    worker.terminate()
+    worker.join(3)
+    self.log.warning("a worker ended with %s", worker.exitcode)
+    worker.kill()
 """)
     running = topologies.start("run", topologies.topology(strategy=strategy), "--duration", "4", "--json")
     pids = wait_for_nodes(running, "trading", "strategies")
     running.wait_for("computed [3, 2, 1]")
+    running.wait_for(f"a worker ended with -{signal.SIGTERM:d}")
     ended = running.end()
     assert (ended.code, ended.summary["ended"], ended.summary["asked_by"]) == (0, "ended", None), ended.err
     assert [(row["exit_code"], row["died"], row["asked_by"]) for row in ended.summary["nodes"]] == [

@@ -35,7 +35,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
     if OWNER.load(Ordering::Relaxed) != here {
         // SAFETY: as below; sent to the process, since such a child does not know its thread.
         unsafe {
-            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::sigaction(signal, &in_child(signal), std::ptr::null_mut());
             libc::kill(here, signal);
         }
     } else if fd >= 0 {
@@ -57,8 +57,18 @@ pub(crate) fn let_go_in_child() {
     SIGNAL_PIPE.store(-1, Ordering::SeqCst);
     for signal in OURS.into_iter().filter(|signal| is_ours(*signal)) {
         // SAFETY: async-signal-safe, with what sigaction itself wrote.
-        unsafe { libc::sigaction(signal, &before(signal), std::ptr::null_mut()) };
+        unsafe { libc::sigaction(signal, &in_child(signal), std::ptr::null_mut()) };
     }
+}
+
+/// What a signal does in a child: what it did before the guard. One that is to end children does so from the start: an
+/// interpreter forgets what its handler is told before it knows that it was forked.
+fn in_child(signal: libc::c_int) -> libc::sigaction {
+    let mut action = before(signal);
+    if forks::ends_by(signal) {
+        (action.sa_sigaction, action.sa_flags) = (libc::SIG_DFL, 0);
+    }
+    action
 }
 
 /// Where it is kept what was done with a signal.
