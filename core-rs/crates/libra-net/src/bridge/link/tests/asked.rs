@@ -154,6 +154,8 @@ fn what_waits_for_room_comes_back_once_it_has_left_and_was_not_acknowledged() {
     send(&mut server, &mut channel, (1..=7).map(|number| request("theirs", number)));
     send(&mut server, &mut channel, (8..=9).map(|number| request("theirs", number)));
     assert!(channel.gathers(), "there is no room for all of them");
+    // A fact passes them, and has a number that is none of theirs.
+    send(&mut server, &mut channel, [event(EventType::OrderFilled)]);
     channel.tick(3 + STALE);
     server.execute(&mut channel);
     let mut ended = back(&mut channel);
