@@ -75,6 +75,7 @@ fn a_venue_with_a_thread_of_its_own_is_asked_again_and_woken() {
     let paper = PaperConfig::new(Name::intern("paper"), Name::intern(ACCOUNT));
     let venue = Arc::new(Mutex::new(PaperVenue::new(paper, vec![btc()])));
     let mut bench = again(&folder, Link::Threaded(Arc::clone(&venue), std::thread::current()));
+    assert!(venue.lock().unwrap().next_due_ns().is_some(), "on its way");
     // Nobody else wakes it.
     std::thread::park();
     let mut reports = Vec::new();
