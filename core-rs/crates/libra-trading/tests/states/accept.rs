@@ -157,7 +157,8 @@ impl World {
         let fees = self.truth.rows.iter().map(|row| row.fee_currency);
         let currencies: BTreeSet<Name> = self.truth.opening.keys().copied().chain(fees).collect();
         let balances = currencies.into_iter().map(|currency| (currency, self.truth.total(currency))).collect();
-        let state = VenueState { positions: vec![position], balances, ts_venue_ns: self.now_ns };
+        let state =
+            VenueState { positions: vec![position], balances, ts_venue_ns: self.now_ns, ..VenueState::default() };
         VenueLook { state, ..VenueLook::default() }
     }
 }
