@@ -141,7 +141,7 @@ def test_a_child_that_outlives_its_killed_node_keeps_neither_its_account_nor_its
         running.process.wait()
         assert is_alive(child)
         status = shell.run("status")
-        assert "no node runs on this host" in status.out + status.err
+        assert "no node was found on this host" in status.out + status.err
         assert "did not answer" not in status.out + status.err
         again = shell.start("run", path, "--json", "--duration", "1").end()
         assert again.code == 0, again.err

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node, chosen_run
+from libra.cli.nodes import add_node_arguments, chosen_node, chosen_nodes, chosen_run
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
 from libra.errors import ControlError
@@ -35,8 +35,9 @@ def main(arguments: list[str]) -> int:
         told = f"strategy {result['strategy']} is stopped; its orders: {result['on_vanish']}"
         print(json.dumps(result) if options.json else told)
         return exit_codes.OK
-    # One with strategies alone: of a run that has such, accounts are to end behind it.
-    client = min(clients, key=lambda one: one.node.accounts != ())
+    # The one that was named, else one with strategies alone: accounts end behind it in any case.
+    named = chosen_nodes(options)
+    client = named[0] if len(named) == 1 else min(clients, key=lambda one: one.node.accounts != ())
     began = time.monotonic()
     ended = _stop_node(client, options.timeout)
     for other in clients:

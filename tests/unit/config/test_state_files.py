@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from libra.config import Flags, list_profiles, load
+from libra.config import Flags, load, resolve
 from libra.errors import ConfigError
 
 BALANCES = 'balances = { USDT = "100000" }'
@@ -49,11 +49,9 @@ def test_a_log_in_the_current_folder_is_not_passed_over(profile, tmp_path, monke
     assert paths(profile)[0] == profile.parent / "state/main.log"
 
 
-def test_a_profile_of_libras_own_writes_into_the_current_folder(tmp_path, monkeypatch):
-    carried = list_profiles()["ccxt_sim"].resolve()
-    monkeypatch.chdir(tmp_path)
-    groups = load(carried, environ={}).account_groups
-    assert [Path(group.log.path) for group in groups] == [
-        tmp_path / ".libra/ccxt_sim-spot.log",
-        tmp_path / ".libra/ccxt_sim-linear.log",
-    ]
+def test_a_profile_of_libras_own_writes_into_the_current_folder(profile, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(resolve, "carried_folder", lambda: profile.parent)
+    assert paths(profile) == (here / "state/main.log", here / "state/main.journal.db")
