@@ -70,6 +70,7 @@ class Ended:
 
     @property
     def summary(self) -> dict[str, Any]:
+        assert self.out, f"it ended with {self.code} and told of no run: {self.err}"
         return json.loads(self.out)
 
 
