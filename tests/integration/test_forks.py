@@ -86,6 +86,15 @@ def test_a_pool_computes_and_ends_and_the_node_trades_on(shell, profile):
     assert ended.summary["fills"] >= 5
 
 
+@pytest.fixture
+def usual_signals():
+    """What programs begin with: a node that ran in this process has left SIGUSR1 ignored, which they inherit."""
+    before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("usual_signals")
 def test_signals_to_a_child_are_the_childs(shell, profile):
     ended = shell.run("run", profile(SIGNALS), "--json", "--duration", "2")
     assert (ended.code, ended.summary["ended"], ended.summary["stopped"]) == (0, "ended", {}), ended.err

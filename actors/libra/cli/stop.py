@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node, chosen_nodes, chosen_run
+from libra.cli.nodes import add_node_arguments, chosen_node, chosen_run
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
 from libra.errors import ControlError
@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(result) if options.json else told)
         return exit_codes.OK
     # The one that was named, else one with strategies alone: accounts end behind it in any case.
-    named = chosen_nodes(options)
-    client = named[0] if len(named) == 1 else min(clients, key=lambda one: one.node.accounts != ())
+    named = [one for one in clients if options.node in (None, one.node.name) and options.pid in (None, one.node.pid)]
+    client = min(named, key=lambda one: one.node.accounts != ())
     began = time.monotonic()
     ended = _stop_node(client, options.timeout)
     for other in clients:
