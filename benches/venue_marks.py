@@ -39,6 +39,8 @@ class Storm(Strategy):
 
     quote: Quote | None = None
     begin_ns = 0
+    is_open = False
+    probed_ns = 0
 
     def on_start(self) -> None:
         """Begin."""
@@ -52,6 +54,9 @@ class Storm(Strategy):
         """Ask for what is due."""
         now_ns = time.perf_counter_ns()
         if self.quote is None or not marks.rate:
+            return
+        if not self.is_open:
+            self.probe(self.quote, now_ns)
             return
         self.begin_ns = self.begin_ns or now_ns
         sent = len(marks.asked)
@@ -68,8 +73,19 @@ class Storm(Strategy):
         if len(marks.over) >= marks.wanted:
             self.cancel_timer(name)
 
+    def probe(self, quote: Quote, now_ns: int) -> None:
+        """Ask for an order now and then until the account is reconciled with its venue."""
+        if now_ns - self.probed_ns >= 50_000_000:
+            self.probed_ns = now_ns
+            symbol = self.symbols[0]
+            price = quote.ask + 200 * self.instruments[symbol].tick_size
+            self.submit(symbol, OrderSide.BUY, "0.002", price=price, time_in_force="IOC")  # type: ignore[arg-type]
+
     def on_order(self, order: Order) -> None:
         """What became of one."""
+        if order.order_id not in marks.asked:
+            self.is_open |= order.reason != "RECONCILING"
+            return
         if order.status not in ("NEW", "SUBMITTED"):
             marks.told.setdefault(order.order_id, time.perf_counter_ns())
         if order.status in OVER:
