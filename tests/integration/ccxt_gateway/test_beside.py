@@ -25,9 +25,14 @@ def lives(pid):
 
 def until_gone(pids):
     end = time.monotonic() + 30
-    while any(lives(pid) for pid in pids):
-        assert time.monotonic() < end, pids
-        time.sleep(0.05)
+    try:
+        while any(lives(pid) for pid in pids):
+            assert time.monotonic() < end, pids
+            time.sleep(0.05)
+    finally:
+        # Where it does not end by itself, the test leaves nothing behind either.
+        for pid in filter(lives, pids):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
