@@ -13,6 +13,9 @@ from tests.cluster.conftest import TWO_NODES, asked, wait_for_nodes, wait_until
 from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
 
+from libra.control.client import NodeClient
+from libra.control.folder import find_nodes
+
 BUYER = """
 quotes = fills = 0
 
@@ -116,7 +119,7 @@ def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     assert "strategy mine is gone with its node: what it asks for is refused, should it come back" in ended.err
 
 
-@pytest.mark.parametrize("way", ["named", "unnamed", "by account", "SIGUSR1", "the node alone"])
+@pytest.mark.parametrize("way", ["named", "unnamed", "by account", "SIGUSR1", "its socket", "the node alone"])
 def test_the_kill_switch_stops_the_accounts_whichever_node_of_the_run_is_told(joined: Joined, way: str):
     running = joined.start("run", joined.topology(strategy=joined.strategy(BUYER)), "--json")
     pids = wait_for_nodes(running, "trading", "strategies")
@@ -129,6 +132,11 @@ def test_the_kill_switch_stops_the_accounts_whichever_node_of_the_run_is_told(jo
     wait_until(lambda: account()["positions"], "it trades")
     if way == "SIGUSR1":
         os.kill(pids["strategies"], signal.SIGUSR1)
+    elif way == "its socket":
+        # As a program asks that sends no signal.
+        folder = Path(os.environ["LIBRA_RUN_DIR"])
+        [node] = [node for node in find_nodes(folder) if node.name == "strategies"]
+        assert NodeClient(node, folder).ask("kill", reason="looks wrong") == {"accounts": []}
     elif way == "the node alone":
         # As from another host: nothing of the run but this node is seen from here.
         folder = Path(os.environ["LIBRA_RUN_DIR"])
