@@ -29,27 +29,18 @@ level_size = "{level_size}"
 
 def instrument(name: str) -> str:
     """How a symbol of the synthetic market is listed."""
-    return f"""
-[[instruments]]
-symbol = "{name}"
-venue = "synthetic"
-kind = "linear"
-price_decimals = 1
-size_decimals = 3
-tick_size = "0.1"
-lot_size = "0.001"
-max_size = "1000"
-min_notional = "5"
-maker_fee = "0.0002"
-taker_fee = "0.0005"
-"""
+    return _listing(name, "synthetic", maker_fee="0.0002") + 'min_notional = "5"\n'
 
 
 def perpetual(venue: str) -> str:
     """How a venue of the tests lists the one contract that is traded there."""
-    return f"""\
+    return _listing("BTC/USDT:USDT", venue, maker_fee="0.0005")
+
+
+def _listing(name: str, venue: str, *, maker_fee: str) -> str:
+    return f"""
 [[instruments]]
-symbol = "BTC/USDT:USDT"
+symbol = "{name}"
 venue = "{venue}"
 kind = "linear"
 price_decimals = 1
@@ -57,7 +48,7 @@ size_decimals = 3
 tick_size = "0.1"
 lot_size = "0.001"
 max_size = "1000"
-maker_fee = "0.0005"
+maker_fee = "{maker_fee}"
 taker_fee = "0.0005"
 """
 

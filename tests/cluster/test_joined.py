@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.conftest import TWO_NODES, asked, wait_for_nodes, wait_until
 from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
+from tests.integration.test_forks import WAITS_ON_THREADS
 
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
@@ -76,16 +77,8 @@ def test_a_strategy_trades_on_the_account_of_another_node(joined: Joined):
 
 
 def test_one_that_waits_on_threads_for_ever_holds_up_no_members_end(joined: Joined):
-    strategy = joined.strategy("""
-def on_start(self):
-    self.waits = 0
-
-def on_quote(self, quote):
-    if self.waits < 40:
-        self.waits += 1
-        asyncio.get_running_loop().create_task(asyncio.to_thread(time.sleep, 3600))
-""")
-    ended = joined.run("run", joined.topology(strategy=strategy), "--duration", "3", "--json")
+    topology = joined.topology(strategy=joined.strategy(WAITS_ON_THREADS))
+    ended = joined.run("run", topology, "--duration", "3", "--json")
     assert ended.code == 0, ended.err
     assert "the process does not wait for threads that somebody's code has left: " in ended.err
     assert [(row["exit_code"], row["died"]) for row in ended.summary["nodes"]] == [(0, None), (0, None)]

@@ -228,10 +228,8 @@ class Operator:
         if name is None:
             return list(self._node.accounts.values())
         if not isinstance(name, str) or name not in self._node.accounts:
-            there = (
-                f"accounts are {', '.join(self._node.accounts)}" if self._node.accounts else "this node has no account"
-            )
-            raise ControlError("UNKNOWN_ACCOUNT", there)
+            names = ", ".join(self._node.accounts)
+            raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {names}" if names else "this node has no account")
         return [self._node.accounts[name]]
 
 

@@ -512,17 +512,17 @@ class TradingNode(Node):
         operator = Operator(self, started_ns, self._profile, libra.__version__)
         in_main_thread = threading.current_thread() is threading.main_thread()
         takes_signal = self.options.signals and in_main_thread
-        is_member = bool(self.part.elsewhere) or not (self.part.accounts and self.part.market)
-        run = str(os.getppid()) if is_member else ""
+        is_member = self.part != NodePart.whole(self.settings)
         run_file = RunFile(
-            node.name,
-            os.getpid(),
-            started_ns,
-            self._profile,
-            libra.__version__,
-            takes_signal,
-            tuple(self.accounts),
-            run,
+            name=node.name,
+            pid=os.getpid(),
+            started_ns=started_ns,
+            profile=self._profile,
+            version=libra.__version__,
+            takes_signal=takes_signal,
+            accounts=tuple(self.accounts),
+            # Its supervisor's, which all members of a run have in common.
+            run=str(os.getppid()) if is_member else "",
         )
         server = ControlServer(run_file, run_folder(), operator.verbs, may_cancel=self.only_node())
         try:

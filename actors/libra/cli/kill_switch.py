@@ -16,7 +16,15 @@ import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_nodes, chosen_run, hidden_lines, listed, no_node_text
+from libra.cli.nodes import (
+    add_node_arguments,
+    are_several,
+    chosen_nodes,
+    chosen_run,
+    hidden_lines,
+    listed,
+    no_node_text,
+)
 from libra.cli.status import account_lines
 from libra.control.client import ANSWER_S, NodeClient
 from libra.errors import ConfigError, ControlError
@@ -39,7 +47,7 @@ def main(arguments: list[str]) -> int:
     if options.all and (options.node is not None or options.pid is not None):
         parser.error("--all means every node: give it without --node and --pid")
     clients = chosen_nodes(options) if options.all else chosen_run(options)
-    if len({client.node.run or client.node.pid for client in clients}) > 1 and not options.all:
+    if are_several(clients) and not options.all:
         # The others may trade for somebody else. Whoever pulls this has no time to read: the command stands last.
         raise ConfigError(
             f"{len(clients)} nodes run here, and NOTHING WAS STOPPED. One of them: libra kill-switch with\n"
@@ -60,7 +68,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({"nodes": rows}, ensure_ascii=False))
     else:
         print("\n".join(line for row in rows for line in _lines(row)))
-    if options.all and (hidden := hidden_lines(clients)) and not os.environ.get("LIBRA_RUN_DIR"):
+    if options.all and not os.environ.get("LIBRA_RUN_DIR") and (hidden := hidden_lines(clients)):
         print("\n".join(["NOT STOPPED, since they were not found by their files:", *hidden]), file=sys.stderr)
         return exit_codes.FAILED
     return exit_codes.OK if all(row["done"] for row in rows) else exit_codes.FAILED

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from libra.control.client import NodeClient
 from libra.control.folder import RunFile, find_nodes, hidden_nodes, run_folder, run_folders
@@ -54,21 +54,6 @@ def chosen_nodes(options: argparse.Namespace) -> list[NodeClient]:
     return chosen
 
 
-def chosen_node(options: argparse.Namespace) -> NodeClient:
-    """The one node that is meant.
-
-    Raises:
-        ConfigError: When more than one may be meant.
-        LibraError: When none runs.
-    """
-    chosen = chosen_nodes(options)
-    if not chosen:
-        raise LibraError(no_node_text())
-    if len(chosen) > 1:
-        raise ConfigError(f"{len(chosen)} nodes run here, choose one by --node or --pid:\n{listed(chosen)}")
-    return chosen[0]
-
-
 def chosen_run(options: argparse.Namespace) -> list[NodeClient]:
     """All nodes of the one run that is meant; of several runs all that were chosen."""
     chosen = chosen_nodes(options)
@@ -76,6 +61,26 @@ def chosen_run(options: argparse.Namespace) -> list[NodeClient]:
     if len(runs) != 1 or runs == {""}:
         return chosen
     return [client for client in running_nodes() if client.node.run in runs]
+
+
+def one_run(options: argparse.Namespace) -> list[NodeClient]:
+    """All nodes of the one run that is meant, at least one.
+
+    Raises:
+        ConfigError: When more than one may be meant.
+        LibraError: When none runs.
+    """
+    chosen = chosen_run(options)
+    if not chosen:
+        raise LibraError(no_node_text())
+    if are_several(chosen):
+        raise _which_one(chosen)
+    return chosen
+
+
+def are_several(clients: Sequence[NodeClient]) -> bool:
+    """True for nodes of more than one run; a node that says of none is a run by itself."""
+    return len({client.node.run or client.node.pid for client in clients}) > 1
 
 
 def account_node(options: argparse.Namespace) -> NodeClient:
@@ -91,13 +96,17 @@ def account_node(options: argparse.Namespace) -> NodeClient:
     named = getattr(options, "account", None)
     having = [client for client in chosen if _has(client.node.accounts, named)]
     if len(having) > 1:
-        raise ConfigError(f"{len(having)} nodes run here, choose one by --node or --pid:\n{listed(having)}")
+        raise _which_one(having)
     if not having:
         accounts = [f"{name} in {client.node.name}" for client in chosen for name in client.node.accounts or ()]
         what = "no account" if named is None else f"no account {named}"
         there = f"; accounts are {', '.join(accounts)}" if accounts else ""
         raise LibraError(f"{', '.join(client.node.name for client in chosen)}: {what} here{there}")
     return having[0]
+
+
+def _which_one(nodes: list[NodeClient]) -> ConfigError:
+    return ConfigError(f"{len(nodes)} nodes run here, choose one by --node or --pid:\n{listed(nodes)}")
 
 
 def _has(accounts: tuple[str, ...] | None, named: str | None) -> bool:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from libra import exit_codes
-from libra.cli.nodes import add_node_arguments, chosen_node, chosen_run
+from libra.cli.nodes import add_node_arguments, one_run
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
 from libra.errors import ControlError
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         0 when it has ended, 1 when it had not after --timeout.
     """
     options = _parser().parse_args(arguments)
-    clients = _one_run(options)
+    clients = one_run(options)
     if options.strategy is not None:
         result = _stop_strategy(clients, options.strategy)
         told = f"strategy {result['strategy']} is stopped; its orders: {result['on_vanish']}"
@@ -50,19 +50,6 @@ def main(arguments: list[str]) -> int:
     else:
         print(f"{node.name} (pid {node.pid}) still runs after {options.timeout:g} s", file=sys.stderr)
     return exit_codes.OK if ended else exit_codes.FAILED
-
-
-def _one_run(options: argparse.Namespace) -> list[NodeClient]:
-    """The nodes of the one run that is meant.
-
-    Raises:
-        ConfigError: When more than one may be meant.
-        LibraError: When none runs.
-    """
-    clients = chosen_run(options)
-    if len({client.node.run or client.node.pid for client in clients}) != 1:
-        return [chosen_node(options)]
-    return clients
 
 
 def _stop_strategy(clients: list[NodeClient], strategy: str) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 use super::flatten::{GOOD, OTHER, flatten, go_on, holder, state};
 use super::kill::Folder;
+use super::ledger::adopt;
+use super::vanish::trade;
 use super::*;
 use crate::gate::ADOPTED;
-use crate::reconcile::compare::Orphan;
 use crate::reconcile::{Adjustment, PositionLine};
 
 fn own() -> Name {
@@ -13,13 +14,6 @@ fn own() -> Name {
 
 fn other() -> Name {
     Name::intern(OTHER)
-}
-
-fn trade(bench: &mut Bench, strategy: Name, side: OrderSide, size: i64) {
-    let mut request = bench.request(size);
-    (request.strategy, request.side, request.price) = (strategy, side, 0);
-    (request.order_type, request.time_in_force) = (OrderType::Market, TimeInForce::Ioc);
-    assert!(types(&bench.submit(request)).contains(&EventType::OrderFilled));
 }
 
 /// What `--accept-venue` does to the books: the account holds `size` from now on.
@@ -140,17 +134,7 @@ fn what_is_nobodys_is_named_with_its_open_orders() {
     accept(&mut bench, 9);
     assert_eq!(bench.desk.portfolio().position(Name::intern(ADOPTED), btc().id), 9);
     assert_eq!(bench.desk.strangers(), [].into());
-    let orphan = Orphan {
-        client_order_id: ClientOrderId(77),
-        venue_order_id: "v1".into(),
-        instrument: btc().id,
-        side: OrderSide::Sell,
-        order_type: OrderType::Limit,
-        price: 6_100_000,
-        size: 100,
-    };
-    let events = bench.desk.gate.adopt(bench.now_ns, &orphan).unwrap();
-    bench.desk.publish_all(&mut bench.router, bench.now_ns, events);
+    adopt(&mut bench);
     let nets = [(btc().id, 9)].into();
     assert_eq!(bench.desk.strangers(), [(Name::intern(ADOPTED), Stranger { open_orders: 1, nets })].into());
 }

@@ -228,16 +228,10 @@ fn what_an_order_came_to_needs_no_handler_of_the_portfolio() {
     assert_eq!(bench.desk.portfolio().pending(Name::intern(STRATEGY), btc().id), (0, 0));
 }
 
-#[test]
-fn nothing_of_an_adopted_order_that_is_over_stays_on_its_way() {
-    let folder = Folder::new("ledger-adopted");
-    let open = |now_ns| Bench::open(config(Link::External, folder.log(), RiskLimits::default()), now_ns).0;
-    let mut bench = open(1);
-    bench.desk.gate.open_as_venue(2, 1_000, Adjustment::default()).unwrap();
-    bench.quote(6_000_000, 6_000_010);
-    let id = ClientOrderId(77);
+/// An order that works at the venue under an id of ours, and that the log lacks, becomes one of the account.
+pub(super) fn adopt(bench: &mut Bench) -> ClientOrderId {
     let orphan = Orphan {
-        client_order_id: id,
+        client_order_id: ClientOrderId(77),
         venue_order_id: "v1".into(),
         instrument: btc().id,
         side: OrderSide::Sell,
@@ -247,6 +241,17 @@ fn nothing_of_an_adopted_order_that_is_over_stays_on_its_way() {
     };
     let events = bench.desk.gate.adopt(bench.now_ns, &orphan).unwrap();
     bench.desk.publish_all(&mut bench.router, bench.now_ns, events);
+    orphan.client_order_id
+}
+
+#[test]
+fn nothing_of_an_adopted_order_that_is_over_stays_on_its_way() {
+    let folder = Folder::new("ledger-adopted");
+    let open = |now_ns| Bench::open(config(Link::External, folder.log(), RiskLimits::default()), now_ns).0;
+    let mut bench = open(1);
+    bench.desk.gate.open_as_venue(2, 1_000, Adjustment::default()).unwrap();
+    bench.quote(6_000_000, 6_000_010);
+    let id = adopt(&mut bench);
     let on_its_way = |bench: &Bench| bench.desk.portfolio().pending(Name::intern(ADOPTED), btc().id);
     let say = |bench: &mut Bench, outcome, ts_venue_ns| {
         let report = VenueReport { ts_venue_ns, ..said(id, outcome) };

@@ -13,7 +13,7 @@ fn other() -> Name {
 }
 
 /// A market order of a strategy, filled at once.
-fn trade(bench: &mut Bench, strategy: Name, side: OrderSide, size: i64) {
+pub(super) fn trade(bench: &mut Bench, strategy: Name, side: OrderSide, size: i64) {
     let mut request = bench.request(size);
     (request.strategy, request.side, request.price) = (strategy, side, 0);
     (request.order_type, request.time_in_force) = (OrderType::Market, TimeInForce::Ioc);

@@ -82,17 +82,23 @@ fn without_executions_there_is_no_room() {
     }
 }
 
+/// An account with a log, found equal once, and five executions behind that.
+fn traded_five(file: &TempLog) -> (Gate, Venue) {
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    let mut venue = Venue::new(money(10_000));
+    venue.look.state.unit = UNIT;
+    while !venue.looks.is_settled() {
+        venue.look(&mut gate);
+    }
+    trades(&mut gate, &mut venue, OrderSide::Buy, 5, PRICE);
+    (gate, venue)
+}
+
 #[test]
 fn what_was_found_equal_or_booked_leaves_no_room() {
     for used in [0, UNIT] {
         let file = TempLog::new();
-        let (mut gate, _) = file.open(RiskLimits::default(), T0);
-        let mut venue = Venue::new(money(10_000));
-        venue.look.state.unit = UNIT;
-        while !venue.looks.is_settled() {
-            venue.look(&mut gate);
-        }
-        trades(&mut gate, &mut venue, OrderSide::Buy, 5, PRICE);
+        let (mut gate, mut venue) = traded_five(&file);
         off_by(&gate, &mut venue, used);
         assert!(venue.look(&mut gate).report.settled);
         // Nor in the next process: what ends the count stands in the log.
@@ -111,13 +117,7 @@ fn what_was_found_equal_or_booked_leaves_no_room() {
 #[test]
 fn a_process_that_dies_behind_a_rounding_leaves_no_room() {
     let file = TempLog::new();
-    let (mut gate, _) = file.open(RiskLimits::default(), T0);
-    let mut venue = Venue::new(money(10_000));
-    venue.look.state.unit = UNIT;
-    while !venue.looks.is_settled() {
-        venue.look(&mut gate);
-    }
-    trades(&mut gate, &mut venue, OrderSide::Buy, 5, PRICE);
+    let (mut gate, mut venue) = traded_five(&file);
     off_by(&gate, &mut venue, UNIT);
     assert_eq!(rounding::room(&gate, name("USDT"), UNIT), 5 * UNIT);
     let found = differences(&gate, &venue.look.state, &Flight::default());
