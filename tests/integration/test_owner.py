@@ -21,7 +21,6 @@ def on_start(self):
     self.own = ""
     self.tried = 0
     self.subscribe(EventType.ORDER_ACCEPTED, self.meddle)
-    self.subscribe(EventType.ORDER_CANCEL_REJECTED, self.told)
 
 def on_quote(self, quote):
     if not self.own:
@@ -36,8 +35,8 @@ def meddle(self, event):
     self.cancel(order.order_id)
     self.emit(EventType.CANCEL_REQUEST, {"account": self.account, "strategy": "mine", "order_id": order.order_id})
 
-def told(self, event):
-    self.log.warning("told: %s", event.payload.detail)
+def on_refused(self, notice):
+    self.log.warning("told: %s", notice.detail)
 
 def on_order(self, order):
     self.log.warning("its own of %s is %s", order.size, order.status)

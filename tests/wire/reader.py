@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
 _EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
 LATEST = (1 << 53) - 1
@@ -47,8 +47,8 @@ def crc32c(data: bytes) -> int:
 class _Fields:
     """Fields one behind the other."""
 
-    def __init__(self, data: bytes, names: list[str]) -> None:
-        self.data, self.names = data, names
+    def __init__(self, data: bytes, names: list[str], minor: int = MINOR) -> None:
+        self.data, self.names, self.minor = data, names, minor
 
     def bytes(self, length: int) -> bytes:
         if length > len(self.data):
@@ -202,7 +202,8 @@ def _balance(it: _Fields) -> dict[str, Any]:
 
 
 def _notice(it: _Fields) -> dict[str, Any]:
-    return {"account": it.name(), "code": it.text(), "detail": it.text()}
+    said = {"account": it.name(), "code": it.text(), "detail": it.text()}
+    return said | ({"strategy": it.name()} if it.minor >= 2 else {})
 
 
 def _encoded(it: _Fields) -> dict[str, Any]:
@@ -246,7 +247,7 @@ _PAYLOADS: dict[int, tuple[str, Callable[[_Fields], dict[str, Any]]]] = {
 }
 
 
-def _beacon(it: _Fields, minor: int) -> dict[str, Any]:
+def _beacon(it: _Fields) -> dict[str, Any]:
     said = {
         "incarnation": it.id(),
         "is_leaving": it.flag(),
@@ -256,20 +257,20 @@ def _beacon(it: _Fields, minor: int) -> dict[str, Any]:
         "channels": it.positions(),
         "interests": [[it.choice(4), it.text(1)] for _ in range(it.number(2))],
     }
-    return said | ({"shards": it.number(1)} if minor else {})
+    return said | ({"shards": it.number(1)} if it.minor >= 1 else {})
 
 
-_MESSAGES: dict[int, Callable[[_Fields, int], dict[str, Any]]] = {
-    3: lambda it, _: {"group": it.text(1), "positions": it.positions()},
+_MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
+    3: lambda it: {"group": it.text(1), "positions": it.positions()},
     4: _beacon,
-    7: lambda it, _: {
+    7: lambda it: {
         "request_id": it.id(),
         "group": it.text(1),
         "channel": it.channel(),
         "epoch": it.place(),
         "seq": it.place(),
     },
-    8: lambda it, _: {
+    8: lambda it: {
         "request_id": it.id(),
         "group": it.text(1),
         "part": it.number(4),
@@ -287,7 +288,7 @@ def _names(data: bytes, count: int) -> list[str]:
     return names
 
 
-def _event(data: bytes, channel_seq: int, names: list[str], *, is_newer: bool) -> dict[str, Any]:
+def _event(data: bytes, channel_seq: int, names: list[str], minor: int) -> dict[str, Any]:
     fields = _EVENT.unpack_from(data)
     event_type, _, encoding, _, trace_id, span_id, trace_flags, price_decimals, size_decimals = fields[:9]
     source, instrument, parent_span_id, bus_seq, ts_ns = fields[9:]
@@ -296,10 +297,10 @@ def _event(data: bytes, channel_seq: int, names: list[str], *, is_newer: bool) -
     if encoding not in _PAYLOADS:
         return {"channel_seq": channel_seq, "skipped": "unknown_encoding"}
     word, read_payload = _PAYLOADS[encoding]
-    it = _Fields(data[_EVENT.size :], names)
+    it = _Fields(data[_EVENT.size :], names, minor)
     try:
         payload = read_payload(it)
-        if it.data and not is_newer:
+        if it.data and minor <= MINOR:
             raise FieldError("bytes are left behind its last field")
         if max(source, instrument) >= len(names):
             raise FieldError("a name is not in the table")
@@ -355,22 +356,22 @@ def read(frame: bytes) -> dict[str, Any]:
     publisher, shard = texts.bytes(publisher_length).decode(), texts.bytes(shard_length).decode()
     body = _Fields(frame[header_length:], [])
     preface, left, table = (body.bytes(length) for length in (preface_length, events_length, names_length))
-    names, is_newer = _names(table, names_count), minor > MINOR
+    names = _names(table, names_count)
     events = []
     for channel_seq in range(first_seq, first_seq + count):
         length = int.from_bytes(left[4:8], "little")
         if length < _EVENT.size or length > len(left):
             raise FrameError("its events do not fit its length")
-        events.append(_event(left[:length], channel_seq, names, is_newer=is_newer))
+        events.append(_event(left[:length], channel_seq, names, minor))
         left = left[length:]
     if left:
         raise FrameError("its events do not fit its length")
 
     message = None
     if kind in _MESSAGES:
-        it = _Fields(preface, [])
-        message = _MESSAGES[kind](it, minor)
-        if it.data and not is_newer:
+        it = _Fields(preface, [], minor)
+        message = _MESSAGES[kind](it)
+        if it.data and minor <= MINOR:
             raise FrameError("bytes are left behind its message")
     header = {
         "version": [major, minor],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from libra.core.events import Event, EventType
 from libra.core.mail import ActorRef, Ask, Tell
-from libra.model import Order
+from libra.model import Notice, Order
 from libra_core import Mail
 
 if TYPE_CHECKING:
@@ -280,6 +280,13 @@ class Actor:
     def on_fill(self, fill: Fill) -> Awaitable[None] | None:
         """A part of an order was executed: once for each execution, also behind the order's end."""
 
+    def on_refused(self, notice: Notice) -> Awaitable[None] | None:
+        """A cancel, a request or a signal was refused, and no order's state says so.
+
+        ``notice.code`` is the code of docs/risk.md, of a cancel the order's id; ``notice.detail`` says why. Orders
+        that were refused come to `on_order` instead.
+        """
+
     def on_position(self, position: Position) -> Awaitable[None] | None:
         """A position changed."""
 
@@ -316,6 +323,9 @@ class Actor:
         if self._overrides("on_order") or self._overrides("on_fill"):
             for event_type in ORDER_EVENTS:
                 core.subscribe(slot, event_type, self._order_changed, instruments=instruments)
+        if self._overrides("on_refused"):
+            for event_type in (EventType.ORDER_CANCEL_REJECTED, EventType.ORDER_REQUEST_REJECTED):
+                core.subscribe(slot, event_type, self._refused)
         if self._overrides("on_risk"):
             for event_type in (
                 EventType.RISK_LIMIT_BREACH,
@@ -330,6 +340,15 @@ class Actor:
 
     def _wants_order(self, order: Order) -> bool:  # noqa: ARG002 - subclasses look at it
         return True
+
+    def _wants_refusal(self, notice: Notice) -> bool:  # noqa: ARG002 - subclasses look at it
+        return True
+
+    def _refused(self, event: Event) -> Awaitable[None] | None:
+        notice = event.payload
+        if not isinstance(notice, Notice) or not self._wants_refusal(notice):
+            return None
+        return self.on_refused(notice)
 
     def _order_changed(self, event: Event) -> Awaitable[None] | None:
         order = event.payload

@@ -12,7 +12,7 @@ from libra.model import OrderSide, TimeInForce
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from libra.model import Instrument, Order, SignalType
+    from libra.model import Instrument, Notice, Order, SignalType
     from libra.strategies.scope import Scope
 
 __all__ = ["Strategy"]
@@ -22,7 +22,8 @@ class Strategy(Actor):
     """An actor that watches instruments and says what it thinks of them.
 
     Typed hooks (``on_quote``, ``on_trade``, ``on_book``, ``on_bar``) get the market data of its own symbols,
-    ``on_order`` and ``on_fill`` what became of its own orders.
+    ``on_order`` and ``on_fill`` what became of its own orders, ``on_refused`` which cancels and signals of its own came
+    to nothing.
 
     Example:
         >>> from libra.model import SignalType
@@ -69,8 +70,8 @@ class Strategy(Actor):
             signal_type: LONG, SHORT, CLOSE_LONG, CLOSE_SHORT or HOLD.
             strength: 0 to 1, scales the size.
             price: A limit price; None for a market order.
-            ttl_s: Seconds after which the signal is dropped; 0 for never. Without it never where the account is in this
-                process, and else after `bridge.request_deadline_ms`.
+            ttl_s: Seconds after which the signal is dropped, which ``on_refused`` tells; 0 for never. Without it never
+                where the account is in this process, and else after `bridge.request_deadline_ms`.
             reason: For people.
 
         Returns:
@@ -144,6 +145,9 @@ class Strategy(Actor):
 
     def _wants_order(self, order: Order) -> bool:
         return order.strategy == self._context.name
+
+    def _wants_refusal(self, notice: Notice) -> bool:
+        return notice.strategy == self._context.name
 
 
 def _ttl_ns(ttl_s: float) -> int:

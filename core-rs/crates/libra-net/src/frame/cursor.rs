@@ -3,12 +3,14 @@
 use libra_kernel::Name;
 
 use super::error::{EncodeError, Fault};
+use super::header::MINOR;
 
 /// Bytes still to be read.
 #[derive(Clone)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     names: &'a [(&'static str, Name)],
+    minor: u8,
 }
 
 macro_rules! numbers {
@@ -21,9 +23,14 @@ macro_rules! numbers {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the first of `bytes`, with the frame's table of names.
-    pub fn new(bytes: &'a [u8], names: &'a [(&'static str, Name)]) -> Self {
-        Cursor { rest: bytes, names }
+    /// At the first of `bytes`, with the frame's table of names and the minor version of who wrote it.
+    pub fn new(bytes: &'a [u8], names: &'a [(&'static str, Name)], minor: u8) -> Self {
+        Cursor { rest: bytes, names, minor }
+    }
+
+    /// Whether a field that `minor` added is there.
+    pub fn has_fields_of(&self, minor: u8) -> bool {
+        self.minor >= minor
     }
 
     #[inline]
@@ -76,8 +83,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The last field was read. Later minor versions may add fields behind it.
-    pub fn end(self, is_newer: bool) -> Result<(), Fault> {
-        if self.rest.is_empty() || is_newer { Ok(()) } else { Err(Fault::Trailing) }
+    pub fn end(self) -> Result<(), Fault> {
+        if self.rest.is_empty() || self.minor > MINOR { Ok(()) } else { Err(Fault::Trailing) }
     }
 }
 

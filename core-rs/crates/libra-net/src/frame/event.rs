@@ -101,10 +101,10 @@ pub(super) fn type_of(bytes: &[u8]) -> Result<EventType, Skip> {
     Ok(event_type)
 }
 
-/// Reads an event that [`length`] has cut out. `is_newer` when a later minor version wrote it.
+/// Reads an event that [`length`] has cut out. `minor` is the minor version of who wrote it.
 #[inline]
-pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: bool) -> Result<Event, Skip> {
-    decode_to(bytes, names, is_newer, |event| event)
+pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], minor: u8) -> Result<Event, Skip> {
+    decode_to(bytes, names, minor, |event| event)
 }
 
 /// As [`decode`], and gives the event to `then`. What that does with it is compiled into each kind of payload: so the event comes to
@@ -113,7 +113,7 @@ pub(super) fn decode(bytes: &[u8], names: &[(&'static str, Name)], is_newer: boo
 pub(super) fn decode_to<R>(
     bytes: &[u8],
     names: &[(&'static str, Name)],
-    is_newer: bool,
+    minor: u8,
     then: impl FnOnce(Event) -> R,
 ) -> Result<R, Skip> {
     let event_type = type_of(bytes)?;
@@ -127,7 +127,7 @@ pub(super) fn decode_to<R>(
     if head[33].max(head[34]) > MAX_DECIMALS {
         return Err(Fault::Value.into());
     }
-    payload::decode_to(head[3], Cursor::new(rest, names), is_newer, |payload| {
+    payload::decode_to(head[3], Cursor::new(rest, names, minor), |payload| {
         then(Event {
             event_type,
             price_decimals: head[33],

@@ -12,7 +12,7 @@ pub const MAGIC: [u8; 4] = *b"LBRF";
 /// The format: a reader refuses a higher one.
 pub const MAJOR: u8 = 1;
 /// What was added to the format: a reader takes what it knows of a higher one.
-pub const MINOR: u8 = 1;
+pub const MINOR: u8 = 2;
 
 /// The header without names.
 pub(super) const FIXED: usize = 60;
@@ -183,11 +183,6 @@ impl<'a> Header<'a> {
     /// The position of its last event.
     pub const fn last(&self) -> Position {
         Position::new(self.epoch, self.last_seq())
-    }
-
-    /// True when a later version wrote it, which may have added to what we know.
-    pub const fn is_newer(&self) -> bool {
-        self.minor > MINOR
     }
 }
 

@@ -63,12 +63,7 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Its events in order.
     pub fn events(&self) -> Events<'a> {
-        Events {
-            left: self.events,
-            names: self.names,
-            next_seq: self.header.first_seq,
-            is_newer: self.header.is_newer(),
-        }
+        Events { left: self.events, names: self.names, next_seq: self.header.first_seq, minor: self.header.minor }
     }
 
     /// Its events in order, none of them read yet.
@@ -92,7 +87,7 @@ pub struct Events<'a> {
     left: &'a [u8],
     names: &'a [(&'static str, Name)],
     next_seq: u64,
-    is_newer: bool,
+    minor: u8,
 }
 
 impl Iterator for Events<'_> {
@@ -101,8 +96,8 @@ impl Iterator for Events<'_> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let seq = self.next_seq;
-        let Piece { bytes, names, is_newer } = self.next_piece()?;
-        Some((seq, event::decode(bytes, names, is_newer)))
+        let Piece { bytes, names, minor } = self.next_piece()?;
+        Some((seq, event::decode(bytes, names, minor)))
     }
 }
 
@@ -112,7 +107,7 @@ impl<'a> Events<'a> {
         let (bytes, left) = self.left.split_at(event::length(self.left)?);
         self.left = left;
         self.next_seq += 1;
-        Some(Piece { bytes, names: self.names, is_newer: self.is_newer })
+        Some(Piece { bytes, names: self.names, minor: self.minor })
     }
 }
 
@@ -121,7 +116,7 @@ impl<'a> Events<'a> {
 pub struct Piece<'a> {
     bytes: &'a [u8],
     names: &'a [(&'static str, Name)],
-    is_newer: bool,
+    minor: u8,
 }
 
 impl Piece<'_> {
@@ -140,6 +135,6 @@ impl Piece<'_> {
     /// When it cannot be read.
     #[inline(always)]
     pub fn read_to<R>(self, then: impl FnOnce(Event) -> R) -> Result<R, Skip> {
-        event::decode_to(self.bytes, self.names, self.is_newer, then)
+        event::decode_to(self.bytes, self.names, self.minor, then)
     }
 }

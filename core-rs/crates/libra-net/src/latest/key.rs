@@ -60,7 +60,12 @@ mod tests {
     #[test]
     fn an_account_has_one_kill_latch_and_what_is_meant_for_all_is_another() {
         let of = |event_type, account: Option<&str>| {
-            let notice = |account: &str| Notice { account: Name::intern(account), code: "".into(), detail: "".into() };
+            let notice = |account: &str| Notice {
+                account: Name::intern(account),
+                strategy: Name::NONE,
+                code: "".into(),
+                detail: "".into(),
+            };
             let payload = account.map_or(Payload::Empty, |account| Payload::shared(notice(account)));
             Key::of(&Event::new(event_type, Name::intern("risk"), 1, payload))
         };

@@ -169,7 +169,8 @@ fn account() -> Vec<Event> {
         day_start: 8,
     };
     let breach = Breach { code: RiskCode::Drawdown, currency, limit: 1_000, value: 1_234, ts_ns: 99 };
-    let notice = Notice { account, code: "KILL_SWITCH".into(), detail: "an operator".into() };
+    let notice =
+        Notice { account, strategy: Name::intern("ema"), code: "KILL_SWITCH".into(), detail: "an operator".into() };
     // What Python's `libra.core.codec` makes of {"side": "long", "sizes": [1, 2.5, None]}.
     let msgpack = b"\x82\xa4side\xa4long\xa5sizes\x93\x01\xcb\x40\x04\x00\x00\x00\x00\x00\x00\xc0";
     let python = Encoded::new("plain", msgpack.as_slice());

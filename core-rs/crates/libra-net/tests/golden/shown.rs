@@ -133,7 +133,10 @@ fn account(payload: &Payload) -> (&'static str, Value) {
         return ("breach", shown);
     }
     if let Some(notice) = payload.downcast::<Notice>() {
-        let shown = json!({ "account": notice.account.as_str(), "code": notice.code, "detail": notice.detail });
+        let mut shown = json!({ "account": notice.account.as_str(), "code": notice.code, "detail": notice.detail });
+        if !notice.strategy.as_str().is_empty() {
+            shown["strategy"] = notice.strategy.as_str().into();
+        }
         return ("notice", shown);
     }
     if let Some(encoded) = payload.downcast::<Encoded>() {

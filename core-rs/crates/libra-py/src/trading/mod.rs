@@ -74,9 +74,13 @@ pub fn to_python(py: Python<'_>, event: &Event) -> Option<PyResult<Py<PyAny>>> {
         return Some(Py::new(py, PyBalance { inner: *balance }).map(Py::into_any));
     }
     if let Some(notice) = any.downcast_ref::<Notice>() {
-        let notice =
-            PyNotice { account: notice.account.as_str(), code: notice.code.clone(), detail: notice.detail.clone() };
-        return Some(Py::new(py, notice).map(Py::into_any));
+        let told = PyNotice {
+            account: notice.account.as_str(),
+            strategy: (notice.strategy != Name::NONE).then(|| notice.strategy.as_str()),
+            code: notice.code.clone(),
+            detail: notice.detail.clone(),
+        };
+        return Some(Py::new(py, told).map(Py::into_any));
     }
     let timer = any.downcast_ref::<TimerFired>()?;
     Some(timer.id.into_pyobject(py).map(|id| id.into_any().unbind()).map_err(PyErr::from))

@@ -114,11 +114,13 @@ impl PyBalance {
     }
 }
 
-/// What breaches, incidents, the kill switch and refused cancels say.
+/// What breaches, incidents, the kill switch and refused cancels, requests and signals say.
 #[pyclass(frozen, immutable_type, name = "Notice", module = "libra.model")]
 pub struct PyNotice {
     #[pyo3(get)]
     pub(super) account: &'static str,
+    #[pyo3(get)]
+    pub(super) strategy: Option<&'static str>,
     #[pyo3(get)]
     pub(super) code: String,
     #[pyo3(get)]

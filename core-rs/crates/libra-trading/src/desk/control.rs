@@ -58,7 +58,7 @@ impl Desk {
                 Some(CancelPause::Refused) => cancel_rate(),
             },
         };
-        self.tell_refused_cancel(router, now_ns, id, &why, cause);
+        self.tell_refused_cancel(router, now_ns, request, &why, cause);
         None
     }
 
@@ -72,7 +72,7 @@ impl Desk {
             return;
         }
         let why = Rejection::new(RiskCode::ExecutionFailed, format!("{actor} did not come to send it"));
-        self.tell_refused_cancel(router, now_ns, id, &why, event);
+        self.tell_refused_cancel(router, now_ns, request, &why, event);
         router.acknowledge(event);
     }
 
@@ -81,18 +81,19 @@ impl Desk {
         &mut self,
         router: &mut Router,
         now_ns: i64,
-        id: ClientOrderId,
+        request: &CancelRequest,
         why: &Rejection,
         cause: &Event,
     ) {
-        let payload = Payload::shared(self.refuse_cancel(id, why));
+        let (id, strategy) = (request.client_order_id, request.strategy);
+        let payload = Payload::shared(self.refuse_cancel(id, strategy, why));
         router.publish(cause.child(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
     }
 
     /// Counts a cancel that goes nowhere, and says why.
-    fn refuse_cancel(&mut self, id: ClientOrderId, why: &Rejection) -> Notice {
+    fn refuse_cancel(&mut self, id: ClientOrderId, strategy: Name, why: &Rejection) -> Notice {
         self.count_rejection(why.code);
-        Notice { account: self.name, code: id.to_string(), detail: why.to_string() }
+        Notice { account: self.name, strategy, code: id.to_string(), detail: why.to_string() }
     }
 
     /// An order is here: takes the cancels that came ahead of it. True when its own strategy asked for one; others are
@@ -109,7 +110,7 @@ impl Desk {
             if asker == owner {
                 own = true;
             } else {
-                let payload = Payload::shared(self.refuse_cancel(id, &not_owner(owner, asker)));
+                let payload = Payload::shared(self.refuse_cancel(id, asker, &not_owner(owner, asker)));
                 router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
             }
         }

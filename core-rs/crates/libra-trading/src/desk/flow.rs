@@ -4,7 +4,7 @@ use libra_kernel::clock::monotonic_ns;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{Approval, GateError, GateEvent};
+use crate::gate::{Approval, GateError, GateEvent, expired};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderStatus, VenueOutcome, VenueReport};
 use crate::portfolio::SizingContext;
 use crate::risk::{Rejection, RiskCode};
@@ -77,12 +77,12 @@ impl Desk {
         }
         self.tally.signals += 1;
         if self.vanished.contains_key(&signal.strategy) {
-            self.count_rejection(RiskCode::StrategyStopped);
-            return;
+            let why = Rejection::new(RiskCode::StrategyStopped, signal.strategy.as_str());
+            return self.refuse_signal(router, now_ns, event, signal, &why);
         }
         let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
-            self.count_rejection(RiskCode::UnknownInstrument);
-            return;
+            let why = Rejection::new(RiskCode::UnknownInstrument, signal.instrument.as_str());
+            return self.refuse_signal(router, now_ns, event, signal, &why);
         };
         let market = self.gate.market(signal.instrument).unwrap_or_default();
         let context = SizingContext {
@@ -95,6 +95,9 @@ impl Desk {
             limits: self.gate.limits().of(instrument),
         };
         let decision = self.portfolio.on_signal(now_ns, signal, &context);
+        if decision.is_late() {
+            self.tell_refused_signal(router, now_ns, event, signal, &expired(signal.deadline_ns, now_ns));
+        }
         for cancel in decision.cancels {
             let payload = Payload::shared(cancel.clone());
             let child = event.child(EventType::CancelRequest, self.sources.portfolio, now_ns, payload);
@@ -113,7 +116,8 @@ impl Desk {
             let payload = Payload::shared(request);
             if !router.publish(event.child(EventType::OrderRequest, self.sources.portfolio, now_ns, payload)) {
                 self.portfolio.on_refused(request_id);
-                self.count_rejection(RiskCode::QueueFull);
+                let why = Rejection::new(RiskCode::QueueFull, format!("{}'s queue is full", self.sources.risk));
+                self.refuse_signal(router, now_ns, event, signal, &why);
             }
         }
     }

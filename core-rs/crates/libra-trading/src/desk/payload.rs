@@ -67,10 +67,12 @@ impl SharedPayload for PositionReport {
     }
 }
 
-/// The payload of events that say something in words: breaches, incidents, the kill switch, refused cancels.
+/// The payload of events that say something in words: breaches, incidents, the kill switch, refused cancels, requests and signals.
 pub struct Notice {
     /// The account.
     pub account: Name,
+    /// The strategy whose cancel, request or signal was refused; else none.
+    pub strategy: Name,
     /// A stable code.
     pub code: String,
     /// The limit and the value, or whatever explains it.
@@ -84,6 +86,7 @@ impl SharedPayload for Notice {
 
     fn digest(&self, digest: &mut Digest) {
         digest.name(self.account);
+        digest.name(self.strategy);
         digest.blob(self.code.as_bytes());
         digest.blob(self.detail.as_bytes());
     }

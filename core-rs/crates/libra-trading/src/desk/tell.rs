@@ -9,6 +9,7 @@ use crate::gate::{GateEvent, client_order_id};
 use crate::instrument::Money;
 use crate::order::{Order, OrderRequest, OrderStatus};
 use crate::risk::{Rejection, RiskCode};
+use crate::signal::Signal;
 
 use super::Desk;
 use super::payload::Notice;
@@ -42,11 +43,47 @@ impl Desk {
             // The first one holds nothing, so nothing of that id is on its way.
             self.portfolio.on_refused(request.request_id);
         }
-        let notice = Notice { account: self.name, code: why.code.as_str().to_owned(), detail: why.explanation() };
+        let notice = self.refusal(request.strategy, why);
         let event_type = EventType::OrderRequestRejected;
         let mut event = cause.child(event_type, self.sources.risk, now_ns, Payload::shared(notice));
         event.instrument = request.instrument;
         router.publish(event);
+    }
+
+    /// A signal, or an order that it asks for, comes to nothing: counted, and told to whoever gave it.
+    #[cold]
+    pub(super) fn refuse_signal(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        cause: &Event,
+        signal: &Signal,
+        why: &Rejection,
+    ) {
+        self.count_rejection(why.code);
+        self.tell_refused_signal(router, now_ns, cause, signal, why);
+    }
+
+    /// There is no request yet that could be rejected, and so no order.
+    #[cold]
+    pub(super) fn tell_refused_signal(
+        &self,
+        router: &mut Router,
+        now_ns: i64,
+        cause: &Event,
+        signal: &Signal,
+        why: &Rejection,
+    ) {
+        let mut notice = self.refusal(signal.strategy, why);
+        notice.detail = format!("a signal for {}: {}", signal.instrument, notice.detail);
+        let event_type = EventType::OrderRequestRejected;
+        let mut event = cause.child(event_type, self.sources.portfolio, now_ns, Payload::shared(notice));
+        event.instrument = signal.instrument;
+        router.publish(event);
+    }
+
+    fn refusal(&self, strategy: Name, why: &Rejection) -> Notice {
+        Notice { account: self.name, strategy, code: why.code.as_str().to_owned(), detail: why.explanation() }
     }
 
     /// Publishes what consumers of an earlier process have not confirmed.
@@ -72,7 +109,9 @@ impl Desk {
             match event {
                 GateEvent::Order(order) => self.publish_order(router, now_ns, gateway, order),
                 GateEvent::CancelRejected { client_order_id, detail } => {
-                    let notice = Notice { account: self.name, code: client_order_id.to_string(), detail };
+                    let asked = self.gate.order(client_order_id).map_or(Name::NONE, |order| order.request.strategy);
+                    let code = client_order_id.to_string();
+                    let notice = Notice { account: self.name, strategy: asked, code, detail };
                     let event = self.child(
                         client_order_id,
                         EventType::OrderCancelRejected,
@@ -105,7 +144,8 @@ impl Desk {
     }
 
     pub(super) fn notice(&self, router: &mut Router, now_ns: i64, event_type: EventType, code: &str, detail: String) {
-        let notice = Notice { account: self.name, code: code.to_owned(), detail };
+        let (strategy, code) = (Name::NONE, code.to_owned());
+        let notice = Notice { account: self.name, strategy, code, detail };
         router.publish(Event::new(event_type, self.sources.risk, now_ns, Payload::shared(notice)));
     }
 

@@ -366,8 +366,9 @@ fn other_content(id: ClientOrderId) -> Rejection {
     Rejection::new(RiskCode::RequestConflict, format!("{id} was requested with other content"))
 }
 
+/// Why what comes behind its deadline is refused.
 #[cold]
-fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
+pub(crate) fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
     Rejection::limit(RiskCode::Expired, format!("{deadline_ns} ns"), format!("{now_ns} ns"))
 }
 

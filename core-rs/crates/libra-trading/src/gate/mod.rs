@@ -66,7 +66,7 @@ use libra_kernel::bridge_state::{BridgeState, Losses};
 use thiserror::Error;
 
 pub use approval::Approval;
-pub(crate) use approve::before_the_latch;
+pub(crate) use approve::{before_the_latch, expired};
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::{Fills, ReadFills};

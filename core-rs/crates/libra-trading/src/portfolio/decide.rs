@@ -59,11 +59,12 @@ impl Portfolio {
     /// [`on_order`](Self::on_order), a rejected one for example, or in [`on_refused`](Self::on_refused). A signal that
     /// comes again gets the same decision.
     pub fn on_signal(&mut self, now_ns: i64, signal: &Signal, context: &SizingContext<'_>) -> Decision {
-        if signal.deadline_ns > 0 && now_ns > signal.deadline_ns {
-            return self.count(Decision::skip(Leg::Open, SkipReason::Expired));
-        }
+        // One that was decided in time is not late when it comes again.
         if let Some(decision) = self.decided.get(&signal.id) {
             return decision.clone();
+        }
+        if signal.deadline_ns > 0 && now_ns > signal.deadline_ns {
+            return self.count(Decision::skip(Leg::Open, SkipReason::Expired));
         }
         let decision = self.decide(signal, context);
         for request in &decision.requests {

@@ -125,6 +125,11 @@ impl Decision {
     pub(super) fn skip(leg: Leg, reason: SkipReason) -> Self {
         Decision { skipped: vec![Skipped { leg, reason }], ..Decision::default() }
     }
+
+    /// The signal's deadline was over before anything was decided.
+    pub fn is_late(&self) -> bool {
+        self.skipped.iter().any(|skipped| skipped.reason == SkipReason::Expired)
+    }
 }
 
 /// `size` cut to the instrument's largest order and rounded down to its lot, or why it is too small to send. What is cut

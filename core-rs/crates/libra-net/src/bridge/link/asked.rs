@@ -173,7 +173,8 @@ fn payload<T: 'static>(event: &Event) -> Option<&T> {
 /// What whoever asked is told.
 fn answer(event: &Event, why: &str) -> Option<Event> {
     let (source, now_ns, code) = (Name::intern("bridge"), now_ns(), RiskCode::Unconfirmed.as_str());
-    let notice = |account, code: String, detail: String| Payload::shared(Notice { account, code, detail });
+    let notice =
+        |account, strategy, code: String, detail: String| Payload::shared(Notice { account, strategy, code, detail });
     let (event_type, payload) = if let Some(request) = payload::<OrderRequest>(event) {
         let order = Order {
             client_order_id: client_order_id(request.account, request.request_id),
@@ -191,11 +192,11 @@ fn answer(event: &Event, why: &str) -> Option<Event> {
         (EventType::OrderRejected, Payload::shared(order))
     } else if let Some(cancel) = payload::<CancelRequest>(event) {
         let order = cancel.client_order_id.to_string();
-        (EventType::OrderCancelRejected, notice(cancel.account, order, format!("{code}: {why}")))
+        (EventType::OrderCancelRejected, notice(cancel.account, cancel.strategy, order, format!("{code}: {why}")))
     } else {
         let signal = payload::<Signal>(event)?;
         let detail = format!("signal {:032x} of {}: {why}", signal.id, signal.strategy);
-        (EventType::OrderRequestRejected, notice(Name::NONE, code.to_owned(), detail))
+        (EventType::OrderRequestRejected, notice(Name::NONE, signal.strategy, code.to_owned(), detail))
     };
     let mut told = event.child(event_type, source, now_ns, payload);
     told.instrument = event.instrument;

@@ -53,7 +53,7 @@ impl Beacon {
         Ok(())
     }
 
-    pub(super) fn read(cursor: &mut Cursor<'_>, minor: u8) -> Result<Self, Fault> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
         let (incarnation, is_leaving, started_ns) = (cursor.u128()?, cursor.flag()?, cursor.i64()?);
         let (version, metrics_address) = (cursor.word()?.to_owned(), cursor.text()?.to_owned());
         let channels = positions(cursor)?;
@@ -61,7 +61,7 @@ impl Beacon {
         let interests = (0..count)
             .map(|_| Ok(Interest { lane: lane(cursor)?, shard: cursor.word()?.to_owned() }))
             .collect::<Result<_, Fault>>()?;
-        let shards = if minor > 0 { cursor.u8()? } else { 0 };
+        let shards = if cursor.has_fields_of(1) { cursor.u8()? } else { 0 };
         Ok(Beacon { incarnation, is_leaving, started_ns, version, metrics_address, channels, interests, shards })
     }
 }

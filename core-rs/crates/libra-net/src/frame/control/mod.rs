@@ -18,7 +18,7 @@ use libra_kernel::Lane;
 
 use super::cursor::{Cursor, put_count, put_word};
 use super::error::{EncodeError, Fault};
-use super::header::{Kind, MINOR};
+use super::header::Kind;
 use crate::ids::{ChannelId, Position};
 
 /// The message of a frame.
@@ -55,15 +55,15 @@ impl Control {
     }
 
     pub(super) fn read(kind: Kind, preface: &[u8], minor: u8) -> Result<Option<Control>, Fault> {
-        let mut cursor = Cursor::new(preface, &[]);
+        let mut cursor = Cursor::new(preface, &[], minor);
         let control = match kind {
             Kind::Events | Kind::Latest => return Ok(None),
             Kind::Ack => Control::Ack(Ack::read(&mut cursor)?),
-            Kind::Beacon => Control::Beacon(Beacon::read(&mut cursor, minor)?),
+            Kind::Beacon => Control::Beacon(Beacon::read(&mut cursor)?),
             Kind::SnapshotRequest => Control::SnapshotRequest(SnapshotRequest::read(&mut cursor)?),
             Kind::Snapshot => Control::Snapshot(Snapshot::read(&mut cursor)?),
         };
-        cursor.end(minor > MINOR)?;
+        cursor.end()?;
         Ok(Some(control))
     }
 }

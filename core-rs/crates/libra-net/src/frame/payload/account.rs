@@ -1,5 +1,6 @@
 //! What an account tells: positions, balances, breaches of a limit, and notices in words.
 
+use libra_kernel::Name;
 use libra_trading::account::{Balance, Position};
 use libra_trading::desk::payload::{Notice, PositionReport};
 use libra_trading::risk::{Breach, RiskCode};
@@ -98,11 +99,13 @@ impl Wire for Notice {
     fn write(&self, sink: &mut Sink<'_>) -> Result<(), EncodeError> {
         sink.name(self.account)?;
         sink.text(&self.code)?;
-        sink.text(&self.detail)
+        sink.text(&self.detail)?;
+        sink.name(self.strategy)
     }
 
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault> {
-        let account = cursor.name()?;
-        Ok(Notice { account, code: cursor.text()?.to_owned(), detail: cursor.text()?.to_owned() })
+        let (account, code, detail) = (cursor.name()?, cursor.text()?.to_owned(), cursor.text()?.to_owned());
+        let strategy = if cursor.has_fields_of(2) { cursor.name()? } else { Name::NONE };
+        Ok(Notice { account, strategy, code, detail })
     }
 }

@@ -92,16 +92,11 @@ pub(super) fn encoded(tag: &str, bytes: &[u8], to: &mut Vec<u8>) -> Result<u8, E
 
 /// Reads the payload of encoding `number`, which must fill the cursor, and gives it to `then`, which is compiled into each kind.
 #[inline(always)]
-pub(super) fn decode_to<R>(
-    number: u8,
-    mut cursor: Cursor<'_>,
-    is_newer: bool,
-    then: impl FnOnce(Payload) -> R,
-) -> Result<R, Skip> {
+pub(super) fn decode_to<R>(number: u8, mut cursor: Cursor<'_>, then: impl FnOnce(Payload) -> R) -> Result<R, Skip> {
     macro_rules! read {
         ($payload:expr) => {{
             let payload = $payload;
-            cursor.end(is_newer)?;
+            cursor.end()?;
             Ok(then(payload))
         }};
     }

@@ -211,7 +211,9 @@ fn payload() -> impl Strategy<Value = Carried> {
             Carried::shared(PositionReport { account, position, unrealised: numbers.0, average_price: numbers.1 })
         }),
         balance().prop_map(Carried::shared),
-        (name(), text(), text()).prop_map(|(account, code, detail)| Carried::shared(Notice { account, code, detail })),
+        (name(), name(), text(), text()).prop_map(|(account, strategy, code, detail)| {
+            Carried::shared(Notice { account, strategy, code, detail })
+        }),
         (text(), vec(any::<u8>(), 0..80)).prop_map(|(tag, bytes)| Carried::shared(Encoded::new(tag, bytes))),
     ];
     prop_oneof![market, trading]

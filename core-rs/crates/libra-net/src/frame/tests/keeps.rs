@@ -113,6 +113,7 @@ fn an_event_that_cannot_be_sent_leaves_the_frame_as_it_was() {
     let first = event(Payload::Empty);
     let mut bad = event(Payload::shared(Notice {
         account: Name::intern("a name of the bad one alone"),
+        strategy: Name::NONE,
         code: "x".repeat(70_000),
         detail: String::new(),
     }));

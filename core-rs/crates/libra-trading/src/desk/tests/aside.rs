@@ -9,7 +9,7 @@ fn strategy() -> Name {
     Name::intern(STRATEGY)
 }
 
-fn all_of(bench: &mut Bench) -> Vec<Event> {
+pub(super) fn all_of(bench: &mut Bench) -> Vec<Event> {
     std::iter::from_fn(|| bench.router.mailbox(bench.all).pop()).collect()
 }
 
@@ -77,7 +77,7 @@ fn a_signal_for_an_instrument_that_is_not_listed_is_counted_and_asks_for_nothing
     let unlisted = Name::intern("NIX/USDT@x");
     let signal = Signal { instrument: unlisted, ..signal.payload.downcast::<Signal>().unwrap().clone() };
     let event = Event::new(EventType::Signal, strategy(), bench.now_ns, Payload::shared(signal));
-    assert!(bench.settle(event).is_empty());
+    assert_eq!(types(&bench.settle(event)), [EventType::OrderRequestRejected]);
     assert_eq!(bench.desk.tally.rejections["UNKNOWN_INSTRUMENT"], 1);
 }
 
@@ -110,7 +110,7 @@ fn a_request_that_risk_has_no_room_for_is_not_on_its_way() {
     bench.quote(6_000_000, 6_000_010);
     let risk = full(&mut bench, EventType::OrderRequest);
     let signal = bench.signal(SignalType::Long);
-    assert!(bench.settle(signal).is_empty());
+    assert_eq!(types(&bench.settle(signal)), [EventType::OrderRequestRejected]);
     assert_eq!(bench.desk.tally.rejections["QUEUE_FULL"], 1);
     assert_eq!(bench.desk.portfolio().pending(strategy(), btc().id), (0, 0));
     while bench.router.mailbox(risk).pop().is_some() {}

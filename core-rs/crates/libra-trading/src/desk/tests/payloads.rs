@@ -26,12 +26,17 @@ fn all_differ<P: SharedPayload>(make: impl Fn(usize) -> P, count: usize, kind: &
 fn a_notice() {
     let name = Name::intern;
     let make = |which| {
-        let [account, code, detail] =
-            [(1, "a"), (2, "CODE"), (3, "why")].map(|(at, text)| if which == at { "other" } else { text });
-        Notice { account: name(account), code: code.to_owned(), detail: detail.to_owned() }
+        let [account, code, detail, strategy] =
+            [(1, "a"), (2, "CODE"), (3, "why"), (4, "mine")].map(|(at, text)| if which == at { "other" } else { text });
+        Notice { account: name(account), strategy: name(strategy), code: code.to_owned(), detail: detail.to_owned() }
     };
-    all_differ(make, 4, "notice");
-    let split = |code: &str, detail: &str| Notice { account: name("a"), code: code.into(), detail: detail.into() };
+    all_differ(make, 5, "notice");
+    let split = |code: &str, detail: &str| Notice {
+        account: name("a"),
+        strategy: Name::NONE,
+        code: code.into(),
+        detail: detail.into(),
+    };
     assert_ne!(digest(&split("ab", "c")), digest(&split("a", "bc")), "where one ends and the next begins counts");
 }
 

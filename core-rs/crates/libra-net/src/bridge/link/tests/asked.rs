@@ -180,6 +180,7 @@ fn cancels_and_signals_come_back_as_what_is_refused_of_them() {
     let words = |event: &Event| {
         let Payload::Shared(shared) = &event.payload else { panic!("a notice") };
         let told = shared.as_any().downcast_ref::<Told>().expect("a notice");
+        assert_eq!(told.strategy, Name::intern("s"), "whoever asked finds it by its name");
         (event.event_type, told.code.clone(), told.detail.clone())
     };
     let [(of_cancel, order, why), (of_signal, code, which)] = [words(&told[0]), words(&told[1])];
