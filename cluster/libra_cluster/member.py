@@ -134,7 +134,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     part = order["part"]
     elsewhere = {name: tuple(strategies) for name, strategies in part["elsewhere"].items()}
     part = NodePart(**{**part, "strategies": tuple(part["strategies"]), "elsewhere": elsewhere})
-    membership, bridge = _join(order)
+    membership, bridge = _join(order, settings.node.handler_timeout_s)
     try:
         resume = order["resume"] if part.accounts else ()
         node = build(settings, profile=order["profile"], resume=resume, part=part, bridge=bridge, live=order["live"])
@@ -164,7 +164,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
             membership.close()
 
 
-def _join(order: dict[str, Any]) -> tuple[ServerMembership | None, NodeBridge | None]:
+def _join(order: dict[str, Any], handler_timeout_s: float) -> tuple[ServerMembership | None, NodeBridge | None]:
     """The bridge, where the topology has one, and our share in its server, where that is the topology's own."""
     if not order["joined"]:
         return None, None
@@ -175,7 +175,12 @@ def _join(order: dict[str, Any]) -> tuple[ServerMembership | None, NodeBridge | 
     membership = ServerMembership(bridge.environment, appendonly=bridge.appendonly) if bridge.url is None else None
     url = bridge.url if membership is None else membership.url
     return membership, open_bridge(
-        bridge, url=url or "", node=order["name"], nodes=order["nodes"], accounts=order["accounts"]
+        bridge,
+        url=url or "",
+        node=order["name"],
+        nodes=order["nodes"],
+        accounts=order["accounts"],
+        handler_timeout_s=handler_timeout_s,
     )
 
 

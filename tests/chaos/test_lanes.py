@@ -1,6 +1,7 @@
 """Lanes are apart, and nobody waits for ever for a node that lives and applies nothing, or whose loop hangs."""
 
 import os
+import time
 
 from tests.chaos.driven import Driven, Place
 
@@ -80,6 +81,21 @@ def test_a_node_whose_loop_hangs_is_dead_for_the_others_until_it_comes_round():
         place.until(lambda: len(a.told("node_up")) == 2 and b.told("loop_stood_still"))
         assert not a.told("gap_lost")
         assert a.link()["nodes"]["b"]["up"]
+
+
+def test_a_node_whose_loop_may_be_held_lives_for_so_long_and_no_longer():
+    with Place(["a", "b"]) as place:
+        a, b = place.node("a"), Driven(place.settings | {"loop_patience_ms": 6_000}, "b")
+        place.join(b)
+        place.until(lambda: a.told("node_up") and b.told("node_up"))
+        place.nodes.remove(b)
+        began = time.monotonic()
+        try:
+            place.until(lambda: a.told("node_down"))
+            assert time.monotonic() - began > 6
+        finally:
+            place.nodes.append(b)
+        place.until(lambda: len(a.told("node_up")) == 2 and b.told("loop_stood_still"))
 
 
 def test_answers_that_find_no_room_are_refused_too():

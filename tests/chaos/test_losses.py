@@ -3,9 +3,10 @@
 import time
 
 from tests.chaos.driven import Place
+from tests.chaos.topology import Server
 from tests.chaos.wires import EVENTS, event, frame, wire
 
-from libra.assembly.bridge import bridge_row
+from libra.assembly.bridge import bridge_row, lost_events
 from libra.core.events import EventType
 
 
@@ -29,3 +30,32 @@ def test_losses_are_told_by_all_of_their_numbers_and_stand_in_the_status():
         row = bridge_row(con.bridge.stats(), None)
         assert row is not None
         assert (row["lost"], row["losses"]) == (2, 2)
+
+
+def test_a_server_that_was_restarted_with_its_data_has_lost_nothing_that_is_known():
+    with Place(["pub", "con"], serving=False) as place:
+        place.server = Server(place.folder, appendonly=True)
+        place.server.start()
+
+        def run(first: int) -> tuple[list[str], dict[str, int], int]:
+            pub, con = place.node("pub"), place.node("con", EventType.ORDER_FILLED)
+            place.until(lambda: pub.told("node_up") and con.told("node_up"))
+            for number in range(first, first + 3):
+                assert pub.publish(EventType.ORDER_FILLED, number)
+            place.until(lambda: len(con.handled) == 3 and pub.bridge.stats()["outbox"] == 0)
+            stats = con.bridge.stats()
+            row = bridge_row(stats, None)
+            assert row is not None
+            told = [news.kind for news in con.news if news.kind.startswith("gap_")]
+            place.leave(pub)
+            place.leave(con)
+            return told, lost_events(stats), row["suspected"]
+
+        assert run(0) == ([], {}, 0)
+        place.server.kill()
+        place.server.start()
+        told, lost, suspected = run(3)
+        # The process that keeps the end of the life before is another one: it may lack what came last.
+        assert (set(told), lost) == ({"gap_suspected"}, {})
+        assert suspected > 0
+        assert run(6) == ([], {}, 0)

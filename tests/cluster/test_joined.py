@@ -342,7 +342,9 @@ def on_order(self, order):
 
 
 def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Joined):
-    running = joined.start("run", joined.topology(strategy=joined.strategy(HANGS)), "--json")
+    # Nothing ends its handler, so its node falls silent with it.
+    topology = joined.topology(strategy=joined.strategy(HANGS), node="handler_timeout_s = 0")
+    running = joined.start("run", topology, "--json")
     wait_for_nodes(running, "trading", "strategies")
 
     def status(name: str) -> dict[str, Any]:
@@ -368,3 +370,54 @@ def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Join
     assert ended.summary["rejections"] == {"STRATEGY_STOPPED": 1}
     assert "its strategies are gone for their accounts: it stood still for" in ended.err
     assert (ended.summary["errors"], ended.summary["failed"]) == (0, [])
+
+
+SLOW = """
+def on_start(self):
+    self.set_timer("slow", 1.0)
+
+def on_timer(self, name):
+    import pathlib, time
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        pass
+    pathlib.Path("slow").touch()
+"""
+
+TRADES = """
+filled = late = 0
+
+def on_start(self):
+    self.set_timer("trade", 0.1, interval_s=0.1)
+
+def on_timer(self, name):
+    side = OrderSide.BUY if self.filled % 2 == 0 else OrderSide.SELL
+    self.submit(self.symbols[0], side, "0.001")
+
+def on_order(self, order):
+    import pathlib
+    self.filled += order.status == "FILLED"
+    self.late += order.status == "FILLED" and pathlib.Path("slow").exists()
+    if self.late == 5:
+        pathlib.Path("enough").touch()
+"""
+
+OTHER = """
+[[strategies]]
+name = "other"
+class = "other.py:Mine"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+on_vanish = "flatten"
+"""
+
+
+def test_a_handler_that_is_slow_for_less_than_it_may_be_takes_nobody_with_it(joined: Joined):
+    joined.strategy(TRADES, "other.py")
+    running = joined.start("run", joined.topology(strategy=joined.strategy(SLOW), strategy_more=OTHER), "--json")
+    wait_until(lambda: running.process.poll() is not None or (joined.folder / "enough").exists(), "it trades on")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert (ended.summary["vanished"], ended.summary["lost"]["strategies"]) == ([], [])
+    assert ended.summary["rejections"] == {}

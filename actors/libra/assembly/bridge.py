@@ -113,6 +113,7 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "gaps": open_gaps(stats),
         "losses": sum(channel["lost"] for channel in channels.values()),
         "lost": sum(channel["lost_events"] for channel in channels.values()),
+        "suspected": sum(channel["suspected"] for channel in channels.values()),
         "excused": dict(stats.get("excused", {})),
         "excusals": int(stats.get("excusals", 0)),
         "peers": [{"node": name} | {key: node[key] for key in _OF_A_PEER} for name, node in _nodes(link)],

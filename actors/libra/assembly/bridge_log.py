@@ -28,6 +28,10 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
         logging.ERROR,
         "{count} events of {channel} will never come; on RISK or ORDERS they stop new orders until libra resume",
     ),
+    "gap_suspected": (
+        logging.WARNING,
+        "events of {channel} may have been lost with the server; none is known to be, and nothing stops for it",
+    ),
     "snapshot_wanted": (logging.INFO, "a snapshot of {channel} is wanted"),
     "snapshot_loaded": (logging.INFO, "a snapshot of {channel} is loaded"),
     "fenced": (

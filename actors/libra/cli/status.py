@@ -105,6 +105,8 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"    gaps: {', '.join(bridge['gaps'])}")
     if bridge["lost"] or bridge["losses"]:
         lines.append(f"    lost: {bridge['lost']} events, in {bridge['losses']} losses")
+    if bridge["suspected"]:
+        lines.append(f"    may be lost: something, {bridge['suspected']} times, when the server went with a node that had ended")
     if bridge["excused"]:
         actors = ", ".join(f"{name} ({events} events)" for name, events in sorted(bridge["excused"].items()))
         lines.append(f"    acknowledged without the actors that do not get on with them: {actors}")

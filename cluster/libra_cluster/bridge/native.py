@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_bridge", "read_password", "require_bridge"]
 
+_ENDING_S = 1.0
+"""What it takes at most until a handler that is ended has let go of the loop."""
+
 
 def require_bridge() -> Any:  # noqa: ANN401 - a class of the native core, once it has one
     """The native class.
@@ -33,7 +36,13 @@ def require_bridge() -> Any:  # noqa: ANN401 - a class of the native core, once 
 
 
 def open_bridge(
-    settings: BridgeSettings, *, url: str, node: str, nodes: Sequence[str], accounts: Sequence[str] | None = None
+    settings: BridgeSettings,
+    *,
+    url: str,
+    node: str,
+    nodes: Sequence[str],
+    accounts: Sequence[str] | None = None,
+    handler_timeout_s: float = 0.0,
 ) -> NodeBridge:
     """A bridge that is started with its node.
 
@@ -44,6 +53,8 @@ def open_bridge(
         nodes: The names of all nodes of the topology.
         accounts: The names of those that have accounts: only for them a signal has to find room. Without it all may
             have some.
+        handler_timeout_s: For so long a handler may hold the node's loop until the node ends it: it says that it lives
+            meanwhile. 0, and it falls silent with its loop.
 
     Raises:
         BridgeError: When this build of the native core has none.
@@ -55,6 +66,7 @@ def open_bridge(
         "nodes": list(nodes),
         "accounts": None if accounts is None else list(accounts),
         "password": read_password(settings),
+        "loop_patience_ms": round((handler_timeout_s + _ENDING_S) * 1_000) if handler_timeout_s else 0,
     }
     return _NativeBridge(require_bridge(), options, is_own=settings.url is None)
 

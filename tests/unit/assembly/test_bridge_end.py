@@ -12,7 +12,7 @@ from libra.assembly.bridge_log import BridgeLog
 
 CHANNEL = "ORDERS:all:strategies"
 BOX = {"confirmed": 0, "acknowledged": 0}
-QUIET = {"lost": 0, "lost_events": 0, "gap": False}
+QUIET = {"lost": 0, "lost_events": 0, "suspected": 0, "gap": False}
 
 
 def link(*, cut: int = 0, **channel: Any) -> dict[str, Any]:

@@ -29,6 +29,8 @@ pub enum NewsKind {
     GapRepaired,
     /// They will never come.
     GapLost,
+    /// Some may have been lost with the server, and nobody can tell: none is known to be missing.
+    GapSuspected,
     /// A consumer needs a snapshot.
     SnapshotWanted,
     /// It was loaded.
@@ -71,6 +73,7 @@ impl NewsKind {
             NewsKind::GapOpened => "gap_opened",
             NewsKind::GapRepaired => "gap_repaired",
             NewsKind::GapLost => "gap_lost",
+            NewsKind::GapSuspected => "gap_suspected",
             NewsKind::SnapshotWanted => "snapshot_wanted",
             NewsKind::SnapshotLoaded => "snapshot_loaded",
             NewsKind::Fenced => "fenced",
@@ -91,7 +94,7 @@ impl NewsKind {
 
     /// True for what somebody acts on, and so has to learn.
     const fn has_to_come(self) -> bool {
-        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::ActorExcused)
+        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::GapSuspected | NewsKind::ActorExcused)
     }
 
     /// The event that tells it.
@@ -100,7 +103,7 @@ impl NewsKind {
             NewsKind::Connected | NewsKind::ServerFinding | NewsKind::NodeDiffers => EventType::BridgeConnected,
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
-            NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
+            NewsKind::GapSuspected | NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
             NewsKind::NodeBehind | NewsKind::ActorExcused | NewsKind::Unanswered => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,

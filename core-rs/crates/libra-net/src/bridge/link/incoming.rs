@@ -75,6 +75,8 @@ pub(super) struct Incoming {
     not_replaced: u64,
     /// How often something was lost, whatever of it.
     pub losses: u64,
+    /// How often some may have been lost, and none is known to be.
+    pub suspected: u64,
     pub skipped: u64,
     pub lag: Lag,
 }
@@ -103,6 +105,7 @@ impl Incoming {
             has_lost: false,
             not_replaced: 0,
             losses: 0,
+            suspected: 0,
             skipped: 0,
             lag: Lag::default(),
         }
@@ -219,7 +222,10 @@ impl Incoming {
     }
 
     fn hear_lost(&mut self, passed: Passed, why: &'static str, certain: bool) {
-        self.losses += 1;
+        match certain || passed.events() > 0 {
+            true => self.losses += 1,
+            false => self.suspected += 1,
+        }
         self.heard.push(Heard::Lost { passed, why, certain });
     }
 

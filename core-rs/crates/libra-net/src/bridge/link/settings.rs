@@ -35,6 +35,9 @@ pub struct LinkSettings {
     pub outbox_bytes: usize,
     /// A node that acknowledges nothing for so long is not waited for any more.
     pub stale_after: Duration,
+    /// How long a handler may hold the loop before the node itself has ended it: for so long it lives, though the loop does not come
+    /// round.
+    pub loop_patience: Duration,
     /// The version of the software, for the beacon.
     pub version: String,
 }
@@ -58,6 +61,7 @@ impl LinkSettings {
             outbox_events: 100_000,
             outbox_bytes: 64 << 20,
             stale_after: Duration::from_secs(30),
+            loop_patience: Duration::ZERO,
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }

@@ -1,8 +1,9 @@
 //! Whether this node may say that it lives: while its loop comes round.
 //!
-//! With each beacon the loop is asked, and the next one is sent only if it has answered. So a loop that stands still for the time
-//! of silence is what a node is that was killed: its strategies are gone for the accounts. One that comes round says so at
-//! once, and hears what others made of it.
+//! With each beacon the loop is asked, and the next ones are sent only while it has answered, or may still be held by a handler
+//! that the node itself will end (`loop_patience`): one slow handler takes none of its node's other strategies with it. A loop that
+//! stands still for longer, and the time of silence, is what a node is that was killed: its strategies are gone for the accounts. One
+//! that comes round then says so at once, and hears what others made of it.
 
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS};
 use super::node::Node;
@@ -13,6 +14,8 @@ use crate::bridge::news::{News, NewsKind};
 pub(super) struct Living {
     /// When it was asked last.
     asked_ns: i64,
+    /// When a beacon was sent last.
+    said_ns: i64,
     /// Since when no beacon is sent, because it does not come round.
     silent: bool,
 }
@@ -22,12 +25,14 @@ impl Node {
     pub(super) fn may_say_it_lives(&mut self, now_ns: i64) -> bool {
         let pulse = &self.common.seam.pulse;
         if self.leaving_since_ns.is_some() || pulse.beats() {
-            self.living.asked_ns = now_ns;
+            (self.living.asked_ns, self.living.said_ns) = (now_ns, now_ns);
             self.common.seam.ask_the_loop();
             return true;
         }
         // A beacon between two others does not wait for what was asked a moment ago.
-        if now_ns - self.living.asked_ns < BEACON_EVERY_NS {
+        let patience_ns = i64::try_from(self.common.settings.loop_patience.as_nanos()).unwrap_or(i64::MAX);
+        if now_ns - self.living.asked_ns < patience_ns.max(BEACON_EVERY_NS) {
+            self.living.said_ns = now_ns;
             return true;
         }
         self.living.silent = true;
@@ -48,9 +53,8 @@ impl Node {
         }
         self.living.silent = false;
         self.next_beacon_ns = now_ns;
-        let stood_ns = now_ns - self.living.asked_ns;
-        if stood_ns >= SILENCE_NS {
-            let seconds = stood_ns / 1_000_000_000;
+        if now_ns - self.living.said_ns >= SILENCE_NS {
+            let seconds = (now_ns - self.living.asked_ns) / 1_000_000_000;
             let detail = format!("it stood still for {seconds} s").into();
             self.common
                 .seam

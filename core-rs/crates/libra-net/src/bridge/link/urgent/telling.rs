@@ -108,6 +108,7 @@ fn channel(channel: &Incoming) -> (String, Value) {
         ("snapshots", stats.snapshots),
         ("replaced", replaced),
         ("lost", channel.losses),
+        ("suspected", channel.suspected),
         ("lost_events", lost_events),
         ("foreign", stats.foreign),
         ("clock_skew", channel.lag.skewed()),
@@ -132,7 +133,9 @@ fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
         Heard::Gap { open: false, .. } => (NewsKind::GapRepaired, None, String::new()),
         Heard::Lost { passed, why, certain } => {
             let sure = if certain { more(passed) } else { " (there may have been some)" };
-            (NewsKind::GapLost, Some(passed), format!("{why}{sure}"))
+            let is_known = certain || passed.events() > 0;
+            let kind = if is_known { NewsKind::GapLost } else { NewsKind::GapSuspected };
+            (kind, Some(passed), format!("{why}{sure}"))
         }
         Heard::SnapshotWanted => (NewsKind::SnapshotWanted, None, "asked for".to_owned()),
         Heard::SnapshotLoaded { passed, values } => {
@@ -242,7 +245,7 @@ mod tests {
         let over_lives = lost(Position::new(8, 4), 12, true);
         assert_eq!(over_lives, [(kind, 2, Some((7, 11, 12)), more.into()), (kind, 4, Some((8, 1, 4)), more.into())]);
         let unknown = lost(Position::new(8, 0), 10, false);
-        assert_eq!(unknown, [(kind, 0, None, "trimmed (there may have been some)".to_owned())]);
+        assert_eq!(unknown, [(NewsKind::GapSuspected, 0, None, "trimmed (there may have been some)".to_owned())]);
         let loaded = told(Heard::SnapshotLoaded { passed: passed(Position::new(7, 12), 12), values: 3 });
         let detail = "3 latest values stand for them".to_owned();
         let over_lives = told(Heard::SnapshotLoaded { passed: passed(Position::new(8, 0), 11), values: 3 });
