@@ -17,7 +17,12 @@ class NodeBridge(Protocol):
 
     The node starts it when its accounts are open and before its actors start, and stops it after its last event.
     All calls come from the loop's thread, but `leave`.
+
+    Attributes:
+        life: When this life of the node began, nanoseconds since the epoch: no two lives of one name have the same.
     """
+
+    life: int
 
     def start(self, core: NodeCore) -> None:
         """Join the node's router: from now on what it publishes may leave, and what comes in is published.
@@ -46,6 +51,9 @@ class NodeBridge(Protocol):
         Args:
             left: The nodes that left in order.
         """
+
+    def life_of(self, node: str) -> int | None:
+        """The `life` of another node, as it says itself; None while it has not been heard of."""
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         """Leave, where that was not done, and let go of the router; gives the last `stats`."""

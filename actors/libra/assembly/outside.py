@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outside"]
 
+_LOOK_AGAIN_S = 0.25
+
 
 class Outside(Actor):
     """Listens for the end of strategies elsewhere. One that stopped with its node, in order, has not vanished.
@@ -20,12 +22,16 @@ class Outside(Actor):
     A node that is silent while the server answers has taken its strategies with it. Should it come back their requests
     stay refused: what became of their orders was decided meanwhile.
 
+    What is said of a strategy holds for the life of its node that said it. A durable word may come to an account that was
+    started again meanwhile, and then to another life of the strategy, which trades: for that one nothing is done.
+
     Args:
         strategies: The names of those that run elsewhere.
         hosts: Where, by the names of the nodes.
         vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator, who
             may say so again.
         lose: Called with the name of one whose node is no more.
+        life_of: Gives the life of a node as it is known now; None while it has not been heard of.
     """
 
     def __init__(
@@ -34,12 +40,16 @@ class Outside(Actor):
         hosts: Mapping[str, tuple[str, ...]],
         vanish: Callable[[str], None],
         lose: Callable[[str], None],
+        life_of: Callable[[str], int | None],
     ) -> None:
         super().__init__()
         self._strategies = strategies
         self._hosts = hosts
         self._vanish = vanish
         self._lose = lose
+        self._life_of = life_of
+        self._nodes = {strategy: node for node, names in hosts.items() for strategy in names}
+        self._undecided: dict[str, int] = {}
 
     def on_start(self) -> None:
         """Listen."""
@@ -50,7 +60,29 @@ class Outside(Actor):
         """A strategy has stopped."""
         told = event.payload
         if isinstance(told, Mapping) and told.get("vanished") is True and event.source in self._strategies:
-            self._vanish(event.source)
+            life = told.get("life")
+            self._decide(event.source, life if isinstance(life, int) else None)
+
+    def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
+        """Look again whose life it was that a word came from."""
+        undecided, self._undecided = self._undecided, {}
+        for strategy, life in undecided.items():
+            self._decide(strategy, life)
+
+    def _decide(self, strategy: str, life: int | None) -> None:
+        now = self._life_of(self._nodes[strategy]) if life is not None and strategy in self._nodes else life
+        if now == life:
+            self._vanish(strategy)
+        elif life is not None and now is not None and life < now:
+            self.log.warning(
+                "strategy %s ended in an earlier life of its node, which was not known here: of the one that runs now "
+                "nothing is cancelled or closed",
+                strategy,
+            )
+        else:
+            # Its node has not been heard of, or not of that life yet.
+            self._undecided[strategy] = life or 0
+            self.set_timer("lives", _LOOK_AGAIN_S)
 
     def lose(self, event: Event) -> None:
         """A node is no more."""

@@ -171,7 +171,8 @@ class TradingNode(Node):
             add_account_actors(self, group, partial(self.accounts.__getitem__, group.name), self._venues)
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
-            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish, self._lose))
+            life_of = (lambda _: None) if bridge is None else bridge.life_of
+            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish, self._lose, life_of))
         for strategy in self.strategies:
             self._add_strategy(strategy)
 
@@ -449,7 +450,9 @@ class TradingNode(Node):
     def _strategy_is_gone(self, name: str) -> None:
         """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
         self._gone.add(name)
-        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
+        # Good for this life of the strategy: its event may come to an account whose node was started again meanwhile.
+        life = None if self._bridge is None else self._bridge.life
+        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, life=life)
         self._vanish(name)
 
     def _lose(self, name: str) -> None:

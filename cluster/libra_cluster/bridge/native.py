@@ -66,6 +66,7 @@ def open_bridge(
         "nodes": list(nodes),
         "accounts": None if accounts is None else list(accounts),
         "password": read_password(settings),
+        "started_ns": time.time_ns(),
         "loop_patience_ms": round((handler_timeout_s + _ENDING_S) * 1_000) if handler_timeout_s else 0,
     }
     return _NativeBridge(require_bridge(), options, is_own=settings.url is None)
@@ -106,6 +107,7 @@ class _NativeBridge:
         self._class = native
         self._options = options
         self._is_own = is_own
+        self.life: int = options["started_ns"]
         self._accounts = frozenset(options["nodes"] if options["accounts"] is None else options["accounts"])
         self._is_settled = False
         self._native: Any = None
@@ -140,6 +142,10 @@ class _NativeBridge:
             return True
         away = {name for name, node in self.stats().get("link", {}).get("nodes", {}).items() if not node["up"]}
         return self._is_settled and away <= set(left) - self._accounts
+
+    def life_of(self, node: str) -> int | None:
+        told = self.stats().get("link", {}).get("nodes", {}).get(node)
+        return None if told is None or not told["epoch"] else int(told["started_ns"])
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         return {} if self._native is None else dict(self._native.stop(timeout_s))

@@ -26,6 +26,8 @@ class Mine(Strategy):
 class Bridge:
     """A bridge that carries nothing."""
 
+    life = 7
+
     def __init__(self, *news: str, refuses: str = "", left: int = 0, kept: int = 0, keeps: bool = True) -> None:
         self.waiting = [SimpleNamespace(kind=kind, node="away", channel="", count=0, detail="") for kind in news]
         self.refuses = refuses
@@ -55,6 +57,10 @@ class Bridge:
     def leave(self, timeout_s: float) -> None:
         # Only a loop that runs on meanwhile comes so far. The guard ends a node whose drain hangs for longer.
         self.was_flushed = all(self.flushed.acquire(timeout=timeout_s) for _ in range(3))
+
+    def life_of(self, node: str) -> int | None:
+        del node
+        return None
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
         del timeout_s

@@ -16,12 +16,25 @@ def told():
 
 
 @pytest.fixture
-def outside(told):
-    return Outside(
+def lives():
+    return {"left": 7, "right": 9}
+
+
+class Made(Outside):
+    timers = 0
+
+    def set_timer(self, *_: object) -> None:
+        self.timers += 1
+
+
+@pytest.fixture
+def outside(told, lives):
+    return Made(
         frozenset(("mine", "yours", "hers")),
         HOSTS,
         vanish=lambda name: told.append(("vanished", name)),
         lose=lambda name: told.append(("lost", name)),
+        life_of=lives.get,
     )
 
 
@@ -43,6 +56,8 @@ def test_other_news_of_nodes_take_none(outside, told, payload):
     ("source", "payload", "expected"),
     [
         ("mine", {"vanished": True}, [("vanished", "mine")]),
+        ("mine", {"vanished": True, "life": 7}, [("vanished", "mine")]),
+        ("hers", {"vanished": True, "life": 9}, [("vanished", "hers")]),
         ("mine", {"vanished": False}, []),
         ("mine", {}, []),
         ("mine", None, []),
@@ -52,3 +67,28 @@ def test_other_news_of_nodes_take_none(outside, told, payload):
 def test_a_strategy_that_stopped_vanishes_where_its_node_says_so(outside, told, source, payload, expected):
     outside.learn(Event.create(EventType.STRATEGY_STOPPED, source, payload))
     assert told == expected
+
+
+def vanished(life):
+    return Event.create(EventType.STRATEGY_STOPPED, "mine", {"vanished": True, "life": life})
+
+
+def test_what_an_earlier_life_said_is_nothing_to_the_one_that_runs_now(outside, told, monkeypatch):
+    warned = []
+    monkeypatch.setattr(type(outside), "log", property(lambda _: SimpleNamespace(warning=lambda *it: warned.append(it))))
+    outside.learn(vanished(6))
+    assert (told, outside.timers, len(warned)) == ([], 0, 1)
+
+
+def test_it_waits_until_it_is_known_whose_life_it_was(outside, told, lives):
+    del lives["left"]
+    outside.learn(vanished(7))
+    outside.on_timer("lives")
+    # An earlier beacon is under way still.
+    lives["left"] = 5
+    outside.on_timer("lives")
+    assert (told, outside.timers) == ([], 3)
+    lives["left"] = 7
+    outside.on_timer("lives")
+    outside.on_timer("lives")
+    assert (told, outside.timers) == ([("vanished", "mine")], 3)

@@ -350,6 +350,8 @@ def test_an_account_to_resume_has_to_exist_though_it_is_elsewhere(settings):
 class Bridge:
     """Stands in for the native one: what a node asks of it, in its order."""
 
+    life = 7
+
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.node = None
@@ -367,6 +369,10 @@ class Bridge:
     def keeps(self, left) -> bool:
         self.calls.append(f"keeps for {sorted(left)}")
         return True
+
+    def life_of(self, node: str) -> int | None:
+        del node
+        return None
 
     def leave(self, timeout_s: float) -> None:
         self.calls.append(f"leave, {timeout_s}")

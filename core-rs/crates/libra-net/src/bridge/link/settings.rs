@@ -7,6 +7,7 @@ use crate::frame::LONGEST_FRAME;
 use crate::ids::{BadName, ChannelId, Environment};
 use crate::resp::Endpoint;
 use libra_kernel::Lane;
+use libra_kernel::clock::wall_ns;
 
 /// The shard of the durable channels: each node has one channel a lane.
 pub(super) const WHOLE: &str = "all";
@@ -38,6 +39,8 @@ pub struct LinkSettings {
     /// How long a handler may hold the loop before the node itself has ended it: for so long it lives, though the loop does not come
     /// round.
     pub loop_patience: Duration,
+    /// When this life of the node began, nanoseconds since the epoch: what its beacons say.
+    pub started_ns: i64,
     /// The version of the software, for the beacon.
     pub version: String,
 }
@@ -62,6 +65,7 @@ impl LinkSettings {
             outbox_bytes: 64 << 20,
             stale_after: Duration::from_secs(30),
             loop_patience: Duration::ZERO,
+            started_ns: wall_ns(),
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libra_kernel::clock::{monotonic_ns, wall_ns};
+use libra_kernel::clock::monotonic_ns;
 use libra_kernel::native::{Life, NativeActor};
 
 use super::calls::{Calls, Keys};
@@ -83,7 +83,7 @@ impl Urgent {
             control: None,
             reader: FrameReader::new(),
             greeting: Greeting::default(),
-            started_ns: wall_ns(),
+            started_ns: settings.started_ns,
             places: Vec::new(),
             hearing_since_ns: None,
             confirmed: 0,

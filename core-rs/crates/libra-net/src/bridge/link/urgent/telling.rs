@@ -34,6 +34,7 @@ impl Urgent {
             let table = vec![
                 ("up".to_owned(), Value::Flag(peer.is_up)),
                 ("epoch".to_owned(), Value::count(peer.epoch)),
+                ("started_ns".to_owned(), Value::Number(peer.started_ns)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
                 ("heard_ns".to_owned(), Value::Number(wall_ns() - (now_ns - peer.heard_ns))),
