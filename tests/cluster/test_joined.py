@@ -133,10 +133,10 @@ def test_the_kill_switch_stops_the_accounts_whichever_node_of_the_run_is_told(jo
     elif way == "the node alone":
         # As from another host: nothing of the run but this node is seen from here.
         folder = Path(os.environ["LIBRA_RUN_DIR"])
-        [others] = folder.glob("trading-*.json")
-        others.rename(hidden := others.with_suffix(".hidden"))
-        ended = joined.run("kill-switch", "--reason", "looks wrong")
-        hidden.rename(others)
+        (alone := joined.folder / "r").mkdir(mode=0o700)
+        for path in folder.glob("strategies-*"):
+            os.link(path, alone / path.name)
+        ended = joined.run("kill-switch", "--reason", "looks wrong", env={"LIBRA_RUN_DIR": str(alone)})
         assert (ended.code, "strategies" in ended.out, "NOT CONFIRMED" in ended.out) == (1, True, True), ended.out
     else:
         more = {"named": ["--node", "strategies"], "unnamed": [], "by account": ["--account", "paper"]}[way]

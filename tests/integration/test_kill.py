@@ -405,7 +405,7 @@ def test_a_node_whose_files_are_removed_is_found_again(shell, what):
     running.wait_for("nothing is open")
     running.signal(signal.SIGTERM)
     ended = running.end()
-    assert (ended.code, "were gone; they are there again" in ended.err) == (3, True), ended.err
+    assert (ended.code, "operators find this node in" in ended.err) == (3, True), ended.err
     assert list(folder.glob("*")) == []
 
 
@@ -433,6 +433,20 @@ def test_nodes_of_another_environment_are_found_or_named(shell, tmp_path):
     if not was_there:
         with contextlib.suppress(OSError):
             usual.rmdir()
+
+
+def test_a_node_that_could_not_be_reached_at_its_start_is_found_once_it_can_be(shell, monkeypatch):
+    folder = shell.folder / "r"
+    folder.mkdir(mode=0o755)
+    monkeypatch.setenv("LIBRA_RUN_DIR", str(folder))
+    running = shell.start("run", shell.profile(shell.strategy(TRADES), clock="live"), "--json")
+    running.wait_for("operators cannot reach this node but by signals")
+    folder.chmod(0o700)
+    running.wait_for("operators find this node in")
+    assert shell.run("kill-switch").code == 0
+    assert shell.run("stop").code == 0
+    assert running.end().code == 3
+    assert list(folder.glob("*")) == []
 
 
 def test_an_account_at_a_venue_does_not_start_where_no_operator_reaches_it(shell):

@@ -22,8 +22,8 @@ class Outside(Actor):
     A node that is silent while the server answers has taken its strategies with it. Should it come back their requests
     stay refused: what became of their orders was decided meanwhile.
 
-    What is said of a strategy holds for the life of its node that said it. A durable word may come to an account that was
-    started again meanwhile, and then to another life of the strategy, which trades: for that one nothing is done.
+    What is said of a strategy holds for the life of its node that said it. A durable word may come to an account that
+    was started again meanwhile, and then to another life of the strategy, which trades: for that one nothing is done.
 
     Args:
         strategies: The names of those that run elsewhere.

@@ -451,8 +451,8 @@ class TradingNode(Node):
         """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
         self._gone.add(name)
         # Good for this life of the strategy: its event may come to an account whose node was started again meanwhile.
-        life = None if self._bridge is None else self._bridge.life
-        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, life=life)
+        life = {} if self._bridge is None else {"life": self._bridge.life}
+        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, **life)
         self._vanish(name)
 
     def _lose(self, name: str) -> None:
@@ -534,9 +534,9 @@ class TradingNode(Node):
             if any(group.gateway.kind != "paper" for group in self._groups):
                 raise ConfigError(f"operators could not reach an account at a venue: {error}") from error
             # On paper no reason not to trade: signals still work.
-            _log.error("operators cannot reach this node but by signals: %s", error)
-        else:
-            self._control = server
+            _log.error("operators cannot reach this node but by signals, which it tries to mend: %s", error)
+            server.open_later()
+        self._control = server
 
     def _tell_gateway(self, event_type: EventType) -> None:
         """The native feeds are gateways as well; one in Python speaks for itself."""

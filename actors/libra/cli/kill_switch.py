@@ -21,9 +21,11 @@ from libra.cli.nodes import (
     are_several,
     chosen_nodes,
     chosen_run,
+    hidden_beside,
     hidden_lines,
     listed,
     no_node_text,
+    running_nodes,
 )
 from libra.cli.status import account_lines
 from libra.control.client import ANSWER_S, NodeClient
@@ -59,19 +61,40 @@ def main(arguments: list[str]) -> int:
         else:
             print(no_node_text())
         return exit_codes.FAILED
-    by_signal = options.account is None
-    failures = [_signal(client) if by_signal else "" for client in clients]
-    rows = [_confirm(client, options, failed) for client, failed in zip(clients, failures, strict=True)]
+    rows = _pull([client for client in clients if client.node.accounts != ()], options)
+    # Where all accounts of a run say that they are stopped, its other nodes are not asked to have that done: their word
+    # is a durable event, which would come once more to an account that an operator has resumed meanwhile.
+    unconfirmed = {row["pid"] for row in rows if "error" in row and row.get("code") != "UNKNOWN_ACCOUNT"}
+    latched = {client.node.run for client in clients if client.node.accounts != ()} - {""}
+    latched -= {client.node.run for client in clients if client.node.pid in unconfirmed}
+    rows += _pull([one for one in clients if one.node.accounts == () and one.node.run not in latched], options)
     # An account is in one node; that others do not know it, or have none, is no failure, unless none does.
     rows = [row for row in rows if row.get("code") not in ("UNKNOWN_ACCOUNT", "NO_ACCOUNT")] or rows
     if options.json:
         print(json.dumps({"nodes": rows}, ensure_ascii=False))
     else:
         print("\n".join(line for row in rows for line in _lines(row)))
-    if options.all and not os.environ.get("LIBRA_RUN_DIR") and (hidden := hidden_lines(clients)):
-        print("\n".join(["NOT STOPPED, since they were not found by their files:", *hidden]), file=sys.stderr)
+    if _tell_hidden(options):
         return exit_codes.FAILED
     return exit_codes.OK if all(row["done"] for row in rows) else exit_codes.FAILED
+
+
+def _pull(clients: list[NodeClient], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """All are signalled before one is asked."""
+    failures = [_signal(client) if options.account is None else "" for client in clients]
+    return [_confirm(client, options, failed) for client, failed in zip(clients, failures, strict=True)]
+
+
+def _tell_hidden(options: argparse.Namespace) -> bool:
+    """Names the nodes that trade on since their files are elsewhere; True where one of them was meant."""
+    if os.environ.get("LIBRA_RUN_DIR"):
+        return False
+    hidden = hidden_beside(running_nodes())
+    if hidden:
+        head = "NOT STOPPED, since they were not found by their files:"
+        print(head, *hidden_lines(hidden), sep="\n", file=sys.stderr)
+    # Who named none means all that there is, as far as it is theirs.
+    return options.node is None and options.pid is None and any(node.is_ours for node in hidden)
 
 
 def _rest(options: argparse.Namespace) -> str:
@@ -123,6 +146,8 @@ def _held_up(client: NodeClient, signal_failed: str) -> str:
     held = f"it did not answer within {ANSWER_S:g} s"
     if signal_failed:
         return f"{held}, and could not be signalled: {signal_failed}"
+    if client.node.accounts == ():
+        return f"{held}; it has no account, and was told to have all stopped that it is joined with, once it comes back"
     return (
         f"{held}; it was signalled: no new order of any of its accounts leaves, but open orders could not be cancelled"
         f" yet. When it does not come back: kill -9 {client.node.pid}, then cancel at the venue"

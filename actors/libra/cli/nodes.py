@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from libra.control.client import NodeClient
-from libra.control.folder import RunFile, find_nodes, hidden_nodes, run_folder, run_folders
+from libra.control.folder import HiddenNode, RunFile, find_nodes, hidden_nodes, run_folder, run_folders
 from libra.errors import ConfigError, ControlError, LibraError
 
 
@@ -117,14 +117,20 @@ def _has(accounts: tuple[str, ...] | None, named: str | None) -> bool:
 def no_node_text() -> str:
     """What is said where no node was found."""
     looked = ", ".join(map(str, run_folders()))
-    return "\n".join([f"no node was found on this host (looked in {looked})", *hidden_lines(())])
+    return "\n".join([f"no node was found on this host (looked in {looked})", *hidden_lines(hidden_beside(()))])
 
 
-def hidden_lines(clients: Iterable[NodeClient]) -> list[str]:
-    """Nodes that are there beside these, as the kernel has them, with what to do to reach them."""
+def hidden_beside(clients: Iterable[NodeClient]) -> list[HiddenNode]:
+    """Nodes that are there beside these, as the kernel has them."""
+    return hidden_nodes({client.node.pid for client in clients})
+
+
+def hidden_lines(hidden: Iterable[HiddenNode]) -> list[str]:
+    """Nodes that were not found by their files, with what to do to reach them."""
     return [
-        f"  but {name} (pid {pid}) listens in {folder}: LIBRA_RUN_DIR={shlex.quote(folder)} libra ..., as its user"
-        for name, pid, folder in hidden_nodes({client.node.pid for client in clients})
+        f"  but {node.name} (pid {node.pid}) listens in {node.folder}: LIBRA_RUN_DIR={shlex.quote(node.folder)} libra "
+        "..., as its user"
+        for node in hidden
     ]
 
 

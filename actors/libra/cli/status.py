@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from libra import exit_codes
 from libra.cli import text
-from libra.cli.nodes import add_node_arguments, chosen_nodes, no_node_text
+from libra.cli.nodes import add_node_arguments, chosen_nodes, hidden_beside, hidden_lines, no_node_text
 from libra.control.client import NodeClient
 from libra.errors import ControlError
 
@@ -31,11 +33,18 @@ def main(arguments: list[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     while True:
-        rows = [_ask(client) for client in chosen_nodes(options)]
+        clients = chosen_nodes(options)
+        rows = [_ask(client) for client in clients]
+        # Who was told where to look wants nothing else.
+        is_whole = options.node is None and options.pid is None and not os.environ.get("LIBRA_RUN_DIR")
+        hidden = hidden_beside(clients) if is_whole else []
         if options.json:
-            print(json.dumps({"nodes": rows}, ensure_ascii=False), flush=True)
+            more = {"hidden": [asdict(node) for node in hidden]} if hidden else {}
+            print(json.dumps({"nodes": rows, **more}, ensure_ascii=False), flush=True)
+        elif rows:
+            print("\n\n".join(map(describe, rows)), *hidden_lines(hidden), sep="\n", flush=True)
         else:
-            print("\n\n".join(map(describe, rows)) if rows else no_node_text(), flush=True)
+            print(no_node_text(), flush=True)
         if not options.watch:
             return exit_codes.FAILED if any("silent" in row for row in rows) else exit_codes.OK
         time.sleep(WATCH_EVERY_S)
@@ -106,7 +115,9 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
     if bridge["lost"] or bridge["losses"]:
         lines.append(f"    lost: {bridge['lost']} events, in {bridge['losses']} losses")
     if bridge["suspected"]:
-        lines.append(f"    may be lost: something, {bridge['suspected']} times, when the server went with a node that had ended")
+        lines.append(
+            f"    may be lost: something, {bridge['suspected']} times, when the server went with a node that had ended"
+        )
     if bridge["excused"]:
         actors = ", ".join(f"{name} ({events} events)" for name, events in sorted(bridge["excused"].items()))
         lines.append(f"    acknowledged without the actors that do not get on with them: {actors}")

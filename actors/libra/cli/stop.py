@@ -31,13 +31,12 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     clients = one_run(options)
     if options.strategy is not None:
-        result = _stop_strategy(clients, options.strategy)
+        result = _stop_strategy(_named(clients, options) + clients, options.strategy)
         told = f"strategy {result['strategy']} is stopped; its orders: {result['on_vanish']}"
         print(json.dumps(result) if options.json else told)
         return exit_codes.OK
     # The one that was named, else one with strategies alone: accounts end behind it in any case.
-    named = [one for one in clients if options.node in (None, one.node.name) and options.pid in (None, one.node.pid)]
-    client = min(named, key=lambda one: one.node.accounts != ())
+    client = min(_named(clients, options), key=lambda one: one.node.accounts != ())
     began = time.monotonic()
     ended = _stop_node(client, options.timeout)
     for other in clients:
@@ -52,14 +51,23 @@ def main(arguments: list[str]) -> int:
     return exit_codes.OK if ended else exit_codes.FAILED
 
 
+def _named(clients: list[NodeClient], options: argparse.Namespace) -> list[NodeClient]:
+    return [one for one in clients if options.node in (None, one.node.name) and options.pid in (None, one.node.pid)]
+
+
 def _stop_strategy(clients: list[NodeClient], strategy: str) -> dict[str, Any]:
-    for client in clients[:-1]:
+    """By the first that has it. One that hangs is passed over: it may be any of the others that has it."""
+    refusals: dict[int, ControlError] = {}
+    for client in clients:
+        if client.node.pid in refusals:
+            continue
         try:
             return client.ask("stop_strategy", strategy=strategy)
         except ControlError as error:
-            if error.code != "UNKNOWN_STRATEGY":
+            if error.code not in ("SILENT", "UNKNOWN_STRATEGY"):
                 raise
-    return clients[-1].ask("stop_strategy", strategy=strategy)
+            refusals[client.node.pid] = error
+    raise min(refusals.values(), key=lambda error: error.code != "SILENT")
 
 
 def _has_ended(client: NodeClient, until: float) -> bool:

@@ -167,14 +167,31 @@ _EARLY = re.compile(rb"(?P<folder>/.*)/\.(?P<pid>[1-9][0-9]*)-(?P<life>[0-9a-f]{
 """A node's socket by the name that it was bound under, which the kernel goes on to tell."""
 
 
-def hidden_nodes(found: Container[int]) -> list[tuple[str, int, str]]:
+@dataclass(frozen=True, slots=True)
+class HiddenNode:
+    """A node that the kernel knows of, and whose files are elsewhere.
+
+    Attributes:
+        name: What its files call it, where they can be read.
+        pid: Its process.
+        folder: Where it listens.
+        is_ours: It is one of this user.
+    """
+
+    name: str
+    pid: int
+    folder: str
+    is_ours: bool
+
+
+def hidden_nodes(found: Container[int]) -> list[HiddenNode]:
     """Nodes whose sockets the kernel knows of, and which were not found by their files: other users' too.
 
     Args:
         found: Processes whose nodes were found.
 
     Returns:
-        Name, process and folder of each; none where the system does not tell.
+        Each by its process; none where the system does not tell.
     """
     try:
         lines = Path("/proc/net/unix").read_bytes().splitlines()
@@ -185,8 +202,16 @@ def hidden_nodes(found: Container[int]) -> list[tuple[str, int, str]]:
         match = _EARLY.fullmatch(line.split(maxsplit=7)[-1])
         if match is not None and (pid := int(match["pid"])) not in found and not _is_dead(pid):
             folder = Path(os.fsdecode(match["folder"]))
-            hidden[pid] = (_name_in(folder, f"-{pid}-{match['life'].decode()}.json"), pid, str(folder))
+            name = _name_in(folder, f"-{pid}-{match['life'].decode()}.json")
+            hidden[pid] = HiddenNode(name, pid, str(folder), _is_ours(pid))
     return [hidden[pid] for pid in sorted(hidden)]
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _name_in(folder: Path, ending: str) -> str:

@@ -77,7 +77,11 @@ class ControlServer:
         # What killed nodes left behind is gone with that, though nobody looks for nodes.
         find_nodes(self._folder)
         self._begin(*self._bind())
-        self._staying = self._own_task(self._stay_found(), "libra-control")
+        self._staying = self._own_task(self._stay_found(is_told=False), "libra-control")
+
+    def open_later(self) -> None:
+        """Where `open` has failed: be found as soon as it can be done."""
+        self._staying = self._own_task(self._stay_found(is_told=True), "libra-control")
 
     def _begin(self, listener: socket.socket, private: PrivateDescriptor) -> None:
         self._listener, self._private = listener, private
@@ -109,10 +113,9 @@ class ControlServer:
         early_run.write_text(self._node.to_json(), encoding="utf-8")
         early_run.rename(run_path)
 
-    async def _stay_found(self) -> None:
+    async def _stay_found(self, *, is_told: bool) -> None:
         """Whoever cleans up a folder of temporary files takes no node from its operators for longer than a second."""
         path, run_path = self._node.paths(self._folder)
-        is_told = False
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if path.exists() and run_path.exists():
@@ -129,7 +132,7 @@ class ControlServer:
                 is_told = True
             else:
                 is_told = False
-                _log.warning("control socket: its files in %s were gone; they are there again", self._folder)
+                _log.warning("control socket: operators find this node in %s again", self._folder)
 
     async def _listen_anew(self) -> None:
         listener, private, accepting = self._listener, self._private, self._accepting
@@ -144,20 +147,20 @@ class ControlServer:
 
     async def close(self) -> None:
         """Be found no more, and let go of whoever is connected."""
-        if self._listener is None:
-            return
         # Before its files go: it would make them again.
         if self._staying is not None:
             self._staying.end()
         for path in self._node.paths(self._folder):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         tasks = [*self._connections, *(task for task in (self._accepting, self._staying) if task is not None)]
         for task in tasks:
             task.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._private is not None:
             self._private.release()
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._listener = self._private = None
 
     def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:

@@ -7,11 +7,13 @@ its own that waits for the interpreter (``libra-py``, module ``node/witness``).
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import sysconfig
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +23,12 @@ __all__ = ["Blocking", "HandlerTimedOut"]
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 5.0
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen "})
+_LIBRARIES = (
+    *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+    "<frozen ",
+    # Libra itself, which is elsewhere where it is installed to be worked on.
+    f"{Path(__file__).parents[1]}{os.sep}",
+)
 """Where the code of nobody here lies."""
 
 

@@ -272,7 +272,7 @@ class Supervisor:
                 os.read(key.fd, 4096)
         while self._kills:
             self._kills -= 1
-            for child in self._children:
+            for child in self._having_accounts():
                 child.signal(signal.SIGUSR1)
         if len(self._stops) > 1:
             # Whoever is draining ends at once; whoever is not begins, whatever its turn.
@@ -280,9 +280,13 @@ class Supervisor:
             for child in self._children:
                 child.stop()
 
+    def _having_accounts(self) -> list[Child]:
+        """Others would only have the same accounts stopped, by an event that may come behind a resume."""
+        return [child for child in self._children if child.member.part.accounts]
+
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the run, SIGUSR1 is every node's kill switch, SIGCHLD wakes us."""
+        """SIGINT and SIGTERM stop the run, SIGUSR1 is the kill switch of every account, SIGCHLD wakes us."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -103,7 +103,8 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
-        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "suspected": 3, "excused": {"slow": 3, "hung": 12}, "excusals": 4,
+        "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "suspected": 3,
+        "excused": {"slow": 3, "hung": 12}, "excusals": 4,
         "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})

@@ -75,7 +75,8 @@ def vanished(life):
 
 def test_what_an_earlier_life_said_is_nothing_to_the_one_that_runs_now(outside, told, monkeypatch):
     warned = []
-    monkeypatch.setattr(type(outside), "log", property(lambda _: SimpleNamespace(warning=lambda *it: warned.append(it))))
+    log = SimpleNamespace(warning=lambda *told: warned.append(told))
+    monkeypatch.setattr(type(outside), "log", property(lambda _: log))
     outside.learn(vanished(6))
     assert (told, outside.timers, len(warned)) == ([], 0, 1)
 

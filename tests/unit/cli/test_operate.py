@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from libra.cli import kill_switch, main, nodes, resume, status
+from libra.control.folder import HiddenNode
 from libra.errors import ControlError
 
 STANDING = {
@@ -24,6 +25,10 @@ KILLED = {**STANDING, "name": "paper", "killed": "ops", "stopped": ["KILL_SWITCH
 TRADING = {**STANDING, "name": "paper"}
 
 
+ANSWER = {
+    "name": "n", "pid": 1, "profile": "", "uptime_s": 1.0, "errors": 0, "accounts": [], "strategies": [],
+    "waiting_s": {}, "vanished": [],
+}  # fmt: skip
 PIDS = itertools.count(4_242)
 
 
@@ -228,6 +233,76 @@ def test_of_several_nodes_none_is_stopped_until_one_is_named_or_all_are(monkeypa
         monkeypatch.setattr(nodes, "running_nodes", lambda: both[:1])
         assert main.main(["kill-switch", *given]) == 0
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("given", "is_ours", "code"),
+    [([], True, 1), (["--all"], True, 1), (["--node", "n"], True, 0), ([], False, 0)],
+)
+def test_a_node_that_is_seen_by_the_kernel_alone_is_named(monkeypatch, capsys, given, is_ours, code):
+    monkeypatch.delenv("LIBRA_RUN_DIR")
+    found = Client(kill={"accounts": [KILLED]}, status=ANSWER)
+    hidden = HiddenNode("service", 77, "/x", is_ours)
+    monkeypatch.setattr(nodes, "running_nodes", lambda: [found])
+    monkeypatch.setattr(kill_switch, "running_nodes", lambda: [found])
+    monkeypatch.setattr(nodes, "hidden_nodes", lambda pids: [] if hidden.pid in pids else [hidden])
+    assert main.main(["kill-switch", *given]) == code
+    told = capsys.readouterr()
+    assert "no new orders leave" in told.out
+    line = "  but service (pid 77) listens in /x: LIBRA_RUN_DIR=/x libra ..., as its user"
+    assert told.err.splitlines() == ["NOT STOPPED, since they were not found by their files:", line]
+    assert main.main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == line
+    assert main.main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hidden"][0]["folder"] == "/x"
+    # Who says where to look looks there.
+    monkeypatch.setenv("LIBRA_RUN_DIR", "/y")
+    assert main.main(["kill-switch", *given]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def member(accounts, run="9", **answers):
+    made = Client(**answers)
+    made.node.accounts, made.node.run = accounts, run
+    return made
+
+
+@pytest.mark.parametrize("run", ["9", ""])
+def test_whose_accounts_are_stopped_asks_no_other_node_of_its_run(monkeypatch, capsys, run):
+    has, has_not = member(("paper",), kill={"accounts": [KILLED]}), member((), run, kill={"accounts": []})
+    monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, has])
+    assert main.main(["kill-switch", "--all"]) == 0
+    # Of one that says of no run nobody knows whose accounts it trades on.
+    assert (has.pulled, has_not.pulled) == (1, int(not run))
+    assert "kill -9" not in capsys.readouterr().out
+
+
+def test_where_an_account_does_not_answer_the_other_nodes_are_asked_too(monkeypatch, capsys):
+    hangs = member(("paper",), kill=ControlError("SILENT", "it hangs"))
+    has_not = member((), kill=ControlError("SILENT", "it hangs, too"))
+    monkeypatch.setattr(nodes, "running_nodes", lambda: [has_not, hangs])
+    assert main.main(["kill-switch"]) == 1
+    assert (hangs.pulled, has_not.pulled) == (1, 1)
+    told = capsys.readouterr().out
+    assert told.count("kill -9") == 1
+    assert "it has no account" in told
+
+
+def test_a_strategy_is_stopped_by_whoever_has_it(monkeypatch, capsys):
+    gone = {"strategy": "s", "on_vanish": "keep"}
+    unknown, silent = ControlError("UNKNOWN_STRATEGY", "strategies are none"), ControlError("SILENT", "it hangs")
+    for refusals, error in (([silent, unknown], "it hangs"), ([unknown, unknown], "strategies are none")):
+        run = [member((), stop_strategy=refusal) for refusal in refusals]
+        monkeypatch.setattr(nodes, "running_nodes", lambda run=run: run)
+        assert main.main(["stop", "--strategy", "s"]) == 1
+        assert error in capsys.readouterr().err
+        has = member((), stop_strategy=gone)
+        monkeypatch.setattr(nodes, "running_nodes", lambda run=run, has=has: [*run, has])
+        assert main.main(["stop", "--strategy", "s"]) == 0
+        # The one that is named is asked first, and the others not at all.
+        asked = [len(one.asked) for one in run]
+        assert main.main(["stop", "--strategy", "s", "--pid", str(has.node.pid)]) == 0
+        assert [len(one.asked) for one in run] == asked
 
 
 def test_all_and_one_do_not_go_together(node):

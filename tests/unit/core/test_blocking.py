@@ -9,9 +9,12 @@ import queue
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from libra.core import blocking
 from libra.core.actor import Actor
 from libra.core.blocking import Blocking
 from libra.core.events import EventType
@@ -239,10 +242,10 @@ def test_quick_handlers_are_never_named_however_many_there_are(stage):
 
 
 def test_each_episode_is_counted_and_few_are_logged(caplog):
-    blocking = Blocking()
-    assert [blocking.look("a", 0.2, still) for still in (True, True, False)] == [None] * 3
-    assert blocking.look("b", 0.3, False) is None
-    assert blocking.counts == {"a": 3, "b": 1}
+    seen = Blocking()
+    assert [seen.look("a", 0.2, still) for still in (True, True, False)] == [None] * 3
+    assert seen.look("b", 0.3, False) is None
+    assert seen.counts == {"a": 3, "b": 1}
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
     assert messages[0].startswith("actor a has blocked the loop for 200 ms, at ")
@@ -275,3 +278,11 @@ def test_a_loop_that_nobodys_handler_holds_is_told_of_where_it_should_come_round
     [message] = [row.getMessage() for row in caplog.records]
     assert message.startswith("the loop has not come round for 20 ms, and no actor's handler runs: it is ")
     assert not blocking.counts
+
+
+def test_the_line_is_the_callers_where_our_own_code_is_what_takes_so_long():
+    made: dict[str, Any] = {}
+    path = Path(blocking.__file__).with_name("made.py")
+    exec(compile("import sys\ndef held(look):\n    return look(sys._getframe())\n", path, "exec"), made)
+    place = made["held"](blocking._place_of)
+    assert place.startswith(f"{path}:3 in held, called at {__file__}:"), place
