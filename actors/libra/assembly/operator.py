@@ -52,6 +52,7 @@ class Operator:
             "status": self.status,
             "kill": self.kill,
             "resume": self.resume,
+            "readmit": self.readmit,
             "limits": self.limits,
             "set_limits": self.set_limits,
             "stop_strategy": self.stop_strategy,
@@ -197,6 +198,18 @@ class Operator:
         _log.warning("strategy %s is stopped by %s", name, peer)
         self._node.stop_strategy(name)
         return {"strategy": name, "on_vanish": strategies[name].on_vanish}
+
+    def readmit(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Let in a strategy again that was taken for gone with its node."""
+        _only(arguments, "strategy", "reason")
+        name = arguments.get("strategy")
+        reason = _reason(arguments, peer, "libra resume --strategy")
+        try:
+            account = self._node.ended.readmit(name if isinstance(name, str) else "")
+        except ValueError as error:
+            raise ControlError("CANNOT_READMIT", f"strategy {name} stays refused: {error}") from error
+        _log.warning("account %s: strategy %s trades again: %s", account, name, reason)
+        return {"strategy": name, "account": account}
 
     def trace(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
         """What the node remembers of traces whose id begins with these digits."""

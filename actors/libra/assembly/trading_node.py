@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +19,7 @@ from libra.assembly.bridge import bridge_row
 from libra.assembly.bridge_end import BridgeEnd
 from libra.assembly.bridge_log import BridgeLog
 from libra.assembly.digest import run_identity
+from libra.assembly.ended import EndedStrategies
 from libra.assembly.instruments import native_instruments, scope_of
 from libra.assembly.journals import Journals
 from libra.assembly.load_class import load_class
@@ -29,7 +29,6 @@ from libra.assembly.outside import Outside
 from libra.assembly.sources import SIMULATION_START_NS, add_source
 from libra.assembly.stale_watch import StaleWatch
 from libra.assembly.tracing import listens, record_events
-from libra.assembly.vanished import VanishedReport
 from libra.assembly.venues import Venues
 from libra.config.market import REAL_TIME
 from libra.config.part import NodePart
@@ -57,8 +56,6 @@ __all__ = ["RunResult", "TradingNode", "build"]
 
 _log = logging.getLogger(__name__)
 
-_STRANGERS = "cancel"
-"""What becomes of the orders of a strategy that is in the profile no more: the default of `on_vanish`."""
 _JOURNAL_S = 30.0
 """How long the journals of a simulated run may take to catch up with it: it wrote as fast as it could."""
 
@@ -152,11 +149,7 @@ class TradingNode(Node):
         if unknown:
             raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
         self._control: ControlServer | None = None
-        self._vanished = VanishedReport()
-        self._has_vanished = False
-        self._gone: set[str] = set()
-        self._gone_elsewhere: deque[str] = deque()
-        self._judged: set[str] = set()
+        self.ended = EndedStrategies(self, None if bridge is None else bridge.life)
         self._lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
@@ -172,7 +165,9 @@ class TradingNode(Node):
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
             life_of = (lambda _: None) if bridge is None else bridge.life_of
-            self.add_actor("outside", partial(Outside, outside, self.part.elsewhere, self._vanish, self._lose, life_of))
+            self.add_actor(
+                "outside", partial(Outside, outside, self.part.elsewhere, self.ended.vanish, self.ended.lose, life_of)
+            )
         for strategy in self.strategies:
             self._add_strategy(strategy)
 
@@ -289,14 +284,13 @@ class TradingNode(Node):
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
         self.core.publish_unconfirmed()
         for strategy in self.strategies:
-            self._tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
-        self._end_strangers()
+            self.tell_strategy(EventType.STRATEGY_STARTED, strategy.name)
+        self.ended.end_strangers()
 
     def _idle(self) -> None:
         for account in self.accounts.values():
             account.confirm()
-        if self._has_vanished:
-            self._vanished.tell(self.accounts)
+        self.ended.tell()
 
     def _stop_sources(self) -> None:
         self.core.stop_sources()
@@ -346,8 +340,8 @@ class TradingNode(Node):
 
     def _strategy_has_ended(self, name: str) -> None:
         """One that an operator has stopped was gone before, and only operators ask for its policy again."""
-        if name not in self._gone:
-            self._strategy_is_gone(name)
+        if name not in self.ended:
+            self.ended.end(name)
 
     def cancel_outside(self, account: AccountGroup, order_ids: list[str]) -> None:
         """Cancels at a gateway outside go through its actor; a paper venue has cancelled already."""
@@ -369,10 +363,10 @@ class TradingNode(Node):
                     "account %s: %d cancels are without an answer: as far as is known, their orders are open",
                     *(account.name, account.cancels_pending),
                 )
-        self._vanished.tell(self.accounts)
+        self.ended.tell()
         for strategy in self.strategies:
-            if strategy.name not in self._gone:
-                self._tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
+            if strategy.name not in self.ended:
+                self.tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)
         for account in self.accounts.values():
             account.note_equity()
             account.confirm()
@@ -411,8 +405,7 @@ class TradingNode(Node):
         if not self._groups and (signals := self.core.kill_signals()) != self._kill_signals:
             self._kill_signals = signals
             self.pull_switch("a signal to the process")
-        while self._gone_elsewhere:
-            self._lose(self._gone_elsewhere.popleft())
+        self.ended.take_in()
         if not self.options.simulated:
             # In simulated time what a disk does must not be seen.
             for news in self.journals.news():
@@ -434,7 +427,7 @@ class TradingNode(Node):
 
         Of one that is no more already, what its policy says is asked for again, also what was given up before.
         """
-        self._strategy_is_gone(name)
+        self.ended.end(name)
         self.request_stop(self.find_slot(name))
 
     def pull_switch(self, reason: str) -> None:
@@ -444,46 +437,8 @@ class TradingNode(Node):
 
     def strategies_are_gone(self, names: Iterable[str]) -> None:
         """Strategies that run elsewhere are no more, since their node died; from any thread."""
-        self._gone_elsewhere.extend(names)
+        self.ended.note_lost(names)
         self.core.signal()
-
-    def _strategy_is_gone(self, name: str) -> None:
-        """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
-        self._gone.add(name)
-        # Good for this life of the strategy: its event may come to an account whose node was started again meanwhile.
-        life = {} if self._bridge is None else {"life": self._bridge.life}
-        self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, **life)
-        self._vanish(name)
-
-    def _lose(self, name: str) -> None:
-        """A strategy went with its node; what was decided of it before stands."""
-        if name not in self._judged:
-            _log.error("strategy %s is gone with its node: what it asks for is refused, should it come back", name)
-            self.bridge_end.lost_strategies.append(name)
-            self._vanish(name)
-
-    def _vanish(self, name: str) -> None:
-        self._judged.add(name)
-        for strategy in self.settings.strategies:
-            if strategy.name == name and (account := self.accounts.get(strategy.account)) is not None:
-                self._has_vanished = True
-                self._vanished.begin_again(name)
-                self.cancel_outside(account, account.vanish(name, strategy.on_vanish))
-
-    def _end_strangers(self) -> None:
-        """Strategies that left the profile, and orders or positions behind: nobody else will look after these."""
-        for account in self.accounts.values():
-            for name, open_orders, nets in account.strangers():
-                held = ", ".join(f"{net} {instrument}" for instrument, net in nets)
-                _log.warning(
-                    "account %s: strategy %s is in the profile no more, but in the account's log: %s and %s",
-                    *(account.name, name),
-                    f"{open_orders} open orders are cancelled" if open_orders else "no order is open",
-                    f"it holds {held}, which stays" if held else "it holds nothing",
-                )
-                self._has_vanished = True
-                self._tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True)
-                self.cancel_outside(account, account.vanish(name, _STRANGERS))
 
     def _look_at_latches(self) -> None:
         for account in self.accounts.values():
@@ -544,7 +499,8 @@ class TradingNode(Node):
         if self.part.market and kind not in REAL_TIME:
             self.core.publish(Event.create(event_type, kind, {"gateway": kind}))
 
-    def _tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
+    def tell_strategy(self, event_type: EventType, name: str, **more: object) -> None:
+        """What becomes of a strategy, in its name."""
         # Not through its slot: a strategy that was given up has none any more.
         self._voice.publish(Event.create(event_type, name, {"strategy": name, **more}))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra import exit_codes
 from libra.cli.nodes import account_node, add_node_arguments
-from libra.cli.status import account_lines
+from libra.cli.status import account_lines, vanished_lines
 from libra.errors import ConfigError, LibraError
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ def main(arguments: list[str]) -> int:
     Returns:
         0 when orders may leave again, 1 when something else still stops them or nobody agreed.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.strategy is not None:
+        if options.accept_venue:
+            parser.error("--strategy lets in a strategy: give it without --accept-venue")
+        return _readmit(options)
     client = account_node(options)
     accounts = client.ask("status")["accounts"]
     chosen = [account for account in accounts if options.account in (None, account["name"])]
@@ -50,6 +55,17 @@ def main(arguments: list[str]) -> int:
     else:
         print("\n".join(line for account in after for line in account_lines(account)))
     return exit_codes.FAILED if any(account["stopped"] is not None for account in after) else exit_codes.OK
+
+
+def _readmit(options: argparse.Namespace) -> int:
+    client = account_node(options)
+    gone = [row for row in client.ask("status")["vanished"] if row["strategy"] == options.strategy]
+    if not options.yes:
+        _agree("\n".join(vanished_lines(gone)), f"May strategy {options.strategy} trade again?")
+    result = client.ask("readmit", strategy=options.strategy, reason=options.reason)
+    told = f"strategy {result['strategy']} trades again on {result['account']}"
+    print(json.dumps(result) if options.json else told)
+    return exit_codes.OK
 
 
 def _looked_at(client: NodeClient, accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +98,8 @@ def _agree(shown: str, question: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra resume",
-        description="Takes the kill latch of an account back, and with it a drawdown or an incident. It asks first.",
+        description="Takes the kill latch of an account back, and with it a drawdown or an incident; or lets in a "
+        "strategy again. It asks first.",
         epilog="exit codes: 0 orders may leave again, 1 something still stops them, 2 usage",
         allow_abbrev=False,
     )
@@ -90,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--account", metavar="NAME", help="only this account (without it: all of the node)")
     parser.add_argument(
         "--accept-venue", action="store_true", help="and take the venue's word for positions and balances that differ"
+    )
+    parser.add_argument(
+        "--strategy", metavar="NAME", help="let in this strategy again, which was taken for gone with its node"
     )
     parser.add_argument("--reason", metavar="TEXT", help="why, for the log")
     parser.add_argument("--yes", action="store_true", help="do not ask")

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -76,12 +76,7 @@ def describe(row: Mapping[str, Any]) -> str:
         if lanes:
             ages = ", ".join(f"{lane} {age_s:.1f} s" for lane, age_s in lanes.items())
             lines.append(f"  {actor} has waiting: {ages}")
-    for gone in row["vanished"]:
-        until = "its requests are refused until this node starts again"
-        lines.append(f"  strategy {gone['strategy']}  GONE from {gone['account']} ({gone['on_vanish']}): {until}")
-        for closing in gone["flattening"]:
-            why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
-            lines.append(f"  flattening {gone['strategy']} {closing['instrument']}  {closing['state']}{why}")
+    lines += vanished_lines(row["vanished"])
     return "\n".join(lines)
 
 
@@ -130,6 +125,19 @@ def _peer_line(peer: Mapping[str, Any]) -> str:
     debts = [f"  behind on {', '.join(behind)}"] if behind else []
     debts += [f"  not waited for on {', '.join(peer['given_up'])}"] if peer["given_up"] else []
     return f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}{''.join(debts)}"
+
+
+def vanished_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Strategies that are gone, and how far their positions are closed."""
+    lines = []
+    for gone in rows:
+        name = gone["strategy"]
+        until = f"its requests are refused until libra resume --strategy {name}"
+        lines.append(f"  strategy {name}  GONE from {gone['account']} ({gone['on_vanish']}): {until}")
+        for closing in gone["flattening"]:
+            why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
+            lines.append(f"  flattening {name} {closing['instrument']}  {closing['state']}{why}")
+    return lines
 
 
 def account_lines(account: Mapping[str, Any]) -> list[str]:

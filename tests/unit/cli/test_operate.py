@@ -208,8 +208,8 @@ def test_what_a_status_shows():
         "  account b  stopped: RECONCILING  0 open orders  limits version 1",
         "  strategy s  running  on paper",
         "  s has waiting: ORDERS 0.0 s, MARKET_DATA 12.5 s",
-        "  strategy h  GONE from b (cancel): its requests are refused until this node starts again",
-        "  strategy g  GONE from paper (flatten): its requests are refused until this node starts again",
+        "  strategy h  GONE from b (cancel): its requests are refused until libra resume --strategy h",
+        "  strategy g  GONE from paper (flatten): its requests are refused until libra resume --strategy g",
         "  flattening g BTC  given up: C d",
     ]
 

@@ -94,7 +94,10 @@ impl NewsKind {
 
     /// True for what somebody acts on, and so has to learn.
     const fn has_to_come(self) -> bool {
-        matches!(self, NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::GapSuspected | NewsKind::ActorExcused)
+        matches!(
+            self,
+            NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::GapSuspected | NewsKind::ActorExcused
+        )
     }
 
     /// The event that tells it.

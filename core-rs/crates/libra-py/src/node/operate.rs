@@ -38,6 +38,12 @@ impl AccountGroup {
         Ok(ids.iter().map(ToString::to_string).collect())
     }
 
+    /// Takes in a strategy again that is no more. ValueError with why not.
+    fn readmit(&self, py: Python<'_>, strategy: &str) -> PyResult<()> {
+        let strategy = Name::intern(strategy);
+        self.with(py, |desk, _, _| desk.readmit(strategy)).map_err(PyValueError::new_err)
+    }
+
     /// Strategies that the account does not know any more, with what its log says they left: (strategy, open orders,
     /// [(instrument, net size)]).
     #[allow(clippy::type_complexity, reason = "rows for Python")]

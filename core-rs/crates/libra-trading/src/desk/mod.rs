@@ -29,6 +29,7 @@ mod flow;
 mod ledger;
 mod limits;
 pub mod payload;
+mod readmit;
 mod reconcile;
 mod standing;
 mod stray;

@@ -36,6 +36,7 @@ mod looks;
 mod outside;
 mod owed;
 mod payloads;
+mod readmit;
 mod refused;
 mod restart;
 mod standing;

@@ -161,6 +161,13 @@ pub struct Vanished {
     closings: BTreeMap<Name, Closing>,
 }
 
+impl Vanished {
+    /// An instrument for which a closing request has no answer yet.
+    pub(super) fn asks_for(&self) -> Option<Name> {
+        self.closings.iter().find(|(_, closing)| closing.asked.is_some()).map(|(instrument, _)| *instrument)
+    }
+}
+
 impl Desk {
     /// A strategy is no more. Gives the orders that a gateway outside has to cancel. Said of one that is no more already, the
     /// policy that it had applies again, also to what was given up.

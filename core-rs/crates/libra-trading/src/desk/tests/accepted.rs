@@ -17,7 +17,7 @@ fn other() -> Name {
 }
 
 /// What `--accept-venue` does to the books: the account holds `size` from now on.
-fn accept(bench: &mut Bench, size: i64) {
+pub(super) fn accept(bench: &mut Bench, size: i64) {
     let positions = vec![PositionLine { instrument: btc().id, size, cost: 0 }];
     let adjustment = Adjustment { positions, ..Adjustment::default() };
     let events = bench.desk.gate.adjust(bench.now_ns, "ops", adjustment).unwrap();

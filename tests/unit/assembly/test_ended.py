@@ -1,0 +1,104 @@
+"""Strategies that are no more, and which of them an operator may let in again."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from libra.assembly.ended import EndedStrategies
+
+
+class Account:
+    name = "paper"
+
+    def __init__(self, told):
+        self.told = told
+        self.refuses = ""
+
+    def vanish(self, strategy, policy):
+        self.told.append(("vanish", strategy, policy))
+        return []
+
+    def readmit(self, strategy):
+        if self.refuses:
+            raise ValueError(self.refuses)
+        self.told.append(("readmit", strategy))
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def account(told):
+    return Account(told)
+
+
+@pytest.fixture
+def node(account):
+    strategies = [
+        SimpleNamespace(name="mine", account="paper", on_vanish="cancel"),
+        SimpleNamespace(name="other", account="elsewhere", on_vanish="cancel"),
+    ]
+    return SimpleNamespace(
+        settings=SimpleNamespace(strategies=strategies),
+        accounts={"paper": account},
+        part=SimpleNamespace(elsewhere={"far": ("mine",)}),
+        bridge_end=SimpleNamespace(lost_strategies=[]),
+        tell_strategy=lambda *_, **__: None,
+        cancel_outside=lambda *_: None,
+        bridge_row=lambda: {"peers": [{"node": "far", "up": True}]},
+    )
+
+
+@pytest.fixture
+def ended(node):
+    return EndedStrategies(node, 7)
+
+
+def test_who_went_with_its_node_is_let_in_again_and_lost_again(ended, told, node):
+    ended.lose("mine")
+    ended.lose("mine")
+    assert ended.readmit("mine") == "paper"
+    with pytest.raises(ValueError, match="it is not gone"):
+        ended.readmit("mine")
+    ended.note_lost(["mine"])
+    ended.take_in()
+    assert told == [("vanish", "mine", "cancel"), ("readmit", "mine"), ("vanish", "mine", "cancel")]
+    assert node.bridge_end.lost_strategies == ["mine", "mine"]
+
+
+def test_who_has_ended_stays_out(ended, told):
+    for way in (ended.vanish, ended.end):
+        way("mine")
+        with pytest.raises(ValueError, match="it has ended"):
+            ended.readmit("mine")
+    # Also one that ended, and was lost before.
+    ended.lose("mine")
+    with pytest.raises(ValueError, match="it has ended"):
+        ended.readmit("mine")
+    assert ("readmit", "mine") not in told
+
+
+@pytest.mark.parametrize("peers", [[], [{"node": "far", "up": False}], [{"node": "near", "up": True}]])
+def test_its_node_has_to_be_there(ended, node, told, peers):
+    ended.lose("mine")
+    node.bridge_row = lambda: {"peers": peers}
+    with pytest.raises(ValueError, match="its node far is not there"):
+        ended.readmit("mine")
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("name", ["other", "nobody"])
+def test_others_strategies_are_not_ours_to_let_in(ended, name):
+    with pytest.raises(ValueError, match="no account of this node"):
+        ended.readmit(name)
+
+
+def test_what_the_account_refuses_changes_nothing(ended, account):
+    ended.lose("mine")
+    account.refuses = "its BTC is being flattened"
+    with pytest.raises(ValueError, match="being flattened"):
+        ended.readmit("mine")
+    account.refuses = ""
+    assert ended.readmit("mine") == "paper"
