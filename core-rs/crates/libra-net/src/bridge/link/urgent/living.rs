@@ -2,7 +2,7 @@
 //!
 //! With each beacon the loop is asked, and the next one is sent only if it has answered. So a loop that stands still for the time
 //! of silence is what a node is that was killed: its strategies are gone for the accounts. One that comes round says so at
-//! once, and hears what others made of it.
+//! once, and hears what others made of it. So does a process that stood still as a whole.
 
 use super::super::control::{BEACON_EVERY_NS, SILENCE_NS};
 use super::node::Node;
@@ -48,13 +48,26 @@ impl Node {
         }
         self.living.silent = false;
         self.next_beacon_ns = now_ns;
-        let stood_ns = now_ns - self.living.asked_ns;
-        if stood_ns >= SILENCE_NS {
-            let seconds = stood_ns / 1_000_000_000;
-            let detail = format!("it stood still for {seconds} s").into();
-            self.common
-                .seam
-                .tell(News { detail, ..News::of_node(NewsKind::LoopStoodStill, &self.common.settings.node) });
+        self.tell_of_silence(now_ns - self.living.asked_ns);
+    }
+
+    /// This thread stood still, and the loop with it: the others heard nothing meanwhile. Where the loop hung before, it is told when that is
+    /// back.
+    pub(super) fn has_stood_still(&mut self, now_ns: i64) {
+        if !self.living.silent && self.tell_of_silence(now_ns.saturating_sub(self.said_ns)) {
+            // What the loop has not answered yet is told already.
+            self.living.asked_ns = now_ns;
         }
+    }
+
+    fn tell_of_silence(&self, silent_ns: i64) -> bool {
+        let is_told = silent_ns >= SILENCE_NS;
+        if is_told {
+            let seconds = silent_ns / 1_000_000_000;
+            let detail = format!("it stood still for {seconds} s").into();
+            let node = &self.common.settings.node;
+            self.common.seam.tell(News { detail, ..News::of_node(NewsKind::LoopStoodStill, node) });
+        }
+        is_told
     }
 }
