@@ -227,6 +227,19 @@ fn what_an_account_of_this_node_is_asked_waits_for_nobody() {
 }
 
 #[test]
+fn a_link_joins_no_topology_with_accounts_in_two_nodes_since_it_does_not_know_which_has_which() {
+    let waker = || std::sync::Arc::new(libra_kernel::wake::Waker::new().unwrap());
+    let made = |nodes: &[&str]| {
+        let made = super::super::Link::new(of_accounts(nodes), &SeamSettings::new("pub"), waker());
+        made.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(made(&["con"]), Ok(()));
+    assert_eq!(made(&[]), Ok(()));
+    let refused = made(&["con", "other"]).unwrap_err();
+    assert!(refused.starts_with("accounts in 2 nodes (con, other): "), "{refused}");
+}
+
+#[test]
 fn a_node_with_accounts_and_one_of_unknown_topology_are_alone_only_where_nobody_can_answer() {
     let usual = of_accounts(&["con"]);
     let alone = |accounts: Option<&[&str]>| {
