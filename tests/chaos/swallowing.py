@@ -14,8 +14,10 @@ class _Connection:
 
 
 class Swallowing:
-    """A way to a server, by a port of its own, that swallows what the connections of some say. They are named as a node names them,
-    `libra:ENV:NODE:libra-calls`, or by a part of that. One that was swallowed is never answered again.
+    """A way to a server, by a port of its own, that swallows what the connections of some say.
+
+    They are named as a node names them, `libra:ENV:NODE:libra-calls`, or by a part of that. One that was swallowed is
+    never answered again.
     """
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from tests.chaos.swallowing import Swallowing
 from tests.chaos.topology import NodeProcess, TwoNodes, wait_until
 
 LATER_S = 3.0
-"""Longer than the silence after which a node is taken for dead, and shorter than with the time that it has to connect."""
+"""Longer than the silence after which a node is taken for dead, and shorter than that with the time to connect."""
 PROMISED_S = 3.0
 """Within this a death is known of a node that was heard."""
 

@@ -1,7 +1,7 @@
 """Frames that a reader refuses, or of which it skips an event, by the tables of docs/wire.md.
 
-`python -m tests.wire.refusals` writes them into refused.json, which both readers are held against: the one beside this file,
-and the one in Rust (`tests/golden` of libra-net).
+`python -m tests.wire.refusals` writes them into refused.json, which both readers are held against: the one beside this
+file, and the one in Rust (`tests/golden` of libra-net).
 """
 
 import json
@@ -99,7 +99,11 @@ def cases() -> list[dict[str, Any]]:
     whole = golden("orders")
     damaged = whole[:-1] + bytes([whole[-1] ^ 1])
     made = [("a bit that fell over", "corrupted", damaged), ("half of a header", "truncated", whole[:30])]
-    made += [("no bytes", "truncated", b""), ("text", "foreign", b"hello, world"), ("half of a magic", "truncated", b"LB")]
+    made += [
+        ("no bytes", "truncated", b""),
+        ("text", "foreign", b"hello, world"),
+        ("half of a magic", "truncated", b"LB"),
+    ]
     for what, code, name, at, to in _OF_FRAMES:
         made.append((what, code, changed(name, at, to) if to else cut(name)))
     said = [{"what": what, "frame": code, "hex": frame.hex()} for what, code, frame in made]

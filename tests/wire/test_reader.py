@@ -146,7 +146,9 @@ def test_the_types_and_codes_are_those_of_the_documents() -> None:
 
 def test_of_a_publisher_so_many_names_are_taken_in_and_no_more() -> None:
     def named(publisher: str, first: int, count: int) -> bytes:
-        table = b"".join(bytes([len(name)]) + name for name in (b"%d" % number for number in range(first, first + count)))
+        table = b"".join(
+            bytes([len(name)]) + name for name in (b"%d" % number for number in range(first, first + count))
+        )
         head = bytearray(frame(GOLDEN / "v1.2" / "ack.hex")[:72])
         event = struct.pack("<HBBI56x", 19, 0, 0, 64)
         head[6:8], head[32:40] = b"\1\1", struct.pack("<II", 1, 64 + len(table))
