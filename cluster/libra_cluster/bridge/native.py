@@ -42,8 +42,8 @@ def open_bridge(
         url: The server: that of the settings, or the topology's own.
         node: The name of this node.
         nodes: The names of all nodes of the topology.
-        accounts: The names of those that have accounts: only for them a signal has to find room. Without it all may
-            have some.
+        accounts: The name of the one that has accounts, at most one: only for it a signal has to find room. Without it
+            all may have some.
 
     Raises:
         BridgeError: When this build of the native core has none.
