@@ -8,6 +8,7 @@ import pytest
 from tests.chaos.driven import Driven, Place
 from tests.chaos.wires import BEACON, beacon, frame, wire
 
+from libra.assembly.bridge import lost_events
 from libra.core.events import EventType
 
 
@@ -110,10 +111,48 @@ def test_facts_before_the_first_connection_are_cut_and_told_and_the_newest_arriv
         place.until(lambda: node.bridge.stats()["credits_in_use"] <= 1_000)
         place.until(lambda: node.told("overflow"))
         kept = node.bridge.stats()["credits_in_use"]
-        assert sum(news.count for news in node.told("overflow")) == count - kept
+        cut = count - kept
+        assert sum(news.count for news in node.told("overflow")) == cut
+        # It is in the account of the run, also where no server ever comes.
+        assert lost_events(node.bridge.stats()) == {"ORDERS, cut": cut}
         place.server.start()
         place.until(lambda: node.told("connected"))
-        place.until(lambda: node.outboxes()["ORDERS"]["confirmed"] == kept)
+        # They have their numbers, so whoever is there hears which are lost.
+        place.until(lambda: node.outboxes()["ORDERS"]["confirmed"] == count)
+        assert lost_events(node.bridge.stats()) == {"ORDERS, cut": cut}
+        assert sum(news.count for news in node.told("overflow")) == cut, "it is told once"
+        heard = place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: len(heard.handled) == kept)
+        assert [number for _, number in heard.handled] == list(range(cut, count))
+        place.until(lambda: heard.told("gap_lost"))
+        channel = heard.link()["channels"]["ORDERS:all:pub"]
+        assert (channel["lost"], channel["gap"], channel["applied"]) == (1, False, count)
+
+
+def test_who_is_there_before_hears_which_facts_were_cut_before_the_first_connection():
+    with Place(["pub", "con"], outbox_events=1_000) as place:
+        heard = place.node("con", EventType.ORDER_FILLED)
+        # An earlier life, so that it has a place in the channel.
+        before = place.node("pub")
+        assert before.publish(EventType.ORDER_FILLED, -1)
+        place.until(lambda: [number for _, number in heard.handled] == [-1])
+        place.leave(before)
+        place.server.kill()
+        place.until(lambda: heard.told("disconnected"))
+        node = place.node("pub")
+        count = 5_000
+        for number in range(count):
+            assert node.publish(EventType.ORDER_FILLED, number)
+            if number % 500 == 0:
+                node.turn()
+        place.until(lambda: node.told("overflow") and node.bridge.stats()["credits_in_use"] <= 1_000)
+        cut = count - node.bridge.stats()["credits_in_use"]
+        place.server.start()
+        place.until(lambda: len(heard.handled) == 1 + count - cut)
+        assert [number for _, number in heard.handled[1:]] == list(range(cut, count))
+        place.until(lambda: heard.told("gap_lost"))
+        lost = [run for news in heard.told("gap_lost") for run in news.runs]
+        assert (node.link()["epoch"], 1, cut) in lost, heard.news
 
 
 def test_what_stops_a_node_is_not_its_server():

@@ -109,6 +109,7 @@ def settle(two: Sentinels, failovers: int) -> None:
     two.settle()
     assert not two.con.told("gap_lost"), two.tell()
     assert not two.pub.told("overflow"), two.tell()
+    assert two.con.told("node_down") == two.pub.told("node_down") == [], two.tell()
     assert two.pub.status["stats"]["link"]["connections"]["calls"]["reconnects"] >= failovers
 
 

@@ -39,8 +39,10 @@ def test_a_node_that_was_stopped_takes_no_living_one_for_dead(per_s: int) -> Non
             pause(two.con)
             goes_on(two)
         assert two.con.told("node_down") == [], two.tell()
-        # To the other one it was silent, while that one looked.
+        # To the other one it was silent, while that one looked; and it knows, once for each time.
         assert two.pub.told("node_down"), two.tell()
+        assert [news[4] for news in two.con.told("loop_stood_still")] == ["it stood still for 4 s"] * 2, two.tell()
+        assert two.pub.told("loop_stood_still") == [], two.tell()
         two.settle()
 
 

@@ -1,8 +1,10 @@
 """A reader of frames in pure Python, written from docs/wire.md alone: what another language needs, and no more.
 
-`read(frame)` gives the frame as plain data: the words of the document as keys, 128-bit ids as hexadecimal digits.
+`read(frame)` gives the frame as plain data: the words of the document as keys, 128-bit ids as hexadecimal digits. What
+it refuses it names by the document's codes.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +15,38 @@ MAJOR, MINOR = 1, 2
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
 _EVENT = struct.Struct("<HBBI16s8sBBBxHH8sQq")
 LATEST = (1 << 53) - 1
-_LOCAL_ONLY = {17, 27, 66, 67, 85, *range(96, 102)}
+_NO_LANE = 255
+_OF_EVENTS = (1, 2)
+LONGEST = 8 << 20
+_CODES = """
+APPROVAL_INVALID BRIDGE_UNSOUND CANCELLED_EARLY CANCEL_RATE CONCENTRATION_LIMIT DAILY_LOSS DRAWDOWN
+DUPLICATE_REQUEST EXECUTION_FAILED EXPIRED GROSS_EXPOSURE_LIMIT INCIDENT INSTRUMENT_ORDERS_LIMIT
+INSUFFICIENT_BALANCE INVALID_ORDER KILL_SWITCH LEVERAGE_LIMIT LIMITS_CHANGED LOG_FAILED LOT_SIZE MESSAGE_RATE
+MIN_NOTIONAL MIN_SIZE NET_EXPOSURE_LIMIT NOT_FOUND NOT_OWNER NOT_TRADABLE NO_MARKET NO_VOLUME OPEN_ORDERS_LIMIT
+ORDER_FINAL ORDER_NOTIONAL_LIMIT ORDER_RATE ORDER_SIZE_LIMIT OVERFLOW PARTICIPATION_LIMIT POSITION_LIMIT
+POSITION_NOTIONAL_LIMIT PRESSURE PRICE_COLLAR QUEUE_FULL RECONCILING REQUEST_CONFLICT RISK_FAILED SPOT_INVENTORY
+STALE_MARKET STOPPING STRATEGY_MESSAGE_RATE STRATEGY_STOPPED TICK_SIZE UNATTENDED UNCONFIRMED UNKNOWN_INSTRUMENT
+UNKNOWN_ORDER WRONG_ACCOUNT
+"""
+RISK_CODES = frozenset(_CODES.split())
+"""The codes of docs/risk.md."""
+NAMES = 100_000
+"""So many distinct names are taken in of a publisher."""
+_TYPES = {*range(1, 6), *range(16, 30), *range(32, 36), *range(48, 53), *range(64, 68), *range(80, 87), *range(96, 102)}
+_LOCAL_ONLY = {17, 27, 66, 67, 85, 86, *range(96, 102)}
+_PUBLISHER = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SHARD = re.compile(r"[a-z0-9][a-z0-9_@.-]{0,62}")
 
 
 class FrameError(ValueError):
-    """A frame that is refused."""
+    """A frame that is refused: the document's code, and why."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
 
 
-class FieldError(FrameError):
+class FieldError(ValueError):
     """A payload or a message with wrong fields."""
 
 
@@ -93,7 +119,10 @@ class _Fields:
         return {key: self.i128() for key in keys.split()}
 
     def channel(self) -> list[Any]:
-        return [self.choice(4), self.text(1), self.text(1)]
+        lane, shard, publisher = self.choice(4), self.text(1), self.text(1)
+        if not (_SHARD.fullmatch(shard) and _PUBLISHER.fullmatch(publisher)):
+            raise FieldError("a name that cannot be one")
+        return [lane, shard, publisher]
 
     def place(self) -> int:
         number = self.number(8)
@@ -182,7 +211,10 @@ def _signal(it: _Fields) -> dict[str, Any]:
 
 
 def _breach(it: _Fields) -> dict[str, Any]:
-    return {"code": it.text(), "currency": it.name()} | it.i128s("limit value") | it.i64s("ts_ns")
+    code = it.text()
+    if code not in RISK_CODES:
+        raise FieldError("a code that docs/risk.md does not have")
+    return {"code": code, "currency": it.name()} | it.i128s("limit value") | it.i64s("ts_ns")
 
 
 def _position(it: _Fields) -> dict[str, Any]:
@@ -260,6 +292,14 @@ def _beacon(it: _Fields) -> dict[str, Any]:
     return said | ({"shards": it.number(1)} if it.minor >= 1 else {})
 
 
+def _snapshot(it: _Fields) -> dict[str, Any]:
+    said = {"request_id": it.id(), "group": it.text(1), "part": it.number(4), "parts": it.number(4)}
+    if said["part"] >= said["parts"]:
+        raise FieldError("a part behind the last")
+    return said | {"positions": it.positions()}
+
+
+_SNAPSHOT = 8
 _MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
     3: lambda it: {"group": it.text(1), "positions": it.positions()},
     4: _beacon,
@@ -270,21 +310,21 @@ _MESSAGES: dict[int, Callable[[_Fields], dict[str, Any]]] = {
         "epoch": it.place(),
         "seq": it.place(),
     },
-    8: lambda it: {
-        "request_id": it.id(),
-        "group": it.text(1),
-        "part": it.number(4),
-        "parts": it.number(4),
-        "positions": it.positions(),
-    },
+    _SNAPSHOT: _snapshot,
 }
 
 
-def _names(data: bytes, count: int) -> list[str]:
+def _names(data: bytes, count: int, known: set[str]) -> list[str]:
     fields, names = _Fields(data, []), [""]
-    names += [fields.text(1) for _ in range(count)]
+    try:
+        names += [fields.text(1) for _ in range(count)]
+    except (FieldError, UnicodeDecodeError) as error:
+        raise FrameError("bad_names", f"a wrong table of names: {error}") from None
     if fields.data or "" in names[1:]:
-        raise FrameError("a wrong table of names")
+        raise FrameError("bad_names", "a wrong table of names")
+    if len(known | {*names[1:]}) > NAMES:
+        raise FrameError("too_many_names", "new names of a publisher that has used up its own")
+    known.update(names[1:])
     return names
 
 
@@ -292,22 +332,27 @@ def _event(data: bytes, channel_seq: int, names: list[str], minor: int) -> dict[
     fields = _EVENT.unpack_from(data)
     event_type, _, encoding, _, trace_id, span_id, trace_flags, price_decimals, size_decimals = fields[:9]
     source, instrument, parent_span_id, bus_seq, ts_ns = fields[9:]
+
+    def skipped(code: str) -> dict[str, Any]:
+        return {"channel_seq": channel_seq, "skipped": code}
+
+    if event_type not in _TYPES:
+        return skipped("unknown_type")
     if event_type in _LOCAL_ONLY:
-        return {"channel_seq": channel_seq, "skipped": "local_only"}
+        return skipped("local_only")
+    # A name that is not in the table, and more decimals than a price can have.
+    if max(source, instrument) >= len(names) or max(price_decimals, size_decimals) > 18:
+        return skipped("malformed")
     if encoding not in _PAYLOADS:
-        return {"channel_seq": channel_seq, "skipped": "unknown_encoding"}
+        return skipped("unknown_encoding")
     word, read_payload = _PAYLOADS[encoding]
     it = _Fields(data[_EVENT.size :], names, minor)
     try:
         payload = read_payload(it)
         if it.data and minor <= MINOR:
             raise FieldError("bytes are left behind its last field")
-        if max(source, instrument) >= len(names):
-            raise FieldError("a name is not in the table")
-        if max(price_decimals, size_decimals) > 18:
-            raise FieldError("more decimals than a price can have")
     except (FieldError, UnicodeDecodeError):
-        return {"channel_seq": channel_seq, "skipped": "malformed"}
+        return skipped("malformed")
     return {
         "channel_seq": channel_seq,
         "type": event_type,
@@ -326,57 +371,105 @@ def _event(data: bytes, channel_seq: int, names: list[str], minor: int) -> dict[
     }
 
 
-def read(frame: bytes) -> dict[str, Any]:
+def _check_length(frame: bytes) -> None:
+    """Magic and version, which stay where they are, then the lengths."""
+    if not b"LBRF".startswith(frame[:4]):
+        raise FrameError("foreign", "not a frame")
+    if len(frame) >= 6 and frame[4] != MAJOR:
+        code = "newer_major" if frame[4] > MAJOR else "unknown_major"
+        raise FrameError(code, f"a frame of format {frame[4:5].hex()}, and this reader reads format {MAJOR}")
+    if len(frame) < _HEADER.size:
+        raise FrameError("truncated", "it ends within its header")
+    header_length, body_length = int.from_bytes(frame[10:12], "little"), int.from_bytes(frame[36:40], "little")
+    length = header_length + body_length
+    if header_length < _HEADER.size:
+        raise FrameError("bad_header", "a header that is shorter than any")
+    if length > LONGEST:
+        raise FrameError("oversized", "longer than any may be")
+    if len(frame) != length:
+        raise FrameError("truncated" if len(frame) < length else "oversized", "not as long as its header says")
+
+
+def _check_names(frame: bytes, header_length: int, lane: int, minor: int) -> tuple[str, str]:
+    """The publisher's name and the shard's."""
+    publisher_length, shard_length = frame[58:60]
+    end = _HEADER.size + publisher_length + shard_length
+    padded = (end + 7) // 8 * 8
+    if padded > header_length:
+        raise FrameError("bad_header", "names that are longer than it")
+    if minor <= MINOR and (padded != header_length or any(frame[end:padded])):
+        raise FrameError("bad_header", "bytes behind its last field")
+    try:
+        publisher = frame[_HEADER.size : end - shard_length].decode()
+        shard = frame[end - shard_length : end].decode()
+    except UnicodeDecodeError:
+        raise FrameError("bad_header", "a name that is no text") from None
+    is_control = lane == _NO_LANE and not shard
+    if not _PUBLISHER.fullmatch(publisher) or not (is_control or _SHARD.fullmatch(shard)):
+        raise FrameError("bad_header", "a name that cannot be one")
+    return publisher, shard
+
+
+def _check_kind(kind: int, count: int, preface_length: int, names_length: int) -> None:
+    is_wrong = count == 0 or preface_length != 0 if kind in _OF_EVENTS else count != 0 or names_length != 0
+    if is_wrong and kind != _SNAPSHOT:
+        raise FrameError("bad_header", "not what its kind has")
+
+
+def read(frame: bytes, known: dict[str, set[str]] | None = None) -> dict[str, Any]:
     """A frame as plain data.
+
+    Args:
+        frame: Its bytes.
+        known: The names that were taken in, by publisher; it is added to.
 
     Raises:
         FrameError: When the frame is refused.
     """
-    if frame[:4] != b"LBRF":
-        raise FrameError("not a frame")
-    if len(frame) < 6 or frame[4] != MAJOR:
-        raise FrameError(f"a frame of format {frame[4:5].hex()}, and this reader reads format {MAJOR}")
-    if len(frame) < _HEADER.size:
-        raise FrameError("it ends within its header")
+    _check_length(frame)
     _, major, minor, kind, lane, flags, header_length, checksum, epoch, first_seq, count, body_length, *rest = (
         _HEADER.unpack_from(frame)
     )
-    sent_ns, preface_length, names_length, names_count, publisher_length, shard_length = rest
-    if len(frame) != header_length + body_length:
-        raise FrameError("not as long as its header says")
+    sent_ns, preface_length, names_length, names_count, _, _ = rest
     if crc32c(frame[:12] + frame[16:]) != checksum:
-        raise FrameError("its checksum is wrong")
-    if epoch > LATEST or first_seq + max(0, count - 1) > LATEST:
-        raise FrameError("an epoch or sequences beyond the last")
+        raise FrameError("corrupted", "its checksum is wrong")
+    if kind not in _OF_EVENTS and kind not in _MESSAGES:
+        raise FrameError("unknown_kind", f"a frame of the unknown kind {kind}")
+    if lane not in (0, 1, 2, 3, _NO_LANE):
+        raise FrameError("bad_header", "an unknown lane")
+    publisher, shard = _check_names(frame, header_length, lane, minor)
     events_length = body_length - preface_length - names_length
-    if header_length < _HEADER.size + publisher_length + shard_length or events_length < 0:
-        raise FrameError("its parts are longer than it")
+    if count * _EVENT.size > events_length:
+        raise FrameError("bad_header", "its parts are longer than it")
+    _check_kind(kind, count, preface_length, names_length)
+    if epoch > LATEST or first_seq + max(0, count - 1) > LATEST:
+        raise FrameError("bad_header", "an epoch or sequences beyond the last")
 
-    texts = _Fields(frame[_HEADER.size : header_length], [])
-    publisher, shard = texts.bytes(publisher_length).decode(), texts.bytes(shard_length).decode()
     body = _Fields(frame[header_length:], [])
     preface, left, table = (body.bytes(length) for length in (preface_length, events_length, names_length))
-    names = _names(table, names_count)
-    events = []
-    for channel_seq in range(first_seq, first_seq + count):
+    pieces = []
+    for _ in range(count):
         length = int.from_bytes(left[4:8], "little")
         if length < _EVENT.size or length > len(left):
-            raise FrameError("its events do not fit its length")
-        events.append(_event(left[:length], channel_seq, names, minor))
+            raise FrameError("bad_events", "its events do not fit its length")
+        pieces.append(left[:length])
         left = left[length:]
     if left:
-        raise FrameError("its events do not fit its length")
-
+        raise FrameError("bad_events", "its events do not fit its length")
+    names = _names(table, names_count, set() if known is None else known.setdefault(publisher, set()))
     message = None
     if kind in _MESSAGES:
         it = _Fields(preface, [], minor)
-        message = _MESSAGES[kind](it)
-        if it.data and minor <= MINOR:
-            raise FrameError("bytes are left behind its message")
+        try:
+            message = _MESSAGES[kind](it)
+            if it.data and minor <= MINOR:
+                raise FieldError("bytes are left behind its message")
+        except (FieldError, UnicodeDecodeError) as error:
+            raise FrameError("bad_preface", str(error)) from None
     header = {
         "version": [major, minor],
         "kind": kind,
-        "lane": None if lane == 255 else lane,
+        "lane": None if lane == _NO_LANE else lane,
         "flags": flags,
         "epoch": epoch,
         "first_seq": first_seq,
@@ -385,4 +478,5 @@ def read(frame: bytes) -> dict[str, Any]:
         "publisher": publisher,
         "shard": shard,
     }
+    events = [_event(piece, first_seq + at, names, minor) for at, piece in enumerate(pieces)]
     return {"header": header, "message": message, "events": events}

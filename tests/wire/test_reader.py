@@ -1,13 +1,17 @@
 """The reader beside this file, which knows docs/wire.md only, reads what the Rust writer wrote."""
 
 import json
+import re
+import struct
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from tests.wire import reader
+from tests.wire import reader, refusals
 
 from libra.core import codec
+from libra.model import RiskCode
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*/*.hex"))
@@ -101,3 +105,63 @@ def test_what_a_newer_minor_adds_is_passed_over() -> None:
     assert reader.read(sealed(data))["events"][0]["payload"] == {}
     data[5] = 0
     assert reader.read(sealed(data))["events"][0]["skipped"] == "malformed"
+
+
+CASES = json.loads(refusals.FILE.read_text())
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
+
+
+def test_the_refused_frames_are_those_that_are_made() -> None:
+    assert refusals.cases() == CASES, "write them anew: python -m tests.wire.refusals"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["what"])
+def test_what_the_document_refuses_is_refused_by_its_code(case: dict[str, Any]) -> None:
+    data = bytes.fromhex(case["hex"])
+    if "event" in case:
+        events = reader.read(data)["events"]
+        assert [event.get("skipped") for event in events] == [case["event"], *[None] * (len(events) - 1)]
+        assert [event["channel_seq"] for event in events] == list(range(41, 41 + len(events)))
+    else:
+        with pytest.raises(reader.FrameError) as refused:
+            reader.read(data)
+        assert refused.value.code == case["frame"]
+
+
+def test_there_is_a_refused_frame_for_every_code_of_the_document() -> None:
+    begin = DOCUMENT.index("### What a reader refuses")
+    rows = [row.split("|")[1] for row in DOCUMENT[begin : DOCUMENT.index("## Market data")].splitlines() if "|" in row]
+    codes = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
+    assert len(codes) > 12
+    # A publisher with too many names would make a file of megabytes: see below.
+    assert {*codes} - {"too_many_names"} == {case.get("frame") or case["event"] for case in CASES}
+
+
+def test_the_types_and_codes_are_those_of_the_documents() -> None:
+    rows = re.findall(r"^\| (\d+) \| `[A-Z_]+` \| `[A-Z_]+`(.*) \|$", DOCUMENT, flags=re.MULTILINE)
+    assert {int(number) for number, _ in rows} == reader._TYPES
+    assert {int(number) for number, stays in rows if stays} == reader._LOCAL_ONLY
+    assert {code.value for code in RiskCode} == reader.RISK_CODES
+
+
+def test_of_a_publisher_so_many_names_are_taken_in_and_no_more() -> None:
+    def named(publisher: str, first: int, count: int) -> bytes:
+        table = b"".join(
+            bytes([len(name)]) + name for name in (b"%d" % number for number in range(first, first + count))
+        )
+        head = bytearray(frame(GOLDEN / "v1.2" / "ack.hex")[:72])
+        event = struct.pack("<HBBI56x", 19, 0, 0, 64)
+        head[6:8], head[32:40] = b"\1\1", struct.pack("<II", 1, 64 + len(table))
+        head[48:60] = struct.pack("<IIHBB", 0, len(table), count, len(publisher), 3)
+        head[60:72] = (publisher + "all").encode().ljust(12, b"\0")
+        return sealed(head + event + table)
+
+    known: dict[str, set[str]] = {}
+    reader.read(named("one", 0, 50_000), known)
+    reader.read(named("one", 50_000, 50_000), known)
+    reader.read(named("one", 1, 2), known)
+    with pytest.raises(reader.FrameError) as refused:
+        reader.read(named("one", 99_999, 2), known)
+    assert refused.value.code == "too_many_names"
+    reader.read(named("two", 99_999, 2), known)
+    assert len(known["one"]) == 100_000

@@ -48,7 +48,10 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
         logging.WARNING,
         "actor {node} does not get on; it keeps {count} events, which are acknowledged without it",
     ),
-    "loop_stood_still": (logging.ERROR, "others took this node for dead: its strategies are gone for their accounts"),
+    "loop_stood_still": (
+        logging.ERROR,
+        "others that looked took it for dead: its strategies are gone for their accounts",
+    ),
     "unanswered": (logging.ERROR, "the node of the accounts is given up: what is asked of it on {channel} is refused"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
     "node_differs": (logging.WARNING, "node {node} has another profile than this one"),

@@ -51,8 +51,8 @@ def open_bridge(
         url: The server: that of the settings, or the topology's own.
         node: The name of this node.
         nodes: The names of all nodes of the topology.
-        accounts: The names of those that have accounts: only for them a signal has to find room. Without it all may
-            have some.
+        accounts: The name of the one that has accounts, at most one: only for it a signal has to find room. Without it
+            all may have some.
         handler_timeout_s: For so long a handler may hold the node's loop until the node ends it: it says that it lives
             meanwhile. 0, and it falls silent with its loop.
 

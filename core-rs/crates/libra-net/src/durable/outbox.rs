@@ -61,6 +61,12 @@ impl Outbox {
         self.frames.push_back(outgoing);
     }
 
+    /// Before the first frame: so many events are not held, and never were. Later ones come behind them.
+    pub(super) fn begin_behind(&mut self, events: u64) {
+        debug_assert_eq!(self.last, 0);
+        (self.base, self.last) = (events, events);
+    }
+
     /// Takes out the oldest frame.
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let oldest = self.frames.pop_front()?;

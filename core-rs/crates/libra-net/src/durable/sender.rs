@@ -161,6 +161,20 @@ impl Sender {
         Ok(())
     }
 
+    /// So many facts were cut before there was a channel. They have its first numbers: so its groups find out that they miss them, as
+    /// behind any other cut. Before the first frame.
+    pub fn cut_before(&mut self, events: u64, out: &mut Vec<Act>) {
+        self.outbox.begin_behind(events);
+        self.stats.offered += events;
+        self.stats.cut += events;
+        self.gives_up_behind(events, out);
+    }
+
+    fn gives_up_behind(&mut self, cut: u64, out: &mut Vec<Act>) {
+        self.groups.cut(Position::new(self.epoch, cut));
+        self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
+    }
+
     fn fits(&self, kind: Kind, events: u64, bytes: usize) -> bool {
         let (mut most_events, mut most_bytes) = (self.limits.events, self.limits.bytes);
         // An empty outbox gives a command all of its room: there is nothing to wait for.
@@ -201,8 +215,7 @@ impl Sender {
         let cut = self.outbox.base();
         self.stats.cut += cut + 1 - first;
         out.push(Act::Cut { first, last: cut, commands });
-        self.groups.cut(Position::new(self.epoch, cut));
-        self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
+        self.gives_up_behind(cut, out);
         Ok(())
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest wait, where nothing else is said.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
 /// The bounds of the waits.
 #[derive(Clone, Copy, Debug)]
 pub struct BackoffLimits {
@@ -16,11 +19,7 @@ pub struct BackoffLimits {
 
 impl Default for BackoffLimits {
     fn default() -> Self {
-        BackoffLimits {
-            first: Duration::from_millis(10),
-            longest: Duration::from_secs(2),
-            stable: Duration::from_secs(5),
-        }
+        BackoffLimits { first: Duration::from_millis(10), longest: LONGEST_WAIT, stable: Duration::from_secs(5) }
     }
 }
 

@@ -14,6 +14,12 @@ use super::secret::{Secret, without};
 use super::socket::Socket;
 use super::tls;
 
+/// How long connecting may take, where nothing else is said.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// And how long an answer to it.
+pub const CALL_WITHIN: Duration = Duration::from_secs(2);
+
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -38,8 +44,8 @@ impl Options {
     pub fn new(name: &str) -> Self {
         Options {
             name: name.into(),
-            connect_within: Duration::from_secs(2),
-            answer_within: Duration::from_secs(2),
+            connect_within: CONNECT_WITHIN,
+            answer_within: CALL_WITHIN,
             limits: Limits::default(),
             needs_master: true,
             library: None,

@@ -53,13 +53,13 @@ mod socket;
 mod tls;
 mod url;
 
-pub use backoff::{Backoff, BackoffLimits};
+pub use backoff::{Backoff, BackoffLimits, LONGEST_WAIT};
 pub use connection::Connection;
 pub use connector::Connector;
 pub use encode::{Command, Commands};
 pub use endpoint::{Endpoint, Host, Place, TlsFiles};
 pub use error::{EndpointError, RespError};
-pub use handshake::{Options, Role, ServerInfo};
+pub use handshake::{CALL_WITHIN, CONNECT_WITHIN, Options, Role, ServerInfo};
 pub use inbox::Inbox;
 pub use library::{BadLibrary, Library};
 pub use limits::{DEEPEST, LARGEST, Limits, ProtocolError};

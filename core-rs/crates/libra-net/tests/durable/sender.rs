@@ -70,6 +70,26 @@ fn a_full_outbox_refuses_commands_then_cancels_and_cuts_before_facts() {
 }
 
 #[test]
+fn what_was_cut_before_there_was_a_channel_is_missing_to_its_groups_as_behind_any_cut() {
+    let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
+    sender.cut_before(100, &mut acts);
+    assert_eq!(acts, [Act::GivenUp { group: 0 }, Act::GivenUp { group: 1 }]);
+    acts.clear();
+    assert_eq!((sender.next_seq(), sender.stats().cut, sender.stats().offered), (101, 100, 100));
+    assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));
+    sender.connected(0, &mut acts);
+    acts.clear();
+    sender.reply(0, opened(0, at(7, 0)), &mut acts);
+    assert_eq!(acts, [Act::Trim { upto: at(7, 100), waiting: false }, Act::Append { first: 101, last: 102 }]);
+    sender.reply(0, Reply::Trimmed(Ok(at(7, 100))), &mut acts);
+    acts.clear();
+    // Below the floor there is nothing, so whoever is there gets a snapshot.
+    sender.snapshot_requested(1, 0, at(6, 9), &mut acts);
+    assert_eq!(acts, [Act::SnapshotWanted { group: 0 }]);
+    assert_eq!(sender.snapshot_made(1, 0), at(7, 100));
+}
+
+#[test]
 fn nothing_is_let_go_or_trimmed_before_every_group_has_it() {
     let (mut sender, mut acts) = sender();
     for _ in 0..8 {

@@ -17,7 +17,10 @@ fn folder() -> PathBuf {
 }
 
 fn bytes_of(file: &Path) -> Vec<u8> {
-    let text: String = fs::read_to_string(file).unwrap().split_whitespace().collect();
+    bytes_in(&fs::read_to_string(file).unwrap().split_whitespace().collect::<String>())
+}
+
+fn bytes_in(text: &str) -> Vec<u8> {
     let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len() / 2).map(|byte| digit(2 * byte)).collect()
 }
@@ -57,4 +60,26 @@ fn the_reader_reads_the_files_of_all_versions() {
         }
     }
     assert!(read >= samples::samples().len());
+}
+
+/// What each frame of tests/wire/refused.json is refused as, or its first event, which the reader in Python says too.
+#[test]
+fn what_the_document_refuses_is_refused_by_its_code() {
+    let file = folder().join("../refused.json");
+    let cases: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let cases = cases.as_array().unwrap();
+    assert!(cases.len() > 40);
+    for case in cases {
+        let (bytes, mut reader) = (bytes_in(case["hex"].as_str().unwrap()), FrameReader::new());
+        let mut skipped = Vec::new();
+        let refused = reader.read(&bytes).and_then(|frame| {
+            frame.control()?;
+            skipped.extend(frame.events().map(|(_, event)| event.err().map(|skip| skip.code())));
+            Ok(())
+        });
+        let what = &case["what"];
+        assert_eq!(refused.err().map(|error| error.code()), case["frame"].as_str(), "{what}");
+        assert_eq!(skipped.first().copied().flatten(), case["event"].as_str(), "{what}");
+        assert!(skipped.iter().skip(1).all(Option::is_none), "{what}: the others are read");
+    }
 }

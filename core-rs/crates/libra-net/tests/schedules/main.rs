@@ -126,6 +126,19 @@ fn what_failed_once() {
     REGRESSIONS.iter().for_each(|seed| drop(check(*seed)));
 }
 
+/// Publishers that had more to say before they had a life than they may hold.
+#[test]
+fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
+    let mut early = 0;
+    for seed in 0..RUNS / 5 {
+        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+        world.cuts_early = true;
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        early += world.cover.get("a cut before the channel").copied().unwrap_or_default();
+    }
+    assert!(early > RUNS / 10, "only {early} times");
+}
+
 /// Single actors stand still for longer than anybody waits for a group: no group is given up, and each actor has all that is its.
 #[test]
 fn an_actor_that_stands_still_costs_its_node_nothing() {

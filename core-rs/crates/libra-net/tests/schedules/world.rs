@@ -126,6 +126,8 @@ pub struct World {
     pub cover: BTreeMap<&'static str, u64>,
     /// What happened, when somebody wants to read it.
     pub log: Option<Vec<String>>,
+    /// Publishers cut facts before they have a life.
+    pub cuts_early: bool,
 }
 
 pub type Done = Result<(), String>;
@@ -208,6 +210,7 @@ impl World {
             broken: None,
             cover: BTreeMap::new(),
             log: None,
+            cuts_early: false,
         }
     }
 

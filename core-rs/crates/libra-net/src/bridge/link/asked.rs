@@ -1,7 +1,7 @@
 //! What was asked of accounts elsewhere: requests, cancels and signals of this node that have left, until somebody has them.
 //!
-//! *Each that was accepted has an end, once.* When a node with accounts has acknowledged it, or the account says something of the order, its
-//! end is the account's to say. When all nodes with accounts are given up before, nobody here will ever learn what became of it:
+//! *Each that was accepted has an end, once*, where one node has all accounts: a link does not know which node has which. When that node
+//! has acknowledged it, or the account says something of the order, its end is the account's to say. When it is given up before, nobody here will ever learn what became of it:
 //! it comes back to whoever asked as rejected, `UNCONFIRMED`. That does not say that nothing left: the node may have read it before it
 //! fell silent, or read it still. What its account says later holds.
 
@@ -25,7 +25,8 @@ const GIVEN_UP: &str = "the account's node acknowledges nothing and was given up
 
 /// See the module. Of one channel.
 pub(super) struct Asked {
-    /// The other nodes that have accounts, by their places among the groups.
+    /// The other node that has accounts, by its place among the groups; all of them where nobody says which it is, and then the first
+    /// that acknowledges something is taken for it.
     consumers: Vec<usize>,
     /// This node has some itself: nobody else has to have what it asks.
     has_accounts: bool,
@@ -195,7 +196,7 @@ fn answer(event: &Event, why: &str) -> Option<Event> {
         (EventType::OrderCancelRejected, notice(cancel.account, cancel.strategy, order, format!("{code}: {why}")))
     } else {
         let signal = payload::<Signal>(event)?;
-        let detail = format!("signal {:032x} of {}: {why}", signal.id, signal.strategy);
+        let detail = format!("a signal for {}: {why} (signal {:032x})", signal.instrument, signal.id);
         (EventType::OrderRequestRejected, notice(Name::NONE, signal.strategy, code.to_owned(), detail))
     };
     let mut told = event.child(event_type, source, now_ns, payload);

@@ -13,11 +13,16 @@ use crate::frame::{
     Append, Beacon, ChannelPosition, Control, EncodeError, FrameReader, FrameWriter, Interest, Skip, Snapshot,
 };
 use crate::ids::{ChannelId, Position};
+use crate::resp::{CALL_WITHIN, CONNECT_WITHIN, LONGEST_WAIT};
 
 /// How often a node says that it lives.
 pub(super) const BEACON_EVERY_NS: i64 = 1_000_000_000;
 /// After how much silence it is taken for dead, while the server answers and this side looks.
 pub(super) const SILENCE_NS: i64 = 2_500_000_000;
+/// Behind an outage another node may need so much longer than this one until it is heard: it had just begun to connect to what never
+/// answers, and waits then before it tries again.
+pub(super) const REJOIN_NS: i64 =
+    CONNECT_WITHIN.saturating_add(CALL_WITHIN).saturating_add(LONGEST_WAIT).as_nanos() as i64;
 
 /// Another node.
 pub(super) struct Peer {

@@ -100,8 +100,11 @@ impl Link {
     /// Makes the two sides, and starts nothing yet. `node` wakes the node's loop.
     ///
     /// # Errors
-    /// When the settings make no seam, or the system gives no descriptors.
+    /// When the settings make no seam or no promise can be kept with them, or the system gives no descriptors.
     pub fn new(settings: LinkSettings, seam_settings: &SeamSettings, node: Arc<Waker>) -> io::Result<(NodeSide, Link)> {
+        if let Some(fault) = settings.fault() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+        }
         let wakers = Wakers {
             urgent: Arc::new(Waker::new()?),
             market_out: Arc::new(Waker::new()?),

@@ -132,6 +132,11 @@ impl Outgoing {
         !(self.cancels.is_empty() && self.commands.is_empty())
     }
 
+    /// So many of its facts were cut before it was there.
+    pub fn cut_before(&mut self, events: u64) {
+        self.sender.cut_before(events, &mut self.acts);
+    }
+
     /// Takes an event.
     pub fn take(&mut self, event: Event, now: u64) {
         if event.event_type.travel() == Travel::Latest {

@@ -24,7 +24,8 @@ pub struct LinkSettings {
     pub node: String,
     /// The other nodes that the topology declares: each is a consumer of what this one publishes.
     pub peers: Vec<String>,
-    /// Those of all nodes that have accounts: what is asked of an account is for them. Without it all may have some.
+    /// Which of all nodes has accounts: what is asked of an account is for it. At most one, since a link does not know which node has
+    /// which. Without it all may have some.
     pub accounts: Option<Vec<String>>,
     /// The server.
     pub endpoint: Endpoint,
@@ -68,6 +69,13 @@ impl LinkSettings {
             started_ns: wall_ns(),
             version: env!("CARGO_PKG_VERSION").into(),
         })
+    }
+
+    /// What is wrong with them.
+    pub(super) fn fault(&self) -> Option<String> {
+        let nodes = self.accounts.as_ref().filter(|nodes| nodes.len() > 1)?;
+        let why = "what is asked of an account could not be told to have come to its node: name one";
+        Some(format!("accounts in {} nodes ({}): {why}", nodes.len(), nodes.join(", ")))
     }
 
     /// The durable channels of a publisher.

@@ -51,6 +51,21 @@ impl World {
         self.note(|| format!("life {epoch} of {name} starts"));
         let (calls, replies) = (VecDeque::new(), VecDeque::new());
         self.lives.push(Life { name, epoch, sender, alive: true, server: None, calls, replies, control: Vec::new() });
+        if self.cuts_early && self.rng.bool() {
+            self.cut_before(self.lives.len() - 1);
+        }
+    }
+
+    /// It published before it had a life, more than it may hold.
+    fn cut_before(&mut self, at: usize) {
+        let (cut, life) = (self.rng.u64(1..40), &mut self.lives[at]);
+        life.sender.cut_before(cut, &mut self.acts);
+        let (name, epoch) = (life.name, life.epoch);
+        for seq in 1..=cut {
+            self.sources[name].events.insert(Position::new(epoch, seq), Event::default());
+        }
+        self.count("a cut before the channel");
+        self.carry_out(at);
     }
 
     pub(super) fn publish(&mut self) -> Done {

@@ -173,7 +173,9 @@ fn cancels_and_signals_come_back_as_what_is_refused_of_them() {
     let (settings, mut server) = (of_accounts(&["con"]), Server::new());
     let mut channel = channel(&settings);
     open(&mut server, &mut channel);
-    send(&mut server, &mut channel, [cancel(4), signal(), event(EventType::OrderFilled)]);
+    let mut of_signal_asked = signal();
+    of_signal_asked.instrument = Name::intern("X");
+    send(&mut server, &mut channel, [cancel(4), of_signal_asked.clone(), event(EventType::OrderFilled)]);
     channel.tick(3 + STALE);
     server.execute(&mut channel);
     let told = channel.settle();
@@ -187,7 +189,9 @@ fn cancels_and_signals_come_back_as_what_is_refused_of_them() {
     assert_eq!((told.len(), of_cancel, order), (2, EventType::OrderCancelRejected, id(4).to_string()));
     assert!(why.starts_with("UNCONFIRMED: "), "{why}");
     assert_eq!((of_signal, code.as_str()), (EventType::OrderRequestRejected, "UNCONFIRMED"));
-    assert!(which.starts_with("signal 0000000000000000000000000000004d of s: "), "{which}");
+    assert!(which.starts_with("a signal for X: "), "as an account says it: {which}");
+    assert!(which.ends_with(" (signal 0000000000000000000000000000004d)"), "{which}");
+    assert_eq!((told[1].instrument, told[1].trace_id), (Name::intern("X"), of_signal_asked.trace_id));
 }
 
 #[test]
@@ -220,6 +224,19 @@ fn what_an_account_of_this_node_is_asked_waits_for_nobody() {
     assert!(!shared.is_alone(Lane::Orders));
     shared.set_alone(Lane::Orders, true);
     assert!(shared.is_alone(Lane::Orders) && !shared.is_alone(Lane::Signals));
+}
+
+#[test]
+fn a_link_joins_no_topology_with_accounts_in_two_nodes_since_it_does_not_know_which_has_which() {
+    let waker = || std::sync::Arc::new(libra_kernel::wake::Waker::new().unwrap());
+    let made = |nodes: &[&str]| {
+        let made = super::super::Link::new(of_accounts(nodes), &SeamSettings::new("pub"), waker());
+        made.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(made(&["con"]), Ok(()));
+    assert_eq!(made(&[]), Ok(()));
+    let refused = made(&["con", "other"]).unwrap_err();
+    assert!(refused.starts_with("accounts in 2 nodes (con, other): "), "{refused}");
 }
 
 #[test]

@@ -75,6 +75,9 @@ impl Node {
         if excused > 0 {
             self.outgoing.iter_mut().for_each(|channel| channel.sender.excuse(excused));
         }
+        if self.silence.has_stood() && self.hearing_since_ns.is_some() {
+            self.has_stood_still(now_ns);
+        }
     }
 
     fn look_for_dead(&mut self, now: u64) {
@@ -124,6 +127,7 @@ impl Node {
             let said = (self.started_ns, is_leaving);
             if lives && let Some(frame) = beacon(&self.common, &self.outgoing, incarnation, epoch, said, writer) {
                 calls.publish(&self.common.settings.environment.control(), frame);
+                self.said_ns = now_ns;
             }
         }
         if let Some(calls) = &mut calls {

@@ -1,7 +1,7 @@
 //! What is published before the first connection: without a life there are no frames yet, but the same bounds.
 //!
 //! Commands are held to the credit. Of facts the oldest are cut beyond what an outbox may hold, and that is told; of a latest
-//! value only the newest waits.
+//! value only the newest waits. What was cut has the first numbers of its channel, so the consumers learn of it as of any other cut.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -24,6 +24,8 @@ const LEFT: (u64, u64) = (7, 8);
 struct Channel {
     events: VecDeque<Event>,
     held: Credit,
+    /// How many were let go.
+    cut: u64,
 }
 
 pub(super) struct Early {
@@ -53,14 +55,26 @@ impl Early {
     }
 
     fn is_empty(&self) -> bool {
-        self.latest.is_empty() && self.channels.iter().all(|channel| channel.events.is_empty())
+        let nothing = |channel: &Channel| channel.events.is_empty() && channel.cut == 0;
+        self.latest.is_empty() && self.channels.iter().all(nothing)
+    }
+
+    /// How many events of each channel wait, their bytes, how full that is in percent, and how many were cut.
+    pub fn counts(&self) -> [[u64; 4]; DURABLE.len()] {
+        self.channels.each_ref().map(|channel| {
+            let held = channel.held;
+            [held.events, held.bytes, self.fullness_of(held), channel.cut]
+        })
+    }
+
+    fn fullness_of(&self, held: Credit) -> u64 {
+        let of = |held: u64, most: u64| held.saturating_mul(100) / most.max(1);
+        of(held.events, self.most.events).max(of(held.bytes, self.most.bytes))
     }
 
     /// How full the fullest is, in percent, and of which lane.
     pub fn fullness(&self) -> (usize, u64) {
-        let of = |held: u64, most: u64| held.saturating_mul(100) / most.max(1);
-        let fullness = |held: Credit| of(held.events, self.most.events).max(of(held.bytes, self.most.bytes));
-        let lanes = self.channels.iter().map(|channel| fullness(channel.held)).enumerate();
+        let lanes = self.channels.iter().map(|channel| self.fullness_of(channel.held)).enumerate();
         lanes.max_by_key(|(_, fullness)| *fullness).unwrap_or_default()
     }
 }
@@ -81,6 +95,7 @@ impl Channel {
             stays
         });
         self.held = left;
+        self.cut += cut.events;
         cut
     }
 }
@@ -110,7 +125,11 @@ impl Node {
             return;
         }
         let values = std::mem::take(&mut self.early.latest).into_values();
-        let events = self.early.channels.iter_mut().flat_map(|channel| std::mem::take(channel).events);
+        let channels = std::mem::take(&mut self.early.channels);
+        for (outgoing, early) in self.outgoing.iter_mut().zip(&channels).filter(|(_, early)| early.cut > 0) {
+            outgoing.cut_before(early.cut);
+        }
+        let events = channels.into_iter().flat_map(|channel| channel.events);
         for event in events.chain(values) {
             hand_over(&mut self.outgoing, &mut self.keeper, event, now);
         }
@@ -149,6 +168,7 @@ mod tests {
         assert_eq!(kept.last(), Some(&999));
         assert!(kept.len() <= 64 && kept.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(cut.events + kept.len() as u64, 1_000);
+        assert_eq!(early.counts()[1][3], cut.events);
         assert_eq!(early.channels[1].held.events, kept.len() as u64);
     }
 

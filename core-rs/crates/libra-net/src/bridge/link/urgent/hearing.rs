@@ -89,6 +89,7 @@ impl Node {
         match incarnation_of(reply) {
             Some(heard) if heard != self.greeting.incarnation => {
                 self.greeting.incarnation = heard;
+                self.silence.others_rejoin();
                 self.keeper.iter_mut().for_each(Keeper::say_again);
                 self.incoming.iter_mut().for_each(|channel| channel.incarnation(heard));
                 self.outgoing.iter_mut().for_each(Outgoing::server_changed);

@@ -51,10 +51,14 @@ pub(super) struct Node {
     pub(super) greeting: Greeting,
     pub(super) started_ns: i64,
     pub(super) places: Vec<RemoteOrigin>,
+    /// The connection for calls stands.
+    pub(super) calls: bool,
     /// Since when both connections stand, so that silence means something.
     pub(super) hearing_since_ns: Option<i64>,
     pub(super) confirmed: usize,
     pub(super) next_beacon_ns: i64,
+    /// When we said last that we live.
+    pub(super) said_ns: i64,
     /// When durable events were given to the socket last.
     pub(super) sent_ns: i64,
     pub(super) own_version: Option<u64>,
@@ -83,7 +87,7 @@ impl Node {
 
     pub(super) fn connected(&mut self, now_ns: i64, now: u64, greeting: Greeting) {
         self.pending.clear();
-        self.has_complained = false;
+        (self.calls, self.has_complained) = (true, false);
         if self.outgoing.is_empty() {
             let settings = &self.common.settings;
             for (lane, id) in settings.channels_of(&settings.node).into_iter().enumerate() {
@@ -113,9 +117,9 @@ impl Node {
         self.stands(now_ns);
     }
 
-    /// Both connections may stand now.
+    /// Both connections may stand now. Each comes by here, so what is told last is how it is.
     pub(super) fn stands(&mut self, now_ns: i64) {
-        if self.confirmed == 2 + DURABLE.len() && !self.outgoing.is_empty() && self.hearing_since_ns.is_none() {
+        if self.calls && self.confirmed == 2 + DURABLE.len() && self.hearing_since_ns.is_none() {
             self.hearing_since_ns = Some(now_ns);
             self.silence.stands();
             self.was_told_down = false;
@@ -131,7 +135,7 @@ impl Node {
         self.keeper.iter_mut().for_each(Keeper::disconnected);
         self.state.disconnected();
         self.incoming.iter_mut().for_each(Incoming::disconnected);
-        self.hearing_since_ns = None;
+        (self.calls, self.hearing_since_ns) = (false, None);
         self.silence.ends();
         self.told_down(why);
     }

@@ -7,11 +7,13 @@
 //! 2. *before all was read that the server had for it*: the server is asked by a PING with a number, over the connection that
 //!    listens, and answers behind everything that waits there. It is asked when this side has stood still, and no time counts until the
 //!    answer; and it is asked again before anybody is called dead;
-//! 3. *within a round of beacons* behind such a stop: the others may have stood still as well.
+//! 3. *within a round of beacons* behind such a stop: the others may have stood still as well;
+//! 4. *before it could be there*: behind a connection of its own that is new, or where the server has lost its data, the others may be
+//!    connecting still. The silence of a node that was not heard since begins [`REJOIN_NS`] later. Whoever was heard is judged as ever.
 //!
-//! Without a stop of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
+//! Without a stop or an outage of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
 
-use super::super::control::{BEACON_EVERY_NS, SILENCE_NS};
+use super::super::control::{BEACON_EVERY_NS, REJOIN_NS, SILENCE_NS};
 
 /// So often it looks at least, while it listens.
 pub(super) const TICK_NS: i64 = 500_000_000;
@@ -34,9 +36,11 @@ struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     looked_ns: Option<i64>,
+    /// It stood still before this turn.
+    has_stood: bool,
     /// How long it has looked, in all.
     own_ns: i64,
-    /// When each peer was heard last, in that time; `None`: it is called dead.
+    /// When the silence of each peer began, in that time: when it was heard last, or could have been. `None`: it is called dead.
     heard: Vec<Option<i64>>,
     listens: bool,
     /// It stood still, and has not read what waits since.
@@ -57,6 +61,7 @@ impl Silence {
         let since_ns = self.looked_ns.map_or(0, |looked_ns| now_ns.saturating_sub(looked_ns).max(0));
         self.looked_ns = Some(now_ns);
         let stood = since_ns > LATE_NS;
+        self.has_stood = stood;
         if stood && self.listens {
             // What was asked before says nothing of what came since.
             (self.is_behind, self.question) = (true, None);
@@ -68,15 +73,26 @@ impl Silence {
         if counts && !self.is_round() { 0 } else { since_ns }
     }
 
+    /// Whether it stood still before this turn.
+    pub fn has_stood(&self) -> bool {
+        self.has_stood
+    }
+
     fn is_round(&self) -> bool {
         self.listens && self.own_ns < self.round_ns
     }
 
-    /// It listens from now on: nothing waits for it, and everybody's silence begins.
+    /// It listens from now on: nothing waits for it.
     pub fn stands(&mut self) {
         (self.listens, self.is_behind, self.question) = (true, false, None);
         self.round_ns = self.own_ns;
-        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns = self.own_ns);
+        self.others_rejoin();
+    }
+
+    /// All others may be connecting now.
+    pub fn others_rejoin(&mut self) {
+        let since_ns = self.own_ns + REJOIN_NS;
+        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns = since_ns);
     }
 
     /// It does not listen any more.

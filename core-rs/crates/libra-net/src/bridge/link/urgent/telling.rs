@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use libra_kernel::Lane;
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 
 use super::super::common::Part;
@@ -9,6 +10,7 @@ use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
 use super::super::outgoing::{Notice, Outgoing};
 use super::super::report::{Value, counts, line};
+use super::super::settings::DURABLE;
 use super::Urgent;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
@@ -27,7 +29,11 @@ impl Urgent {
         let lines = [("calls", &self.calls), ("hears", &self.hears)];
         let lines = lines.map(|(name, of)| (name.to_owned(), line(&of.counts, of.is_up())));
         report.push(("connections".to_owned(), Value::Table(lines.into())));
-        report.push(("outboxes".to_owned(), Value::Table(node.outgoing.iter().map(outbox).collect())));
+        let outboxes = match node.is_claimed() {
+            true => node.outgoing.iter().map(outbox).collect(),
+            false => node.early.counts().into_iter().zip(DURABLE).map(|(counts, lane)| early(counts, lane)).collect(),
+        };
+        report.push(("outboxes".to_owned(), Value::Table(outboxes)));
         report.push(("channels".to_owned(), Value::Table(node.incoming.iter().map(channel).collect())));
         let peers = node.peers.iter().map(|peer| {
             let [behind, given_up] = debts(&node.outgoing, &peer.name);
@@ -93,6 +99,20 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
         ("unconfirmed", channel.asked.returned),
     ]);
     (channel.keys.id.lane.name().to_owned(), Value::Table(table))
+}
+
+/// As [`outbox`], before there is one.
+fn early([events, bytes, fullness, cut]: [u64; 4], lane: Lane) -> (String, Value) {
+    let table = counts([
+        ("events", events),
+        ("bytes", bytes),
+        ("fullness", fullness),
+        ("offered", events + cut),
+        ("confirmed", 0),
+        ("acknowledged", 0),
+        ("cut", cut),
+    ]);
+    (lane.name().to_owned(), Value::Table(table))
 }
 
 fn channel(channel: &Incoming) -> (String, Value) {

@@ -1,4 +1,4 @@
-//! Random stops of this node, of the others and of all, against what really happened.
+//! Random stops of this node, of the others and of all, and outages of the server, against what really happened.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ const MS: i64 = 1_000_000;
 const STEP: i64 = 10;
 const PEERS: usize = 3;
 /// So many messages wait before the server cuts whoever does not read.
-const MOST_WAITING: usize = 4_000;
+const MOST_WAITING: usize = 3_000;
 
 enum Message {
     Beacon(usize),
@@ -28,6 +28,8 @@ struct Peer {
     is_called_dead: bool,
     /// For how long it had said nothing when the server was asked.
     was_silent: i64,
+    /// It lives, and has no connection before this.
+    connects_at: i64,
 }
 
 struct World {
@@ -42,6 +44,8 @@ struct World {
     others: usize,
     stands_until: i64,
     server_stands_until: i64,
+    /// The server went away, and we have no connection before this.
+    connects_at: Option<i64>,
     /// For how long we have stood still now.
     stood: i64,
     /// How long we ran; short stops count.
@@ -56,10 +60,8 @@ impl World {
     fn new(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (read, others) = (rng.usize(2..40), rng.usize(0..4));
-        let mut silence = Silence::new(PEERS);
-        silence.turn(0);
-        silence.stands();
-        World {
+        let silence = Silence::new(PEERS);
+        let mut world = World {
             rng,
             now: 0,
             silence,
@@ -69,12 +71,25 @@ impl World {
             others,
             stands_until: 0,
             server_stands_until: 0,
+            connects_at: None,
             stood: 0,
             ran: 0,
             went_on: 0,
             behind: 0,
             seen: BTreeMap::new(),
-        }
+        };
+        world.silence.turn(0);
+        world.stands();
+        world
+    }
+
+    /// We listen, anew; whoever is not heard has the time to connect first.
+    fn stands(&mut self) {
+        self.connects_at = None;
+        self.waits.clear();
+        self.silence.ends();
+        self.silence.stands();
+        self.peers.iter_mut().for_each(|peer| (peer.said, peer.heard) = (self.ran, self.ran + REJOIN_NS / MS));
     }
 
     fn count(&mut self, what: &'static str) {
@@ -107,6 +122,17 @@ impl World {
                 self.count("killed, or started");
             }
             4 => self.others = self.rng.usize(0..4),
+            5 if self.connects_at.is_none() && self.rng.u32(0..3) == 0 => {
+                let back = self.now + self.rng.i64(1..600) * STEP;
+                self.connects_at = Some(back);
+                self.silence.ends();
+                for peer in &mut self.peers {
+                    // Before us, or as long behind us as it may take.
+                    peer.connects_at = (back + self.rng.i64(-200..=REJOIN_NS / MS / STEP) * STEP).max(self.now);
+                    peer.next_beacon = peer.connects_at;
+                }
+                self.count("an outage");
+            }
             _ => {}
         }
     }
@@ -114,6 +140,7 @@ impl World {
     fn others_run(&mut self) {
         for (at, peer) in self.peers.iter_mut().enumerate() {
             let runs = !peer.is_killed && peer.stands_until <= self.now;
+            let runs = runs && peer.connects_at <= self.now;
             if runs && self.server_stands_until <= self.now && self.now >= peer.next_beacon {
                 (peer.next_beacon, peer.said) = (self.now + 1_000, self.ran);
                 self.waits.push_back(Message::Beacon(at));
@@ -124,14 +151,19 @@ impl World {
         }
         if self.waits.len() > MOST_WAITING {
             self.count("cut by the server");
-            self.waits.clear();
-            self.silence.ends();
-            self.silence.stands();
-            self.peers.iter_mut().for_each(|peer| (peer.said, peer.heard) = (self.ran, self.ran));
+            self.stands();
         }
     }
 
     fn turn(&mut self) -> Result<(), String> {
+        if let Some(at) = self.connects_at {
+            self.waits.clear();
+            self.silence.turn(self.now * MS);
+            if at <= self.now {
+                self.stands();
+            }
+            return Ok(());
+        }
         let is_due = self.silence.due_ns().is_none_or(|due| due <= self.now * MS);
         if self.waits.is_empty() && !is_due {
             return Ok(());
@@ -150,6 +182,9 @@ impl World {
         }
         if !self.waits.is_empty() {
             self.behind = self.ran;
+            // What may still come of who connects is not read meanwhile.
+            let connecting = self.peers.iter_mut().filter(|peer| peer.heard > self.ran);
+            connecting.for_each(|peer| peer.heard += STEP);
             self.count("a backlog");
         }
         if let Some(number) = self.silence.question() {
@@ -165,6 +200,10 @@ impl World {
             }
             if since < ROUND_NS / MS - STEP {
                 return Err(format!("{at} is called dead at {}, {since} ms behind our own stop", self.now));
+            }
+            let peer = &self.peers[at];
+            if !peer.is_killed && self.now < peer.connects_at {
+                return Err(format!("{at} is called dead at {}, and connects until {}", self.now, peer.connects_at));
             }
             self.count("called dead");
         }
@@ -185,6 +224,9 @@ impl World {
         }
         self.ran += STEP;
         self.turn()?;
+        if self.connects_at.is_some() {
+            return Ok(());
+        }
         // Whoever is gone is known in three seconds, of those in which we ran and were not behind.
         for (at, peer) in self.peers.iter().enumerate() {
             let since = peer.heard.max(self.went_on).max(self.behind);
@@ -206,9 +248,15 @@ fn a_stop_of_our_own_is_held_against_nobody_and_a_death_is_known_in_three_second
         }
         world.seen.iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
     }
-    for what in
-        ["we stand still", "all stand still", "killed, or started", "cut by the server", "a backlog", "called dead"]
-    {
+    for what in [
+        "we stand still",
+        "all stand still",
+        "killed, or started",
+        "cut by the server",
+        "an outage",
+        "a backlog",
+        "called dead",
+    ] {
         assert!(seen.get(what).is_some_and(|times| *times > 5), "{what}: {seen:?}");
     }
 }
@@ -251,6 +299,7 @@ fn an_answer_from_before_a_stop_says_nothing_of_what_came_since() {
     let mut silence = Silence::new(1);
     silence.turn(0);
     silence.stands();
+    silence.heard(0);
     (1..=5).for_each(|look| _ = silence.turn(look * 500 * MS));
     let before = silence.question().expect("its time is over");
     silence.turn(9_000 * MS);
@@ -263,13 +312,37 @@ fn an_answer_from_before_a_stop_says_nothing_of_what_came_since() {
 }
 
 #[test]
-fn a_connection_that_is_new_begins_the_silence_of_all() {
-    let mut silence = Silence::new(1);
+fn behind_a_connection_that_is_new_the_others_have_the_time_to_connect_and_whoever_was_heard_is_judged_as_ever() {
+    let rejoin = REJOIN_NS / MS;
+    let mut silence = Silence::new(2);
     silence.turn(0);
     assert_eq!(looks(&mut silence, 0, 60_000), None, "it does not listen");
     silence.stands();
-    assert_eq!(looks(&mut silence, 60_000, 70_000), Some(62_500));
-    assert_eq!(looks(&mut silence, 62_500, 70_000), None, "it was told once");
+    assert_eq!(looks(&mut silence, 60_000, 61_000), None);
+    silence.heard(1);
+    assert_eq!(looks(&mut silence, 61_000, 80_000), Some(63_500), "who was heard since");
+    assert_eq!(looks(&mut silence, 63_500, 80_000), Some(60_000 + rejoin + 2_500), "who was not");
+    assert_eq!(looks(&mut silence, 60_000 + rejoin + 2_500, 90_000), None, "it was told once");
     silence.heard(0);
-    assert_eq!(looks(&mut silence, 70_000, 80_000), Some(72_500));
+    assert_eq!(looks(&mut silence, 90_000, 99_000), Some(92_500));
+}
+
+#[test]
+fn where_the_server_has_lost_its_data_the_others_may_be_connecting_too() {
+    let rejoin = REJOIN_NS / MS;
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    silence.heard(0);
+    assert_eq!(looks(&mut silence, 0, 1_000), None);
+    silence.others_rejoin();
+    assert_eq!(looks(&mut silence, 1_000, 20_000), Some(1_000 + rejoin + 2_500));
+}
+
+#[test]
+fn the_time_to_connect_is_what_a_failed_try_and_the_wait_behind_it_may_take() {
+    use crate::resp::{BackoffLimits, Options};
+    let (limits, options) = (BackoffLimits::default(), Options::new("x"));
+    let longest = options.connect_within + options.answer_within + limits.longest;
+    assert_eq!(REJOIN_NS, longest.as_nanos() as i64);
 }
