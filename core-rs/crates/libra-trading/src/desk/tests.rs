@@ -38,6 +38,7 @@ mod owed;
 mod payloads;
 mod refused;
 mod restart;
+mod room;
 mod standing;
 mod stray;
 mod unjudged;
