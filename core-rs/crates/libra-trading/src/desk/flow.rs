@@ -272,8 +272,7 @@ impl Desk {
         let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired)).map(before_it_left);
         let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
         let why = stopped.or_else(passed);
-        let closes = why.is_none() && self.is_flattening(&order.request);
-        let Some(why) = why.or_else(|| if closes { self.outgrown(&order.request) } else { None }) else { return true };
+        let Some(why) = why.or_else(|| self.outgrown(&order.request)) else { return true };
         self.hold_back(router, now_ns, id, Some(why));
         false
     }
@@ -396,13 +395,11 @@ impl Desk {
         if self.vanished.is_empty() && self.early_cancels.is_empty() {
             return None;
         }
-        if self.vanished.contains_key(&request.strategy) {
-            if !self.is_flattening(request) {
-                return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
-            }
-            if let Some(outgrown) = self.outgrown(request) {
-                return Some(outgrown);
-            }
+        if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
+            return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
+        }
+        if let Some(outgrown) = self.outgrown(request) {
+            return Some(outgrown);
         }
         let id = approval.client_order_id();
         let cancelled = self.take_early_cancels(router, now_ns, id, request.strategy);

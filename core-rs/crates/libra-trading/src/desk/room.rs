@@ -90,8 +90,11 @@ impl Desk {
     }
 
     /// Why a closing that stands among what is open may not go on: it, and everything else on its side, could turn the
-    /// account over, or it closes more than its strategy holds by now.
+    /// account over, or it closes more than its strategy holds by now. `None` for what is no closing.
     pub(super) fn outgrown(&mut self, request: &OrderRequest) -> Option<Rejection> {
+        if !self.is_flattening(request) {
+            return None;
+        }
         self.keep_ledger();
         let OrderRequest { strategy, instrument, side, .. } = *request;
         let (open, size) = (self.open_on(instrument, side), i128::from(request.size));

@@ -333,7 +333,11 @@ impl Desk {
         let size = match self.closing_size(now_ns, instrument, side, net, unjudged) {
             Ok(size) => size,
             Err(NoSize::Held(code)) => {
-                return closing.wait(now_ns, code.as_str(), "other orders, or other closings, hold what it would close");
+                return closing.wait(
+                    now_ns,
+                    code.as_str(),
+                    "other orders, or other closings, hold what it would close",
+                );
             }
             Err(NoSize::Share) => {
                 let words = "our share of the traded volume has no room for the smallest order";

@@ -58,7 +58,8 @@ fn go_on(bench: &mut Bench, seconds: usize) -> Vec<OrderRequest> {
         bench.now_ns += 1_000_000_000;
         bench.quote(6_000_000, 6_000_010);
         let nothing = super::late::nothing(bench);
-        asked.extend(bench.settle(nothing).iter().filter_map(|event| event.payload.downcast::<OrderRequest>().cloned()));
+        asked
+            .extend(bench.settle(nothing).iter().filter_map(|event| event.payload.downcast::<OrderRequest>().cloned()));
     }
     asked
 }
@@ -128,6 +129,17 @@ fn closings_that_the_account_holds_are_asked_for_all_at_once() {
     (0..10).for_each(|which| flatten(&mut bench, long(which)));
     assert_eq!(go_on(&mut bench, 1).len(), 10);
     assert_eq!(position(&bench), 0);
+}
+
+#[test]
+fn a_closing_that_is_judged_counts_once() {
+    let mut bench = hedged(Link::External, 2, 0);
+    flatten(&mut bench, long(0));
+    go_on(&mut bench, 1);
+    assert_eq!(sent(&bench).request.size, 10);
+    flatten(&mut bench, long(1));
+    let asked = bench.router.mailbox(bench.all).pop().expect("it was asked for");
+    assert_eq!(asked.payload.downcast::<OrderRequest>().unwrap().size, 10);
 }
 
 #[test]
