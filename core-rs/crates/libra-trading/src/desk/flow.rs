@@ -80,16 +80,18 @@ impl Desk {
             let why = Rejection::new(RiskCode::StrategyStopped, signal.strategy.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
         }
-        let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
+        let Some(settle) = self.gate.account().instrument(signal.instrument).map(|instrument| instrument.settle) else {
             let why = Rejection::new(RiskCode::UnknownInstrument, signal.instrument.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
         };
+        // None before every position has a quote, or has an old one: a size of it would be made up.
+        let equity = self.gate.known_equity(now_ns, settle).unwrap_or(0);
+        let Some(instrument) = self.gate.account().instrument(signal.instrument) else { return };
         let market = self.gate.market(signal.instrument).unwrap_or_default();
         let context = SizingContext {
             instrument,
             mark_price: market.bid.midpoint(market.ask),
-            // None before every position has a quote: a size of it would be made up.
-            equity: self.gate.account().known_equity(instrument.settle).unwrap_or(0),
+            equity,
             account_position: self.inventory(signal.instrument),
             ts_origin_ns: market.ts_ns,
             limits: self.gate.limits().of(instrument),

@@ -23,6 +23,7 @@ impl State {
     /// An instrument was quoted, reserved or traded.
     #[inline]
     pub fn revalue(&mut self, slot: usize) {
+        self.see_mark(slot);
         if !self.tracks_exposures {
             return;
         }

@@ -280,7 +280,7 @@ impl World {
                 || held.void
                 || self.now_ns > held.deadline_ns
                 || self.truth.loses(id, &approved.request)
-                || self.truth.unmeasured(id, &approved.request)
+                || self.truth.unmeasured(self.now_ns, id, &approved.request)
             {
                 self.cover.note("an approval is not good any more");
                 self.end_flattening(id, &approved.request, held.void);

@@ -133,6 +133,7 @@ const MISHAPS: &[&str] = &[
     "refused: deadline",
     "refused: no quote",
     "refused: old quote",
+    "refused: old quote of another",
     "refused: collar",
     "refused: size",
     "refused: notional",

@@ -415,8 +415,8 @@ impl Truth {
         if self.loses(id, request) {
             return Some("loss");
         }
-        if self.unmeasured(id, request) {
-            return Some("unmeasured");
+        if self.unmeasured(now_ns, id, request) {
+            return Some(if self.dollars().is_none() { "unmeasured" } else { "old quote of another" });
         }
         if let Some(most) = limits.max_orders_per_second {
             let (own, rest) = self.sent_within(now_ns, request.strategy);
