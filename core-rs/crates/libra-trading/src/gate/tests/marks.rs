@@ -132,25 +132,39 @@ fn what_was_approved_before_the_quote_grew_old_does_not_leave() {
 /// Somebody has looked at all marks; then something comes to be held at a quote that is older than all of them.
 #[test]
 fn what_comes_to_be_held_at_an_older_quote_is_seen() {
-    for filled in [false, true] {
+    for until in ["approved", "sent", "filled"] {
         let mut gate = open(gross());
         see(&mut gate, &other(), T0, T0);
-        let next = T0 + 4 * SECOND;
+        // So late that an approval has not lapsed when its quote is too old.
+        let next = T0 + 4 * SECOND + SECOND / 2;
         see(&mut gate, &linear(), next, next);
         fill(&mut gate, next, &buy(1, 100));
         see(&mut gate, &ether(), next, next);
         assert_eq!(code(gate.reserve(next, &of(&ether(), buy(2, 10)))), None);
         let request = of(&other(), buy(3, 10));
-        if filled {
-            fill(&mut gate, next, &request);
-        } else {
-            place(&mut gate, next, &request).unwrap();
+        match until {
+            "filled" => fill(&mut gate, next, &request),
+            "sent" => drop(place(&mut gate, next, &request).unwrap()),
+            _ => drop(gate.reserve(next, &request).unwrap()),
         }
         let later = T0 + 5 * SECOND + 1;
         see(&mut gate, &ether(), later, later);
         let refused = gate.reserve(later, &of(&ether(), buy(4, 10))).unwrap_err();
-        assert_eq!(refused.code, RiskCode::StaleMarket, "{filled}");
+        assert_eq!(refused.code, RiskCode::StaleMarket, "{until}");
         assert!(refused.detail.starts_with("SOL/USDT:USDT"), "{refused}");
+    }
+}
+
+#[test]
+fn what_was_young_when_somebody_looked_grows_old_all_the_same() {
+    let mut gate = open(daily());
+    see(&mut gate, &linear(), T0, T0);
+    fill(&mut gate, T0, &buy(1, 100));
+    for (seconds, expected) in [(4, None), (5, None), (6, Some(RiskCode::StaleMarket))] {
+        let now_ns = T0 + seconds * SECOND;
+        see(&mut gate, &ether(), now_ns, now_ns);
+        let request = of(&ether(), buy(seconds as u128, 10));
+        assert_eq!(code(gate.reserve(now_ns, &request)), expected, "{seconds}");
     }
 }
 
