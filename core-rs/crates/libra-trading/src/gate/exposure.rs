@@ -48,6 +48,7 @@ impl State {
     /// [`State::revalue`] would find.
     #[inline]
     pub(super) fn take_after(&mut self, slot: usize, side: OrderSide, after: &After) {
+        self.see_mark(slot);
         let (_, _, settle) = self.account.currencies_at(slot);
         let before = (self.desks[slot].worth, self.sums[settle]);
         let sums = &mut self.sums[settle];
@@ -67,7 +68,9 @@ impl State {
         let (_, _, settle) = self.account.currencies_at(slot);
         let taken = (self.desks[slot].worth, self.sums[settle]);
         (self.desks[slot].worth, self.sums[settle]) = before;
+        let oldest_ns = self.oldest_mark_ns;
         self.revalue(slot);
+        self.oldest_mark_ns = oldest_ns;
         (self.desks[slot].worth, self.sums[settle]) == taken
     }
 

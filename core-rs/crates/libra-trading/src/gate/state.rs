@@ -427,7 +427,6 @@ impl State {
 
     #[inline]
     fn add_held(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
-        self.see_mark(slot);
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
         let sum = open.checked_add(size)?;

@@ -160,6 +160,8 @@ fn what_was_young_when_somebody_looked_grows_old_all_the_same() {
     let mut gate = open(daily());
     see(&mut gate, &linear(), T0, T0);
     fill(&mut gate, T0, &buy(1, 100));
+    // Nothing of it is held, but it makes the first one look.
+    see(&mut gate, &other(), T0 - 10 * SECOND, T0);
     for (seconds, expected) in [(4, None), (5, None), (6, Some(RiskCode::StaleMarket))] {
         let now_ns = T0 + seconds * SECOND;
         see(&mut gate, &ether(), now_ns, now_ns);
