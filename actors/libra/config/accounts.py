@@ -102,8 +102,8 @@ class RiskSettings(SymbolRiskSettings):
     )
     max_quote_age_ms: Annotated[Whole, Field(ge=1)] | None = Field(
         default=5_000,
-        description="A market whose last quote is older is stale, milliseconds: no order leaves there, and beside a position "
-        "in it none that could increase one.",
+        description="A market whose last quote is older is stale, milliseconds: no order leaves there, and beside a "
+        "position in it none that could increase one.",
     )
     per_symbol: dict[InstrumentKey, SymbolRiskSettings] = Field(
         default_factory=dict, description="Limits of single instruments, by symbol (or SYMBOL@VENUE)."
