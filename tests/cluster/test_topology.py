@@ -207,6 +207,8 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
     bridge.start(core)
     [native] = Native.made
     assert native.core is core
+    # What tells this life of the node apart.
+    assert native.options.pop("started_ns") == bridge.life > 0
     assert native.options == {
         "environment": "prod",
         "url": "redis://x",
@@ -220,6 +222,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
         "outbox_events": 100_000,
         "outbox_bytes": 64 << 20,
         "stale_after_ms": 2_500,
+        "loop_patience_ms": 0,
     }
     assert (bridge.stats(), bridge.stop(1.0)) == ({"sent": 0}, {"sent": 1})
     assert native.calls == ["made", "start", "stop 1.0"]

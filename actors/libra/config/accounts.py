@@ -101,7 +101,9 @@ class RiskSettings(SymbolRiskSettings):
         description="How far an order's price may lie from the middle of the market, %; farther is a mistake.",
     )
     max_quote_age_ms: Annotated[Whole, Field(ge=1)] | None = Field(
-        default=5_000, description="A market whose last quote is older is stale, and no order leaves, milliseconds."
+        default=5_000,
+        description="A market whose last quote is older is stale, milliseconds: no order leaves there, and beside a "
+        "position in it none that could increase one.",
     )
     per_symbol: dict[InstrumentKey, SymbolRiskSettings] = Field(
         default_factory=dict, description="Limits of single instruments, by symbol (or SYMBOL@VENUE)."

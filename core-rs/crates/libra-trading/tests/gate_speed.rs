@@ -137,6 +137,7 @@ fn reserve(gate: &mut Gate, ids: std::ops::Range<u64>) -> (u64, Duration) {
     let (mut allocations, mut time) = (0, Duration::ZERO);
     let mut approvals = Vec::with_capacity(BATCH as usize);
     for first in ids.step_by(BATCH as usize) {
+        quote_others(gate, T0 + first as i64 * STEP_NS);
         let (before, start) = (counting::allocations(), Instant::now());
         for id in first..first + BATCH {
             request.request_id = id.into();
@@ -163,12 +164,22 @@ fn an_approval_allocates_nothing() {
     assert_eq!(allocations, 0);
 }
 
+/// What else is held goes on being quoted, or nothing more could be bought.
+fn quote_others(gate: &mut Gate, now_ns: i64) {
+    for index in 0..OTHERS {
+        gate.on_quote(other(index).id, PRICE, PRICE + 10, now_ns, now_ns);
+    }
+}
+
 /// A gate that knows `orders` orders; the next request's id.
 fn with_orders(limits: RiskLimits, orders: u64) -> Gate {
     let mut gate = gate(limits);
     for id in 0..orders {
         let now_ns = T0 + id as i64 * STEP_NS;
         let request = OrderRequest { request_id: id.into(), ..request() };
+        if id % 500 == 0 {
+            quote_others(&mut gate, now_ns);
+        }
         gate.on_quote(request.instrument, PRICE, PRICE + 10, now_ns, now_ns);
         gate.on_trade(request.instrument, 1_000_000, now_ns, now_ns);
         let approval = gate.reserve(now_ns, &request).unwrap();

@@ -186,7 +186,12 @@ impl Account {
     /// rounded down. `None` for other instruments, which need no inventory. It may be less than the position: a venue can
     /// take its fee of the base.
     pub fn sellable(&self, instrument: Name) -> Option<i64> {
-        self.of_the_base(instrument, Balance::available)
+        self.sellable_beside(instrument, 0)
+    }
+
+    /// The same beside `other` of its base that is about to be promised.
+    pub fn sellable_beside(&self, instrument: Name, other: Money) -> Option<i64> {
+        self.of_the_base(instrument, |balance| balance.available()?.checked_sub(other))
     }
 
     /// The same, with what is promised to open orders: what can be sold once none of them is open.

@@ -80,16 +80,18 @@ impl Desk {
             let why = Rejection::new(RiskCode::StrategyStopped, signal.strategy.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
         }
-        let Some(instrument) = self.gate.account().instrument(signal.instrument) else {
+        let Some(settle) = self.gate.account().instrument(signal.instrument).map(|instrument| instrument.settle) else {
             let why = Rejection::new(RiskCode::UnknownInstrument, signal.instrument.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
         };
+        // None before every position has a quote, or has an old one: a size of it would be made up.
+        let equity = self.gate.known_equity(now_ns, settle).unwrap_or(0);
+        let Some(instrument) = self.gate.account().instrument(signal.instrument) else { return };
         let market = self.gate.market(signal.instrument).unwrap_or_default();
         let context = SizingContext {
             instrument,
             mark_price: market.bid.midpoint(market.ask),
-            // None before every position has a quote: a size of it would be made up.
-            equity: self.gate.account().known_equity(instrument.settle).unwrap_or(0),
+            equity,
             account_position: self.inventory(signal.instrument),
             ts_origin_ns: market.ts_ns,
             limits: self.gate.limits().of(instrument),
@@ -271,7 +273,8 @@ impl Desk {
         let other_limits = unsent.limits_version != self.gate.limits_version();
         let stopped = self.gate.holds_back().or(late.then_some(RiskCode::Expired)).map(before_it_left);
         let passed = || if other_limits { self.gate.passes_limits(now_ns, &order) } else { None };
-        let Some(why) = stopped.or_else(passed) else { return true };
+        let why = stopped.or_else(passed);
+        let Some(why) = why.or_else(|| self.outgrown(&order.request)) else { return true };
         self.hold_back(router, now_ns, id, Some(why));
         false
     }
@@ -396,6 +399,9 @@ impl Desk {
         }
         if self.vanished.contains_key(&request.strategy) && !self.is_flattening(request) {
             return Some(Rejection::new(RiskCode::StrategyStopped, request.strategy.as_str()));
+        }
+        if let Some(outgrown) = self.outgrown(request) {
+            return Some(outgrown);
         }
         let id = approval.client_order_id();
         let cancelled = self.take_early_cancels(router, now_ns, id, request.strategy);

@@ -12,7 +12,7 @@
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above; [`tell`] — the events that they make; [`ledger`] — what the portfolio knows of them;
-//! - [`vanish`] — what happens to the orders of a strategy that is no more;
+//! - [`vanish`] — what happens to the orders of a strategy that is no more; [`room`] — how much of its position one may close;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
@@ -31,6 +31,7 @@ mod limits;
 pub mod payload;
 mod readmit;
 mod reconcile;
+mod room;
 mod standing;
 mod stray;
 mod tell;

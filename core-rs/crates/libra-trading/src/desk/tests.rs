@@ -39,6 +39,7 @@ mod payloads;
 mod readmit;
 mod refused;
 mod restart;
+mod room;
 mod standing;
 mod stray;
 mod unjudged;

@@ -7,9 +7,10 @@
 //!
 //! Flattening begins when none of its orders is open, so that no order moves its net under it, and goes on order by order. The
 //! id of each is a pure function of what happened (the process's epoch, how often what the strategy holds has changed and its
-//! requests' answers so far), so the same step taken twice is one order. None is larger than what the account itself holds in that
-//! direction, nor on spot than what of the base is there: closing one strategy's part never opens a position against
-//! another's. A refusal by the kill switch or a stop,
+//! requests' answers so far), so the same step taken twice is one order. None is larger than its room (`room.rs`): what the account
+//! itself holds in that direction and, on spot, of the base, less all that is open, approved or asked for as a closing on that
+//! side. So closing one strategy's part never opens a position against another's, however many are closed at once; what finds no
+//! room waits for it. A refusal by the kill switch or a stop,
 //! or by a loss limit of an account that halts there, is final: a resume later must not let loose orders that nobody expects.
 //! A refusal that passes by itself (the venue or the market out of sight, a wide spread, room that other orders take, base or
 //! money that they hold, rates, a full queue) counts as no try, nor does an order that the venue ended unfilled: it is told,
@@ -24,11 +25,11 @@ use libra_kernel::{Event, EventType, Name, Payload};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::gate::{ADOPTED, OnBreach, client_order_id};
-use crate::instrument::Instrument;
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce};
 use crate::risk::RiskCode;
 
 use super::flow::before_it_left;
+use super::room::{Asked, NoSize};
 use super::{Desk, Link};
 
 /// Refusals in a row that say something of the order, before a position is left as it is.
@@ -106,16 +107,6 @@ pub enum OnVanish {
     Flatten,
 }
 
-/// Why no order of a closing can be made now.
-enum NoSize {
-    /// There would be one, did other orders not hold what it sells.
-    Held,
-    /// There would be one, had the market traded more of late, or we less.
-    Share,
-    /// There is none, and will be none.
-    Never(&'static str),
-}
-
 /// How far the closing of one instrument is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flattening {
@@ -138,8 +129,8 @@ struct Closing {
     answers: u64,
     /// How long the next wait is, and why it waits, while it is refused for what passes by itself.
     waits: Option<(i64, String, String)>,
-    /// The request under way, and when it was made.
-    asked: Option<(u128, i64)>,
+    /// The request under way.
+    asked: Option<Asked>,
     not_before_ns: i64,
     given_up: Option<(String, String)>,
 }
@@ -239,7 +230,7 @@ impl Desk {
     /// True for a request that closes what a vanished strategy left.
     pub(super) fn is_flattening(&self, request: &OrderRequest) -> bool {
         let closing = self.vanished.get(&request.strategy).and_then(|gone| gone.closings.get(&request.instrument));
-        closing.and_then(|closing| closing.asked).is_some_and(|(asked, _)| asked == request.request_id)
+        closing.and_then(|closing| closing.asked).is_some_and(|asked| asked.request_id == request.request_id)
     }
 
     /// Takes the next step of every flattening that may take one.
@@ -273,15 +264,22 @@ impl Desk {
         self.keep_ledger();
         // Out of the desk while its steps look at the rest of it: their requests are handled later, from a mailbox.
         let mut vanished = std::mem::take(&mut self.vanished);
+        let mut unjudged = self.unjudged(&vanished);
         for (strategy, gone) in &mut vanished {
             if gone.policy == OnVanish::Flatten && self.gate.open_orders_of(*strategy).next().is_none() {
                 self.note_changes(*strategy, gone);
                 for (instrument, closing) in &mut gone.closings {
-                    self.close(router, now_ns, *strategy, *instrument, closing);
+                    self.close(router, now_ns, *strategy, *instrument, closing, &mut unjudged);
                 }
             }
         }
         self.vanished = vanished;
+    }
+
+    /// Closings that were asked for and that nobody has judged: what they will hold stands nowhere yet.
+    fn unjudged(&self, vanished: &BTreeMap<Name, Vanished>) -> Vec<Asked> {
+        let asked = vanished.values().flat_map(|gone| gone.closings.values()).filter_map(|closing| closing.asked);
+        asked.filter(|asked| !self.gate.knows(client_order_id(self.name, asked.request_id))).collect()
     }
 
     /// What became of its net since it was last looked at: what was given up is tried anew for it.
@@ -294,18 +292,26 @@ impl Desk {
         }
     }
 
-    fn close(&self, router: &mut Router, now_ns: i64, strategy: Name, instrument: Name, closing: &mut Closing) {
+    fn close(
+        &self,
+        router: &mut Router,
+        now_ns: i64,
+        strategy: Name,
+        instrument: Name,
+        closing: &mut Closing,
+        unjudged: &mut Vec<Asked>,
+    ) {
         let net = self.portfolio.position(strategy, instrument);
         let side = if net > 0 { OrderSide::Sell } else { OrderSide::Buy };
         if let Some((code, _)) = &closing.given_up {
-            let never = || matches!(self.closing_size(now_ns, instrument, side, net), Err(NoSize::Never(_)));
+            let never = || matches!(self.closing_size(now_ns, instrument, side, net, unjudged), Err(NoSize::Never(_)));
             if code != CANNOT_FLATTEN || (net != 0 && never()) {
                 return;
             }
             closing.begin_again();
         }
-        if let Some((request_id, asked_ns)) = closing.asked {
-            let id = client_order_id(self.name, request_id);
+        if let Some(asked) = closing.asked {
+            let id = client_order_id(self.name, asked.request_id);
             // None of its own is open, so others hold it.
             let money_held = || side == OrderSide::Buy && self.gate.account().is_money_held(instrument);
             match self.gate.order(id).filter(|order| order.status.is_final()) {
@@ -320,7 +326,7 @@ impl Desk {
                         closing.answered();
                         closing.refused(code.as_str(), code.description(), now_ns, self.gate.on_breach(), money_held());
                     }
-                    None if self.gate.knows(id) || now_ns < asked_ns.saturating_add(ASK_AGAIN_NS) => return,
+                    None if self.gate.knows(id) || now_ns < asked.at_ns.saturating_add(ASK_AGAIN_NS) => return,
                     None => {}
                 },
             }
@@ -328,11 +334,17 @@ impl Desk {
         if net == 0 || closing.given_up.is_some() || now_ns < closing.not_before_ns {
             return;
         }
-        let size = match self.closing_size(now_ns, instrument, side, net) {
+        // Its own is asked for anew: it does not stand in its own way.
+        let before = closing.asked;
+        unjudged.retain(|asked| before.is_none_or(|before| asked.request_id != before.request_id));
+        let size = match self.closing_size(now_ns, instrument, side, net, unjudged) {
             Ok(size) => size,
-            Err(NoSize::Held) => {
-                let words = "open orders of other strategies hold what it would sell";
-                return closing.wait(now_ns, RiskCode::SpotInventory.as_str(), words);
+            Err(NoSize::Held(code)) => {
+                return closing.wait(
+                    now_ns,
+                    code.as_str(),
+                    "other orders, or other closings, hold what it would close",
+                );
             }
             Err(NoSize::Share) => {
                 let words = "our share of the traded volume has no room for the smallest order";
@@ -362,77 +374,13 @@ impl Desk {
             (event.price_decimals, event.size_decimals) = (instrument.price_decimals, instrument.size_decimals);
         }
         if router.publish(event) {
-            closing.asked = Some((request_id, now_ns));
+            let larger = before.filter(|before| before.request_id == request_id).map_or(size, |it| it.size.max(size));
+            let asked = Asked { request_id, at_ns: now_ns, instrument, side, size: larger };
+            closing.asked = Some(asked);
+            unjudged.push(asked);
         } else {
             closing.not_before_ns = now_ns.saturating_add(RETRY_NS);
         }
-    }
-
-    /// The next order's size: at most what is left, what the account holds that way, what is free of it, what one order
-    /// may be, and what our share of the volume has room for.
-    fn closing_size(&self, now_ns: i64, instrument: Name, side: OrderSide, net: i128) -> Result<i64, NoSize> {
-        let account = self.gate.account();
-        let position = account.position(instrument).map_or(0, |position| i128::from(position.size));
-        let held = (-position * i128::from(side.sign())).max(0);
-        if held == 0 {
-            let why = "the account as a whole holds nothing that way: another strategy's position is against it";
-            return Err(NoSize::Never(why));
-        }
-        let Some(definition) = account.instrument(instrument) else { return Err(NoSize::Never("unknown instrument")) };
-        let own = self.gate.limits().of(definition);
-        let most = i128::from(own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size));
-        let left = net.abs().min(held);
-        let up_to = |there: Option<i64>| {
-            let size = left.min(most).min(i128::from(there.filter(|_| side == OrderSide::Sell).unwrap_or(i64::MAX)));
-            let size = i64::try_from(size).map_err(|_| NoSize::Never("the size does not fit"))?;
-            let size = self.within_notional(definition, side, size, own.max_order_notional);
-            let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
-            Ok(Some(size).filter(|size| *size > 0 && *size >= definition.min_size))
-        };
-        if let Some(size) = up_to(account.sellable(instrument))? {
-            let room = self.gate.volume_room(now_ns, instrument);
-            return match room.filter(|room| *room < size) {
-                Some(room) => self.within_share(definition, side, size, room).ok_or(NoSize::Share),
-                None => Ok(size),
-            };
-        }
-        let there = account.inventory(instrument);
-        if up_to(there)?.is_some() {
-            return Err(NoSize::Held);
-        }
-        Err(NoSize::Never(match there {
-            Some(there) if side == OrderSide::Sell && net.abs() > i128::from(there) => {
-                "what is left is not there to sell: the venue took fees of it"
-            }
-            _ => "what is left is less than the smallest order",
-        }))
-    }
-
-    /// Cut to the largest order's value at the last quote, with a hundredth of room for the next one.
-    fn within_notional(&self, instrument: &Instrument, side: OrderSide, size: i64, most: Option<i128>) -> i64 {
-        let market = self.gate.market(instrument.id).unwrap_or_default();
-        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
-        let (Some(most), Some(notional)) = (most, instrument.notional(price, size)) else { return size };
-        if notional <= most {
-            return size;
-        }
-        // The limit is the smaller one, so what is left of the size is smaller, too.
-        let part = (most / 100).saturating_mul(99).checked_mul(i128::from(size)).map(|wide| wide / notional);
-        part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
-    }
-
-    /// What `room` leaves of a size that could be asked for: an order that is not too small, and leaves none that is.
-    fn within_share(&self, instrument: &Instrument, side: OrderSide, size: i64, room: i64) -> Option<i64> {
-        let market = self.gate.market(instrument.id).unwrap_or_default();
-        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
-        let large_enough = |size: i64| {
-            let worth = instrument.notional(price, size).filter(|_| price > 0);
-            size > 0 && size >= instrument.min_size && worth.is_none_or(|worth| worth >= instrument.min_notional)
-        };
-        let lots = |size: i64| size / instrument.lot_size.max(1) * instrument.lot_size.max(1);
-        let half = lots(size / 2).min(lots(room));
-        let whole = Some(lots(room)).filter(|part| large_enough(size - part));
-        whole.or(Some(half)).filter(|part| large_enough(*part))
     }
 
     /// See the module: a pure function of what the log holds.

@@ -167,7 +167,7 @@ impl Gate {
         let (checked, after) = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
         if let Some(rejection) = self
             .refuses_for_loss(slot, request.side, request.size)
-            .or_else(|| self.refuses_unmeasured(slot, request.side, request.size))
+            .or_else(|| self.refuses_unmeasured(now_ns, slot, request.side, request.size))
         {
             return Err(rejection);
         }
@@ -214,7 +214,7 @@ impl Gate {
         order.ok_or_else(|| Rejection::new(RiskCode::LogFailed, "the outcome was not booked"))
     }
 
-    fn last_moment(&self, now_ns: i64, slot: &Slot) -> Option<Rejection> {
+    fn last_moment(&mut self, now_ns: i64, slot: &Slot) -> Option<Rejection> {
         if let Some(rejection) = self.refuses_all() {
             return Some(rejection);
         }
@@ -230,7 +230,8 @@ impl Gate {
             return Some(expired(approval.deadline_ns, now_ns));
         }
         let (instrument, side, size) = (slot.instrument, slot.request.side, slot.request.size);
-        self.refuses_for_loss(instrument, side, size).or_else(|| self.refuses_unmeasured(instrument, side, size))
+        let loss = self.refuses_for_loss(instrument, side, size);
+        loss.or_else(|| self.refuses_unmeasured(now_ns, instrument, side, size))
     }
 
     /// True while `approval` is unspent and holds its reservation.

@@ -23,6 +23,7 @@ impl State {
     /// An instrument was quoted, reserved or traded.
     #[inline]
     pub fn revalue(&mut self, slot: usize) {
+        self.see_mark(slot);
         if !self.tracks_exposures {
             return;
         }
@@ -47,6 +48,7 @@ impl State {
     /// [`State::revalue`] would find.
     #[inline]
     pub(super) fn take_after(&mut self, slot: usize, side: OrderSide, after: &After) {
+        self.see_mark(slot);
         let (_, _, settle) = self.account.currencies_at(slot);
         let before = (self.desks[slot].worth, self.sums[settle]);
         let sums = &mut self.sums[settle];
@@ -66,7 +68,9 @@ impl State {
         let (_, _, settle) = self.account.currencies_at(slot);
         let taken = (self.desks[slot].worth, self.sums[settle]);
         (self.desks[slot].worth, self.sums[settle]) = before;
+        let oldest_ns = self.oldest_mark_ns;
         self.revalue(slot);
+        self.oldest_mark_ns = oldest_ns;
         (self.desks[slot].worth, self.sums[settle]) == taken
     }
 

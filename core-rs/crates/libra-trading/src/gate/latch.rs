@@ -7,7 +7,8 @@
 //!
 //! A currency's equity is *known* when each open position that settles in it has a quote of this process. Until then no
 //! loss is measured by it, no peak moves, its day does not begin (the last day's loss stands), and under a loss limit
-//! orders may only reduce. The day is the account's own clock's, whatever time a quote bears.
+//! orders may only reduce (`marks`, also of quotes that are too old: a loss is measured by these all the same, since what is
+//! lost elsewhere must not go unnoticed). The day is the account's own clock's, whatever time a quote bears.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use libra_kernel::alarm::Alarm;
 use libra_kernel::bridge_state::{BridgeState, FULL_AT, Trouble};
 
 use crate::account::balance::utc_day;
-use crate::order::{ClientOrderId, OrderSide};
+use crate::order::ClientOrderId;
 use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
@@ -264,22 +265,7 @@ impl Gate {
         }
     }
 
-    /// The refusal of an order that could increase a position while the equity that a loss limit is measured by is not
-    /// known.
-    #[inline]
-    pub(super) fn refuses_unmeasured(&self, slot: usize, side: OrderSide, size: i64) -> Option<Rejection> {
-        let account = &self.state.account;
-        let (_, _, settle) = account.currencies_at(slot);
-        let unmarked = account.unmarked(settle);
-        if unmarked == 0 || !self.limits_losses() || self.reduces(slot, side, size) {
-            return None;
-        }
-        let currency = account.balances()[settle].currency;
-        let detail = format!("{unmarked} open positions of {currency} without a quote: its loss is not known");
-        Some(Rejection::new(RiskCode::NoMarket, detail))
-    }
-
-    fn limits_losses(&self) -> bool {
+    pub(super) fn limits_losses(&self) -> bool {
         self.limits.max_daily_loss.is_some() || self.limits.max_drawdown_bps.is_some()
     }
 

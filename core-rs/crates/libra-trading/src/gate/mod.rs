@@ -19,6 +19,7 @@
 //! - `venue` — what goes to the venue and what comes back;
 //! - `recent` — what a restart goes on counting: rates, our share of the volume;
 //! - `limits` — their change while the account trades; `exposure` — all instruments together;
+//! - `marks` — how old the quotes are that what is held is valued at;
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
 //! - `reconcile`, `venue_record` — what is taken over from the venue, and its records;
@@ -41,6 +42,7 @@ mod ids;
 mod latch;
 mod limits;
 pub mod log;
+mod marks;
 mod open;
 mod owed;
 mod packed;
@@ -272,7 +274,8 @@ impl Gate {
         if bid <= 0 || ask <= 0 || bid > ask {
             return None;
         }
-        desk.mark = Some((bid, ask));
+        (desk.mark, desk.mark_ns) = (Some((bid, ask)), ts_ns);
+        self.state.see_quote(ts_ns, now_ns);
         self.state.revalue(slot);
         self.mark(slot, bid, ask, now_ns)
     }

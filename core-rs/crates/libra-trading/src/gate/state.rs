@@ -30,8 +30,9 @@ pub(super) const NEVER_NS: i64 = i64::MIN;
 pub(super) struct Desk {
     /// Not from the log: every process learns it anew.
     pub market: Market,
-    /// The last quote with two sides.
+    /// The last quote with two sides, and when it was received.
     pub mark: Option<(i64, i64)>,
+    pub mark_ns: i64,
     pub limits: InstrumentLimits,
     pub open_buy: i64,
     pub open_sell: i64,
@@ -48,6 +49,7 @@ impl Default for Desk {
         Desk {
             market: Market::default(),
             mark: None,
+            mark_ns: 0,
             limits: InstrumentLimits::default(),
             open_buy: 0,
             open_sell: 0,
@@ -117,6 +119,8 @@ pub(super) struct State {
     /// Not from the log: by settle currency, while a limit asks for it.
     pub sums: Vec<Sums>,
     pub tracks_exposures: bool,
+    /// No mark of what is held or open is older than this (see `marks`).
+    pub oldest_mark_ns: i64,
 }
 
 impl State {

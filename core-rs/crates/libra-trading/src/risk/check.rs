@@ -15,7 +15,7 @@ use super::limits::{InstrumentLimits, RiskLimits};
 use super::times::times;
 
 /// A quote's time may be ahead of the clock by so much, not more.
-const CLOCK_SKEW_NS: i64 = 1_000_000_000;
+pub(crate) const CLOCK_SKEW_NS: i64 = 1_000_000_000;
 
 /// The market that an order is checked against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,11 +148,7 @@ fn check_market(
         let age = now_ns.saturating_sub(market.ts_ns);
         // A quote of the future tells nothing about its age: its source's clock, or ours, is wrong.
         if age > most || age < -CLOCK_SKEW_NS {
-            return Err(Rejection::limit(
-                RiskCode::StaleMarket,
-                with_unit(most.into(), 9, "s"),
-                with_unit(age.into(), 9, "s"),
-            ));
+            return Err(stale(most, age));
         }
     }
     if let Some(collar) = limits.price_collar_bps {
@@ -175,6 +171,12 @@ fn check_market(
         }
     }
     Ok(())
+}
+
+/// The refusal for a quote of that age.
+#[cold]
+pub(crate) fn stale(most_ns: i64, age_ns: i64) -> Rejection {
+    Rejection::limit(RiskCode::StaleMarket, with_unit(most_ns.into(), 9, "s"), with_unit(age_ns.into(), 9, "s"))
 }
 
 /// The price that the order is valued at: the worst that it can trade at, as far as the market tells.

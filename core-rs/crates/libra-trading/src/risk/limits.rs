@@ -114,7 +114,7 @@ pub struct RiskLimits {
     pub max_messages_per_second: Option<u32>,
     /// The same of a single strategy.
     pub max_strategy_messages_per_second: Option<u32>,
-    /// Age of the quote that an order is checked against.
+    /// Age of the quotes that an order is checked against: its own instrument's, and those of what is held.
     pub max_quote_age_ns: Option<i64>,
     /// How far back trades count as volume. Not a limit: it stays as it was at the opening.
     pub volume_window_ns: i64,

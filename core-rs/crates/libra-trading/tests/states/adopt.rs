@@ -87,16 +87,17 @@ impl Truth {
         let Some(intended_ns) = self.memory.unsent.remove(&id) else { return false };
         let stopped = self.killed || self.incident || log_failed || self.memory.reconciling;
         let late = self.is_late(now_ns, id, intended_ns);
+        let held_back = stopped || late || (self.is_flattening(id) && self.outgrown(&self.asked[&id].request));
         let asked = self.asked.get_mut(&id).expect("it was asked");
         let outcome = asked.outcome.as_mut().expect("it has an intent");
         if outcome.status != OrderStatus::New {
             return false;
         }
-        if (stopped || late) && self.memory.full {
+        if held_back && self.memory.full {
             self.hold_back(id, VenueOutcome::Rejected { code: "HELD_BACK".into(), detail: String::new() });
             return false;
         }
-        if stopped || late {
+        if held_back {
             outcome.status = OrderStatus::Rejected;
             outcome.cancel_pending = false;
             outcome.not_found_ns = None;

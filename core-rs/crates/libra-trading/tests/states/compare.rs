@@ -6,7 +6,6 @@ use libra_trading::desk::{Desk, Flattening};
 use libra_trading::gate::Gate;
 use libra_trading::order::{ClientOrderId, Fill, OrderStatus};
 
-use crate::market;
 use crate::truth::{Row, Truth, sign};
 
 macro_rules! same {
@@ -78,14 +77,14 @@ impl Truth {
         }
         for instrument in &self.instruments {
             let held = self.holdings(instrument.id);
-            for strategy in market::strategies() {
+            for &strategy in &self.strategies {
                 let known = portfolio.position(strategy, instrument.id);
                 let held = held.get(&strategy).copied().unwrap_or(0);
                 same!(format!("{} of {strategy} in the portfolio", instrument.id), known, i128::from(held));
             }
         }
         let says_flat = |desk: &Desk| {
-            let gone = market::strategies().into_iter().flat_map(|strategy| {
+            let gone = self.strategies.iter().flat_map(|&strategy| {
                 desk.flattening(strategy).map(move |(instrument, state)| (strategy, instrument, state))
             });
             gone.filter(|(.., state)| *state == Flattening::Flat).map(|(of, at, _)| (of, at)).collect::<Vec<_>>()

@@ -35,7 +35,7 @@ impl World {
     }
 
     pub fn stop_strategy(&mut self, strategy: u8, policy: OnVanish) -> Done<()> {
-        let strategy = market::strategies()[usize::from(strategy) % 3];
+        let strategy = self.strategy(strategy);
         let of = |world: &World, id: &ClientOrderId| world.truth.asked[id].request.strategy == strategy;
         let open: Vec<_> = self.truth.open_by_intent().into_iter().filter(|id| of(self, id)).collect();
         let maybe = Maybe::Cancel(open.iter().copied().collect());

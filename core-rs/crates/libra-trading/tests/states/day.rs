@@ -1,6 +1,7 @@
 //! The day that losses are counted from: by the account's clock, from the equity that was known before anything of that
 //! day, or else from the first that is known.
 
+use libra_kernel::Name;
 use libra_trading::instrument::Money;
 use libra_trading::order::{ClientOrderId, OrderRequest};
 
@@ -53,8 +54,16 @@ impl Truth {
     }
 
     /// True for an order that could increase a position while nobody can say what is lost.
-    pub fn unmeasured(&self, id: ClientOrderId, request: &OrderRequest) -> bool {
-        self.limits.max_daily_loss.is_some() && self.dollars().is_none() && !self.reduces(id, request)
+    pub fn unmeasured(&self, now_ns: i64, id: ClientOrderId, request: &OrderRequest) -> bool {
+        let unknown = self.dollars().is_none() || self.has_an_old_mark(now_ns);
+        self.limits.max_daily_loss.is_some() && unknown && !self.reduces(id, request)
+    }
+
+    /// True where something is held whose last quote is too old.
+    pub fn has_an_old_mark(&self, now_ns: i64) -> bool {
+        let Some(most) = self.limits.max_quote_age_ns else { return false };
+        let old = |id: Name| self.memory.quotes.get(&id).is_some_and(|(.., at_ns)| now_ns - at_ns > most);
+        self.instruments.iter().any(|instrument| self.position(instrument.id).0 != 0 && old(instrument.id))
     }
 }
 

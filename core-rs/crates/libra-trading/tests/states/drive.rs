@@ -7,7 +7,7 @@ use libra_trading::desk::payload::Approved;
 use libra_trading::gate::client_order_id;
 use libra_trading::order::{CancelRequest, ClientOrderId, Order, OrderRequest, OrderStatus};
 
-use crate::market::{self, ACCOUNT};
+use crate::market::ACCOUNT;
 use crate::step::Step;
 use crate::truth::name;
 use crate::venue::Stand;
@@ -65,14 +65,14 @@ impl World {
             Step::Cancel { which, stranger } => match self.pick_order(which) {
                 Some(id) => {
                     let owner = self.truth.asked[&id].request.strategy;
-                    let other = market::strategies().into_iter().find(|strategy| *strategy != owner);
+                    let other = self.truth.strategies.iter().copied().find(|strategy| *strategy != owner);
                     self.ask_to_cancel(id, other.filter(|_| stranger).unwrap_or(owner))
                 }
                 None => Ok(()),
             },
             Step::CancelAhead => {
                 let id = client_order_id(name(ACCOUNT), self.next_request);
-                self.ask_to_cancel(id, market::strategies()[0])
+                self.ask_to_cancel(id, self.strategy(0))
             }
             Step::Handle { events } => (0..events).try_for_each(|_| self.handle().map(drop)),
             Step::Send { which } => self.send(which),
@@ -140,6 +140,8 @@ impl World {
             Step::Resume => self.resume(),
             Step::Accept { to } => self.accept_venue(to),
             Step::StopStrategy { strategy, policy } => self.stop_strategy(strategy, policy),
+            Step::StopNode { first, count } => (0..count)
+                .try_for_each(|at| self.stop_strategy(first.wrapping_add(at), libra_trading::desk::OnVanish::Flatten)),
             Step::Drain => {
                 self.life().desk.stop_new_orders("drained");
                 self.truth.memory.draining = true;
@@ -256,6 +258,10 @@ impl World {
             self.cover.note("refused: its strategy was given up");
             return true;
         }
+        if self.truth.is_flattening(id) && self.truth.outgrown(request) {
+            self.cover.note("refused: a closing that outgrew its room");
+            return true;
+        }
         let Some(asked_ns) = self.truth.memory.early.remove(&(id, request.strategy)) else { return false };
         let ended = self.now_ns <= asked_ns + EARLY_NS;
         self.cover.note(if ended { "refused: a cancel came ahead" } else { "a cancel came too far ahead" });
@@ -274,7 +280,7 @@ impl World {
                 || held.void
                 || self.now_ns > held.deadline_ns
                 || self.truth.loses(id, &approved.request)
-                || self.truth.unmeasured(id, &approved.request)
+                || self.truth.unmeasured(self.now_ns, id, &approved.request)
             {
                 self.cover.note("an approval is not good any more");
                 self.end_flattening(id, &approved.request, held.void);

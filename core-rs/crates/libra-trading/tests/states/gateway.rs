@@ -44,6 +44,9 @@ impl World {
         let failed = self.truth.memory.log_failed;
         let may =
             self.call("a last look", Maybe::HeldBack(id), |desk, router, now_ns| desk.may_send(router, now_ns, id))?;
+        if self.truth.is_flattening(id) && self.truth.outgrown(&self.truth.asked[&id].request) {
+            self.cover.note("a closing is held back that outgrew its room");
+        }
         let expected = self.truth.last_look(self.now_ns, id, failed);
         self.done();
         if may != expected {

@@ -22,8 +22,11 @@ pub fn opening() -> Vec<(Name, Money)> {
     vec![(name("USDT"), money(4_000)), (name("BTC"), money(1) / 20)]
 }
 
-pub fn strategies() -> Vec<Name> {
-    ["first", "second", "third"].map(name).to_vec()
+/// Three, or a node of ten and one beside it.
+pub fn strategies(seed: u64) -> Vec<Name> {
+    let others = (4..=11).map(|number| name(&format!("strategy-{number}")));
+    let few = ["first", "second", "third"].map(name).into_iter();
+    few.chain(others.take(if seed.is_multiple_of(4) { 8 } else { 0 })).collect()
 }
 
 /// Limits differ from life to life.

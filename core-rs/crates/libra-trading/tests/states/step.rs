@@ -157,6 +157,11 @@ pub enum Step {
         strategy: u8,
         policy: OnVanish,
     },
+    /// Several strategies are no more at once, and are flattened.
+    StopNode {
+        first: u8,
+        count: u8,
+    },
     Drain,
     /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
     Disk {
@@ -192,9 +197,12 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
                 steps.push(Step::Die(Death { point: rng.u8(4..10), ..death(&mut rng) }));
             }
         }
-        steps.push(step);
+        match step {
+            Step::StopNode { first, count } => steps.extend(node(&mut rng, first, count)),
+            _ => steps.push(step),
+        }
         if matches!(step, Step::Accept { .. }) && rng.bool() {
-            let stop = Step::StopStrategy { strategy: rng.u8(0..3), policy: OnVanish::Flatten };
+            let stop = Step::StopStrategy { strategy: rng.u8(..), policy: OnVanish::Flatten };
             let behind = [Step::Flow { roll: rng.u8(..) }, stop, Step::Flow { roll: 35 }, Step::Flow { roll: 35 }];
             steps.extend(if rng.bool() { &behind[..] } else { &behind[1..] });
         }
@@ -237,6 +245,46 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     steps
 }
 
+/// A node whose strategies hold something, others against them or with an order on the side of what closes it, vanishes.
+fn node(rng: &mut Rng, first: u8, count: u8) -> Vec<Step> {
+    let (spot, buy, beside) = (rng.u8(0..4) == 0, rng.u8(0..4) > 0, first.wrapping_add(count));
+    let ask = |strategy, buy, size, kind, ticks| Step::Request { spot, buy, kind, size, ticks, ttl_ms: 0, strategy };
+    let all = Step::Flow { roll: 35 };
+    let mut steps = Vec::new();
+    for at in 0..count {
+        if rng.u8(0..5) > 0 {
+            let size = rng.u16(20..=40);
+            steps.extend([ask(first.wrapping_add(at), buy, size, Kind::Market, 0), all, Step::Wait { ms: 400 }]);
+        }
+    }
+    let away = if buy { 80 } else { -80 };
+    for (kind, ticks) in [(Kind::Market, 0), (Kind::Limit, away)] {
+        if rng.bool() {
+            steps.extend([ask(beside, !buy, rng.u16(20..=60), kind, ticks), all]);
+        }
+    }
+    // Asked for before its closings are, or behind them, and where they are by then.
+    let other = ask(beside, !buy, rng.u16(5..=40), Kind::Limit, away);
+    let stop = Step::StopNode { first, count };
+    match rng.u8(0..4) {
+        0 => steps.extend([other, stop]),
+        1 => steps.extend([stop, Step::Handle { events: rng.u8(1..60) }, other, Step::Handle { events: 60 }]),
+        _ => steps.push(stop),
+    }
+    for _ in 0..rng.u8(0..6) {
+        steps.push(match rng.u8(0..6) {
+            0..2 => Step::Handle { events: rng.u8(1..4) },
+            2 => Step::Send { which: rng.u8(..) },
+            3 => ask(rng.u8(..), !buy, rng.u16(5..=40), Kind::Limit, away),
+            4 => Step::Tell { which: rng.u8(..) },
+            _ => Step::Arrive { which: rng.u8(..), roll: rng.u8(..) },
+        });
+    }
+    let flow = Step::Flow { roll: if rng.bool() { 35 } else { rng.u8(..) } };
+    steps.extend([flow, Step::Wait { ms: 1_500 }, flow, Step::Wait { ms: 3_000 }, flow]);
+    steps
+}
+
 fn death(rng: &mut Rng) -> Death {
     Death {
         point: rng.u8(0..40),
@@ -264,7 +312,7 @@ fn step(rng: &mut Rng) -> Step {
             size: rng.u16(1..=60),
             ticks: rng.i8(-90..=90),
             ttl_ms: if rng.u8(0..4) == 0 { rng.u16(1..3_000) } else { 0 },
-            strategy: rng.u8(0..3),
+            strategy: rng.u8(..),
         },
         220..240 => Step::Repeat { which, other: rng.u8(0..4) == 0 },
         240..270 => Step::Cancel { which, stranger: rng.u8(0..5) == 0 },
@@ -283,9 +331,10 @@ fn step(rng: &mut Rng) -> Step {
         849..874 => Step::Confirm,
         874..910 => Step::Wait { ms: wait_ms(rng) },
         910..912 => Step::Kill,
-        912..922 => Step::Resume,
+        912..920 => Step::Resume,
+        920..922 => Step::StopNode { first: rng.u8(..), count: rng.u8(2..=10) },
         922..925 => Step::StopStrategy {
-            strategy: rng.u8(0..3),
+            strategy: rng.u8(..),
             policy: match rng.u8(0..4) {
                 0 => OnVanish::Keep,
                 1 => OnVanish::Cancel,

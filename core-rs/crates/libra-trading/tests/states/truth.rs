@@ -125,6 +125,7 @@ pub struct Memory {
 pub struct Truth {
     pub instruments: Vec<Instrument>,
     pub opening: BTreeMap<Name, Money>,
+    pub strategies: Vec<Name>,
     pub limits: RiskLimits,
     pub asked: BTreeMap<ClientOrderId, Asked>,
     /// Everything booked, in the order of booking.
@@ -414,8 +415,8 @@ impl Truth {
         if self.loses(id, request) {
             return Some("loss");
         }
-        if self.unmeasured(id, request) {
-            return Some("unmeasured");
+        if self.unmeasured(now_ns, id, request) {
+            return Some(if self.dollars().is_none() { "unmeasured" } else { "old quote of another" });
         }
         if let Some(most) = limits.max_orders_per_second {
             let (own, rest) = self.sent_within(now_ns, request.strategy);
@@ -432,7 +433,7 @@ impl Truth {
     /// Of the orders within a second: how many each strategy has for itself, and how many are for whoever comes first.
     fn shares(&self) -> (usize, usize) {
         let most = self.limits.max_orders_per_second.map_or(0, |most| most as usize);
-        let strategies = crate::market::strategies().len();
+        let strategies = self.strategies.len();
         let share = if strategies > most { 0 } else { (most / 2 / strategies).max(1) };
         (share, most - share * strategies)
     }

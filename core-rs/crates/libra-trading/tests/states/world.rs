@@ -216,6 +216,7 @@ impl World {
             truth: Truth {
                 instruments,
                 opening: market::opening().into_iter().collect(),
+                strategies: market::strategies(seed),
                 limits: market::limits(0),
                 asked: BTreeMap::new(),
                 rows: Vec::new(),
@@ -368,7 +369,7 @@ impl World {
         };
         let sizing = Sizing::fixed_notional("5000").expect("a rule");
         let portfolio = PortfolioConfig { account, sizing, overrides: Vec::new(), allow_short: true, volatility: None };
-        DeskConfig { gate, portfolio, strategies: market::strategies(), link: Link::External }
+        DeskConfig { gate, portfolio, strategies: self.truth.strategies.clone(), link: Link::External }
     }
 
     /// Starts the process until it lives, dying on the way as often as it was to.
@@ -527,7 +528,7 @@ impl World {
             request_id: self.next_request,
             signal_id: 0,
             account: name(ACCOUNT),
-            strategy: market::strategies()[usize::from(strategy) % 3],
+            strategy: self.strategy(strategy),
             instrument: instrument.id,
             side: if buy { OrderSide::Buy } else { OrderSide::Sell },
             order_type: if market { OrderType::Market } else { OrderType::Limit },
@@ -544,6 +545,10 @@ impl World {
         };
         self.next_request += 1;
         self.ask(request)
+    }
+
+    pub fn strategy(&self, which: u8) -> libra_kernel::Name {
+        self.truth.strategies[usize::from(which) % self.truth.strategies.len()]
     }
 
     /// A strategy publishes a request.

@@ -39,6 +39,7 @@ fn what_a_liquidation_took_is_not_closed_again_at_anothers_cost() {
     flatten(&mut bench);
     go_on(&mut bench, 8, GOOD);
     assert_eq!((held(&bench), state(&bench)), ((0, 20, 20), Flattening::Flat));
+    assert_eq!(bench.desk.gate().rejected_requests(), 0, "nothing was asked for that it does not hold");
 }
 
 #[test]

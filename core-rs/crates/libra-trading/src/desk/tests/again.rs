@@ -73,13 +73,15 @@ fn a_flattening_is_cut_to_the_share_of_the_volume_and_waits_for_room() {
 fn behind_a_loss_room_that_others_take_is_waited_for() {
     let limits = RiskLimits { max_daily_loss: Some(1_000_000_000_000), ..RiskLimits::default() };
     let mut bench = holder(limits);
-    let working = rest(&mut bench, OrderSide::Sell, 20, 6_100_000);
     let fallen = (5_900_000, 5_900_010);
     bench.quote(fallen.0, fallen.1);
     assert_eq!(bench.desk.gate().breaches().len(), 1);
     flatten(&mut bench);
-    go_on(&mut bench, 30, fallen);
+    // Asked for, and not yet with risk: the other strategy's request is ahead of it there, and reduces all there is.
+    let working = rest(&mut bench, OrderSide::Sell, 20, 6_100_000);
     waits_for(&bench, "DAILY_LOSS");
+    go_on(&mut bench, 30, fallen);
+    waits_for(&bench, "POSITION_LIMIT");
     bench.desk.cancel(&mut bench.router, bench.now_ns, working, Asker::Account);
     go_on(&mut bench, 60, fallen);
     assert_eq!((position(&bench), state(&bench)), (0, Flattening::Flat));

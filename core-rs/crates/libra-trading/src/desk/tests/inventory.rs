@@ -86,8 +86,8 @@ fn flattening_sells_what_is_there_and_tells_what_is_not() {
 }
 
 /// A limit order of the other strategy, at its venue until that says more.
-fn rest(bench: &mut Bench, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
-    let (strategy, instrument) = (Name::intern(OTHER), spot().id);
+fn rest(bench: &mut Bench, instrument: Name, side: OrderSide, size: i64, price: i64) -> ClientOrderId {
+    let strategy = Name::intern(OTHER);
     let request = OrderRequest { strategy, instrument, side, price, ..bench.request(size) };
     let events = bench.submit(request);
     let new = |event: &&Event| event.event_type == EventType::OrderNew && order_of(event).request.strategy == strategy;
@@ -131,7 +131,7 @@ fn cancelled() -> VenueOutcome {
 fn what_another_strategys_order_sells_is_waited_for_however_long() {
     let mut bench = bench();
     bought(&mut bench);
-    let working = rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    let working = rest(&mut bench, spot().id, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
     flatten(&mut bench);
     assert_eq!(go_on(&mut bench, 60), []);
     assert!(matches!(state(&bench), Flattening::Waiting(code, _) if code == "SPOT_INVENTORY"), "{:?}", state(&bench));
@@ -145,7 +145,7 @@ fn what_another_strategys_order_sells_is_waited_for_however_long() {
 fn what_is_free_is_sold_and_the_rest_once_it_is() {
     let mut bench = bench();
     bought(&mut bench);
-    let working = rest(&mut bench, OrderSide::Sell, 5_000, 6_500_000);
+    let working = rest(&mut bench, spot().id, OrderSide::Sell, 5_000, 6_500_000);
     flatten(&mut bench);
     assert_eq!(go_on(&mut bench, 20), [(OrderSide::Sell, SIZE - FEE - 1 - 5_000)]);
     assert!(matches!(state(&bench), Flattening::Waiting(..)), "{:?}", state(&bench));
@@ -157,7 +157,7 @@ fn what_is_free_is_sold_and_the_rest_once_it_is() {
 fn what_another_strategy_has_sold_is_not_there_and_that_is_told() {
     let mut bench = bench();
     bought(&mut bench);
-    let working = rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    let working = rest(&mut bench, spot().id, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
     flatten(&mut bench);
     go_on(&mut bench, 10);
     bench.hear(&fill(working, 3, SIZE - FEE - 1, 0, "USDT"));
@@ -171,7 +171,7 @@ fn an_order_that_takes_the_base_between_the_size_and_its_check_is_waited_for() {
     bought(&mut bench);
     flatten(&mut bench);
     // Sized and asked for, and not yet with risk: the other strategy's request is ahead of it there.
-    rest(&mut bench, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
+    rest(&mut bench, spot().id, OrderSide::Sell, SIZE - FEE - 1, 6_500_000);
     go_on(&mut bench, 40);
     assert!(matches!(state(&bench), Flattening::Waiting(code, _) if code == "SPOT_INVENTORY"), "{:?}", state(&bench));
 }
@@ -179,7 +179,8 @@ fn an_order_that_takes_the_base_between_the_size_and_its_check_is_waited_for() {
 #[test]
 fn money_that_another_strategys_order_holds_is_waited_for() {
     let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
-    config.gate.instruments = vec![spot()];
+    let ether = crate::samples::asset("ETH", "binance");
+    config.gate.instruments = vec![spot(), ether.clone()];
     config.gate.opening.push((Name::intern("BTC"), 1_000_000_000_000));
     config.strategies.push(Name::intern(OTHER));
     let (mut bench, _) = Bench::open(config, 1);
@@ -190,14 +191,17 @@ fn money_that_another_strategys_order_holds_is_waited_for() {
     let id = order_of(&bench.submit(request)[1]).client_order_id;
     assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
     bench.hear(&fill(id, 1, 8_000, 0, "USDT"));
-    // 96,000 of 104,800; buying back takes 4,800 and a fee, and a second order of the other one the rest.
-    let working =
-        [rest(&mut bench, OrderSide::Buy, 160_000, 6_000_000), rest(&mut bench, OrderSide::Buy, 8_000, 5_900_000)];
+    // 102,000 of 104,800; buying back takes 4,800 and a fee.
+    let quote = Quote { bid: 6_000_000, ask: 6_000_010, bid_size: 50_000, ask_size: 50_000, ..Quote::default() };
+    let source = Name::intern("market");
+    let quoted = Event::market(EventType::Quote, source, ether.id, (2, 5), bench.now_ns, Payload::Quote(quote));
+    bench.desk.on_market(&mut bench.router, bench.now_ns, &quoted);
+    let working = rest(&mut bench, ether.id, OrderSide::Buy, 170_000, 6_000_000);
     flatten(&mut bench);
     assert_eq!(go_on(&mut bench, 60), []);
     let waits = |state| matches!(state, Flattening::Waiting(code, _) if code == "INSUFFICIENT_BALANCE");
     assert!(waits(state(&bench)), "{:?}", state(&bench));
-    bench.hear(&super::late::said(working[0], cancelled()));
+    bench.hear(&super::late::said(working, cancelled()));
     assert_eq!(go_on(&mut bench, 20), [(OrderSide::Buy, 8_000)]);
     assert_eq!(state(&bench), Flattening::Flat);
 }

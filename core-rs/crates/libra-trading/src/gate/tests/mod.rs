@@ -7,7 +7,7 @@
 //! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
 //! - `forked` — processes that the log's owner forks;
 //! - `recent` — what a restart goes on counting; `reconcile`, `rounding` — what is taken over from the venue;
-//! - `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
+//! - `marks` — quotes that are too old; `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
 
 mod beyond;
@@ -23,6 +23,7 @@ mod format;
 mod history;
 mod life;
 mod limits;
+mod marks;
 mod model;
 mod recall;
 mod recent;
