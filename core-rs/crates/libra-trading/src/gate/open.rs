@@ -28,7 +28,8 @@ pub struct GateConfig {
     pub account: Name,
     /// What it may do.
     pub limits: RiskLimits,
-    /// Who trades: a part of each rate is each one's own. One that is not named here has its part from its first order on.
+    /// Who trades: a part of each rate, and of the numbers of open orders, is each one's own. Where none is named, each has its
+    /// part of the rates from its first order on; where some are, whoever is not has none.
     pub strategies: Vec<Name>,
     /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
     pub instruments: Vec<Instrument>,
@@ -166,9 +167,7 @@ impl Gate {
         for instrument in config.instruments {
             gate.define(instrument)?;
         }
-        for strategy in &config.strategies {
-            gate.rates.add_strategy(*strategy);
-        }
+        gate.rates.share_among(&config.strategies);
         let limits = gate.recover_limits();
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;

@@ -53,7 +53,7 @@ fn a_cancel_waits_a_minute_for_its_order_and_no_longer() {
 fn a_cancel_that_finds_no_room_to_wait_is_answered() {
     let mut bench = Bench::new(Link::External);
     bench.quote(6_000_000, 6_000_010);
-    for id in 0..early::MOST as u128 {
+    for id in 0..u128::from(early::MOST) {
         cancel(&mut bench, ClientOrderId(id));
     }
     while let Some(event) = bench.router.mailbox(bench.all).pop() {
@@ -63,7 +63,7 @@ fn a_cancel_that_finds_no_room_to_wait_is_answered() {
     let answer = bench.router.mailbox(bench.all).pop().unwrap();
     assert_eq!(answer.event_type, EventType::OrderCancelRejected);
     assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("UNKNOWN_ORDER"));
-    assert_eq!(bench.desk.early_cancels.len(), early::MOST);
+    assert_eq!(bench.desk.early_cancels.len(), early::MOST as usize);
 }
 
 #[test]
