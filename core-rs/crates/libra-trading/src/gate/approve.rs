@@ -76,8 +76,10 @@ impl Gate {
                     latches: self.latches,
                     deadline_ns,
                 };
-                let (side, size) = (request.side, request.size);
-                if self.state.reserve_checked(instrument, side, size, checked.held, after.as_ref()).is_none() {
+                let (side, size, place) = (request.side, request.size, self.state.sharers.place(request.strategy));
+                let reserved =
+                    self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
+                if reserved.is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }
                 self.rates.record_order(now_ns, request.strategy);
@@ -156,8 +158,8 @@ impl Gate {
             open_sell: desk.open_sell,
             free_base,
             free_quote,
-            open_orders: self.state.open.len() + self.approvals.len(),
-            instrument_orders: desk.orders,
+            orders: Some((&self.state.orders, &desk.orders)),
+            place: self.state.sharers.place(request.strategy),
             volume: match desk.limits.max_participation_bps {
                 Some(_) => desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
                 None => None,
@@ -314,7 +316,8 @@ impl Gate {
     fn unreserve(&mut self, slot: &Slot) {
         let (side, size, held) = (slot.request.side, slot.request.size, slot.checked.held);
         // Takes back exactly what was added, so it fits.
-        let _fits = self.state.reserve(slot.instrument, side, -size, -held, -1);
+        let place = self.state.sharers.place(slot.request.strategy);
+        let _fits = self.state.reserve(slot.instrument, side, -size, -held, (place, -1));
         debug_assert!(_fits.is_some());
     }
 

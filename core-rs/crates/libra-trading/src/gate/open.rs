@@ -8,6 +8,7 @@ use libra_kernel::bridge_state::Losses;
 
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
+use crate::risk::parts::Sharers;
 use crate::risk::rate::Rates;
 use crate::risk::{LimitChange, RiskLimits};
 
@@ -106,7 +107,11 @@ impl Gate {
             instrument.validate()?;
         }
 
-        let mut state = State { entries: Entries::keeping(config.keep_whole), ..State::default() };
+        let mut state = State {
+            entries: Entries::keeping(config.keep_whole),
+            sharers: Sharers::new(&config.strategies),
+            ..State::default()
+        };
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
         let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);

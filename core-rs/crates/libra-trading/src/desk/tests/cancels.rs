@@ -67,6 +67,28 @@ fn a_cancel_that_finds_no_room_to_wait_is_answered() {
 }
 
 #[test]
+fn ids_that_nobody_knows_leave_room_for_the_order_that_another_one_takes_back() {
+    let storm = Name::intern("desk-storm");
+    let mut config = config(paper(0), LogConfig::Memory, RiskLimits::default());
+    config.strategies.push(storm);
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.quote(6_000_000, 6_000_010);
+    for id in 0..u128::from(early::MOST) {
+        let cancel = CancelRequest { account: bench.desk.name, strategy: storm, client_order_id: ClientOrderId(id) };
+        let event = Event::new(EventType::CancelRequest, storm, bench.now_ns, Payload::shared(cancel));
+        bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    }
+    bench.settle(Event::new(EventType::Signal, storm, bench.now_ns, Payload::Empty));
+    bench.now_ns += early::KEEP_NS / 2;
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = client_order_id(bench.desk.name, request.request_id);
+    cancel(&mut bench, id);
+    bench.submit(request);
+    assert_eq!(bench.desk.gate.order(id).unwrap().reason, "CANCELLED_EARLY");
+}
+
+#[test]
 fn a_cancel_that_cannot_be_taken_is_answered() {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
