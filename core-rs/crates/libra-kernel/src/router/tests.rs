@@ -130,7 +130,8 @@ fn account() -> (Router, MailboxId) {
     let id = router.add_mailbox(Capacity::PerLane(1_000));
     router.set_decisive(id);
     router.set_account(id, Name::intern("account-a"));
-    for event_type in [EventType::OrderRequest, EventType::CancelRequest, EventType::Signal, EventType::CircuitBreaker] {
+    for event_type in [EventType::OrderRequest, EventType::CancelRequest, EventType::Signal, EventType::CircuitBreaker]
+    {
         router.subscribe(id, event_type, Name::NONE);
     }
     (router, id)

@@ -77,8 +77,7 @@ impl Gate {
                     deadline_ns,
                 };
                 let (side, size, place) = (request.side, request.size, self.state.sharers.place(request.strategy));
-                let reserved =
-                    self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
+                let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
                 if reserved.is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }

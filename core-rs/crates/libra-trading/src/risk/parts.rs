@@ -193,9 +193,15 @@ mod tests {
 
     #[test]
     fn one_that_takes_without_end_leaves_the_others_their_parts() {
-        for (sharers, limit, own, all) in
-            [(1, 20, 0, 20), (2, 20, 5, 10), (3, 20, 3, 11), (20, 20, 1, 0), (15, 20, 1, 5), (21, 20, 0, 20), (2, 1, 0, 1)]
-        {
+        for (sharers, limit, own, all) in [
+            (1, 20, 0, 20),
+            (2, 20, 5, 10),
+            (3, 20, 3, 11),
+            (20, 20, 1, 0),
+            (15, 20, 1, 5),
+            (21, 20, 0, 20),
+            (2, 1, 0, 1),
+        ] {
             assert_eq!(shares(limit, sharers), (own, all), "{sharers} of {limit}");
             let mut parts = parts(limit, sharers);
             assert_eq!(storm(&mut parts, 0, false), own + all);
@@ -232,7 +238,9 @@ mod tests {
         assert_eq!(told(1, 0), "OPEN_ORDERS_LIMIT: limit 20 orders, value 21 orders");
         let limit = "OPEN_ORDERS_LIMIT: limit 20 orders, 5 of them its own and 10 for all";
         assert_eq!(told(2, 1), format!("{limit}, value 6 of its own, 10 taken of those for all"));
-        assert!(told(2, 2).ends_with("0 of them its own and 10 for all, value 1 of its own, 10 taken of those for all"));
+        assert!(
+            told(2, 2).ends_with("0 of them its own and 10 for all, value 1 of its own, 10 taken of those for all")
+        );
     }
 
     proptest! {
