@@ -62,7 +62,7 @@ impl Gate {
             self.stats.released += 1;
         }
         match self.admit(now_ns, request) {
-            Ok((instrument, checked, after)) => {
+            Ok((instrument, place, checked, after)) => {
                 let lapse_ns = now_ns.saturating_add(self.approval_ttl_ns);
                 let deadline_ns = match request.deadline_ns {
                     0 => lapse_ns,
@@ -76,7 +76,7 @@ impl Gate {
                     latches: self.latches,
                     deadline_ns,
                 };
-                let (side, size, place) = (request.side, request.size, self.state.sharers.place(request.strategy));
+                let (side, size) = (request.side, request.size);
                 let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
                 if reserved.is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
@@ -129,9 +129,14 @@ impl Gate {
         })
     }
 
-    /// Every check. The state of the account comes first, so that its name is what the refusal says.
+    /// Every check; gives the places of the instrument and of the strategy. The state of the account comes first, so that its
+    /// name is what the refusal says.
     #[inline(always)]
-    fn admit(&mut self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked, Option<After>), Rejection> {
+    fn admit(
+        &mut self,
+        now_ns: i64,
+        request: &OrderRequest,
+    ) -> Result<(usize, usize, Checked, Option<After>), Rejection> {
         if let Some(rejection) = self.refuses_all() {
             return Err(rejection);
         }
@@ -151,6 +156,7 @@ impl Gate {
             ContractKind::Spot => account.free_at(slot),
             _ => (0, 0),
         };
+        let place = self.state.sharers.place(request.strategy);
         let exposure = Exposure {
             position: account.position_at(slot).size,
             open_buy: desk.open_buy,
@@ -158,7 +164,7 @@ impl Gate {
             free_base,
             free_quote,
             orders: Some((&self.state.orders, &desk.orders)),
-            place: self.state.sharers.place(request.strategy),
+            place,
             volume: match desk.limits.max_participation_bps {
                 Some(_) => desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
                 None => None,
@@ -174,7 +180,7 @@ impl Gate {
         }
         // Last, so that a request that is refused anyhow uses up nothing.
         self.rates.check(now_ns, request.strategy)?;
-        Ok((slot, checked, after))
+        Ok((slot, place, checked, after))
     }
 
     /// Spends an approval: tests the latch, ownership, limits and deadline again and appends the intent. When this

@@ -230,25 +230,18 @@ fn check_exposure(
     exposure: &Exposure<'_>,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
-    // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
-    let (held, open) = match is_buy(request.side) {
-        true => (Some(exposure.position), exposure.open_buy),
-        false => (exposure.position.checked_neg(), exposure.open_sell),
-    };
-    let alone = held.and_then(|held| held.checked_add(request.size));
-    let worst = alone.and_then(|alone| alone.checked_add(open));
-    if let Some((all, of_instrument)) = exposure.orders {
-        // An order that only reduces gets out of the market, and that must not wait for resting orders, its own strategy's
-        // or others', to go. It is bounded twice: no more reduces than there is position, and beyond its part and the
-        // rest a strategy has open at most twice the limit. So one that dices its position into the smallest lots does not
-        // fill the venue's own count, and takes nobody's room but its own. A strategy that has nothing open may always close,
-        // whatever others have open that way: it is one order a strategy.
-        let closes = |worst: Option<i64>| worst.is_some_and(|worst| worst <= 0);
-        let reduces = closes(worst) || (all.of(exposure.place) == 0 && closes(alone));
-        all.check(exposure.place, reduces, RiskCode::OpenOrdersLimit)?;
-        of_instrument.check(exposure.place, reduces, RiskCode::InstrumentOrdersLimit)?;
+    if let Some((all, of_instrument)) = exposure.orders
+        && !(all.has_room(exposure.place) && of_instrument.has_room(exposure.place))
+    {
+        check_crowded(request, exposure, all, of_instrument)?;
     }
-    let worst = worst.ok_or_else(|| overflow("the position"))?;
+    // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
+    let worst = if is_buy(request.side) {
+        exposure.position.checked_add(exposure.open_buy)
+    } else {
+        exposure.position.checked_neg().and_then(|short| short.checked_add(exposure.open_sell))
+    };
+    let worst = worst.and_then(|open| open.checked_add(request.size)).ok_or_else(|| overflow("the position"))?;
     if let Some(most) = own.max_position
         && worst > most
     {
@@ -272,6 +265,31 @@ fn check_exposure(
         }
     }
     Ok(())
+}
+
+/// Where the limits on numbers of open orders have no room left: an order that only reduces gets out of the market, and that
+/// must not wait for resting orders, its own strategy's or others', to go.
+///
+/// It is bounded twice: no more reduces than there is position, and beyond its part and the rest a strategy has open at most
+/// twice the limit. So one that dices its position into the smallest lots does not fill the venue's own count, and takes
+/// nobody's room but its own. A strategy that has nothing open may always close, whatever others have open that way: it is one
+/// order a strategy.
+#[cold]
+fn check_crowded(
+    request: &OrderRequest,
+    exposure: &Exposure<'_>,
+    all: &Parts,
+    of_instrument: &Parts,
+) -> Result<(), Rejection> {
+    let (held, open) = match is_buy(request.side) {
+        true => (exposure.position.into(), exposure.open_buy),
+        false => (-i128::from(exposure.position), exposure.open_sell),
+    };
+    let alone = held + i128::from(request.size);
+    let worst = alone + i128::from(open);
+    let reduces = worst <= 0 || (alone <= 0 && all.of(exposure.place) == 0);
+    all.check(exposure.place, reduces, RiskCode::OpenOrdersLimit)?;
+    of_instrument.check(exposure.place, reduces, RiskCode::InstrumentOrdersLimit)
 }
 
 /// Our share of the traded volume: what we executed within the window, what is open, and the order. An order that takes

@@ -77,7 +77,7 @@ impl Sharers {
 }
 
 /// How much of something each strategy has at a time, against a limit that they share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Parts {
     limit: Option<u32>,
     sharers: usize,
@@ -87,14 +87,20 @@ pub struct Parts {
     own: Vec<u32>,
     /// What is counted in the rest.
     beyond: u32,
-    total: u32,
+}
+
+/// Without a limit.
+impl Default for Parts {
+    fn default() -> Self {
+        Parts { limit: None, sharers: 0, share: 0, rest: u32::MAX, own: Vec::new(), beyond: 0 }
+    }
 }
 
 impl Parts {
     /// Divides a limit, `None` for none, among so many. What is counted stays counted.
     pub fn divide(&mut self, limit: Option<u32>, sharers: usize) {
         (self.limit, self.sharers) = (limit, sharers);
-        (self.share, self.rest) = shares(limit.unwrap_or(0), sharers);
+        (self.share, self.rest) = limit.map_or((0, u32::MAX), |limit| shares(limit, sharers));
         let beyond = |(place, own): (usize, &u32)| own.saturating_sub(if place < sharers { self.share } else { 0 });
         self.beyond = self.own.iter().enumerate().map(beyond).sum();
     }
@@ -107,7 +113,7 @@ impl Parts {
 
     /// All of it.
     pub fn total(&self) -> u32 {
-        self.total
+        self.own.iter().sum()
     }
 
     #[inline]
@@ -118,18 +124,12 @@ impl Parts {
     /// One more of a place, one less, or as many as before. `None`, and nothing changed, where a count does not fit.
     #[inline]
     pub fn add(&mut self, place: usize, more: i32) -> Option<()> {
-        if more == 0 {
-            return Some(());
-        }
         if place >= self.own.len() {
             self.make_room(place);
         }
         let (before, part) = (self.own[place], self.part(place));
         let after = before.checked_add_signed(more)?;
-        let total = self.total.checked_add_signed(more)?;
         self.own[place] = after;
-        self.total = total;
-        // Neither is more than the total.
         self.beyond = self.beyond - before.saturating_sub(part) + after.saturating_sub(part);
         Some(())
     }
@@ -142,24 +142,26 @@ impl Parts {
     /// True where one more of a place fits into its part or into the rest.
     #[inline]
     pub fn has_room(&self, place: usize) -> bool {
-        self.limit.is_none() || self.of(place) < self.part(place) || self.beyond < self.rest
+        self.beyond < self.rest || self.of(place) < self.part(place)
     }
 
     /// Refuses one more of a place that fits into neither. What `reduces` is let through beyond both, up to twice the limit
     /// of one place: see [`super::check`].
-    #[inline]
     pub fn check(&self, place: usize, reduces: bool, code: RiskCode) -> Result<(), Rejection> {
-        if self.has_room(place) || (reduces && self.of(place) < self.limit.unwrap_or(0).saturating_mul(2)) {
-            return Ok(());
-        }
-        Err(self.refused(place, code))
+        let most = self.limit.unwrap_or(0).saturating_mul(2);
+        let passes = self.has_room(place) || (reduces && self.of(place) < most);
+        if passes { Ok(()) } else { Err(self.refused(place, code)) }
     }
 
     #[cold]
     fn refused(&self, place: usize, code: RiskCode) -> Rejection {
         let (limit, rest) = (self.limit.unwrap_or(0), self.rest);
         if self.share == 0 {
-            return Rejection::limit(code, format!("{limit} orders"), format!("{} orders", u64::from(self.total) + 1));
+            return Rejection::limit(
+                code,
+                format!("{limit} orders"),
+                format!("{} orders", u64::from(self.total()) + 1),
+            );
         }
         let own = u64::from(self.of(place)) + 1;
         let limit = format!("{limit} orders, {} of them its own and {rest} for all", self.part(place));

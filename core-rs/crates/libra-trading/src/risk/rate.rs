@@ -141,6 +141,11 @@ impl RateWindow {
         if self.may_forget(times) {
             return times.iter().for_each(|at_ns| self.record_kept(*at_ns));
         }
+        self.put_all(times);
+    }
+
+    /// The same, for no more than it keeps.
+    fn put_all(&mut self, times: &[i64]) {
         let (to_end, from_start) = times.split_at(times.len().min(self.times.len() - self.next));
         self.times[self.next..][..to_end.len()].copy_from_slice(to_end);
         self.times[..from_start.len()].copy_from_slice(from_start);

@@ -74,8 +74,11 @@ impl SharedWindow {
         let to_end = times.len().min(kept - next);
         self.owners[next..][..to_end].fill(place as u32);
         self.owners[..times.len() - to_end].fill(place as u32);
-        self.total.record_all(times);
-        self.parts[place].record_all(times);
+        self.total.put_all(times);
+        let part = &mut self.parts[place];
+        if times.len() <= part.times.len() {
+            part.put_all(times);
+        }
     }
 
     /// Counts one of a strategy, or of somebody without a place.
