@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.integration.test_hostile import SECOND, VICTIM
+from tests.integration.hostile import SECOND, VICTIM
 
 POOL = """
 def on_start(self):

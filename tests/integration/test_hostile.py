@@ -10,45 +10,13 @@ import subprocess
 import time
 from dataclasses import replace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.integration.conftest import LIBRA
+from tests.integration.hostile import RATES, SECOND, VICTIM, run_beside
 
 from libra.assembly import trading_node
 from libra.assembly.options import node_options
 from libra.config import load
-
-VICTIM = """\
-from libra.model import OrderSide
-from libra.strategies import Strategy
-
-
-class Victim(Strategy):
-    \"\"\"Buys and sells in turn, every tenth quote.\"\"\"
-
-    def on_start(self):
-        self.quotes = self.orders = self.filled = 0
-
-    def on_quote(self, quote):
-        self.quotes += 1
-        if self.quotes % 10 == 0:
-            self.orders += 1
-            self.submit(quote.symbol, OrderSide.BUY if self.orders % 2 else OrderSide.SELL, "0.010")
-
-    def on_fill(self, fill):
-        self.filled += 1
-        if self.filled == 3:
-            self.log.warning("victim has three fills")
-"""
-
-SECOND = """
-[[strategies]]
-name = "victim"
-class = "victim.py:Victim"
-account = "paper"
-symbols = ["BTC/USDT:USDT"]
-"""
 
 HOOKS = ("on_quote", "on_trade", "on_book", "on_order", "on_fill", "on_position", "on_balance", "on_signal", "on_timer")
 
@@ -147,13 +115,6 @@ def on_fill(self, fill):
     self.spoil(fill)
 """
 
-# The rates of config/risk_limits.toml, and orders enough for whoever leaves them open.
-RATES = """
-max_orders_per_second = 20
-max_orders_per_minute = 300
-max_messages_per_second = 40
-"""
-
 ORDERS = """
 def on_start(self):
     self.quotes = 0
@@ -224,27 +185,7 @@ HOSTILE = {
 
 @pytest.fixture
 def run(shell):
-    """Runs a strategy beside the victim; gives the end of the process and the victim's fills."""
-    (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
-
-    def run(body, *arguments, clock="simulated", node="", risk="", account="", faults=False):
-        terms = {"clock": clock, "node": node, "risk": risk, "account": account}
-        profile = shell.profile(shell.strategy(body), strategy_more=SECOND, **terms)
-        running = shell.start("run", profile, "--json", "--out", shell.folder / "out", *arguments)
-        ended = running.end(60)
-        assert ended.code in (0, 1), ended.err
-        assert faults or "unforeseen fault" not in ended.err, ended.err
-        if not (shell.folder / "out" / "fills.parquet").exists():
-            return ended, None
-        table = pq.read_table(shell.folder / "out" / "fills.parquet")
-        # Whole nanoseconds, which Python's datetime cannot hold.
-        columns = [table["time_ns"].cast(pa.int64()), *(table[name] for name in ("side", "size", "price", "fee"))]
-        rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        strategies = table["strategy"].to_pylist()
-        fills = [row for row, strategy in zip(rows, strategies, strict=True) if strategy == "victim"]
-        return ended, fills
-
-    return run
+    return run_beside(shell)
 
 
 MUCH_ALIKE = (

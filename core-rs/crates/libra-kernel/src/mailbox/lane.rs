@@ -50,6 +50,24 @@ pub struct LaneStats {
 /// Of `limit` slots, one in this many is kept free for cancels.
 const CANCEL_RESERVE: usize = 8;
 
+/// Of a lane that is shared, whoever asks may have this part of what is free waiting, and no more: see [`LaneQueue::shares`].
+const ASKED: usize = 4;
+/// The same for cancels.
+const CANCELS_ASKED: usize = 2;
+
+/// A command came, or went.
+#[inline]
+fn note_asked(asked: &mut Vec<u32>, event: &Event, came: bool) {
+    if event.event_type.policy() != Policy::Refuse {
+        return;
+    }
+    let source = event.source.index();
+    if source >= asked.len() {
+        asked.resize(source + 1, 0);
+    }
+    asked[source] = if came { asked[source] + 1 } else { asked[source] - 1 };
+}
+
 /// A lane is closed up when its slots are more than twice the events that wait, and this many. So each closing up is paid
 /// for by as many drops as it moves events.
 const FEW_SLOTS: usize = 64;
@@ -84,6 +102,8 @@ pub(super) struct LaneQueue {
     largest: u64,
     broken_books: BTreeSet<Name>,
     lost_books: BTreeSet<Name>,
+    /// Where it is shared, how many commands of each source wait, by the number of its name.
+    asked: Option<Vec<u32>>,
     pub(super) stats: LaneStats,
     pub(super) stale: bool,
 }
@@ -116,6 +136,9 @@ impl LaneQueue {
         if let Some(overload) = &mut self.overload {
             overload.note(self.head + self.slots.len() as u64, &event);
         }
+        if let Some(asked) = &mut self.asked {
+            note_asked(asked, &event, true);
+        }
         self.slots.push_back(Some(event));
         self.live += 1;
         self.stats.accepted += 1;
@@ -135,6 +158,28 @@ impl LaneQueue {
             _ => 0,
         };
         event.event_type.policy() != Policy::Refuse || self.live < limit + reserve
+    }
+
+    /// From now on it is known whose commands wait.
+    pub(super) fn share(&mut self) {
+        let mut asked = Vec::new();
+        self.slots.iter().flatten().for_each(|event| note_asked(&mut asked, event, true));
+        self.asked = Some(asked);
+    }
+
+    /// False for a command that would be more than its source's part of a lane that is shared: whoever asks may have as many
+    /// waiting as a quarter of what is free. So each that asks without end takes a fifth of what it found, and leaves the rest
+    /// to whoever comes next. Cancels have a half of what is free, their reserve among it:
+    /// one whose requests have used up their part can still take them back.
+    #[inline]
+    pub(super) fn shares(&self, event: &Event, limit: usize) -> bool {
+        let Some(asked) = &self.asked else { return true };
+        let own = asked.get(event.source.index()).map_or(0, |own| *own as usize);
+        let (part, limit) = match event.event_type {
+            EventType::CancelRequest => (CANCELS_ASKED, limit + (limit / CANCEL_RESERVE).max(1)),
+            _ => (ASKED, limit),
+        };
+        own * part < limit.saturating_sub(self.live).max(1)
     }
 
     pub(super) fn offer(&mut self, event: Event, limit: usize) -> Offer {
@@ -169,6 +214,9 @@ impl LaneQueue {
             let Some(event) = slot else { continue };
             self.live -= 1;
             self.stats.dispatched += 1;
+            if let Some(asked) = &mut self.asked {
+                note_asked(asked, &event, false);
+            }
             if let Some(overload) = &mut self.overload {
                 overload.forget(position, &event);
                 if self.live * 2 <= overload.size_at_start {

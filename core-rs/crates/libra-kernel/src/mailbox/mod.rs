@@ -173,6 +173,20 @@ impl Mailbox {
         }
     }
 
+    /// From now on nobody's commands take more than a part of the room that there is for them: [`Mailbox::shares`].
+    pub fn share(&mut self) {
+        [Lane::Orders, Lane::Signals].iter().for_each(|lane| self.lanes[*lane as usize].share());
+    }
+
+    /// False for a command that would be more than its source's part of a mailbox that is [shared](Mailbox::share).
+    #[inline]
+    pub fn shares(&self, event: &Event) -> bool {
+        match self.capacity {
+            Capacity::PerLane(limit) => self.lanes[event.lane() as usize].shares(event, limit),
+            _ => true,
+        }
+    }
+
     /// True when a command would be refused in a lane, unless it has a reserve.
     pub fn is_full(&self, lane: Lane) -> bool {
         matches!(self.capacity, Capacity::PerLane(limit) if self.lane_len(lane) >= limit)

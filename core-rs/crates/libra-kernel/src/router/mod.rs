@@ -163,9 +163,11 @@ impl Router {
     }
 
     /// This mailbox is one of an account's own: while it is pressed, the account makes no new orders. Any other that
-    /// cannot keep up is [`overfull`](Router::overfull), and holds up nobody.
+    /// cannot keep up is [`overfull`](Router::overfull), and holds up nobody. Its room for commands is shared by those who ask:
+    /// [`Router::ask`].
     pub fn set_account(&mut self, id: MailboxId, account: Name) {
         self.accounts[id] = account;
+        self.mailboxes[id].share();
     }
 
     /// All mailboxes, in the order of their ids.
@@ -229,11 +231,26 @@ impl Router {
         taken
     }
 
+    /// Publishes what an actor says: as [`Router::publish`], but a command is refused as well that would take more of an
+    /// account's room than its source's part ([`Mailbox::shares`]). What an account's own actors ask of each other is in nobody's
+    /// part: it follows from what was taken.
+    pub fn ask(&mut self, event: Event) -> bool {
+        let event_type = event.event_type as usize;
+        let taken = self.deliver_of(event, true);
+        self.counts[event_type] += u64::from(taken);
+        taken
+    }
+
     /// Publishes an event that came through an edge, where it was counted.
-    pub fn deliver(&mut self, mut event: Event) -> bool {
+    pub fn deliver(&mut self, event: Event) -> bool {
+        self.deliver_of(event, false)
+    }
+
+    #[inline]
+    fn deliver_of(&mut self, mut event: Event, is_asked: bool) -> bool {
         // Taken out while mailboxes are filled, which asks for the whole router; no call below comes back here.
         let interest = std::mem::take(&mut self.interest[event.event_type as usize]);
-        let taken = self.may_take(&event, &interest) && self.may_leave(&event);
+        let taken = self.may_take(&event, &interest, is_asked) && self.may_leave(&event);
         if taken {
             self.number(&mut event);
             self.note_published(&mut event);
@@ -283,14 +300,15 @@ impl Router {
         self.remote.take()
     }
 
-    fn may_take(&self, event: &Event, interest: &Interest) -> bool {
+    fn may_take(&self, event: &Event, interest: &Interest, is_asked: bool) -> bool {
         if event.event_type.policy() != Policy::Refuse {
             return true;
         }
         // Of all subscribers, and of the decisive ones among them.
         let (mut have_room, mut decide, mut deciders_have_room) = (true, false, true);
         for id in interest.of(event) {
-            let has_room = self.mailboxes[id].has_room_for(event);
+            let mailbox = &self.mailboxes[id];
+            let has_room = mailbox.has_room_for(event) && (!is_asked || mailbox.shares(event));
             have_room &= has_room;
             decide |= self.decisive[id];
             deciders_have_room &= has_room || !self.decisive[id];

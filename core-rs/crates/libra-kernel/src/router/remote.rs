@@ -38,7 +38,7 @@ impl Router {
         }
         let event_type = event.event_type as usize;
         let interest = std::mem::take(&mut self.interest[event_type]);
-        let delivery = if self.may_take(&event, &interest) {
+        let delivery = if self.may_take(&event, &interest, false) {
             self.arrive(event, origin, |router, event, ticket| router.fan_out(event, &interest, ticket))
         } else {
             Delivery::NoRoom(event)

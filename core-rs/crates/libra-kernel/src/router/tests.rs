@@ -115,6 +115,81 @@ fn who_cannot_keep_up_presses_its_own_account_and_nobody_elses() {
     assert_eq!((router.is_pressed(a), router.overfull().count()), (false, 0));
 }
 
+/// A command of a strategy, for all who subscribed.
+fn asks(router: &mut Router, event_type: EventType, strategy: &str) -> bool {
+    router.ask(Event::new(event_type, Name::intern(strategy), 0, Payload::Empty))
+}
+
+fn storm(router: &mut Router, event_type: EventType, strategy: &str) -> usize {
+    (0..10_000).take_while(|_| asks(router, event_type, strategy)).count()
+}
+
+/// An account with room for a thousand events in each lane.
+fn account() -> (Router, MailboxId) {
+    let mut router = Router::new();
+    let id = router.add_mailbox(Capacity::PerLane(1_000));
+    router.set_decisive(id);
+    router.set_account(id, Name::intern("account-a"));
+    for event_type in [EventType::OrderRequest, EventType::CancelRequest, EventType::Signal, EventType::CircuitBreaker]
+    {
+        router.subscribe(id, event_type, Name::NONE);
+    }
+    (router, id)
+}
+
+#[test]
+fn whoever_asks_without_end_leaves_an_accounts_room_to_the_others() {
+    for event_type in [EventType::OrderRequest, EventType::Signal] {
+        let (mut router, id) = account();
+        assert_eq!(storm(&mut router, event_type, "storm"), 200, "a fifth");
+        assert_eq!(router.stats().refused[event_type.lane() as usize], 1);
+        assert!(asks(&mut router, event_type, "calm"));
+        assert!(!router.is_pressed(Name::intern("account-a")));
+        // What is handled makes room, for the storm too, and for as many as were handled at most.
+        (0..100).for_each(|_| drop(router.mailbox(id).pop()));
+        assert!((90..=100).contains(&storm(&mut router, event_type, "storm")));
+        // However many storm, each leaves four fifths of what it found.
+        let taken: Vec<usize> = (0..20).map(|n| storm(&mut router, event_type, &format!("storm-{n}"))).collect();
+        assert!(taken.iter().all(|taken| *taken > 0), "{taken:?}");
+        assert!(asks(&mut router, event_type, "calm"));
+    }
+}
+
+#[test]
+fn one_that_asks_without_end_can_still_take_it_back_and_pull_the_kill_switch() {
+    let (mut router, _) = account();
+    assert_eq!(storm(&mut router, EventType::OrderRequest, "storm"), 200);
+    let cancels = storm(&mut router, EventType::CancelRequest, "storm");
+    assert!((170..180).contains(&cancels), "{cancels}: up to a half of what is free, the reserve among it");
+    assert!(asks(&mut router, EventType::CircuitBreaker, "storm"));
+    assert!(asks(&mut router, EventType::CancelRequest, "calm") && asks(&mut router, EventType::OrderRequest, "calm"));
+    // Facts fill the lane beyond its limit: one cancel of each goes all the same, while the reserve lasts.
+    let (mut router, id) = account();
+    assert!((0..1_010).all(|_| router.send(id, event(EventType::OrderFilled, "x"))));
+    assert!(!asks(&mut router, EventType::OrderRequest, "calm"));
+    assert!(asks(&mut router, EventType::CancelRequest, "calm"));
+}
+
+#[test]
+fn what_an_accounts_own_actors_ask_of_each_other_is_in_nobodys_part() {
+    let (mut router, _) = account();
+    let request = |source| Event::new(EventType::OrderRequest, Name::intern(source), 0, Payload::Empty);
+    assert_eq!((0..2_000).take_while(|_| router.publish(request("account-a.portfolio"))).count(), 1_000);
+    let (mut router, _) = account();
+    assert_eq!((0..400).filter(|_| router.publish(request("account-a.portfolio"))).count(), 400);
+    assert_eq!(storm(&mut router, EventType::OrderRequest, "storm"), 120, "of what is left");
+}
+
+#[test]
+fn in_simulated_time_nothing_is_refused() {
+    let mut router = Router::new();
+    let id = router.add_mailbox(Capacity::Unbounded);
+    router.set_decisive(id);
+    router.set_account(id, Name::intern("account-a"));
+    router.subscribe(id, EventType::OrderRequest, Name::NONE);
+    assert_eq!(storm(&mut router, EventType::OrderRequest, "storm"), 10_000);
+}
+
 #[test]
 fn a_lost_book_is_told_once() {
     let mut router = Router::new();

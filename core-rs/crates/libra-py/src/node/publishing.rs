@@ -100,7 +100,8 @@ impl NodeCore {
             recorder.caused(parent, &event);
         }
         let kept = event.clone();
-        let taken = state.router.send(slot, event);
+        // A message to an account's own actor takes of the same room as a signal.
+        let taken = state.router.mailboxes()[slot].shares(&event) && state.router.send(slot, event);
         if !taken {
             state.note_letter(Reason::Refused, kept.source, Some(&kept));
         }
@@ -199,7 +200,7 @@ impl NodeCore {
         let mut state = self.state.borrow(py);
         let state = &mut *state;
         let kept = (event.event_type.policy() == Policy::Refuse).then(|| event.clone());
-        let taken = state.router.publish(event);
+        let taken = state.router.ask(event);
         if let (false, Some(refused)) = (taken, &kept) {
             state.note_letter(Reason::Refused, refused.source, Some(refused));
         }

@@ -2,14 +2,16 @@
 //!
 //! A cancel may be here while its order is still on its way through risk. It is kept until the order comes, which then
 //! ends before it leaves, or for [`KEEP_NS`]; it ends only an order of the strategy that asked. Anyone may ask to cancel any
-//! id, so not more than [`MOST`] are kept. One that finds no room is refused at once: whoever asked has to know that the
-//! order may leave.
+//! id, so not more than [`MOST`] are kept, and of these each strategy has a part of its own ([`Parts`]): one that asks for ids
+//! that nobody knows does not let another's order go that was taken back. One that finds no room is refused at once: whoever
+//! asked has to know that the order may leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use libra_kernel::Name;
 
 use crate::order::ClientOrderId;
+use crate::risk::parts::{Parts, Sharers};
 
 /// An order that is not known yet, and who wants it cancelled.
 type Asked = (ClientOrderId, Name);
@@ -17,24 +19,39 @@ type Asked = (ClientOrderId, Name);
 /// How long a cancel waits for its order: longer than a request lives between strategy and gate.
 pub(super) const KEEP_NS: i64 = 60_000_000_000;
 /// How many wait at most.
-pub(super) const MOST: usize = 10_000;
+pub(super) const MOST: u32 = 10_000;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct EarlyCancels {
     until: BTreeMap<Asked, i64>,
     by_age: BTreeSet<(i64, Asked)>,
+    sharers: Sharers,
+    parts: Parts,
 }
 
 impl EarlyCancels {
+    /// Room for the cancels of these strategies.
+    pub fn new(strategies: &[Name]) -> Self {
+        let sharers = Sharers::new(strategies);
+        let mut parts = Parts::default();
+        parts.divide(Some(MOST), sharers.count());
+        EarlyCancels { sharers, parts, ..EarlyCancels::default() }
+    }
+
+    fn count(&mut self, strategy: Name, more: i32) {
+        let _fits = self.parts.add(self.sharers.place(strategy), more);
+        debug_assert!(_fits.is_some());
+    }
+
     /// Keeps a cancel, from now on for its whole time where it was kept before. False when there is no room.
     pub fn keep(&mut self, now_ns: i64, id: ClientOrderId, strategy: Name) -> bool {
         self.forget_old(now_ns);
         let asked = (id, strategy);
         match self.until.get(&asked) {
             Some(&until_ns) => drop(self.by_age.remove(&(until_ns, asked))),
-            None if self.until.len() >= MOST => return false,
-            None => {}
+            None if !self.parts.has_room(self.sharers.place(strategy)) => return false,
+            None => self.count(strategy, 1),
         }
         let until_ns = now_ns.saturating_add(KEEP_NS);
         self.until.insert(asked, until_ns);
@@ -59,6 +76,7 @@ impl EarlyCancels {
         for (asked, until_ns) in &found {
             self.until.remove(asked);
             self.by_age.remove(&(*until_ns, *asked));
+            self.count(asked.1, -1);
         }
         found.into_iter().map(|((_, strategy), _)| strategy).collect()
     }
@@ -71,13 +89,14 @@ impl EarlyCancels {
         {
             self.by_age.pop_first();
             self.until.remove(&asked);
+            self.count(asked.1, -1);
         }
     }
 
     /// How many are kept.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        assert_eq!(self.until.len(), self.by_age.len());
+        assert_eq!((self.until.len(), self.parts.total() as usize), (self.by_age.len(), self.by_age.len()));
         self.until.len()
     }
 }
@@ -88,7 +107,7 @@ mod tests {
 
     #[test]
     fn one_is_kept_for_its_time_and_taken_once() {
-        let mut early = EarlyCancels::default();
+        let mut early = EarlyCancels::new(&[]);
         let (one, two) = (ClientOrderId(1), ClientOrderId(2));
         let (mine, other) = (Name::intern("early-mine"), Name::intern("early-other"));
         assert!(early.keep(0, one, mine) && early.keep(5, two, mine) && early.keep(9, one, mine));
@@ -109,15 +128,30 @@ mod tests {
 
     #[test]
     fn none_beyond_the_most_is_kept() {
-        let mut early = EarlyCancels::default();
         let mine = Name::intern("early-mine");
+        let mut early = EarlyCancels::new(&[mine]);
         for id in 0..MOST {
-            assert!(early.keep(id as i64, ClientOrderId(id as u128), mine));
+            assert!(early.keep(id.into(), ClientOrderId(id.into()), mine));
         }
         let late = ClientOrderId(u128::MAX);
         assert!(!early.keep(KEEP_NS, late, mine), "the oldest still waits");
         assert!(early.keep(KEEP_NS, ClientOrderId(7), mine), "one that is kept needs no room");
         assert!(early.keep(KEEP_NS + 1, late, mine));
-        assert_eq!(early.len(), MOST);
+        assert_eq!(early.len(), MOST as usize);
+    }
+
+    #[test]
+    fn one_that_cancels_what_nobody_knows_leaves_the_others_their_room() {
+        let [storm, calm, stranger] = ["early-storm", "early-calm", "early-stranger"].map(Name::intern);
+        let mut early = EarlyCancels::new(&[storm, calm]);
+        let mut kept = |now_ns: i64, of: Name| {
+            let ids = (0..2 * u128::from(MOST)).map(ClientOrderId);
+            ids.filter(|id| early.keep(now_ns, *id, of)).count()
+        };
+        assert_eq!([kept(0, storm), kept(1, calm), kept(2, stranger)], [7_500, 2_500, 0]);
+        assert_eq!(kept(KEEP_NS + 1, storm), 7_500, "those that waited long enough have left, and come again");
+        assert_eq!(early.len(), MOST as usize);
+        assert_eq!(early.take(KEEP_NS + 1, ClientOrderId(0)).len(), 2);
+        assert!(early.keep(KEEP_NS + 1, ClientOrderId(u128::MAX), stranger), "who has no part waits in the rest");
     }
 }

@@ -186,6 +186,7 @@ impl Desk {
         }
         let mut cancelling: BTreeSet<ClientOrderId> = recovered.cancelling.iter().copied().collect();
         cancelling.extend(gate.strays());
+        let early_cancels = EarlyCancels::new(&config.strategies);
         let mut desk = Desk {
             name,
             gate,
@@ -203,7 +204,7 @@ impl Desk {
             unlogged_alarm: 0,
             latched_until: 0,
             unattended_until: 0,
-            early_cancels: EarlyCancels::default(),
+            early_cancels,
             looks: Looks::default(),
             unwanted: BTreeMap::new(),
             strays: BTreeMap::new(),

@@ -62,7 +62,7 @@ impl Gate {
             self.stats.released += 1;
         }
         match self.admit(now_ns, request) {
-            Ok((instrument, checked, after)) => {
+            Ok((instrument, place, checked, after)) => {
                 let lapse_ns = now_ns.saturating_add(self.approval_ttl_ns);
                 let deadline_ns = match request.deadline_ns {
                     0 => lapse_ns,
@@ -77,7 +77,8 @@ impl Gate {
                     deadline_ns,
                 };
                 let (side, size) = (request.side, request.size);
-                if self.state.reserve_checked(instrument, side, size, checked.held, after.as_ref()).is_none() {
+                let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
+                if reserved.is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }
                 self.rates.record_order(now_ns, request.strategy);
@@ -128,9 +129,14 @@ impl Gate {
         })
     }
 
-    /// Every check. The state of the account comes first, so that its name is what the refusal says.
+    /// Every check; gives the places of the instrument and of the strategy. The state of the account comes first, so that its
+    /// name is what the refusal says.
     #[inline(always)]
-    fn admit(&mut self, now_ns: i64, request: &OrderRequest) -> Result<(usize, Checked, Option<After>), Rejection> {
+    fn admit(
+        &mut self,
+        now_ns: i64,
+        request: &OrderRequest,
+    ) -> Result<(usize, usize, Checked, Option<After>), Rejection> {
         if let Some(rejection) = self.refuses_all() {
             return Err(rejection);
         }
@@ -150,14 +156,15 @@ impl Gate {
             ContractKind::Spot => account.free_at(slot),
             _ => (0, 0),
         };
+        let place = self.state.sharers.place(request.strategy);
         let exposure = Exposure {
             position: account.position_at(slot).size,
             open_buy: desk.open_buy,
             open_sell: desk.open_sell,
             free_base,
             free_quote,
-            open_orders: self.state.open.len() + self.approvals.len(),
-            instrument_orders: desk.orders,
+            orders: Some((&self.state.orders, &desk.orders)),
+            place,
             volume: match desk.limits.max_participation_bps {
                 Some(_) => desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
                 None => None,
@@ -173,7 +180,7 @@ impl Gate {
         }
         // Last, so that a request that is refused anyhow uses up nothing.
         self.rates.check(now_ns, request.strategy)?;
-        Ok((slot, checked, after))
+        Ok((slot, place, checked, after))
     }
 
     /// Spends an approval: tests the latch, ownership, limits and deadline again and appends the intent. When this
@@ -315,7 +322,8 @@ impl Gate {
     fn unreserve(&mut self, slot: &Slot) {
         let (side, size, held) = (slot.request.side, slot.request.size, slot.checked.held);
         // Takes back exactly what was added, so it fits.
-        let _fits = self.state.reserve(slot.instrument, side, -size, -held, -1);
+        let place = self.state.sharers.place(slot.request.strategy);
+        let _fits = self.state.reserve(slot.instrument, side, -size, -held, (place, -1));
         debug_assert!(_fits.is_some());
     }
 

@@ -108,14 +108,20 @@ impl Gate {
         {
             return Some(Rejection::new(RiskCode::Overflow, "exposure"));
         }
+        let place = self.state.sharers.place(request.strategy);
+        let (mut orders, mut of_instrument) = (self.state.orders.clone(), desk.orders.clone());
+        for counted in [&mut orders, &mut of_instrument] {
+            // One that holds nothing is not counted.
+            let _ = counted.add(place, -1);
+        }
         let exposure = Exposure {
             position,
             open_buy,
             open_sell,
             free_base: Money::MAX,
             free_quote: Money::MAX,
-            open_orders: (self.state.open.len() + self.approvals.len()).saturating_sub(1),
-            instrument_orders: desk.orders.saturating_sub(1),
+            orders: Some((&orders, &of_instrument)),
+            place,
             volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
             portfolio: portfolio.map(|all| Portfolio { sums: &sums, own: without, equity: all.equity }),
         };
@@ -180,8 +186,11 @@ impl Gate {
     pub(super) fn apply_limits(&mut self) {
         let window_ns = self.limits.volume_window_ns;
         self.state.volume_window_ns = window_ns;
+        let sharers = self.state.sharers.count();
+        self.state.orders.divide(self.limits.max_open_orders, sharers);
         for (slot, desk) in self.state.desks.iter_mut().enumerate() {
             desk.limits = self.limits.of(self.state.account.instrument_at(slot));
+            desk.orders.divide(desk.limits.max_orders, sharers);
             if desk.limits.max_participation_bps.is_some() {
                 // Never taken away: a limit that is set again is of what was executed meanwhile, too.
                 desk.volume.get_or_insert_with(|| Box::new(VolumeWindow::new(window_ns)));

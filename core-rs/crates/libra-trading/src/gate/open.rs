@@ -8,6 +8,7 @@ use libra_kernel::bridge_state::Losses;
 
 use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderStatus};
+use crate::risk::parts::Sharers;
 use crate::risk::rate::Rates;
 use crate::risk::{LimitChange, RiskLimits};
 
@@ -28,7 +29,8 @@ pub struct GateConfig {
     pub account: Name,
     /// What it may do.
     pub limits: RiskLimits,
-    /// Who trades: a part of each rate is each one's own. One that is not named here has its part from its first order on.
+    /// Who trades: a part of each rate, and of the numbers of open orders, is each one's own. Where none is named, each has its
+    /// part of the rates from its first order on; where some are, whoever is not has none.
     pub strategies: Vec<Name>,
     /// What it may trade. A log remembers instruments; a definition given here replaces the remembered one.
     pub instruments: Vec<Instrument>,
@@ -105,7 +107,11 @@ impl Gate {
             instrument.validate()?;
         }
 
-        let mut state = State { entries: Entries::keeping(config.keep_whole), ..State::default() };
+        let mut state = State {
+            entries: Entries::keeping(config.keep_whole),
+            sharers: Sharers::new(&config.strategies),
+            ..State::default()
+        };
         let mut waiting: VecDeque<(u64, GateEvent)> = VecDeque::new();
         let mut events = Vec::new();
         let mut recent = Recent::new(now_ns, config.limits.volume_window_ns);
@@ -166,9 +172,7 @@ impl Gate {
         for instrument in config.instruments {
             gate.define(instrument)?;
         }
-        for strategy in &config.strategies {
-            gate.rates.add_strategy(*strategy);
-        }
+        gate.rates.share_among(&config.strategies);
         let limits = gate.recover_limits();
         recent.count(&mut gate.rates, &mut gate.state);
         gate.roll_day(now_ns)?;

@@ -12,6 +12,7 @@ use crate::instrument::{Instrument, Money};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
 use crate::risk::exposure::{After, Sums, Worth};
+use crate::risk::parts::{Parts, Sharers};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 
@@ -36,8 +37,8 @@ pub(super) struct Desk {
     pub limits: InstrumentLimits,
     pub open_buy: i64,
     pub open_sell: i64,
-    /// Orders and approvals that hold something.
-    pub orders: u32,
+    /// Orders and approvals that hold something, by strategy.
+    pub orders: Parts,
     /// What stands in the sums over all instruments; `None` for what is not known.
     pub worth: Option<Worth>,
     /// Where something was executed, or a limit asks for it.
@@ -53,7 +54,7 @@ impl Default for Desk {
             limits: InstrumentLimits::default(),
             open_buy: 0,
             open_sell: 0,
-            orders: 0,
+            orders: Parts::default(),
             worth: Some(Worth::default()),
             volume: None,
         }
@@ -97,6 +98,10 @@ pub(super) struct State {
     pub index: IdMap<u32>,
     /// Orders that are not final, in the order of their intents.
     pub open: BTreeSet<u32>,
+    /// The strategies of the profile, which share the limits on numbers of orders.
+    pub sharers: Sharers,
+    /// Orders and approvals that hold something, by strategy.
+    pub orders: Parts,
     pub booked: Booked,
     /// (order, trade id): with it the account's and the order's instrument are given.
     pub fill_keys: IdSet,
@@ -386,23 +391,30 @@ impl State {
         let entry = self.entries.get(index);
         let Some(slot) = entry.instrument else { return Ok(()) };
         let order = &entry.order;
-        let (side, size) = (order.request.side, order.request.size);
+        let (side, size, place) = (order.request.side, order.request.size, self.sharers.place(order.request.strategy));
         let remaining = if order.status.is_final() { 0 } else { size.saturating_sub(order.filled).max(0) };
         let instrument = self.account.instrument_at(slot);
         let held = hold(instrument, is_buy(side), entry.hold_price, remaining).ok_or("a reservation does not fit")?;
         // Neither is below zero, so a difference of two fits.
         let (more, more_held) = (remaining - entry.open_size, held - entry.held);
         let orders = i32::from(remaining > 0) - i32::from(entry.open_size > 0);
-        self.reserve(slot, side, more, more_held, orders).ok_or("a reservation does not fit")?;
+        self.reserve(slot, side, more, more_held, (place, orders)).ok_or("a reservation does not fit")?;
         let entry = self.entries.change(index);
         (entry.open_size, entry.held) = (remaining, held);
         Ok(())
     }
 
-    /// Adds to what orders and approvals of an instrument hold, and to their number; takes away when negative. `None`, and
-    /// nothing changed, when a sum does not fit.
+    /// Adds to what orders and approvals of an instrument hold, and to their number at a strategy's place; takes away when
+    /// negative. `None`, and nothing changed, when a sum does not fit.
     #[inline]
-    pub fn reserve(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
+    pub fn reserve(
+        &mut self,
+        slot: usize,
+        side: OrderSide,
+        size: i64,
+        held: Money,
+        orders: (usize, i32),
+    ) -> Option<()> {
         self.add_held(slot, side, size, held, orders)?;
         self.revalue(slot);
         Some(())
@@ -416,9 +428,10 @@ impl State {
         side: OrderSide,
         size: i64,
         held: Money,
+        place: usize,
         after: Option<&After>,
     ) -> Option<()> {
-        self.add_held(slot, side, size, held, 1)?;
+        self.add_held(slot, side, size, held, (place, 1))?;
         if let Some(after) = after {
             self.take_after(slot, side, after);
         }
@@ -426,20 +439,29 @@ impl State {
     }
 
     #[inline]
-    fn add_held(&mut self, slot: usize, side: OrderSide, size: i64, held: Money, orders: i32) -> Option<()> {
+    fn add_held(
+        &mut self,
+        slot: usize,
+        side: OrderSide,
+        size: i64,
+        held: Money,
+        (place, orders): (usize, i32),
+    ) -> Option<()> {
         let desk = &mut self.desks[slot];
         let open = if is_buy(side) { &mut desk.open_buy } else { &mut desk.open_sell };
         let sum = open.checked_add(size)?;
-        let count = desk.orders.checked_add_signed(orders)?;
         if held != 0 {
             let (base, quote, _) = self.account.currencies_at(slot);
             let balance = self.account.balance_mut(if is_buy(side) { quote } else { base });
-            balance.reserved = balance.reserved.checked_add(held)?;
+            let reserved = balance.reserved.checked_add(held)?;
+            desk.orders.add(place, orders)?;
+            balance.reserved = reserved;
+        } else {
+            desk.orders.add(place, orders)?;
         }
-        // Nothing fails from here on.
         *open = sum;
-        desk.orders = count;
-        Some(())
+        // It counts no less than its instrument does.
+        self.orders.add(place, orders)
     }
 
     /// Counts an execution, limited or not: a share that is limited from tomorrow on is of what was executed today.

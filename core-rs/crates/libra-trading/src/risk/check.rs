@@ -12,6 +12,7 @@ use crate::order::{OrderRequest, OrderType, TimeInForce};
 use super::code::{Rejection, RiskCode, with_unit};
 use super::exposure::{After, Portfolio, check_portfolio};
 use super::limits::{InstrumentLimits, RiskLimits};
+use super::parts::Parts;
 use super::times::times;
 
 /// A quote's time may be ahead of the clock by so much, not more.
@@ -41,10 +42,10 @@ pub struct Exposure<'a> {
     pub free_base: Money,
     /// Quote currency that is free.
     pub free_quote: Money,
-    /// Orders of the account that are approved or not final.
-    pub open_orders: usize,
-    /// Those of this instrument among them.
-    pub instrument_orders: u32,
+    /// Orders of the account that are approved or not final, by strategy, and those of this instrument among them.
+    pub orders: Option<(&'a Parts, &'a Parts)>,
+    /// The place of the order's strategy in both.
+    pub place: usize,
     /// What the market traded within the window, and what we did; `None` where no limit asks for it.
     pub volume: Option<(i128, i128)>,
     /// All instruments together; `None` where no limit asks for it.
@@ -75,7 +76,7 @@ pub fn check(
     check_market(now_ns, request, instrument, market, limits)?;
     let scale = instrument.scale().ok_or_else(|| overflow("the order's notional"))?;
     check_worth(request, instrument, market, scale, own)?;
-    check_exposure(request, instrument, market, scale, exposure, limits, own)?;
+    check_exposure(request, instrument, market, scale, exposure, own)?;
     let after = check_portfolio(request, instrument, market, scale, exposure, limits, own)?;
     check_volume(request, instrument, exposure, own)?;
     Ok((check_funds(request, instrument, market, exposure, limits)?, after))
@@ -229,18 +230,12 @@ fn check_exposure(
     market: Market,
     scale: Scale,
     exposure: &Exposure<'_>,
-    limits: &RiskLimits,
     own: &InstrumentLimits,
 ) -> Result<(), Rejection> {
-    if let Some(most) = limits.max_open_orders
-        && exposure.open_orders >= most as usize
+    if let Some((all, of_instrument)) = exposure.orders
+        && !(all.has_room(exposure.place) && of_instrument.has_room(exposure.place))
     {
-        return Err(orders(RiskCode::OpenOrdersLimit, most, exposure.open_orders + 1));
-    }
-    if let Some(most) = own.max_orders
-        && exposure.instrument_orders >= most
-    {
-        return Err(orders(RiskCode::InstrumentOrdersLimit, most, exposure.instrument_orders as usize + 1));
+        check_crowded(request, exposure, all, of_instrument)?;
     }
     // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
     let worst = if is_buy(request.side) {
@@ -272,6 +267,31 @@ fn check_exposure(
         }
     }
     Ok(())
+}
+
+/// Where the limits on numbers of open orders have no room left: an order that only reduces gets out of the market, and that
+/// must not wait for resting orders, its own strategy's or others', to go.
+///
+/// It is bounded twice: no more reduces than there is position, and beyond its part and the rest a strategy has open at most
+/// twice the limit. So one that dices its position into the smallest lots does not fill the venue's own count, and takes
+/// nobody's room but its own. A strategy that has nothing open may always close, whatever others have open that way: it is one
+/// order a strategy.
+#[cold]
+fn check_crowded(
+    request: &OrderRequest,
+    exposure: &Exposure<'_>,
+    all: &Parts,
+    of_instrument: &Parts,
+) -> Result<(), Rejection> {
+    let (held, open) = match is_buy(request.side) {
+        true => (exposure.position.into(), exposure.open_buy),
+        false => (-i128::from(exposure.position), exposure.open_sell),
+    };
+    let alone = held + i128::from(request.size);
+    let worst = alone + i128::from(open);
+    let reduces = worst <= 0 || (alone <= 0 && all.of(exposure.place) == 0);
+    all.check(exposure.place, reduces, RiskCode::OpenOrdersLimit)?;
+    of_instrument.check(exposure.place, reduces, RiskCode::InstrumentOrdersLimit)
 }
 
 /// Our share of the traded volume: what we executed within the window, what is open, and the order. An order that takes
@@ -315,11 +335,6 @@ pub(crate) fn volume_room(bps: u32, volume: (i128, i128), open_buy: i64, open_se
     // A volume that does not fit has room for none.
     let most = times(market, bps).map_or(0, |scaled| scaled / 10_000);
     i64::try_from((most - ours).max(0)).unwrap_or(i64::MAX)
-}
-
-#[cold]
-fn orders(code: RiskCode, most: u32, value: usize) -> Rejection {
-    Rejection::limit(code, format!("{most} orders"), format!("{value} orders"))
 }
 
 #[inline(always)]

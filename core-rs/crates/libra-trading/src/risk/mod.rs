@@ -4,7 +4,8 @@
 //! - [`limits`] — what an account may do at most; [`keys`] — the limits by their names; [`change`] — how they change;
 //! - [`check`] — the checks of one order against limits, market and exposure: pure functions;
 //! - [`exposure`] — the same over all instruments together;
-//! - [`rate`] — orders and messages within a time; [`volume`] — what the market traded of late;
+//! - [`parts`] — how a limit is divided among strategies; [`rate`] — orders and messages within a time; [`volume`] —
+//!   what the market traded of late;
 //! - `times` — a product of money that is checked and cheap.
 //!
 //! Nothing here holds state of an account: the order gate does, and asks.
@@ -15,6 +16,7 @@ pub mod code;
 pub mod exposure;
 pub mod keys;
 pub mod limits;
+pub mod parts;
 pub mod rate;
 mod times;
 pub mod volume;

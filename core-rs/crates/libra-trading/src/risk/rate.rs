@@ -3,7 +3,9 @@
 //! A window is exact: no second, wherever it begins, holds more than the limit. (A token bucket lets twice as many pass
 //! around a refill.) A cancel is a message to the venue and counts as one, but is never refused: it takes risk away.
 //!
-//! [`shared`] divides the account's windows among its strategies, so that none uses up what is another's.
+//! [`shared`] divides the account's windows among its strategies, so that none uses up what is another's. Where a profile
+//! names them, they are all that share: the cancel of an order that was found at the venue, and what a strategy left that is
+//! in the profile no more, count in the rest.
 
 mod ahead;
 mod shared;
@@ -11,7 +13,9 @@ mod shared;
 use libra_kernel::Name;
 
 use super::code::{Rejection, RiskCode};
+use super::keys::LimitKey;
 use super::limits::RiskLimits;
+use super::parts::Sharers;
 use ahead::Ahead;
 use shared::SharedWindow;
 
@@ -19,51 +23,74 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// The longest window.
 pub(crate) const MINUTE_NS: i64 = 60 * SECOND_NS;
 
-/// A sliding window over the last `limit` times. It allocates once.
+/// A sliding window over the last `limit` times. It allocates when it gets a limit that is larger than any before, and where
+/// what cannot be refused passes the limit.
 #[derive(Clone, Debug)]
 pub struct RateWindow {
-    /// Times of the last ones; `next` is the oldest.
+    /// Times of the last ones, the oldest at `next`: as many as the largest limit that was ever set, and as lie within the
+    /// window, so that a limit that is raised, or set again, counts what a lower one had no need of.
     times: Vec<i64>,
     next: usize,
-    /// The last moment at which the oldest of them is within the window: one more passes the limit up to then.
+    /// 0 for none.
+    limit: usize,
+    /// The last moment at which the oldest of the last `limit` is within the window: one more passes the limit up to then.
     full_until_ns: i64,
     window_ns: i64,
 }
 
 /// Below every clock reading by more than any window.
 const NEVER_NS: i64 = i64::MIN / 2;
+/// No window keeps more times than this for what passes its limit.
+const MOST_KEPT: usize = LimitKey::MaxOrdersPerMinute.most() as usize;
+
+/// Makes room for more in a ring, at its old end, which is first from then on.
+fn stretch<T: Clone>(ring: &mut Vec<T>, next: usize, length: usize, nothing: T) {
+    ring.rotate_left(next);
+    let more = length.saturating_sub(ring.len());
+    ring.splice(0..0, std::iter::repeat_n(nothing, more));
+}
 
 impl RateWindow {
     /// A window of at most `limit` within `window_ns`, `None` for no limit.
     pub fn new(limit: Option<u32>, window_ns: i64) -> Self {
-        RateWindow { times: vec![NEVER_NS; limit.unwrap_or(0) as usize], next: 0, full_until_ns: NEVER_NS, window_ns }
+        let mut window = RateWindow { times: Vec::new(), next: 0, limit: 0, full_until_ns: NEVER_NS, window_ns };
+        window.set_limit(limit);
+        window
     }
 
-    /// Another limit from now on; what was counted within the window stays counted.
+    /// Another limit from now on; what was counted within the window stays counted, whatever the limits in between.
     pub fn set_limit(&mut self, limit: Option<u32>) {
-        let mut window = RateWindow::new(limit, self.window_ns);
-        let length = self.times.len();
-        for index in length.saturating_sub(window.times.len())..length {
-            window.record(self.times[(self.next + index) % length]);
+        self.limit = limit.unwrap_or(0) as usize;
+        if self.limit > self.times.len() {
+            self.stretch(self.limit);
         }
-        *self = window;
+        self.note();
+    }
+
+    fn stretch(&mut self, length: usize) {
+        stretch(&mut self.times, self.next, length, NEVER_NS);
+        self.next = 0;
+    }
+
+    /// How many it has to keep where one more comes at `now_ns`: more than now, when it would forget one of its window.
+    #[inline]
+    fn needs(&self, now_ns: i64) -> Option<usize> {
+        let kept = self.times.len();
+        let oldest = *self.times.get(self.next)?;
+        let forgets = now_ns <= oldest.saturating_add(self.window_ns - 1) && kept < MOST_KEPT;
+        forgets.then(|| (kept * 2).min(MOST_KEPT))
     }
 
     /// The limit, when one more at `now_ns` would pass it.
     #[inline]
     pub fn exceeded(&self, now_ns: i64) -> Option<usize> {
-        (now_ns <= self.full_until_ns && !self.times.is_empty()).then_some(self.times.len())
+        (now_ns <= self.full_until_ns && self.limit != 0).then_some(self.limit)
     }
 
     /// True when it has no room at `now_ns`; one of size nothing never has.
     #[inline]
     fn is_full(&self, now_ns: i64) -> bool {
-        now_ns <= self.full_until_ns || self.times.is_empty()
-    }
-
-    /// The times that it holds, the oldest first.
-    fn times(&self) -> impl Iterator<Item = i64> {
-        self.times[self.next..].iter().chain(&self.times[..self.next]).copied()
+        now_ns <= self.full_until_ns || self.limit == 0
     }
 
     /// Counts one.
@@ -76,17 +103,49 @@ impl RateWindow {
         }
     }
 
+    /// Counts one that cannot be refused, or that comes while there is no limit: none of its window is forgotten for it.
+    fn record_kept(&mut self, now_ns: i64) {
+        if let Some(length) = self.needs(now_ns) {
+            self.stretch(length);
+        }
+        self.record(now_ns);
+    }
+
+    /// Where the last `limit` begin.
+    #[inline]
+    fn begin(&self) -> usize {
+        let begin = self.next + self.times.len() - self.limit;
+        if begin >= self.times.len() { begin - self.times.len() } else { begin }
+    }
+
     /// The oldest is another one.
+    #[inline]
     fn note(&mut self) {
-        // A window is a nanosecond at least. A sum that does not fit is later than any time.
-        self.full_until_ns = self.times[self.next].saturating_add(self.window_ns - 1);
+        self.full_until_ns = match self.limit {
+            0 => NEVER_NS,
+            // A window is a nanosecond at least. A sum that does not fit is later than any time.
+            _ => self.times[self.begin()].saturating_add(self.window_ns - 1),
+        };
+    }
+
+    /// True where these would take the places of others that are within the window of the first of them.
+    fn may_forget(&self, times: &[i64]) -> bool {
+        let Some(first) = times.first() else { return false };
+        let (before, oldest) = self.times.split_at(self.next);
+        let mut replaced = oldest.iter().chain(before).take(times.len());
+        times.len() > self.times.len() || replaced.any(|at_ns| *first <= at_ns.saturating_add(self.window_ns - 1))
     }
 
     /// Counts several, in the order of `times`.
     fn record_all(&mut self, times: &[i64]) {
-        if times.len() > self.times.len() {
-            return times.iter().for_each(|at_ns| self.record(*at_ns));
+        if self.may_forget(times) {
+            return times.iter().for_each(|at_ns| self.record_kept(*at_ns));
         }
+        self.put_all(times);
+    }
+
+    /// The same, for no more than it keeps.
+    fn put_all(&mut self, times: &[i64]) {
         let (to_end, from_start) = times.split_at(times.len().min(self.times.len() - self.next));
         self.times[self.next..][..to_end.len()].copy_from_slice(to_end);
         self.times[..from_start.len()].copy_from_slice(from_start);
@@ -98,14 +157,17 @@ impl RateWindow {
 
     /// How many more have room, `most` at most, at `now_ns` and any time behind it.
     fn room(&self, now_ns: i64, most: usize) -> usize {
+        if self.limit == 0 {
+            return 0;
+        }
         let has_left = |at_ns: &i64| now_ns > at_ns.saturating_add(self.window_ns - 1);
-        let oldest = self.times[self.next..].iter().chain(&self.times[..self.next]);
-        oldest.take(most).take_while(|at_ns| has_left(at_ns)).count()
+        let (before, oldest) = self.times.split_at(self.begin());
+        oldest.iter().chain(before).take(most.min(self.limit)).take_while(|at_ns| has_left(at_ns)).count()
     }
 
-    /// The same; all of `most` where nothing is counted, for want of a limit.
+    /// The same; all of `most` where there is no limit.
     fn room_or(&self, now_ns: i64, most: usize) -> usize {
-        if self.times.is_empty() { most } else { self.room(now_ns, most) }
+        if self.limit == 0 { most } else { self.room(now_ns, most) }
     }
 }
 
@@ -117,8 +179,12 @@ pub struct Rates {
     messages: SharedWindow,
     per_strategy: Option<u32>,
     strategies: Vec<RateWindow>,
-    /// By [`Name::index`], the place in `strategies` plus one.
-    places: Vec<u32>,
+    /// Their places in `strategies`.
+    places: Sharers,
+    /// They are all that share, and nobody gets a place any more.
+    closed: bool,
+    /// Of all others together.
+    outside: RateWindow,
     /// Orders that stand in no window yet: every other question is asked when they do.
     ahead: Ahead,
 }
@@ -132,7 +198,9 @@ impl Rates {
             messages: SharedWindow::new(limits.max_messages_per_second, SECOND_NS),
             per_strategy: limits.max_strategy_messages_per_second,
             strategies: Vec::new(),
-            places: Vec::new(),
+            places: Sharers::default(),
+            closed: false,
+            outside: RateWindow::new(limits.max_strategy_messages_per_second, SECOND_NS),
             ahead: Ahead::new(),
         }
     }
@@ -144,9 +212,15 @@ impl Rates {
         self.minute.set_limit(limits.max_orders_per_minute);
         self.messages.set_limit(limits.max_messages_per_second);
         self.per_strategy = limits.max_strategy_messages_per_second;
-        for window in &mut self.strategies {
+        for window in self.strategies.iter_mut().chain([&mut self.outside]) {
             window.set_limit(self.per_strategy);
         }
+    }
+
+    /// The strategies that a profile names: a part of each rate is each one's own, and nobody else ever has one.
+    pub fn share_among(&mut self, strategies: &[Name]) {
+        strategies.iter().for_each(|strategy| self.add_strategy(*strategy));
+        self.closed = !strategies.is_empty();
     }
 
     /// A strategy that trades on the account: from now on a part of each rate is its own. One that was never named gets
@@ -184,7 +258,7 @@ impl Rates {
             return;
         }
         // Only whom the windows know is allowed anything ahead.
-        let Some(place) = place(&self.places, strategy) else { return };
+        let Some(place) = self.places.find(strategy) else { return };
         for window in [&mut self.second, &mut self.minute, &mut self.messages] {
             window.record_all(times, place);
         }
@@ -200,6 +274,9 @@ impl Rates {
             return Err(refused(RiskCode::OrderRate, limit, "orders a minute"));
         }
         let Some(place) = place else {
+            if self.closed {
+                return self.look_outside(now_ns);
+            }
             return match self.messages.total_exceeded(now_ns) {
                 Some(limit) => Err(refused(RiskCode::MessageRate, limit, "messages a second")),
                 None => Ok(()),
@@ -221,6 +298,23 @@ impl Rates {
         Ok(())
     }
 
+    /// The rest of the same for whoever has no part: nothing but what is for all.
+    #[cold]
+    fn look_outside(&self, now_ns: i64) -> Result<(), Rejection> {
+        let shared = [
+            (&self.second, RiskCode::OrderRate, "orders a second"),
+            (&self.minute, RiskCode::OrderRate, "orders a minute"),
+            (&self.messages, RiskCode::MessageRate, "messages a second"),
+        ];
+        if let Some((window, code, unit)) = shared.into_iter().find(|(window, ..)| window.outside_exceeded(now_ns)) {
+            return Err(window.refused_outside(code, unit));
+        }
+        match self.outside.exceeded(now_ns) {
+            Some(limit) => Err(refused(RiskCode::StrategyMessageRate, limit, "messages a second")),
+            None => Ok(()),
+        }
+    }
+
     /// Counts an order.
     #[inline]
     pub fn record_order(&mut self, now_ns: i64, strategy: Name) {
@@ -233,45 +327,49 @@ impl Rates {
     #[cold]
     fn record_now(&mut self, now_ns: i64, strategy: Name) {
         self.settle();
-        let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
+        let place = self.place_or_add(strategy);
         self.second.record(now_ns, place);
         self.minute.record(now_ns, place);
         self.messages.record(now_ns, place);
-        self.strategies[place].record(now_ns);
+        self.window_of(place).record_kept(now_ns);
     }
 
     /// Counts a message that is no order: a cancel, which is counted though it cannot be refused.
     pub fn record_message(&mut self, now_ns: i64, strategy: Name) {
         self.settle();
-        let place = self.place(strategy).unwrap_or_else(|| self.add(strategy));
+        let place = self.place_or_add(strategy);
         self.messages.record(now_ns, place);
-        self.strategies[place].record(now_ns);
+        self.window_of(place).record_kept(now_ns);
     }
 
     #[inline]
     fn place(&self, strategy: Name) -> Option<usize> {
-        place(&self.places, strategy)
+        self.places.find(strategy)
+    }
+
+    /// The place of one that comes for the first time, too; `None` for whoever gets none.
+    fn place_or_add(&mut self, strategy: Name) -> Option<usize> {
+        match self.place(strategy) {
+            None if !self.closed => Some(self.add(strategy)),
+            place => place,
+        }
+    }
+
+    fn window_of(&mut self, place: Option<usize>) -> &mut RateWindow {
+        match place {
+            Some(place) => &mut self.strategies[place],
+            None => &mut self.outside,
+        }
     }
 
     #[cold]
     fn add(&mut self, strategy: Name) -> usize {
         self.settle();
-        if self.places.len() <= strategy.index() {
-            self.places.resize(strategy.index() + 1, 0);
-        }
         for window in [&mut self.second, &mut self.minute, &mut self.messages] {
             window.add();
         }
         self.strategies.push(RateWindow::new(self.per_strategy, SECOND_NS));
-        self.places[strategy.index()] = self.strategies.len() as u32;
-        self.strategies.len() - 1
-    }
-}
-
-fn place(places: &[u32], strategy: Name) -> Option<usize> {
-    match places.get(strategy.index()) {
-        Some(&place) if place > 0 => Some(place as usize - 1),
-        _ => None,
+        self.places.add(strategy)
     }
 }
 
@@ -312,10 +410,10 @@ mod tests {
         assert_eq!(window.exceeded(SECOND_NS + 1), Some(2), "the last two are within the second");
         assert_eq!(window.exceeded(SECOND_NS + 2), None);
         window.set_limit(Some(4));
+        assert_eq!(window.exceeded(4), None, "three of four, the one among them that a limit of two had no need of");
         window.record(4);
-        assert_eq!(window.exceeded(5), None, "three of four");
-        window.record(5);
-        assert_eq!(window.exceeded(6), Some(4));
+        assert_eq!(window.exceeded(SECOND_NS), Some(4));
+        assert_eq!(window.exceeded(SECOND_NS + 1), None);
     }
 
     #[test]
@@ -366,6 +464,57 @@ mod tests {
         rates.add_strategy(second);
         assert_eq!(rates.check(SECOND_NS - 1, second).unwrap_err().limit, "4 orders a second");
         rates.check(SECOND_NS, second).unwrap();
+    }
+
+    #[test]
+    fn a_limit_that_is_lowered_and_raised_again_knows_what_was_sent() {
+        let of = |most| RiskLimits { max_orders_per_minute: most, ..Default::default() };
+        let [storm, calm] = ["storm", "calm"].map(Name::intern);
+        let mut rates = Rates::new(&of(Some(8)));
+        rates.share_among(&[storm, calm]);
+        let sent = |rates: &mut Rates, now_ns: i64, whose: Name| {
+            let passes = |_: &i32| rates.check(now_ns, whose).map(|()| rates.record_order(now_ns, whose)).is_ok();
+            (0..20).take_while(passes).count()
+        };
+        assert_eq!(sent(&mut rates, 0, storm), 6);
+        for between in [Some(1), None, Some(3), Some(100)] {
+            rates.set_limits(&of(between));
+            rates.set_limits(&of(Some(8)));
+            assert_eq!(sent(&mut rates, 1, storm), 0, "behind {between:?}");
+        }
+        assert_eq!(sent(&mut rates, 1, calm), 2, "its own part, as before");
+        assert_eq!(sent(&mut rates, MINUTE_NS, storm), 6);
+    }
+
+    #[test]
+    fn whoever_is_not_in_the_profile_takes_no_part_of_a_rate() {
+        let limits = RiskLimits {
+            max_orders_per_second: Some(20),
+            max_messages_per_second: Some(20),
+            max_strategy_messages_per_second: Some(18),
+            ..Default::default()
+        };
+        let [one, two, stranger] = ["one", "two", "adopted"].map(Name::intern);
+        let sent = |rates: &mut Rates, now_ns: i64, whose: Name| {
+            let passes = |_: &i32| rates.check(now_ns, whose).map(|()| rates.record_order(now_ns, whose)).is_ok();
+            (0..60).take_while(passes).count()
+        };
+        let mut alone = Rates::new(&limits);
+        alone.share_among(&[one]);
+        alone.record_message(0, stranger);
+        assert_eq!(sent(&mut alone, 0, one), 18, "an own limit of its own");
+        assert_eq!(sent(&mut alone, 0, stranger), 1, "what one strategy leaves is for whoever comes");
+        assert_eq!(sent(&mut alone, SECOND_NS, one), 18, "and nobody is one more to share with");
+        let mut both = Rates::new(&limits);
+        both.share_among(&[one, two]);
+        both.record_message(0, stranger);
+        assert_eq!([one, two].map(|whose| sent(&mut both, 0, whose)), [14, 5], "the cancel took one of the rest");
+        let refused = both.check(0, stranger).unwrap_err().to_string();
+        assert_eq!(refused, "MESSAGE_RATE: limit 20 messages a second, 10 of them for all, value 11 of these");
+        assert_eq!([stranger, one, two].map(|whose| sent(&mut both, SECOND_NS, whose)), [10, 5, 5]);
+        (0..18).for_each(|_| both.record_message(2 * SECOND_NS, stranger));
+        both.set_limits(&RiskLimits { max_messages_per_second: None, ..limits });
+        assert_eq!(both.check(2 * SECOND_NS, stranger).unwrap_err().code, RiskCode::StrategyMessageRate);
     }
 
     #[test]
@@ -435,28 +584,24 @@ mod tests {
             prop_assert_eq!(windows(&ahead), windows(&plain));
         }
 
-        /// A new limit counts what was there: the window agrees with a list of all times.
+        /// A new limit counts what was there, whatever the limits before it were: the window agrees with a list of all times.
         #[test]
-        fn a_window_agrees_with_a_list(steps in proptest::collection::vec((0i64..400, proptest::option::of(1u32..6)), 1..80)) {
+        fn a_window_agrees_with_a_list(
+            steps in proptest::collection::vec((0i64..400, proptest::option::of(0u32..6), prop::bool::weighted(0.2)), 1..80),
+        ) {
             let (mut window, mut limit) = (RateWindow::new(Some(3), 1_000), 3u32);
             let (mut all, mut now): (VecDeque<i64>, i64) = (VecDeque::new(), 0);
-            // What a window of a smaller limit forgets, a larger one later cannot know.
-            let mut known = usize::MAX;
-            for (step, change) in steps {
+            for (step, change, forced) in steps {
                 now += step;
                 if let Some(next) = change {
-                    window.set_limit(Some(next));
-                    known = known.min(next as usize).min(limit as usize);
-                    limit = next;
+                    // None of it is nothing: no limit.
+                    window.set_limit((next > 0).then_some(next));
+                    limit = if next > 0 { next } else { u32::MAX };
                 }
                 let within = all.iter().filter(|at| now - **at < 1_000).count();
-                let exceeded = window.exceeded(now).is_some();
-                if known == usize::MAX {
-                    prop_assert_eq!(exceeded, within >= limit as usize);
-                }
-                prop_assert!(!exceeded || within >= limit as usize, "refused without need");
-                if !exceeded {
-                    window.record(now);
+                prop_assert_eq!(window.exceeded(now).is_some(), within >= limit as usize);
+                if forced || within < limit as usize {
+                    window.record_kept(now);
                     all.push_back(now);
                 }
             }

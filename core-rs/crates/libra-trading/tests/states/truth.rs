@@ -397,12 +397,13 @@ impl Truth {
         if instrument.notional(least, request.size).expect("small") < instrument.min_notional {
             return Some("notional");
         }
-        if limits.max_open_orders.is_some_and(|most| self.open().len() + self.memory.approvals.len() >= most as usize) {
-            return Some("open orders");
-        }
         let (buys, sells) = self.held(request.instrument);
         let size = self.position(request.instrument).0;
-        let worst = if request.side == OrderSide::Buy { size + buys } else { -size + sells } + request.size;
+        let (alone, open) = if request.side == OrderSide::Buy { (size, buys) } else { (-size, sells) };
+        let (alone, worst) = (alone + request.size, alone + open + request.size);
+        if limits.max_open_orders.is_some_and(|most| self.too_many(most as usize, request.strategy, alone, worst)) {
+            return Some("open orders");
+        }
         if own.max_position.is_some_and(|most| worst > most) {
             return Some("position");
         }
@@ -430,9 +431,27 @@ impl Truth {
         None
     }
 
+    /// Has the strategy as many open orders as it may have? An order that only reduces, with what is open on its side or as the
+    /// only one that the strategy has, passes up to twice the limit.
+    fn too_many(&self, most: usize, strategy: Name, alone: i64, worst: i64) -> bool {
+        let standing: Vec<ClientOrderId> =
+            self.open().into_iter().chain(self.memory.approvals.keys().copied()).collect();
+        let of = |whose: Name| standing.iter().filter(|id| self.asked[id].request.strategy == whose).count();
+        let (share, common) = self.shares_of(most);
+        let strategies = &self.strategies;
+        let others = standing.iter().filter(|id| !strategies.contains(&self.asked[id].request.strategy)).count();
+        let beyond = strategies.iter().map(|whose| of(*whose).saturating_sub(share)).sum::<usize>() + others;
+        let own = of(strategy);
+        let reduces = worst <= 0 || own == 0 && alone <= 0;
+        own >= share && beyond >= common && !(reduces && own < 2 * most)
+    }
+
     /// Of the orders within a second: how many each strategy has for itself, and how many are for whoever comes first.
     fn shares(&self) -> (usize, usize) {
-        let most = self.limits.max_orders_per_second.map_or(0, |most| most as usize);
+        self.shares_of(self.limits.max_orders_per_second.map_or(0, |most| most as usize))
+    }
+
+    fn shares_of(&self, most: usize) -> (usize, usize) {
         let strategies = self.strategies.len();
         let share = if strategies > most { 0 } else { (most / 2 / strategies).max(1) };
         (share, most - share * strategies)

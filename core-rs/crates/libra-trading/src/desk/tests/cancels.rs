@@ -53,7 +53,7 @@ fn a_cancel_waits_a_minute_for_its_order_and_no_longer() {
 fn a_cancel_that_finds_no_room_to_wait_is_answered() {
     let mut bench = Bench::new(Link::External);
     bench.quote(6_000_000, 6_000_010);
-    for id in 0..early::MOST as u128 {
+    for id in 0..u128::from(early::MOST) {
         cancel(&mut bench, ClientOrderId(id));
     }
     while let Some(event) = bench.router.mailbox(bench.all).pop() {
@@ -63,7 +63,29 @@ fn a_cancel_that_finds_no_room_to_wait_is_answered() {
     let answer = bench.router.mailbox(bench.all).pop().unwrap();
     assert_eq!(answer.event_type, EventType::OrderCancelRejected);
     assert!(answer.payload.downcast::<payload::Notice>().unwrap().detail.starts_with("UNKNOWN_ORDER"));
-    assert_eq!(bench.desk.early_cancels.len(), early::MOST);
+    assert_eq!(bench.desk.early_cancels.len(), early::MOST as usize);
+}
+
+#[test]
+fn ids_that_nobody_knows_leave_room_for_the_order_that_another_one_takes_back() {
+    let storm = Name::intern("desk-storm");
+    let mut config = config(paper(0), LogConfig::Memory, RiskLimits::default());
+    config.strategies.push(storm);
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.quote(6_000_000, 6_000_010);
+    for id in 0..u128::from(early::MOST) {
+        let cancel = CancelRequest { account: bench.desk.name, strategy: storm, client_order_id: ClientOrderId(id) };
+        let event = Event::new(EventType::CancelRequest, storm, bench.now_ns, Payload::shared(cancel));
+        bench.desk.on_cancel_request(&mut bench.router, bench.now_ns, &event);
+    }
+    bench.settle(Event::new(EventType::Signal, storm, bench.now_ns, Payload::Empty));
+    bench.now_ns += early::KEEP_NS / 2;
+    bench.quote(6_000_000, 6_000_010);
+    let request = bench.request(10);
+    let id = client_order_id(bench.desk.name, request.request_id);
+    cancel(&mut bench, id);
+    bench.submit(request);
+    assert_eq!(bench.desk.gate.order(id).unwrap().reason, "CANCELLED_EARLY");
 }
 
 #[test]

@@ -246,16 +246,16 @@ fn a_reservation_that_does_not_fit_leaves_nothing_behind() {
     let holds = |gate: &Gate| {
         let desk = &gate.state.desks[slot];
         let reserved: Vec<_> = gate.account().balances().iter().map(|balance| balance.reserved).collect();
-        (desk.open_buy, desk.open_sell, desk.orders, reserved)
+        (desk.open_buy, desk.open_sell, desk.orders.total(), gate.state.orders.total(), reserved)
     };
     let full = Money::MAX - 1;
-    gate.state.reserve(slot, OrderSide::Buy, 5, full, 1).unwrap();
+    gate.state.reserve(slot, OrderSide::Buy, 5, full, (0, 1)).unwrap();
     let before = holds(&gate);
     for (size, held, orders) in [(7, 2, 1), (i64::MAX, 0, 1), (1, 0, -2), (-1, 1, i32::MIN)] {
-        assert_eq!(gate.state.reserve(slot, OrderSide::Buy, size, held, orders), None);
+        assert_eq!(gate.state.reserve(slot, OrderSide::Buy, size, held, (0, orders)), None);
         assert_eq!(holds(&gate), before, "{size} {held} {orders}");
     }
-    gate.state.reserve(slot, OrderSide::Buy, -5, -full, -1).unwrap();
+    gate.state.reserve(slot, OrderSide::Buy, -5, -full, (0, -1)).unwrap();
     assert_eq!(holds(&gate).0, 0);
 }
 

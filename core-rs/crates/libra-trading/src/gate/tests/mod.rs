@@ -4,6 +4,7 @@
 //! - `follow` — a log read while it grows;
 //! - `format` — the file's bytes; `crash` — a file cut at every byte; `edges` — what hardly ever happens;
 //! - `limits` — all instruments together, volume, rates, and limits that change;
+//! - `parts` — what one strategy's storm leaves the others;
 //! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
 //! - `forked` — processes that the log's owner forks;
 //! - `recent` — what a restart goes on counting; `reconcile`, `rounding` — what is taken over from the venue;
@@ -25,6 +26,7 @@ mod life;
 mod limits;
 mod marks;
 mod model;
+mod parts;
 mod recall;
 mod recent;
 mod reconcile;

@@ -1,15 +1,16 @@
-//! A window of the account that its strategies share. Of n strategies each has a part of its own, half of the limit
-//! divided by n, which no other can use; the rest is for whoever comes first. So one that sends without end takes the
-//! rest and its own part, and every other still has its own.
+//! A window of the account that its strategies share: see [`crate::risk::parts`] for how.
 //!
-//! - One strategy alone has the whole limit.
-//! - A part is rounded down, and is one at least while there are no more strategies than the limit counts. Where there
-//!   are more, nobody has a part.
 //! - What is sent counts in the sender's part, and in the rest while that part is full. Both are exact windows of their
 //!   own, so no second holds more than the limit; and the answer depends on nothing but times and senders.
 //! - A cancel counts like an order and cannot be refused. Cancels may fill the rest beyond its size, never another's part.
+//! - Whoever has no part sends in the rest; where there is one strategy, of what that one has.
+//! - Where the parts change, what was sent counts as if they had been these all the time.
 
-use super::{RateWindow, Rejection, RiskCode};
+use super::{NEVER_NS, RateWindow, Rejection, RiskCode, stretch};
+use crate::risk::parts::shares;
+
+/// Whose it is, of those who have no place.
+const OUTSIDE: u32 = u32::MAX;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct SharedWindow {
     window_ns: i64,
     /// All of them. It says more than the parts only after these were divided anew.
     total: RateWindow,
+    /// Whose each of them is, in its places.
+    owners: Vec<u32>,
     rest: RateWindow,
     /// By the strategy's place.
     parts: Vec<RateWindow>,
@@ -26,7 +29,8 @@ pub(super) struct SharedWindow {
 impl SharedWindow {
     pub fn new(limit: Option<u32>, window_ns: i64) -> Self {
         let total = RateWindow::new(limit, window_ns);
-        SharedWindow { limit, window_ns, total, rest: RateWindow::new(None, window_ns), parts: Vec::new() }
+        let (owners, rest) = (vec![OUTSIDE; total.times.len()], RateWindow::new(limit, window_ns));
+        SharedWindow { limit, window_ns, total, owners, rest, parts: Vec::new() }
     }
 
     /// The limit, when one more of anybody would pass it.
@@ -51,23 +55,61 @@ impl SharedWindow {
         self.total.room_or(now_ns, own)
     }
 
+    /// True when one more of somebody without a part finds no room in what is for all.
+    pub fn outside_exceeded(&self, now_ns: i64) -> bool {
+        self.limit.is_some() && self.common().is_full(now_ns)
+    }
+
+    /// What is whoever's comes first. One strategy alone has no more of its own than that.
+    fn common(&self) -> &RateWindow {
+        if self.parts.len() == 1 { &self.parts[0] } else { &self.rest }
+    }
+
     /// Counts several of a strategy, each of which had room in its part.
     pub fn record_all(&mut self, times: &[i64], place: usize) {
-        if self.limit.is_some() {
-            self.total.record_all(times);
-            self.parts[place].record_all(times);
+        let (next, kept) = (self.total.next, self.total.times.len());
+        if self.total.may_forget(times) {
+            return times.iter().for_each(|at_ns| self.record(*at_ns, Some(place)));
+        }
+        let to_end = times.len().min(kept - next);
+        self.owners[next..][..to_end].fill(place as u32);
+        self.owners[..times.len() - to_end].fill(place as u32);
+        self.total.put_all(times);
+        let part = &mut self.parts[place];
+        if times.len() <= part.times.len() {
+            part.put_all(times);
         }
     }
 
-    /// Counts one of a strategy.
+    /// Counts one of a strategy, or of somebody without a place.
     #[inline]
-    pub fn record(&mut self, now_ns: i64, place: usize) {
-        if self.limit.is_none() {
-            return;
+    pub fn record(&mut self, now_ns: i64, place: Option<usize>) {
+        if let Some(length) = self.total.needs(now_ns) {
+            self.keep_more(length);
         }
-        self.total.record(now_ns);
-        let part = &mut self.parts[place];
-        if part.is_full(now_ns) { self.rest.record(now_ns) } else { part.record(now_ns) }
+        if let Some(owner) = self.owners.get_mut(self.total.next) {
+            *owner = place.map_or(OUTSIDE, |place| place as u32);
+            self.total.record(now_ns);
+            self.assign(now_ns, place);
+        }
+    }
+
+    #[cold]
+    fn keep_more(&mut self, length: usize) {
+        stretch(&mut self.owners, self.total.next, length, OUTSIDE);
+        self.total.stretch(length);
+    }
+
+    /// Counts one in its part or in the rest.
+    #[inline]
+    fn assign(&mut self, now_ns: i64, place: Option<usize>) {
+        match place {
+            Some(place) if !self.parts[place].is_full(now_ns) || self.parts.len() == 1 => {
+                self.parts[place].record(now_ns)
+            }
+            None if self.parts.len() == 1 => self.parts[0].record(now_ns),
+            _ => self.rest.record(now_ns),
+        }
     }
 
     /// One more strategy, with the last place.
@@ -79,6 +121,10 @@ impl SharedWindow {
     /// Another limit from now on; what was counted within the window stays counted.
     pub fn set_limit(&mut self, limit: Option<u32>) {
         self.limit = limit;
+        let length = limit.unwrap_or(0) as usize;
+        if length > self.owners.len() {
+            self.keep_more(length);
+        }
         self.total.set_limit(limit);
         self.divide();
     }
@@ -87,39 +133,45 @@ impl SharedWindow {
     #[cold]
     pub fn refused(&self, code: RiskCode, unit: &str) -> Rejection {
         if self.parts.len() == 1 {
-            return super::refused(code, self.total.times.len(), unit);
+            return super::refused(code, self.total.limit, unit);
         }
-        let (part, rest) = (self.parts.first().map_or(0, |part| part.times.len()), self.rest.times.len());
+        let (part, rest) = (self.parts.first().map_or(0, |part| part.limit), self.rest.limit);
         let limit = format!("{} {unit}, {part} of them its own and {rest} for all", self.limit.unwrap_or(0));
         Rejection::limit(code, limit, format!("{} of its own", part + 1))
+    }
+
+    /// The same for one without a part.
+    #[cold]
+    pub fn refused_outside(&self, code: RiskCode, unit: &str) -> Rejection {
+        let (limit, all) = (self.total.limit, self.common().limit);
+        if limit == all {
+            return super::refused(code, limit, unit);
+        }
+        Rejection::limit(code, format!("{limit} {unit}, {all} of them for all"), format!("{} of these", all + 1))
     }
 
     /// What each strategy has for itself, and what is left for all.
     fn shares(&self) -> (u32, u32) {
         let limit = self.limit.unwrap_or(0);
-        let share = match u32::try_from(self.parts.len()).unwrap_or(u32::MAX) {
-            0 => 0,
-            1 => limit,
-            count if count > limit => 0,
-            count => (limit / 2 / count).max(1),
-        };
-        (share, limit - share * self.parts.len() as u32)
+        match self.parts.len() {
+            // Asked for as its own, so that it is looked ahead in.
+            1 => (limit, 0),
+            count => shares(limit, count),
+        }
     }
 
-    /// Gives each its part. Of what a strategy has sent the last ones stay in its part; the others count in the rest.
+    /// Gives each its part, and counts all that is known again.
     #[cold]
     fn divide(&mut self) {
         let (share, rest) = self.shares();
-        let mut others: Vec<i64> = self.rest.times().collect();
-        for part in &mut self.parts {
-            let beyond = part.times.len().saturating_sub(share as usize);
-            others.extend(part.times().take(beyond));
-            part.set_limit(Some(share));
-        }
-        others.sort_unstable();
+        self.parts.iter_mut().for_each(|part| *part = RateWindow::new(Some(share), self.window_ns));
         self.rest = RateWindow::new(Some(rest), self.window_ns);
-        for at_ns in others {
-            self.rest.record(at_ns);
+        let (next, length) = (self.total.next, self.total.times.len());
+        for at in (next..length).chain(0..next) {
+            let (at_ns, owner) = (self.total.times[at], self.owners[at]);
+            if at_ns != NEVER_NS {
+                self.assign(at_ns, (owner != OUTSIDE).then_some(owner as usize));
+            }
         }
     }
 }
@@ -144,7 +196,7 @@ mod tests {
     fn storm(window: &mut SharedWindow, now_ns: i64, place: usize) -> u32 {
         let mut sent = 0;
         while sent < 1_000 && !window.part_exceeded(now_ns, place) {
-            window.record(now_ns, place);
+            window.record(now_ns, Some(place));
             sent += 1;
         }
         sent
@@ -234,8 +286,9 @@ mod tests {
                 prop_assert_eq!(closed, in_part >= share && in_rest >= rest);
                 prop_assert!(!closed || all_of_it >= share, "its part is its own");
                 if forced || !closed {
-                    window.record(now, place);
-                    sent.push((now, place, !forced, in_part < share));
+                    window.record(now, Some(place));
+                    // One strategy alone has no rest: what it cannot be refused counts as its own.
+                    sent.push((now, place, !forced, in_part < share || strategies == 1));
                     prop_assert!(sent.iter().any(|sent| !sent.2) || sent.len() as u32 <= limit);
                 }
             }
