@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,11 +136,14 @@ def test_the_kill_switch_stops_the_accounts_whichever_node_of_the_run_is_told(jo
     elif way == "the node alone":
         # As from another host: nothing of the run but this node is seen from here.
         folder = Path(os.environ["LIBRA_RUN_DIR"])
-        (alone := joined.folder / "r").mkdir(mode=0o700)
-        for path in folder.glob("strategies-*"):
-            os.link(path, alone / path.name)
-        ended = joined.run("kill-switch", "--reason", "looks wrong", env={"LIBRA_RUN_DIR": str(alone)})
-        assert (ended.code, "strategies" in ended.out, "NOT CONFIRMED" in ended.out) == (1, True, True), ended.out
+        # A socket's path is short.
+        with tempfile.TemporaryDirectory(prefix="lr-", dir=folder.parent) as alone:
+            for path in folder.glob("strategies-*"):
+                os.link(path, Path(alone, path.name))
+            ended = joined.run("kill-switch", "--reason", "looks wrong", env={"LIBRA_RUN_DIR": alone})
+        assert (ended.code, "strategies" in ended.out, "NOT CONFIRMED" in ended.out) == (1, True, True), (
+            ended.out + ended.err
+        )
     else:
         more = {"named": ["--node", "strategies"], "unnamed": [], "by account": ["--account", "paper"]}[way]
         ended = joined.run("kill-switch", *more, "--reason", "looks wrong", "--json")

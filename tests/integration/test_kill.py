@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -435,9 +436,16 @@ def test_nodes_of_another_environment_are_found_or_named(shell, tmp_path):
             usual.rmdir()
 
 
-def test_a_node_that_could_not_be_reached_at_its_start_is_found_once_it_can_be(shell, monkeypatch):
-    folder = shell.folder / "r"
-    folder.mkdir(mode=0o755)
+@pytest.fixture
+def short_folder():
+    """A socket's path is short."""
+    with tempfile.TemporaryDirectory(prefix="lr-") as folder:
+        yield Path(folder)
+
+
+def test_a_node_that_could_not_be_reached_at_its_start_is_found_once_it_can_be(shell, monkeypatch, short_folder):
+    folder = short_folder
+    folder.chmod(0o755)
     monkeypatch.setenv("LIBRA_RUN_DIR", str(folder))
     running = shell.start("run", shell.profile(shell.strategy(TRADES), clock="live"), "--json")
     running.wait_for("operators cannot reach this node but by signals")
