@@ -85,6 +85,7 @@ class Server:
                 raise side.not_found()
             broken = self._venue.faults.before(asked)
             if broken is not None:
+                side.note(endpoint, params, key, broken.code)
                 raise broken
             answer, account = side.ask(endpoint, params, ip, key, split_signature(query, body))
         except ApiError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -51,9 +52,11 @@ async def test_requests_fail_are_lost_or_come_late(broken: Exchange, client_of: 
         async def place(client_id: str) -> Any:
             return await client.create_order(SYMBOL, "limit", "buy", 0.001, price, {"newClientOrderId": client_id})
 
-        fault(broken, "error", "--path", "order", "--method", "POST", "--count", "1")
+        fault(broken, "error", "--path", "order", "--method", "POST", "--count", "2")
         with pytest.raises(ccxt.OperationFailed, match="-1001"):
             await place("refused")
+        with pytest.raises(ccxt.OperationFailed, match="-1001"):
+            await client.create_order_ws(SYMBOL, "limit", "buy", 0.001, price, {"newClientOrderId": "by socket"})
         fault(broken, "lost_answer", "--path", "order", "--count", "1", "--status", "503")
         with pytest.raises(ccxt.OperationFailed, match="-1007"):
             await place("unknown")
@@ -66,6 +69,10 @@ async def test_requests_fail_are_lost_or_come_late(broken: Exchange, client_of: 
             assert not placing.done()
         await placing
         assert await orders(client) == {"unknown": "open", "lost": "open", "slow": "open"}
+        with urllib.request.urlopen(f"{broken.url}/control/requests") as answer:
+            asked = [(row["client_order_id"], row["code"]) for row in json.load(answer)]
+        taken = [("unknown", 0), ("lost", 0), ("slow", 0)]
+        assert asked == [("refused", -1001), ("by socket", -1001), *taken], "what a fault refused was asked for, too"
         fault(broken, "maintenance", "--for", "60")
         with pytest.raises(ccxt.OperationFailed, match="-1001"):
             await client.fetch_balance()
