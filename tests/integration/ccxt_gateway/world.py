@@ -105,7 +105,9 @@ class World:
         self.life = None
 
     def start(self, *accounts):
-        arguments = self.trading.arguments(self.venue, self.body, accounts=accounts or MARKETS, window_ms=self.window_ms)
+        arguments = self.trading.arguments(
+            self.venue, self.body, accounts=accounts or MARKETS, window_ms=self.window_ms
+        )
         profile = self.trading.shell.folder / "trading.toml"
         text = profile.read_text(encoding="utf-8")
         profile.write_text(text.replace('kind = "ccxt", venue', 'kind = "ccxt", reconcile_every_s = 0.5, venue'))
