@@ -170,6 +170,8 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
         def client(self, url: str) -> Any:
             client = super().client(url)
+            if "future" not in vars(client):
+                client.future = _consumed(client.future)
             if stream := _stream.get():
                 hooks.clients[stream] = client
             return client
@@ -203,6 +205,23 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
 
 _FORWARDED = ("handle_bids_asks", "handle_trade", "handle_order_book", "handle_order_update")
+
+
+def _consumed(make: Callable[[str], Any]) -> Callable[[str], Any]:
+    """As it makes futures, but one that fails and that nobody waits for is no fault: CCXT makes some on suspicion."""
+
+    def future(message_hash: str) -> Any:
+        made = make(message_hash)
+        made.remove_done_callback(_consume)
+        made.add_done_callback(_consume)
+        return made
+
+    return future
+
+
+def _consume(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def is_open(client: Any) -> bool:

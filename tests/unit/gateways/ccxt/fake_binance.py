@@ -52,7 +52,7 @@ class FakeBinance:
         self.on_order = self.accept
         self.on_cancel = self.cancel
         self.refuse_next = []
-        self.answers_pings = True
+        self.answers_pings = self.takes_sockets = True
 
     async def start(self):
         app = web.Application()
@@ -185,6 +185,8 @@ class FakeBinance:
         return 200, {**order, "origClientOrderId": order["clientOrderId"], "clientOrderId": "cancel-1"}
 
     async def ws_api(self, request):
+        if not self.takes_sockets:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.user_sockets.append(socket)

@@ -1,6 +1,7 @@
 """The gateway against hand-written answers of Binance: what is sent, what is told of it, and what is asked."""
 
 import asyncio
+import gc
 from decimal import Decimal
 
 import pytest
@@ -132,6 +133,17 @@ async def test_a_connection_that_is_cut_ends_the_reports_with_an_error(connect, 
     with pytest.raises(GatewayError):
         await told(gateway, 1)
     assert not gateway.is_connected
+
+
+async def test_a_stream_that_is_refused_is_an_error_of_connect_and_of_nobody_else(connect, venue):
+    unhandled = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context["message"]))
+    venue.takes_sockets = False
+    with pytest.raises(GatewayError, match="503"):
+        await connect()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert unhandled == []
 
 
 async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venue):
