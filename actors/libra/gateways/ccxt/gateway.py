@@ -60,7 +60,7 @@ class CcxtGateway:
         is_binance = options.venue.startswith("binance")
         self._venue = Venue(options, turnstile, exact=is_binance or bool(options.credentials) or not books)
         self._instruments = tuple(instruments)
-        self._user = UserStream(self._venue)
+        self._user = UserStream(self._venue, known)
         self._known = known
         self._orders = Orders(self._venue, self._user.tell, known)
         self._streams = MarketStreams(self._venue, books=books, tell=_log.warning)

@@ -74,7 +74,8 @@ class Orders:
         Raises:
             GatewayError: When it is open what became of it.
         """
-        self._sent[order.order_id] = order
+        if self._known is None:
+            self._sent[order.order_id] = order
         if turn is None:
             turn = await self._take(Urgency.ORDER, orders=1)
         self._venue.hooks.turnstile.used(turn)
