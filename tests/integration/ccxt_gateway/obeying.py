@@ -33,6 +33,9 @@ def on_timer(self, name):
 
 def do(self, number, line):
     what, *words = line.split()
+    if what == "CANCEL" and int(words[0]) in self.undone:
+        self.todo.append((0.0, number, line))
+        return
     if what == "CANCEL":
         self.ends[self.order_of[int(words[0])]] = number
         self.cancel(self.order_of[int(words[0])])

@@ -104,19 +104,28 @@ class World:
         self.env = {**KEYS, "LIBRA_RUN_DIR": str(run_folder)}
         self.life = None
 
-    def start(self, *accounts):
+    @property
+    def folder(self):
+        return self.trading.shell.folder
+
+    def arguments(self, *accounts):
+        """What follows `libra`; the profile is written."""
         arguments = self.trading.arguments(
             self.venue, self.body, accounts=accounts or MARKETS, window_ms=self.window_ms
         )
-        profile = self.trading.shell.folder / "trading.toml"
+        profile = self.folder / "trading.toml"
         text = profile.read_text(encoding="utf-8")
         profile.write_text(text.replace('kind = "ccxt", venue', 'kind = "ccxt", reconcile_every_s = 0.5, venue'))
+        return arguments
+
+    def start(self, *accounts):
+        arguments = self.arguments(*accounts)
         for symbol in SYMBOLS.values():
-            (self.trading.shell.folder / f"{symbol}.told").unlink(missing_ok=True)
+            (self.folder / f"{symbol}.told").unlink(missing_ok=True)
         self.life = self.trading.shell.start(*arguments, env=self.env)
 
     def tell(self, market, *lines):
-        with (self.trading.shell.folder / f"{SYMBOLS[market]}.told").open("a", encoding="utf-8") as told:
+        with (self.folder / f"{SYMBOLS[market]}.told").open("a", encoding="utf-8") as told:
             told.write("".join(f"{line}\n" for line in lines))
 
     def kill(self):
@@ -200,7 +209,7 @@ class World:
         return rounded
 
     def journal(self, market):
-        return self.trading.shell.folder / f".libra/ccxt_sim-{market}.journal.db"
+        return self.folder / f".libra/ccxt_sim-{market}.journal.db"
 
     def incidents(self, market):
         shown = self.trading.shell.run(
