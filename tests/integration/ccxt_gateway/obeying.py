@@ -68,7 +68,6 @@ def on_fill(self, fill):
 """
 
 
-LOST = re.compile(r"actor (spot|linear)\.gateway raised while (handling MESSAGE|starting)")
 RAISED = re.compile(r"[\w.]+(Error|Exception|Exit|Interrupt)\b")
 
 
@@ -78,6 +77,8 @@ class Obeying(World):
     body = OBEYS
     window_ms = 4_000
     """An order that the venue never took is known as such behind it."""
+    errors = re.compile(r"actor (spot|linear)\.gateway raised while (handling MESSAGE|starting)")
+    """Errors that a log may have: a stream of reports that is lost ends its actor, which is started again."""
 
     def __init__(self, *parts):
         super().__init__(*parts)
@@ -145,8 +146,7 @@ class Obeying(World):
             assert not found, f"{market}: {found}\n{self.life.said[-6_000:]}"
 
     def look_at_errors(self, said):
-        """A stream of reports that is lost ends its actor, which is started again; nothing else may go wrong."""
-        errors = [line for line in said.splitlines() if " ERROR " in line]
-        assert not [line for line in errors if not LOST.search(line)], said
+        found = [line for line in said.splitlines() if " ERROR " in line]
+        assert not [line for line in found if not self.errors.search(line)], said
         raised = {line for line in said.splitlines() if RAISED.match(line)}
         assert not [line for line in raised if not line.startswith("libra.errors.GatewayError: ")], said

@@ -91,9 +91,30 @@ def theirs(exchange, market):
     }
     trades = [row for row in exchange.control("trades?account=sim")["trades"] if row["side"] == market]
     fills = [(row["client_order_id"], row["trade_id"], row["fee_asset"], *_exact(row, "quantity")) for row in trades]
-    totals, positions, _ = replayed(exchange, market)
+    totals, positions, rounded = replayed(exchange, market)
     found = {"orders": orders, "fills": sorted(fills), "balances": totals}
-    return found | {"positions": positions} if market == "linear" else found
+    return found | {"positions": Positions(positions, rounded)} if market == "linear" else found
+
+
+class Positions(dict):
+    """Size and cost by symbol. We keep costs whole, so that ours differ by what the venue has rounded, a unit each."""
+
+    def __init__(self, positions, rounded):
+        super().__init__(positions)
+        self.rounded = rounded
+
+    def __eq__(self, other):
+        if self.keys() != other.keys():
+            return False
+        pairs = [(self[symbol], other[symbol]) for symbol in self]
+        return all(
+            size == our_size and abs(cost - ours) <= self.rounded * UNIT for (size, cost), (our_size, ours) in pairs
+        )
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = None
 
 
 def journalled(journal, market):

@@ -179,12 +179,12 @@ class World:
             assert time.monotonic() < end, self.life.said[-4_000:]
             time.sleep(0.02)
 
-    def sweep(self, market, price, side="SELL"):
+    def sweep(self, market, price, side="SELL", quantity="3.000"):
         """Another account trades through the book, up or down to a price."""
         base, _, symbol = PATHS[market]
         taken = self.venue.ask(
             "POST", f"{base}/order", who="other", symbol=symbol, side=side, type="LIMIT", timeInForce="IOC",
-            quantity="3.000", price=price, newOrderRespType="RESULT",
+            quantity=quantity, price=price, newOrderRespType="RESULT",
         )  # fmt: skip
         assert isinstance(taken, dict), taken
 
