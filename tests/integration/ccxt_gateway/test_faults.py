@@ -26,8 +26,8 @@ def of_both(**fault):
     return tuple({**fault, "side": market} for market in MARKETS)
 
 
-NEW = {"path": "order", "method": "POST", "account": "sim"}
-EVENTS = {"account": "sim"}
+MINE = {"account": "sim"}
+NEW = {"path": "order", "method": "POST", **MINE}
 
 FAULTS = [
     Fault("disconnect", ({"kind": "disconnect"},)),
@@ -35,19 +35,19 @@ FAULTS = [
     Fault("half_open (user streams)", ({"kind": "half_open", "stream": "user"},)),
     Fault("half_open (order sockets)", ({"kind": "half_open", "stream": "api"},)),
     Fault("half_open (all)", ({"kind": "half_open"},)),
-    Fault("drop_events", of_both(kind="drop_events", count=4, **EVENTS), first=True),
-    Fault("duplicate_events", of_both(kind="duplicate_events", count=8, **EVENTS), first=True),
-    Fault("delay_events", of_both(kind="delay_events", count=8, seconds=1.5, **EVENTS), first=True),
-    Fault("reorder_events", of_both(kind="reorder_events", count=8, **EVENTS), first=True),
+    Fault("drop_events", of_both(kind="drop_events", count=4, **MINE), first=True),
+    Fault("duplicate_events", of_both(kind="duplicate_events", count=8, **MINE), first=True),
+    Fault("delay_events", of_both(kind="delay_events", count=8, seconds=1.5, **MINE), first=True),
+    Fault("reorder_events", of_both(kind="reorder_events", count=8, **MINE), first=True),
     Fault("depth_gap", ({"kind": "depth_gap", "count": 3},)),
     Fault("error 503 (the order)", of_both(kind="error", count=1, **NEW), first=True),
-    Fault("error 500 (everything)", of_both(kind="error", status=500, for_s=1.0, account="sim"), first=True),
-    Fault("error 429", of_both(kind="error", status=429, seconds=2, count=1, **NEW), first=True),
+    Fault("error 500 (everything)", ({"kind": "error", "status": 500, "for_s": 1.0, **MINE},), first=True),
+    Fault("error 429 (a storm)", ({"kind": "error", "status": 429, "seconds": 1, "for_s": 3.0, **MINE},), first=True),
     Fault("slow", of_both(kind="slow", seconds=1.5, count=2, **NEW), first=True),
     Fault("lost_answer (the order)", of_both(kind="lost_answer", count=1, **NEW), first=True),
     Fault("lost_answer (unknown)", of_both(kind="lost_answer", count=1, status=503, **NEW), first=True),
     Fault("lost_answer (the cancel)", of_both(kind="lost_answer", count=1, **{**NEW, "method": "DELETE"})),
-    Fault("maintenance", ({"kind": "maintenance", "for_s": 1.5, "account": "sim"},)),
+    Fault("maintenance", ({"kind": "maintenance", "for_s": 1.5, **MINE},)),
     Fault("clock_skew behind", ({"kind": "clock_skew", "seconds": -1.5},)),
     Fault("clock_skew ahead", ({"kind": "clock_skew", "seconds": 4.0},)),
     Fault("ban", ({"kind": "ban", "seconds": 2.0},)),
@@ -56,6 +56,13 @@ FAULTS = [
         ({"kind": "error", "path": "listenKey", "for_s": 1.0}, {"kind": "expire_listen_key", "account": "sim"}),
     ),
 ]
+# Answers that come by sockets, and by requests.
+HELD = (
+    {"kind": "stall", "stream": "api", "seconds": 0.5},
+    {"kind": "stall", "stream": "user", "seconds": 0.5},
+    *of_both(kind="slow", seconds=0.5, count=1, **NEW),
+)
+BY_REST = ("disconnect", "error 503", "error 500", "error 429", "slow", "lost_answer", "maintenance", "clock", "ban")
 OFTEN = ("disconnect", "drop_events", "reorder_events", "error 503 (the order)", "lost_answer (the order)", "ban")
 
 
@@ -80,9 +87,8 @@ class Broken(Obeying):
         nearest = max if side == "BUY" else min
         prices = {market: nearest((row["price"] for row in venue.resting(market)), key=float) for market in MARKETS}
         asked = {market: len(venue.asked(market)) for market in MARKETS}
-        if not fault.first:
-            for stream in ("api", "user"):
-                venue.control("faults", {"kind": "stall", "stream": stream, "seconds": 0.5})
+        for held in HELD * (not fault.first):
+            venue.control("faults", held)
         began = time.monotonic()
         for broken in fault.faults * fault.first:
             venue.control("faults", broken)
@@ -111,6 +117,12 @@ class Broken(Obeying):
         print(f"{fault.name}: trading again after {times}; all accounted for after {whole:.1f} s")  # noqa: T201
 
 
+class Requesting(Broken):
+    """The same without sockets for orders."""
+
+    more = "websocket_orders = false, "
+
+
 def run_through(world, faults):
     world.start()
     world.until_agreed()
@@ -131,3 +143,8 @@ def test_both_say_the_same_behind_faults_that_are_frequent(thin, world_of):
 @pytest.mark.slow
 def test_both_say_the_same_behind_every_fault(thin, world_of):
     run_through(world_of(thin, Broken), FAULTS)
+
+
+@pytest.mark.slow
+def test_so_they_do_where_orders_go_by_rest(thin, world_of):
+    run_through(world_of(thin, Requesting), [fault for fault in FAULTS if fault.name.startswith(BY_REST)])

@@ -97,6 +97,8 @@ class World:
     body = TOLD
     """The strategy of each account."""
     window_ms = 10_000
+    more = ""
+    """Of each gateway's table."""
 
     def __init__(self, venue, trading, run_folder):
         self.venue, self.trading, self.run_folder = venue, trading, run_folder
@@ -115,7 +117,8 @@ class World:
         )
         profile = self.folder / "trading.toml"
         text = profile.read_text(encoding="utf-8")
-        profile.write_text(text.replace('kind = "ccxt", venue', 'kind = "ccxt", reconcile_every_s = 0.5, venue'))
+        more = f"{self.more}reconcile_every_s = 0.5"
+        profile.write_text(text.replace('kind = "ccxt", venue', f'kind = "ccxt", {more}, venue'))
         return arguments
 
     def start(self, *accounts):
