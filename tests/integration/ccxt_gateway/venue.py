@@ -111,7 +111,8 @@ def exchange(*arguments):
         yield Exchange(process)
         process.terminate()
         _, said = process.communicate(timeout=30)
-        assert (process.returncode, said) == (0, "")
+        assert process.returncode == 0, said
+        assert not said, said
     finally:
         if process.poll() is None:
             process.kill()

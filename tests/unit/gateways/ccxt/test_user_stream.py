@@ -97,7 +97,8 @@ async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_c
     stream.tell(accepted(1))
     stream._tell_early(accepted(1))
     told = stream.reports()
-    assert [(await anext(told)).status for _ in range(2)] == ["ACCEPTED", "FILLED"]
+    async with asyncio.timeout(5):
+        assert [(await anext(told)).status for _ in range(2)] == ["ACCEPTED", "FILLED"]
     assert len(stream._early) <= 100
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
