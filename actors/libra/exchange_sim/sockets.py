@@ -107,7 +107,11 @@ class Sockets:
             if client.is_muted:
                 continue
             if message.type is WSMsgType.PING:
-                await ws.pong(message.data)
+                try:
+                    await ws.pong(message.data)
+                except ConnectionError:
+                    # The connection was cut while it waited.
+                    return
             elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 yield message.data
 

@@ -1,12 +1,14 @@
 """Faults of a running exchange, as real clients meet them."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import ccxt
 import pytest
 
@@ -126,3 +128,23 @@ def test_it_does_not_listen_for_others_unless_it_is_told_to():
     command = [str(LIBRA), "exchange-sim", "--host", "0.0.0.0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "--listen-anywhere" in done.stderr) == (2, True)
+
+
+async def test_a_connection_that_is_cut_while_it_asks_leaves_no_error(broken: Exchange):
+    """What the exchange says on standard error is looked at when it ends."""
+
+    async def ask_without_end(socket: aiohttp.ClientWebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                for _ in range(100):
+                    await socket.ping()
+                await asyncio.sleep(0)
+
+    async with aiohttp.ClientSession() as session:
+        for path in ("/ws-api/v3", "/stream/ws", "/ws-fapi/v1"):
+            async with session.ws_connect(f"{broken.url}{path}", autoping=False) as socket:
+                asking = asyncio.create_task(ask_without_end(socket))
+                await socket.receive()
+                async with session.post(f"{broken.url}/control/faults", json={"kind": "disconnect"}) as done:
+                    assert done.status == 200
+                await asyncio.wait_for(asking, 10)
