@@ -53,6 +53,13 @@ class Server:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Any request."""
+        try:
+            return await self._handle(request)
+        except ConnectionError:
+            # Whoever asked has gone, or was cut off by a fault: nobody is there to be told.
+            return web.Response(status=400)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         found = _REST.fullmatch(path)
         if found is not None:

@@ -107,11 +107,7 @@ class Sockets:
             if client.is_muted:
                 continue
             if message.type is WSMsgType.PING:
-                try:
-                    await ws.pong(message.data)
-                except ConnectionError:
-                    # The connection was cut while it waited.
-                    return
+                await ws.pong(message.data)
             elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 yield message.data
 

@@ -15,6 +15,10 @@ import pytest
 from .conftest import LIBRA, Exchange, running
 
 SYMBOL = "BTC/USDT"
+UPGRADE = (
+    b"GET /ws-api/v3 HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -148,3 +152,10 @@ async def test_a_connection_that_is_cut_while_it_asks_leaves_no_error(broken: Ex
                 async with session.post(f"{broken.url}/control/faults", json={"kind": "disconnect"}) as done:
                     assert done.status == 200
                 await asyncio.wait_for(asking, 10)
+        host, port = broken.url.removeprefix("http://").split(":")
+        for _ in range(20):
+            # Gone before it was answered.
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(UPGRADE)
+            await writer.drain()
+            writer.transport.abort()
