@@ -35,7 +35,7 @@ class Meeting(Obeying):
         """Sells into what rests, in steps that are smaller than it is."""
         (order,) = self.venue.resting(market)
         while float(order["executedQty"]) == 0:
-            self.sweep(market, order["price"], quantity="3.000" if whole else "0.020")
+            self.sweep(market, order["price"], quantity="3.000" if whole else "0.040")
             (order,) = [
                 row
                 for row in self.venue.control("orders?account=sim")

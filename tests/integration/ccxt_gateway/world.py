@@ -16,10 +16,13 @@ VENUE = """
 seed = 3
 funding_interval_s = {funding_s}
 funding_rate = "0.0001"
-# Looks are twice a second here, which the venue's own limits do not allow.
+# Looks are twice a second here, and somebody trades in small steps: the venue's own limits do not allow that.
 [limits]
 spot_weight = 60000
 linear_weight = 24000
+spot_orders_10s = 10000
+linear_orders_10s = 10000
+linear_orders_minute = 60000
 [[markets]]
 symbol = "BTC/USDT"
 start_price = 60000
