@@ -1,11 +1,15 @@
 """A cancel that meets a fill: whichever comes first, and whatever is told of them, both are booked as they were."""
 
+import contextlib
+import sqlite3
+import time
+
 import pytest
 from tests.integration.ccxt_gateway.obeying import Obeying
 from tests.integration.ccxt_gateway.world import MARKETS
 
 SIZE = "0.050"
-HELD = tuple({"kind": "stall", "stream": stream, "seconds": 0.8} for stream in ("api", "user"))
+HELD = tuple({"kind": "stall", "stream": stream, "seconds": 60} for stream in ("api", "user"))
 UNTOLD = ({"kind": "drop_events", "account": "sim"},)
 LOST = (*UNTOLD, *({"kind": "lost_answer", "method": "DELETE", "side": market, "count": 1} for market in MARKETS))
 
@@ -21,15 +25,31 @@ class Meeting(Obeying):
         ids = {market: self.venue.resting(market)[0]["clientOrderId"] for market in MARKETS}
         for fault in faults:
             self.venue.control("faults", fault)
+        # Nor does a look find it.
+        unseen = self.venue.control("faults", {"kind": "error", "path": "*Trades", "account": "sim"})
         for market in MARKETS:
             self.fill(market, whole=whole)
             assert self.traded_at(market, [numbers[market]]) is None, "it must not be known yet"
             self.tell(market, f"CANCEL {numbers[market]}")
         for market in MARKETS:
+            self.until_cancel_stands(market, ids[market])
+        if faults is HELD:
+            self.venue.clear()
+        self.venue.control(f"faults/{unseen['id']}", method="DELETE")
+        for market in MARKETS:
             self.until_idle(market)
         self.venue.clear()
         self.until_same()
         return ids
+
+    def until_cancel_stands(self, market, order_id):
+        """Wait until the cancel is written down."""
+        query = "SELECT count(*) FROM order_events WHERE kind = 'cancel_intent' AND client_order_id = ?"
+        end = time.monotonic() + 60
+        with contextlib.closing(sqlite3.connect(f"file:{self.journal(market)}?mode=ro", uri=True)) as journal:
+            while journal.execute(query, (order_id,)).fetchone() == (0,):
+                assert time.monotonic() < end, self.life.said[-6_000:]
+                time.sleep(0.02)
 
     def fill(self, market, *, whole):
         """Sells into what rests, in steps that are smaller than it is."""
