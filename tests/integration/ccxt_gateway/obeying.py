@@ -12,7 +12,7 @@ OBEYS = """
 last, read = None, 0
 
 def on_start(self):
-    self.todo, self.line_of, self.order_of, self.undone, self.ends = [], {}, {}, set(), {}
+    self.todo, self.line_of, self.order_of, self.undone, self.ends, self.over = [], {}, {}, set(), {}, set()
     self.set_timer("look", 0.02, interval_s=0.02)
 
 def on_quote(self, quote):
@@ -36,6 +36,9 @@ def do(self, number, line):
     if what == "CANCEL" and int(words[0]) in self.undone:
         self.todo.append((0.0, number, line))
         return
+    if what == "CANCEL" and self.order_of[int(words[0])] in self.over:
+        self.undone.discard(number)
+        return
     if what == "CANCEL":
         self.ends[self.order_of[int(words[0])]] = number
         self.cancel(self.order_of[int(words[0])])
@@ -58,6 +61,7 @@ def on_order(self, order):
     elif order.is_final or (order.status == "ACCEPTED" and len(line.split()) > 2):
         self.undone.discard(number)
     if order.is_final:
+        self.over.add(order.order_id)
         self.undone.discard(self.ends.get(order.order_id))
     if not self.undone:
         print("idle", self.account, self.read, flush=True)
