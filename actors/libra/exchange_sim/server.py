@@ -53,6 +53,13 @@ class Server:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Any request."""
+        try:
+            return await self._handle(request)
+        except ConnectionError:
+            # Whoever asked has gone, or was cut off by a fault: nobody is there to be told.
+            return web.Response(status=400)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         found = _REST.fullmatch(path)
         if found is not None:
@@ -85,6 +92,7 @@ class Server:
                 raise side.not_found()
             broken = self._venue.faults.before(asked)
             if broken is not None:
+                side.note(endpoint, params, key, broken.code)
                 raise broken
             answer, account = side.ask(endpoint, params, ip, key, split_signature(query, body))
         except ApiError as error:

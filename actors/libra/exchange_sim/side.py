@@ -21,7 +21,10 @@ __all__ = ["OrderRequest", "Side"]
 
 
 class OrderRequest(NamedTuple):
-    """An order that was asked for: when, by whom, under which id, and the code of its refusal, 0 where it was taken."""
+    """An order that was asked for: when, by whom, under which id, and the code of its refusal, 0 where it was taken.
+
+    One that a fault, the rate limits or the signature's check have refused was asked for, too.
+    """
 
     ts_ms: int
     account: str
@@ -86,6 +89,30 @@ class Side:
             ApiError: When it is refused.
         """
         now_ms = self._clock.now_ms()
+        try:
+            answer, account = self._ask(endpoint, params, ip, api_key, signed, now_ms)
+        except ApiError as error:
+            self.note(endpoint, params, api_key, error.code)
+            raise
+        self.note(endpoint, params, api_key, 0)
+        return answer, account
+
+    def note(self, endpoint: Endpoint, params: Params, api_key: str | None, code: int) -> None:
+        """Keeps in mind that an order was asked for, whoever refuses it."""
+        if endpoint.places_order:
+            client_id = params.get("newClientOrderId") or params.get("clientAlgoId") or ""
+            name = self.signatures.name(api_key)
+            self._requests.append(OrderRequest(self._clock.now_ms(), name, self.name, client_id, code))
+
+    def _ask(
+        self,
+        endpoint: Endpoint,
+        params: Params,
+        ip: str,
+        api_key: str | None,
+        signed: tuple[str, str],
+        now_ms: int,
+    ) -> tuple[Any, Account | None]:
         self.budgets.spend(ip, endpoint.cost(params), now_ms)
         account = None
         if endpoint.security is not Security.NONE:
@@ -95,17 +122,7 @@ class Side:
         if not endpoint.places_order or account is None:
             return endpoint.answer(Call(params, account, now_ms)), None
         self.budgets.count_order(account.number, now_ms)
-        try:
-            answer = endpoint.answer(Call(params, account, now_ms))
-        except ApiError as error:
-            self._note(account, params, now_ms, error.code)
-            raise
-        self._note(account, params, now_ms, 0)
-        return answer, account
-
-    def _note(self, account: Account, params: Params, now_ms: int, code: int) -> None:
-        client_id = params.get("newClientOrderId") or params.get("clientAlgoId") or ""
-        self._requests.append(OrderRequest(now_ms, account.name, self.name, client_id, code))
+        return endpoint.answer(Call(params, account, now_ms)), account
 
     def not_found(self) -> ApiError:
         """There is no such endpoint."""

@@ -55,6 +55,7 @@ class Sockets:
                 asked = self._asked(wanted, spot=spot)
                 broken = venue.faults.before(asked)
                 if broken is not None:
+                    api.note(wanted, broken.code)
                     self._send(client, api.refuse(wanted.id, broken, ip, now_ms))
                     continue
                 answer = api.answer(wanted, client, ip, now_ms)

@@ -116,6 +116,13 @@ class WsApi:
         """The REST method and path that a method stands for; the method itself where there is none."""
         return self._methods.get(method, ("", method))
 
+    def note(self, request: WsRequest, code: int) -> None:
+        """Keeps in mind that an order was asked for, which a fault has refused."""
+        endpoint = self._side.find(*self.place_of(request.method))
+        if endpoint is not None:
+            values = _values_of(request)
+            self._side.note(endpoint, Params(values), values.get("apiKey"), code)
+
     def answer(self, request: WsRequest, client: Client, ip: str, now_ms: int) -> bytes:
         """Answers a request."""
         try:
@@ -136,7 +143,7 @@ class WsApi:
         return _encode({"id": number, "status": error.http, "error": body, "rateLimits": limits})
 
     def _ask(self, request: WsRequest, client: Client, ip: str) -> tuple[Any, Account | None]:
-        values = {name: _text(value) for name, value in request.params.items() if value is not None}
+        values = _values_of(request)
         params = Params(values)
         key, signed = values.get("apiKey"), signed_query(values)
         if request.method == "userDataStream.subscribe.signature" and self._side.name == "spot":
@@ -164,6 +171,10 @@ class WsApi:
     def _limits(self, ip: str, now_ms: int) -> list[dict[str, Any]]:
         row = rate_limits(self._side.budgets)[0]
         return [{**row, "count": self._side.budgets.used(ip, now_ms)}]
+
+
+def _values_of(request: WsRequest) -> dict[str, str]:
+    return {name: _text(value) for name, value in request.params.items() if value is not None}
 
 
 def _text(value: object) -> str:

@@ -272,6 +272,10 @@ class GatewayActor(Actor):
             # Whatever a user's gateway raises, the order's fate is not known.
             _end_if_asked_to()
             self.log.warning("order %s: no answer (%r), it will be queried", order_id, error)
+            if order_id not in self._asking and self._gateway.is_connected:
+                # Once at once: a venue that took it, and whose answer alone was lost, says so now.
+                self._asking.add(order_id)
+                await self._query(order_id)
 
     async def _cancel(self, order_id: str) -> None:
         order = self._account.order(order_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow.parquet as parquet
 import pytest
 from tests.integration.ccxt_gateway.venue import KEYS, exchange
+from tests.integration.ccxt_gateway.world import VENUE, World
 
 from libra.config import list_profiles
 
@@ -68,3 +69,22 @@ class Trading:
 @pytest.fixture
 def trading(shell):
     return Trading(shell)
+
+
+@pytest.fixture
+def world_of(trading, tmp_path, tmp_path_factory):
+    """Makes a world; it ends with the test."""
+    run_folder = tmp_path_factory.mktemp("r")
+
+    def make(venue, kind=World):
+        return kind(venue, trading, run_folder)
+
+    return make
+
+
+@pytest.fixture
+def thin(tmp_path):
+    config = tmp_path / "venue.toml"
+    config.write_text(VENUE.format(funding_s=28_800), encoding="utf-8")
+    with exchange("--config", config) as started:
+        yield started

@@ -275,6 +275,8 @@ def test_the_control_endpoint_shows_the_venues_own_truth(stage: Stage):
     stage.order("alice", "BUY", "0.4", "60000", newClientOrderId="bid")
     with pytest.raises(ApiError):
         stage.order("alice", "BUY", "1000", "60000", newClientOrderId="much")
+    with pytest.raises(ApiError):
+        stage.order("alice", "BUY", "1", "60000", newClientOrderId="late", timestamp=stage.clock.now_ms() - 60_000)
     control = Control(stage.venue)
     trades: Any = control.answer("GET", "trades", {"account": "alice"}, b"")
     (mine,) = trades["trades"]
@@ -291,6 +293,7 @@ def test_the_control_endpoint_shows_the_venues_own_truth(stage: Stage):
     orders: Any = control.answer("GET", "orders", {"account": "bob"}, b"")
     assert [(row["clientOrderId"], row["status"]) for row in orders] == [("ask", "PARTIALLY_FILLED")]
     requests: Any = control.answer("GET", "requests", {}, b"")
-    assert [(row["client_order_id"], row["code"]) for row in requests] == [("ask", 0), ("bid", 0), ("much", -2010)]
+    asked = [(row["client_order_id"], row["code"]) for row in requests]
+    assert asked == [("ask", 0), ("bid", 0), ("much", -2010), ("late", -1021)]
     clock: Any = control.answer("GET", "clock", {}, b"")
     assert clock["skew_ns"] == 0

@@ -30,7 +30,7 @@ balances = {{ USDT = "100000" }}
 allow_short = true
 validity_window_ms = {window_ms}
 gateway = {{ kind = "python", class = "{here}/fake_gateway.py:{gateway}", options = {{ key = "value" }}, \
-query_every_ms = 10, unanswered_after_ms = 60{more} }}
+query_every_ms = 10, unanswered_after_ms = {silence_ms}{more} }}
 log = {{ path = "{log}", resume = true }}
 sizing = {{ kind = "fixed_size", value = "0.020" }}
 risk = {{ max_position_notional = "100000", max_order_notional = "10000" }}
@@ -107,14 +107,16 @@ def running(tmp_path, script):
     logs = []
 
     @asynccontextmanager
-    async def run(*, window_ms=300, ready=True, before=lambda node: None, gateway="FakeGateway", more=""):
+    async def run(
+        *, window_ms=300, ready=True, before=lambda node: None, gateway="FakeGateway", more="", silence_ms=60
+    ):
         profile = tmp_path / "profile.toml"
         log = tmp_path / f"gate-{len(logs)}.log"
         if logs:
             # A process owns its log to its end: the next one, played here by this one, takes a copy.
             shutil.copy(logs[-1], log)
         logs.append(log)
-        terms = {"log": log, "window_ms": window_ms, "gateway": gateway, "more": more}
+        terms = {"log": log, "window_ms": window_ms, "gateway": gateway, "more": more, "silence_ms": silence_ms}
         profile.write_text(PROFILE.format(listing=profiles.perpetual("fake"), here=HERE, **terms))
         node = build(load(str(profile), environ={}))
         node.options = dataclasses.replace(node.options, signals=False, drain_timeout_s=5.0)

@@ -139,6 +139,18 @@ async def test_an_order_call_that_raises_is_queried_and_never_sent_again(running
     assert script.ordered == [order_id]
 
 
+async def test_an_order_whose_answer_alone_was_lost_is_asked_about_at_once(running, script):
+    def no_answer(order):
+        raise ConnectionError("the answer was lost")
+
+    script.on_order, script.on_query = no_answer, lambda order_id: [filled(order_id), accepted(order_id)]
+    async with running(window_ms=60_000, silence_ms=60_000) as node:
+        order_id = node.submit()
+        await node.until(lambda: node.status(order_id) == "FILLED", within_s=10)
+        assert script.queried == [order_id]
+    assert script.ordered == [order_id]
+
+
 async def test_a_cancellation_of_the_gateways_own_is_no_answer_and_is_told(running, script, caplog):
     def cancelled_within(_):
         raise asyncio.CancelledError

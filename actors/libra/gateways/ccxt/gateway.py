@@ -29,7 +29,7 @@ __all__ = ["CcxtGateway"]
 
 _log = logging.getLogger(__name__)
 
-_CLOCK_EVERY_S = 60.0
+_CLOCK_EVERY_S, _CLOCK_PAUSE_S = 60.0, 2.0
 
 
 class CcxtGateway:
@@ -60,7 +60,7 @@ class CcxtGateway:
         is_binance = options.venue.startswith("binance")
         self._venue = Venue(options, turnstile, exact=is_binance or bool(options.credentials) or not books)
         self._instruments = tuple(instruments)
-        self._user = UserStream(self._venue)
+        self._user = UserStream(self._venue, known)
         self._known = known
         self._orders = Orders(self._venue, self._user.tell, known)
         self._streams = MarketStreams(self._venue, books=books, tell=_log.warning)
@@ -226,10 +226,20 @@ class CcxtGateway:
         await exchange.client(url).connect(exchange.session)
 
     async def _keep_clock(self) -> None:
+        """Measure the venue's clock now and then, and when it refuses a request for its time: that has jumped."""
+        doubted = self._venue.hooks.clock_doubted
         while True:
-            await asyncio.sleep(_CLOCK_EVERY_S)
+            measure = self._venue.measure_clock_anew
             try:
-                with urgent(Urgency.SNAPSHOT):
-                    await self._venue.measure_clock()
+                async with asyncio.timeout(_CLOCK_EVERY_S):
+                    await doubted.wait()
+            except TimeoutError:
+                measure = self._venue.measure_clock
+            doubted.clear()
+            try:
+                with urgent(Urgency.QUERY):
+                    await measure()
             except Exception as error:
                 _log.warning("%s: its clock could not be measured: %s", self.name, self._venue.error(error))
+            # A venue that goes on with that is not asked without end.
+            await asyncio.sleep(_CLOCK_PAUSE_S)

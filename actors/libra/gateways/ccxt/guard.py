@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.errors import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +81,8 @@ class Hooks:
         """So many are under way: large answers that come together hold the loop, and cancels with it."""
         self.clients: dict[str, Any] = {}
         """The connection of each stream, by its name."""
+        self.clock_doubted = asyncio.Event()
+        """The venue has refused a request for its time."""
         self.on_message: Callable[[Any, Mapping[str, Any]], None] | None = None
         self.on_frame: Mapping[str, Callable[[bool, Mapping[str, Any]], None]] = {}
         """Who takes frames as the venue sent them, by CCXT's method that would."""
@@ -157,6 +160,8 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
                 # CCXT's own words leave the venue's code out now and then.
                 answers = [answer for answer in what if isinstance(answer, dict) and "code" in answer]
                 error.answer = answers[0] if answers else None  # type: ignore[attr-defined]
+                if isinstance(error, library().InvalidNonce):
+                    hooks.clock_doubted.set()
                 raise
 
         def handle_message(self, client: Any, message: Any) -> None:
@@ -165,6 +170,8 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
         def client(self, url: str) -> Any:
             client = super().client(url)
+            if "future" not in vars(client):
+                client.future = _consumed(client.future)
             if stream := _stream.get():
                 hooks.clients[stream] = client
             return client
@@ -198,6 +205,23 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
 
 _FORWARDED = ("handle_bids_asks", "handle_trade", "handle_order_book", "handle_order_update")
+
+
+def _consumed(make: Callable[[str], Any]) -> Callable[[str], Any]:
+    """As it makes futures, but one that fails and that nobody waits for is no fault: CCXT makes some on suspicion."""
+
+    def future(message_hash: str) -> Any:
+        made = make(message_hash)
+        made.remove_done_callback(_consume)
+        made.add_done_callback(_consume)
+        return made
+
+    return future
+
+
+def _consume(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def is_open(client: Any) -> bool:

@@ -74,7 +74,8 @@ class Orders:
         Raises:
             GatewayError: When it is open what became of it.
         """
-        self._sent[order.order_id] = order
+        if self._known is None:
+            self._sent[order.order_id] = order
         if turn is None:
             turn = await self._take(Urgency.ORDER, orders=1)
         self._venue.hooks.turnstile.used(turn)
@@ -105,6 +106,7 @@ class Orders:
             GatewayError: When it is open what became of the cancel.
         """
         order = self._order(order_id)
+        measured = False
         while True:
             turn = await self._take(Urgency.CANCEL, orders=0)
             self._venue.hooks.turnstile.used(turn)
@@ -117,6 +119,13 @@ class Orders:
                 refusal = refusal_of(error, self._venue.options.credentials, is_binance=self._venue.rules.is_binance)
                 if refusal is None:
                     raise self._venue.error(error) from None
+                if isinstance(error, library().InvalidNonce):
+                    # That says nothing of the order: the venue's clock has jumped.
+                    if measured:
+                        raise self._venue.error(error) from None
+                    measured = True
+                    await self._venue.measure_clock_anew()
+                    continue
                 if not _is_rate_limit(error):
                     return False
                 # Not taken. It goes first once the silence is over that the venue wants.

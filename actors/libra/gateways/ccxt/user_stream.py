@@ -14,10 +14,10 @@ from libra.gateways.ccxt.numbers import order_id_of
 from libra.gateways.ccxt.reports import from_frame, from_order, from_trade
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from libra.gateways.ccxt.venue import Venue
-    from libra.model import OrderReport
+    from libra.model import Order, OrderReport
 
 __all__ = ["UserStream"]
 
@@ -25,7 +25,11 @@ _ORDERS, _TRADES = "orders", "fills"
 _ENDS = ("listenKeyExpired", "eventStreamTerminated", "serverShutdown")
 """Frames by which Binance says that no more will come."""
 
-_MOST_CLIENT_IDS = 10_000
+_MOST_FINAL = 10_000
+"""So many orders that are over are remembered by the venue's ids: whatever is late of them is no stranger's."""
+
+_MOST_EARLY = 10_000
+"""So many orders whose executions came before anything else of them; most are somebody else's."""
 
 
 class UserStream:
@@ -36,15 +40,18 @@ class UserStream:
 
     Args:
         venue: The connection.
+        known: An order by our id; without it no order is known to be over, and all are remembered.
     """
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, known: Callable[[str], Order | None] | None = None) -> None:
         self._venue = venue
+        self._known = known
         self._reports: asyncio.Queue[OrderReport | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
         # Where trades come without client ids: ours by the venue's ids.
         self._ours: dict[str, str] = {}
+        self._most_ours = 2 * _MOST_FINAL
         self._early: dict[str, list[Mapping[str, Any]]] = {}
         self.money_moved = 0
         """How often the venue told of money that came or went by no trade."""
@@ -62,6 +69,8 @@ class UserStream:
         """Add a report that an answer to a request amounts to."""
         if report.venue_order_id:
             self._ours.setdefault(report.venue_order_id, report.order_id)
+            if len(self._ours) > self._most_ours:
+                self._forget()
         self._reports.put_nowait(report)
 
     async def begin(self) -> None:
@@ -108,6 +117,21 @@ class UserStream:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._reports.put_nowait(None)
+
+    def _forget(self) -> None:
+        """Forget what is over for long. An order that may still have reports is not, however old it is."""
+        if self._known is None:
+            return
+        over = [venue_id for venue_id, order_id in self._ours.items() if self._is_over(order_id)]
+        for venue_id in over[:-_MOST_FINAL]:
+            del self._ours[venue_id]
+        # Rare enough that what it costs an order stays the same, however many are open.
+        self._most_ours = max(2 * len(self._ours), 2 * _MOST_FINAL)
+
+    def _is_over(self, order_id: str) -> bool:
+        order = self._known(order_id) if self._known is not None else None
+        # One that the account does not know yet is about to be adopted.
+        return order is not None and order.is_final
 
     def _begin(self, coroutine: Any, name: str) -> None:  # noqa: ANN401 - a coroutine
         task = asyncio.get_running_loop().create_task(coroutine, name=f"libra-ccxt-{name}")
@@ -160,9 +184,11 @@ class UserStream:
                 order_id = order_id_of(trade.get("clientOrderId")) or self._ours.get(venue_id)
                 if order_id is not None:
                     self._reports.put_nowait(from_trade(order_id, trade))
-                elif venue_id and len(self._early) < _MOST_CLIENT_IDS:
-                    # The order may be told of behind its first execution.
+                elif venue_id:
+                    # The order may be told of behind its first execution. What nobody has told of for long is foreign.
                     self._early.setdefault(venue_id, []).append(trade)
+                    if len(self._early) > _MOST_EARLY:
+                        del self._early[next(iter(self._early))]
 
     def _tell_early(self, report: OrderReport) -> None:
         for trade in self._early.pop(report.venue_order_id, ()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import ssl
 import time
 from functools import cache
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from libra.gateways.ccxt.options import CcxtOptions
 
 __all__ = ["Venue", "make_turnstile", "require_venue"]
+
+_log = logging.getLogger(__name__)
 
 _TIME_SAMPLES = 3
 _CLOSE_S = 0.2
@@ -78,6 +81,7 @@ class Venue:
         self._exchange: Any = None
         self._offset_ns = 0
         self._doubt_ns = 0
+        self._measuring: asyncio.Task[None] | None = None
 
     @property
     def exchange(self) -> Any:  # noqa: ANN401 - CCXT's
@@ -147,6 +151,10 @@ class Venue:
     async def close(self) -> None:
         """Close every connection."""
         exchange, self._exchange = self._exchange, None
+        measuring, self._measuring = self._measuring, None
+        if measuring is not None:
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
         if exchange is None:
             return
         self.hooks.on_message = None
@@ -196,6 +204,22 @@ class Venue:
                 f" {self.options.max_clock_skew_ms} are allowed: set the clock of this machine"
             )
         exchange.options["timeDifference"] = -round(self._offset_ns / 1e6)
+
+    async def measure_clock_anew(self) -> None:
+        """As `measure_clock`, where the venue has refused a request for its time; all who were refused share one.
+
+        Raises:
+            GatewayError: When it cannot be measured, or is too far off.
+        """
+        measuring = self._measuring
+        if measuring is None or measuring.done():
+            _log.warning("%s refuses the time of a request: its clock is measured anew", self.options.venue)
+            with urgent(Urgency.QUERY):
+                measuring = asyncio.create_task(self.measure_clock(), name="libra-ccxt-clock-anew")
+            self._measuring = measuring
+        await asyncio.wait([measuring])
+        if not measuring.cancelled() and (error := measuring.exception()) is not None:
+            raise self.error(error) if isinstance(error, Exception) else error
 
     def error(self, error: Exception) -> LibraError:
         """An error of CCXT, or ours, as ours and without keys. Raise it ``from None``."""

@@ -50,8 +50,9 @@ class FakeBinance:
         self.depths = self.most_depths = 0
         self.depth_takes_s = 0.0
         self.on_order = self.accept
+        self.on_cancel = self.cancel
         self.refuse_next = []
-        self.answers_pings = True
+        self.answers_pings = self.takes_sockets = True
 
     async def start(self):
         app = web.Application()
@@ -131,7 +132,7 @@ class FakeBinance:
         self.requests.append(("REST cancel", dict(request.query)))
         if self.refuse_next:
             return self.refuse_next.pop(0)
-        status, data = self.cancel(dict(request.query))
+        status, data = self.on_cancel(dict(request.query))
         return self.answer(data, status)
 
     async def my_trades(self, request):
@@ -169,6 +170,13 @@ class FakeBinance:
         self.orders[order["clientOrderId"]] = order
         return 200, order
 
+    def in_time(self, act):
+        """As an act, where the request's time is near the venue's."""
+        refused = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+        return lambda params: (
+            act(params) if -2_000 < int(params["timestamp"]) - self.now_ms() < 1_000 else (400, refused)
+        )
+
     def cancel(self, params):
         order = self.orders.get(params.get("origClientOrderId"))
         if order is None or order["status"] != "NEW":
@@ -177,6 +185,8 @@ class FakeBinance:
         return 200, {**order, "origClientOrderId": order["clientOrderId"], "clientOrderId": "cancel-1"}
 
     async def ws_api(self, request):
+        if not self.takes_sockets:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.user_sockets.append(socket)
@@ -188,7 +198,7 @@ class FakeBinance:
             status, result = {
                 "userDataStream.subscribe.signature": lambda params: (200, {"subscriptionId": 0}),
                 "order.place": lambda params: self.on_order(params),
-                "order.cancel": self.cancel,
+                "order.cancel": self.on_cancel,
             }[asked["method"]](asked["params"])
             if status is None:
                 continue

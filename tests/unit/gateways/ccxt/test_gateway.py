@@ -1,6 +1,7 @@
 """The gateway against hand-written answers of Binance: what is sent, what is told of it, and what is asked."""
 
 import asyncio
+import gc
 from decimal import Decimal
 
 import pytest
@@ -134,6 +135,17 @@ async def test_a_connection_that_is_cut_ends_the_reports_with_an_error(connect, 
     assert not gateway.is_connected
 
 
+async def test_a_stream_that_is_refused_is_an_error_of_connect_and_of_nobody_else(connect, venue):
+    unhandled = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context["message"]))
+    venue.takes_sockets = False
+    with pytest.raises(GatewayError, match="503"):
+        await connect()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert unhandled == []
+
+
 async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venue):
     venue.answers_pings = False
     gateway = await connect(stale_after_ms=300)
@@ -209,6 +221,18 @@ async def test_a_clock_that_is_too_far_off_refuses_to_connect(connect, venue):
         await connect()
 
 
+@pytest.mark.parametrize("by_socket", [True, False])
+async def test_a_request_that_is_refused_for_its_time_has_the_clock_measured(connect, venue, by_socket):
+    gateway = await connect(use_websocket_orders=by_socket)
+    venue.clock_skew_ms = -3_000
+    venue.on_order = venue.in_time(venue.accept)
+    await gateway.order(order())
+    (report,) = await told(gateway, 1)
+    assert (report.status, report.reason) == ("REJECTED", "-1021")
+    await until(lambda: -3_500_000_000 < gateway.counters()["clock_offset_ns"] < -2_500_000_000)
+    assert await gateway.order(order()) == "1000", "and what is signed from then on is corrected by it"
+
+
 async def test_cancels_by_our_id_and_those_that_meet_an_end(connect, venue):
     gateway = await connect()
     await gateway.order(order())
@@ -224,6 +248,19 @@ async def test_a_cancel_that_met_the_rate_limit_goes_again_behind_the_silence(co
     assert await gateway.cancel(ID) is True
     assert [what for what, _ in venue.requests if "cancel" in what] == ["REST cancel"] * 2
     assert gateway.counters()["budget"]["penalties"] == 1
+
+
+@pytest.mark.parametrize("by_socket", [True, False])
+async def test_a_cancel_that_is_refused_for_its_time_goes_again_behind_the_clock(connect, venue, by_socket):
+    gateway = await connect(use_websocket_orders=by_socket)
+    await gateway.order(order())
+    venue.clock_skew_ms = 3_000
+    venue.on_cancel = venue.in_time(venue.cancel)
+    assert await gateway.cancel(ID) is True, "that it came too late is no word about the order"
+    assert venue.orders[ID]["status"] == "CANCELED"
+    venue.on_cancel = lambda params: (400, {"code": -1021, "msg": "Timestamp for this request is outside"})
+    with pytest.raises(GatewayError, match="-1021"):
+        await gateway.cancel(ID)
 
 
 async def test_few_snapshots_are_under_way_at_once_and_a_cancel_passes_them(connect, venue):

@@ -1,0 +1,104 @@
+"""What the stream of reports remembers: enough for whatever may still come, and no more with every order."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from libra.gateways.ccxt import user_stream
+from libra.gateways.ccxt.user_stream import UserStream
+from libra.model import OrderReport
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch):
+    monkeypatch.setattr(user_stream, "_MOST_FINAL", 100)
+    monkeypatch.setattr(user_stream, "_MOST_EARLY", 100)
+
+
+class Trades:
+    """A venue of CCXT's whose trades name no order but the venue's."""
+
+    def __init__(self, *batches):
+        self.batches = [*batches]
+        self.told_all = asyncio.Event()
+
+    async def watch_my_trades(self):
+        if not self.batches:
+            self.told_all.set()
+            await asyncio.Event().wait()
+        return self.batches.pop(0)
+
+
+def stream_of(exchange=None, known=None):
+    venue = SimpleNamespace(exchange=exchange, options=SimpleNamespace(venue="other"))
+    return UserStream(venue, known)
+
+
+def trade(number, venue_id):
+    return {
+        "id": str(number),
+        "order": venue_id,
+        "price": "100",
+        "amount": "1",
+        "timestamp": 1,
+        "takerOrMaker": "maker",
+    }
+
+
+def known_as(*, is_final):
+    """All that is asked of an account's order."""
+    return SimpleNamespace(is_final=is_final)
+
+
+def accepted(number):
+    return OrderReport(f"L{number:032x}", "ACCEPTED", venue_order_id=f"v{number}")
+
+
+async def test_orders_that_are_over_for_long_are_forgotten_and_open_ones_never():
+    orders = {}
+    stream = stream_of(known=orders.get)
+    for number in range(5_000):
+        # Every hundredth stays open, and one is not known to the account yet.
+        if number != 7:
+            orders[f"L{number:032x}"] = known_as(is_final=number % 100 != 0)
+        stream.tell(accepted(number))
+    assert [stream.order_id_at(f"v{number}") for number in range(0, 5_000, 100)] == [
+        f"L{number:032x}" for number in range(0, 5_000, 100)
+    ]
+    assert stream.order_id_at("v7") == f"L{7:032x}"
+    assert stream.order_id_at("v8") is None
+    assert [stream.order_id_at(f"v{number}") for number in range(4_900, 5_000)].count(None) == 0, "these are recent"
+    assert len(stream._ours) < 400
+
+
+async def test_many_open_orders_are_not_gone_through_with_each_new_one():
+    asked = 0
+
+    def known(order_id):
+        nonlocal asked
+        asked += 1
+        return known_as(is_final=False)
+
+    stream = stream_of(known=known)
+    for number in range(10_000):
+        stream.tell(accepted(number))
+    assert len(stream._ours) == 10_000
+    assert asked < 40_000
+
+
+async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_came():
+    foreign = [trade(number, f"somebody's {number}") for number in range(1_000)]
+    exchange = Trades([*foreign, trade(1_000, "v1")])
+    stream = stream_of(exchange)
+    following = asyncio.create_task(stream._follow_trades())
+    async with asyncio.timeout(5):
+        await exchange.told_all.wait()
+    stream.tell(accepted(1))
+    stream._tell_early(accepted(1))
+    told = stream.reports()
+    async with asyncio.timeout(5):
+        assert [(await anext(told)).status for _ in range(2)] == ["ACCEPTED", "FILLED"]
+    assert len(stream._early) <= 100
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
