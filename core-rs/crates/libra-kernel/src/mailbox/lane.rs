@@ -65,7 +65,8 @@ fn note_asked(asked: &mut Vec<u32>, event: &Event, came: bool) {
     if source >= asked.len() {
         asked.resize(source + 1, 0);
     }
-    asked[source] = if came { asked[source] + 1 } else { asked[source] - 1 };
+    debug_assert!(came || asked[source] > 0, "what goes has come");
+    asked[source] = if came { asked[source] + 1 } else { asked[source].saturating_sub(1) };
 }
 
 /// A lane is closed up when its slots are more than twice the events that wait, and this many. So each closing up is paid

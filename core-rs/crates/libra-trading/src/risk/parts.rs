@@ -76,15 +76,28 @@ impl Sharers {
     }
 }
 
+/// What a place has, and how much of that is its own part.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    count: u32,
+    part: u32,
+}
+
+impl Own {
+    #[inline]
+    fn beyond(self) -> u32 {
+        self.count.saturating_sub(self.part)
+    }
+}
+
 /// How much of something each strategy has at a time, against a limit that they share.
 #[derive(Clone, Debug)]
 pub struct Parts {
     limit: Option<u32>,
-    sharers: usize,
     share: u32,
     rest: u32,
-    /// By place; whoever has none, all together, at the last one. It grows with who comes.
-    own: Vec<u32>,
+    /// By place; whoever has none, all together, at the last one.
+    own: Vec<Own>,
     /// What is counted in the rest.
     beyond: u32,
 }
@@ -92,33 +105,37 @@ pub struct Parts {
 /// Without a limit.
 impl Default for Parts {
     fn default() -> Self {
-        Parts { limit: None, sharers: 0, share: 0, rest: u32::MAX, own: Vec::new(), beyond: 0 }
+        Parts { limit: None, share: 0, rest: u32::MAX, own: Vec::new(), beyond: 0 }
     }
 }
 
 impl Parts {
     /// Divides a limit, `None` for none, among so many. What is counted stays counted.
     pub fn divide(&mut self, limit: Option<u32>, sharers: usize) {
-        (self.limit, self.sharers) = (limit, sharers);
+        self.limit = limit;
         (self.share, self.rest) = limit.map_or((0, u32::MAX), |limit| shares(limit, sharers));
-        let beyond = |(place, own): (usize, &u32)| own.saturating_sub(if place < sharers { self.share } else { 0 });
-        self.beyond = self.own.iter().enumerate().map(beyond).sum();
+        // Whoever comes has a place by now, so that counting allocates nothing.
+        self.own.resize(self.own.len().max(sharers + 1), Own::default());
+        for (place, own) in self.own.iter_mut().enumerate() {
+            own.part = if place < sharers { self.share } else { 0 };
+        }
+        self.beyond = self.own.iter().map(|own| own.beyond()).sum();
     }
 
     /// How much a place has.
     #[inline]
     pub fn of(&self, place: usize) -> u32 {
-        self.own.get(place).copied().unwrap_or(0)
+        self.own.get(place).map_or(0, |own| own.count)
     }
 
     /// All of it.
     pub fn total(&self) -> u32 {
-        self.own.iter().sum()
+        self.own.iter().map(|own| own.count).sum()
     }
 
     #[inline]
     fn part(&self, place: usize) -> u32 {
-        if place < self.sharers { self.share } else { 0 }
+        self.own.get(place).map_or(0, |own| own.part)
     }
 
     /// One more of a place, one less, or as many as before. `None`, and nothing changed, where a count does not fit.
@@ -127,16 +144,16 @@ impl Parts {
         if place >= self.own.len() {
             self.make_room(place);
         }
-        let (before, part) = (self.own[place], self.part(place));
-        let after = before.checked_add_signed(more)?;
-        self.own[place] = after;
-        self.beyond = self.beyond - before.saturating_sub(part) + after.saturating_sub(part);
+        let own = &mut self.own[place];
+        let before = own.beyond();
+        own.count = own.count.checked_add_signed(more)?;
+        self.beyond = self.beyond - before + own.beyond();
         Some(())
     }
 
     #[cold]
     fn make_room(&mut self, place: usize) {
-        self.own.resize(place + 1, 0);
+        self.own.resize(place + 1, Own::default());
     }
 
     /// True where one more of a place fits into its part or into the rest.
