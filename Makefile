@@ -27,7 +27,7 @@ MANIFEST := --manifest-path core-rs/Cargo.toml --locked
 # make check leaves none out.
 SELECT := -m "not slow"
 # Tests wait for processes and servers most of the time: more of them at once than there are cores. 0: one after the other.
-WORKERS := 4
+WORKERS := 6
 OWN_UV := .build/uv/bin/uv
 # One interpreter for all cargo builds: another one would rebuild PyO3.
 PYO3 := PYO3_PYTHON="$(CURDIR)/$(BIN)/python"

@@ -57,7 +57,7 @@ def hear_each_other(two: Away) -> None:
     wait_until(lambda: all(heard(*pair) >= was + 4 for pair, was in zip(pairs, before, strict=True)), two.tell)
 
 
-@pytest.mark.parametrize("later", ["pub", "con"])
+@pytest.mark.parametrize("later", [pytest.param("pub", marks=pytest.mark.slow), "con"])
 def test_behind_an_outage_nobody_is_called_dead_who_connects_later_than_we_did(later: str) -> None:
     with Away(per_s=2_000) as two:
         two.start()
@@ -76,6 +76,7 @@ def test_behind_an_outage_nobody_is_called_dead_who_connects_later_than_we_did(l
         two.settle()
 
 
+@pytest.mark.slow
 def test_who_connects_while_the_server_loses_its_data_is_not_called_dead() -> None:
     with Away(per_s=2_000) as two:
         two.start()
@@ -106,6 +107,7 @@ def test_who_was_heard_behind_an_outage_and_dies_is_known_as_soon_as_ever() -> N
         assert time.monotonic() - began < PROMISED_S, two.tell()
 
 
+@pytest.mark.slow
 def test_who_died_in_an_outage_is_known_when_it_could_have_connected() -> None:
     with Away(per_s=2_000) as two:
         two.start()

@@ -30,7 +30,7 @@ def goes_on(two: TwoNodes) -> None:
     wait_until(lambda: all(now >= was + 4 for now, was in zip(beacons(), before, strict=True)), two.tell)
 
 
-@pytest.mark.parametrize("per_s", [200, 5_000])
+@pytest.mark.parametrize("per_s", [pytest.param(200, marks=pytest.mark.slow), 5_000])
 def test_a_node_that_was_stopped_takes_no_living_one_for_dead(per_s: int) -> None:
     with TwoNodes(per_s=per_s) as two:
         two.start()

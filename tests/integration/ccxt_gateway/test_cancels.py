@@ -69,7 +69,11 @@ class Meeting(Obeying):
         return [found[order_id] for order_id in ids.values()]
 
 
-@pytest.mark.parametrize("faults", [HELD, UNTOLD, LOST], ids=["held back", "untold", "untold and unanswered"])
+@pytest.mark.parametrize(
+    "faults",
+    [HELD, UNTOLD, pytest.param(LOST, marks=pytest.mark.slow)],
+    ids=["held back", "untold", "untold and unanswered"],
+)
 def test_a_cancel_meets_a_fill(thin, world_of, faults):
     world = world_of(thin, Meeting)
     world.start()

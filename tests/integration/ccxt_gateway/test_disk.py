@@ -36,7 +36,9 @@ class Full(Obeying):
                 time.sleep(0.1)
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["free again", "killed meanwhile"])
+@pytest.mark.parametrize(
+    "killed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["free again", "killed meanwhile"]
+)
 def test_a_full_disk_stops_new_orders_aloud_and_loses_nothing(thin, world_of, killed):
     world = world_of(thin, Full)
     world.start()
@@ -89,6 +91,7 @@ class Locked(Obeying):
     errors = re.compile(r"its journal falls behind, trading goes on")
 
 
+@pytest.mark.slow
 def test_a_journal_that_is_locked_holds_nothing_up_and_misses_nothing(thin, world_of):
     world = world_of(thin, Locked)
     world.start()

@@ -136,6 +136,7 @@ def run_through(world, faults):
         assert world.trading.fills(market) == world.venue.fills(market)
 
 
+@pytest.mark.slow
 def test_both_say_the_same_behind_faults_that_are_frequent(thin, world_of):
     run_through(world_of(thin, Broken), [fault for fault in FAULTS if fault.name in OFTEN])
 

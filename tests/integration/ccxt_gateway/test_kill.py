@@ -111,6 +111,7 @@ def through(world, steps):
         world.end()
 
 
+@pytest.mark.slow
 def test_a_kill_at_the_steps_of_an_order(thin, world_of):
     through(world_of(thin, Lives), OFTEN)
 

@@ -60,6 +60,7 @@ def test_foreign_orders_are_left_and_lost_ones_of_ours_adopted(thin, world_of, m
     assert world.incidents(market) == []
 
 
+@pytest.mark.slow
 def test_funding_deposits_and_transfers_are_booked_and_no_difference(world_of, tmp_path):
     config = tmp_path / "venue.toml"
     config.write_text(VENUE.format(funding_s=4), encoding="utf-8")
