@@ -58,6 +58,8 @@ run: sync ## trade on paper, on a synthetic market, until Ctrl-C; ARGS="--durati
 test: test-python test-rust ## run the tests of both languages, but for the slow ones
 
 check: SELECT :=
+# The long ones measure time, too: they have the machine to themselves rather than to wait beside each other.
+check: WORKERS := 4
 check: check-locks check-format check-imports check-lint check-types test smoke ## all that must hold: format, lint, types, imports, tests, the main job
 
 # Other tests read LIBRA_LONG too.
