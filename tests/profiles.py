@@ -32,6 +32,16 @@ def instrument(name: str) -> str:
     return _listing(name, "synthetic", maker_fee="0.0002") + 'min_notional = "5"\n'
 
 
+BESIDE = """
+[[strategies]]
+name = "other"
+class = "other.py:Mine"
+account = "paper"
+symbols = ["BTC/USDT:USDT"]
+"""
+"""Another strategy on the same account, which `other.py` has."""
+
+
 def perpetual(venue: str) -> str:
     """How a venue of the tests lists the one contract that is traded there."""
     return _listing("BTC/USDT:USDT", venue, maker_fee="0.0005")

@@ -100,16 +100,21 @@ def test_commands_are_bounded_in_bytes_without_a_server():
         assert 0 < accepted * 100_000 < 1 << 20
 
 
+def publish_early(place: Place, count: int) -> Driven:
+    """A publisher without a server, whose facts have all come to the thread that cuts: what is left of them stays."""
+    node = place.node("pub")
+    for number in range(count):
+        assert node.publish(EventType.ORDER_FILLED, number)
+        if number % 500 == 0:
+            node.turn()
+    place.until(lambda: node.outboxes()["ORDERS"]["offered"] == count)
+    return node
+
+
 def test_facts_before_the_first_connection_are_cut_and_told_and_the_newest_arrive():
     with Place(["pub", "con"], serving=False, outbox_events=1_000) as place:
-        node = place.node("pub")
         count = 20_000
-        for number in range(count):
-            assert node.publish(EventType.ORDER_FILLED, number)
-            if number % 500 == 0:
-                node.turn()
-        # All of it has come to the thread that cuts: what is left now stays.
-        place.until(lambda: node.outboxes()["ORDERS"]["offered"] == count)
+        node = publish_early(place, count)
         place.until(lambda: sum(news.count for news in node.told("overflow")) == node.outboxes()["ORDERS"]["cut"])
         kept = node.bridge.stats()["credits_in_use"]
         cut = count - kept
@@ -145,13 +150,8 @@ def test_who_is_there_before_hears_which_facts_were_cut_before_the_first_connect
         place.leave(before)
         place.server.kill()
         place.until(lambda: heard.told("disconnected"))
-        node = place.node("pub")
         count = 5_000
-        for number in range(count):
-            assert node.publish(EventType.ORDER_FILLED, number)
-            if number % 500 == 0:
-                node.turn()
-        place.until(lambda: node.outboxes()["ORDERS"]["offered"] == count)
+        node = publish_early(place, count)
         cut = count - node.bridge.stats()["credits_in_use"]
         place.server.start()
         place.until(lambda: len(heard.handled) == 1 + count - cut)

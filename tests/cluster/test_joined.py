@@ -14,6 +14,7 @@ from tests.cluster.conftest import TWO_NODES, asked, wait_for_nodes, wait_until
 from tests.cluster.test_run import HANGS_ON_ITS_WAY_OUT
 from tests.integration.conftest import Shell
 from tests.integration.test_forks import WAITS_ON_THREADS
+from tests.profiles import BESIDE
 
 from libra.control.client import NodeClient
 from libra.control.folder import find_nodes
@@ -418,19 +419,11 @@ def on_order(self, order):
         pathlib.Path("enough").touch()
 """
 
-OTHER = """
-[[strategies]]
-name = "other"
-class = "other.py:Mine"
-account = "paper"
-symbols = ["BTC/USDT:USDT"]
-on_vanish = "flatten"
-"""
-
 
 def test_a_handler_that_is_slow_for_less_than_it_may_be_takes_nobody_with_it(joined: Joined):
     joined.strategy(TRADES, "other.py")
-    running = joined.start("run", joined.topology(strategy=joined.strategy(SLOW), strategy_more=OTHER), "--json")
+    beside = BESIDE + 'on_vanish = "flatten"\n'
+    running = joined.start("run", joined.topology(strategy=joined.strategy(SLOW), strategy_more=beside), "--json")
     wait_until(lambda: running.process.poll() is not None or (joined.folder / "enough").exists(), "it trades on")
     running.signal(signal.SIGTERM)
     ended = running.end()

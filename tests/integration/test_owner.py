@@ -1,6 +1,7 @@
 """Two strategies on one account: neither cancels what is the other's, whatever it asks for and however."""
 
 import pytest
+from tests.profiles import BESIDE
 
 OWNER = """
 def on_start(self):
@@ -42,21 +43,13 @@ def on_order(self, order):
     self.log.warning("its own of %s is %s", order.size, order.status)
 """
 
-OTHER = """
-[[strategies]]
-name = "other"
-class = "other.py:Mine"
-account = "paper"
-symbols = ["BTC/USDT:USDT"]
-"""
-
 PACE = {"simulated": ("--speed", "max"), "live": ()}
 
 
 @pytest.mark.parametrize("clock", ["simulated", "live"])
 def test_a_strategy_cancels_its_own_orders_only(shell, clock):
     shell.strategy(MEDDLER, "other.py")
-    path = shell.profile(shell.strategy(OWNER), clock=clock, strategy_more=OTHER)
+    path = shell.profile(shell.strategy(OWNER), clock=clock, strategy_more=BESIDE)
     ended = shell.run("run", path, "--json", "--duration", "2", *PACE[clock])
     assert ended.code == 0, ended.err
     assert ended.summary["rejections"] == {"NOT_OWNER": 1}

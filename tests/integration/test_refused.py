@@ -1,5 +1,7 @@
 """A signal that comes to nothing: the strategy that gave it is told, and no other."""
 
+from tests.profiles import BESIDE
+
 GIVES = """
 def on_start(self):
     self.gave = False
@@ -18,18 +20,12 @@ def on_refused(self, notice):
     self.log.warning("%s is told: %s", self.name, notice.detail)
 """
 
-OTHER = """
-[[strategies]]
-name = "other"
-class = "other.py:Mine"
-account = "paper"
-symbols = ["BTC/USDT:USDT"]
-"""
-
 
 def test_who_gave_it_is_told_and_no_other(shell):
     shell.strategy(HEARS, "other.py")
-    ended = shell.run("run", shell.profile(shell.strategy(GIVES), clock="live", strategy_more=OTHER), "--duration", "1")
+    ended = shell.run(
+        "run", shell.profile(shell.strategy(GIVES), clock="live", strategy_more=BESIDE), "--duration", "1"
+    )
     assert ended.code == 0, ended.err
     told = [line.partition(" is told: ")[2] for line in ended.err.splitlines() if " is told: " in line]
     assert len(told) == 1, ended.err

@@ -6,14 +6,8 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+from tests.profiles import BESIDE
 
-BOTH = """
-[[strategies]]
-name = "other"
-class = "other.py:Mine"
-account = "paper"
-symbols = ["BTC/USDT:USDT"]
-"""
 FAILS = """
 def on_start(self):
     self.n = 0
@@ -48,7 +42,7 @@ NEVER_AGAIN = "[node.supervision]\nmax_restarts = 0"
 
 def profile(shell, policy: str, **more) -> str:
     shell.strategy(GOES_ON, "other.py")
-    strategy_more = (f'on_vanish = "{policy}"' if policy else "") + BOTH
+    strategy_more = (f'on_vanish = "{policy}"' if policy else "") + BESIDE
     return shell.profile(shell.strategy(FAILS), node=NEVER_AGAIN, strategy_more=strategy_more, **more)
 
 

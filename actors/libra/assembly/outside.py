@@ -61,7 +61,10 @@ class Outside(Actor):
         told = event.payload
         if isinstance(told, Mapping) and told.get("vanished") is True and event.source in self._strategies:
             life = told.get("life")
-            self._decide(event.source, life if isinstance(life, int) else None)
+            if isinstance(life, int) and event.source in self._nodes:
+                self._decide(event.source, life)
+            else:
+                self._vanish(event.source)
 
     def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
         """Look again whose life it was that a word came from."""
@@ -69,11 +72,11 @@ class Outside(Actor):
         for strategy, life in undecided.items():
             self._decide(strategy, life)
 
-    def _decide(self, strategy: str, life: int | None) -> None:
-        now = self._life_of(self._nodes[strategy]) if life is not None and strategy in self._nodes else life
+    def _decide(self, strategy: str, life: int) -> None:
+        now = self._life_of(self._nodes[strategy])
         if now == life:
             self._vanish(strategy)
-        elif life is not None and now is not None and life < now:
+        elif now is not None and life < now:
             self.log.warning(
                 "strategy %s ended in an earlier life of its node, which was not known here: of the one that runs now "
                 "nothing is cancelled or closed",
@@ -81,7 +84,7 @@ class Outside(Actor):
             )
         else:
             # Its node has not been heard of, or not of that life yet.
-            self._undecided[strategy] = life or 0
+            self._undecided[strategy] = life
             self.set_timer("lives", _LOOK_AGAIN_S)
 
     def lose(self, event: Event) -> None:

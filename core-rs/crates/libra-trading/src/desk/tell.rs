@@ -43,11 +43,8 @@ impl Desk {
             // The first one holds nothing, so nothing of that id is on its way.
             self.portfolio.on_refused(request.request_id);
         }
-        let notice = self.refusal(request.strategy, why);
-        let event_type = EventType::OrderRequestRejected;
-        let mut event = cause.child(event_type, self.sources.risk, now_ns, Payload::shared(notice));
-        event.instrument = request.instrument;
-        router.publish(event);
+        let told = self.refusal(request.strategy, why);
+        self.tell_refusal(router, now_ns, cause, (self.sources.risk, request.instrument), told);
     }
 
     /// A signal, or an order that it asks for, comes to nothing: counted, and told to whoever gave it.
@@ -76,9 +73,20 @@ impl Desk {
     ) {
         let mut notice = self.refusal(signal.strategy, why);
         notice.detail = format!("a signal for {}: {}", signal.instrument, notice.detail);
-        let event_type = EventType::OrderRequestRejected;
-        let mut event = cause.child(event_type, self.sources.portfolio, now_ns, Payload::shared(notice));
-        event.instrument = signal.instrument;
+        self.tell_refusal(router, now_ns, cause, (self.sources.portfolio, signal.instrument), notice);
+    }
+
+    /// In the trace of whoever asked, where there is no order that could be rejected.
+    fn tell_refusal(
+        &self,
+        router: &mut Router,
+        now_ns: i64,
+        cause: &Event,
+        (source, instrument): (Name, Name),
+        notice: Notice,
+    ) {
+        let mut event = cause.child(EventType::OrderRequestRejected, source, now_ns, Payload::shared(notice));
+        event.instrument = instrument;
         router.publish(event);
     }
 
