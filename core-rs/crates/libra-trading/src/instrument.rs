@@ -75,18 +75,30 @@ pub struct Instrument {
 /// What one unit of price times one of size is worth: 64 bits of contract size times 10^[`MONEY_DECIMALS`] at most, so it
 /// always fits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale(i128);
+pub(crate) struct Scale {
+    worth: i128,
+    /// The same where it fits, else nothing.
+    narrow: i64,
+}
 
 impl Scale {
+    fn new(worth: i128) -> Self {
+        Scale { worth, narrow: i64::try_from(worth).unwrap_or(0) }
+    }
+
     /// Price times size as money, exact; `None` when it does not fit.
     #[inline]
     pub fn notional(self, price: i64, size: i64) -> Option<Money> {
-        // Two factors of 64 bits each always fit; where both of these do as well, no product can overflow.
-        let product = i128::from(price) * i128::from(size);
-        match (i64::try_from(product), i64::try_from(self.0)) {
-            (Ok(product), Ok(scale)) => Some(i128::from(product) * i128::from(scale)),
-            _ => product.checked_mul(self.0),
+        match price.checked_mul(size) {
+            // Two factors of 64 bits each: their product always fits.
+            Some(product) if self.narrow != 0 => Some(i128::from(product) * i128::from(self.narrow)),
+            _ => self.wide_notional(price, size),
         }
+    }
+
+    #[cold]
+    fn wide_notional(self, price: i64, size: i64) -> Option<Money> {
+        (i128::from(price) * i128::from(size)).checked_mul(self.worth)
     }
 }
 
@@ -147,7 +159,7 @@ impl Instrument {
             return None;
         }
         let sum = self.price_decimals.checked_add(self.size_decimals)?.checked_add(self.contract_decimals)?;
-        Some(Scale(i128::from(self.contract_size) * pow10(MONEY_DECIMALS.checked_sub(sum)?)))
+        Some(Scale::new(i128::from(self.contract_size) * pow10(MONEY_DECIMALS.checked_sub(sum)?)))
     }
 
     /// What sizes are counted in: the base currency, or contracts where one is not one of the base.

@@ -7,12 +7,11 @@ use crate::risk::Checked;
 
 use super::places::Places;
 
-/// Permission to send one order, once: bound to the order's content, the limits it was checked against, the process
-/// that gave it, the kill latch's not being set since, and a deadline. Only the gate makes one.
+/// Permission to send one order, once: bound to the order that the gate keeps under its id and sends, to the limits it was
+/// checked against, the process that gave it, the kill latch's not being set since, and a deadline. Only the gate makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
     pub(super) client_order_id: ClientOrderId,
-    pub(super) content_hash: u64,
     pub(super) limits_version: u64,
     pub(super) epoch: u64,
     /// How often the kill latch had been set when it was given.
@@ -96,7 +95,8 @@ pub(super) struct Slot {
 /// All unspent approvals.
 #[derive(Default)]
 pub(super) struct Approvals {
-    slots: Vec<Option<Slot>>,
+    /// A free one has a deadline that never comes.
+    slots: Vec<Slot>,
     free: Vec<u32>,
     places: Places,
     /// No approval ends before this time.
@@ -117,32 +117,51 @@ impl Approvals {
     #[inline]
     pub fn get(&self, id: ClientOrderId) -> Option<&Slot> {
         let number = self.places.get(id)?;
-        self.slots[number as usize].as_ref()
+        Some(&self.slots[number as usize])
+    }
+
+    /// A new one. It is written where it stays: a copy on the way there costs more than the rest of this.
+    #[inline]
+    pub fn add(&mut self, approval: &Approval, request: &OrderRequest, checked: Checked, instrument: usize) {
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => self.make_room(approval, request),
+        };
+        let slot = &mut self.slots[number as usize];
+        slot.approval.clone_from(approval);
+        slot.request.clone_from(request);
+        slot.checked = checked;
+        slot.instrument = instrument;
+        self.place(approval.client_order_id, approval.deadline_ns, number);
+    }
+
+    /// One that was taken out.
+    pub fn insert(&mut self, slot: &Slot) {
+        self.add(&slot.approval, &slot.request, slot.checked, slot.instrument);
+    }
+
+    #[cold]
+    fn make_room(&mut self, approval: &Approval, request: &OrderRequest) -> u32 {
+        let (approval, request) = (approval.clone(), request.clone());
+        self.slots.push(Slot { approval, request, checked: Checked::default(), instrument: 0 });
+        self.slots.len() as u32 - 1
     }
 
     #[inline]
-    pub fn insert(&mut self, slot: Slot) {
-        let (id, deadline_ns) = (slot.approval.client_order_id, slot.approval.deadline_ns);
+    fn place(&mut self, id: ClientOrderId, deadline_ns: i64, number: u32) {
         if self.places.is_empty() || deadline_ns < self.next_deadline_ns {
             self.next_deadline_ns = deadline_ns;
         }
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.slots[number as usize] = Some(slot);
-                number
-            }
-            None => {
-                self.slots.push(Some(slot));
-                self.slots.len() as u32 - 1
-            }
-        };
         self.places.insert(id, number);
     }
 
     pub fn remove(&mut self, id: ClientOrderId) -> Option<Slot> {
         let number = self.places.remove(id)?;
         self.free.push(number);
-        self.slots[number as usize].take()
+        let slot = &mut self.slots[number as usize];
+        let taken = slot.clone();
+        slot.approval.deadline_ns = i64::MAX;
+        Some(taken)
     }
 
     /// Takes an approval out, if it is exactly this one.
@@ -156,12 +175,11 @@ impl Approvals {
     pub fn take_due(&mut self, now_ns: i64) -> Vec<Slot> {
         let (mut due, mut next_deadline_ns) = (Vec::new(), i64::MAX);
         for number in 0..self.slots.len() {
-            match &self.slots[number] {
-                Some(slot) if now_ns > slot.approval.deadline_ns => {
-                    due.extend(self.remove(slot.approval.client_order_id))
-                }
-                Some(slot) => next_deadline_ns = next_deadline_ns.min(slot.approval.deadline_ns),
-                None => {}
+            let approval = &self.slots[number].approval;
+            if now_ns > approval.deadline_ns {
+                due.extend(self.remove(approval.client_order_id));
+            } else {
+                next_deadline_ns = next_deadline_ns.min(approval.deadline_ns);
             }
         }
         self.next_deadline_ns = next_deadline_ns;

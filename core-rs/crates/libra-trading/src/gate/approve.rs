@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::instrument::ContractKind;
 use crate::order::{ClientOrderId, Order, OrderRequest};
-use crate::risk::check::{Checked, Exposure, check};
-use crate::risk::exposure::After;
+use crate::risk::check::{Checks, Exposure, Passed, check, refuse};
 use crate::risk::{Rejection, RiskCode};
 
 use super::approval::{Approval, Slot, content_hash};
@@ -26,11 +25,10 @@ impl Gate {
             self.lapse(now_ns);
         }
         let id = ids::derive(self.account_hash, request.request_id);
-        let content = content_hash(request);
         let stale = match self.approvals.get(id) {
             Some(slot) if self.still_good(slot) || self.is_void(&slot.approval) => {
                 self.stats.repeated_requests += 1;
-                if slot.approval.content_hash != content {
+                if slot.request != *request {
                     return Err(other_content(id));
                 }
                 let approval = slot.approval.clone();
@@ -49,20 +47,23 @@ impl Gate {
         }
         if let Some(known) = self.beyond.get(id) {
             self.stats.repeated_requests += 1;
-            let same = known.content_hash == content;
+            let same = known.content_hash == content_hash(request);
             return Err(if same { Rejection::new(known.code, "refused before") } else { other_content(id) });
         }
         if let Some(known) = self.unlogged.content(id) {
             self.stats.repeated_requests += 1;
-            return Err(if known == content { self.refuse_again(now_ns, request) } else { other_content(id) });
+            let same = known == content_hash(request);
+            return Err(if same { self.refuse_again(now_ns, request) } else { other_content(id) });
         }
         // Approved under limits that are gone: checked anew, without its own reservation in the way.
         if stale && let Some(slot) = self.approvals.remove(id) {
             self.unreserve(&slot);
             self.stats.released += 1;
         }
-        match self.admit(now_ns, request) {
-            Ok((instrument, place, checked, after)) => {
+        let mut passed = Passed::default();
+        match self.admit(now_ns, request, &mut passed) {
+            Ok((instrument, place)) => {
+                let Passed { checked, after } = passed;
                 let lapse_ns = now_ns.saturating_add(self.approval_ttl_ns);
                 let deadline_ns = match request.deadline_ns {
                     0 => lapse_ns,
@@ -70,24 +71,22 @@ impl Gate {
                 };
                 let approval = Approval {
                     client_order_id: id,
-                    content_hash: content,
                     limits_version: self.limits_version,
                     epoch: self.state.epoch,
                     latches: self.latches,
                     deadline_ns,
                 };
                 let (side, size) = (request.side, request.size);
-                let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, after.as_ref());
+                let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, &after);
                 if reserved.is_none() {
                     return Err(self.refuse(now_ns, request, Rejection::new(RiskCode::Overflow, "reservations")));
                 }
                 self.rates.record_order(now_ns, request.strategy);
-                let slot = Slot { approval: approval.clone(), request: request.clone(), checked, instrument };
-                self.approvals.insert(slot);
+                self.approvals.add(&approval, request, checked, instrument);
                 self.stats.approved += 1;
                 Ok(approval)
             }
-            Err(rejection) => Err(self.refuse(now_ns, request, rejection)),
+            Err(rejection) => Err(self.refuse(now_ns, request, *rejection)),
         }
     }
 
@@ -132,22 +131,18 @@ impl Gate {
     /// Every check; gives the places of the instrument and of the strategy. The state of the account comes first, so that its
     /// name is what the refusal says.
     #[inline(always)]
-    fn admit(
-        &mut self,
-        now_ns: i64,
-        request: &OrderRequest,
-    ) -> Result<(usize, usize, Checked, Option<After>), Rejection> {
+    fn admit(&mut self, now_ns: i64, request: &OrderRequest, passed: &mut Passed) -> Checks<(usize, usize)> {
         if let Some(rejection) = self.refuses_all() {
-            return Err(rejection);
+            return refuse(rejection);
         }
         if request.account != self.account {
-            return Err(Rejection::new(RiskCode::WrongAccount, request.account.as_str()));
+            return refuse(Rejection::new(RiskCode::WrongAccount, request.account.as_str()));
         }
         if request.deadline_ns != 0 && now_ns > request.deadline_ns {
-            return Err(expired(request.deadline_ns, now_ns));
+            return refuse(expired(request.deadline_ns, now_ns));
         }
         let Some(slot) = self.state.account.slot(request.instrument) else {
-            return Err(Rejection::new(RiskCode::UnknownInstrument, request.instrument.as_str()));
+            return refuse(Rejection::new(RiskCode::UnknownInstrument, request.instrument.as_str()));
         };
         let account = &self.state.account;
         let (desk, instrument) = (&self.state.desks[slot], account.instrument_at(slot));
@@ -158,6 +153,7 @@ impl Gate {
         };
         let place = self.state.sharers.place(request.strategy);
         let exposure = Exposure {
+            scale: desk.scale,
             position: account.position_at(slot).size,
             open_buy: desk.open_buy,
             open_sell: desk.open_sell,
@@ -171,16 +167,16 @@ impl Gate {
             },
             portfolio: self.state.portfolio(slot),
         };
-        let (checked, after) = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits)?;
+        check(now_ns, request, instrument, desk.market, &exposure, (&self.limits, &desk.limits), passed)?;
         if let Some(rejection) = self
             .refuses_for_loss(slot, request.side, request.size)
             .or_else(|| self.refuses_unmeasured(now_ns, slot, request.side, request.size))
         {
-            return Err(rejection);
+            return refuse(rejection);
         }
         // Last, so that a request that is refused anyhow uses up nothing.
         self.rates.check(now_ns, request.strategy)?;
-        Ok((slot, place, checked, after))
+        Ok((slot, place))
     }
 
     /// Spends an approval: tests the latch, ownership, limits and deadline again and appends the intent. When this
@@ -201,14 +197,14 @@ impl Gate {
         }
         let intent = Record::Intent {
             now_ns,
-            request: slot.request,
+            request: slot.request.clone(),
             hold_price: slot.checked.hold_price,
             window_end_ns: now_ns.saturating_add(self.validity_window_ns),
         };
         let order = self.conclude(intent);
         match &order {
             Ok(_) => self.stats.spent += 1,
-            Err(_) => self.unlogged.keep(id, approval.content_hash),
+            Err(_) => self.unlogged.keep(id, content_hash(&slot.request)),
         }
         order
     }
@@ -307,11 +303,11 @@ impl Gate {
                 Some(order) => self.lapsed.push(order),
                 // With a log that fails nothing can be spent either: what cannot be recorded waits until it can.
                 None if self.log_failed => {
-                    self.approvals.insert(slot);
+                    self.approvals.insert(&slot);
                     continue;
                 }
                 // A text that no record holds: the intent would not have been taken either.
-                None => self.unlogged.keep(slot.approval.client_order_id, slot.approval.content_hash),
+                None => self.unlogged.keep(slot.approval.client_order_id, content_hash(&slot.request)),
             }
             self.unreserve(&slot);
             self.stats.rejected += 1;

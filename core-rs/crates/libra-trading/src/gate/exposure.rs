@@ -29,8 +29,7 @@ impl State {
         }
         let desk = &mut self.desks[slot];
         let position = self.account.position_at(slot).size;
-        let instrument = self.account.instrument_at(slot);
-        let worth = Worth::of(instrument, desk.mark, position, desk.open_buy, desk.open_sell);
+        let worth = Worth::of(desk.scale, desk.mark, position, desk.open_buy, desk.open_sell);
         if worth == desk.worth {
             return;
         }
@@ -93,8 +92,9 @@ impl State {
     pub fn sums_from_scratch(&self) -> Vec<Sums> {
         let mut sums = vec![Sums::default(); self.account.balances().len()];
         for (slot, desk) in self.desks.iter().enumerate() {
-            let (instrument, position) = (self.account.instrument_at(slot), self.account.position_at(slot).size);
-            let worth = Worth::of(instrument, desk.mark, position, desk.open_buy, desk.open_sell);
+            let position = self.account.position_at(slot).size;
+            let worth =
+                Worth::of(self.account.instrument_at(slot).scale(), desk.mark, position, desk.open_buy, desk.open_sell);
             let (_, _, settle) = self.account.currencies_at(slot);
             sums[settle].replace(Some(Worth::default()), worth).unwrap();
         }

@@ -12,7 +12,7 @@ use crate::account::is_buy;
 use crate::instrument::{Instrument, Money};
 use crate::order::Order;
 use crate::risk::change::{apply, loosened, recall, stricter, terms};
-use crate::risk::check::{Exposure, check};
+use crate::risk::check::{Exposure, Passed, check};
 use crate::risk::exposure::{Portfolio, Worth};
 use crate::risk::volume::VolumeWindow;
 use crate::risk::{LimitChange, LimitsError, Rejection, RiskCode, RiskLimits, Term};
@@ -101,7 +101,7 @@ impl Gate {
         *if is_buy(request.side) { &mut open_buy } else { &mut open_sell } -= request.size;
         let position = account.position_at(slot).size;
         let portfolio = self.state.portfolio(slot);
-        let without = Worth::of(instrument, desk.mark, position, open_buy, open_sell);
+        let without = Worth::of(desk.scale, desk.mark, position, open_buy, open_sell);
         let mut sums = portfolio.as_ref().map(|portfolio| *portfolio.sums).unwrap_or_default();
         if let Some(portfolio) = &portfolio
             && sums.replace(portfolio.own, without).is_none()
@@ -115,6 +115,7 @@ impl Gate {
             let _ = counted.add(place, -1);
         }
         let exposure = Exposure {
+            scale: desk.scale,
             position,
             open_buy,
             open_sell,
@@ -125,8 +126,9 @@ impl Gate {
             volume: desk.volume.as_ref().map(|volume| volume.sums(now_ns)),
             portfolio: portfolio.map(|all| Portfolio { sums: &sums, own: without, equity: all.equity }),
         };
-        let checked = check(now_ns, request, instrument, desk.market, &exposure, &self.limits, &desk.limits);
-        checked.err()
+        let limits = (&self.limits, &desk.limits);
+        let checked = check(now_ns, request, instrument, desk.market, &exposure, limits, &mut Passed::default());
+        checked.err().map(|why| *why)
     }
 
     /// Sets limits past the log: for tests of what limits do.

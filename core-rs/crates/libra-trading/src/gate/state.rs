@@ -8,7 +8,7 @@ use libra_kernel::digest::Digest;
 use libra_kernel::{Name, SharedPayload};
 
 use crate::account::{Account, is_buy, same_arithmetic};
-use crate::instrument::{Instrument, Money};
+use crate::instrument::{Instrument, Money, Scale};
 use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide, OrderStatus};
 use crate::risk::check::hold;
 use crate::risk::exposure::{After, Sums, Worth};
@@ -35,6 +35,8 @@ pub(super) struct Desk {
     pub mark: Option<(i64, i64)>,
     pub mark_ns: i64,
     pub limits: InstrumentLimits,
+    /// The instrument's, as it is defined now.
+    pub scale: Option<Scale>,
     pub open_buy: i64,
     pub open_sell: i64,
     /// Orders and approvals that hold something, by strategy.
@@ -52,6 +54,7 @@ impl Default for Desk {
             mark: None,
             mark_ns: 0,
             limits: InstrumentLimits::default(),
+            scale: None,
             open_buy: 0,
             open_sell: 0,
             orders: Parts::default(),
@@ -202,6 +205,7 @@ impl State {
                 if self.desks.len() <= slot {
                     self.desks.resize(slot + 1, Desk::default());
                 }
+                self.desks[slot].scale = instrument.scale();
             }
             Record::Intent { now_ns, request, hold_price, window_end_ns } => {
                 let instrument = self.account.slot(request.instrument).ok_or("an order of an unknown instrument")?;
@@ -429,10 +433,10 @@ impl State {
         size: i64,
         held: Money,
         place: usize,
-        after: Option<&After>,
+        after: &After,
     ) -> Option<()> {
         self.add_held(slot, side, size, held, (place, 1))?;
-        if let Some(after) = after {
+        if after.is_known {
             self.take_after(slot, side, after);
         }
         Some(())

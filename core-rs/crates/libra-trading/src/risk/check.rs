@@ -32,6 +32,8 @@ pub struct Market {
 /// What the account could come to hold of an instrument.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Exposure<'a> {
+    /// What makes money of it; `None` for an instrument that has none.
+    pub(crate) scale: Option<Scale>,
     /// The position.
     pub position: i64,
     /// Sizes of all buys that are approved or not final.
@@ -53,7 +55,7 @@ pub struct Exposure<'a> {
 }
 
 /// What an approved order sets aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// The price that a spot buy is held at.
     pub hold_price: i64,
@@ -61,51 +63,69 @@ pub struct Checked {
     pub held: Money,
 }
 
+/// What an order that passes comes to: made in its caller's place, as a value that is handed on from hand to hand, with
+/// its 128-bit numbers, costs more than the checks that made it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Passed {
+    /// What it sets aside.
+    pub checked: Checked,
+    /// What it makes of the sums over all instruments.
+    pub after: After,
+}
+
+/// A refusal is boxed from where it is made: what passes is then all that a check hands on.
+pub(crate) type Checks<T = ()> = Result<T, Box<Rejection>>;
+
+#[cold]
+pub(crate) fn refuse<T>(why: Rejection) -> Checks<T> {
+    Err(Box::new(why))
+}
+
 /// All rules about one order that depend on nothing but these arguments.
 #[inline(always)]
-pub fn check(
+pub(crate) fn check(
     now_ns: i64,
     request: &OrderRequest,
     instrument: &Instrument,
     market: Market,
     exposure: &Exposure<'_>,
-    limits: &RiskLimits,
-    own: &InstrumentLimits,
-) -> Result<(Checked, Option<After>), Rejection> {
+    (limits, own): (&RiskLimits, &InstrumentLimits),
+    passed: &mut Passed,
+) -> Checks {
     check_form(request, instrument, own)?;
     check_market(now_ns, request, instrument, market, limits)?;
-    let scale = instrument.scale().ok_or_else(|| overflow("the order's notional"))?;
+    let scale = exposure.scale.ok_or_else(|| overflow("the order's notional"))?;
     check_worth(request, instrument, market, scale, own)?;
     check_exposure(request, instrument, market, scale, exposure, own)?;
-    let after = check_portfolio(request, instrument, market, scale, exposure, limits, own)?;
+    check_portfolio(request, instrument, market, scale, exposure, (limits, own), &mut passed.after)?;
     check_volume(request, instrument, exposure, own)?;
-    Ok((check_funds(request, instrument, market, exposure, limits)?, after))
+    check_funds(request, instrument, market, exposure, limits, &mut passed.checked)
 }
 
 #[inline(always)]
-fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentLimits) -> Result<(), Rejection> {
+fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentLimits) -> Checks {
     if !instrument.tradable || instrument.kind == ContractKind::Inverse {
-        return Err(Rejection::new(RiskCode::NotTradable, instrument.symbol.as_str()));
+        return refuse(Rejection::new(RiskCode::NotTradable, instrument.symbol.as_str()));
     }
     let decimals = instrument.size_decimals;
     let size = i128::from(request.size);
     if request.size <= 0 {
-        return Err(Rejection::new(RiskCode::InvalidOrder, "the size has to be above zero"));
+        return refuse(Rejection::new(RiskCode::InvalidOrder, "the size has to be above zero"));
     }
     match request.order_type {
         OrderType::Limit if request.price <= 0 => {
-            return Err(Rejection::new(RiskCode::InvalidOrder, "a limit order needs a price above zero"));
+            return refuse(Rejection::new(RiskCode::InvalidOrder, "a limit order needs a price above zero"));
         }
         OrderType::Market if request.price != 0 => {
-            return Err(Rejection::new(RiskCode::InvalidOrder, "a market order has no price"));
+            return refuse(Rejection::new(RiskCode::InvalidOrder, "a market order has no price"));
         }
         OrderType::Market if request.time_in_force == TimeInForce::PostOnly => {
-            return Err(Rejection::new(RiskCode::InvalidOrder, "a market order cannot rest"));
+            return refuse(Rejection::new(RiskCode::InvalidOrder, "a market order cannot rest"));
         }
         _ => {}
     }
     if request.size < instrument.min_size {
-        return Err(Rejection::units(
+        return refuse(Rejection::units(
             RiskCode::MinSize,
             instrument.min_size.into(),
             size,
@@ -114,7 +134,7 @@ fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentL
         ));
     }
     if request.size % instrument.lot_size != 0 {
-        return Err(Rejection::units(
+        return refuse(Rejection::units(
             RiskCode::LotSize,
             instrument.lot_size.into(),
             size,
@@ -124,12 +144,12 @@ fn check_form(request: &OrderRequest, instrument: &Instrument, own: &InstrumentL
     }
     let most = own.max_order_size.map_or(instrument.max_size, |limit| limit.min(instrument.max_size));
     if request.size > most {
-        return Err(Rejection::units(RiskCode::OrderSizeLimit, most.into(), size, decimals, instrument.size_unit()));
+        return refuse(Rejection::units(RiskCode::OrderSizeLimit, most.into(), size, decimals, instrument.size_unit()));
     }
     if request.price % instrument.tick_size != 0 {
         let (tick, price) = (instrument.tick_size.into(), request.price.into());
         let quote = instrument.quote.as_str();
-        return Err(Rejection::units(RiskCode::TickSize, tick, price, instrument.price_decimals, quote));
+        return refuse(Rejection::units(RiskCode::TickSize, tick, price, instrument.price_decimals, quote));
     }
     Ok(())
 }
@@ -141,15 +161,15 @@ fn check_market(
     instrument: &Instrument,
     market: Market,
     limits: &RiskLimits,
-) -> Result<(), Rejection> {
+) -> Checks {
     if market.bid <= 0 || market.ask <= 0 || market.bid > market.ask {
-        return Err(Rejection::new(RiskCode::NoMarket, instrument.symbol.as_str()));
+        return refuse(Rejection::new(RiskCode::NoMarket, instrument.symbol.as_str()));
     }
     if let Some(most) = limits.max_quote_age_ns {
         let age = now_ns.saturating_sub(market.ts_ns);
         // A quote of the future tells nothing about its age: its source's clock, or ours, is wrong.
         if age > most || age < -CLOCK_SKEW_NS {
-            return Err(stale(most, age));
+            return refuse(stale(most, age));
         }
     }
     if let Some(collar) = limits.price_collar_bps {
@@ -164,7 +184,7 @@ fn check_market(
             let (distance, middle) = (i128::from(distance), i128::from(middle));
             // Rounded up, so that it is above its limit.
             let value = (distance * 1_000_000 - 1) / middle + 1;
-            return Err(Rejection::limit(
+            return refuse(Rejection::limit(
                 RiskCode::PriceCollar,
                 with_unit(collar.into(), 2, "%"),
                 with_unit(value, 4, "%"),
@@ -192,8 +212,8 @@ fn reference_price(request: &OrderRequest, market: Market) -> i64 {
 }
 
 #[cold]
-fn overflow(what: &str) -> Rejection {
-    Rejection::new(RiskCode::Overflow, what)
+fn overflow(what: &str) -> Box<Rejection> {
+    Box::new(Rejection::new(RiskCode::Overflow, what))
 }
 
 #[inline(always)]
@@ -203,7 +223,7 @@ fn check_worth(
     market: Market,
     scale: Scale,
     own: &InstrumentLimits,
-) -> Result<(), Rejection> {
+) -> Checks {
     let reference = reference_price(request, market);
     let notional = scale.notional(reference, request.size).ok_or_else(|| overflow("the order's notional"))?;
     let least_price = if request.order_type == OrderType::Limit { request.price } else { reference };
@@ -213,11 +233,11 @@ fn check_worth(
     };
     if least < instrument.min_notional {
         let quote = instrument.quote.as_str();
-        return Err(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least, quote));
+        return refuse(Rejection::money(RiskCode::MinNotional, instrument.min_notional, least, quote));
     }
     match own.max_order_notional {
         Some(most) if notional > most => {
-            Err(Rejection::money(RiskCode::OrderNotionalLimit, most, notional, instrument.quote.as_str()))
+            refuse(Rejection::money(RiskCode::OrderNotionalLimit, most, notional, instrument.quote.as_str()))
         }
         _ => Ok(()),
     }
@@ -231,11 +251,16 @@ fn check_exposure(
     scale: Scale,
     exposure: &Exposure<'_>,
     own: &InstrumentLimits,
-) -> Result<(), Rejection> {
+) -> Checks {
     if let Some((all, of_instrument)) = exposure.orders
         && !(all.has_room(exposure.place) && of_instrument.has_room(exposure.place))
     {
-        check_crowded(request, exposure, all, of_instrument)?;
+        // No reference to what is on the stack, here as in all that is cold: it would have to be written there each time.
+        let (held, open) = match is_buy(request.side) {
+            true => (exposure.position.into(), exposure.open_buy),
+            false => (-i128::from(exposure.position), exposure.open_sell),
+        };
+        check_crowded(held + i128::from(request.size), open, exposure.place, all, of_instrument)?;
     }
     // In the order's direction: a sell that could only shrink a long comes out below zero and passes.
     let worst = if is_buy(request.side) {
@@ -248,7 +273,7 @@ fn check_exposure(
         && worst > most
     {
         let decimals = instrument.size_decimals;
-        return Err(Rejection::units(
+        return refuse(Rejection::units(
             RiskCode::PositionLimit,
             most.into(),
             worst.into(),
@@ -263,7 +288,7 @@ fn check_exposure(
         let worth = scale.notional(price, worst).ok_or_else(|| overflow("the position's notional"))?;
         if worth > most {
             let quote = instrument.quote.as_str();
-            return Err(Rejection::money(RiskCode::PositionNotionalLimit, most, worth, quote));
+            return refuse(Rejection::money(RiskCode::PositionNotionalLimit, most, worth, quote));
         }
     }
     Ok(())
@@ -275,23 +300,14 @@ fn check_exposure(
 /// It is bounded twice: no more reduces than there is position, and beyond its part and the rest a strategy has open at most
 /// twice the limit. So one that dices its position into the smallest lots does not fill the venue's own count, and takes
 /// nobody's room but its own. A strategy that has nothing open may always close, whatever others have open that way: it is one
-/// order a strategy.
+/// order a strategy. `alone` is the position with this order filled, in its direction, and `open` what is open beside it.
 #[cold]
-fn check_crowded(
-    request: &OrderRequest,
-    exposure: &Exposure<'_>,
-    all: &Parts,
-    of_instrument: &Parts,
-) -> Result<(), Rejection> {
-    let (held, open) = match is_buy(request.side) {
-        true => (exposure.position.into(), exposure.open_buy),
-        false => (-i128::from(exposure.position), exposure.open_sell),
-    };
-    let alone = held + i128::from(request.size);
+fn check_crowded(alone: i128, open: i64, place: usize, all: &Parts, of_instrument: &Parts) -> Checks {
     let worst = alone + i128::from(open);
-    let reduces = worst <= 0 || (alone <= 0 && all.of(exposure.place) == 0);
-    all.check(exposure.place, reduces, RiskCode::OpenOrdersLimit)?;
-    of_instrument.check(exposure.place, reduces, RiskCode::InstrumentOrdersLimit)
+    let reduces = worst <= 0 || (alone <= 0 && all.of(place) == 0);
+    all.check(place, reduces, RiskCode::OpenOrdersLimit)?;
+    of_instrument.check(place, reduces, RiskCode::InstrumentOrdersLimit)?;
+    Ok(())
 }
 
 /// Our share of the traded volume: what we executed within the window, what is open, and the order. An order that takes
@@ -302,11 +318,11 @@ fn check_volume(
     instrument: &Instrument,
     exposure: &Exposure<'_>,
     own: &InstrumentLimits,
-) -> Result<(), Rejection> {
+) -> Checks {
     let Some(bps) = own.max_participation_bps else { return Ok(()) };
     let Some((market, executed)) = exposure.volume.filter(|(market, _)| *market > 0) else {
         let limit = with_unit(bps.into(), 2, "%");
-        return Err(Rejection::limit(RiskCode::NoVolume, limit, format!("0 {} traded", instrument.size_unit())));
+        return refuse(Rejection::limit(RiskCode::NoVolume, limit, format!("0 {} traded", instrument.size_unit())));
     };
     let ours = executed + i128::from(exposure.open_buy) + i128::from(exposure.open_sell) + i128::from(request.size);
     if let (Ok(few), Ok(all)) = (i64::try_from(ours), i64::try_from(market))
@@ -320,7 +336,7 @@ fn check_volume(
         return Ok(());
     }
     let size = |units| format!("{} {}", format_units(units, instrument.size_decimals), instrument.size_unit());
-    Err(Rejection {
+    refuse(Rejection {
         code: RiskCode::ParticipationLimit,
         limit: with_unit(bps.into(), 2, "%"),
         value: with_unit((scaled - 1) / market + 1, 2, "%"),
@@ -344,10 +360,12 @@ fn check_funds(
     market: Market,
     exposure: &Exposure<'_>,
     limits: &RiskLimits,
-) -> Result<Checked, Rejection> {
+    checked: &mut Checked,
+) -> Checks {
     let mut hold_price = reference_price(request, market);
     if instrument.kind != ContractKind::Spot {
-        return Ok(Checked { hold_price, held: 0 });
+        checked.hold_price = hold_price;
+        return Ok(());
     }
     if let (OrderType::Market, Some(collar)) = (request.order_type, limits.price_collar_bps) {
         let slack = i128::from(hold_price) * i128::from(collar) / 10_000;
@@ -363,10 +381,11 @@ fn check_funds(
             (exposure.free_base, RiskCode::SpotInventory, instrument.base)
         };
         if held > free {
-            return Err(Rejection::money(code, free, held, currency.as_str()));
+            return refuse(Rejection::money(code, free, held, currency.as_str()));
         }
     }
-    Ok(Checked { hold_price, held })
+    (checked.hold_price, checked.held) = (hold_price, held);
+    Ok(())
 }
 
 /// What an order with `remaining` to go holds: notional and taker fee in quote currency for a spot buy, the size in base

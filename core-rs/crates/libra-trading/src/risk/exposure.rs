@@ -16,7 +16,7 @@ use crate::account::is_buy;
 use crate::instrument::{Instrument, MONEY_DECIMALS, Money, Scale};
 use crate::order::{OrderRequest, OrderSide};
 
-use super::check::{Exposure, Market};
+use super::check::{Checks, Exposure, Market, refuse};
 use super::code::{Rejection, RiskCode, with_unit};
 use super::limits::{InstrumentLimits, RiskLimits};
 use super::times::passes_share;
@@ -31,11 +31,11 @@ pub struct Worth {
 }
 
 impl Worth {
-    /// Of a position with sizes open either way; `None` when there is something and no market to value it, or when it
+    /// Of a position with sizes open either way, by its instrument's scale; `None` when there is something and no market to value it, or when it
     /// does not fit.
     #[inline]
-    pub fn of(
-        instrument: &Instrument,
+    pub(crate) fn of(
+        scale: Option<Scale>,
         market: Option<(i64, i64)>,
         position: i64,
         open_buy: i64,
@@ -45,7 +45,7 @@ impl Worth {
         if up == 0 && down == 0 {
             return Some(Worth::default());
         }
-        let (market, scale) = (market?, instrument.scale()?);
+        let (market, scale) = (market?, scale?);
         Some(Worth { long: long_end(scale, market, up)?, short: short_end(scale, market, down)? })
     }
 
@@ -108,8 +108,10 @@ pub struct Portfolio<'a> {
 
 /// What an order that passed makes of the worths, once it is reserved: the end that it moves, a buy the long one, and no
 /// other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct After {
+    /// False where no limit asks for the sums: nothing of the rest is known then.
+    pub is_known: bool,
     /// That end of its own instrument.
     pub end: Money,
     /// The sum of that end over all instruments of the settle currency.
@@ -126,16 +128,16 @@ pub(crate) fn check_portfolio(
     market: Market,
     scale: Scale,
     exposure: &Exposure<'_>,
-    limits: &RiskLimits,
-    own_limits: &InstrumentLimits,
-) -> Result<Option<After>, Rejection> {
-    let Some(portfolio) = &exposure.portfolio else { return Ok(None) };
+    (limits, own_limits): (&RiskLimits, &InstrumentLimits),
+    after: &mut After,
+) -> Checks {
+    let Some(portfolio) = &exposure.portfolio else { return Ok(()) };
     let currency = || instrument.settle.as_str();
     let Some(own) = portfolio.own.filter(|_| portfolio.sums.unknown == 0) else {
         let detail = format!("{} open instruments of {} without a quote", portfolio.sums.unknown, currency());
-        return Err(Rejection::new(RiskCode::NoMarket, detail));
+        return refuse(Rejection::new(RiskCode::NoMarket, detail));
     };
-    let overflow = || Rejection::new(RiskCode::Overflow, "the exposure of all instruments");
+    let overflow = || Box::new(Rejection::new(RiskCode::Overflow, "the exposure of all instruments"));
     let (quote, sums) = ((market.bid, market.ask), portfolio.sums);
     let Exposure { position: held, open_buy, open_sell, .. } = *exposure;
     // The other end is what it was: it is valued at this very quote.
@@ -161,36 +163,43 @@ pub(crate) fn check_portfolio(
     let replace = |sum: Money, was, is| sum.checked_sub(was)?.checked_add(is);
     let sum = replace(sum, was, end).ok_or_else(overflow)?;
     let gross = replace(sums.gross, gross_before, gross_after).ok_or_else(overflow)?;
-    let passed = Some(After { end, sum, gross });
+    (after.is_known, after.end, after.sum, after.gross) = (true, end, sum, gross);
 
     let net = if request.side == OrderSide::Buy { sum } else { -sum };
     if let Some(most) = limits.max_net_exposure
         && net > most
     {
-        return Err(Rejection::money(RiskCode::NetExposureLimit, most, net, currency()));
+        return refuse(Rejection::money(RiskCode::NetExposureLimit, most, net, currency()));
     }
     // Whatever the order's side: what is open the other way may be the larger end still.
     if gross_after <= gross_before {
-        return Ok(passed);
+        return Ok(());
     }
     if let Some(most) = limits.max_gross_exposure
         && gross > most
     {
-        return Err(Rejection::money(RiskCode::GrossExposureLimit, most, gross, currency()));
+        return refuse(Rejection::money(RiskCode::GrossExposureLimit, most, gross, currency()));
     }
     if let Some(bps) = limits.max_leverage_bps {
         let equity = portfolio.equity.ok_or_else(overflow)?;
         if passes_share(gross, bps, equity).ok_or_else(overflow)? {
-            return Err(against_equity(RiskCode::LeverageLimit, bps, (4, "x"), gross, equity, currency()));
+            return refuse(against_equity(RiskCode::LeverageLimit, bps, (4, "x"), gross, equity, currency()));
         }
     }
     if let Some(bps) = own_limits.max_concentration_bps {
         let equity = portfolio.equity.ok_or_else(overflow)?;
         if passes_share(gross_after, bps, equity).ok_or_else(overflow)? {
-            return Err(against_equity(RiskCode::ConcentrationLimit, bps, (2, "%"), gross_after, equity, currency()));
+            return refuse(against_equity(
+                RiskCode::ConcentrationLimit,
+                bps,
+                (2, "%"),
+                gross_after,
+                equity,
+                currency(),
+            ));
         }
     }
-    Ok(passed)
+    Ok(())
 }
 
 /// The refusal of `amount` against a share of the equity; the value is rounded up, so that it is above its limit.
@@ -220,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_worse_end_is_the_gross_worth() {
-        let of = |position, buy, sell| Worth::of(&btc(), Some((100, 110)), position, buy, sell).unwrap();
+        let of = |position, buy, sell| Worth::of(btc().scale(), Some((100, 110)), position, buy, sell).unwrap();
         let worth = |price, size| btc().notional(price, size).unwrap();
         assert_eq!(of(0, 0, 0), Worth::default());
         assert_eq!(of(10, 5, 3), Worth { long: worth(110, 15), short: worth(100, 7) });
@@ -228,8 +237,8 @@ mod tests {
         assert_eq!(of(-10, 5, 3), Worth { long: worth(100, -5), short: worth(110, -13) });
         assert_eq!(of(-10, 5, 3).gross(), worth(110, 13));
         assert_eq!(of(2, 0, 9).gross(), worth(110, 7));
-        assert_eq!(Worth::of(&btc(), None, 0, 0, 0), Some(Worth::default()), "nothing is worth nothing");
-        assert_eq!(Worth::of(&btc(), None, 1, 0, 0), None);
-        assert_eq!(Worth::of(&btc(), Some((100, 110)), i64::MAX, 1, 0), None);
+        assert_eq!(Worth::of(btc().scale(), None, 0, 0, 0), Some(Worth::default()), "nothing is worth nothing");
+        assert_eq!(Worth::of(btc().scale(), None, 1, 0, 0), None);
+        assert_eq!(Worth::of(btc().scale(), Some((100, 110)), i64::MAX, 1, 0), None);
     }
 }

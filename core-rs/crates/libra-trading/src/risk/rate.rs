@@ -31,6 +31,8 @@ pub struct RateWindow {
     /// window, so that a limit that is raised, or set again, counts what a lower one had no need of.
     times: Vec<i64>,
     next: usize,
+    /// So many more have to come until the times are in the order of their places again, for sure: a clock may step back.
+    unordered: usize,
     /// 0 for none.
     limit: usize,
     /// The last moment at which the oldest of the last `limit` is within the window: one more passes the limit up to then.
@@ -53,7 +55,8 @@ fn stretch<T: Clone>(ring: &mut Vec<T>, next: usize, length: usize, nothing: T) 
 impl RateWindow {
     /// A window of at most `limit` within `window_ns`, `None` for no limit.
     pub fn new(limit: Option<u32>, window_ns: i64) -> Self {
-        let mut window = RateWindow { times: Vec::new(), next: 0, limit: 0, full_until_ns: NEVER_NS, window_ns };
+        let mut window =
+            RateWindow { times: Vec::new(), next: 0, unordered: 0, limit: 0, full_until_ns: NEVER_NS, window_ns };
         window.set_limit(limit);
         window
     }
@@ -68,6 +71,10 @@ impl RateWindow {
     }
 
     fn stretch(&mut self, length: usize) {
+        if self.unordered > 0 {
+            // What is out of order stays so much longer.
+            self.unordered += length.saturating_sub(self.times.len());
+        }
         stretch(&mut self.times, self.next, length, NEVER_NS);
         self.next = 0;
     }
@@ -96,11 +103,20 @@ impl RateWindow {
     /// Counts one.
     #[inline]
     pub fn record(&mut self, now_ns: i64) {
-        if let Some(oldest) = self.times.get_mut(self.next) {
-            *oldest = now_ns;
-            self.next = if self.next + 1 == self.times.len() { 0 } else { self.next + 1 };
+        if !self.times.is_empty() {
+            self.see_order(now_ns);
+            self.times[self.next] = now_ns;
+            self.next = self.around(self.next + 1);
             self.note();
         }
+    }
+
+    /// One comes behind the newest. What stands out of order does so until as many have come as are kept.
+    #[inline]
+    fn see_order(&mut self, now_ns: i64) {
+        let kept = self.times.len();
+        let newest = self.times[self.around(self.next + kept - 1)];
+        self.unordered = if now_ns < newest { kept } else { self.unordered.saturating_sub(1) };
     }
 
     /// Counts one that cannot be refused, or that comes while there is no limit: none of its window is forgotten for it.
@@ -114,8 +130,7 @@ impl RateWindow {
     /// Where the last `limit` begin.
     #[inline]
     fn begin(&self) -> usize {
-        let begin = self.next + self.times.len() - self.limit;
-        if begin >= self.times.len() { begin - self.times.len() } else { begin }
+        self.around(self.next + self.times.len() - self.limit)
     }
 
     /// The oldest is another one.
@@ -128,15 +143,42 @@ impl RateWindow {
         };
     }
 
+    /// True for a time that has left the window at `now_ns`. A sum that does not fit is later than any time.
+    #[inline]
+    fn has_left(&self, now_ns: i64, at_ns: i64) -> bool {
+        now_ns > at_ns.saturating_add(self.window_ns - 1)
+    }
+
+    /// True when all of so many times, from one place on, have left the window at `now_ns`. Where they are in order, the last
+    /// of them tells it.
+    #[inline]
+    fn have_left(&self, now_ns: i64, from: usize, count: usize) -> bool {
+        if count == 0 {
+            return true;
+        }
+        let last = self.around(from + count - 1);
+        self.has_left(now_ns, self.times[last]) && (self.unordered == 0 || self.left(now_ns, from, count) == count)
+    }
+
+    /// A place around the end.
+    #[inline]
+    fn around(&self, place: usize) -> usize {
+        if place >= self.times.len() { place - self.times.len() } else { place }
+    }
+
+    /// How many of so many times, from one place on, have left the window before one that has not.
+    fn left(&self, now_ns: i64, from: usize, count: usize) -> usize {
+        let (before, behind) = self.times.split_at(from);
+        behind.iter().chain(before).take(count).take_while(|at_ns| self.has_left(now_ns, **at_ns)).count()
+    }
+
     /// True where these would take the places of others that are within the window of the first of them.
     fn may_forget(&self, times: &[i64]) -> bool {
         let Some(first) = times.first() else { return false };
-        let (before, oldest) = self.times.split_at(self.next);
-        let mut replaced = oldest.iter().chain(before).take(times.len());
-        times.len() > self.times.len() || replaced.any(|at_ns| *first <= at_ns.saturating_add(self.window_ns - 1))
+        times.len() > self.times.len() || !self.have_left(*first, self.next, times.len())
     }
 
-    /// Counts several, in the order of `times`.
+    /// Counts several, none of them before the one ahead of it.
     fn record_all(&mut self, times: &[i64]) {
         if self.may_forget(times) {
             return times.iter().for_each(|at_ns| self.record_kept(*at_ns));
@@ -146,13 +188,14 @@ impl RateWindow {
 
     /// The same, for no more than it keeps.
     fn put_all(&mut self, times: &[i64]) {
+        let Some(first) = times.first() else { return };
+        self.see_order(*first);
+        self.unordered = self.unordered.saturating_sub(times.len() - 1);
         let (to_end, from_start) = times.split_at(times.len().min(self.times.len() - self.next));
         self.times[self.next..][..to_end.len()].copy_from_slice(to_end);
         self.times[..from_start.len()].copy_from_slice(from_start);
-        if !times.is_empty() {
-            self.next = (self.next + times.len()) % self.times.len();
-            self.note();
-        }
+        self.next = self.around(self.next + times.len());
+        self.note();
     }
 
     /// How many more have room, `most` at most, at `now_ns` and any time behind it.
@@ -160,9 +203,8 @@ impl RateWindow {
         if self.limit == 0 {
             return 0;
         }
-        let has_left = |at_ns: &i64| now_ns > at_ns.saturating_add(self.window_ns - 1);
-        let (before, oldest) = self.times.split_at(self.begin());
-        oldest.iter().chain(before).take(most.min(self.limit)).take_while(|at_ns| has_left(at_ns)).count()
+        let most = most.min(self.limit);
+        if self.have_left(now_ns, self.begin(), most) { most } else { self.left(now_ns, self.begin(), most) }
     }
 
     /// The same; all of `most` where there is no limit.

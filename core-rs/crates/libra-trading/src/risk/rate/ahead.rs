@@ -14,7 +14,7 @@ const MOST: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Ahead {
     strategy: Name,
-    /// Not before this time.
+    /// Not before this time: the last one's.
     from_ns: i64,
     /// So many more have room.
     room: usize,
@@ -36,9 +36,10 @@ impl Ahead {
         self.room > 0 && strategy == self.strategy && now_ns >= self.from_ns
     }
 
-    /// Counts an order that has room.
+    /// Counts an order that has room. From then on none before it has, so that they are in the order of their times.
     #[inline]
     pub fn record(&mut self, now_ns: i64) {
+        self.from_ns = now_ns;
         self.times[self.count] = now_ns;
         self.count += 1;
         self.room -= 1;
