@@ -45,3 +45,16 @@ fn limits_of_all_instruments_keep_their_values_for_one_that_gets_other_decimals(
     assert_eq!((sized(&mut gate, 1, 200), sized(&mut gate, 2, 210)), (Ok(()), Err(RiskCode::PositionLimit)));
     assert_eq!(gate.limits().default.max_position, Some(20), "the others' units are what they were");
 }
+
+#[test]
+fn an_order_is_worth_what_the_definition_of_today_says() {
+    let price = buy(1, 20).price;
+    let most = linear().notional(price, 20).unwrap();
+    let all = crate::risk::InstrumentLimits { max_order_notional: Some(most), ..Default::default() };
+    let mut gate = gate(RiskLimits { default: all, ..RiskLimits::default() });
+    quote(&mut gate, T0);
+    assert_eq!((sized(&mut gate, 1, 20), sized(&mut gate, 2, 21)), (Ok(()), Err(RiskCode::OrderNotionalLimit)));
+    gate.set_instrument(of_decimals(4)).unwrap();
+    quote(&mut gate, T0);
+    assert_eq!((sized(&mut gate, 3, 200), sized(&mut gate, 4, 210)), (Ok(()), Err(RiskCode::OrderNotionalLimit)));
+}
