@@ -9,7 +9,7 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libra_kernel::{Encoded, Event, EventType, Lane, Payload, Policy};
+use libra_kernel::{Encoded, Event, EventType, Lane, Payload};
 
 use super::mail;
 
@@ -41,11 +41,13 @@ impl Asking {
     pub const KINDS: usize = 2;
 
     /// What is asked for by an event. None for a fact, and for the answer to a question: whoever gives that did not ask.
+    #[inline]
     pub fn of(event: &Event) -> Option<Self> {
         match event.event_type {
             EventType::CancelRequest => Some(Asking::Cancel),
-            EventType::Message if mail::reserve(event) != Reserve::None => None,
-            other => (other.policy() == Policy::Refuse).then_some(Asking::Request),
+            EventType::OrderRequest | EventType::Signal => Some(Asking::Request),
+            EventType::Message => (mail::reserve(event) == Reserve::None).then_some(Asking::Request),
+            _ => None,
         }
     }
 }
@@ -114,10 +116,6 @@ impl Count {
         self.taken.load(Ordering::Relaxed).saturating_sub(given_back)
     }
 
-    fn has_room(&self, reserve: Reserve) -> bool {
-        self.free(reserve) > 0
-    }
-
     fn free(&self, reserve: Reserve) -> u64 {
         let reserve = (self.limit / RESERVE).max(1).saturating_mul(reserve as u64);
         self.limit.saturating_add(reserve).saturating_sub(self.in_use())
@@ -183,22 +181,15 @@ impl Credits {
         self.lanes[0].bytes.limit
     }
 
-    /// True when what may be refused may leave by a lane. The last one may be larger than what is left of the bytes.
-    pub fn has_room(&self, lane: Lane, reserve: Reserve) -> bool {
+    /// What is left of a lane, in events and bytes, for what may use so much beyond the limit.
+    #[inline]
+    pub(super) fn free(&self, lane: Lane, reserve: Reserve) -> (u64, u64) {
         let of_lane = self.lanes.get(lane as usize);
-        of_lane.is_none_or(|lane| lane.events.has_room(reserve) && lane.bytes.has_room(reserve))
-    }
-
-    /// What is left of a lane, for what may use so much beyond the limit.
-    pub(super) fn free(&self, lane: Lane, reserve: Reserve) -> Credit {
-        self.lanes.get(lane as usize).map_or_else(Credit::default, |lane| Credit {
-            events: lane.events.free(reserve),
-            bytes: lane.bytes.free(reserve),
-            ..Credit::default()
-        })
+        of_lane.map_or((u64::MAX, u64::MAX), |lane| (lane.events.free(reserve), lane.bytes.free(reserve)))
     }
 
     /// How much of what was asked for in a lane has come back since the beginning, by its kind.
+    #[inline]
     pub(super) fn came_back(&self, lane: Lane) -> [u64; Asking::KINDS] {
         let of_lane = self.lanes.get(lane as usize);
         of_lane.map_or([0; Asking::KINDS], |lane| lane.came_back.each_ref().map(|count| count.load(Ordering::Relaxed)))
@@ -234,16 +225,21 @@ mod tests {
         Credit { events, bytes, ..Credit::default() }
     }
 
+    fn has_room(credits: &Credits, lane: Lane, reserve: Reserve) -> bool {
+        let (events, bytes) = credits.free(lane, reserve);
+        events > 0 && bytes > 0
+    }
+
     #[test]
     fn facts_use_up_what_commands_need_and_cancels_have_a_reserve() {
         let credits = Credits::new(16, 1_000);
         let (orders, one) = (Lane::Orders, credit(1, 10));
         (0..16).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        assert!(!has_room(&credits, orders, Reserve::None) && has_room(&credits, orders, Reserve::One));
         (0..2).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, Reserve::One) && credits.has_room(orders, Reserve::Two));
+        assert!(!has_room(&credits, orders, Reserve::One) && has_room(&credits, orders, Reserve::Two));
         credits.give_back(orders, credit(3, 30));
-        assert!(credits.has_room(orders, Reserve::None));
+        assert!(has_room(&credits, orders, Reserve::None));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (15, 150));
     }
 
@@ -251,8 +247,8 @@ mod tests {
     fn a_lane_that_is_full_leaves_the_others_theirs() {
         let credits = Credits::new(16, 1_000);
         credits.take(Lane::Signals, credit(16, 1_000));
-        assert!(!credits.has_room(Lane::Signals, Reserve::None));
-        assert!(credits.has_room(Lane::Orders, Reserve::None) && credits.has_room(Lane::Risk, Reserve::None));
+        assert!(!has_room(&credits, Lane::Signals, Reserve::None));
+        assert!(has_room(&credits, Lane::Orders, Reserve::None) && has_room(&credits, Lane::Risk, Reserve::None));
         credits.take(Lane::Orders, credit(1, 10));
         credits.give_back(Lane::Signals, credit(16, 1_000));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
@@ -264,9 +260,9 @@ mod tests {
         let credits = Credits::new(1_000, 800);
         let (orders, large) = (Lane::Orders, credit(1, 400));
         (0..2).for_each(|_| credits.take(orders, large));
-        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        assert!(!has_room(&credits, orders, Reserve::None) && has_room(&credits, orders, Reserve::One));
         credits.take(orders, large);
-        assert!(!credits.has_room(orders, Reserve::One) && !credits.has_room(orders, Reserve::Two));
+        assert!(!has_room(&credits, orders, Reserve::One) && !has_room(&credits, orders, Reserve::Two));
         (0..3).for_each(|_| credits.give_back(orders, large));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (0, 0));
     }

@@ -35,14 +35,13 @@ impl Outbound {
             EventType::Message => mail::reserve(event),
             _ => Reserve::None,
         };
-        let has_credit = self.shared.credits.has_room(event.lane(), reserve);
+        let free = self.shared.credits.free(event.lane(), reserve);
         let is_heard = !is_asked(event.event_type) || !self.shared.is_alone(event.lane());
         is_heard
-            && has_credit
+            && self.shares.have_room_for(event, free, &self.shared.credits)
             && !self.shared.is_closed()
             && self.urgent.has_room_for(event)
             && self.shared.is_sendable(event)
-            && self.shares.have_room_for(event, &self.shared.credits)
     }
 
     fn note_overflow(&self) {

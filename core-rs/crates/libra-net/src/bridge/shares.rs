@@ -12,9 +12,9 @@
 use std::collections::VecDeque;
 
 use libra_kernel::mailbox::{ASKED, CANCELS_ASKED};
-use libra_kernel::{Event, Lane, Name};
+use libra_kernel::{Event, Name};
 
-use super::credits::{Asking, Credit, Credits, LANES, Reserve};
+use super::credits::{Asking, Credit, Credits, LANES};
 
 /// What a source has on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,22 +45,23 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// False for a command that would be more than its source's part, or that there is no room for at all.
-    pub(super) fn have_room_for(&mut self, event: &Event, credits: &Credits) -> bool {
-        let Some(asking) = Asking::of(event) else { return true };
-        let lane = event.lane();
-        let Some(of_lane) = self.lanes.get_mut(lane as usize) else { return true };
-        of_lane.take_back(lane, credits);
-        let own = of_lane.own.get(event.source.index()).copied().unwrap_or_default();
-        let (part, reserve) = match asking {
-            Asking::Request => (ASKED as u64, Reserve::None),
-            Asking::Cancel => (CANCELS_ASKED as u64, Reserve::One),
+    /// False where nothing is free of what an event may use, and for a command whose source has its part of that already. The last
+    /// one may be larger than what is left of the bytes.
+    #[inline]
+    pub(super) fn have_room_for(&mut self, event: &Event, free: (u64, u64), credits: &Credits) -> bool {
+        let (lane, part) = match Asking::of(event) {
+            Some(Asking::Request) => (event.lane(), ASKED as u64),
+            Some(Asking::Cancel) => (event.lane(), CANCELS_ASKED as u64),
+            None => return free.0 > 0 && free.1 > 0,
         };
-        let free = credits.free(lane, reserve);
-        own.events * part < free.events && own.bytes * part < free.bytes
+        let Some(of_lane) = self.lanes.get_mut(lane as usize) else { return true };
+        of_lane.take_back(credits.came_back(lane));
+        let own = of_lane.own.get(event.source.index()).copied().unwrap_or_default();
+        own.events * part < free.0 && own.bytes * part < free.1
     }
 
     /// A durable event is handed over, and takes this credit.
+    #[inline]
     pub(super) fn take(&mut self, event: &Event, credit: Credit) {
         let Some(asking) = credit.asking() else { return };
         let Some(of_lane) = self.lanes.get_mut(event.lane() as usize) else { return };
@@ -77,11 +78,15 @@ impl Shares {
 
 impl OfLane {
     /// What has left the outbox since the last look is in nobody's part any more.
-    fn take_back(&mut self, lane: Lane, credits: &Credits) {
-        for (in_line, came_back) in self.in_line.iter_mut().zip(credits.came_back(lane)) {
-            while in_line.came_back < came_back {
-                in_line.came_back += 1;
-                let Some((source, bytes)) = in_line.of.pop_front() else { continue };
+    #[inline]
+    fn take_back(&mut self, came_back: [u64; Asking::KINDS]) {
+        for (in_line, came_back) in self.in_line.iter_mut().zip(came_back) {
+            let more = came_back - std::mem::replace(&mut in_line.came_back, came_back);
+            if more == 0 {
+                continue;
+            }
+            debug_assert!(more as usize <= in_line.of.len(), "what comes back has left");
+            for (source, bytes) in in_line.of.drain(..in_line.of.len().min(more as usize)) {
                 let own = &mut self.own[source.index()];
                 own.events -= 1;
                 own.bytes -= u64::from(bytes);
@@ -93,9 +98,10 @@ impl OfLane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::credits::Reserve;
     use crate::bridge::mail::{Mail, MailKind};
     use fastrand::Rng;
-    use libra_kernel::{Encoded, EventType, Payload};
+    use libra_kernel::{Encoded, EventType, Lane, Payload, Policy, Travel};
 
     /// The rule beside its credits, as the loop and the thread use both.
     struct Outbox {
@@ -109,7 +115,8 @@ mod tests {
         }
 
         fn accepts(&mut self, event: &Event, reserve: Reserve) -> bool {
-            self.credits.has_room(event.lane(), reserve) && self.shares.have_room_for(event, &self.credits)
+            let free = self.credits.free(event.lane(), reserve);
+            self.shares.have_room_for(event, free, &self.credits)
         }
 
         fn take(&mut self, event: &Event) -> Credit {
@@ -131,7 +138,7 @@ mod tests {
 
         fn own(&mut self, lane: Lane, source: &str) -> Own {
             let of_lane = &mut self.shares.lanes[lane as usize];
-            of_lane.take_back(lane, &self.credits);
+            of_lane.take_back(self.credits.came_back(lane));
             of_lane.own.get(Name::intern(source).index()).copied().unwrap_or_default()
         }
     }
@@ -151,6 +158,14 @@ mod tests {
     }
 
     const MUCH: u64 = 1 << 40;
+
+    #[test]
+    fn whatever_may_be_refused_on_its_way_is_asked_by_somebody() {
+        for &event_type in EventType::ALL.iter().filter(|event_type| event_type.travel() == Travel::Durable) {
+            let is_asked = Asking::of(&event(event_type, "one")).is_some();
+            assert_eq!(is_asked, event_type.policy() == Policy::Refuse, "{event_type:?}");
+        }
+    }
 
     #[test]
     fn each_that_storms_takes_a_fifth_of_what_it_found_and_leaves_the_rest() {
@@ -192,6 +207,9 @@ mod tests {
         for answer in [mail(MailKind::Reply, "one"), mail(MailKind::Refusal, "one")] {
             assert!((0..300).all(|_| outbox.accepts(&answer, Reserve::One) && outbox.take(&answer).events == 1));
         }
+        let answer = mail(MailKind::Reply, "one");
+        let mut small = Outbox::new(1_000, Credit::of(&answer).bytes);
+        assert_eq!(small.storm(&answer, Reserve::One), 2, "the last one may be larger than what is left");
         let fact = event(EventType::StrategyStopped, "one");
         assert!((0..300).all(|_| outbox.accepts(&fact, Reserve::Two) && outbox.take(&fact).events == 1));
         assert_eq!(outbox.own(Lane::Signals, "one").events, 200);
