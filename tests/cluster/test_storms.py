@@ -12,19 +12,31 @@ from tests.cluster.test_joined import Joined
 from tests.profiles import BESIDE
 
 STORMS = """
-storms = 0
+storms = open = 0
 
 def on_start(self):
-    self.set_timer("storm", 0.25, interval_s=0.25)
+    self.set_timer("storm", 0.1, interval_s=0.1)
 
 def on_timer(self, name):
     import pathlib
-    if not pathlib.Path("storm").exists():
+    # Its answers fill the outbox of the account's node, which is that one's to bear: the next storm is behind them, but
+    # where none can come.
+    away = pathlib.Path("away").exists()
+    if not pathlib.Path("storm").exists() or (self.open and not away):
         return
     # What no limit lets pass, so that the account has little to do with it.
-    taken = sum(self.submit(self.symbols[0], OrderSide.BUY, "10") is not None for _ in range(10_000))
-    pathlib.Path(f"taken{self.storms}").write_text(f"{taken} ")
+    taken = refused = 0
+    while refused < 1_000 and (away or taken < 6_000):
+        if self.submit(self.symbols[0], OrderSide.BUY, "10") is None:
+            refused += 1
+        else:
+            taken += 1
+    self.open += taken
+    pathlib.Path(f"taken{self.storms}").write_text(f"{taken} {refused} ")
     self.storms += 1
+
+def on_order(self, order):
+    self.open -= order.is_final
 """
 
 ASKS_QUIETLY = """
@@ -56,8 +68,8 @@ def on_order(self, order):
 """
 
 # Three quarters of it are for what is asked, and a fifth of those for one that asks without end.
-OUTBOX = "\n[bridge]\noutbox_events = 8000\nrequest_deadline_ms = 60000\n"
-PART = 1_200
+OUTBOX = "\n[bridge]\noutbox_events = 20000\nrequest_deadline_ms = 60000\n"
+PART = 3_000
 
 # Nor do they bound the one that is quiet.
 RATES = """
@@ -89,12 +101,16 @@ class Storm:
     def stop(self, what: str) -> None:
         (self._folder / what).unlink()
 
-    def taken(self) -> list[int]:
-        """Of each storm, how much was taken."""
-        found: list[int] = []
+    def told(self) -> list[tuple[int, int]]:
+        """Of each storm, how much was taken, and how much was refused."""
+        found: list[tuple[int, int]] = []
         while (path := self._folder / f"taken{len(found)}").exists() and (text := path.read_text()).endswith(" "):
-            found.append(int(text))
+            taken, refused = text.split()
+            found.append((int(taken), int(refused)))
         return found
+
+    def taken(self) -> list[int]:
+        return [taken for taken, _ in self.told()]
 
     def has_storms(self, count: int) -> None:
         before = len(self.taken())
@@ -117,7 +133,7 @@ class Storm:
         assert "REFUSED at mine" in ended.err
         assert "REFUSED at other" not in ended.err
         refused: int = ended.summary["dead_letters"]["REFUSED"]
-        assert refused == 10_000 * len(self.taken()) - sum(self.taken())
+        assert refused == sum(refused for _, refused in self.told())
         codes = ended.summary["rejections"]
         cancelled = codes.pop("CANCELLED_EARLY", 0) + ended.summary["orders"].get("CANCELLED", 0)
         assert codes == {"ORDER_NOTIONAL_LIMIT": sum(self.taken())}
@@ -140,7 +156,7 @@ def test_one_that_storms_leaves_the_others_of_its_node_room_in_its_outbox(storm:
     assert storm.has_asked() == "refused 0"
     storm.has_heard()
     storm.stop("storm")
-    assert all(0 < taken < 10_000 for taken in storm.taken()), storm.taken()
+    assert min(storm.taken()) > 0, storm.taken()
     storm.end()
 
 
@@ -148,16 +164,18 @@ def test_it_does_so_while_the_server_is_away_and_all_of_it_goes_on_behind(storm:
     server = int((Path(os.environ["LIBRA_RUN_DIR"]) / "bridge-libra" / "server.pid").read_text(encoding="utf-8"))
     os.kill(server, signal.SIGSTOP)
     try:
+        storm.begin("away")
         storm.begin("storm")
-        storm.has_storms(4)
+        storm.has_storms(2)
         storm.begin("ask")
         assert storm.has_asked() == "refused 0"
-        storm.has_storms(2)
+        storm.has_storms(1)
         # A fifth of what it found, once; what was in the outbox stays there. A few had left when the server stopped.
         first, *later = storm.taken()
         assert PART - 50 <= first <= PART, storm.taken()
         assert sum(later) <= 50, storm.taken()
         storm.stop("storm")
+        storm.stop("away")
     finally:
         os.kill(server, signal.SIGCONT)
     storm.has_heard()
