@@ -12,7 +12,7 @@ FACTS = 55_000
 
 
 def fill(node: Driven, event_type: EventType) -> int:
-    """Publishes until no room is left; how many were taken."""
+    """Publishes until no room is left for it; how many were taken."""
     number = 0
     while node.publish(event_type, number):
         number += 1
@@ -21,11 +21,12 @@ def fill(node: Driven, event_type: EventType) -> int:
 
 
 def test_a_lane_that_is_full_holds_up_no_other_and_who_acknowledges_nothing_is_not_waited_for():
-    with Place(["a", "b", "c"], outbox_events=1_000, stale_after_ms=2_000) as place:
+    with Place(["a", "b", "c"], outbox_events=5_000, stale_after_ms=2_000) as place:
         a, b = place.node("a"), place.node("b", EventType.SIGNAL, EventType.ORDER_REQUEST)
         still = Driven(place.settings, "c", EventType.SIGNAL).start()
         try:
             place.until(lambda: len(a.told("node_up")) == 2)
+            # A fifth of what is held for all of the node.
             assert fill(a, EventType.SIGNAL) == 750
             assert a.publish(EventType.ORDER_REQUEST, "urgent")
             place.until(lambda: ("ORDER_REQUEST", "urgent") in b.handled)

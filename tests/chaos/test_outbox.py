@@ -9,7 +9,8 @@ from tests.chaos.topology import TwoNodes, wait_until
 
 
 def test_commands_that_find_no_room_are_refused_and_those_that_were_taken_arrive():
-    with TwoNodes(lanes=["SIGNALS"], quotes=True, outbox_events=16_000) as two:
+    with TwoNodes(lanes=["SIGNALS"], quotes=True, outbox_events=80_000) as two:
+        # One that asks without end has a fifth of the credits.
         room = 12_000
         two.start()
         two.publish_more(5_000)

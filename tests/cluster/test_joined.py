@@ -101,7 +101,8 @@ def test_the_strategies_of_a_node_that_fell_silent_vanish(joined: Joined):
     wait_until(lambda: trading()["accounts"][0]["positions"], "it trades")
     os.kill(pids["strategies"], signal.SIGSTOP)
     wait_until(lambda: trading()["vanished"], "the node is missed")
-    assert [(row["strategy"], row["on_vanish"]) for row in trading()["vanished"]] == [("mine", "cancel")]
+    [gone] = trading()["vanished"]
+    assert (gone["strategy"], gone["on_vanish"], gone["can_resume"]) == ("mine", "cancel", True)
     os.kill(pids["strategies"], signal.SIGCONT)
     told = joined.run("status", "--node", "trading").out
     assert (

@@ -166,6 +166,11 @@ def test_one_that_stopped_itself_is_gone_and_may_be_stopped_again(shell):
     assert (again.code, "flatten" in again.out) == (0, True), again.err
     [node] = json.loads(shell.run("status", "--json").out)["nodes"]
     assert [strategy["state"] for strategy in node["strategies"]] == ["stopped", "running"]
+    assert [(row["strategy"], row["can_resume"]) for row in node["vanished"]] == [("mine", False)]
+    until = "its requests are refused until its account's node is started again"
+    assert f"strategy mine  ENDED on paper (flatten): {until}" in shell.run("status").out
+    refused = shell.run("resume", "--strategy", "mine", "--yes")
+    assert (refused.code, "start its account's node again" in refused.err) == (1, True), refused.err
     running.signal(signal.SIGINT)
     ended = running.end()
     assert (ended.code, ended.summary["failed"]) == (0, []), ended.err

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from libra.assembly.vanished import VanishedReport
+from libra.assembly.vanished import VanishedReport, vanished_rows
 from libra.core.events import EventType
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class EndedStrategies:
         if strategy is None or strategy.account not in node.accounts:
             raise ValueError("no account of this node has such a strategy")
         if name not in self._lost:
-            over = "it has ended, by itself or by an operator: start its node again"
+            over = "it has ended, by itself or by an operator: start its account's node again"
             raise ValueError(over if name in self._judged else "it is not gone")
         host = next((host for host, names in node.part.elsewhere.items() if name in names), "")
         peers = (node.bridge_row() or {"peers": ()})["peers"]
@@ -118,6 +118,11 @@ class EndedStrategies:
         self._judged.discard(name)
         self._report.begin_again(name)
         return strategy.account
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each, with whether an operator can let it in again: one that went with its node, and no other."""
+        rows = vanished_rows(self._node.accounts)
+        return [{**row, "can_resume": row["strategy"] in self._lost} for row in rows]
 
     def tell(self) -> None:
         """Log how far the accounts are with it."""

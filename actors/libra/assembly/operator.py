@@ -12,7 +12,6 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from libra.assembly.vanished import vanished_rows
 from libra.errors import ControlError
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Operator:
             },
             "venues": node.venue_rows(),
             "bridge": node.bridge_row(),
-            "vanished": vanished_rows(node.accounts),
+            "vanished": node.ended.rows(),
             "errors": node.errors + sum(account.tally()["errors"] for account in node.accounts.values()),
             "failed": node.failed,
         }

@@ -7,8 +7,6 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from libra.assembly.vanished import vanished_rows
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -51,7 +49,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "stopped": _stopped(accounts, node.bridge_end.unsound),
         "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
         "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},
-        "vanished": vanished_rows(node.accounts),
+        "vanished": node.ended.rows(),
         "lost": {"strategies": list(node.bridge_end.lost_strategies), "events": node.bridge_end.lost_events},
         "dead_letters": node.dead_letters.by_reason(),
         "blocked": dict(sorted(node.blocking.counts.items())),

@@ -132,8 +132,11 @@ def vanished_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for gone in rows:
         name = gone["strategy"]
-        until = f"its requests are refused until libra resume --strategy {name}"
-        lines.append(f"  strategy {name}  GONE from {gone['account']} ({gone['on_vanish']}): {until}")
+        until, how = f"libra resume --strategy {name}", "GONE from"
+        if not gone.get("can_resume", True):
+            until, how = "its account's node is started again", "ENDED on"
+        where = f"{gone['account']} ({gone['on_vanish']})"
+        lines.append(f"  strategy {name}  {how} {where}: its requests are refused until {until}")
         for closing in gone["flattening"]:
             why = f": {closing['code']} {closing['detail']}".rstrip() if closing["code"] else ""
             lines.append(f"  flattening {name} {closing['instrument']}  {closing['state']}{why}")

@@ -7,14 +7,11 @@ tests.integration.ccxt_gateway.lives``.
 
 import asyncio
 import json
-import logging
 import os
-import signal
-import sys
 import time
 import urllib.request
 
-from tests.integration.crash.lives import WatchedAccount
+from tests.integration.crash.lives import WatchedAccount, fork_each
 from tests.integration.crash.points import POINTS
 
 from libra.assembly import build, trading_node, venues
@@ -68,6 +65,8 @@ class Watch:
 
 def live(life):
     """Run the profile until all is done."""
+    os.environ["LIBRA_RUN_DIR"] = life["run_folder"]
+    os.chdir(life["folder"])
     POINTS.arm(life["point"], life["nth"])
     open_account = trading_node.open_account
     trading_node.open_account = lambda *args: WatchedAccount(open_account(*args), "")
@@ -96,33 +95,7 @@ def agrees(account, since_ns):
     return settled and not account.is_reconciling and account.standing()["stopped"] is None
 
 
-def main():
+if __name__ == "__main__":
     require_venue("binance")
     print("ready", flush=True)  # noqa: T201 - whoever started it waits for that
-    for line in sys.stdin:
-        life = json.loads(line)
-        process = os.fork()
-        if process == 0:
-            status = 70
-            try:
-                signal.alarm(LONGEST_LIFE_S)
-                log = os.open(life["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-                for stream in (1, 2):
-                    os.dup2(log, stream)
-                os.environ["LIBRA_RUN_DIR"] = life["run_folder"]
-                os.chdir(life["folder"])
-                logging.basicConfig(level=logging.INFO)
-                live(life)
-                status = 0
-            except BaseException:
-                logging.exception("the life failed")
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
-
-
-if __name__ == "__main__":
-    main()
+    fork_each(live, LONGEST_LIFE_S)

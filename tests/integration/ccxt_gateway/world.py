@@ -4,12 +4,9 @@ import json
 import signal
 import time
 
+from tests.integration.account_rows import account_rows, agrees_since, until
 from tests.integration.ccxt_gateway import truth
 from tests.integration.ccxt_gateway.venue import KEYS, PATHS
-
-from libra.control.client import NodeClient
-from libra.control.folder import find_nodes
-from libra.errors import ControlError
 
 # Thin books: one order of another account goes through all of them.
 VENUE = """
@@ -149,33 +146,14 @@ class World:
         assert "Traceback" not in said, said
 
     def row(self, market):
-        nodes = find_nodes(self.run_folder)
-        if not nodes:
-            return None
-        try:
-            accounts = NodeClient(nodes[-1], self.run_folder).ask("status")["accounts"]
-        except ControlError:
-            return None
-        return next((row for row in accounts if row["name"] == market), None)
+        return next((row for row in account_rows(self.run_folder) if row["name"] == market), None)
 
     def until(self, market, condition, *, within_s=60.0):
-        end = time.monotonic() + within_s
-        while True:
-            row = self.row(market)
-            if row is not None and condition(row):
-                return row
-            assert time.monotonic() < end, f"{row}\n{self.life.said[-4_000:]}"
-            time.sleep(0.02)
+        return until(lambda: self.row(market), condition, lambda: self.life.said, within_s=within_s)
 
     def until_agreed(self, *markets):
         """Wait for a look, begun from here on, that finds nothing."""
-        now_ns = time.time_ns()
-
-        def agrees(row):
-            look = row["look"]
-            later = look is not None and look["at_ns"] - look["duration_ns"] > now_ns
-            return later and look["settled"] and not look["differences"] and row["stopped"] is None
-
+        agrees = agrees_since(time.time_ns())
         return [self.until(market, agrees) for market in markets or MARKETS]
 
     def until_venue(self, market, count):

@@ -135,14 +135,15 @@ def live(life):
     Path(life["report"]).write_text(json.dumps(told, default=str), encoding="utf-8")
 
 
-def main():
+def fork_each(live, longest_s):
+    """Live once for each line of standard input, each in a fork that has so many seconds; answer how it ended."""
     for line in sys.stdin:
         life = json.loads(line)
         process = os.fork()
         if process == 0:
             status = 70
             try:
-                signal.alarm(LONGEST_LIFE_S)
+                signal.alarm(longest_s)
                 log = os.open(life["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 for stream in (1, 2):
                     os.dup2(log, stream)
@@ -152,6 +153,7 @@ def main():
             except BaseException:
                 logging.exception("the life failed")
             finally:
+                sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(status)
         _, status = os.waitpid(process, 0)
@@ -163,4 +165,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="libra-lives-") as folder:
         os.environ["LIBRA_RUN_DIR"] = folder
         print("ready", flush=True)  # noqa: T201 - whoever started it waits for that
-        main()
+        fork_each(live, LONGEST_LIFE_S)

@@ -12,10 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests import profiles
-
-from libra.control.client import NodeClient
-from libra.control.folder import find_nodes
-from libra.errors import ControlError
+from tests.integration.account_rows import account_rows, agrees_since, until
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -99,35 +96,15 @@ class World:
 
     def row(self):
         """The account as `libra status` has it; None before there is one."""
-        nodes = find_nodes(self.run_folder)
-        if not nodes:
-            return None
-        try:
-            accounts = NodeClient(nodes[-1], self.run_folder).ask("status")["accounts"]
-        except ControlError:
-            return None
-        return accounts[0] if accounts else None
+        return next(iter(account_rows(self.run_folder)), None)
 
     def until(self, condition, *, within_s=30.0):
         """Wait until a condition of the account's row holds; gives the row."""
-        end = time.monotonic() + within_s
-        while True:
-            row = self.row()
-            if row is not None and condition(row):
-                return row
-            assert time.monotonic() < end, (row, self.life.said[-4_000:])
-            time.sleep(0.02)
+        return until(self.row, condition, lambda: self.life.said, within_s=within_s)
 
     def until_agreed(self):
         """Wait for a look, begun from here on, that finds nothing; gives the row."""
-        now_ns = time.time_ns()
-
-        def agrees(row):
-            look = row["look"]
-            later = look is not None and look["at_ns"] - look["duration_ns"] > now_ns
-            return later and look["settled"] and not look["differences"] and row["stopped"] is None
-
-        return self.until(agrees)
+        return self.until(agrees_since(time.time_ns()))
 
     def verb(self, *arguments):
         return self.shell.run(*arguments, env=self.env)

@@ -23,6 +23,18 @@ class Account:
             raise ValueError(self.refuses)
         self.told.append(("readmit", strategy))
 
+    def vanished(self):
+        gone = {}
+        for what, strategy, *policy in self.told:
+            gone = {**gone, strategy: policy[0]} if what == "vanish" else gone
+            if what == "readmit":
+                del gone[strategy]
+        return [(strategy, policy, []) for strategy, policy in gone.items()]
+
+
+def can_resume(ended):
+    return [(row["strategy"], row["on_vanish"], row["can_resume"]) for row in ended.rows()]
+
 
 @pytest.fixture
 def told():
@@ -57,9 +69,12 @@ def ended(node):
 
 
 def test_who_went_with_its_node_is_let_in_again_and_lost_again(ended, told, node):
+    assert can_resume(ended) == []
     ended.lose("mine")
     ended.lose("mine")
+    assert can_resume(ended) == [("mine", "cancel", True)]
     assert ended.readmit("mine") == "paper"
+    assert can_resume(ended) == []
     with pytest.raises(ValueError, match="it is not gone"):
         ended.readmit("mine")
     ended.note_lost(["mine"])
@@ -73,11 +88,19 @@ def test_who_has_ended_stays_out(ended, told):
         way("mine")
         with pytest.raises(ValueError, match="it has ended"):
             ended.readmit("mine")
+        assert can_resume(ended) == [("mine", "cancel", False)]
     # Also one that ended, and was lost before.
     ended.lose("mine")
     with pytest.raises(ValueError, match="it has ended"):
         ended.readmit("mine")
+    assert can_resume(ended) == [("mine", "cancel", False)]
     assert ("readmit", "mine") not in told
+
+
+def test_who_went_with_its_node_and_ended_before_it_was_let_in_stays_out(ended):
+    ended.lose("mine")
+    ended.vanish("mine")
+    assert can_resume(ended) == [("mine", "cancel", False)]
 
 
 @pytest.mark.parametrize("peers", [[], [{"node": "far", "up": False}], [{"node": "near", "up": True}]])

@@ -196,8 +196,8 @@ def test_what_a_status_shows():
         ],
         "strategies": [{"name": "s", "state": "running", "account": "paper"}],
         "waiting_s": {"paper.risk": {}, "s": {"ORDERS": 0.04, "MARKET_DATA": 12.51}},
-        "vanished": [{"strategy": "h", "account": "b", "on_vanish": "cancel", "flattening": []},
-                     {"strategy": "g", "account": "paper", "on_vanish": "flatten", "flattening": [
+        "vanished": [{"strategy": "h", "account": "b", "on_vanish": "cancel", "can_resume": True, "flattening": []},
+                     {"strategy": "g", "account": "paper", "on_vanish": "flatten", "can_resume": False, "flattening": [
             {"instrument": "BTC", "state": "given up", "code": "C", "detail": "d"},
         ]}],
     }  # fmt: skip
@@ -209,7 +209,7 @@ def test_what_a_status_shows():
         "  strategy s  running  on paper",
         "  s has waiting: ORDERS 0.0 s, MARKET_DATA 12.5 s",
         "  strategy h  GONE from b (cancel): its requests are refused until libra resume --strategy h",
-        "  strategy g  GONE from paper (flatten): its requests are refused until libra resume --strategy g",
+        "  strategy g  ENDED on paper (flatten): its requests are refused until its account's node is started again",
         "  flattening g BTC  given up: C d",
     ]
 

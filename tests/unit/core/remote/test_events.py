@@ -101,12 +101,14 @@ def test_commands_are_refused_at_full_credit_and_facts_never(pair):
     two = pair(credits=8)
     _, here = two.a.actor("here", EventType.ORDER_REQUEST)
     _, seen = two.b.actor("account", EventType.ORDER_REQUEST, EventType.CANCEL_REQUEST, EventType.ORDER_FILLED)
+    # One alone would find its part used up before.
+    asking = [two.a.actor(f"asks{n}")[0] for n in range(10)]
     two.join()
-    taken = [two.a.core.emit(0, EventType.ORDER_REQUEST, {"n": n}) for n in range(10)]
+    taken = [two.a.core.emit(asking[n], EventType.ORDER_REQUEST, {"n": n}) for n in range(10)]
     assert taken == [True] * 8 + [False] * 2
     assert two.a.core.emit(0, EventType.CANCEL_REQUEST, {}), "a cancel has a reserve"
     assert all(two.a.core.emit(0, EventType.ORDER_FILLED, {"n": n}) for n in range(100))
-    assert two.a.core.dead_letter_counts() == [("REFUSED", "here", 2)]
+    assert two.a.core.dead_letter_counts() == [("REFUSED", "asks8", 1), ("REFUSED", "asks9", 1)]
     two.settle()
     assert [event.payload["n"] for event in here] == list(range(8)), "refused as a whole: nobody here saw it either"
     assert [event.payload.get("n") for event in seen] == [*range(8), None, *range(100)]

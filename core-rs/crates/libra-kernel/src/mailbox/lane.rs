@@ -50,10 +50,11 @@ pub struct LaneStats {
 /// Of `limit` slots, one in this many is kept free for cancels.
 const CANCEL_RESERVE: usize = 8;
 
-/// Of a lane that is shared, whoever asks may have this part of what is free waiting, and no more: see [`LaneQueue::shares`].
-const ASKED: usize = 4;
+/// Of a lane that is shared, whoever asks may have this part of what is free waiting, and no more: see
+/// [`Mailbox::shares`](super::Mailbox::shares).
+pub const ASKED: usize = 4;
 /// The same for cancels.
-const CANCELS_ASKED: usize = 2;
+pub const CANCELS_ASKED: usize = 2;
 
 /// A command came, or went.
 #[inline]

@@ -8,7 +8,7 @@
 
 mod lane;
 
-pub use lane::{LaneStats, Offer};
+pub use lane::{ASKED, CANCELS_ASKED, LaneStats, Offer};
 
 use crate::event::{Event, Lane};
 use crate::name::Name;

@@ -3,12 +3,15 @@
 //!
 //! The loop takes credit for each durable event that it hands over, the urgent thread gives it back when the event has left the
 //! outbox. Facts take credit too, beyond the limit where need be, and are never refused; so a bridge that is full of facts
-//! refuses commands. Cancels and answers may use a reserve of one part in eight.
+//! refuses commands. Cancels and answers may use a reserve of one part in eight. Whose the commands are is known to the loop alone
+//! ([`shares`](super::shares)).
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libra_kernel::{Encoded, Event, Lane, Payload};
+use libra_kernel::{Encoded, Event, EventType, Lane, Payload};
+
+use super::mail;
 
 /// Of the limit, one part in so many more is there as a reserve, and as much again.
 const RESERVE: u64 = 8;
@@ -24,6 +27,31 @@ pub enum Reserve {
     Two = 2,
 }
 
+/// What somebody asks for by an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Anything but a cancel.
+    Request = 0,
+    /// A cancel.
+    Cancel = 1,
+}
+
+impl Asking {
+    /// How many kinds there are.
+    pub const KINDS: usize = 2;
+
+    /// What is asked for by an event. None for a fact, and for the answer to a question: whoever gives that did not ask.
+    #[inline]
+    pub fn of(event: &Event) -> Option<Self> {
+        match event.event_type {
+            EventType::CancelRequest => Some(Asking::Cancel),
+            EventType::OrderRequest | EventType::Signal => Some(Asking::Request),
+            EventType::Message => (mail::reserve(event) == Reserve::None).then_some(Asking::Request),
+            _ => None,
+        }
+    }
+}
+
 /// What an event takes beside what it carries encoded: itself, and as much again in a frame.
 const AROUND: u64 = 2 * size_of::<Event>() as u64;
 
@@ -34,6 +62,8 @@ pub struct Credit {
     pub events: u64,
     /// How large, about: the same wherever it is asked.
     pub bytes: u64,
+    /// How many of them ask for something, by its kind.
+    pub asking: [u64; Asking::KINDS],
 }
 
 impl Credit {
@@ -44,7 +74,16 @@ impl Credit {
             _ => None,
         };
         let carried = carried.map_or(0, |encoded| (encoded.tag().len() + encoded.data().len()) as u64);
-        Credit { events: 1, bytes: AROUND + carried }
+        let mut asking = [0; Asking::KINDS];
+        if let Some(kind) = Asking::of(event) {
+            asking[kind as usize] = 1;
+        }
+        Credit { events: 1, bytes: AROUND + carried, asking }
+    }
+
+    /// What is asked for by the one event whose credit this is.
+    pub(super) fn asking(&self) -> Option<Asking> {
+        [Asking::Request, Asking::Cancel].into_iter().find(|kind| self.asking[*kind as usize] != 0)
     }
 }
 
@@ -52,6 +91,7 @@ impl AddAssign for Credit {
     fn add_assign(&mut self, more: Credit) {
         self.events += more.events;
         self.bytes += more.bytes;
+        self.asking.iter_mut().zip(more.asking).for_each(|(sum, more)| *sum += more);
     }
 }
 
@@ -76,9 +116,9 @@ impl Count {
         self.taken.load(Ordering::Relaxed).saturating_sub(given_back)
     }
 
-    fn has_room(&self, reserve: Reserve) -> bool {
+    fn free(&self, reserve: Reserve) -> u64 {
         let reserve = (self.limit / RESERVE).max(1).saturating_mul(reserve as u64);
-        self.in_use() < self.limit.saturating_add(reserve)
+        self.limit.saturating_add(reserve).saturating_sub(self.in_use())
     }
 
     fn take(&self, count: u64) {
@@ -92,12 +132,14 @@ impl Count {
 }
 
 /// Lanes that carry durable events: the urgent ones.
-const LANES: usize = 3;
+pub(super) const LANES: usize = 3;
 
 #[derive(Debug)]
 struct OfLane {
     events: Count,
     bytes: Count,
+    /// What was asked for and has come back, by its kind. Written by the urgent thread alone.
+    came_back: [AtomicU64; Asking::KINDS],
 }
 
 /// See the module.
@@ -107,9 +149,10 @@ pub struct Credits {
 }
 
 impl Credits {
-    /// The limit is that of each lane.
-    pub(super) fn new(limit: Credit) -> Self {
-        let of_lane = |_| OfLane { events: Count::new(limit.events), bytes: Count::new(limit.bytes) };
+    /// The limits are those of each lane.
+    pub(super) fn new(events: u64, bytes: u64) -> Self {
+        let of_lane =
+            |_| OfLane { events: Count::new(events), bytes: Count::new(bytes), came_back: Default::default() };
         Credits { lanes: std::array::from_fn(of_lane) }
     }
 
@@ -138,10 +181,18 @@ impl Credits {
         self.lanes[0].bytes.limit
     }
 
-    /// True when what may be refused may leave by a lane. The last one may be larger than what is left of the bytes.
-    pub fn has_room(&self, lane: Lane, reserve: Reserve) -> bool {
+    /// What is left of a lane, in events and bytes, for what may use so much beyond the limit.
+    #[inline]
+    pub(super) fn free(&self, lane: Lane, reserve: Reserve) -> (u64, u64) {
         let of_lane = self.lanes.get(lane as usize);
-        of_lane.is_none_or(|lane| lane.events.has_room(reserve) && lane.bytes.has_room(reserve))
+        of_lane.map_or((u64::MAX, u64::MAX), |lane| (lane.events.free(reserve), lane.bytes.free(reserve)))
+    }
+
+    /// How much of what was asked for in a lane has come back since the beginning, by its kind.
+    #[inline]
+    pub(super) fn came_back(&self, lane: Lane) -> [u64; Asking::KINDS] {
+        let of_lane = self.lanes.get(lane as usize);
+        of_lane.map_or([0; Asking::KINDS], |lane| lane.came_back.each_ref().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// The loop hands a durable event over.
@@ -158,6 +209,10 @@ impl Credits {
         if let Some(lane) = self.lanes.get(lane as usize) {
             lane.events.give_back(credit.events);
             lane.bytes.give_back(credit.bytes);
+            for (count, more) in lane.came_back.iter().zip(credit.asking).filter(|(_, more)| *more > 0) {
+                // The only writer: adding needs no locked instruction.
+                count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -166,39 +221,48 @@ impl Credits {
 mod tests {
     use super::*;
 
+    fn credit(events: u64, bytes: u64) -> Credit {
+        Credit { events, bytes, ..Credit::default() }
+    }
+
+    fn has_room(credits: &Credits, lane: Lane, reserve: Reserve) -> bool {
+        let (events, bytes) = credits.free(lane, reserve);
+        events > 0 && bytes > 0
+    }
+
     #[test]
     fn facts_use_up_what_commands_need_and_cancels_have_a_reserve() {
-        let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
-        let (orders, one) = (Lane::Orders, Credit { events: 1, bytes: 10 });
+        let credits = Credits::new(16, 1_000);
+        let (orders, one) = (Lane::Orders, credit(1, 10));
         (0..16).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        assert!(!has_room(&credits, orders, Reserve::None) && has_room(&credits, orders, Reserve::One));
         (0..2).for_each(|_| credits.take(orders, one));
-        assert!(!credits.has_room(orders, Reserve::One) && credits.has_room(orders, Reserve::Two));
-        credits.give_back(orders, Credit { events: 3, bytes: 30 });
-        assert!(credits.has_room(orders, Reserve::None));
+        assert!(!has_room(&credits, orders, Reserve::One) && has_room(&credits, orders, Reserve::Two));
+        credits.give_back(orders, credit(3, 30));
+        assert!(has_room(&credits, orders, Reserve::None));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (15, 150));
     }
 
     #[test]
     fn a_lane_that_is_full_leaves_the_others_theirs() {
-        let credits = Credits::new(Credit { events: 16, bytes: 1_000 });
-        credits.take(Lane::Signals, Credit { events: 16, bytes: 1_000 });
-        assert!(!credits.has_room(Lane::Signals, Reserve::None));
-        assert!(credits.has_room(Lane::Orders, Reserve::None) && credits.has_room(Lane::Risk, Reserve::None));
-        credits.take(Lane::Orders, Credit { events: 1, bytes: 10 });
-        credits.give_back(Lane::Signals, Credit { events: 16, bytes: 1_000 });
+        let credits = Credits::new(16, 1_000);
+        credits.take(Lane::Signals, credit(16, 1_000));
+        assert!(!has_room(&credits, Lane::Signals, Reserve::None));
+        assert!(has_room(&credits, Lane::Orders, Reserve::None) && has_room(&credits, Lane::Risk, Reserve::None));
+        credits.take(Lane::Orders, credit(1, 10));
+        credits.give_back(Lane::Signals, credit(16, 1_000));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
         assert_eq!((credits.in_use_of(Lane::Orders), credits.in_use_of(Lane::Signals)), (1, 0));
     }
 
     #[test]
     fn few_large_events_use_up_the_bytes() {
-        let credits = Credits::new(Credit { events: 1_000, bytes: 800 });
-        let (orders, large) = (Lane::Orders, Credit { events: 1, bytes: 400 });
+        let credits = Credits::new(1_000, 800);
+        let (orders, large) = (Lane::Orders, credit(1, 400));
         (0..2).for_each(|_| credits.take(orders, large));
-        assert!(!credits.has_room(orders, Reserve::None) && credits.has_room(orders, Reserve::One));
+        assert!(!has_room(&credits, orders, Reserve::None) && has_room(&credits, orders, Reserve::One));
         credits.take(orders, large);
-        assert!(!credits.has_room(orders, Reserve::One) && !credits.has_room(orders, Reserve::Two));
+        assert!(!has_room(&credits, orders, Reserve::One) && !has_room(&credits, orders, Reserve::Two));
         (0..3).for_each(|_| credits.give_back(orders, large));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (0, 0));
     }

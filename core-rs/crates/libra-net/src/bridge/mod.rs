@@ -10,7 +10,7 @@
 //! - [`outbound`] — what leaves: two bounded queues, one for urgent lanes and one for market data, with credits for commands;
 //! - [`inbound`] — what arrives: a bounded queue for each urgent lane, which never loses an event, and an edge for market data;
 //! - [`shared`] — what both sides read: who wants what, credits, counters, applied positions, news;
-//! - [`interest`], [`credits`], [`news`], [`departures`], [`pulse`], [`own_accounts`] — its parts; [`mail`] — messages to actors of other nodes;
+//! - [`interest`], [`credits`], [`shares`], [`news`], [`departures`], [`pulse`], [`own_accounts`] — its parts; [`mail`] — messages to actors of other nodes;
 //! - [`link`] — the threads: a node and its Redis or Valkey;
 //! - [`loopback`] — a bridge without a server: two nodes of one process.
 //!
@@ -29,6 +29,7 @@ pub mod outbound;
 mod own_accounts;
 mod pulse;
 pub mod shared;
+mod shares;
 #[cfg(test)]
 mod tests;
 

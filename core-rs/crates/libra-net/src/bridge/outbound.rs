@@ -11,6 +11,7 @@ use super::credits::{Credit, Reserve};
 use super::link::is_asked;
 use super::mail;
 use super::shared::Shared;
+use super::shares::Shares;
 
 /// The loop's end: the router's sink. It keeps what its queues have no room for, under the policy of each type; commands are
 /// refused before it comes to that.
@@ -18,24 +19,26 @@ pub struct Outbound {
     urgent: EdgeSender,
     market: EdgeSender,
     shared: Arc<Shared>,
+    shares: Shares,
 }
 
 impl Outbound {
     pub(super) fn new(urgent: EdgeSender, market: EdgeSender, shared: Arc<Shared>) -> Self {
-        Outbound { urgent, market, shared }
+        Outbound { urgent, market, shared, shares: Shares::default() }
     }
 
-    /// True while there is room for a command on its way to other nodes, and somebody there who could answer it.
-    fn may_leave(&self, event: &Event) -> bool {
+    /// True while there is room for a command on its way to other nodes, of which its source has its part, and somebody there who
+    /// could answer it.
+    fn may_leave(&mut self, event: &Event) -> bool {
         let reserve = match event.event_type {
             EventType::CancelRequest => Reserve::One,
             EventType::Message => mail::reserve(event),
             _ => Reserve::None,
         };
-        let has_credit = self.shared.credits.has_room(event.lane(), reserve);
+        let free = self.shared.credits.free(event.lane(), reserve);
         let is_heard = !is_asked(event.event_type) || !self.shared.is_alone(event.lane());
         is_heard
-            && has_credit
+            && self.shares.have_room_for(event, free, &self.shared.credits)
             && !self.shared.is_closed()
             && self.urgent.has_room_for(event)
             && self.shared.is_sendable(event)
@@ -70,14 +73,15 @@ impl RemoteSink for Outbound {
 
     #[inline]
     fn published(&mut self, event: &Event) {
-        let tally = &self.shared.lanes[event.lane() as usize];
+        let lane = event.lane() as usize;
         if !self.shared.wants(event) {
             // What stays in its process is not offered to anybody.
-            return tally.unwanted.add(u64::from(event.event_type.travel() != Travel::Never));
+            return self.shared.lanes[lane].unwanted.add(u64::from(event.event_type.travel() != Travel::Never));
         }
         if self.shared.own_accounts.have(event) && !self.may_leave(event) {
-            return tally.unwanted.add(1);
+            return self.shared.lanes[lane].unwanted.add(1);
         }
+        let tally = &self.shared.lanes[lane];
         if self.shared.is_closed() {
             return tally.refused.add(1);
         }
@@ -92,7 +96,9 @@ impl RemoteSink for Outbound {
         }
         tally.sent.add(1);
         if event.event_type.travel() == Travel::Durable {
-            self.shared.credits.take(event.lane(), Credit::of(&leaving));
+            let credit = Credit::of(&leaving);
+            self.shared.credits.take(event.lane(), credit);
+            self.shares.take(event, credit);
         }
         let edge = if event.lane() == Lane::MarketData { &mut self.market } else { &mut self.urgent };
         let taken = edge.send(leaving);

@@ -11,7 +11,7 @@ use libra_kernel::wake::Waker;
 use libra_kernel::{Encoded, Event, EventType, Lane, Leaving, Payload};
 
 use super::SeamSettings;
-use super::credits::{Credit, Credits};
+use super::credits::Credits;
 use super::departures::Departures;
 use super::interest::{Own, Wanted};
 use super::mail;
@@ -117,7 +117,7 @@ impl Shared {
             node: settings.node.clone(),
             wanted: Wanted::new(settings.shards),
             own: Own::new(),
-            credits: Credits::new(Credit { events: settings.credits as u64, bytes: settings.credit_bytes }),
+            credits: Credits::new(settings.credits as u64, settings.credit_bytes),
             state: Arc::default(),
             own_accounts: OwnAccounts::new(settings.accounts_elsewhere),
             departures: Arc::default(),

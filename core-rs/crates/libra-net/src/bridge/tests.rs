@@ -69,6 +69,13 @@ fn event(event_type: EventType, instrument: &str) -> Event {
     event
 }
 
+/// One that somebody publishes.
+fn event_of(source: &str, event_type: EventType) -> Event {
+    Event { source: Name::intern(source), ..event(event_type, "x") }
+}
+
+const FOUR: [&str; 4] = ["one", "two", "three", "four"];
+
 #[test]
 fn an_event_crosses_as_it_is_and_does_not_come_back() {
     let (mut a, mut b, mut loopback) = pair(16, &[EventType::OrderFilled, EventType::Quote], 99);
@@ -101,8 +108,8 @@ fn what_stays_in_its_process_is_offered_to_nobody() {
 #[test]
 fn commands_are_refused_without_credit_and_facts_are_not() {
     let (mut a, mut b, mut loopback) = pair(4, &[EventType::OrderRequest, EventType::OrderFilled], 99);
-    for _ in 0..4 {
-        assert!(a.router.publish(event(EventType::OrderRequest, "x")));
+    for source in FOUR {
+        assert!(a.router.publish(event_of(source, EventType::OrderRequest)));
     }
     assert!(!a.router.publish(event(EventType::OrderRequest, "x")));
     assert!((0..20).all(|_| a.router.publish(event(EventType::OrderFilled, "x"))));
@@ -125,6 +132,39 @@ fn cancel(account: &str) -> Event {
     let client_order_id = libra_trading::order::ClientOrderId(7);
     let cancel = libra_trading::order::CancelRequest { account, strategy, client_order_id };
     Event::new(EventType::CancelRequest, strategy, 5, Payload::shared(cancel))
+}
+
+#[test]
+fn one_that_asks_without_end_leaves_the_others_of_its_node_room_and_all_of_it_crosses() {
+    let wanted = [EventType::OrderRequest, EventType::CancelRequest, EventType::StrategyStopped];
+    let (mut a, mut b, mut loopback) = pair(100, &wanted, 99);
+    let storm = |a: &mut Node, event_type| {
+        (0..1_000).filter(|_| a.router.publish(event_of("storm", event_type))).count() as u64
+    };
+    for round in 0..3 {
+        // Nothing leaves meanwhile, as without a server.
+        assert_eq!(storm(&mut a, EventType::OrderRequest), 20, "round {round}: a fifth");
+        assert_eq!(storm(&mut a, EventType::CancelRequest), 18, "a cancel finds 112 and their half");
+        let quiet = [EventType::OrderRequest, EventType::CancelRequest];
+        assert!((0..6).all(|_| quiet.iter().all(|asked| a.router.publish(event_of("quiet", *asked)))), "{round}");
+        assert!(a.router.publish(event_of("storm", EventType::StrategyStopped)), "what its node says of it");
+        let (mut asked, mut said) = ([0; 2], 0);
+        while a.shared.credits.in_use() > 0 {
+            loopback.turn();
+            a.router.flush_remote();
+            b.take_in();
+            while let Some(event) = b.handle() {
+                match event.event_type {
+                    EventType::StrategyStopped => said += 1,
+                    _ => asked[usize::from(event.source.as_str() == "quiet")] += 1,
+                }
+            }
+        }
+        assert_eq!((asked, said), ([38, 12], 1));
+    }
+    let refused = 3 * (2_000 - 38);
+    assert_eq!(a.shared.counts(Lane::Orders).refused, refused);
+    assert_eq!(a.router.stats().refused[Lane::Orders as usize], refused);
 }
 
 #[test]
@@ -151,7 +191,10 @@ fn a_signal_for_accounts_of_this_process_needs_no_room_elsewhere_unless_others_h
         if has_account {
             a.shared.own_accounts.add(Name::intern("mine"));
         }
-        assert!((0..4).all(|_| a.router.publish(event(EventType::Signal, "x"))), "there is room, so others get it");
+        assert!(
+            FOUR.iter().all(|source| a.router.publish(event_of(source, EventType::Signal))),
+            "there is room, so others get it"
+        );
         assert_eq!(a.router.publish(event(EventType::Signal, "x")), is_taken, "{elsewhere} {has_account}");
         let signals = a.shared.counts(Lane::Signals);
         assert_eq!((signals.sent, signals.refused), (4, u64::from(!is_taken)));

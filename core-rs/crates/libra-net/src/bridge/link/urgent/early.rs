@@ -31,12 +31,13 @@ struct Channel {
 pub(super) struct Early {
     channels: [Channel; DURABLE.len()],
     latest: HashMap<Key, Event>,
-    most: Credit,
+    /// Events and bytes.
+    most: (u64, u64),
 }
 
 impl Early {
     pub fn new(settings: &LinkSettings) -> Self {
-        let most = Credit { events: settings.outbox_events, bytes: settings.outbox_bytes as u64 };
+        let most = (settings.outbox_events, settings.outbox_bytes as u64);
         Early { channels: Default::default(), latest: HashMap::new(), most }
     }
 
@@ -50,7 +51,7 @@ impl Early {
         let channel = self.channels.get_mut(lane)?;
         channel.held += Credit::of(&event);
         channel.events.push_back(event);
-        let is_over = channel.held.events > self.most.events || channel.held.bytes > self.most.bytes;
+        let is_over = channel.held.events > self.most.0 || channel.held.bytes > self.most.1;
         is_over.then(|| (lane, channel.cut(self.most))).filter(|(_, cut)| cut.events > 0)
     }
 
@@ -69,7 +70,7 @@ impl Early {
 
     fn fullness_of(&self, held: Credit) -> u64 {
         let of = |held: u64, most: u64| held.saturating_mul(100) / most.max(1);
-        of(held.events, self.most.events).max(of(held.bytes, self.most.bytes))
+        of(held.events, self.most.0).max(of(held.bytes, self.most.1))
     }
 
     /// How full the fullest is, in percent, and of which lane.
@@ -81,16 +82,17 @@ impl Early {
 
 impl Channel {
     /// Lets go of the oldest facts, down to a part of the bounds or to what are commands.
-    fn cut(&mut self, most: Credit) -> Credit {
-        let most = Credit { events: most.events / LEFT.1 * LEFT.0, bytes: most.bytes / LEFT.1 * LEFT.0 };
+    fn cut(&mut self, most: (u64, u64)) -> Credit {
+        let (most_events, most_bytes) = (most.0 / LEFT.1 * LEFT.0, most.1 / LEFT.1 * LEFT.0);
         let (mut cut, mut left) = (Credit::default(), self.held);
         self.events.retain(|event| {
             let stays =
-                event.event_type.policy() == Policy::Refuse || (left.events <= most.events && left.bytes <= most.bytes);
+                event.event_type.policy() == Policy::Refuse || (left.events <= most_events && left.bytes <= most_bytes);
             if !stays {
                 let credit = Credit::of(event);
                 cut += credit;
-                left = Credit { events: left.events - credit.events, bytes: left.bytes - credit.bytes };
+                // Only facts are cut: what is asked for stays as it is.
+                (left.events, left.bytes) = (left.events - credit.events, left.bytes - credit.bytes);
             }
             stays
         });
