@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -85,6 +86,27 @@ def test_other_answers(folder, answer, code):
     with listening(folder, run_file(), answer=answer) as client, pytest.raises(ControlError) as caught:
         client.ask("status")
     assert caught.value.code == code
+
+
+def test_what_changes_something_says_until_when_it_is_good(folder):
+    asked = []
+    for op in ("resume", "status", "limits", "kill"):
+        held = []
+        with listening(folder, run_file(), answer=None, held=held) as client:
+            before_ns = time.monotonic_ns()
+            with pytest.raises(ControlError) as caught:
+                client.ask(op, timeout_s=0.05, reason="why")
+            after_ns = time.monotonic_ns()
+            request = json.loads(held[0].recv(4096))
+        for path in run_file().paths(folder):
+            path.unlink()
+        until_ns = request.pop("until_ns", None)
+        if until_ns is not None:
+            asked.append(op)
+            assert before_ns + 50_000_000 <= until_ns < after_ns, "it is waited for beyond that"
+        assert request == {"v": 1, "op": op, "reason": "why"}
+        assert ("does not do later" in caught.value.text) is (op == "resume")
+    assert asked == ["resume"], "a kill holds however late, and a look changes nothing"
 
 
 def test_silence_and_absence(folder):
