@@ -129,7 +129,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
     from libra.assembly.turn import Turn
-    from libra.assembly.vanished import vanished_rows
+    from libra.assembly.vanished import vanished_status
 
     part = order["part"]
     elsewhere = {name: tuple(strategies) for name, strategies in part["elsewhere"].items()}
@@ -154,7 +154,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
         threading.Thread(target=_follow, args=(reader, node), name="libra-supervisor", daemon=True).start()
 
         def show(status: dict[str, Any]) -> None:
-            teller.show({**status, "vanished": vanished_rows(node.accounts)})
+            teller.show({**status, **vanished_status(node.accounts)})
 
         result = node.run(on_progress=show, progress_interval_s=_PROGRESS_INTERVAL_S)
         teller.tell(_result(node, result))

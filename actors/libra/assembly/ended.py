@@ -119,6 +119,11 @@ class EndedStrategies:
         self._report.begin_again(name)
         return strategy.account
 
+    def tell_left(self) -> None:
+        """Log what nobody closes any more, now that the node stops."""
+        if self._has_vanished:
+            self._report.tell_left(self._node.accounts)
+
     def tell(self) -> None:
         """Log how far the accounts are with it."""
         if self._has_vanished:

@@ -291,8 +291,6 @@ class Operator:
         return hashlib.sha256(repr(why).encode()).hexdigest()[:16]
 
 
-
-
 def _note_row(note: EventNote) -> dict[str, Any]:
     """A note as a trace is told in: ids in hexadecimal digits, as in the log."""
     return {

@@ -364,6 +364,7 @@ class TradingNode(Node):
                     *(account.name, account.cancels_pending),
                 )
         self.ended.tell()
+        self.ended.tell_left()
         for strategy in self.strategies:
             if strategy.name not in self.ended:
                 self.tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)

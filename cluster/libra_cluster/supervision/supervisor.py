@@ -44,7 +44,7 @@ _log = logging.getLogger("libra.cluster")
 _SAME_STOP_S = 0.5
 """A second signal within this is the same Ctrl-C, delivered twice."""
 _SETTLE_S = 5.0
-"""How long an account may take to cancel, or close, what strategies left whose node died."""
+"""How long an account may take to cancel, or close, what strategies left whose node died, from that death on."""
 _GRACE_S = 35.0
 """Beyond its drain's time: a member flushes its logs for up to 30 s, and ends itself when it cannot."""
 
@@ -88,6 +88,7 @@ class Supervisor:
             require_bridge()
         self._children: list[Child] = []
         self._mourned: list[Child] = []
+        self._settle_by = 0.0
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
         self._asked_by: str | None = None
@@ -217,21 +218,21 @@ class Supervisor:
             self._mourned.append(child)
             self._report(child)
             if child.death is not None:
+                self._settle_by = time.monotonic() + _SETTLE_S
                 for account in self._accounts():
                     account.tell_vanished(child.member.part.strategies)
 
     def _settle(self, tell: _Pace) -> None:
-        """An account deals with the orders of strategies that have vanished, before it stops."""
+        """An account deals with what strategies left that have vanished, before it stops; what stays then it tells."""
         dead = [child for child in self._mourned if child.death is not None]
         gone = [strategy for child in dead for strategy in child.member.part.strategies]
         if not gone:
             return
         before = len(self._stops)
-        until = time.monotonic() + _SETTLE_S
         for child in self._accounts():
             # Another signal means that nobody wants to wait.
             while child.is_running and not child.has_settled(gone) and len(self._stops) == before:
-                if time.monotonic() >= until:
+                if time.monotonic() >= self._settle_by:
                     break
                 self._look(tell.until_due())
                 tell(self._children)
