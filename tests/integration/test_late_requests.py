@@ -57,7 +57,7 @@ def test_a_resume_that_failed_does_not_undo_a_kill_switch_that_was_pulled_behind
 
 
 def test_looser_limits_and_the_end_of_a_strategy_that_failed_do_not_come_later(hung):
-    shell, running, asked = hung
+    _, running, asked = hung
     row = asked("set_limits", changes={"max_order_notional": "90000"}, confirmed=True)
     assert row["accounts"][0]["limits_version"] == 1
     row = asked("stop_strategy", strategy="mine")
