@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.cli.faults import report_fault
 from libra.cli.leaving import leave_threads_behind
 from libra.cli.logs import configure_logging
@@ -96,6 +96,8 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code, as `libra run` has them.
     """
+    # Our supervisor may pass the kill switch on at any time: it is kept until the node takes it.
+    early_kill.hold()
     before = threading.enumerate()
     code = _serve(arguments)
     # By now the supervisor knows how the run went.

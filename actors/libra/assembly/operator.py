@@ -3,8 +3,8 @@
 Each looks at its arguments first and refuses what it does not know, then acts at once, between two events of the node.
 What changes trading is logged with who asked for it.
 
-What lets more risk in names what it was decided on, as `status` and `limits` told it: the ``latch`` of an account, which is
-another one after each kill, or the version of its limits. Where that has changed since, it is refused.
+What lets more risk in names what it was decided on, as `status` and `limits` told it: the ``latch`` of an account, which
+is another one after each kill, or the version of its limits. Where that has changed since, it is refused.
 """
 
 from __future__ import annotations

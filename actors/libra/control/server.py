@@ -5,8 +5,8 @@ between two events of the node, so a verb sees its accounts as whole as a handle
 in the node's time: a slow one is left alone, and closed when it takes too long.
 
 A loop that was held up finds requests whose operators were told long ago that they had failed, and who have gone on to
-something else: what is read behind the time that it was good for, or when its client has gone, is not done. Only the kill
-switch is: it holds however late.
+something else: what is read behind the time that it was good for, or when its client has gone, is not done. Only the
+kill switch is: it holds however late.
 """
 
 from __future__ import annotations

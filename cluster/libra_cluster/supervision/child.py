@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
+from libra import early_kill
 from libra_cluster.topology import Member
 from libra_cluster.wire import LineReader, decode, encode
 
@@ -56,7 +57,7 @@ class Child:
         """What it said when somebody else asked it to end."""
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, early_kill.passed_on():
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
                 [sys.executable, "-m", "libra_cluster.member", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,

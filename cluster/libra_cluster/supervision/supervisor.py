@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.assembly.trading_node import RunResult
 from libra.config.live import check_live, key_names
 from libra.errors import ConfigError, LibraError
@@ -93,6 +93,7 @@ class Supervisor:
         self._stops: list[float] = []
         self._asked_by: str | None = None
         self._kills = 0
+        self._was_killed = False
         self._time_is_over = False
 
     def run(
@@ -108,6 +109,7 @@ class Supervisor:
         tell = _Pace(on_progress, progress_interval_s)
         with ExitStack() as stack:
             stack.enter_context(self._signals())
+            stack.callback(self._latch_unopened)
             bridge = self._topology.bridge
             if self._joined and bridge.url is None:
                 server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
@@ -303,9 +305,12 @@ class Supervisor:
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ)
+        was_held = early_kill.release()
         try:
             yield
         finally:
+            if was_held:
+                early_kill.hold()
             signal.set_wakeup_fd(woken)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -322,6 +327,14 @@ class Supervisor:
 
     def _ask_to_kill(self, *_: object) -> None:
         self._kills += 1
+        self._was_killed = True
+
+    def _latch_unopened(self) -> None:
+        """The switch was pulled, and the node of the accounts ended before it had opened them."""
+        never = [child for child in self._having_accounts() if child.status is None and child.result is None]
+        if self._was_killed and (never or not self._having_accounts()):
+            groups = self._settings.account_groups
+            early_kill.latch_unopened((group.name, group.log.path) for group in groups)
 
     def _close(self) -> None:
         """Nothing is left, however the run ended; after a fault of ours members still drain."""
