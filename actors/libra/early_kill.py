@@ -1,8 +1,8 @@
 """The kill switch by a signal, before there is a node that takes it.
 
-From the first line of `libra run` on the kernel keeps a SIGUSR1 that comes, since it is blocked: it is delivered once the
-node's guard has taken the signal over, which is before any account is opened, and stops each as it is opened. Processes
-that are started meanwhile inherit the block, and so may be signalled before they can do anything about it.
+From the first line of `libra run` on the kernel keeps a SIGUSR1 that comes, since it is blocked: it is delivered once
+the node's guard has taken the signal over, which is before any account is opened, and stops each as it is opened.
+Processes that are started meanwhile inherit the block, so they may be signalled before they can do anything about it.
 
 Where a run ends before its accounts are opened, the switch is as final: a marker beside each log, which is what a node
 leaves whose loop hangs, makes the next start come up latched. Imports nothing of ours, so that it costs nothing.
@@ -25,7 +25,7 @@ _held = False
 
 def hold() -> None:
     """Keep a signal that comes from now on; in the main thread, which handles signals."""
-    global _held  # noqa: PLW0603 - so has the process one mask
+    global _held
     if threading.current_thread() is threading.main_thread():
         signal.pthread_sigmask(signal.SIG_BLOCK, _SWITCH)
         _held = True
@@ -33,7 +33,7 @@ def hold() -> None:
 
 def release() -> bool:
     """Somebody takes the signal now: hand over what came, and let pass what comes. True where it was held."""
-    global _held  # noqa: PLW0603
+    global _held
     was_held, _held = _held, False
     if was_held:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SWITCH)

@@ -1,4 +1,4 @@
-"""What a node's death leaves on an account: its strategies' on_vanish is carried through before the run ends, or said."""
+"""What a node's death leaves on an account: its strategies' on_vanish is carried through before the end, or is said."""
 
 import json
 import os

@@ -120,18 +120,6 @@ def test_a_member_keeps_it_before_its_interpreter_has_begun(shell):
     assert told.returncode == 3
 
 
-def test_the_server_of_a_run_does_not_keep_it(shell):
-    running = shell.start("run", profile(shell, more=TWO_NODES), "--json")
-    running.wait_for("node strategies is there")
-    [server] = [
-        path.parent for path in Path("/proc").glob("[0-9]*/cmdline")
-        if b"server" in path.read_bytes().split(b"\0")[0] and os.environ["LIBRA_RUN_DIR"].encode() in path.read_bytes()
-    ]  # fmt: skip
-    [blocked] = [line for line in (server / "status").read_text().splitlines() if line.startswith("SigBlk:")]
-    assert not int(blocked.split()[1], 16) & 1 << signal.SIGUSR1 - 1
-    running.end()
-
-
 def test_what_is_not_latched_is_said(tmp_path: Path, capsys):
     (tmp_path / "file").touch()
     early_kill.latch_unopened([("a", None), ("b", f"{tmp_path}/file/b.log"), ("c", f"{tmp_path}/new/c.log")])

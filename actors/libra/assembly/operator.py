@@ -3,8 +3,8 @@
 Each looks at its arguments first and refuses what it does not know, then acts at once, between two events of the node.
 What changes trading is logged with who asked for it.
 
-What lets more risk in names what it was decided on, as `status` and `limits` told it: the ``latch`` of an account, which
-is another one after each kill, or the version of its limits. Where that has changed since, it is refused.
+What lets more risk in names what it was decided on, as `status` and `limits` told it: the ``latch`` of an account,
+which is another one after each kill, or the version of its limits. Where that has changed since, it is refused.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ class Operator:
         accounts = self._accounts(arguments)
         # The loop may have come back behind a signal that nobody has counted yet.
         self._node.core.catch_up_with_signals()
-        for account in accounts if latches is not None else ():
-            if latches.get(account.name) != self._latch(account):
+        for account in accounts:
+            if latches is not None and latches.get(account.name) != self._latch(account):
                 why = account.standing()["killed"] or "see libra status"
                 text = f"account {account.name} does not stand any more as it was looked at: {why}"
                 raise ControlError("CHANGED", f"{text}. Nothing was changed")
