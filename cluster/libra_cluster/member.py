@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.cli.faults import report_fault
 from libra.cli.leaving import leave_threads_behind
 from libra.cli.logs import configure_logging
@@ -96,6 +96,8 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code, as `libra run` has them.
     """
+    # Our supervisor may pass the kill switch on at any time: it is kept until the node takes it.
+    early_kill.hold()
     before = threading.enumerate()
     code = _serve(arguments)
     # By now the supervisor knows how the run went.
@@ -129,6 +131,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
     from libra.assembly.turn import Turn
+    from libra.assembly.vanished import vanished_status
 
     part = order["part"]
     elsewhere = {name: tuple(strategies) for name, strategies in part["elsewhere"].items()}
@@ -153,7 +156,7 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
         threading.Thread(target=_follow, args=(reader, node), name="libra-supervisor", daemon=True).start()
 
         def show(status: dict[str, Any]) -> None:
-            teller.show({**status, "vanished": node.ended.rows()})
+            teller.show({**status, **vanished_status(node.accounts), "vanished": node.ended.rows()})
 
         result = node.run(on_progress=show, progress_interval_s=_PROGRESS_INTERVAL_S)
         teller.tell(_result(node, result))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.conftest import asked, end, is_alive, parent_of, wait_until
 
+from libra import early_kill
 from libra.errors import BridgeError
 from libra_cluster.server import membership as joining
 from libra_cluster.server.membership import ServerMembership
@@ -236,6 +237,18 @@ def test_a_forked_child_is_no_member(paths: ServerPaths):
             os._exit(0 if stat.S_ISCHR(os.fstat(membership._connection.fileno()).st_mode) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert stat.S_ISSOCK(os.fstat(membership._connection.fileno()).st_mode)
+    finally:
+        membership.close()
+
+
+def test_a_server_does_not_keep_signals_that_whoever_starts_it_holds_back(paths: ServerPaths):
+    """By SIGUSR1 it ends a child of its own that saves its data."""
+    with early_kill.passed_on():
+        membership = ServerMembership("test")
+    try:
+        status = Path("/proc", paths.pid.read_text(encoding="utf-8").strip(), "status").read_text(encoding="utf-8")
+        [blocked] = [line for line in status.splitlines() if line.startswith("SigBlk:")]
+        assert not int(blocked.split()[1], 16) & 1 << (signal.SIGUSR1 - 1)
     finally:
         membership.close()
 

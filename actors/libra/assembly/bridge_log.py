@@ -1,10 +1,15 @@
-"""What the log tells of a node's bridge: connections, gaps, losses, other nodes, and what a server should change."""
+"""What the log tells of a node's bridge: connections, gaps, losses, other nodes, and what a server should change.
+
+A state and its opposite are one thing: what is held back, since the same was told a moment ago, is how it stands by
+then, with the time at which it came to that. So the last line about something is never one that was overtaken.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,17 +64,52 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
 }
 
 
+_STATES: Final[dict[str, str]] = {
+    **dict.fromkeys(("connected", "disconnected"), "connection"),
+    **dict.fromkeys(("gap_opened", "gap_repaired"), "gap"),
+    **dict.fromkeys(("snapshot_wanted", "snapshot_loaded"), "snapshot"),
+    **dict.fromkeys(("node_up", "node_down", "node_left"), "node"),
+}
+"""What excludes each other of one node or channel."""
+
+_Key = tuple[str, str, str, str]
+
+
+@dataclass(slots=True)
+class _Held:
+    """What waits to be told.
+
+    Attributes:
+        told: The last of it.
+        at: When that happened; of a state, when it came to that.
+        times: How often it was said.
+        events: How many events it is about.
+        changes: How often a state changed.
+    """
+
+    told: BridgeNews
+    at: float
+    times: int = 0
+    events: int = 0
+    changes: int = 0
+
+
 class BridgeLog:
     """Writes the bridge's news into the log, each at once and the same again at most every ten seconds.
 
     Args:
         clock: Gives the time in seconds; it never goes back.
+        wall_clock: Gives the time in seconds since the epoch.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
         self._clock = clock
-        self._told_at: dict[tuple[str, str, str, str], float] = {}
-        self._waiting: dict[tuple[str, str, str, str], tuple[BridgeNews, int, int]] = {}
+        self._wall_clock = wall_clock
+        self._told_at: dict[_Key, float] = {}
+        self._stands: dict[_Key, tuple[str, float]] = {}
+        self._waiting: dict[_Key, _Held] = {}
         self.is_fenced = False
         """Another process of this node's name has taken over."""
         self.left: set[str] = set()
@@ -91,39 +131,77 @@ class BridgeLog:
                 self.connected_since_ns = time.time_ns()
             elif told.kind in ("disconnected", "fenced"):
                 self.connected_since_ns = None
-            key = (told.kind, told.node, told.channel, told.detail if told.kind == "server_finding" else "")
-            if now - self._told_at.get(key, now - AGAIN_AFTER_S) < AGAIN_AFTER_S:
-                _, times, events = self._waiting.pop(key, (told, 0, 0))
-                self._waiting[key] = (told, times + 1, events + told.count)
-            else:
-                self._told_at[key] = now
-                _write(told, 1, told.count)
+            self._take(told, now)
         if self._waiting or len(self._told_at) > _MOST_REMEMBERED:
             self._tell_waiting(now)
 
     def close(self) -> None:
         """Tell what waits: nothing more comes."""
-        for told, times, events in self._waiting.values():
-            _write(told, times, events)
+        now = self._clock()
+        for held in self._waiting.values():
+            _write(held.told, held.events, self._behind(held, now))
         self._waiting.clear()
 
+    def _take(self, told: BridgeNews, now: float) -> None:
+        if told.kind == "fenced":
+            self._forget(("connection", "", "", ""))
+        elif told.kind == "gap_lost":
+            # Nobody says of it that it was repaired.
+            self._forget(("gap", told.node, told.channel, ""))
+        key = _key_of(_STATES.get(told.kind, told.kind), told)
+        before, since = self._stands.get(key, ("", now))
+        has_changed = told.kind in _STATES and told.kind != before
+        if has_changed:
+            self._stands[key] = (told.kind, now)
+        held = self._waiting.pop(key, None)
+        if held is None:
+            if not self._was_told(told, now):
+                self._told_at[_key_of(told.kind, told)] = now
+                _write(told, told.count, "")
+                return
+            held = _Held(told, now)
+        held.told, held.times, held.events = told, held.times + 1, held.events + told.count
+        held.at = since if told.kind == before else now
+        held.changes += has_changed
+        self._waiting[key] = held
+
+    def _forget(self, key: _Key) -> None:
+        self._waiting.pop(key, None)
+        self._stands.pop(key, None)
+
+    def _was_told(self, told: BridgeNews, now: float) -> bool:
+        """True when the same was told a moment ago."""
+        at = self._told_at.get(_key_of(told.kind, told))
+        return at is not None and now - at < AGAIN_AFTER_S
+
     def _tell_waiting(self, now: float) -> None:
-        for key, (told, times, events) in list(self._waiting.items()):
-            if now - self._told_at[key] >= AGAIN_AFTER_S:
+        for key, held in list(self._waiting.items()):
+            if not self._was_told(held.told, now):
                 del self._waiting[key]
-                self._told_at[key] = now
-                _write(told, times, events)
+                self._told_at[_key_of(held.told.kind, held.told)] = now
+                _write(held.told, held.events, self._behind(held, now))
         self._told_at = {key: at for key, at in self._told_at.items() if now - at < AGAIN_AFTER_S}
+
+    def _behind(self, held: _Held, now: float) -> str:
+        """When it was, and how often: for what is told later than it happened."""
+        clock = time.strftime("%H:%M:%S", time.localtime(self._wall_clock() - (now - held.at)))
+        if held.told.kind in _STATES:
+            again = f"; it changed {held.changes} times meanwhile" if held.changes > 1 else ""
+            return f" (since {clock}{again})"
+        return f" (said {held.times} times meanwhile, last at {clock})" if held.times > 1 else f" (at {clock})"
 
 
 _MOST_REMEMBERED: Final = 1_024
 
 
-def _write(told: BridgeNews, times: int, events: int) -> None:
+def _key_of(what: str, told: BridgeNews) -> _Key:
+    return what, told.node, told.channel, told.detail if told.kind == "server_finding" else ""
+
+
+def _write(told: BridgeNews, events: int, behind: str) -> None:
     level, sentence = _SENTENCES.get(told.kind, (logging.INFO, told.kind))
     text = sentence.format(node=told.node, channel=told.channel or "a channel", count=events)
     if told.kind == "overflow" and told.node:
         text = f"node {told.node} does not keep up with {told.channel}"
     detail = f": {told.detail}" if told.detail else ""
-    again = f" (said {times} times meanwhile)" if times > 1 else ""
-    _log.log(level, "bridge: %s%s%s", text, detail, again)
+    _log.log(level, "bridge: %s%s%s", text, detail, behind)

@@ -124,6 +124,11 @@ class EndedStrategies:
         rows = vanished_rows(self._node.accounts)
         return [{**row, "can_resume": row["strategy"] in self._lost} for row in rows]
 
+    def tell_left(self) -> None:
+        """Log what nobody closes any more, now that the node stops."""
+        if self._has_vanished:
+            self._report.tell_left(self._node.accounts)
+
     def tell(self) -> None:
         """Log how far the accounts are with it."""
         if self._has_vanished:

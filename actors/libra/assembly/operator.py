@@ -2,10 +2,14 @@
 
 Each looks at its arguments first and refuses what it does not know, then acts at once, between two events of the node.
 What changes trading is logged with who asked for it.
+
+What lets more risk in names what it was decided on, as `status` and `limits` told it: the ``latch`` of an account,
+which is another one after each kill, or the version of its limits. Where that has changed since, it is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -43,6 +47,7 @@ class Operator:
         self._started_ns = started_ns
         self._profile = profile
         self._version = version
+        self._kills = 0
 
     @property
     def verbs(self) -> dict[str, Verb]:
@@ -72,7 +77,7 @@ class Operator:
             "started_ns": self._started_ns,
             "uptime_s": round((time.time_ns() - self._started_ns) / 1e9, 3),
             "accounts": [
-                {**_account_row(account), "journal": node.journals.row(account.name)}
+                {**self._account_row(account), "journal": node.journals.row(account.name)}
                 for account in node.accounts.values()
             ],
             "strategies": [
@@ -100,6 +105,7 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
+        self._kills += 1
         if not accounts:
             self._node.pull_switch(reason)
         failed: list[str] = []
@@ -121,17 +127,27 @@ class Operator:
                 "LOG",
                 f"nothing new leaves and what is open is cancelled, but the log has not taken it: {'; '.join(failed)}",
             )
-        return {"accounts": [_account_row(account) for account in accounts]}
+        return {"accounts": [self._account_row(account) for account in accounts]}
 
     def resume(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
         """Take the kill latch of an account, or of all, back; of one also by taking its venue's word."""
-        _only(arguments, "account", "reason", "accept_venue")
+        _only(arguments, "account", "reason", "accept_venue", "latches")
         accept = arguments.get("accept_venue", False)
         if not isinstance(accept, bool):
             raise ControlError("BAD_REQUEST", "accept_venue: true or false")
+        latches = arguments.get("latches")
+        if latches is not None and not isinstance(latches, dict):
+            raise ControlError("BAD_REQUEST", "latches: that of each account, as status told it")
         accounts = self._accounts(arguments)
+        # The loop may have come back behind a signal that nobody has counted yet.
+        self._node.core.catch_up_with_signals()
+        for account in accounts:
+            if latches is not None and latches.get(account.name) != self._latch(account):
+                why = account.standing()["killed"] or "see libra status"
+                text = f"account {account.name} does not stand any more as it was looked at: {why}"
+                raise ControlError("CHANGED", f"{text}. Nothing was changed")
         if accept:
-            return {"accounts": [_account_row(self._accept_venue(accounts, arguments, peer))]}
+            return {"accounts": [self._account_row(self._accept_venue(accounts, arguments, peer))]}
         reason = _reason(arguments, peer, "libra resume")
         failed: list[str] = []
         for account in accounts:
@@ -145,7 +161,7 @@ class Operator:
                 _log.warning("account %s is attended again: its gateway runs", account.name)
         if failed:
             raise ControlError("LOG", "; ".join(failed))
-        return {"accounts": [_account_row(account) for account in accounts]}
+        return {"accounts": [self._account_row(account) for account in accounts]}
 
     def _accept_venue(self, accounts: list[AccountGroup], arguments: dict[str, Any], peer: Peer) -> AccountGroup:
         if len(accounts) != 1:
@@ -166,11 +182,15 @@ class Operator:
     def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
         """The limits of an account, or of all, that hold now."""
         _only(arguments, "account")
-        return {"limits": {account.name: dict(account.limits()) for account in self._accounts(arguments)}}
+        accounts = self._accounts(arguments)
+        return {
+            "limits": {account.name: dict(account.limits()) for account in accounts},
+            "versions": {account.name: account.standing()["limits_version"] for account in accounts},
+        }
 
     def set_limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Change limits of an account; looser ones only when it is confirmed."""
-        _only(arguments, "account", "changes", "confirmed")
+        """Change limits of an account; looser ones only when it is confirmed, of the version that was looked at."""
+        _only(arguments, "account", "changes", "confirmed", "version")
         changes, confirmed = arguments.get("changes"), arguments.get("confirmed", False)
         if (
             not isinstance(changes, dict)
@@ -180,10 +200,17 @@ class Operator:
             raise ControlError("BAD_REQUEST", "changes: names of limits with their values as text")
         if not isinstance(confirmed, bool):
             raise ControlError("BAD_REQUEST", "confirmed: true or false")
+        version = arguments.get("version")
+        if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
+            raise ControlError("BAD_REQUEST", "version: that of the limits, as limits told it")
         accounts = self._accounts(arguments)
         if len(accounts) != 1:
             raise ControlError("WHICH_ACCOUNT", f"name one account: {', '.join(self._node.accounts)}")
         account = accounts[0].name
+        now = accounts[0].standing()["limits_version"]
+        if confirmed and version not in (None, now):
+            text = f"account {account}: its limits have version {now} by now, not {version}: look at them again"
+            raise ControlError("CHANGED", text)
         change = self._node.change_limits(account, changes, confirmed=confirmed, who=str(peer))
         return {"account": account, "change": asdict(change)}
 
@@ -244,14 +271,23 @@ class Operator:
             raise ControlError("UNKNOWN_ACCOUNT", f"accounts are {names}" if names else "this node has no account")
         return [self._node.accounts[name]]
 
+    def _account_row(self, account: AccountGroup) -> dict[str, Any]:
+        positions = [
+            {"instrument": row["instrument"], "size": row["size"], "unrealised": row["unrealised"]}
+            for row in account.positions()
+            if row["size"]
+        ]
+        standing = {"name": account.name, **account.standing(), "latch": self._latch(account)}
+        return {**standing, "positions": positions, "look": account.last_look()}
 
-def _account_row(account: AccountGroup) -> dict[str, Any]:
-    positions = [
-        {"instrument": row["instrument"], "size": row["size"], "unrealised": row["unrealised"]}
-        for row in account.positions()
-        if row["size"]
-    ]
-    return {"name": account.name, **account.standing(), "positions": positions, "look": account.last_look()}
+    def _latch(self, account: AccountGroup) -> str:
+        """What a resume is about: another text once somebody pulled the switch again, for the same reason too."""
+        standing, look = account.standing(), account.last_look()
+        why = [standing[key] for key in ("killed", "unattended", "incident")]
+        # Of a loss the limit; what it measured goes with the market.
+        why += [self._kills, self._node.core.kill_signals(), sorted(code for code, _ in account.breaches())]
+        why.append(look["differences"] if look is not None and standing["incident"] is not None else None)
+        return hashlib.sha256(repr(why).encode()).hexdigest()[:16]
 
 
 def _note_row(note: EventNote) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libra
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account, tell_of_waiting_cancels
 from libra.assembly.bridge import bridge_row
@@ -271,7 +271,11 @@ class TradingNode(Node):
             self.core.start_feed()
         for group in self._groups:
             found = self._venues.balances.get(group.name) if self._venues is not None else None
-            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
+            try:
+                self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
+            except BaseException:
+                self._latch_unopened()
+                raise
             self.journals.start(group)
         self._look_at_latches()
         if self._bridge is not None:
@@ -279,6 +283,13 @@ class TradingNode(Node):
         if self._exporter is not None:
             self._exporter.start()
         self._listen()
+
+    def _latch_unopened(self) -> None:
+        """An account cannot be opened: what a signal has asked for by now holds for the next start."""
+        self.core.catch_up_with_signals()
+        if self.core.kill_signals():
+            closed = [group for group in self._groups if group.name not in self.accounts]
+            early_kill.latch_unopened((group.name, group.log.path) for group in closed)
 
     def _opened(self) -> None:
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
@@ -364,6 +375,7 @@ class TradingNode(Node):
                     *(account.name, account.cancels_pending),
                 )
         self.ended.tell()
+        self.ended.tell_left()
         for strategy in self.strategies:
             if strategy.name not in self.ended:
                 self.tell_strategy(EventType.STRATEGY_STOPPED, strategy.name)

@@ -1,4 +1,7 @@
-"""Strategies that are no more: what becomes of their orders and positions, for operators and for the log."""
+"""Strategies that are no more: what becomes of their orders and positions, for operators and for the log.
+
+A flattening that waits, or works, when the node stops goes on nowhere: nobody closes what is left, which is an error.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
     from libra_core import AccountGroup
 
-__all__ = ["VanishedReport", "vanished_rows"]
+__all__ = ["VanishedReport", "vanished_rows", "vanished_status"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +35,15 @@ def vanished_rows(accounts: Mapping[str, AccountGroup]) -> list[dict[str, Any]]:
     ]
 
 
+def vanished_status(accounts: Mapping[str, AccountGroup]) -> dict[str, Any]:
+    """The same rows as a supervisor hears of them, with how many orders their accounts are cancelling."""
+    rows = vanished_rows(accounts)
+    left = {row["account"] for row in rows}
+    return {"vanished": rows, "cancelling": sum(accounts[name].standing()["cancelling"] for name in left)}
+
+
 class VanishedReport:
-    """Logs the end of each flattening, once."""
+    """Logs the end of each flattening, once, and at the end of the node those that have none."""
 
     def __init__(self) -> None:
         self._told_of: set[tuple[str, ...]] = set()
@@ -41,6 +51,16 @@ class VanishedReport:
     def begin_again(self, strategy: str) -> None:
         """Its policy is asked for again: what becomes of that is told again."""
         self._told_of = {told for told in self._told_of if told[1] != strategy}
+
+    def tell_left(self, accounts: Mapping[str, AccountGroup]) -> None:
+        """The node stops: log what is not flat by now."""
+        for row in vanished_rows(accounts):
+            for closing in row["flattening"]:
+                if closing["state"] in ("working", "waiting"):
+                    why = f": {closing['code']}: {closing['detail']}" if closing["code"] else ""
+                    text = "account %s: strategy %s is gone, its %s waits to be flattened, and the node stops:"
+                    what = (row["account"], row["strategy"], closing["instrument"])
+                    _log.error(text + " position left open%s", *what, why)
 
     def tell(self, accounts: Mapping[str, AccountGroup]) -> None:
         """Log what has ended since the last time."""

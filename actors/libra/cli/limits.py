@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
         parser.error("show takes no KEY=VALUE")
     if options.action == "set" and not options.changes:
         parser.error("set needs KEY=VALUE")
+    if options.version is not None and not (options.action == "set" and options.confirm):
+        parser.error("--version says which limits set --confirm may loosen")
     changes = dict(_pair(parser, text) for text in options.changes)
     if len(changes) < len(options.changes):
         parser.error("a limit is given twice")
@@ -35,11 +37,17 @@ def main(arguments: list[str]) -> int:
     if options.action == "show":
         result = client.ask("limits", account=options.account)
     else:
-        result = client.ask("set_limits", account=options.account, changes=changes, confirmed=options.confirm)
+        version = options.version
+        if options.confirm and version is None:
+            # Only one account can be meant, or the node says so.
+            version = next(iter(client.ask("limits", account=options.account)["versions"].values()), None)
+        given = {"account": options.account, "changes": changes, "confirmed": options.confirm, "version": version}
+        result = client.ask("set_limits", **given)
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
     elif options.action == "show":
-        print("\n".join(line for name, limits in result["limits"].items() for line in [name, *_lines(limits)]))
+        rows = [(f"{name}  version {result['versions'][name]}", limits) for name, limits in result["limits"].items()]
+        print("\n".join(line for head, limits in rows for line in [head, *_lines(limits)]))
     else:
         change = result["change"]
         print("\n".join([result["account"], *(_lines(change) if isinstance(change, Mapping) else [f"  {change}"])]))
@@ -79,4 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_node_arguments(parser)
     parser.add_argument("--account", metavar="NAME", help="the account (where the node has only one, it is meant)")
     parser.add_argument("--confirm", action="store_true", help="loosen limits, too")
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="only where the limits still have this version, as show told it"
+    )
     return parser

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.cli.faults import report_fault, silence_stdout
 from libra.cli.leaving import leave_threads_behind
 from libra.errors import ConfigError, LibraError
@@ -47,15 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 ok, 1 failed, 2 usage or configuration, 3 a risk stop.
     """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["run"]:
+        # Before anything else: until a node takes it, the signal would end a process that comes to trade.
+        early_kill.hold()
     before = threading.enumerate()
-    code = _run_verb(argv)
+    try:
+        code = _run_verb(arguments)
+    finally:
+        early_kill.give_up()
     leave_threads_behind(code, before)
     return code
 
 
-def _run_verb(argv: Sequence[str] | None) -> int:
+def _run_verb(arguments: list[str]) -> int:
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()

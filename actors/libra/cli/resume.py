@@ -49,6 +49,8 @@ def main(arguments: list[str]) -> int:
         given: dict[str, Any] = {"account": chosen[0]["name"], "reason": options.reason, "accept_venue": True}
     else:
         given = {"account": options.account, "reason": options.reason}
+    # What was looked at: where an account was stopped again meanwhile, that is not taken back.
+    given["latches"] = {account["name"]: account.get("latch") for account in chosen}
     after = _looked_at(client, client.ask("resume", **given)["accounts"])
     if options.json:
         print(json.dumps({"name": client.node.name, "pid": client.node.pid, "accounts": after}, ensure_ascii=False))

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.cli.arguments import add_profile_arguments, flags_of
 from libra.cli.beside import with_exchange
 from libra.cli.display import SafeDisplay, open_display
@@ -58,13 +58,20 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_intermixed_args(arguments)
     from libra.config import load
 
-    settings = load(options.profile, flags=flags_of(options))
-    _require_data(settings)
-    if options.out is not None:
-        prepare_folder(options.out)
-    configure_logging(settings.node.log_level, settings.node.log_format)
-    with with_exchange(settings) as settings:
-        result = _run(settings, options)
+    accounts: list[tuple[str, str | None]] = []
+    try:
+        settings = load(options.profile, flags=flags_of(options))
+        accounts = [(group.name, group.log.path) for group in settings.account_groups]
+        _require_data(settings)
+        if options.out is not None:
+            prepare_folder(options.out)
+        configure_logging(settings.node.log_level, settings.node.log_format)
+        with with_exchange(settings) as settings:
+            result = _run(settings, options)
+    except BaseException:
+        if early_kill.is_pending():
+            early_kill.latch_unopened(accounts)
+        raise
     try:
         if options.out is not None:
             write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from libra.control.folder import RunFile
-from libra.control.messages import LONGEST_LINE, decode_reply, encode_request
+from libra.control.messages import LASTING, LONGEST_LINE, LOOKS, decode_reply, encode_request
 from libra.control.peer import peer_of
 from libra.control.process import NodeProcess
 from libra.errors import ControlError
@@ -20,6 +20,8 @@ __all__ = ["ANSWER_S", "NodeClient"]
 
 ANSWER_S = 1.0
 """How long a node's loop may take to answer before it counts as held up."""
+_ANSWERS_WITHIN_S = 0.25
+"""How long the answer to what was done in the last moment is waited for."""
 
 
 class NodeClient:
@@ -38,19 +40,25 @@ class NodeClient:
     def ask(self, op: str, *, timeout_s: float = ANSWER_S, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Ask for one thing; ``None`` arguments are left out.
 
+        What changes something is good for as long as it is waited for: a node that comes back later does not do it. The
+        kill switch holds however late.
+
         Raises:
             ControlError: What the node answered instead; ``SILENT`` when it did not in time, ``GONE`` when it is gone.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
-        until = time.monotonic() + timeout_s
+        is_timely = op not in LASTING | LOOKS
+        until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+        until = until_ns / 1e9
         with self._connect(until) as connection:
             try:
                 # A node that refuses whoever connects says so without having read the request.
                 with contextlib.suppress(BrokenPipeError):
-                    connection.sendall(encode_request(op, given))
-                return decode_reply(_read_line(connection, until))
+                    connection.sendall(encode_request(op, given, until_ns if is_timely else None))
+                return decode_reply(_read_line(connection, until + (_ANSWERS_WITHIN_S if is_timely else 0.0)))
             except TimeoutError:
-                raise self._silent(timeout_s) from None
+                more = ". What it has not done by now it does not do later: libra status shows it" if is_timely else ""
+                raise self._silent(timeout_s, more) from None
             except OSError as error:
                 raise ControlError("GONE", f"node {self.node.name} (pid {self.node.pid}) is gone: {error}") from None
 
@@ -122,10 +130,9 @@ class NodeClient:
             raise self._gone() from None
         return connection
 
-    def _silent(self, timeout_s: float) -> ControlError:
-        return ControlError(
-            "SILENT", f"node {self.node.name} (pid {self.node.pid}) did not answer within {timeout_s:g} s"
-        )
+    def _silent(self, timeout_s: float, more: str = "") -> ControlError:
+        node = f"node {self.node.name} (pid {self.node.pid})"
+        return ControlError("SILENT", f"{node} did not answer within {timeout_s:g} s{more}")
 
 
 def _read_line(connection: socket.socket, until: float) -> bytes:

@@ -2,20 +2,23 @@
 
 A request is ``{"v": 1, "op": NAME, ...arguments}``, a reply ``{"v": 1, "ok": true, "result": {...}}`` or
 ``{"v": 1, "ok": false, "error": {"code": CODE, "message": TEXT}}``. Lines are bounded, keys that a verb does not know
-are refused, and the version goes up when an older side would misunderstand.
+are refused, and the version goes up when an older side would misunderstand. ``until_ns`` says until when a request is
+good, on the monotonic clock, which all processes of a host have in common: behind that nobody waits for it any more.
 """
 
 from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from libra.errors import ControlError
 
 __all__ = [
+    "LASTING",
     "LONGEST_LINE",
     "LONGEST_REQUEST",
+    "LOOKS",
     "VERSION",
     "decode_reply",
     "decode_request",
@@ -28,10 +31,14 @@ LONGEST_REQUEST = 16 * 1024
 """Bytes of a request with its newline; more closes the connection."""
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes of a reply that a client takes."""
+LASTING: Final = frozenset({"kill"})
+"""What is done however late it is read, and whoever has gone meanwhile: it only takes risk away."""
+LOOKS: Final = frozenset({"status", "limits", "trace", "traces"})
+"""What changes nothing."""
 
 
-def decode_request(line: bytes) -> tuple[str, dict[str, Any]]:
-    """The verb of a request and its arguments.
+def decode_request(line: bytes) -> tuple[str, dict[str, Any], int | None]:
+    """The verb of a request, its arguments, and until when it is good: None for as long as its client is there.
 
     Raises:
         ControlError: For what is no request of this version.
@@ -42,12 +49,15 @@ def decode_request(line: bytes) -> tuple[str, dict[str, Any]]:
     op = request.pop("op", None)
     if not isinstance(op, str):
         raise ControlError("BAD_REQUEST", 'a request names its verb: "op"')
-    return op, request
+    until_ns = request.pop("until_ns", None)
+    if until_ns is not None and (not isinstance(until_ns, int) or isinstance(until_ns, bool)):
+        raise ControlError("BAD_REQUEST", "until_ns: a time of the monotonic clock, in nanoseconds")
+    return op, request, until_ns
 
 
-def encode_request(op: str, arguments: dict[str, Any]) -> bytes:
+def encode_request(op: str, arguments: dict[str, Any], until_ns: int | None = None) -> bytes:
     """A request as a line."""
-    return _line({"v": VERSION, "op": op, **arguments})
+    return _line({"v": VERSION, "op": op, **({} if until_ns is None else {"until_ns": until_ns}), **arguments})
 
 
 def encode_reply(result: dict[str, Any]) -> bytes:

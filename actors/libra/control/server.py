@@ -3,6 +3,10 @@
 What comes in is bounded and may be anything: it is answered by an error and does no harm. A request is carried out
 between two events of the node, so a verb sees its accounts as whole as a handler does. Nothing here waits for a client
 in the node's time: a slow one is left alone, and closed when it takes too long.
+
+A loop that was held up finds requests whose operators were told long ago that they had failed, and who have gone on to
+something else: what is read behind the time that it was good for, or when its client has gone, is not done. Only the
+kill switch is: it holds however late.
 """
 
 from __future__ import annotations
@@ -10,13 +14,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import select
 import socket
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from libra.control.folder import RunFile, find_nodes, make_folder
-from libra.control.messages import LONGEST_REQUEST, decode_request, encode_error, encode_reply
+from libra.control.messages import LASTING, LONGEST_REQUEST, LOOKS, decode_request, encode_error, encode_reply
 from libra.control.peer import Peer, peer_of
 from libra.core.tasks import OwnTask
 from libra.errors import ControlError, LibraError
@@ -201,7 +207,7 @@ class ControlServer:
             line, newline, rest = waiting.partition(b"\n")
             if newline:
                 waiting = rest
-                await _say(connection, self.answer(peer, line))
+                await _say(connection, self.answer(peer, line, lambda: _is_there(connection)))
                 continue
             if len(waiting) >= LONGEST_REQUEST:
                 text = f"a request has at most {LONGEST_REQUEST} bytes"
@@ -213,15 +219,20 @@ class ControlServer:
                 return
             waiting += more
 
-    def answer(self, peer: Peer, line: bytes) -> bytes:
-        """Carry one request out, whatever it is; gives the reply."""
+    def answer(self, peer: Peer, line: bytes, is_there: Callable[[], bool] = lambda: True) -> bytes:
+        """Carry one request out, whatever it is, unless nobody waits for it any more; gives the reply."""
         try:
             if len(line) >= LONGEST_REQUEST:
                 raise ControlError("TOO_LONG", f"a request has at most {LONGEST_REQUEST} bytes")
-            op, arguments = decode_request(line)
+            op, arguments, until_ns = decode_request(line)
             verb = self._verbs.get(op)
             if verb is None:
                 raise ControlError("UNKNOWN_OP", f"there is no verb {op!r}; there are {', '.join(sorted(self._verbs))}")
+            is_late = until_ns is not None and time.monotonic_ns() >= until_ns
+            if is_late or (op not in LASTING and not is_there()):
+                if op not in LOOKS:
+                    _log.warning("control socket: %s by %s came too late, and is not done", op, peer)
+                raise ControlError("LATE", "it came too late, and is not done")
             return encode_reply(verb(peer, arguments))
         except ControlError as error:
             return encode_error(error.code, error.text)
@@ -231,6 +242,13 @@ class ControlServer:
             # A fault of ours must not take the connection, nor the node, with it.
             _log.exception("control socket: a request failed")
             return encode_error("FAULT", f"{type(error).__name__}: {error}")
+
+
+def _is_there(connection: socket.socket) -> bool:
+    """False when the other side has closed; one that only says no more may still listen."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return not any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
 
 
 async def _say(connection: socket.socket, line: bytes) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from libra import early_kill
 from libra.core.blocking import Blocking, HandlerTimedOut
 from libra.core.clock import Sleepers
 from libra.core.dead_letters import DeadLetters
@@ -233,6 +234,8 @@ class Node:
             heartbeat_s=options.heartbeat_s,
             max_rss_bytes=options.max_rss_bytes,
         )
+        if options.signals and in_main_thread:
+            early_kill.release()
         policy = options.restarts
         self.core.set_native_restarts(policy.max_restarts, policy.period_s, policy.backoff_s, policy.max_backoff_s)
         progress = None

@@ -233,6 +233,8 @@ def _die_with(guardian: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Whoever starts us may hold it back (`libra.early_kill`); by it a server ends a child that saves its data.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
 
 
 def _asked(path: Path, command: bytes) -> bytes:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
+from libra import early_kill
 from libra_cluster.topology import Member
 from libra_cluster.wire import LineReader, decode, encode
 
@@ -56,7 +57,7 @@ class Child:
         """What it said when somebody else asked it to end."""
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, early_kill.passed_on():
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
                 [sys.executable, "-m", "libra_cluster.member", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -115,10 +116,11 @@ class Child:
         self._say({"type": "vanished", "strategies": list(strategies)})
 
     def has_settled(self, strategies: Sequence[str]) -> bool:
-        """True when it knows that strategies are no more, and is done with their orders."""
-        rows = (self.status or {}).get("vanished", ())
-        working = any(closing["state"] == "working" for row in rows for closing in row["flattening"])
-        return not working and {row["strategy"] for row in rows} >= set(strategies)
+        """True when it knows that strategies are no more, and is done with their orders and positions."""
+        status = self.status or {"vanished": (), "cancelling": 0}
+        rows = [row for row in status["vanished"] if row["strategy"] in strategies]
+        is_closing = any(closing["state"] in ("working", "waiting") for row in rows for closing in row["flattening"])
+        return not is_closing and not status["cancelling"] and {row["strategy"] for row in rows} >= set(strategies)
 
     def stop(self) -> None:
         """Ask it to drain; a second time, to end at once. One that was not let run has nothing to drain, and ends."""

@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from libra import exit_codes
+from libra import early_kill, exit_codes
 from libra.assembly.trading_node import RunResult
 from libra.config.live import check_live, key_names
 from libra.errors import ConfigError, LibraError
@@ -44,7 +44,7 @@ _log = logging.getLogger("libra.cluster")
 _SAME_STOP_S = 0.5
 """A second signal within this is the same Ctrl-C, delivered twice."""
 _SETTLE_S = 5.0
-"""How long an account may take to cancel, or close, what strategies left whose node died."""
+"""How long an account may take to cancel, or close, what strategies left whose node died, from that death on."""
 _GRACE_S = 35.0
 """Beyond its drain's time: a member flushes its logs for up to 30 s, and ends itself when it cannot."""
 
@@ -88,10 +88,12 @@ class Supervisor:
             require_bridge()
         self._children: list[Child] = []
         self._mourned: list[Child] = []
+        self._settle_by = 0.0
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
         self._asked_by: str | None = None
         self._kills = 0
+        self._was_killed = False
         self._time_is_over = False
 
     def run(
@@ -107,6 +109,7 @@ class Supervisor:
         tell = _Pace(on_progress, progress_interval_s)
         with ExitStack() as stack:
             stack.enter_context(self._signals())
+            stack.callback(self._latch_unopened)
             bridge = self._topology.bridge
             if self._joined and bridge.url is None:
                 server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
@@ -217,21 +220,21 @@ class Supervisor:
             self._mourned.append(child)
             self._report(child)
             if child.death is not None:
+                self._settle_by = time.monotonic() + _SETTLE_S
                 for account in self._accounts():
                     account.tell_vanished(child.member.part.strategies)
 
     def _settle(self, tell: _Pace) -> None:
-        """An account deals with the orders of strategies that have vanished, before it stops."""
+        """An account deals with what strategies left that have vanished, before it stops; what stays then it tells."""
         dead = [child for child in self._mourned if child.death is not None]
         gone = [strategy for child in dead for strategy in child.member.part.strategies]
         if not gone:
             return
         before = len(self._stops)
-        until = time.monotonic() + _SETTLE_S
         for child in self._accounts():
             # Another signal means that nobody wants to wait.
             while child.is_running and not child.has_settled(gone) and len(self._stops) == before:
-                if time.monotonic() >= until:
+                if time.monotonic() >= self._settle_by:
                     break
                 self._look(tell.until_due())
                 tell(self._children)
@@ -302,9 +305,12 @@ class Supervisor:
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ)
+        was_held = early_kill.release()
         try:
             yield
         finally:
+            if was_held:
+                early_kill.hold()
             signal.set_wakeup_fd(woken)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -321,6 +327,14 @@ class Supervisor:
 
     def _ask_to_kill(self, *_: object) -> None:
         self._kills += 1
+        self._was_killed = True
+
+    def _latch_unopened(self) -> None:
+        """The switch was pulled, and the node of the accounts ended before it had opened them."""
+        never = [child for child in self._having_accounts() if child.status is None and child.result is None]
+        if self._was_killed and (never or not self._having_accounts()):
+            groups = self._settings.account_groups
+            early_kill.latch_unopened((group.name, group.log.path) for group in groups)
 
     def _close(self) -> None:
         """Nothing is left, however the run ended; after a fault of ours members still drain."""

@@ -1,6 +1,9 @@
 """What the log and operators are told of a bridge."""
 
+import itertools
 import logging
+import random
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +17,9 @@ def news(kind, *, node="", channel="", count=0, detail=""):
     return SimpleNamespace(kind=kind, node=node, channel=channel, count=count, detail=detail)
 
 
+NOON = datetime(2026, 5, 4, 12).timestamp()  # noqa: DTZ001 - the log's is local, too
+
+
 class Clock:
     now = 100.0
 
@@ -25,7 +31,7 @@ class Clock:
 def log(caplog):
     caplog.set_level(logging.INFO, "libra.assembly.bridge_log")
     clock = Clock()
-    made = BridgeLog(clock)
+    made = BridgeLog(clock, lambda: NOON + clock.now - Clock.now)
     return made, clock, caplog
 
 
@@ -45,10 +51,103 @@ def test_each_is_told_at_once_and_the_same_again_at_most_every_ten_seconds(log):
     assert len(caplog.records) == 3
     clock.now += 0.2
     made.tell([])
-    assert caplog.records[3].getMessage().endswith("(said 499 times meanwhile)")
+    assert caplog.records[3].getMessage().endswith("(said 499 times meanwhile, last at 12:00:00)")
     made.tell([full])
     made.close()
     assert len(caplog.records) == 5, "what waits is told at the end"
+
+
+RISK, ORDERS = "RISK:all:a", "ORDERS:all:a"
+OPPOSITES = [
+    (("the server is connected", "connected", {}), ("no connection to the server", "disconnected", {})),
+    (("are here", "gap_repaired", {"channel": ORDERS}), ("are missing", "gap_opened", {"channel": ORDERS})),
+    (("node b is there", "node_up", {"node": "b"}), ("node b is no more", "node_down", {"node": "b"})),
+    (("node b is there", "node_up", {"node": "b"}), ("node b has left", "node_left", {"node": "b"})),
+]
+
+
+@pytest.mark.parametrize("opposites", OPPOSITES)
+@pytest.mark.parametrize("seed", range(10))
+def test_the_last_word_is_how_it_stands_and_since_when(log, opposites, seed):
+    made, clock, caplog = log
+    chance = random.Random(seed)
+    began, ended = clock.now, clock.now + 60
+    now, changed, at = None, began, []
+    while clock.now < ended + 3 * AGAIN_AFTER_S:
+        if clock.now < ended and chance.random() < chance.choice((0.02, 0.3)):
+            now, changed = (1 if now != 1 else 0), clock.now
+            _, kind, where = opposites[now]
+            made.tell([news(kind, **where)])
+        else:
+            made.tell([])
+        at += [clock.now] * (len(caplog.records) - len(at))
+        clock.now = round(clock.now + 0.1, 1)
+    told = [record.getMessage() for record in caplog.records]
+    assert opposites[now][0] in told[-1]
+    for each in (0, 1):
+        times = [when for when, text in zip(at, told, strict=True) if opposites[each][0] in text]
+        assert all(later - sooner >= AGAIN_AFTER_S - 0.01 for sooner, later in itertools.pairwise(times))
+    assert at[-1] <= changed + AGAIN_AFTER_S + 0.11, "it does not wait longer"
+    stamp = datetime.fromtimestamp(NOON + changed - Clock.now).strftime("%H:%M:%S")  # noqa: DTZ006
+    assert f"since {stamp}" in told[-1] if "since" in told[-1] else at[-1] == changed
+
+
+def test_a_state_that_waited_is_told_with_the_time_at_which_it_changed(log):
+    made, clock, caplog = log
+    for at, kind in (
+        (0, "connected"),
+        (3, "disconnected"),
+        (3.4, "connected"),
+        (9, "disconnected"),
+        (9.3, "connected"),
+    ):
+        clock.now = 100.0 + at
+        made.tell([news(kind)])
+    clock.now = 111.0
+    made.tell([])
+    assert [record.getMessage() for record in caplog.records] == [
+        "bridge: the server is connected",
+        "bridge: no connection to the server",
+        "bridge: the server is connected (since 12:00:09; it changed 3 times meanwhile)",
+    ]
+    # What is said once more has not changed.
+    for at, kind in ((21.5, "disconnected"), (24, "disconnected"), (25, "disconnected")):
+        clock.now = 100.0 + at
+        made.tell([news(kind)])
+    made.close()
+    assert [record.getMessage() for record in caplog.records[3:]] == [
+        "bridge: no connection to the server",
+        "bridge: no connection to the server (since 12:00:21)",
+    ]
+
+
+def test_what_will_never_come_ends_a_gap_that_waits_to_be_told(log):
+    made, clock, caplog = log
+    gap, here = news("gap_opened", channel=ORDERS), news("gap_repaired", channel=ORDERS)
+    made.tell([gap, here, gap, news("gap_opened", channel=RISK)])
+    assert len(caplog.records) == 3, "the second one waits, and other channels do not"
+    made.tell([news("gap_lost", channel=ORDERS, count=3)])
+    clock.now += AGAIN_AFTER_S
+    made.tell([])
+    assert "3 events of ORDERS:all:a will never come" in caplog.records[-1].getMessage()
+
+
+def test_behind_a_fence_nothing_is_said_of_a_connection_before_it(log):
+    made, clock, caplog = log
+    made.tell([news("connected"), news("disconnected"), news("connected"), news("fenced")])
+    clock.now += AGAIN_AFTER_S
+    made.tell([])
+    assert "taken over" in caplog.records[-1].getMessage()
+
+
+def test_what_happened_and_waited_says_when_it_did(log):
+    made, clock, caplog = log
+    for at in (0, 1, 4):
+        clock.now = 100.0 + at
+        made.tell([news("outbox_full", channel=ORDERS)])
+    clock.now = 110.0
+    made.tell([])
+    assert caplog.records[-1].getMessage().endswith("(said 2 times meanwhile, last at 12:00:04)")
 
 
 def test_what_is_lost_meanwhile_is_told_in_sum(log):
@@ -60,7 +159,7 @@ def test_what_is_lost_meanwhile_is_told_in_sum(log):
     first, second = (record.getMessage() for record in caplog.records)
     assert first.startswith("bridge: 10 events of RISK:all:a")
     assert second.startswith("bridge: 20005 events of RISK:all:a")
-    assert second.endswith("(said 2 times meanwhile)")
+    assert second.endswith("(said 2 times meanwhile, last at 12:00:00)")
 
 
 def test_findings_are_told_by_what_they_say_and_a_fence_ends_the_node(log):

@@ -30,6 +30,9 @@ class Account:
         self.log_fails = log_fails
         self.differs = None
         self.accepted = None
+        self.passed = []
+        self.incident = None
+        self.version = 1
 
     @property
     def is_killed(self):
@@ -67,14 +70,17 @@ class Account:
             "killed": self.killed,
             "unattended": None,
             "stopped": None,
-            "incident": None,
+            "incident": self.incident,
             "open_orders": 0,
             "cancelling": 0,
-            "limits_version": 1,
+            "limits_version": self.version,
         }
 
     def limits(self):
         return [("max_order_size", "1")]
+
+    def breaches(self):
+        return self.passed
 
     def positions(self):
         return [
@@ -83,12 +89,27 @@ class Account:
         ]
 
 
+class Core:
+    """A signal is counted once the guard has had its turn."""
+
+    sent = counted = 0
+
+    def catch_up_with_signals(self):
+        self.counted = self.sent
+        return True
+
+    def kill_signals(self):
+        return self.counted
+
+
 class Node:
     def __init__(self, *names, **more):
         self.accounts = {name: Account(name, **more) for name in names}
         strategy = SimpleNamespace(name="mine", account=names[0], on_vanish="keep")
         self.strategies = [strategy]
         self.states = {"mine": ActorState.RUNNING}
+        self.core = Core()
+        self.operator = Operator(self, 0, "p", "v")
         self.stopped = []
         self.asked = []
         self.cancelled = []
@@ -113,7 +134,7 @@ class Node:
 
 
 def ask(node, verb, **arguments):
-    return Operator(node, 0, "p", "v").verbs[verb](OPS, arguments)
+    return node.operator.verbs[verb](OPS, arguments)
 
 
 def code(node, verb, **arguments):
@@ -131,6 +152,54 @@ def test_kill_and_resume_say_who_and_why():
     ask(node, "kill", reason="again")
     assert node.accounts["a"].killed.endswith("again"), "who came later explains it"
     assert [row["killed"] for row in ask(node, "resume")["accounts"]] == [None, None]
+
+
+def signal_comes(node):
+    node.core.sent += 1
+
+
+def look_differs(node):
+    node.accounts["a"].differs = ("POSITION_DIFFERS", "BTC/USDT:USDT", "0", "2", "2")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        signal_comes,
+        lambda node: ask(node, "kill", reason="first"),
+        lambda node: setattr(node.accounts["a"], "killed", "an actor's word"),
+        lambda node: setattr(node.accounts["b"], "passed", [("DRAWDOWN", "6 of 5")]),
+        look_differs,
+    ],
+)
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_resume_is_about_the_stop_that_was_looked_at(again, accept):
+    node = Node("a", "b")
+    ask(node, "kill", reason="first")
+    for account in node.accounts.values():
+        account.incident = ("POSITION_DIFFERS", "BTC/USDT:USDT")
+    node.accounts["a"].differs = ("POSITION_DIFFERS", "BTC/USDT:USDT", "0", "1", "1")
+    rows = ask(node, "kill", reason="first")["accounts"]
+    latches = {row["name"]: row["latch"] for row in rows}
+    again(node)
+    more = {"account": "a", "accept_venue": True} if accept else {}
+    if not (accept and node.accounts["b"].passed):
+        assert code(node, "resume", latches=latches, **more) == "CHANGED"
+        assert [account.is_killed for account in node.accounts.values()] == [True, True]
+        assert node.accounts["a"].accepted is None
+    latches = {row["name"]: row["latch"] for row in ask(node, "kill")["accounts"]}
+    node.core.catch_up_with_signals()
+    ask(node, "resume", latches=latches, **more)
+
+
+def test_a_loss_that_goes_on_is_the_same_stop():
+    node = Node("a")
+    node.accounts["a"].passed = [("DRAWDOWN", "6 of 5")]
+    [row] = ask(node, "kill")["accounts"]
+    node.accounts["a"].passed = [("DRAWDOWN", "7 of 5")]
+    assert ask(node, "resume", latches={"a": row["latch"]})["accounts"][0]["killed"] is None
+    assert code(node, "resume", latches=["a"]) == "BAD_REQUEST"
+    assert code(node, "resume", latches={}) == "CHANGED", "every account is named"
 
 
 def test_arguments_that_make_no_sense():
@@ -183,7 +252,18 @@ def test_limits_are_asked_for_as_given_and_looser_only_when_confirmed():
     changed = ask(node, "set_limits", changes={"max_order_size": "2"}, confirmed=True)
     assert changed == {"account": "a", "change": {"limit": "max_order_size", "old": "1", "new": "2"}}
     assert [(confirmed, who) for _, _, confirmed, who in node.asked] == [(False, str(OPS)), (True, str(OPS))]
-    assert ask(node, "limits") == {"limits": {"a": {"max_order_size": "1"}}}
+    assert ask(node, "limits") == {"limits": {"a": {"max_order_size": "1"}}, "versions": {"a": 1}}
+
+
+def test_limits_are_loosened_of_the_version_that_was_looked_at():
+    node = Node("a")
+    node.accounts["a"].version = 2
+    changes = {"max_order_size": "2"}
+    assert code(node, "set_limits", changes=changes, confirmed=True, version="2") == "BAD_REQUEST"
+    assert code(node, "set_limits", changes=changes, confirmed=True, version=1) == "CHANGED"
+    assert node.asked == []
+    ask(node, "set_limits", changes=changes, confirmed=True, version=2)
+    assert code(node, "set_limits", changes=changes, version=1) == "NOT_CONFIRMED", "what lowers is taken of any"
 
 
 def test_a_strategy_that_has_stopped_is_asked_for_what_it_left_and_one_that_failed_is_not():

@@ -19,6 +19,7 @@ STANDING = {
     "open_orders": 0,
     "cancelling": 0,
     "limits_version": 1,
+    "latch": "a1",
     "positions": [],
 }
 KILLED = {**STANDING, "name": "paper", "killed": "ops", "stopped": ["KILL_SWITCH", "ops"]}
@@ -79,24 +80,29 @@ def silent():
 
 
 def test_limits_are_set_as_typed(node, capsys):
-    client = node(
-        set_limits={"account": "paper", "change": {"max_order_size": "2"}}, limits={"limits": {"paper": {"a": None}}}
-    )
+    limits = {"limits": {"paper": {"a": None}}, "versions": {"paper": 3}}
+    client = node(set_limits={"account": "paper", "change": {"max_order_size": "2"}}, limits=limits)
     assert main.main(["limits", "set", "max_order_size=2", "--account", "paper", "--confirm"]) == 0
-    asked = {"account": "paper", "changes": {"max_order_size": "2"}, "confirmed": True}
-    assert client.asked == [("set_limits", asked)]
-    assert capsys.readouterr().out == "paper\n  max_order_size = 2\n"
+    asked = {"account": "paper", "changes": {"max_order_size": "2"}, "confirmed": True, "version": 3}
+    assert client.asked == [("limits", {"account": "paper"}), ("set_limits", asked)], "of those that hold now"
+    client.asked.clear()
+    assert main.main(["limits", "set", "max_order_size=2", "--account", "paper", "--confirm", "--version", "2"]) == 0
+    assert client.asked == [("set_limits", {**asked, "version": 2})]
+    assert main.main(["limits", "set", "max_order_size=2", "--version", "2"]) == 2
+    assert main.main(["limits", "show", "--version", "2"]) == 2
+    capsys.readouterr()
     assert main.main(["limits", "set", "max_order_size=2"]) == 0
+    assert capsys.readouterr().out == "paper\n  max_order_size = 2\n"
     assert client.asked[-1][1]["confirmed"] is False, "loosening is never assumed"
     capsys.readouterr()
     assert main.main(["limits", "show"]) == 0
-    assert capsys.readouterr().out == "paper\n  a = -\n"
+    assert capsys.readouterr().out == "paper  version 3\n  a = -\n"
     assert main.main(["limits"]) == 0, "a look, where no verb is given"
-    assert (client.asked[-1][0], capsys.readouterr().out) == ("limits", "paper\n  a = -\n")
+    assert (client.asked[-1][0], capsys.readouterr().out) == ("limits", "paper  version 3\n  a = -\n")
     assert main.main(["limits", "--json", "--account", "paper"]) == 0
     capsys.readouterr()
     assert main.main(["limits", "show", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"limits": {"paper": {"a": None}}}
+    assert json.loads(capsys.readouterr().out) == limits
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,8 @@ def test_a_resume_is_asked_for_on_a_terminal(node, monkeypatch, capsys):
         terminal.isatty = lambda: True
         monkeypatch.setattr("sys.stdin", terminal)
         assert resume.main([]) == 0 if code == 0 else main.main(["resume"]) == code
-        assert sum(op == "resume" for op, _ in client.asked) == calls
+        resumes = [given for op, given in client.asked if op == "resume"]
+        assert resumes == [{"latches": {"paper": "a1"}}] * calls, "what was looked at is named"
     shown = capsys.readouterr()
     assert "KILLED (ops)" in shown.err
     assert "trading" in shown.out
@@ -351,7 +358,8 @@ def test_the_venues_word_is_shown_and_asked_about(node, monkeypatch, capsys):
     assert "Take the venue's word for what differs?" in shown
     assert not [op for op, _ in client.asked if op == "resume"]
     assert main.main(["resume", "--accept-venue", "--yes", "--reason", "by hand"]) == 0
-    assert client.asked[-1] == ("resume", {"account": "paper", "reason": "by hand", "accept_venue": True})
+    given = {"account": "paper", "reason": "by hand", "accept_venue": True, "latches": {"paper": "a1"}}
+    assert client.asked[-1] == ("resume", given)
     node(status={"accounts": [TRADING, {**TRADING, "name": "other"}]})
     assert main.main(["resume", "--accept-venue", "--yes"]) == 1
     assert "name the account" in capsys.readouterr().err

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from libra.cli import main
+from libra.control import client as operators_side
 from libra.control.client import NodeClient
 from libra.control.folder import RunFile, find_nodes, run_folder
 from libra.control.process import NodeProcess
@@ -85,6 +87,49 @@ def test_other_answers(folder, answer, code):
     with listening(folder, run_file(), answer=answer) as client, pytest.raises(ControlError) as caught:
         client.ask("status")
     assert caught.value.code == code
+
+
+def test_what_changes_something_says_until_when_it_is_good(folder):
+    asked = []
+    for op in ("resume", "status", "limits", "kill"):
+        held = []
+        with listening(folder, run_file(), answer=None, held=held) as client:
+            before_ns = time.monotonic_ns()
+            with pytest.raises(ControlError) as caught:
+                client.ask(op, timeout_s=0.05, reason="why")
+            after_ns = time.monotonic_ns()
+            request = json.loads(held[0].recv(4096))
+        for path in run_file().paths(folder):
+            path.unlink()
+        until_ns = request.pop("until_ns", None)
+        if until_ns is not None:
+            asked.append(op)
+            assert before_ns + 50_000_000 <= until_ns < after_ns, "it is waited for beyond that"
+        assert request == {"v": 1, "op": op, "reason": "why"}
+        assert ("does not do later" in caught.value.text) is (op == "resume")
+    assert asked == ["resume"], "a kill holds however late, and a look changes nothing"
+
+
+def test_the_answer_to_what_was_done_in_the_last_moment_is_heard(folder, monkeypatch):
+    monkeypatch.setattr(operators_side, "_ANSWERS_WITHIN_S", 30.0)
+    node = run_file()
+    path, _ = node.paths(folder)
+
+    def answer(listener):
+        connection, _ = listener.accept()
+        with connection:
+            until_ns = json.loads(connection.recv(4096))["until_ns"]
+            while time.monotonic_ns() <= until_ns + 100_000_000:
+                time.sleep(0.001)
+            connection.sendall(b'{"v": 1, "ok": true, "result": {"a": 1}}\n')
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        assert NodeClient(node, folder).ask("resume", timeout_s=0.05) == {"a": 1}
+        thread.join()
 
 
 def test_silence_and_absence(folder):

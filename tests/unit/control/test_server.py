@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+import time
 
 import pytest
 
@@ -41,8 +42,8 @@ async def open_server(tmp_path):
     made = []
     folder = tmp_path / "r"
 
-    def opened(**more):
-        made.append(ControlServer(NODE, folder, VERBS, **more))
+    def opened(verbs=VERBS, **more):
+        made.append(ControlServer(NODE, folder, verbs, **more))
         made[-1].open()
         return NODE.paths(folder)[0]
 
@@ -107,6 +108,9 @@ async def test_requests_are_answered_in_their_order(open_server):
         (b'"status"', "BAD_REQUEST"),
         (b'{"v": 1}', "BAD_REQUEST"),
         (b'{"v": 1, "op": 7}', "BAD_REQUEST"),
+        (b'{"v": 1, "op": "echo", "until_ns": "soon"}', "BAD_REQUEST"),
+        (b'{"v": 1, "op": "echo", "until_ns": true}', "BAD_REQUEST"),
+        (b'{"v": 1, "op": "echo", "until_ns": 1}', "LATE"),
         (b'{"op": "echo"}', "VERSION"),
         (b'{"v": 2, "op": "echo"}', "VERSION"),
         (b'{"v": 1, "op": "nothing"}', "UNKNOWN_OP"),
@@ -120,6 +124,39 @@ async def test_what_is_no_request_gets_an_error_and_the_next_one_its_answer(open
     bad, good = await ask(path, line, b'{"v": 1, "op": "echo"}')
     assert (bad["ok"], bad["error"]["code"]) == (False, code)
     assert good["ok"] is True
+
+
+def later(**more):
+    return json.dumps({"v": 1, "until_ns": time.monotonic_ns() + 60_000_000_000, **more}).encode()
+
+
+async def test_what_nobody_waits_for_any_more_is_not_done(open_server, caplog):
+    done = []
+
+    def note(peer, arguments):
+        done.append(arguments["n"])
+        return {}
+
+    path = open_server(verbs={"resume": note, "status": note, "kill": note})
+    for op in ("resume", "status", "kill"):
+        # The loop stands still: it reads the request, and the end behind it, when it goes on.
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.connect(str(path))
+            gone.sendall(later(op=op, n=f"{op} gone") + b"\n")
+    with socket.socket(socket.AF_UNIX) as listens:
+        listens.connect(str(path))
+        listens.sendall(later(op="resume", n="listens") + b"\n")
+        listens.shutdown(socket.SHUT_WR)
+        listens.setblocking(False)
+        said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(listens, 4096), 30)
+    assert json.loads(said)["ok"], "one that only says no more waits for its answer"
+    assert done == ["kill gone", "listens"]
+    assert ["resume by" in told for told in caplog.messages if "came too late" in told] == [True], "a look is not told"
+
+
+async def test_a_request_is_done_as_long_as_it_is_good(open_server):
+    [reply] = await ask(open_server(), later(op="echo", n=1))
+    assert reply["result"] == {"uid": os.geteuid(), "n": 1}
 
 
 async def test_a_line_without_an_end_closes_its_connection_only(open_server):

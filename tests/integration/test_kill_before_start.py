@@ -1,0 +1,149 @@
+"""The kill switch by a signal to a process that is not a node yet: it is kept, and stops the accounts that come."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cluster.conftest import TWO_NODES
+from tests.integration.conftest import Ended, Shell
+
+from libra import early_kill
+
+BUYS = """
+def on_quote(self, quote):
+    if not hasattr(self, "asked"):
+        self.asked = 0
+    self.asked += 1
+    if self.asked < 20:
+        self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.ask)
+"""
+PULLS = "import os, signal\nos.kill({whom}, signal.SIGUSR1)\nos.kill({whom}, signal.SIGUSR1)\n"
+LOG = 'log = { path = "gate.log", resume = true }'
+
+
+def profile(shell: Shell, *, pulls: str = "", ends: str = "", more: str = "") -> str:
+    """A profile whose strategy's file pulls the switch when it is loaded, which is long before a node takes signals."""
+    name = shell.profile(shell.strategy(BUYS), account=LOG, node="duration_s = 1.5")
+    path = shell.folder / "mine.py"
+    path.write_text((PULLS.format(whom=pulls) if pulls else "") + ends + path.read_text())
+    with (shell.folder / name).open("a") as text:
+        text.write(more)
+    return name
+
+
+def killed(ended) -> bool:
+    return "KILL_SWITCH" in str(ended.summary["stopped"].get("paper"))
+
+
+@pytest.mark.parametrize(("pulls", "more"), [("os.getpid()", ""), ("os.getppid()", TWO_NODES)])
+def test_a_run_that_is_signalled_while_it_starts_comes_up_latched_and_stays_so(shell, pulls, more):
+    ended = shell.run("run", profile(shell, pulls=pulls, more=more), "--json")
+    assert (ended.code, killed(ended), ended.summary["fills"]) == (3, True, 0), ended.err
+    again = shell.run("run", profile(shell, more=more), "--json")
+    assert (again.code, killed(again), again.summary["fills"]) == (3, True, 0), again.err
+    resumed = shell.run("run", profile(shell, more=more), "--json", "--resume", "paper")
+    assert (resumed.code, resumed.summary["fills"] > 0) == (0, True), resumed.err
+
+
+@pytest.mark.parametrize(("pulls", "more"), [("os.getpid()", ""), ("os.getppid()", TWO_NODES)])
+def test_where_such_a_run_ends_before_its_accounts_are_opened_the_next_one_comes_up_latched(shell, pulls, more):
+    ended = shell.run("run", profile(shell, pulls=pulls, ends="raise ImportError('no')\n", more=more), "--json")
+    assert ended.code in (1, 2), ended.err
+    assert "kill switch: it was pulled before this run had opened its accounts: account paper comes up" in ended.err
+    assert (shell.folder / "gate.log.killed").exists()
+    again = shell.run("run", profile(shell, more=more), "--json")
+    assert (again.code, killed(again), again.summary["fills"]) == (3, True, 0), again.err
+    assert not (shell.folder / "gate.log.killed").exists(), "it stands in the log"
+
+
+def test_so_it_does_where_the_log_cannot_be_opened(shell):
+    (shell.folder / "gate.log").mkdir()
+    ended = shell.run("run", profile(shell, pulls="os.getpid()"), "--json")
+    assert ended.code in (1, 2), ended.err
+    assert "account paper comes up latched" in ended.err
+    (shell.folder / "gate.log").rmdir()
+    again = shell.run("run", profile(shell), "--json")
+    assert (again.code, killed(again)) == (3, True), again.err
+
+
+def test_a_run_that_nobody_signals_leaves_no_marker(shell):
+    ended = shell.run("run", profile(shell, ends="raise ImportError('no')\n"), "--json")
+    assert "kill switch" not in ended.err
+    assert not list(shell.folder.glob("*.killed"))
+
+
+FIRST = """
+import os, signal, sys
+from libra.cli import main
+before = main._run_verb
+main._run_verb = lambda arguments: (os.kill(os.getpid(), signal.SIGUSR1), before(arguments))[1]
+code = main.main(sys.argv[1:])
+os.kill(os.getpid(), signal.SIGUSR1)
+print("lives", code, flush=True)
+"""
+
+
+def test_it_is_kept_from_the_first_line_on_and_where_no_profile_can_be_read_nothing_is_latched(tmp_path: Path):
+    told = subprocess.run(
+        [sys.executable, "-c", FIRST, "run", "nothing.toml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.stdout == "lives 2\n", told
+    assert "before this run had opened its accounts: nothing is latched" in told.stderr
+    # Another verb is not about to trade.
+    told = subprocess.run([sys.executable, "-c", FIRST, "config"], cwd=tmp_path, capture_output=True, check=False)
+    assert told.returncode == -signal.SIGUSR1
+
+
+AT_ONCE = """
+import signal, sys
+from libra.cli import main
+from libra_cluster.supervision import supervisor
+
+class Child(supervisor.Child):
+    def __init__(self, member, *more, **terms):
+        super().__init__(member, *more, **terms)
+        if member.part.accounts:
+            self.signal(signal.SIGUSR1)
+
+supervisor.Child = Child
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_a_member_keeps_it_before_its_interpreter_has_begun(shell):
+    command = [sys.executable, "-c", AT_ONCE, "run", profile(shell, more=TWO_NODES), "--json"]
+    told = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
+    assert killed(Ended(told.returncode, told.stdout, told.stderr)), told.stderr
+    assert told.returncode == 3
+
+
+def test_what_is_not_latched_is_said(tmp_path: Path, capsys):
+    (tmp_path / "file").touch()
+    early_kill.latch_unopened([("a", None), ("b", f"{tmp_path}/file/b.log"), ("c", f"{tmp_path}/new/c.log")])
+    said = capsys.readouterr().err
+    assert "account a has no log, so nothing is latched; account b is NOT LATCHED: " in said
+    assert "account c comes up latched" in said
+    assert (tmp_path / "new" / "c.log.killed").exists()
+
+
+def test_who_embeds_a_node_keeps_its_own_mask():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        assert not early_kill.release()
+        assert signal.SIGUSR1 in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        assert not early_kill.is_pending()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_a_process_that_is_started_keeps_what_is_passed_on_and_ours_does_not():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    waits = [sys.executable, "-c", "import signal; print(signal.SIGUSR1 in signal.sigpending() or input())"]
+    with early_kill.passed_on():
+        process = subprocess.Popen(waits, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    os.kill(process.pid, signal.SIGUSR1)
+    assert process.communicate()[0] == "True\n"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
