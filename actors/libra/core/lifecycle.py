@@ -93,7 +93,7 @@ class Lifecycles:
     ) -> None:
         self.errors = 0
         self.failed: list[str] = []
-        self.snapshots = Snapshots(state_dir, fatal)
+        self.snapshots = Snapshots(state_dir, fatal, at_once=not switchboard.core.is_simulated)
         self.tasks = Tasks(switchboard.core, self.owner_of, self.task_raised, fatal, on_fatal)
         self._fatal = fatal
         self._switchboard = switchboard
@@ -253,7 +253,7 @@ class Lifecycles:
         """A fresh instance, with the state of the last one where that is to be had."""
         place.actor = actor = self._attached(place)
         snapshot = self.snapshots.find(place.name, actor)
-        if snapshot is not None and not self.snapshots.restore(snapshot, actor):
+        if snapshot is not None and not self.snapshots.restore(snapshot, actor, self._core.now_ns()):
             # Half restored it is worth nothing.
             self.drop_instance(place)
             self._core.unsubscribe_all_handlers(place.slot)

@@ -52,7 +52,8 @@ _BEATS = 2
 _NAP_S = 0.001
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
-"""A slow disk is no actor's fault."""
+_SNAPSHOTS_S = 5.0
+"""A slow disk is no actor's fault. What orders need has more time than what can be computed again."""
 
 
 class Node:
@@ -464,8 +465,10 @@ class Node:
         drained &= await self._actors.stop_all(settle, now + self.options.drain_timeout_s * _DEADLINE)
         self._outcome.drained = drained
         self.core.extend_drain(_FLUSH_S)
-        self._actors.snapshots.save()
         self._flush()
+        # Behind the order logs: their disk may be another one, and must not wait for this one.
+        self.core.extend_drain(_SNAPSHOTS_S + _LEAST_S)
+        self._actors.snapshots.save(_SNAPSHOTS_S)
         self.dead_letters.log_news(time.monotonic_ns(), at_once=True)
         # Whoever still clings to the loop has what is left of the drain's time.
         left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
