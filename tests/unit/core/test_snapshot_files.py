@@ -227,3 +227,13 @@ def test_a_state_that_is_there_already_is_not_written_again(tmp_path, monkeypatc
     files.keep("a", state)
     assert files.close(30) == []
     assert len(calls) == 1
+
+
+def test_a_state_that_the_disk_has_not_taken_in_time_is_told(tmp_path, monkeypatch):
+    begun, goes_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(snapshot_files, "_write", lambda path, data: (begun.set(), goes_on.wait(30)))
+    files = SnapshotFiles(tmp_path)
+    files.keep("a", State(1))
+    assert begun.wait(30)
+    assert (files.close(0.05), files.errors) == (["a"], 1)
+    goes_on.set()
