@@ -96,6 +96,10 @@ class CodecError(LibraError):
     """A payload cannot be encoded, or data cannot be decoded."""
 
 
+class TooManyError(LibraError):
+    """An actor has more of something, a task or a timer, than one may have at a time."""
+
+
 class StrategyError(LibraError):
     """A user's strategy could not be loaded, or keeps failing."""
 

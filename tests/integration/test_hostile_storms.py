@@ -105,3 +105,12 @@ def test_cancels_of_what_nobody_knows_let_no_order_go_that_another_takes_back(ru
     assert ended.summary["rejections"]["UNKNOWN_ORDER"] > 1_000
     assert ended.summary["rejections"]["CANCELLED_EARLY"] > 50
     assert fills == []
+
+
+def test_a_limit_that_nobody_has_a_part_of_is_named_at_the_start(run):
+    ended, _fills = run("pass", "--duration", "1", risk="max_open_orders = 1")
+    assert (
+        "WARNING libra.assembly.trading_node: account paper: max_open_orders = 1 is below its 2 strategies" in ended.err
+    )
+    ended, _fills = run("pass", "--duration", "1", risk="max_open_orders = 2")
+    assert "has a part of its own" not in ended.err

@@ -53,9 +53,10 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
         logging.WARNING,
         "actor {node} does not get on; it keeps {count} events, which are acknowledged without it",
     ),
+    # Whether somebody looked meanwhile only they know, and tell.
     "loop_stood_still": (
-        logging.ERROR,
-        "others that looked took it for dead: its strategies are gone for their accounts",
+        logging.WARNING,
+        "whoever looked meanwhile took it for dead: libra status names its strategies as GONE where that is so",
     ),
     "unanswered": (logging.ERROR, "the node of the accounts is given up: what is asked of it on {channel} is refused"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),

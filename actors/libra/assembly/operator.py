@@ -93,6 +93,11 @@ class Operator:
                 actor: {lane: round(age_s, 3) for lane, age_s in lanes.items()}
                 for actor, lanes in node.core.waiting_s().items()
             },
+            "load": {
+                actor: {"tasks": tasks, "timers": timers}
+                for actor, (tasks, timers) in node.actor_loads().items()
+                if tasks or timers
+            },
             "venues": node.venue_rows(),
             "bridge": node.bridge_row(),
             "vanished": node.ended.rows(),

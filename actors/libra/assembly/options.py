@@ -38,5 +38,7 @@ def node_options(settings: Settings) -> NodeOptions:
         handler_timeout_s=node.handler_timeout_s,
         heartbeat_s=node.heartbeat_s,
         max_rss_bytes=node.max_rss_mb << 20,
+        max_tasks=node.max_tasks,
+        max_timers=node.max_timers,
         state_dir=None if node.state_dir is None else Path(node.state_dir),
     )

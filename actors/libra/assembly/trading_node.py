@@ -32,6 +32,7 @@ from libra.assembly.tracing import listens, record_events
 from libra.assembly.venues import Venues
 from libra.config.market import REAL_TIME
 from libra.config.part import NodePart
+from libra.config.sharing import limits_without_parts
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
@@ -264,6 +265,8 @@ class TradingNode(Node):
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        for warning in limits_without_parts(self.settings, self._groups):
+            _log.warning("%s", warning)
         for group in self._groups:
             add_paper_venue(self.core, self.settings, group, self.instruments)
         if self.part.market and not self.options.simulated and self.settings.market.kind not in REAL_TIME:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from libra import exit_codes
@@ -34,9 +35,15 @@ def main(arguments: list[str]) -> int:
     settings = load(options.profile, flags=flags_of(options))
     if options.action == "show":
         _show(settings, as_json=options.json)
-    elif options.json:
-        print(json.dumps({"ok": True, **_counts(settings)}))
+        return exit_codes.OK
+    from libra.config.sharing import limits_without_parts
+
+    warnings = limits_without_parts(settings, settings.account_groups)
+    if options.json:
+        print(json.dumps({"ok": True, **_counts(settings), "warnings": warnings}, ensure_ascii=False))
     else:
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         print("ok: " + ", ".join(_counted(count, what) for what, count in _counts(settings).items()))
     return exit_codes.OK
 

@@ -26,12 +26,15 @@ from libra.cli.nodes import (
     listed,
     no_node_text,
     running_nodes,
+    signal_lines,
+    wait_for_files,
 )
 from libra.cli.status import account_lines
 from libra.control.client import ANSWER_S, NodeClient
 from libra.errors import ConfigError, ControlError
 
 _CANCELS_S = 2.0
+_FILES_S = 1.5
 _LOOK_EVERY_S = 0.05
 
 
@@ -48,6 +51,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.all and (options.node is not None or options.pid is not None):
         parser.error("--all means every node: give it without --node and --pid")
+    wait_for_files(_FILES_S)
     clients = chosen_nodes(options) if options.all else chosen_run(options)
     if are_several(clients) and not options.all:
         # The others may trade for somebody else. Whoever pulls this has no time to read: the command stands last.
@@ -59,7 +63,7 @@ def main(arguments: list[str]) -> int:
         if options.json:
             print(json.dumps({"nodes": []}))
         else:
-            print(no_node_text())
+            print("\n".join([no_node_text(), *signal_lines(hidden_beside(()))]))
         return exit_codes.FAILED
     rows = _pull([client for client in clients if client.node.accounts != ()], options)
     # Where all accounts of a run say that they are stopped, its other nodes are not asked to have that done: their word
@@ -92,7 +96,7 @@ def _tell_hidden(options: argparse.Namespace) -> bool:
     hidden = hidden_beside(running_nodes())
     if hidden:
         head = "NOT STOPPED, since they were not found by their files:"
-        print(head, *hidden_lines(hidden), sep="\n", file=sys.stderr)
+        print(head, *hidden_lines(hidden), *signal_lines(hidden), sep="\n", file=sys.stderr)
     # Who named none means all that there is, as far as it is theirs.
     return options.node is None and options.pid is None and any(node.is_ours for node in hidden)
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
+import time
 from collections.abc import Iterable, Sequence
 
 from libra.control.client import NodeClient
 from libra.control.folder import HiddenNode, RunFile, find_nodes, hidden_nodes, run_folder, run_folders
 from libra.errors import ConfigError, ControlError, LibraError
+
+_LOOK_EVERY_S = 0.05
 
 
 def add_node_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +134,22 @@ def hidden_lines(hidden: Iterable[HiddenNode]) -> list[str]:
         f"  but {node.name} (pid {node.pid}) listens in {node.folder}: LIBRA_RUN_DIR={shlex.quote(node.folder)} libra "
         "..., as its user"
         for node in hidden
+    ]
+
+
+def wait_for_files(within_s: float) -> None:
+    """A node whose files were removed makes them again within a second: until then nobody finds it."""
+    until = time.monotonic() + within_s
+    while any(node.is_ours and node.was_listed for node in hidden_beside(())) and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+
+
+def signal_lines(hidden: Iterable[HiddenNode]) -> list[str]:
+    """What stops nodes that were not found by their files, whatever keeps them from being found."""
+    return [
+        f"  to stop {node.name} (pid {node.pid}) at once, as its user: kill -USR1 {node.pid}"
+        for node in hidden
+        if node.takes_signal
     ]
 
 

@@ -99,6 +99,14 @@ class NodeSettings(Section):
     max_rss_mb: Annotated[Whole, Field(ge=0, lt=2**24)] = Field(
         default=0, description="The node drains and fails when the process has more memory in use. 0 for no limit."
     )
+    max_tasks: Annotated[Whole, Field(ge=0, lt=2**32)] = Field(
+        default=10_000,
+        description="Tasks that one actor may have at a time; making one more raises in it. 0 for no limit.",
+    )
+    max_timers: Annotated[Whole, Field(ge=0, lt=2**32)] = Field(
+        default=10_000,
+        description="Timers that one actor may have set at a time; one more raises in it. 0 for no limit.",
+    )
     state_dir: str | None = Field(
         default=None,
         description="Folder in which actors that take snapshots leave their state for the next run.",

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import stat
 from collections.abc import Container, Mapping
@@ -92,13 +93,16 @@ def run_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 def run_folders(environ: Mapping[str, str] | None = None) -> list[Path]:
     """Where nodes of this user may be found, the folder of `run_folder` first; others only where they are there."""
-    given = os.environ if environ is None else environ
-    first = run_folder(given)
-    if given.get("LIBRA_RUN_DIR"):
+    first, *others = _usual_folders(os.environ if environ is None else environ)
+    return [first, *(folder for folder in others if folder != first and _is_fit(folder))]
+
+
+def _usual_folders(environ: Mapping[str, str]) -> list[Path]:
+    first = run_folder(environ)
+    if environ.get("LIBRA_RUN_DIR"):
         return [first]
     uid = os.geteuid()
-    others = (Path(f"/run/user/{uid}/libra"), Path(f"/tmp/libra-{uid}"))  # noqa: S108 - checked before it is used
-    return [first, *(folder for folder in others if folder != first and _is_fit(folder))]
+    return [first, Path(f"/run/user/{uid}/libra"), Path(f"/tmp/libra-{uid}")]  # noqa: S108 - checked before it is used
 
 
 def make_folder(folder: Path) -> None:
@@ -167,6 +171,9 @@ _EARLY = re.compile(rb"(?P<folder>/.*)/\.(?P<pid>[1-9][0-9]*)-(?P<life>[0-9a-f]{
 """A node's socket by the name that it was bound under, which the kernel goes on to tell."""
 
 
+_NAMELESS = "a node"
+
+
 @dataclass(frozen=True, slots=True)
 class HiddenNode:
     """A node that the kernel knows of, and whose files are elsewhere.
@@ -176,12 +183,19 @@ class HiddenNode:
         pid: Its process.
         folder: Where it listens.
         is_ours: It is one of this user.
+        takes_signal: It does something of its own at SIGUSR1, as far as the system tells.
     """
 
     name: str
     pid: int
     folder: str
     is_ours: bool
+    takes_signal: bool = False
+
+    @property
+    def was_listed(self) -> bool:
+        """Its files are gone from a folder that is looked into: it makes them again, unless it hangs."""
+        return self.name == _NAMELESS and Path(self.folder) in _usual_folders(os.environ)
 
 
 def hidden_nodes(found: Container[int]) -> list[HiddenNode]:
@@ -203,7 +217,7 @@ def hidden_nodes(found: Container[int]) -> list[HiddenNode]:
         if match is not None and (pid := int(match["pid"])) not in found and not _is_dead(pid):
             folder = Path(os.fsdecode(match["folder"]))
             name = _name_in(folder, f"-{pid}-{match['life'].decode()}.json")
-            hidden[pid] = HiddenNode(name, pid, str(folder), _is_ours(pid))
+            hidden[pid] = HiddenNode(name, pid, str(folder), _is_ours(pid), _takes_signal(pid))
     return [hidden[pid] for pid in sorted(hidden)]
 
 
@@ -214,11 +228,20 @@ def _is_ours(pid: int) -> bool:
         return False
 
 
+def _takes_signal(pid: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        caught = next(line for line in text.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.partition(":")[2], 16) & 1 << (signal.SIGUSR1 - 1))
+    except (OSError, ValueError, StopIteration):
+        return False
+
+
 def _name_in(folder: Path, ending: str) -> str:
     try:
-        return next((path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")), "a node")
+        return next((path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")), _NAMELESS)
     except OSError:
-        return "a node"
+        return _NAMELESS
 
 
 _HALF = re.compile(r"(?:[a-z].*-|\.)(?P<pid>[1-9][0-9]*)-[0-9a-f]{8}\.(?:sock|s|r)")

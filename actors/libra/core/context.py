@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from libra.core.clock import Clock, delay_ns
 from libra.core.events import EventType
 from libra.core.mail import ActorRef
 from libra.core.watching import Terminated, TerminationReason
-from libra.errors import LibraError
+from libra.errors import LibraError, TooManyError
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,9 +71,10 @@ class ActorContext:
         slot: Its place in the node's native side.
         switchboard: The node.
         seed: The seed of the run.
+        most_timers: How many may be set at a time; 0 for no limit.
     """
 
-    def __init__(self, name: str, slot: int, switchboard: Switchboard, seed: int) -> None:
+    def __init__(self, name: str, slot: int, switchboard: Switchboard, seed: int, most_timers: int = 0) -> None:
         self.name = name
         self.slot = slot
         self.core = switchboard.core
@@ -83,6 +85,7 @@ class ActorContext:
         self.ref = ActorRef(name, slot, switchboard, slot)
         self._switchboard = switchboard
         self._timers: dict[str, int] = {}
+        self._most_timers = most_timers or sys.maxsize
         self._names: dict[int, tuple[str, bool]] = {}
         self._watched: set[str] = set()
         self._hears_of_nodes = False
@@ -170,7 +173,10 @@ class ActorContext:
     def set_timer(self, name: str, delay_s: float, interval_s: float) -> None:
         """Set the timer ``name``, anew where it was set."""
         delay, interval = delay_ns("delay_s", delay_s), delay_ns("interval_s", interval_s)
-        self.cancel_timer(name)
+        if not self.cancel_timer(name) and len(self._timers) >= self._most_timers:
+            raise TooManyError(
+                f"actor {self.name} has {len(self._timers)} timers set, as many as node.max_timers allows"
+            )
         timer = self.core.set_timer(self.slot, delay, interval)
         self._timers[name] = timer
         self._names[timer] = (name, interval_s > 0)
@@ -182,6 +188,11 @@ class ActorContext:
             return False
         self._names.pop(timer, None)
         return self.core.cancel_timer(timer)
+
+    @property
+    def timers(self) -> int:
+        """How many timers are set."""
+        return len(self._timers)
 
     def timer_name(self, timer: int) -> str | None:
         """The name of a timer that is due; None when it was taken back meanwhile."""

@@ -61,6 +61,8 @@ class Lifecycles:
         keep_up_s: How long an actor may have too many events waiting, and no fewer in the end; and how long its
             ``on_stop`` may take while the others go on.
         fatal: What ends the run instead of the actor that raised it.
+        max_tasks: Tasks that one actor may have at a time, but for those of accounts; 0 for no limit.
+        max_timers: The same of timers.
         on_given_up: Called with the name of an actor that failed for good.
         on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
         on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
@@ -85,6 +87,8 @@ class Lifecycles:
         keep_up_s: float,
         fatal: Fatal,
         *,
+        max_tasks: int,
+        max_timers: int,
         on_given_up: Callable[[str], None],
         on_exhausted: Callable[[str], None],
         on_stopped: Callable[[str], None],
@@ -93,14 +97,15 @@ class Lifecycles:
     ) -> None:
         self.errors = 0
         self.failed: list[str] = []
-        self.snapshots = Snapshots(state_dir, fatal)
-        self.tasks = Tasks(switchboard.core, self.owner_of, self.task_raised, fatal, on_fatal)
+        self.snapshots = Snapshots(state_dir, fatal, at_once=not switchboard.core.is_simulated)
+        self.tasks = Tasks(switchboard.core, self.owner_of, self.task_raised, fatal, on_fatal, max_tasks)
         self._fatal = fatal
         self._switchboard = switchboard
         self._core = switchboard.core
         self._voice = voice
         self._sleepers = sleepers
         self._seed = seed
+        self._max_timers = max_timers
         self._on_stopped = on_stopped
         self._on_change = on_change
         self._on_fatal = on_fatal
@@ -156,7 +161,10 @@ class Lifecycles:
             raise ValueError(f"there is an actor named {name!r} already")
         self._tree.add_actor(name, group=group, policy=policy)
         slot: int = self._core.add_actor(name, decisive=decisive, account=account)
-        self._places[slot] = Place(name, slot, factory)
+        self._places[slot] = Place(name, slot, factory, 0 if account is not None else self._max_timers)
+        if account is not None:
+            # What strategies ask of it is bounded elsewhere, and must not take it from them all.
+            self.tasks.allow_any(slot)
         self._by_name[name] = slot
         return slot
 
@@ -175,6 +183,16 @@ class Lifecycles:
     def states(self) -> dict[str, ActorState]:
         """Where each actor stands, by name."""
         return {place.name: place.state for place in self._places.values()}
+
+    def loads(self) -> dict[str, tuple[int, int]]:
+        """Tasks that have not ended and timers that are set, by actor."""
+        return {
+            place.name: (
+                self.tasks.alive(place.slot),
+                place.actor._context.timers if place.actor is not None and not place.is_over else 0,
+            )
+            for place in self._places.values()
+        }
 
     def watch(self, watcher: int | str, watched: int) -> None:
         """An actor, of another node by its address, wants to learn of each end of another one.
@@ -253,7 +271,7 @@ class Lifecycles:
         """A fresh instance, with the state of the last one where that is to be had."""
         place.actor = actor = self._attached(place)
         snapshot = self.snapshots.find(place.name, actor)
-        if snapshot is not None and not self.snapshots.restore(snapshot, actor):
+        if snapshot is not None and not self.snapshots.restore(snapshot, actor, self._core.now_ns()):
             # Half restored it is worth nothing.
             self.drop_instance(place)
             self._core.unsubscribe_all_handlers(place.slot)
@@ -264,7 +282,7 @@ class Lifecycles:
 
     def _attached(self, place: Place) -> Actor:
         actor = place.factory()
-        actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed))
+        actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed, place.max_timers))
         return actor
 
     async def _start_later(self, place: Place, started: Awaitable[None]) -> None:
@@ -448,6 +466,8 @@ class Lifecycles:
     async def stop_all(self, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
         """Stop the actors in the reverse order of their start, each after what the one before it left is handled.
 
+        Each has a part of the time of its own, of half of it, which no other can use; the rest is for whoever needs it.
+
         Args:
             settle: Lets handlers finish what waits until the loop's time that it is given; True when they did.
             deadline: When all has to be done, in the loop's time.
@@ -458,13 +478,15 @@ class Lifecycles:
         self._is_ending = True
         self._recoveries.end()
         in_time = True
-        for place in reversed(self._places.values()):
-            in_time &= await self._end_handler(place, settle, deadline)
+        part_s = max(0.0, deadline - asyncio.get_running_loop().time()) / 2 / max(1, len(self._places))
+        for behind, place in reversed(tuple(enumerate(self._places.values()))):
+            until = deadline - behind * part_s
+            in_time &= await self._end_handler(place, settle, until)
             if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
                 self.stop(place)
-            in_time &= await settle(deadline)
-            await self._let_sleep(place, settle, deadline)
-            in_time &= await self._end_handler(place, settle, deadline)
+            in_time &= await settle(until)
+            await self._let_sleep(place, settle, until)
+            in_time &= await self._end_handler(place, settle, until)
             if place.state is ActorState.STOPPING:
                 self._stopped(place)
         return in_time

@@ -47,13 +47,17 @@ _log = logging.getLogger(__name__)
 _PATIENCE, _DEADLINE = 0.6, 0.75
 """Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
 handlers must have ended, and the guard acts."""
+_OWN, _AGAIN = 0.15, 0.5
+"""Where a step of the end took longer, since the loop is slow: the part of a drain's time that actors have to stop all
+the same, and that the guard waits for each further step. A loop that does not come back has the drain's time alone."""
 _LEAST_S = 0.1
 _BEATS = 2
 """How often the loop beats in the time that a handler may take."""
 _NAP_S = 0.001
 _SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
-"""A slow disk is no actor's fault."""
+_SNAPSHOTS_S = 5.0
+"""A slow disk is no actor's fault. What orders need has more time than what can be computed again."""
 
 
 class Node:
@@ -79,6 +83,8 @@ class Node:
             options.state_dir,
             options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
+            max_tasks=options.max_tasks,
+            max_timers=options.max_timers,
             on_given_up=self._actor_given_up,
             on_exhausted=self._actor_exhausted,
             on_stopped=self._actor_stopped,
@@ -98,6 +104,7 @@ class Node:
         self._has_run = False
         self._is_simulating = False
         self._answers_until = 0.0
+        self._ends_at = 0.0
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
@@ -179,6 +186,10 @@ class Node:
         """Where each actor stands, by name."""
         return self._actors.states()
 
+    def actor_loads(self) -> dict[str, tuple[int, int]]:
+        """Tasks that have not ended and timers that are set, by actor."""
+        return self._actors.loads()
+
     # Running ---------------------------------------------------------------------------------------------------------
 
     def stop(self, by: str = "Node.stop") -> None:
@@ -207,11 +218,32 @@ class Node:
         """Run to the end on an event loop of its own: uvloop where it is to be had."""
         try:
             return run_on_own_loop(
-                self._run(on_progress, progress_interval_s), self.only_node(), takes_signals=self.options.signals
+                self._run(on_progress, progress_interval_s),
+                self.only_node(),
+                self._close_within,
+                self._loop_has_ended,
+                takes_signals=self.options.signals,
             )
         finally:
-            # Tasks that a user's code has left behind are ended by now, or the guard has ended the process.
+            # Tasks that a user's code has left behind are ended or left by now, or the guard has ended the process.
             self.core.remove_guard()
+
+    def _loop_has_ended(self, left: int) -> None:
+        """Nobody's code runs any more. What was left is thrown away, and the run is told of: no more can be done."""
+        self.core.extend_drain(_FLUSH_S)
+        if left:
+            self._outcome.drained = False
+            _log.error("%d tasks that somebody's code has left on the loop did not end in time", left)
+
+    def _close_within(self) -> float:
+        """How long the end of what somebody's code has left on the loop may take, seconds; the guard waits for it."""
+        left_s = max(self._ends_at - time.monotonic(), _LEAST_S)
+        self.core.extend_drain(left_s + self.options.drain_timeout_s * _AGAIN)
+        return left_s
+
+    def _let_go_on(self) -> None:
+        """The loop has come back: the guard waits for the next step of the end, also where the drain's time is over."""
+        self.core.extend_drain(max(self._ends_at - time.monotonic(), self.options.drain_timeout_s * _AGAIN))
 
     def only_node(self) -> Callable[[], bool]:
         """Who may cancel a task of the node's own: for `libra.core.tasks.OwnTask`."""
@@ -458,21 +490,25 @@ class Node:
         self.core.catch_up_with_signals()
         self._stop_sources()
         now = asyncio.get_running_loop().time()
+        self._ends_at = time.monotonic() + self.options.drain_timeout_s
         self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
 
         drained = await settle(now + self.options.drain_timeout_s * _PATIENCE)
-        drained &= await self._actors.stop_all(settle, now + self.options.drain_timeout_s * _DEADLINE)
+        self._let_go_on()
+        own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
+        drained &= await self._actors.stop_all(settle, max(now + self.options.drain_timeout_s * _DEADLINE, own))
         self._outcome.drained = drained
         self.core.extend_drain(_FLUSH_S)
-        self._actors.snapshots.save()
         self._flush()
+        # Behind the order logs: their disk may be another one, and must not wait for this one.
+        self.core.extend_drain(_SNAPSHOTS_S + _LEAST_S)
+        self._actors.snapshots.save(_SNAPSHOTS_S)
         self.dead_letters.log_news(time.monotonic_ns(), at_once=True)
         # Whoever still clings to the loop has what is left of the drain's time.
-        left_s = now + self.options.drain_timeout_s - asyncio.get_running_loop().time()
-        self.core.extend_drain(max(left_s, _LEAST_S))
+        self._let_go_on()
 
     async def _settle(self, engine: Engine, deadline: float) -> bool:
         """Let actors handle what waits, and what is answered meanwhile.

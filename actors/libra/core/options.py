@@ -37,6 +37,8 @@ class NodeOptions:
             in it. 0 for never; a simulated node never does, since how fast the machine is must decide nothing there.
         heartbeat_s: A native thread that is silent for so long ends the process; 0 for never.
         max_rss_bytes: The node drains and ends when the process has more memory in use; 0 for no limit.
+        max_tasks: Tasks that one actor may have at a time, but for those of accounts; 0 for no limit.
+        max_timers: The same of timers.
         state_dir: Where actors' snapshots outlive the process; None for nowhere.
     """
 
@@ -56,6 +58,8 @@ class NodeOptions:
     handler_timeout_s: float = 5.0
     heartbeat_s: float = 10.0
     max_rss_bytes: int = 0
+    max_tasks: int = 10_000
+    max_timers: int = 10_000
     state_dir: Path | None = None
 
 

@@ -24,6 +24,7 @@ class Place:
         name: Its name.
         slot: Its place in the node's native side.
         factory: Makes an instance.
+        max_timers: Timers that it may have set at a time; 0 for no limit.
         actor: The running instance, or the last one that stopped; None after a failure.
         state: Where it stands in its life cycle.
         worker: The task that awaits its handlers, once it has had an async one.
@@ -37,6 +38,7 @@ class Place:
     name: str
     slot: int
     factory: Callable[[], Actor]
+    max_timers: int = 0
     actor: Actor | None = None
     state: ActorState = ActorState.CREATED
     worker: Worker | None = None

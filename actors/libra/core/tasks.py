@@ -2,8 +2,9 @@
 
 A task that is made while an actor's code runs is that actor's. Each of its steps is a watched turn, so that it is named
 and ended as a handler is that does not return; what it raises is its actor's failure, unless somebody awaits it; it is
-cancelled when its instance fails, and by no other actor. A task that no actor's code makes costs a look at whose turn
-it is, and a handler that makes none costs nothing.
+cancelled when its instance fails, and by no other actor. One actor has so many of them at a time at most: whoever leaks
+tasks would take the loop from all, and the orderly end. A task that no actor's code makes costs a look at whose turn it
+is, and a handler that makes none costs nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
 from libra.core.faults import log_failure
+from libra.errors import TooManyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -69,6 +71,7 @@ class Tasks:
         on_failure: Called with (slot, instance, exception) when a task raised.
         fatal: What is no actor's failure and ends the run.
         on_fatal: Called with that.
+        most: Tasks of one actor at a time; 0 for no limit.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Tasks:
         on_failure: Callable[[int, object, BaseException], None],
         fatal: Fatal,
         on_fatal: Callable[[BaseException], None],
+        most: int = 0,
     ) -> None:
         self._core = core
         self._owner = owner
@@ -85,6 +89,9 @@ class Tasks:
         self._fatal = fatal
         self._on_fatal = on_fatal
         self._tasks: dict[int, WeakSet[OwnTask[Any]]] = {}
+        self._most = most
+        self._unbounded: set[int] = set()
+        self._alive: dict[int, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: tuple[Any, Any] = (None, None)
         self._told: set[str] = set()
@@ -120,6 +127,14 @@ class Tasks:
             for task in list(tasks):
                 if task.done():
                     self._tell(slot, None, task)
+
+    def allow_any(self, slot: int) -> None:
+        """This actor makes tasks for others, and is bounded by what they may ask for."""
+        self._unbounded.add(slot)
+
+    def alive(self, slot: int) -> int:
+        """How many tasks of an actor have not ended."""
+        return self._alive.get(slot, 0)
 
     def cancel(self, slot: int) -> None:
         """The instance of an actor has failed: so have its tasks."""
@@ -157,13 +172,20 @@ class Tasks:
         coro: Coroutine[Any, Any, _T],
         options: dict[str, object],
     ) -> OwnTask[_T]:
+        alive = self._alive.get(slot, 0)
+        if 0 < self._most <= alive and slot not in self._unbounded:
+            if inspect.iscoroutine(coro):
+                coro.close()
+            raise TooManyError(f"actor {name} has {alive} tasks that have not ended, as many as node.max_tasks allows")
         if self._core.is_simulated:
             # It has its turn before time goes on: how fast the machine is must decide nothing.
             self._core.interrupt()
         task: OwnTask[_T] = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
         self._tasks.setdefault(slot, WeakSet()).add(task)
+        self._alive[slot] = alive + 1
 
         def done(task: asyncio.Task[Any]) -> None:
+            self._alive[slot] -= 1
             if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
                 # It was cancelled before its first step.
                 coro.close()

@@ -227,3 +227,11 @@ def test_a_bridge_without_a_server_says_why():
         "  bridge  NOT CONNECTED: unix:///x: cannot connect: no such file  12 events"
     )
     assert "FENCED" in bridge_lines(row | {"fenced": True})[0]
+
+
+def test_a_node_that_stood_still_does_not_know_whether_somebody_looked(log):
+    made, _clock, caplog = log
+    made.tell([news("loop_stood_still", node="a", detail="it stood still for 3 s")])
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "libra status names its strategies as GONE where that is so: it stood still for 3 s" in record.getMessage()

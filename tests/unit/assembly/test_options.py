@@ -12,6 +12,8 @@ from libra.core.supervision import RestartPolicy
     [
         ("node.max_events_per_s=1234", "publish_limit", 1_234),
         ("node.max_rss_mb=3", "max_rss_bytes", 3 << 20),
+        ("node.max_tasks=77", "max_tasks", 77),
+        ("node.max_timers=78", "max_timers", 78),
         ("node.handler_timeout_s=1.5", "handler_timeout_s", 1.5),
         ("node.slow_handler_ms=50", "slow_handler_s", 0.05),
         ("node.heartbeat_s=2.5", "heartbeat_s", 2.5),

@@ -13,19 +13,41 @@ from libra.cli import main as cli
 from libra.cli.main import main
 
 ACTORS = Path(__file__).resolve().parents[3] / "actors"
+CONFIG = ACTORS.parent / "config"
 
 
 def test_config_check_and_show(capsys):
     assert main(["config", "check"]) == 0
     assert capsys.readouterr().out == "ok: 3 instruments, 1 account group, 1 strategy\n"
     assert main(["config", "check", "replay", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"ok": True, "instruments": 5, "account_groups": 2, "strategies": 2}
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": True,
+        "instruments": 5,
+        "account_groups": 2,
+        "strategies": 2,
+        "warnings": [],
+    }
     assert main(["config", "show", "replay", "--set", "node.seed=42"]) == 0
     shown = capsys.readouterr().out
     assert "seed = 42" in shown
     assert 'lot_size = "0.00001"' in shown
     assert main(["config", "show", "paper", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["account_groups"][0]["balances"] == {"USDT": "100000"}
+
+
+def test_config_check_warns_of_limits_that_nobody_has_a_part_of(capsys, tmp_path: Path):
+    (tmp_path / "two.toml").write_text(
+        f'include = ["{CONFIG / "paper.toml"}"]\n[risk]\nmax_open_orders = 1\n[[strategies]]\nname = "second"\n'
+        'class = "libra.strategies.examples.sma_crossover:SmaCrossover"\naccount = "paper"\n'
+        'symbols = ["BTC/USDT:USDT"]\n'
+    )
+    assert main(["config", "check", "two.toml"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "ok: 3 instruments, 1 account group, 2 strategies\n"
+    assert told.err.startswith("warning: account paper: max_open_orders = 1 is below its 2 strategies")
+    assert main(["config", "check", "two.toml", "--json"]) == 0
+    [warning] = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning == told.err.removeprefix("warning: ").strip()
 
 
 def test_config_schema_is_json(capsys):

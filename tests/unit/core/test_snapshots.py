@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from libra.core import snapshots
+from libra.core import snapshot_files
 from libra.core.actor import Actor
-from libra.core.snapshots import Snapshots
+from libra.core.snapshot_files import SnapshotFiles
 from libra.core.supervision import RestartPolicy, RestartStrategy
 
 POLICY = RestartPolicy(max_restarts=5, backoff_s=0.1, jitter=0)
@@ -231,7 +231,7 @@ def test_a_write_that_fails_half_way_leaves_the_file_before(run, tmp_path, monke
     run(state_dir=tmp_path)
     before = (tmp_path / "counts.snapshot").read_bytes()
     with monkeypatch.context() as broken:
-        broken.setattr("libra.core.snapshots.os.fsync", _full)
+        broken.setattr("libra.core.snapshot_files.os.fsync", _full)
         assert run(state_dir=tmp_path)[2].snapshot_errors == 1
     assert (tmp_path / "counts.snapshot").read_bytes() == before
     assert run(state_dir=tmp_path)[0] == [("start", 6)]
@@ -243,7 +243,7 @@ def _full(_descriptor):
 
 def test_what_cannot_be_put_aside_is_said_too(run, tmp_path, monkeypatch):
     run(state_dir=tmp_path)
-    monkeypatch.setattr(snapshots, "_free_name", lambda path: path / "below" / "a file")
+    monkeypatch.setattr(snapshot_files, "_free_name", lambda path: path / "below" / "a file")
     assert run(state_dir=tmp_path, snapshot_version=2)[2].snapshot_errors == 2
 
 
@@ -256,7 +256,7 @@ def test_what_was_put_aside_before_stays(run, tmp_path):
 
 
 def test_names_of_actors_are_safe_names_of_files(tmp_path):
-    paths = [Snapshots._path(tmp_path, name) for name in ("..", "a/b", "a%2Fb", "a", "../../etc")]
+    paths = [SnapshotFiles(tmp_path).path(name) for name in ("..", "a/b", "a%2Fb", "a", "../../etc")]
     assert len({path.name for path in paths}) == 5
     assert {path.parent for path in paths} == {tmp_path}
 
