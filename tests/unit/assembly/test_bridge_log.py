@@ -94,7 +94,15 @@ STATS = {
             "ORDERS:all:b": {"gap": True, "lost": 2, "lost_events": 7, "suspected": 1},
             "RISK:all:b": {"gap": False, "lost": 1, "lost_events": 0, "suspected": 2},
         },
-        "nodes": {"b": {"up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}},
+        "nodes": {
+            "b": {
+                "up": False,
+                "heard_ns": 7,
+                "clock_ahead_us": -3,
+                "behind": ["RISK", "ORDERS"],
+                "given_up": ["ORDERS"],
+            }
+        },
     },
 }
 
@@ -105,7 +113,8 @@ def test_operators_see_connection_backlog_gaps_and_peers():
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
         "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "suspected": 3,
         "excused": {"slow": 3, "hung": 12}, "excusals": 4,
-        "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
+        "peers": [{"node": "b", "up": False, "heard_ns": 7, "clock_ahead_us": -3, "behind": ["RISK", "ORDERS"],
+                   "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
     assert lines == [

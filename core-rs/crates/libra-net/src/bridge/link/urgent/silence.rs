@@ -10,6 +10,7 @@
 //! 3. *within a round of beacons* behind such a stop: the others may have stood still as well;
 //! 4. *before it could be there*: behind a connection of its own that is new, or where the server has lost its data, the others may be
 //!    connecting still. The silence of a node that was not heard since begins [`REJOIN_NS`] later. Whoever was heard is judged as ever.
+//!    It is granted once: of a node that was not heard since the last grant the silence goes on, over all the time in which this side listened.
 //!
 //! Without a stop or an outage of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
 
@@ -42,6 +43,10 @@ pub(super) struct Silence {
     own_ns: i64,
     /// When the silence of each peer began, in that time: when it was heard last, or could have been. `None`: it is called dead.
     heard: Vec<Option<i64>>,
+    /// Which of them were heard since they were given time to connect.
+    has_come: Vec<bool>,
+    /// When it ceased to listen, in the same time.
+    deaf_ns: Option<i64>,
     listens: bool,
     /// It stood still, and has not read what waits since.
     is_behind: bool,
@@ -53,7 +58,7 @@ pub(super) struct Silence {
 
 impl Silence {
     pub fn new(peers: usize) -> Self {
-        Silence { heard: vec![Some(0); peers], ..Silence::default() }
+        Silence { heard: vec![Some(0); peers], has_come: vec![true; peers], ..Silence::default() }
     }
 
     /// A turn begins, and reads next. Gives how much of the time since the last one counts against nobody.
@@ -86,24 +91,36 @@ impl Silence {
     pub fn stands(&mut self) {
         (self.listens, self.is_behind, self.question) = (true, false, None);
         self.round_ns = self.own_ns;
+        // What nobody listened to is no silence.
+        let deaf_ns = self.deaf_ns.take().map_or(0, |since_ns| self.own_ns - since_ns);
+        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns += deaf_ns);
         self.others_rejoin();
     }
 
-    /// All others may be connecting now.
+    /// All others may be connecting now: who was heard since that was said last has the time for it.
     pub fn others_rejoin(&mut self) {
         let since_ns = self.own_ns + REJOIN_NS;
-        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns = since_ns);
+        for (heard, has_come) in self.heard.iter_mut().zip(&mut self.has_come) {
+            if std::mem::take(has_come)
+                && let Some(heard_ns) = heard
+            {
+                *heard_ns = since_ns;
+            }
+        }
     }
 
     /// It does not listen any more.
     pub fn ends(&mut self) {
+        if self.listens {
+            self.deaf_ns = Some(self.own_ns);
+        }
         (self.listens, self.is_behind, self.question) = (false, false, None);
     }
 
     /// A peer's beacon was read.
     pub fn heard(&mut self, peer: usize) {
-        if let Some(heard_ns) = self.heard.get_mut(peer) {
-            *heard_ns = Some(self.own_ns);
+        if let (Some(heard_ns), Some(has_come)) = (self.heard.get_mut(peer), self.has_come.get_mut(peer)) {
+            (*heard_ns, *has_come) = (Some(self.own_ns), true);
         }
     }
 
@@ -144,6 +161,11 @@ impl Silence {
             }
         }
         dead
+    }
+
+    /// Whether it is called dead.
+    pub fn is_dead(&self, peer: usize) -> bool {
+        self.heard.get(peer).is_some_and(Option::is_none)
     }
 
     /// When the next turn is due at the latest.
