@@ -121,7 +121,7 @@ def test_operators_see_connection_backlog_gaps_and_peers():
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
         "    lost: 7 events, in 3 losses",
-        "    may be lost: something, 3 times, when the server went with a node that had ended",
+        "    may be lost: something, 3 times, with a server and a node that had ended, or before this node took part",
         "    acknowledged without the actors that do not get on with them: hung (12 events), slow (3 events)",
         "    node b  DOWN  behind on RISK  not waited for on ORDERS",
     ]

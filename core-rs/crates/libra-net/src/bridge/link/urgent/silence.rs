@@ -52,6 +52,8 @@ pub(super) struct Silence {
     is_behind: bool,
     /// Nobody is called dead before this.
     round_ns: i64,
+    /// It stood still, and the others have not had their round since.
+    owes_round: bool,
     question: Option<Question>,
     asked: u64,
 }
@@ -67,6 +69,7 @@ impl Silence {
         self.looked_ns = Some(now_ns);
         let stood = since_ns > LATE_NS;
         self.has_stood = stood;
+        self.owes_round |= stood;
         if stood && self.listens {
             // What was asked before says nothing of what came since.
             (self.is_behind, self.question) = (true, None);
@@ -90,7 +93,7 @@ impl Silence {
     /// It listens from now on: nothing waits for it.
     pub fn stands(&mut self) {
         (self.listens, self.is_behind, self.question) = (true, false, None);
-        self.round_ns = self.own_ns;
+        self.begin_round();
         // What nobody listened to is no silence.
         let deaf_ns = self.deaf_ns.take().map_or(0, |since_ns| self.own_ns - since_ns);
         self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns += deaf_ns);
@@ -146,6 +149,13 @@ impl Silence {
         question.is_answered = true;
         if self.is_behind {
             (self.is_behind, self.question) = (false, None);
+            self.begin_round();
+        }
+    }
+
+    /// It has read what waited, or nothing waits for it: behind a stop the others have a round from now on.
+    fn begin_round(&mut self) {
+        if std::mem::take(&mut self.owes_round) {
             self.round_ns = self.own_ns + ROUND_NS;
         }
     }
