@@ -10,7 +10,8 @@
 //! 3. *within a round of beacons* behind such a stop: the others may have stood still as well;
 //! 4. *before it could be there*: behind a connection of its own that is new, or where the server has lost its data, the others may be
 //!    connecting still. The silence of a node that was not heard since begins [`REJOIN_NS`] later. Whoever was heard is judged as ever.
-//!    It is granted once: of a node that was not heard since the last grant the silence goes on, over all the time in which this side listened.
+//!    It is granted once: of a node that was not heard since the last grant the silence goes on, over the time of which this side knows that it
+//!    read all that there was. What a connection held when it ended it does not know, so it asks by a PING meanwhile, too.
 //!
 //! Without a stop or an outage of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
 
@@ -45,7 +46,9 @@ pub(super) struct Silence {
     heard: Vec<Option<i64>>,
     /// Which of them were heard since they were given time to connect.
     has_come: Vec<bool>,
-    /// When it ceased to listen, in the same time.
+    /// Up to when, in the same time, all is read that the server had for it; what came behind is gone with a connection that ends.
+    sure_ns: i64,
+    /// Since when nothing that it listened to counts.
     deaf_ns: Option<i64>,
     listens: bool,
     /// It stood still, and has not read what waits since.
@@ -97,6 +100,7 @@ impl Silence {
         // What nobody listened to is no silence.
         let deaf_ns = self.deaf_ns.take().map_or(0, |since_ns| self.own_ns - since_ns);
         self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns += deaf_ns);
+        self.sure_ns = self.own_ns;
         self.others_rejoin();
     }
 
@@ -115,7 +119,7 @@ impl Silence {
     /// It does not listen any more.
     pub fn ends(&mut self) {
         if self.listens {
-            self.deaf_ns = Some(self.own_ns);
+            self.deaf_ns = Some(self.sure_ns);
         }
         (self.listens, self.is_behind, self.question) = (false, false, None);
     }
@@ -129,13 +133,19 @@ impl Silence {
 
     /// The number that the server is to be asked with now.
     pub fn question(&mut self) -> Option<u64> {
-        let wants = self.is_behind || self.is_over(self.own_ns);
+        let wants = self.is_behind || self.is_over(self.own_ns) || self.wants_to_be_sure();
         if !self.listens || !wants || self.question.is_some() {
             return None;
         }
         self.asked += 1;
         self.question = Some(Question { number: self.asked, asked_ns: self.own_ns, is_answered: false });
         Some(self.asked)
+    }
+
+    /// Whether the silence of somebody goes on from an earlier connection: should this one end, what it has shown has to be known.
+    fn wants_to_be_sure(&self) -> bool {
+        let is_awaited = |(heard, has_come): (&Option<i64>, &bool)| heard.is_some() && !has_come;
+        self.own_ns - self.sure_ns >= TICK_NS && self.heard.iter().zip(&self.has_come).any(is_awaited)
     }
 
     /// Whether somebody's time was over then.
@@ -147,6 +157,7 @@ impl Silence {
     pub fn answered(&mut self, number: u64) {
         let Some(question) = self.question.as_mut().filter(|question| question.number == number) else { return };
         question.is_answered = true;
+        self.sure_ns = question.asked_ns;
         if self.is_behind {
             (self.is_behind, self.question) = (false, None);
             self.begin_round();
@@ -164,6 +175,9 @@ impl Silence {
     pub fn dead(&mut self) -> Vec<usize> {
         let Some(question) = self.question.take_if(|question| question.is_answered) else { return Vec::new() };
         let mut dead = Vec::new();
+        if question.asked_ns < self.round_ns {
+            return dead;
+        }
         for (peer, heard) in self.heard.iter_mut().enumerate() {
             if heard.is_some_and(|heard_ns| question.asked_ns - heard_ns >= SILENCE_NS) {
                 *heard = None;

@@ -22,8 +22,9 @@ struct Peer {
     is_killed: bool,
     stands_until: i64,
     next_beacon: i64,
-    /// When it published last, and when that was read, by our own running time.
+    /// When it published last, and when that was read, by our own running time; and when it had when we listened anew.
     said: i64,
+    said_before: i64,
     heard: i64,
     is_called_dead: bool,
     /// It was heard since we listened anew; and it was when we did so last, so that it was given time to connect.
@@ -49,10 +50,14 @@ struct World {
     server_stands_until: i64,
     /// The server went away, and we have no connection before this.
     connects_at: Option<i64>,
-    /// When we ceased to listen, by our own running time.
+    /// Up to when we have read all that there was, by our own running time; and what was asked when.
+    sure: i64,
+    asked: (u64, i64),
+    /// Since when nothing counts that we listened to.
     deaf_since: Option<i64>,
     /// The listener alone is cut so often; 0: it is not.
     cut_every: i64,
+    may_be_cut: bool,
     /// For how long we have stood still now.
     stood: i64,
     /// How long we ran; short stops count.
@@ -79,8 +84,11 @@ impl World {
             stands_until: 0,
             server_stands_until: 0,
             connects_at: None,
+            sure: 0,
+            asked: (0, 0),
             deaf_since: None,
             cut_every: 0,
+            may_be_cut: seed % 2 == 1,
             stood: 0,
             ran: 0,
             went_on: 0,
@@ -99,13 +107,16 @@ impl World {
         self.waits.clear();
         self.silence.ends();
         self.silence.stands();
-        let deaf = self.ran - self.deaf_since.take().unwrap_or(self.ran);
+        let deaf = self.ran - self.deaf_since.take().unwrap_or(self.sure);
+        self.sure = self.ran;
         for peer in &mut self.peers {
             peer.has_time = std::mem::take(&mut peer.has_come);
+            // What it said and we did not read is as if it had not been said.
             (peer.said, peer.heard) = match peer.has_time {
                 true => (self.ran, self.ran + REJOIN_NS / MS),
-                false => (peer.said + deaf, peer.heard + deaf),
+                false => (peer.said_before + deaf, peer.heard + deaf),
             };
+            peer.said_before = peer.said;
         }
     }
 
@@ -142,7 +153,7 @@ impl World {
             5 if self.connects_at.is_none() && self.rng.u32(0..3) == 0 => {
                 let back = self.now + self.rng.i64(1..600) * STEP;
                 self.connects_at = Some(back);
-                self.deaf_since = Some(self.ran);
+                self.deaf_since = Some(self.sure);
                 self.silence.ends();
                 for peer in &mut self.peers {
                     // Before us, or as long behind us as it may take.
@@ -151,7 +162,7 @@ impl World {
                 }
                 self.count("an outage");
             }
-            6 => {
+            6 if self.may_be_cut => {
                 self.cut_every = [0, 1_000, 3_000, 6_000][self.rng.usize(0..4)];
                 self.count("the listener is cut for a while");
             }
@@ -198,7 +209,12 @@ impl World {
                     let peer = &mut self.peers[peer];
                     (peer.is_called_dead, peer.heard, peer.has_come) = (false, self.ran, true);
                 }
-                Some(Message::Answer(number)) => self.silence.answered(number),
+                Some(Message::Answer(number)) => {
+                    self.silence.answered(number);
+                    if self.asked.0 == number {
+                        self.sure = self.asked.1;
+                    }
+                }
                 Some(Message::Other) => {}
                 None => break,
             }
@@ -212,6 +228,7 @@ impl World {
         }
         if let Some(number) = self.silence.question() {
             self.waits.push_back(Message::Answer(number));
+            self.asked = (number, self.ran);
             self.peers.iter_mut().for_each(|peer| peer.was_silent = self.ran - peer.said);
         }
         for at in self.silence.dead() {
@@ -371,9 +388,45 @@ fn the_time_to_connect_is_granted_once_however_often_the_listener_is_cut() {
         silence.heard(1);
         now_ms += 1_500;
     }
-    let listened = died.map(|at_ms| at_ms / 1_500 * 1_000 + at_ms % 1_500);
-    assert_eq!(listened, Some(1_000 + rejoin + 2_500), "from the first cut on, of the time in which it listened");
+    // From the first cut on; of each second that it listened it is sure of all but what came behind the last question.
+    let listened = died.map(|at_ms| at_ms / 1_500 * 1_000 + at_ms % 1_500).expect("it is noticed");
+    let least = 1_000 + rejoin + 2_500;
+    assert!((least..=1_000 + 2 * (rejoin + 2_500)).contains(&listened), "{listened} ms");
     assert_eq!(silence.dead(), [], "who is heard lives");
+}
+
+#[test]
+fn what_a_connection_held_when_it_ended_is_held_against_nobody() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    for cut in 0..20 {
+        // More waits than is read before the end, and the answer stands behind it.
+        for look in 1..=20 {
+            silence.turn((cut * 1_000 + look * 50) * MS);
+            let _ = silence.question();
+            assert_eq!(silence.dead(), []);
+        }
+        silence.ends();
+        silence.stands();
+    }
+    let died = looks(&mut silence, 20_000, 40_000).expect("it is gone");
+    assert!(died >= 20_000 + REJOIN_NS / MS + 2_500, "{died}");
+}
+
+#[test]
+fn behind_a_stop_without_a_connection_the_others_have_a_round_too() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    silence.ends();
+    silence.stands();
+    assert_eq!(looks(&mut silence, 0, 8_400), None);
+    silence.ends();
+    silence.turn(14_000 * MS);
+    silence.stands();
+    let died = looks(&mut silence, 14_000, 20_000).expect("it is gone");
+    assert!(died >= 15_000, "{died}");
 }
 
 #[test]
