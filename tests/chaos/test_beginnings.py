@@ -130,11 +130,14 @@ def test_facts_before_the_first_connection_are_cut_and_told_and_the_newest_arriv
         heard = place.node("con", EventType.ORDER_FILLED)
         place.until(lambda: len(heard.handled) == kept)
         assert [number for _, number in heard.handled] == list(range(cut, count))
-        place.until(lambda: heard.told("gap_lost"))
+        # It had no place in the channel: nothing that it was owed is missing, and nothing stops, as the word says.
+        place.until(lambda: heard.told("gap_suspected"))
+        assert [news.runs[0][1:] for news in heard.told("gap_suspected")] == [(1, cut)]
+        assert not heard.told("gap_lost")
 
         def counted() -> tuple[int, bool, int]:
             channel = heard.link()["channels"]["ORDERS:all:pub"]
-            return channel["lost"], channel["gap"], channel["applied"]
+            return channel["suspected"], channel["gap"], channel["applied"]
 
         # The link says it a moment later than the news.
         place.until(lambda: counted() == (1, False, count))
@@ -159,6 +162,24 @@ def test_who_is_there_before_hears_which_facts_were_cut_before_the_first_connect
         place.until(lambda: heard.told("gap_lost"))
         lost = [run for news in heard.told("gap_lost") for run in news.runs]
         assert (node.link()["epoch"], 1, cut) in lost, heard.news
+
+
+def test_a_kill_switch_that_was_cut_before_the_first_connection_is_in_the_snapshot():
+    with Place(["pub", "con"], serving=False, outbox_events=1_000) as place:
+        node = place.node("pub")
+        assert node.publish(EventType.CIRCUIT_BREAKER, {"reason": "looks wrong"})
+        for number in range(5_000):
+            assert node.publish(EventType.RISK_LIMIT_BREACH, number)
+            if number % 500 == 0:
+                node.turn()
+        place.until(lambda: node.outboxes()["RISK"]["cut"] > 3_000)
+        place.server.start()
+        place.until(lambda: node.told("connected"))
+        heard = place.node("con", EventType.CIRCUIT_BREAKER, EventType.RISK_LIMIT_BREACH)
+        place.until(lambda: ("RISK_LIMIT_BREACH", 4_999) in heard.handled and heard.told("snapshot_loaded"))
+        assert [told for told in heard.handled if told[0] == "CIRCUIT_BREAKER"] == [
+            ("CIRCUIT_BREAKER", {"reason": "looks wrong"})
+        ]
 
 
 def test_what_stops_a_node_is_not_its_server():

@@ -222,6 +222,7 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
         "outbox_events": 100_000,
         "outbox_bytes": 64 << 20,
         "stale_after_ms": 2_500,
+        "max_clock_skew_ms": 2_000,
         "loop_patience_ms": 0,
     }
     assert (bridge.stats(), bridge.stop(1.0)) == ({"sent": 0}, {"sent": 1})

@@ -65,7 +65,7 @@ class NodeBridge(Protocol):
         """What happened since the last call, for the log: connections, gaps, repairs, nodes that came or went."""
 
 
-_OF_A_PEER = ("up", "heard_ns", "behind", "given_up")
+_OF_A_PEER = ("up", "heard_ns", "clock_ahead_us", "behind", "given_up")
 
 
 def unsent(stats: Mapping[str, Any], *, keeps: bool = True) -> int:

@@ -35,7 +35,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     ),
     "gap_suspected": (
         logging.WARNING,
-        "events of {channel} may have been lost with the server; none is known to be, and nothing stops for it",
+        "events of {channel} may be missing; none that this node was owed is known to be, and nothing stops for it",
     ),
     "snapshot_wanted": (logging.INFO, "a snapshot of {channel} is wanted"),
     "snapshot_loaded": (logging.INFO, "a snapshot of {channel} is loaded"),
@@ -48,7 +48,8 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "node_up": (logging.INFO, "node {node} is there"),
     "node_down": (logging.WARNING, "node {node} is no more"),
     "node_left": (logging.INFO, "node {node} has left"),
-    "node_replaced": (logging.INFO, "node {node}, which was there before this one, was started again"),
+    "node_replaced": (logging.INFO, "node {node} was started again; nothing of its life before had come here"),
+    "node_missing": (logging.WARNING, "node {node} is not there"),
     "actor_excused": (
         logging.WARNING,
         "actor {node} does not get on; it keeps {count} events, which are acknowledged without it",
@@ -61,6 +62,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "unanswered": (logging.ERROR, "the node of the accounts is given up: what is asked of it on {channel} is refused"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
     "node_differs": (logging.WARNING, "node {node} has another profile than this one"),
+    "clock_differs": (logging.WARNING, "the clock of node {node} differs from this one's"),
     "server_finding": (logging.WARNING, "the server"),
 }
 
@@ -126,7 +128,7 @@ class BridgeLog:
                 self.is_fenced = True
             elif told.kind == "node_left":
                 self.left.add(told.node)
-            elif told.kind in ("node_up", "node_down"):
+            elif told.kind in ("node_up", "node_down", "node_missing"):
                 self.left.discard(told.node)
             if told.kind == "connected":
                 self.connected_since_ns = time.time_ns()

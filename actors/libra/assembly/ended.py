@@ -69,6 +69,14 @@ class EndedStrategies:
             self.vanish(name)
             self._lost.add(name)
 
+    def miss(self, name: str) -> None:
+        """The node of a strategy is not there, or another life of it is: what the log has of it is nobody's."""
+        for strategy in self._node.settings.strategies:
+            if strategy.name == name and (account := self._node.accounts.get(strategy.account)) is not None:
+                open_orders, holds = account.left_by(name)
+                if open_orders or (holds and strategy.on_vanish == "flatten"):
+                    self.lose(name)
+
     def note_lost(self, names: Iterable[str]) -> None:
         """Strategies that run elsewhere went with their node; from any thread, for `take_in`."""
         self._elsewhere.extend(names)

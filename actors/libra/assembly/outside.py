@@ -31,6 +31,7 @@ class Outside(Actor):
         vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator, who
             may say so again.
         lose: Called with the name of one whose node is no more.
+        miss: Called with the name of one of whose node nothing came here while this one ran: the log may know of it.
         life_of: Gives the life of a node as it is known now; None while it has not been heard of.
     """
 
@@ -40,6 +41,7 @@ class Outside(Actor):
         hosts: Mapping[str, tuple[str, ...]],
         vanish: Callable[[str], None],
         lose: Callable[[str], None],
+        miss: Callable[[str], None],
         life_of: Callable[[str], int | None],
     ) -> None:
         super().__init__()
@@ -47,6 +49,7 @@ class Outside(Actor):
         self._hosts = hosts
         self._vanish = vanish
         self._lose = lose
+        self._miss = miss
         self._life_of = life_of
         self._nodes = {strategy: node for node, names in hosts.items() for strategy in names}
         self._undecided: dict[str, int] = {}
@@ -90,6 +93,7 @@ class Outside(Actor):
     def lose(self, event: Event) -> None:
         """A node is no more."""
         told = event.payload
-        if getattr(told, "kind", None) == "node_down":
+        ended = {"node_down": self._lose, "node_replaced": self._miss, "node_missing": self._miss}
+        if (end := ended.get(getattr(told, "kind", ""))) is not None:
             for name in self._hosts.get(told.node, ()):
-                self._lose(name)
+                end(name)

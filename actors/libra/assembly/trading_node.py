@@ -166,8 +166,10 @@ class TradingNode(Node):
         outside = frozenset(entry.name for entry in settings.strategies) - set(self.part.strategies)
         if self._groups and outside:
             life_of = (lambda _: None) if bridge is None else bridge.life_of
+            ended = self.ended
             self.add_actor(
-                "outside", partial(Outside, outside, self.part.elsewhere, self.ended.vanish, self.ended.lose, life_of)
+                "outside",
+                partial(Outside, outside, self.part.elsewhere, ended.vanish, ended.lose, ended.miss, life_of),
             )
         for strategy in self.strategies:
             self._add_strategy(strategy)

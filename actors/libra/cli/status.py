@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from libra import exit_codes
 from libra.cli import text
@@ -111,7 +111,8 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"    lost: {bridge['lost']} events, in {bridge['losses']} losses")
     if bridge["suspected"]:
         lines.append(
-            f"    may be lost: something, {bridge['suspected']} times, when the server went with a node that had ended"
+            f"    may be lost: something, {bridge['suspected']} times, with a server and a node that had ended, or "
+            "before this node took part"
         )
     if bridge["excused"]:
         actors = ", ".join(f"{name} ({events} events)" for name, events in sorted(bridge["excused"].items()))
@@ -120,10 +121,15 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
+_WORTH_A_WORD_S: Final = 0.2
+
+
 def _peer_line(peer: Mapping[str, Any]) -> str:
     behind = [lane for lane in peer["behind"] if lane not in peer["given_up"]]
     debts = [f"  behind on {', '.join(behind)}"] if behind else []
     debts += [f"  not waited for on {', '.join(peer['given_up'])}"] if peer["given_up"] else []
+    if abs(ahead_s := peer["clock_ahead_us"] / 1e6) >= _WORTH_A_WORD_S:
+        debts.append(f"  its clock is {abs(ahead_s):.1f} s {'ahead' if ahead_s > 0 else 'behind'}")
     return f"    node {peer['node']}  {'up' if peer['up'] else 'DOWN'}{''.join(debts)}"
 
 

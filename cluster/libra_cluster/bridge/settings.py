@@ -73,6 +73,11 @@ class BridgeSettings(Section):
         description="How old a signal or request of a strategy may be when the account of another node acts on it, "
         "where the strategy gave it no ttl_s of its own; 0 for any age.",
     )
+    max_clock_skew_ms: Annotated[Whole, Field(ge=100, le=60_000)] = Field(
+        default=2_000,
+        description="How far the clock of a strategy's node may be from that of its account's, milliseconds; deadlines "
+        "are corrected by what it is ahead, and beyond this none counts: signals and requests end as EXPIRED.",
+    )
 
     def native(self) -> dict[str, Any]:
         """As the native bridge takes it, but for the server: see `libra_cluster.bridge.native`."""
@@ -84,4 +89,5 @@ class BridgeSettings(Section):
             "outbox_events": self.outbox_events,
             "outbox_bytes": self.outbox_bytes,
             "stale_after_ms": round(self.stale_after_s * 1_000),
+            "max_clock_skew_ms": self.max_clock_skew_ms,
         }

@@ -193,7 +193,15 @@ STATS = {
             "ORDERS:all:b": {"gap": True, "lost": 2, "lost_events": 7, "suspected": 1},
             "RISK:all:b": {"gap": False, "lost": 1, "lost_events": 0, "suspected": 2},
         },
-        "nodes": {"b": {"up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}},
+        "nodes": {
+            "b": {
+                "up": False,
+                "heard_ns": 7,
+                "clock_ahead_us": -3,
+                "behind": ["RISK", "ORDERS"],
+                "given_up": ["ORDERS"],
+            }
+        },
     },
 }
 
@@ -204,14 +212,15 @@ def test_operators_see_connection_backlog_gaps_and_peers():
         "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
         "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "suspected": 3,
         "excused": {"slow": 3, "hung": 12}, "excusals": 4,
-        "peers": [{"node": "b", "up": False, "heard_ns": 7, "behind": ["RISK", "ORDERS"], "given_up": ["ORDERS"]}],
+        "peers": [{"node": "b", "up": False, "heard_ns": 7, "clock_ahead_us": -3, "behind": ["RISK", "ORDERS"],
+                   "given_up": ["ORDERS"]}],
     }  # fmt: skip
     lines = bridge_lines(row | {"since_ns": None})
     assert lines == [
         "  bridge  connected  12 events under way, 7 not sent, outbox 41 % full",
         "    gaps: ORDERS:all:b",
         "    lost: 7 events, in 3 losses",
-        "    may be lost: something, 3 times, when the server went with a node that had ended",
+        "    may be lost: something, 3 times, with a server and a node that had ended, or before this node took part",
         "    acknowledged without the actors that do not get on with them: hung (12 events), slow (3 events)",
         "    node b  DOWN  behind on RISK  not waited for on ORDERS",
     ]

@@ -34,6 +34,7 @@ def outside(told, lives):
         HOSTS,
         vanish=lambda name: told.append(("vanished", name)),
         lose=lambda name: told.append(("lost", name)),
+        miss=lambda name: told.append(("missed", name)),
         life_of=lives.get,
     )
 
@@ -41,6 +42,12 @@ def outside(told, lives):
 def test_a_node_that_is_no_more_takes_all_of_its_strategies_with_it_and_no_others(outside, told):
     outside.lose(Event.create(EventType.NODE_DOWN, "bridge", SimpleNamespace(kind="node_down", node="left")))
     assert told == [("lost", "mine"), ("lost", "yours")]
+
+
+@pytest.mark.parametrize("kind", ["node_missing", "node_replaced"])
+def test_of_a_node_of_which_nothing_came_only_what_the_log_has_is_missed(outside, told, kind):
+    outside.lose(Event.create(EventType.NODE_DOWN, "bridge", SimpleNamespace(kind=kind, node="left")))
+    assert told == [("missed", "mine"), ("missed", "yours")]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ use libra_kernel::{EventType, Name, SharedPayload};
 
 use crate::instrument::Money;
 
+/// The deadline of what was asked on a node whose clock counts for nothing: long over, and said so.
+pub const CLOCK_IS_OFF_NS: i64 = 1;
+
 /// Buy or sell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -47,14 +47,18 @@ pub enum NewsKind {
     NodeDown,
     /// Another node has left in order.
     NodeLeft,
-    /// A life of another node that had begun before this one's own gave way to its next: nothing of ours ends with it.
+    /// A life of another node of which nothing had come here gave way to its next: nothing ends with it but what an account's log has.
     NodeReplaced,
+    /// Another node was not heard, in all the time that it may need to be: the same.
+    NodeMissing,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
     /// Nobody is there who could answer what is asked of accounts: so much of it came back, and more is refused.
     Unanswered,
     /// Another node's profile has another value where all need the same.
     NodeDiffers,
+    /// Another node's clock is far from this one's.
+    ClockDiffers,
     /// An actor of this node held back for too long what its others have applied: what it has is acknowledged without it. The
     /// news name it as messages do, `NODE/ACTOR`.
     ActorExcused,
@@ -83,9 +87,11 @@ impl NewsKind {
             NewsKind::NodeDown => "node_down",
             NewsKind::NodeLeft => "node_left",
             NewsKind::NodeReplaced => "node_replaced",
+            NewsKind::NodeMissing => "node_missing",
             NewsKind::NodeBehind => "node_behind",
             NewsKind::Unanswered => "unanswered",
             NewsKind::NodeDiffers => "node_differs",
+            NewsKind::ClockDiffers => "clock_differs",
             NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
@@ -96,21 +102,29 @@ impl NewsKind {
     const fn has_to_come(self) -> bool {
         matches!(
             self,
-            NewsKind::Fenced | NewsKind::NodeDown | NewsKind::GapLost | NewsKind::GapSuspected | NewsKind::ActorExcused
+            NewsKind::Fenced
+                | NewsKind::NodeDown
+                | NewsKind::NodeReplaced
+                | NewsKind::NodeMissing
+                | NewsKind::GapLost
+                | NewsKind::GapSuspected
+                | NewsKind::ActorExcused
         )
     }
 
     /// The event that tells it.
     pub const fn event_type(self) -> EventType {
         match self {
-            NewsKind::Connected | NewsKind::ServerFinding | NewsKind::NodeDiffers => EventType::BridgeConnected,
+            NewsKind::Connected | NewsKind::ServerFinding => EventType::BridgeConnected,
+            NewsKind::NodeDiffers | NewsKind::ClockDiffers => EventType::BridgeConnected,
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::GapSuspected | NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
             NewsKind::NodeBehind | NewsKind::ActorExcused | NewsKind::Unanswered => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
-            NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => EventType::NodeDown,
+            NewsKind::NodeDown | NewsKind::NodeLeft => EventType::NodeDown,
+            NewsKind::NodeReplaced | NewsKind::NodeMissing => EventType::NodeDown,
         }
     }
 }

@@ -307,6 +307,8 @@ impl<F> Receiver<F> {
 
     fn lose(&mut self, upto: Position, why: Why, certain: bool, out: &mut Vec<Delivery<F>>) {
         let passed = self.passes(upto);
+        // What is known to have been there is known to be lost.
+        let certain = certain || passed.known > passed.after.seq;
         self.stats.lost += 1;
         self.stats.lost_events = self.stats.lost_events.saturating_add(passed.events());
         out.push(Delivery::Lost { passed, why, certain });

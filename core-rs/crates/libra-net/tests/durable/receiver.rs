@@ -320,6 +320,17 @@ fn a_life_that_may_lack_its_end_is_told_of() {
 }
 
 #[test]
+fn what_is_known_to_be_lost_is_lost_for_certain_also_over_a_life_without_events() {
+    let (mut receiver, mut out) = receiver();
+    receiver.live(0, 7, 14, 14, 14, &mut out);
+    out.clear();
+    // Life 8 came and went without a word: behind it nothing says of the entry itself that something is missing.
+    answer(&mut receiver, at(9, 0), at(7, 0), vec![life(9, at(8, 0), false)], &mut out);
+    let known = Passed { after: at(7, 10), upto: at(8, 0), known: 14 };
+    assert_eq!(out[0], Delivery::Lost { passed: known, why: Why::ServerLost, certain: true });
+}
+
+#[test]
 fn what_a_dead_publisher_appended_and_no_server_has_is_waited_for_until_its_next_life_begins() {
     let (mut receiver, mut out) = receiver();
     receiver.live(0, 7, 12, 12, 12, &mut out);

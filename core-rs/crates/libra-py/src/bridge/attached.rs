@@ -155,7 +155,7 @@ impl State {
                 bridge.told.put(told.clone());
                 match told.kind {
                     NewsKind::NodeUp => _ = bridge.up.insert(told.node.clone()),
-                    NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced => {
+                    NewsKind::NodeDown | NewsKind::NodeLeft | NewsKind::NodeReplaced | NewsKind::NodeMissing => {
                         _ = bridge.up.remove(&told.node)
                     }
                     _ => {}

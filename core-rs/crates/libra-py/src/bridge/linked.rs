@@ -48,6 +48,7 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         outbox_events: number("outbox_events", usual.outbox_events)?,
         outbox_bytes: usize::try_from(number("outbox_bytes", usual.outbox_bytes as u64)?).unwrap_or(usize::MAX),
         stale_after: Duration::from_millis(number("stale_after_ms", usual.stale_after.as_millis() as u64)?),
+        max_clock_skew: Duration::from_millis(number("max_clock_skew_ms", usual.max_clock_skew.as_millis() as u64)?),
         started_ns: i64::try_from(number("started_ns", 0)?).ok().filter(|&ns| ns > 0).unwrap_or(usual.started_ns),
         loop_patience: Duration::from_millis(number("loop_patience_ms", usual.loop_patience.as_millis() as u64)?),
         ..usual

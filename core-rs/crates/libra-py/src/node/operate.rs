@@ -44,6 +44,12 @@ impl AccountGroup {
         self.with(py, |desk, _, _| desk.readmit(strategy)).map_err(PyValueError::new_err)
     }
 
+    /// How many orders of a strategy are open, and whether it holds something.
+    fn left_by(&self, py: Python<'_>, strategy: &str) -> (usize, bool) {
+        let strategy = Name::intern(strategy);
+        self.with(py, |desk, _, _| desk.left_by(strategy))
+    }
+
     /// Strategies that the account does not know any more, with what its log says they left: (strategy, open orders,
     /// [(instrument, net size)]).
     #[allow(clippy::type_complexity, reason = "rows for Python")]

@@ -204,6 +204,12 @@ impl Desk {
         left
     }
 
+    /// How many orders of a strategy are open, and whether it holds something.
+    pub fn left_by(&self, strategy: Name) -> (usize, bool) {
+        let open_orders = self.gate.open_orders().filter(|order| order.request.strategy == strategy).count();
+        (open_orders, self.portfolio.positions().iter().any(|(whose, _, net)| *whose == strategy && *net != 0))
+    }
+
     /// Strategies that are no more.
     pub fn vanished(&self) -> impl Iterator<Item = (Name, &Vanished)> {
         self.vanished.iter().map(|(strategy, vanished)| (*strategy, vanished))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::instrument::ContractKind;
-use crate::order::{ClientOrderId, Order, OrderRequest};
+use crate::order::{CLOCK_IS_OFF_NS, ClientOrderId, Order, OrderRequest};
 use crate::risk::check::{Checks, Exposure, Passed, check, refuse};
 use crate::risk::{Rejection, RiskCode};
 
@@ -374,6 +374,10 @@ fn other_content(id: ClientOrderId) -> Rejection {
 /// Why what comes behind its deadline is refused.
 #[cold]
 pub(crate) fn expired(deadline_ns: i64, now_ns: i64) -> Rejection {
+    if deadline_ns == CLOCK_IS_OFF_NS {
+        let why = "no deadline of its node counts: its clock is too far from that of the account's node, or not known";
+        return Rejection::new(RiskCode::Expired, why);
+    }
     Rejection::limit(RiskCode::Expired, format!("{deadline_ns} ns"), format!("{now_ns} ns"))
 }
 

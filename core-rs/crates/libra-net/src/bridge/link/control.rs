@@ -8,6 +8,7 @@ use libra_kernel::{Event, EventType, Lane, Travel};
 use super::common::Common;
 use super::outgoing::Outgoing;
 use super::settings::WHOLE;
+use super::skew::Skew;
 use crate::bridge::Shared;
 use crate::frame::{
     Append, Beacon, ChannelPosition, Control, EncodeError, FrameReader, FrameWriter, Interest, Skip, Snapshot,
@@ -40,6 +41,9 @@ pub(super) struct Peer {
     /// How many shards it said that market data has, which are others than ours: told of once.
     pub other_shards: Option<u8>,
     pub beacons: u64,
+    pub skew: Skew,
+    /// A life of it that is over, and of which nothing had come here until then.
+    pub replaced: Option<u64>,
 }
 
 impl Peer {
@@ -56,6 +60,8 @@ impl Peer {
             version: String::new(),
             other_shards: None,
             beacons: 0,
+            skew: Skew::default(),
+            replaced: None,
         }
     }
 

@@ -10,13 +10,14 @@ use libra_kernel::{Event, Lane, Travel};
 
 use libra_trading::order::ClientOrderId;
 
-use super::asked::order_told_of;
+use super::asked::{is_asked, order_told_of};
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
 use super::control::Parts;
 use super::decoded::Decoded;
 use super::held::Held;
 use super::keeper::{is_of_kill_switch, tells_of_position};
 use super::lag::Lag;
+use super::skew::{Clock, Deadlines};
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
@@ -79,10 +80,15 @@ pub(super) struct Incoming {
     pub suspected: u64,
     pub skipped: u64,
     pub lag: Lag,
+    /// The life of which a fact or a command was handed over last.
+    pub taken: Option<u64>,
+    /// The publisher's, by its beacons, and how its deadlines are judged.
+    pub clock: Clock,
+    pub deadlines: Deadlines,
 }
 
 impl Incoming {
-    pub fn new(index: u32, peer: usize, lane: usize, keys: Keys) -> Self {
+    pub fn new(index: u32, peer: usize, lane: usize, keys: Keys, deadlines: Deadlines) -> Self {
         Incoming {
             index,
             peer,
@@ -108,6 +114,9 @@ impl Incoming {
             suspected: 0,
             skipped: 0,
             lag: Lag::default(),
+            taken: None,
+            clock: Clock::Unknown,
+            deadlines,
         }
     }
 
@@ -117,6 +126,13 @@ impl Incoming {
 
     pub fn disconnected(&mut self) {
         self.receiver.disconnected();
+        // One that waited for the clock: behind the next connection it is asked anew.
+        self.out.retain(|delivery| !matches!(delivery, Delivery::Read { .. }));
+    }
+
+    /// What is asked of this node's accounts waits until the publisher has said what its clock shows.
+    pub fn waits_for_clock(&self) -> bool {
+        self.deadlines.is_strict && self.clock == Clock::Unknown && self.keys.id.lane != Lane::Risk
     }
 
     pub fn subscribed(&mut self, now: u64) {
@@ -222,7 +238,7 @@ impl Incoming {
     }
 
     fn hear_lost(&mut self, passed: Passed, why: &'static str, certain: bool) {
-        match certain || passed.events() > 0 {
+        match certain {
             true => self.losses += 1,
             false => self.suspected += 1,
         }
@@ -301,7 +317,8 @@ impl Incoming {
                         let request_id = fastrand::u128(1..);
                         let request = SnapshotRequest { request_id, group: group.into(), channel, position: at };
                         if writer.begin(&Control::SnapshotRequest(request)).is_ok()
-                            && let (Some(calls), Some(frame)) = (calls.as_deref_mut(), writer.finish(0, sent_ns()))
+                            && let (Some(calls), Some(frame)) =
+                                (calls.as_deref_mut(), writer.finish(0, now_on_the_wall_ns()))
                         {
                             calls.publish(control_of(&self.keys), frame);
                         }
@@ -313,12 +330,16 @@ impl Incoming {
 
     fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut Held) {
         let (epoch, first) = (frame.epoch, frame.first);
-        self.lag.take(frame.sent_ns);
+        let wall_ns = now_on_the_wall_ns();
+        self.lag.take_at(wall_ns, frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut tracked = self.delivered;
         for (seq, event) in (first..).zip(frame.events).skip(skip) {
             match event {
-                Ok(event) => {
+                Ok(mut event) => {
+                    if is_asked(event.event_type) {
+                        self.deadlines.correct(self.clock, wall_ns, frame.sent_ns, &mut event);
+                    }
                     // Only facts and commands are tracked: what may be conflated in a mailbox is done with when it is there.
                     let is_tracked = event.event_type.travel() == Travel::Durable;
                     let version = Position::new(epoch, event.sequence);
@@ -335,6 +356,7 @@ impl Incoming {
                     let origin = is_tracked.then_some(RemoteOrigin { channel: self.index, epoch, seq });
                     if is_tracked {
                         tracked = Position::new(epoch, seq);
+                        self.taken = Some(epoch);
                     }
                     held.put(Arrival { event, origin });
                 }
@@ -357,7 +379,7 @@ impl Incoming {
     fn said_of<'w>(&self, position: Position, group: &str, writer: &'w mut FrameWriter) -> Option<&'w [u8]> {
         let positions = vec![ChannelPosition { channel: self.keys.id.clone(), position }];
         writer.begin(&Control::Ack(Ack { group: group.into(), positions })).ok()?;
-        writer.finish(0, sent_ns())
+        writer.finish(0, now_on_the_wall_ns())
     }
 
     fn acknowledge(
@@ -375,7 +397,7 @@ impl Incoming {
     }
 }
 
-fn sent_ns() -> i64 {
+fn now_on_the_wall_ns() -> i64 {
     libra_kernel::clock::wall_ns()
 }
 

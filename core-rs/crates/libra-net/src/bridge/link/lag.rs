@@ -18,7 +18,7 @@ impl Lag {
         self.take_at(wall_ns(), sent_ns);
     }
 
-    fn take_at(&mut self, now_ns: i64, sent_ns: i64) {
+    pub fn take_at(&mut self, now_ns: i64, sent_ns: i64) {
         match now_ns.checked_sub(sent_ns) {
             Some(lag) if (0..=LONGEST_NS).contains(&lag) => self.ns = lag,
             _ => self.skewed = self.skewed.saturating_add(1),

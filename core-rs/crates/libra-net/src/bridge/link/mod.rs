@@ -14,7 +14,8 @@
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
 //! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
-//! - [`lag`] — how long frames are on their way; [`settings`], [`report`] — what it is made with, and what it tells.
+//! - [`lag`] — how long frames are on their way, and [`skew`] — how far clocks are apart; [`settings`], [`report`] — what it is made
+//!   with, and what it tells.
 //!
 //! A thread that panics is started again where it can be (market data), under the kernel's policy for native threads;
 //! where it cannot, nothing leaves the node any more, and it is told so as if it were fenced. One that hangs is the guard's matter:
@@ -40,6 +41,7 @@ mod prompt;
 mod report;
 mod sentinels;
 mod settings;
+mod skew;
 #[cfg(test)]
 mod tests;
 mod urgent;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::skew::Deadlines;
 use crate::durable::SenderLimits;
 use crate::frame::LONGEST_FRAME;
 use crate::ids::{BadName, ChannelId, Environment};
@@ -37,6 +38,8 @@ pub struct LinkSettings {
     pub outbox_bytes: usize,
     /// A node that acknowledges nothing for so long is not waited for any more.
     pub stale_after: Duration,
+    /// How far the clock of another node may be from ours: beyond it a deadline of it counts for nothing.
+    pub max_clock_skew: Duration,
     /// How long a handler may hold the loop before the node itself has ended it: for so long it lives, though the loop does not come
     /// round.
     pub loop_patience: Duration,
@@ -65,6 +68,7 @@ impl LinkSettings {
             outbox_events: 100_000,
             outbox_bytes: 64 << 20,
             stale_after: Duration::from_secs(30),
+            max_clock_skew: Duration::from_secs(2),
             loop_patience: Duration::ZERO,
             started_ns: wall_ns(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -102,6 +106,13 @@ impl LinkSettings {
     /// How long an actor of this node may hold back what its others have applied, before the node acknowledges without it.
     pub fn longest_held(&self) -> Duration {
         self.stale_after / 4
+    }
+
+    /// How what others ask of this node's accounts is held to its deadline.
+    pub(super) fn deadlines(&self) -> Deadlines {
+        let has_accounts = self.accounts.as_ref().is_some_and(|nodes| nodes.contains(&self.node));
+        let most_ns = i64::try_from(self.max_clock_skew.as_nanos()).unwrap_or(i64::MAX);
+        Deadlines { most_ns, is_strict: has_accounts }
     }
 
     pub(super) fn sender_limits(&self) -> SenderLimits {

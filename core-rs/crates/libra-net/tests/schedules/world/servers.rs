@@ -285,6 +285,9 @@ impl World {
         if !over {
             return Err(format!("lost up to {upto} ({why:?}), and its publisher lives"));
         }
+        if !certain && passed.after > Position::default() && passed.known > passed.after.seq {
+            return Err(format!("{passed:?} is called uncertain ({why:?}), and the group knew of those events"));
+        }
         if let Some(held) = passed.runs().find(|run| certain && self.is_held(name, *run)) {
             return Err(format!("{held:?} are called lost ({why:?}), and their living publisher holds them"));
         }

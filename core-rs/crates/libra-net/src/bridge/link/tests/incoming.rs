@@ -34,7 +34,7 @@ impl Node {
         let settings = settings();
         let id = settings.channels_of("pub").remove(lane);
         let mut node = Node {
-            channel: Incoming::new(4, 0, lane, Keys::new(&settings.environment, id)),
+            channel: Incoming::new(4, 0, lane, Keys::new(&settings.environment, id), settings.deadlines()),
             writer: FrameWriter::for_control("con", 3).unwrap(),
             held: Held::default(),
             pending: VecDeque::new(),

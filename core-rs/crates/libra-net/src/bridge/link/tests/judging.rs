@@ -14,7 +14,10 @@ use crate::ids::Position;
 fn incoming() -> Vec<Incoming> {
     let settings = settings();
     let ids = settings.channels_of("con").into_iter().enumerate();
-    ids.map(|(lane, id)| Incoming::new(lane as u32, 0, lane, Keys::new(&settings.environment, id))).collect()
+    ids.map(|(lane, id)| {
+        Incoming::new(lane as u32, 0, lane, Keys::new(&settings.environment, id), settings.deadlines())
+    })
+    .collect()
 }
 
 fn lost(certain: bool) -> Heard {

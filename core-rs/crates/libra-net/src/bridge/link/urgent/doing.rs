@@ -84,9 +84,13 @@ impl Node {
         let dead = self.silence.dead();
         for &index in &dead {
             let peer = &mut self.peers[index];
-            if std::mem::take(&mut peer.is_up) {
-                let detail = "its beacon is missing".into();
-                self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+            let missed = match std::mem::take(&mut peer.is_up) {
+                true => Some((NewsKind::NodeDown, "its beacon is missing")),
+                false if peer.epoch == 0 => Some((NewsKind::NodeMissing, "it was not heard since this one connected")),
+                false => None,
+            };
+            if let Some((kind, detail)) = missed {
+                self.common.seam.tell(News { detail: detail.into(), ..News::of_node(kind, &peer.name) });
             }
             self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.dead(now));
         }
@@ -149,8 +153,18 @@ impl Node {
             let mut orders = self.outgoing.get_mut(Lane::Orders as usize);
             let awaits_orders = orders.as_ref().is_some_and(|channel| !channel.asked.is_empty());
             for channel in &mut self.incoming {
+                if channel.waits_for_clock() && !self.silence.is_dead(channel.peer) {
+                    continue;
+                }
                 channel.awaits_orders = awaits_orders;
                 channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+                let peer = &mut self.peers[channel.peer];
+                if channel.taken.is_some() && channel.taken == peer.replaced {
+                    // It asked for something before it ended, and that comes only now.
+                    peer.replaced = None;
+                    let detail = "it was started again, and something of its life before came late".into();
+                    self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDown, &peer.name) });
+                }
                 for order in channel.told_of.drain(..) {
                     orders.iter_mut().for_each(|channel| channel.asked.told_of(order));
                 }

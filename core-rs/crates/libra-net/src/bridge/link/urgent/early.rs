@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use libra_kernel::{Event, Policy, Travel};
 
+use super::super::keeper::is_of_kill_switch;
 use super::super::settings::{DURABLE, LinkSettings};
 use super::doing::hand_over;
 use super::node::Node;
@@ -31,6 +32,8 @@ struct Channel {
 pub(super) struct Early {
     channels: [Channel; DURABLE.len()],
     latest: HashMap<Key, Event>,
+    /// How the kill switches stand, by what was said last: it goes into snapshots, whatever is cut.
+    kill_switch: HashMap<Key, Event>,
     /// Events and bytes.
     most: (u64, u64),
 }
@@ -38,7 +41,7 @@ pub(super) struct Early {
 impl Early {
     pub fn new(settings: &LinkSettings) -> Self {
         let most = (settings.outbox_events, settings.outbox_bytes as u64);
-        Early { channels: Default::default(), latest: HashMap::new(), most }
+        Early { channels: Default::default(), latest: HashMap::new(), kill_switch: HashMap::new(), most }
     }
 
     /// Keeps an event. Gives what was cut for it, and of which lane.
@@ -46,6 +49,9 @@ impl Early {
         if event.event_type.travel() == Travel::Latest {
             self.latest.insert(Key::of(&event), event);
             return None;
+        }
+        if is_of_kill_switch(event.event_type) {
+            self.kill_switch.insert(Key::of(&event), event.clone());
         }
         let lane = event.lane() as usize;
         let channel = self.channels.get_mut(lane)?;
@@ -126,6 +132,8 @@ impl Node {
         if self.early.is_empty() {
             return;
         }
+        let said = std::mem::take(&mut self.early.kill_switch).into_values();
+        said.for_each(|event| self.keeper.iter_mut().for_each(|keeper| keeper.note_kill_switch(&event)));
         let values = std::mem::take(&mut self.early.latest).into_values();
         let channels = std::mem::take(&mut self.early.channels);
         for (outgoing, early) in self.outgoing.iter_mut().zip(&channels).filter(|(_, early)| early.cut > 0) {

@@ -3,15 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use libra_kernel::Lane;
+use libra_kernel::clock::wall_ns;
 
 use super::super::calls::{Pending, read_answer};
-use super::super::control::{SILENCE_NS, own_shards, want_market};
+use super::super::control::{own_shards, want_market};
 use super::super::decoded::Decoded;
 use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
 use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
+use super::super::skew::Level;
 use super::node::Node;
 use crate::bridge::news::{News, NewsKind};
 use crate::durable::library::untold;
@@ -189,13 +191,13 @@ impl Node {
             self.foreign += 1;
             return;
         };
-        let (publisher, epoch, control, events) = match self.peers[peer].reader.read(bytes) {
+        let (publisher, epoch, sent_ns, control, events) = match self.peers[peer].reader.read(bytes) {
             Ok(frame) => match frame.control() {
                 Ok(Some(control)) => {
                     let header = frame.header;
                     let snapshot = matches!(control, Control::Snapshot(_));
                     let events = if snapshot { frame.events().map(|(_, event)| event).collect() } else { Vec::new() };
-                    (header.publisher.to_owned(), header.epoch, control, events)
+                    (header.publisher.to_owned(), header.epoch, header.sent_ns, control, events)
                 }
                 Ok(None) => return,
                 Err(error) => return self.refuse(error.code()),
@@ -203,7 +205,10 @@ impl Node {
             Err(error) => return self.refuse(error.code()),
         };
         match control {
-            Control::Beacon(beacon) => self.hear_beacon(now_ns, now, peer, epoch, &beacon),
+            Control::Beacon(beacon) => {
+                self.hear_clock(now_ns, peer, epoch, sent_ns);
+                self.hear_beacon(now_ns, now, peer, epoch, &beacon);
+            }
             Control::Ack(ack) if ack.group == publisher => {
                 for said in ack.positions {
                     if let Some(channel) = self.own_channel(&said.channel)
@@ -242,12 +247,15 @@ impl Node {
             // Its successor was heard; the receivers below tell it so.
         } else {
             if epoch > peer.epoch && peer.is_up {
-                // What was there before us is not a node that we have lost. Clocks of hosts differ, by less than this.
-                let is_older = peer.started_ns < self.started_ns.saturating_sub(SILENCE_NS);
-                let kind = if is_older { NewsKind::NodeReplaced } else { NewsKind::NodeDown };
+                // A life of which we have had nothing is not one that we have lost.
+                let life = peer.epoch;
+                let mut channels = self.incoming.iter_mut().filter(|channel| channel.peer == index);
+                let is_lost = channels.any(|channel| channel.taken == Some(life));
+                let kind = if is_lost { NewsKind::NodeDown } else { NewsKind::NodeReplaced };
                 let detail = "it was started again".into();
                 self.common.seam.tell(News { detail, ..News::of_node(kind, &peer.name) });
                 peer.is_up = false;
+                peer.replaced = Some(life).filter(|_| !is_lost);
             }
             peer.epoch = epoch;
             peer.heard_ns = now_ns;
@@ -285,6 +293,31 @@ impl Node {
                 channel.beacon(now, said.position);
             }
         }
+    }
+
+    /// A beacon was sent then, by the clock of its node.
+    fn hear_clock(&mut self, now_ns: i64, index: usize, epoch: u64, sent_ns: i64) {
+        let most_ns = self.common.settings.deadlines().most_ns;
+        let peer = &mut self.peers[index];
+        if epoch < peer.epoch {
+            return;
+        }
+        peer.skew.hear(epoch, now_ns, wall_ns(), sent_ns);
+        let clock = peer.skew.clock(most_ns);
+        self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.clock = clock);
+        let Some(level) = peer.skew.news(most_ns) else { return };
+        let ahead_ms = peer.skew.ahead_ns().unwrap_or_default() / 1_000_000;
+        let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+        let off = format!(
+            "its clock is {} ms {way} ours; bridge.max_clock_skew_ms is {}",
+            ahead_ms.abs(),
+            most_ns / 1_000_000
+        );
+        let detail = match level {
+            Level::TooFar => format!("{off}, and what it asks with a deadline is refused (EXPIRED)"),
+            _ => off,
+        };
+        self.common.seam.tell(News { detail: detail.into(), ..News::of_node(NewsKind::ClockDiffers, &peer.name) });
     }
 
     /// What others want of market data, said again by each beacon: meanwhile the server may have found nobody to give it to.

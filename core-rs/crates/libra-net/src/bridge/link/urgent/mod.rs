@@ -65,7 +65,7 @@ impl Urgent {
         for (peer, name) in settings.peers.iter().enumerate() {
             for (lane, id) in settings.channels_of(name).into_iter().enumerate() {
                 let keys = Keys::new(&settings.environment, id);
-                incoming.push(Incoming::new(incoming.len() as u32, peer, lane, keys));
+                incoming.push(Incoming::new(incoming.len() as u32, peer, lane, keys, settings.deadlines()));
             }
         }
         let peers = settings.peers.iter().map(|name| Peer::new(name, now_ns)).collect();

@@ -10,6 +10,8 @@
 //! 3. *within a round of beacons* behind such a stop: the others may have stood still as well;
 //! 4. *before it could be there*: behind a connection of its own that is new, or where the server has lost its data, the others may be
 //!    connecting still. The silence of a node that was not heard since begins [`REJOIN_NS`] later. Whoever was heard is judged as ever.
+//!    It is granted once: of a node that was not heard since the last grant the silence goes on, over the time of which this side knows that it
+//!    read all that there was. What a connection held when it ended it does not know, so it asks by a PING meanwhile, too.
 //!
 //! Without a stop or an outage of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
 
@@ -42,18 +44,26 @@ pub(super) struct Silence {
     own_ns: i64,
     /// When the silence of each peer began, in that time: when it was heard last, or could have been. `None`: it is called dead.
     heard: Vec<Option<i64>>,
+    /// Which of them were heard since they were given time to connect.
+    has_come: Vec<bool>,
+    /// Up to when, in the same time, all is read that the server had for it; what came behind is gone with a connection that ends.
+    sure_ns: i64,
+    /// Since when nothing that it listened to counts.
+    deaf_ns: Option<i64>,
     listens: bool,
     /// It stood still, and has not read what waits since.
     is_behind: bool,
     /// Nobody is called dead before this.
     round_ns: i64,
+    /// It stood still, and the others have not had their round since.
+    owes_round: bool,
     question: Option<Question>,
     asked: u64,
 }
 
 impl Silence {
     pub fn new(peers: usize) -> Self {
-        Silence { heard: vec![Some(0); peers], ..Silence::default() }
+        Silence { heard: vec![Some(0); peers], has_come: vec![true; peers], ..Silence::default() }
     }
 
     /// A turn begins, and reads next. Gives how much of the time since the last one counts against nobody.
@@ -62,6 +72,7 @@ impl Silence {
         self.looked_ns = Some(now_ns);
         let stood = since_ns > LATE_NS;
         self.has_stood = stood;
+        self.owes_round |= stood;
         if stood && self.listens {
             // What was asked before says nothing of what came since.
             (self.is_behind, self.question) = (true, None);
@@ -85,37 +96,56 @@ impl Silence {
     /// It listens from now on: nothing waits for it.
     pub fn stands(&mut self) {
         (self.listens, self.is_behind, self.question) = (true, false, None);
-        self.round_ns = self.own_ns;
+        self.begin_round();
+        // What nobody listened to is no silence.
+        let deaf_ns = self.deaf_ns.take().map_or(0, |since_ns| self.own_ns - since_ns);
+        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns += deaf_ns);
+        self.sure_ns = self.own_ns;
         self.others_rejoin();
     }
 
-    /// All others may be connecting now.
+    /// All others may be connecting now: who was heard since that was said last has the time for it.
     pub fn others_rejoin(&mut self) {
         let since_ns = self.own_ns + REJOIN_NS;
-        self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns = since_ns);
+        for (heard, has_come) in self.heard.iter_mut().zip(&mut self.has_come) {
+            if std::mem::take(has_come)
+                && let Some(heard_ns) = heard
+            {
+                *heard_ns = since_ns;
+            }
+        }
     }
 
     /// It does not listen any more.
     pub fn ends(&mut self) {
+        if self.listens {
+            self.deaf_ns = Some(self.sure_ns);
+        }
         (self.listens, self.is_behind, self.question) = (false, false, None);
     }
 
     /// A peer's beacon was read.
     pub fn heard(&mut self, peer: usize) {
-        if let Some(heard_ns) = self.heard.get_mut(peer) {
-            *heard_ns = Some(self.own_ns);
+        if let (Some(heard_ns), Some(has_come)) = (self.heard.get_mut(peer), self.has_come.get_mut(peer)) {
+            (*heard_ns, *has_come) = (Some(self.own_ns), true);
         }
     }
 
     /// The number that the server is to be asked with now.
     pub fn question(&mut self) -> Option<u64> {
-        let wants = self.is_behind || self.is_over(self.own_ns);
+        let wants = self.is_behind || self.is_over(self.own_ns) || self.wants_to_be_sure();
         if !self.listens || !wants || self.question.is_some() {
             return None;
         }
         self.asked += 1;
         self.question = Some(Question { number: self.asked, asked_ns: self.own_ns, is_answered: false });
         Some(self.asked)
+    }
+
+    /// Whether the silence of somebody goes on from an earlier connection: should this one end, what it has shown has to be known.
+    fn wants_to_be_sure(&self) -> bool {
+        let is_awaited = |(heard, has_come): (&Option<i64>, &bool)| heard.is_some() && !has_come;
+        self.own_ns - self.sure_ns >= TICK_NS && self.heard.iter().zip(&self.has_come).any(is_awaited)
     }
 
     /// Whether somebody's time was over then.
@@ -127,8 +157,16 @@ impl Silence {
     pub fn answered(&mut self, number: u64) {
         let Some(question) = self.question.as_mut().filter(|question| question.number == number) else { return };
         question.is_answered = true;
+        self.sure_ns = question.asked_ns;
         if self.is_behind {
             (self.is_behind, self.question) = (false, None);
+            self.begin_round();
+        }
+    }
+
+    /// It has read what waited, or nothing waits for it: behind a stop the others have a round from now on.
+    fn begin_round(&mut self) {
+        if std::mem::take(&mut self.owes_round) {
             self.round_ns = self.own_ns + ROUND_NS;
         }
     }
@@ -137,6 +175,9 @@ impl Silence {
     pub fn dead(&mut self) -> Vec<usize> {
         let Some(question) = self.question.take_if(|question| question.is_answered) else { return Vec::new() };
         let mut dead = Vec::new();
+        if question.asked_ns < self.round_ns {
+            return dead;
+        }
         for (peer, heard) in self.heard.iter_mut().enumerate() {
             if heard.is_some_and(|heard_ns| question.asked_ns - heard_ns >= SILENCE_NS) {
                 *heard = None;
@@ -144,6 +185,11 @@ impl Silence {
             }
         }
         dead
+    }
+
+    /// Whether it is called dead.
+    pub fn is_dead(&self, peer: usize) -> bool {
+        self.heard.get(peer).is_some_and(Option::is_none)
     }
 
     /// When the next turn is due at the latest.

@@ -44,6 +44,7 @@ impl Urgent {
                 ("version".to_owned(), Value::Text(peer.version.clone())),
                 ("beacons".to_owned(), Value::count(peer.beacons)),
                 ("heard_ns".to_owned(), Value::Number(wall_ns() - (now_ns - peer.heard_ns))),
+                ("clock_ahead_us".to_owned(), Value::Number(peer.skew.ahead_ns().unwrap_or_default() / 1_000)),
                 ("behind".to_owned(), behind),
                 ("given_up".to_owned(), given_up),
             ];
@@ -154,8 +155,8 @@ fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
         Heard::Gap { open: false, .. } => (NewsKind::GapRepaired, None, String::new()),
         Heard::Lost { passed, why, certain } => {
             let sure = if certain { more(passed) } else { " (there may have been some)" };
-            let is_known = certain || passed.events() > 0;
-            let kind = if is_known { NewsKind::GapLost } else { NewsKind::GapSuspected };
+            // The same word that stops new orders: see `judging`.
+            let kind = if certain { NewsKind::GapLost } else { NewsKind::GapSuspected };
             (kind, Some(passed), format!("{why}{sure}"))
         }
         Heard::SnapshotWanted => (NewsKind::SnapshotWanted, None, "asked for".to_owned()),

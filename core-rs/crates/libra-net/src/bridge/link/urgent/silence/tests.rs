@@ -22,10 +22,14 @@ struct Peer {
     is_killed: bool,
     stands_until: i64,
     next_beacon: i64,
-    /// When it published last, and when that was read, by our own running time.
+    /// When it published last, and when that was read, by our own running time; and when it had when we listened anew.
     said: i64,
+    said_before: i64,
     heard: i64,
     is_called_dead: bool,
+    /// It was heard since we listened anew; and it was when we did so last, so that it was given time to connect.
+    has_come: bool,
+    has_time: bool,
     /// For how long it had said nothing when the server was asked.
     was_silent: i64,
     /// It lives, and has no connection before this.
@@ -46,6 +50,14 @@ struct World {
     server_stands_until: i64,
     /// The server went away, and we have no connection before this.
     connects_at: Option<i64>,
+    /// Up to when we have read all that there was, by our own running time; and what was asked when.
+    sure: i64,
+    asked: (u64, i64),
+    /// Since when nothing counts that we listened to.
+    deaf_since: Option<i64>,
+    /// The listener alone is cut so often; 0: it is not.
+    cut_every: i64,
+    may_be_cut: bool,
     /// For how long we have stood still now.
     stood: i64,
     /// How long we ran; short stops count.
@@ -72,6 +84,11 @@ impl World {
             stands_until: 0,
             server_stands_until: 0,
             connects_at: None,
+            sure: 0,
+            asked: (0, 0),
+            deaf_since: None,
+            cut_every: 0,
+            may_be_cut: seed % 2 == 1,
             stood: 0,
             ran: 0,
             went_on: 0,
@@ -79,17 +96,28 @@ impl World {
             seen: BTreeMap::new(),
         };
         world.silence.turn(0);
+        world.peers.iter_mut().for_each(|peer| peer.has_come = true);
         world.stands();
         world
     }
 
-    /// We listen, anew; whoever is not heard has the time to connect first.
+    /// We listen, anew; whoever was heard since the last time has the time to connect first. What nobody listened to counts for nothing.
     fn stands(&mut self) {
         self.connects_at = None;
         self.waits.clear();
         self.silence.ends();
         self.silence.stands();
-        self.peers.iter_mut().for_each(|peer| (peer.said, peer.heard) = (self.ran, self.ran + REJOIN_NS / MS));
+        let deaf = self.ran - self.deaf_since.take().unwrap_or(self.sure);
+        self.sure = self.ran;
+        for peer in &mut self.peers {
+            peer.has_time = std::mem::take(&mut peer.has_come);
+            // What it said and we did not read is as if it had not been said.
+            (peer.said, peer.heard) = match peer.has_time {
+                true => (self.ran, self.ran + REJOIN_NS / MS),
+                false => (peer.said_before + deaf, peer.heard + deaf),
+            };
+            peer.said_before = peer.said;
+        }
     }
 
     fn count(&mut self, what: &'static str) {
@@ -125,6 +153,7 @@ impl World {
             5 if self.connects_at.is_none() && self.rng.u32(0..3) == 0 => {
                 let back = self.now + self.rng.i64(1..600) * STEP;
                 self.connects_at = Some(back);
+                self.deaf_since = Some(self.sure);
                 self.silence.ends();
                 for peer in &mut self.peers {
                     // Before us, or as long behind us as it may take.
@@ -132,6 +161,10 @@ impl World {
                     peer.next_beacon = peer.connects_at;
                 }
                 self.count("an outage");
+            }
+            6 if self.may_be_cut => {
+                self.cut_every = [0, 1_000, 3_000, 6_000][self.rng.usize(0..4)];
+                self.count("the listener is cut for a while");
             }
             _ => {}
         }
@@ -173,9 +206,15 @@ impl World {
             match self.waits.pop_front() {
                 Some(Message::Beacon(peer)) => {
                     self.silence.heard(peer);
-                    (self.peers[peer].is_called_dead, self.peers[peer].heard) = (false, self.ran);
+                    let peer = &mut self.peers[peer];
+                    (peer.is_called_dead, peer.heard, peer.has_come) = (false, self.ran, true);
                 }
-                Some(Message::Answer(number)) => self.silence.answered(number),
+                Some(Message::Answer(number)) => {
+                    self.silence.answered(number);
+                    if self.asked.0 == number {
+                        self.sure = self.asked.1;
+                    }
+                }
                 Some(Message::Other) => {}
                 None => break,
             }
@@ -189,6 +228,7 @@ impl World {
         }
         if let Some(number) = self.silence.question() {
             self.waits.push_back(Message::Answer(number));
+            self.asked = (number, self.ran);
             self.peers.iter_mut().for_each(|peer| peer.was_silent = self.ran - peer.said);
         }
         for at in self.silence.dead() {
@@ -202,7 +242,7 @@ impl World {
                 return Err(format!("{at} is called dead at {}, {since} ms behind our own stop", self.now));
             }
             let peer = &self.peers[at];
-            if !peer.is_killed && self.now < peer.connects_at {
+            if !peer.is_killed && peer.has_time && self.now < peer.connects_at {
                 return Err(format!("{at} is called dead at {}, and connects until {}", self.now, peer.connects_at));
             }
             self.count("called dead");
@@ -213,6 +253,9 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         self.now += STEP;
         self.happens();
+        if self.cut_every > 0 && self.now % self.cut_every == 0 && self.connects_at.is_none() && self.stood == 0 {
+            self.stands();
+        }
         self.others_run();
         if self.stands_until > self.now {
             self.stood += STEP;
@@ -254,6 +297,7 @@ fn a_stop_of_our_own_is_held_against_nobody_and_a_death_is_known_in_three_second
         "killed, or started",
         "cut by the server",
         "an outage",
+        "the listener is cut for a while",
         "a backlog",
         "called dead",
     ] {
@@ -325,6 +369,64 @@ fn behind_a_connection_that_is_new_the_others_have_the_time_to_connect_and_whoev
     assert_eq!(looks(&mut silence, 60_000 + rejoin + 2_500, 90_000), None, "it was told once");
     silence.heard(0);
     assert_eq!(looks(&mut silence, 90_000, 99_000), Some(92_500));
+}
+
+#[test]
+fn the_time_to_connect_is_granted_once_however_often_the_listener_is_cut() {
+    let rejoin = REJOIN_NS / MS;
+    let mut silence = Silence::new(2);
+    silence.turn(0);
+    silence.stands();
+    silence.heard(0);
+    let (mut now_ms, mut died) = (0, None);
+    while died.is_none() && now_ms < 60_000 {
+        // One second is heard, half of one is not; and one of the two goes on.
+        died = looks(&mut silence, now_ms, now_ms + 1_000);
+        silence.ends();
+        assert_eq!(looks(&mut silence, now_ms + 1_000, now_ms + 1_500), None, "it does not listen");
+        silence.stands();
+        silence.heard(1);
+        now_ms += 1_500;
+    }
+    // From the first cut on; of each second that it listened it is sure of all but what came behind the last question.
+    let listened = died.map(|at_ms| at_ms / 1_500 * 1_000 + at_ms % 1_500).expect("it is noticed");
+    let least = 1_000 + rejoin + 2_500;
+    assert!((least..=1_000 + 2 * (rejoin + 2_500)).contains(&listened), "{listened} ms");
+    assert_eq!(silence.dead(), [], "who is heard lives");
+}
+
+#[test]
+fn what_a_connection_held_when_it_ended_is_held_against_nobody() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    for cut in 0..20 {
+        // More waits than is read before the end, and the answer stands behind it.
+        for look in 1..=20 {
+            silence.turn((cut * 1_000 + look * 50) * MS);
+            let _ = silence.question();
+            assert_eq!(silence.dead(), []);
+        }
+        silence.ends();
+        silence.stands();
+    }
+    let died = looks(&mut silence, 20_000, 40_000).expect("it is gone");
+    assert!(died >= 20_000 + REJOIN_NS / MS + 2_500, "{died}");
+}
+
+#[test]
+fn behind_a_stop_without_a_connection_the_others_have_a_round_too() {
+    let mut silence = Silence::new(1);
+    silence.turn(0);
+    silence.stands();
+    silence.ends();
+    silence.stands();
+    assert_eq!(looks(&mut silence, 0, 8_400), None);
+    silence.ends();
+    silence.turn(14_000 * MS);
+    silence.stands();
+    let died = looks(&mut silence, 14_000, 20_000).expect("it is gone");
+    assert!(died >= 15_000, "{died}");
 }
 
 #[test]
