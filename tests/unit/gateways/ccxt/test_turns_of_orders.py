@@ -1,6 +1,7 @@
 """An order waits for the venue's rate limits first, and is looked at last: what was stopped meanwhile never leaves."""
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 from tests.unit.gateways import fake_gateway
@@ -15,6 +16,7 @@ class Slow(fake_gateway.FakeGateway):
     """A gateway whose orders need a turn, of which there are few."""
 
     turnstile: Turnstile
+    only_reduces: ClassVar[dict[str, bool]] = {}
 
     async def turn(self, *, within_s, wanted):
         return await self.turnstile.take(Urgency.ORDER, {"orders": 1}, within_s=within_s, wanted=wanted)
@@ -25,8 +27,11 @@ class Slow(fake_gateway.FakeGateway):
     def drop_unwanted(self):
         self.turnstile.drop_unwanted()
 
-    async def order(self, order, turn=None):
+    clock_offset_ns = 0
+
+    async def order(self, order, turn=None, *, only_reduces=False):
         self.turnstile.used(turn)
+        self.only_reduces[order.order_id] = only_reduces
         return await super().order(order)
 
 
