@@ -1,6 +1,8 @@
 """An order waits for the venue's rate limits first, and is looked at last: what was stopped meanwhile never leaves."""
 
 import asyncio
+import time
+from decimal import Decimal
 from typing import ClassVar
 
 import pytest
@@ -10,6 +12,7 @@ from tests.unit.gateways.conftest import *  # noqa: F403 - its fixtures
 from libra.gateways.budget import Limit, RateBudget, Urgency
 from libra.gateways.ccxt.actors import CcxtGatewayActor
 from libra.gateways.turnstile import Turnstile
+from libra.model import OrderReport, OrderSide
 
 
 class Slow(fake_gateway.FakeGateway):
@@ -85,3 +88,34 @@ async def test_an_order_that_finds_the_queue_full_is_rejected_and_never_leaves(r
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     assert script.ordered == [first]
+
+
+async def test_the_gateway_is_told_which_orders_only_reduce(running, script, monkeypatch, one_turn):
+    Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 100, 3_600 * 10**9)], most_waiting=8))
+    async with running() as node:
+        opens = node.submit()
+        await node.until(lambda: script.ordered == [opens])
+        fill = {"price": Decimal("100.0"), "size": Decimal("0.020"), "fee": Decimal(0), "fee_currency": "USDT"}
+        script.report(OrderReport(opens, "FILLED", venue_order_id="v1", trade_id=1, ts_venue_ns=1, **fill))
+        await node.until(lambda: node.account.positions())
+        orders = [
+            node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, size, price="101.0")
+            for size in ("0.015", "0.005", "0.001")
+        ]
+        await node.until(lambda: len(script.ordered) == 4)
+        assert [Slow.only_reduces[order_id] for order_id in [opens, *orders]] == [False, True, True, False]
+        assert node.gateway_actor._bound.reducing == set()
+
+
+async def test_the_account_hears_of_the_venues_clock_before_its_first_intent(running, script, monkeypatch, one_turn):
+    monkeypatch.setattr(Slow, "clock_offset_ns", 4_000_000_000)
+    script.on_order = lambda order: asyncio.sleep(3_600)
+    script.on_query = lambda order_id: [
+        OrderReport(order_id, "NOT_FOUND", ts_venue_ns=time.time_ns() + Slow.clock_offset_ns)
+    ]
+    async with running(window_ms=1_500, silence_ms=100) as node:
+        began = time.monotonic()
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: node.status(order_id) == "REJECTED")
+        assert node.account.order(order_id).reason == "NOT_FOUND"
+        assert time.monotonic() - began >= 1.5, "the venue could have taken it still"
