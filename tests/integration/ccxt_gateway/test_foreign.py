@@ -1,6 +1,7 @@
 """Somebody else closes our position at the simulated exchange: its owner by hand, or the venue itself."""
 
 import time
+from decimal import Decimal
 
 import pytest
 from tests.integration.ccxt_gateway.world import SIZE, World
@@ -82,8 +83,9 @@ def test_several_orders_that_reduce_rest_together_and_all_are_executed(thin, wor
     world.until("linear", lambda row: row["open_orders"] == 3)
     resting = [order for order in thin.orders("linear") if order["status"] == "NEW"]
     assert [order["reduceOnly"] for order in resting] == [True] * 3
-    price = resting[0]["price"]
-    world.sweep("linear", price, side="BUY" if closes == "SELL" else "SELL", quantity="10.000")
+    prices = sorted((order["price"] for order in resting), key=Decimal)
+    price, side = (prices[-1], "BUY") if closes == "SELL" else (prices[0], "SELL")
+    world.sweep("linear", price, side=side, quantity="10.000")
     world.until("linear", lambda row: row["open_orders"] == 0 and not row["positions"])
     world.stop()
     assert world.position() == 0
