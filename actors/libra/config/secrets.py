@@ -1,6 +1,6 @@
 """Where the values of secrets are: in the environment, or handed over by the process that started this one.
 
-Whoever runs under the same user may read what a process was started with (`/proc/PID/environ`), for as long as it lives.
+Whoever runs under the same user may read what a process was started with (`/proc/PID/environ`), while it lives.
 """
 
 from __future__ import annotations

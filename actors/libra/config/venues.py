@@ -48,7 +48,9 @@ class CcxtVenueSettings(Section):
     venue: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description='CCXT\'s name of the venue, "binance"; instruments carry it as their venue.'
     )
-    testnet: bool = Field(default=False, description="Its test network. Without it, and without a redirect to this machine, it is live.")
+    testnet: bool = Field(
+        default=False, description="Its test network. Without it, and without a redirect to this machine, it is live."
+    )
     redirect: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
         description='An address to connect to instead, which has Binance\'s paths: "http://127.0.0.1:8900"; with port 0'

@@ -124,8 +124,8 @@ class ReportingGateway(Gateway, Protocol):
     def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
         """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once.
 
-        Executions that are not ours may be told, too: a gateway that can show the whole account has it looked at then, and
-        new orders wait for that.
+        Executions that are not ours may be told, too: where the gateway can show the whole account, that is looked at,
+        and new orders wait for it.
 
         A stream that may have lost a report has to end or raise: the gateway is then made and connected anew, and
         everything open is queried before new orders leave.

@@ -20,7 +20,7 @@ _AGAIN_S = 1.0
 
 
 _ALARMS, _ALARMS_WITHIN_S = 3, 45.0
-"""So many looks within so long do foreign executions have taken: whoever trades by hand all the time must not use up the
+"""So many looks within so long are taken for foreign executions: who trades by hand all the time must not use up the
 venue's limits."""
 
 
@@ -76,7 +76,7 @@ class Reconciler:
         self._next_at = 0.0
 
     def alarm(self) -> None:
-        """Somebody else has traded: no new orders until a look that begins from here on has found what the account holds."""
+        """Somebody else has traded: no new orders until a look that begins from here on has said what is there."""
         self._account.begin_reconciling()
         self._is_alarmed = True
 

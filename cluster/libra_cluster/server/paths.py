@@ -108,9 +108,7 @@ def try_hold(path: Path) -> int | None:
 
 def clean_environment() -> dict[str, str]:
     """What of our environment a process gets that outlives us and serves others too: nothing that may be a secret."""
-    return {
-        name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_PREFIXES)
-    }
+    return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_PREFIXES)}
 
 
 @contextlib.contextmanager

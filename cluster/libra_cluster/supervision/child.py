@@ -60,7 +60,13 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-m", "libra_cluster.member", str(theirs.fileno()), *(["secluded"] if secluded else [])],
+                [
+                    sys.executable,
+                    "-m",
+                    "libra_cluster.member",
+                    str(theirs.fileno()),
+                    *(["secluded"] if secluded else []),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

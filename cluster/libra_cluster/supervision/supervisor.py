@@ -151,8 +151,8 @@ class Supervisor:
                 "joined": self._joined,
                 "bridge": self._topology.bridge.model_dump(by_alias=True),
                 "patience_s": self._patience_for(member),
-                # Who has no account has no keys either: strategies are anybody's code. Who has is told them by its socket:
-                # anybody may read what a process was started with.
+                # Who has no account has no keys either: strategies are anybody's code. Who has one is told them by its
+                # socket: anybody may read what a process was started with.
                 "keys": self._keys if member.part.accounts else {},
             },
             self._selector,

@@ -42,8 +42,8 @@ def test_a_position_that_somebody_else_closes_stops_new_orders_at_once(thin, wor
     row = world.until("linear", lambda row: row["incident"] is not None)
     took_s = time.monotonic() - began
     assert took_s < 20, "it was found by the stream, not by the next look of the minute"
-    print(f"the difference was an incident {took_s:.1f} s behind the execution")
-    assert [difference[0] for difference in row["look"]["differences"]][0] == "POSITION_DIFFERS"
+    print(f"the difference was an incident {took_s:.1f} s behind the execution")  # noqa: T201 - a figure to see
+    assert "POSITION_DIFFERS" in [difference[0] for difference in row["look"]["differences"]]
     assert world.position() == 0, "the strategy's own closing never left"
     world.stop()
     assert "somebody else has traded" in world.life.said

@@ -58,10 +58,23 @@ def test_no_process_of_a_run_shows_what_it_was_started_with(shell, tmp_path_fact
     with serving() as venue:
         text = PROFILE.format(url=venue.url, strategy=shell.strategy(LOOKS), more=NODES)
         (shell.folder / "test.toml").write_text(text)
-        ended = shell.run("run", "./test.toml", "--json", "--duration", "2", env={**KEYS, "LIBRA_RUN_DIR": str(run_folder)}, timeout_s=180)
+        ended = shell.run(
+            "run",
+            "./test.toml",
+            "--json",
+            "--duration",
+            "2",
+            env={**KEYS, "LIBRA_RUN_DIR": str(run_folder)},
+            timeout_s=180,
+        )
     assert ended.code == 0, ended.err
     (found,) = [line for line in ended.err.splitlines() if "found:" in line]
-    for process in ("libra_cluster.member", "libra_cluster.server.guardian", "bridge-libra/server.sock", "run ./test.toml"):
+    for process in (
+        "libra_cluster.member",
+        "libra_cluster.server.guardian",
+        "bridge-libra/server.sock",
+        "run ./test.toml",
+    ):
         assert process in found, found
     assert "'keys'" not in found, found
 

@@ -34,9 +34,7 @@ class _Bound:
 
     async def order(self, order: Order) -> str | None:
         order_id = order.order_id
-        return await self._gateway.order(
-            order, self.turns.pop(order_id, None), only_reduces=order_id in self.reducing
-        )
+        return await self._gateway.order(order, self.turns.pop(order_id, None), only_reduces=order_id in self.reducing)
 
 
 class CcxtGatewayActor(GatewayActor):
@@ -65,7 +63,7 @@ class CcxtGatewayActor(GatewayActor):
         self._tell_clock()
 
     def _tell_clock(self) -> None:
-        """Windows end on the venue's clock: the account hears of it before it has an intent, and whenever it was measured."""
+        """Windows end on the venue's clock: the account hears of it before its first intent, and of what it was since."""
         self._account.tell_venue_clock(self._bound.clock_offset_ns)
 
     async def _send(self, order: Order) -> None:

@@ -21,7 +21,9 @@ fn long(kind: ContractKind) -> Bench {
 
 fn asked(bench: &mut Bench, side: OrderSide, size: i64) -> ClientOrderId {
     while bench.router.mailbox(bench.all).pop().is_some() {}
-    let request = OrderRequest { side, price: 6_000_000, ..bench.request(size) };
+    // Ours do not meet each other.
+    let price = if side == OrderSide::Buy { 6_000_000 } else { 6_000_100 };
+    let request = OrderRequest { side, price, ..bench.request(size) };
     order_of(&bench.submit(request)[1]).client_order_id
 }
 

@@ -7,6 +7,7 @@ const SECOND: i64 = 1_000_000_000;
 const WINDOW_NS: i64 = 10 * SECOND;
 
 fn sent(bench: &mut Bench) -> ClientOrderId {
+    while bench.router.mailbox(bench.all).pop().is_some() {}
     let request = bench.request(10);
     let id = order_of(&bench.submit(request)[1]).client_order_id;
     assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
