@@ -63,7 +63,7 @@ class CcxtGatewayActor(GatewayActor):
         self._tell_clock()
 
     def _tell_clock(self) -> None:
-        """Windows end on the venue's clock: the account hears of it before its first intent, and of what it was since."""
+        """Windows end on the venue's clock: the account hears of it before its first intent, and as it is measured."""
         self._account.tell_venue_clock(self._bound.clock_offset_ns)
 
     async def _send(self, order: Order) -> None:
