@@ -24,7 +24,9 @@ fn asked(bench: &mut Bench, side: OrderSide, size: i64) -> ClientOrderId {
     // Ours do not meet each other.
     let price = if side == OrderSide::Buy { 6_000_000 } else { 6_000_100 };
     let request = OrderRequest { side, price, ..bench.request(size) };
-    order_of(&bench.submit(request)[1]).client_order_id
+    let events = bench.submit(request);
+    assert_eq!(types(&events), [EventType::OrderApproved, EventType::OrderNew], "{side:?} {size}: {events:?}");
+    order_of(&events[1]).client_order_id
 }
 
 #[test]
