@@ -33,7 +33,7 @@ fn asked(bench: &mut Bench, side: OrderSide, size: i64) -> ClientOrderId {
 fn an_order_that_reduces_a_contract_says_so_until_it_leaves() {
     let mut bench = long(ContractKind::Linear);
     let [first, second, beyond, adds] =
-        [(OrderSide::Sell, 60), (OrderSide::Sell, 40), (OrderSide::Sell, 10), (OrderSide::Buy, 1)]
+        [(OrderSide::Sell, 60), (OrderSide::Sell, 40), (OrderSide::Sell, 10), (OrderSide::Buy, 10)]
             .map(|(side, size)| asked(&mut bench, side, size));
     // Together they are the position: a venue that counts all that rests refuses neither for the other.
     assert!(bench.desk.only_reduces(first) && bench.desk.only_reduces(second));
