@@ -21,6 +21,7 @@ from libra.cli.faults import report_fault
 from libra.cli.leaving import leave_threads_behind
 from libra.cli.logs import configure_logging
 from libra.config import NodePart, settings_model
+from libra.config.secrets import hand_over, seclude
 from libra.errors import ConfigError, LibraError
 from libra_cluster.bridge.settings import BridgeSettings
 from libra_cluster.wire import LineReader, decode, encode
@@ -91,7 +92,7 @@ def main(arguments: list[str]) -> int:
     """The process.
 
     Args:
-        arguments: The number of the descriptor to the supervisor.
+        arguments: The number of the descriptor to the supervisor; behind it ``secluded``, where keys will come by it.
 
     Returns:
         The exit code, as `libra run` has them.
@@ -108,10 +109,13 @@ def main(arguments: list[str]) -> int:
 def _serve(arguments: list[str]) -> int:
     with socket.socket(fileno=int(arguments[0])) as connection, PrivateDescriptor(connection.fileno()):
         connection.set_inheritable(False)
+        if "secluded" in arguments[1:]:
+            seclude()
         reader = _Commands(connection)
         order = reader.next()
         if order is None:
             return exit_codes.FAILED
+        hand_over(order.pop("keys", {}))
         teller = _Teller(connection)
         try:
             return _run(order, reader, teller)

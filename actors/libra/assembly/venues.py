@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from libra.config.live import check_live
+from libra.config.secrets import environment
 from libra.errors import ConfigError
 from libra.gateways.ccxt.actors import CcxtGatewayActor, CcxtMarketActor
 from libra.gateways.ccxt.credentials import Credentials, read_secret
@@ -176,8 +177,9 @@ def _place(market: CcxtVenueSettings) -> CcxtOptions:
 
 
 def _keys(gateway: CcxtGatewaySettings) -> Credentials:
-    password = read_secret(gateway.password_env) if gateway.password_env is not None else ""
-    return Credentials(read_secret(gateway.api_key_env), read_secret(gateway.secret_env), password)
+    known = environment()
+    password = read_secret(gateway.password_env, known) if gateway.password_env is not None else ""
+    return Credentials(read_secret(gateway.api_key_env, known), read_secret(gateway.secret_env, known), password)
 
 
 def _apart(coroutine: Coroutine[Any, Any, T]) -> T:

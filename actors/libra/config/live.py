@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from libra.config.accounts import CcxtGatewaySettings, PythonGatewaySettings
+from libra.config.secrets import environment
 from libra.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def check_live(settings: Settings, *, live: bool, environ: Mapping[str, str] | N
     Args:
         settings: The profile.
         live: Real money was asked for, by ``--live``.
-        environ: The environment, `os.environ` where left out.
+        environ: The environment, with what was handed over where left out.
 
     Raises:
         ConfigError: With all that is missing.
     """
-    known = os.environ if environ is None else environ
+    known = environment() if environ is None else environ
     problems = [*_keys(settings, known)]
     accounts = [group for group in settings.account_groups if _is_live(group.gateway)]
     for group in accounts:

@@ -5,6 +5,7 @@ Keys never stand in a profile: it names the environment variables that hold them
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -12,7 +13,15 @@ from pydantic import AfterValidator, Field
 
 from libra.config.base import Section, Whole
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+def _is_here(host: str | None) -> bool:
+    """True for an address of this machine's own: what is there is no venue. A name that only points here is none."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _address(address: str) -> str:
@@ -23,7 +32,7 @@ def _address(address: str) -> str:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host or parts.path.strip("/") or parts.query or parts.username:
         raise ValueError('has to be an address without a path, such as "http://127.0.0.1:8900"')
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and not _is_here(host):
         raise ValueError("would send what is signed with the keys over a network in the open: use https")
     return address.rstrip("/")
 
@@ -39,11 +48,13 @@ class CcxtVenueSettings(Section):
     venue: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description='CCXT\'s name of the venue, "binance"; instruments carry it as their venue.'
     )
-    testnet: bool = Field(default=False, description="Its test network. Without it, and without redirect, it is live.")
+    testnet: bool = Field(
+        default=False, description="Its test network. Without it, and without a redirect to this machine, it is live."
+    )
     redirect: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
         description='An address to connect to instead, which has Binance\'s paths: "http://127.0.0.1:8900"; with port 0'
-        " a simulated exchange that `libra run` starts beside it.",
+        " a simulated exchange that `libra run` starts beside it. Elsewhere than on this machine it counts as live.",
     )
     stale_after_ms: Annotated[Whole, Field(ge=100, le=600_000)] = Field(
         default=10_000,
@@ -59,8 +70,10 @@ class CcxtVenueSettings(Section):
 
     @property
     def is_live(self) -> bool:
-        """True where real money is."""
-        return not self.testnet and self.redirect is None
+        """True where real money is, or may be: only a test network and this machine itself have none."""
+        if self.redirect is not None:
+            return not _is_here(urlsplit(self.redirect).hostname)
+        return not self.testnet
 
     @property
     def is_beside(self) -> bool:

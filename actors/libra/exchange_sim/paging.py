@@ -34,7 +34,8 @@ def orders_page(orders: Iterable[Order], params: Params, default: int, most: int
 def executions_page(executions: Iterable[Execution], params: Params, now_ms: int, *, spot: bool) -> list[Execution]:
     """Executions from `fromId` on, from `startTime` to `endTime`, of one `orderId`; else the last ones.
 
-    Of both times at most a day may lie between on spot, seven on USD-M, which says no more than that at once either.
+    Of both times at most a day may lie between on spot, seven on USD-M, which says no more than that at once either,
+    of one order as little as of all: without times the last seven.
 
     Raises:
         ApiError: When more lies between, or times are said with a `fromId`.
@@ -48,7 +49,7 @@ def executions_page(executions: Iterable[Execution], params: Params, now_ms: int
         raise ApiError.too_long(span_ms)
     limit = params.limit(500, 1_000)
     from_start = first is not None or start is not None
-    if not spot and first is None and order_id is None:
+    if not spot and first is None:
         if start is None:
             start = (now_ms if end is None else end) - span_ms
         end = min(start + span_ms, now_ms if end is None else end)

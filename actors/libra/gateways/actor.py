@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
+from libra.gateways.protocol import ForeignExecution
 from libra.gateways.reconciler import Reconciler
 from libra.model import OrderReport
 
@@ -338,15 +339,31 @@ class GatewayActor(Actor):
     async def _read_reports(self) -> None:
         try:
             async for report in self._gateway.stream_reports():
-                self._book(report)
+                if isinstance(report, ForeignExecution):
+                    self._heed(report)
+                else:
+                    self._book(report)
         finally:
             self._account.begin_reconciling()
             self._context.ref.tell(_StreamLost(asyncio.current_task()))
 
+    def _heed(self, foreign: ForeignExecution) -> None:
+        if self._reconciler is not None:
+            if not self._account.is_reconciling:
+                what = f"{foreign.symbol}: somebody else has traded on the account (order {foreign.client_order_id!r})"
+                self.log.warning("%s: no new orders until it has been looked at", what)
+            self._reconciler.alarm()
+            self._look()
+
     def _book(self, report: OrderReport) -> None:
         if self._reconciler is not None and not self._account.knows(report.order_id):
-            # The next look adopts it, with all that was executed of it.
-            self._reconciler.soon()
+            if report.status == "FILLED":
+                # What the account holds is not what its log says.
+                self._reconciler.alarm()
+                self._look()
+            else:
+                # The next look adopts it, with all that was executed of it.
+                self._reconciler.soon()
             return
         order = self._account.order(report.order_id) if report.status in _ENDS else None
         if order is not None and not order.is_final:

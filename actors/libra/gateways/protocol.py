@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from libra.model import BookDelta, Order, OrderReport, Quote, Trade
 
 __all__ = [
+    "ForeignExecution",
     "Gateway",
     "OrderSide",
     "OrderStatus",
@@ -103,12 +104,28 @@ class Gateway(Protocol):
         """Free balance by currency."""
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignExecution:
+    """Somebody else has traded on the account: its owner by hand, another program, or the venue (a liquidation).
+
+    Attributes:
+        symbol: As the venue calls it.
+        client_order_id: The id that the order bears; empty where it bears none.
+    """
+
+    symbol: str
+    client_order_id: str
+
+
 @runtime_checkable
 class ReportingGateway(Gateway, Protocol):
     """A gateway that tells what becomes of orders."""
 
-    def stream_reports(self) -> AsyncIterator[OrderReport]:
+    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
         """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once.
+
+        Executions that are not ours may be told, too: where the gateway can show the whole account, that is looked at,
+        and new orders wait for it.
 
         A stream that may have lost a report has to end or raise: the gateway is then made and connected anew, and
         everything open is queried before new orders leave.
@@ -119,7 +136,8 @@ class ReportingGateway(Gateway, Protocol):
 
         Returns:
             Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That
-            one needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost.
+            one needs the venue's time, ``ts_venue_ns``: it decides when it is late enough to take the order for lost. A
+            time ahead of our own clock counts as now.
         """
 
 

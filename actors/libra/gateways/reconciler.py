@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ __all__ = ["Reconciler"]
 
 _AGAIN_S = 1.0
 """Between two looks of which the first left something undecided."""
+
+
+_ALARMS, _ALARMS_WITHIN_S = 3, 45.0
+"""So many looks within so long are taken for foreign executions: who trades by hand all the time must not use up the
+venue's limits."""
 
 
 class Reconciler:
@@ -48,19 +54,37 @@ class Reconciler:
         self._within_s = within_s
         self._is_looking = False
         self._next_at = 0.0
+        self._is_alarmed = False
+        # When looks began for an alarm, the last ones.
+        self._alarms: deque[float] = deque(maxlen=_ALARMS)
         account.require_looks()
 
     def take_turn(self) -> bool:
         """True when the next look should begin, which is then the caller's to do: nobody else has it before its end."""
         # One that is wanted waits for its pause, too: a venue that answers nothing is not asked without end.
-        if self._is_looking or asyncio.get_running_loop().time() < self._next_at:
+        now = asyncio.get_running_loop().time()
+        if self._is_looking or now < (self._alarm_at() if self._is_alarmed else self._next_at):
             return False
+        if self._is_alarmed:
+            self._is_alarmed = False
+            self._alarms.append(now)
         self._is_looking = True
         return True
 
     def hurry(self) -> None:
         """The venue is in sight again: the next look is due at once."""
         self._next_at = 0.0
+
+    def alarm(self) -> None:
+        """Somebody else has traded: no new orders until a look that begins from here on has said what is there."""
+        self._account.begin_reconciling()
+        self._is_alarmed = True
+
+    def _alarm_at(self) -> float:
+        if not self._alarms:
+            return 0.0
+        room_at = self._alarms[0] + _ALARMS_WITHIN_S if len(self._alarms) == _ALARMS else 0.0
+        return max(self._alarms[-1] + _AGAIN_S, room_at)
 
     def soon(self) -> None:
         """The venue told of an order that nobody knows: the next look does not wait for its interval."""

@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from libra_cluster.server.paths import ServerPaths, try_hold
+from libra_cluster.server.paths import ServerPaths, clean_environment, try_hold
 
 __all__ = ["Guardian", "main"]
 
@@ -164,6 +164,7 @@ class Guardian:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=clean_environment(),
                 preexec_fn=lambda: _die_with(guardian),
             )
         paths.pid.write_text(str(self._server.pid), encoding="utf-8")

@@ -16,7 +16,7 @@ from pathlib import Path
 from libra.control.folder import make_folder, run_folder
 from libra.errors import BridgeError, ControlError
 from libra_cluster.server.guardian import LEAVE, READY, WELCOME
-from libra_cluster.server.paths import LONGEST_SOCKET_PATH, ServerPaths, hold
+from libra_cluster.server.paths import LONGEST_SOCKET_PATH, ServerPaths, clean_environment, hold
 from libra_core import PrivateDescriptor
 
 __all__ = ["ServerMembership", "server_binary"]
@@ -145,6 +145,7 @@ class ServerMembership:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd="/",
+            env=clean_environment(),
             # A Ctrl-C is meant for us, and we may end before others.
             start_new_session=True,
         )

@@ -21,12 +21,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LONGEST_SOCKET_PATH", "ServerPaths", "hold", "try_hold"]
+__all__ = ["LONGEST_SOCKET_PATH", "ServerPaths", "clean_environment", "hold", "try_hold"]
 
 LONGEST_SOCKET_PATH = 103
 """Bytes that a socket's path may have on every system, its end apart."""
 
 _LOOK_EVERY_S = 0.02
+
+_NEEDED = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV"})
+_NEEDED_PREFIXES = ("LC_", "LD_", "DYLD_", "PYTHON", "COVERAGE_")
+"""What an interpreter and a server start with, on their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,11 @@ def try_hold(path: Path) -> int | None:
             return descriptor
         # Its last holder took the file away between our opening and our locking it: that lock is nobody's any more.
         os.close(descriptor)
+
+
+def clean_environment() -> dict[str, str]:
+    """What of our environment a process gets that outlives us and serves others too: nothing that may be a secret."""
+    return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_PREFIXES)}
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ class Child:
         order: The `build` message.
         selector: Tells when it has said something: its keys have the child as their data.
         without: Variables of our environment that it does not get.
+        secluded: It looks after keys: no other process of this user may look into it.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Child:
         selector: selectors.BaseSelector,
         *,
         without: Collection[str] = (),
+        secluded: bool = False,
     ) -> None:
         self.member = member
         self._selector = selector
@@ -59,7 +61,13 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs, early_kill.passed_on():
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-m", "libra_cluster.member", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "libra_cluster.member",
+                    str(theirs.fileno()),
+                    *(["secluded"] if secluded else []),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

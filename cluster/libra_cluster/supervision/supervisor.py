@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from libra import early_kill, exit_codes
 from libra.assembly.trading_node import RunResult
 from libra.config.live import check_live, key_names
+from libra.config.secrets import seclude, take_out
 from libra.errors import ConfigError, LibraError
 from libra_cluster.bridge.native import require_bridge
 from libra_cluster.server.membership import ServerMembership
@@ -77,6 +78,8 @@ class Supervisor:
         check_live(settings, live=live)
         self._live = live
         self._settings = settings
+        self._key_names = key_names(settings)
+        self._keys: dict[str, str] = {}
         self._profile = profile
         self._resume = tuple(resume)
         unknown = sorted(set(resume) - {group.name for group in settings.account_groups})
@@ -115,8 +118,12 @@ class Supervisor:
                 server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
                 stack.callback(server.close)
             stack.callback(self._close)
+            if self._key_names:
+                seclude()
+                self._keys = take_out(self._key_names)
             for member in self._topology.members:
                 self._start(member)
+            self._keys = {}
             self._build()
             started = time.perf_counter()
             for last in (True, False):
@@ -147,10 +154,13 @@ class Supervisor:
                 "joined": self._joined,
                 "bridge": self._topology.bridge.model_dump(by_alias=True),
                 "patience_s": self._patience_for(member),
+                # Who has no account has no keys either: strategies are anybody's code. Who has one is told them by its
+                # socket: anybody may read what a process was started with.
+                "keys": self._keys if member.part.accounts else {},
             },
             self._selector,
-            # Who has no account has no keys either: strategies are anybody's code.
-            without=() if member.part.accounts else key_names(self._settings),
+            without=self._key_names,
+            secluded=bool(member.part.accounts and self._key_names),
         )
         self._children.append(child)
 

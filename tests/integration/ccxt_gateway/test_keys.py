@@ -2,12 +2,33 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from tests.integration.ccxt_gateway.fake_venue import PROFILE, serving
 
 KEYS = {"TEST_KEY": "kkkk-api-key-kkkk", "TEST_SECRET": "ssss-secret-ssss"}
+
+# As the thief of a review: whatever else runs under this user shows what it was started with.
+LOOKS = """
+def on_start(self):
+    import glob
+    import os
+    run, found = os.environ["LIBRA_RUN_DIR"].encode(), []
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        try:
+            rows = dict(row.split(b"=", 1) for row in open(path, "rb").read().split(b"\\0") if b"=" in row)
+            line = open(path.replace("environ", "cmdline"), "rb").read().replace(b"\\0", b" ")
+        except OSError:
+            continue
+        if rows.get(b"LIBRA_RUN_DIR") == run or run in line:
+            has = any(rows.get(name) for name in (b"TEST_KEY", b"TEST_SECRET"))
+            found.append(("keys" if has else "none", line.decode()))
+    print("found:", sorted(found), flush=True)
+"""
+
+NODES = '[nodes.a]\nroles = ["market", "accounts"]\n[nodes.b]\nroles = ["strategies"]'
 
 BUYS = """
 def on_start(self):
@@ -30,7 +51,35 @@ def everything(folder, *texts):
     return b"".join(["".join(texts).encode(), *(path.read_bytes() for path in files)])
 
 
-@pytest.mark.parametrize("more", ["", '[nodes.a]\nroles = ["market", "accounts"]\n[nodes.b]\nroles = ["strategies"]'])
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_no_process_of_a_run_shows_what_it_was_started_with(shell, tmp_path_factory):
+    run_folder = tmp_path_factory.mktemp("r")
+    run_folder.chmod(0o700)
+    with serving() as venue:
+        text = PROFILE.format(url=venue.url, strategy=shell.strategy(LOOKS), more=NODES)
+        (shell.folder / "test.toml").write_text(text)
+        ended = shell.run(
+            "run",
+            "./test.toml",
+            "--json",
+            "--duration",
+            "2",
+            env={**KEYS, "LIBRA_RUN_DIR": str(run_folder)},
+            timeout_s=180,
+        )
+    assert ended.code == 0, ended.err
+    (found,) = [line for line in ended.err.splitlines() if "found:" in line]
+    for process in (
+        "libra_cluster.member",
+        "libra_cluster.server.guardian",
+        "bridge-libra/server.sock",
+        "run ./test.toml",
+    ):
+        assert process in found, found
+    assert "'keys'" not in found, found
+
+
+@pytest.mark.parametrize("more", ["", NODES])
 def test_keys_are_nowhere(shell, more):
     with serving() as venue:
         text = PROFILE.format(url=venue.url, strategy=shell.strategy(BUYS), more=more)

@@ -126,3 +126,27 @@ def test_a_key_may_stand_in_a_file_that_a_variable_names(write):
     (found,) = missing(settings, live=True, environ={**KEYS, "A_KEY_FILE": "/a"})
     assert "both set" in found
     assert key_names(settings) == {"A_KEY", "A_KEY_FILE", "A_SECRET", "A_SECRET_FILE"}
+
+
+@pytest.mark.parametrize(
+    ("place", "is_live"),
+    [
+        ("http://127.0.0.1:8900", False),
+        ("http://127.8.9.10:8900", False),
+        ("http://localhost:8900", False),
+        ("https://[::1]:8900", False),
+        ("https://api.binance.com", True),
+        ("https://localhost.example.com", True),
+        ("https://127.0.0.1.example.com", True),
+        ("https://10.0.0.7:8900", True),
+        ("https://0.0.0.0:8900", True),
+    ],
+)
+def test_a_redirect_is_real_money_unless_it_is_this_machine(write, place, is_live):
+    text = PROFILE.replace('symbols = ["BTC/USDT"]\n\n', f'symbols = ["BTC/USDT"]\nredirect = "{place}"\n\n')
+    settings = load(write(text=text.replace('"A_SECRET" }', f'"A_SECRET", redirect = "{place}" }}')), environ={})
+    assert settings.account_groups[0].gateway.is_live is is_live
+    if is_live:
+        assert any("real money" in problem for problem in missing(settings, live=False, environ=KEYS))
+    else:
+        check_live(settings, live=False, environ=KEYS)

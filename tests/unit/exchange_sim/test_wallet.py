@@ -121,3 +121,14 @@ def test_executions_are_asked_for_by_a_span_or_by_an_id(stage_with: Callable[...
     assert len(stage.ask("alice", "GET", path, symbol="BTCUSDT", fromId=rows[-1]["id"] + 1)) == 1
     alone = stage.ask("alice", "GET", path, symbol="BTCUSDT", startTime=START_MS)
     assert len(alone) == (3 if where == "spot" else 2), "USD-M tells of seven days from a start on"
+
+
+def test_executions_of_one_order_are_of_the_last_week_where_no_time_is_said(stage_with: Callable[..., Stage]):
+    stage = stage_with()
+    stage.order("bob", "SELL", "1", "60000", where="linear")
+    order_id = stage.order("alice", "BUY", "0.01", where="linear")["orderId"]
+    one = {"symbol": "BTCUSDT", "orderId": order_id}
+    assert len(stage.ask("alice", "GET", "linear/userTrades", **one)) == 1
+    stage.wait(8 * 86_400)
+    assert stage.ask("alice", "GET", "linear/userTrades", **one) == []
+    assert len(stage.ask("alice", "GET", "linear/userTrades", **one, startTime=START_MS)) == 1

@@ -11,6 +11,7 @@ from libra.assembly.operator import Operator
 from libra.control.peer import Peer
 from libra.errors import ControlError
 from libra.gateways.protocol import (
+    ForeignExecution,
     ReconcilingGateway,
     VenueExecution,
     VenueFlow,
@@ -249,3 +250,65 @@ async def test_a_restart_goes_on_from_its_log(shown, script):
         assert not node.account.last_look()["opened"]
         assert node.account.last_look()["differences"] == []
         assert len(node.account.fills()) == 1
+
+
+FOREIGN = ForeignExecution("BTCUSDT", "autoclose-1")
+
+
+async def test_behind_a_foreign_execution_no_order_leaves_before_a_look_that_began_behind_it(shown, script, caplog):
+    async with shown(more=", reconcile_every_s = 60") as node:
+        gate, looks = asyncio.Event(), script.looks
+
+        async def wait(state):
+            await gate.wait()
+            return state
+
+        script.on_state = wait
+        script.report(FOREIGN)
+        await node.until(lambda: script.looks == looks + 1)
+        refused = node.submit()
+        await node.until(lambda: node.status(refused) == "REJECTED")
+        assert node.account.order(refused).reason == "RECONCILING"
+        # Another one while it looks: what the look shows may be of before it.
+        script.report(FOREIGN)
+        await node.until(lambda: "somebody else has traded" in caplog.text)
+        await asyncio.sleep(0.05)
+        gate.set()
+        await node.until(lambda: script.looks >= looks + 2)
+        await node.ready()
+        late = node.submit()
+        await node.until(lambda: script.ordered == [late])
+    assert caplog.text.count("somebody else has traded") == 1
+
+
+async def test_a_foreign_execution_is_a_difference_at_once(shown, script):
+    async with shown(more=", reconcile_every_s = 60") as node:
+        script.positions = [VenuePosition(SYMBOL, Decimal("0.050"), Decimal(100))]
+        script.report(FOREIGN)
+        await node.until(lambda: node.account.last_look()["differences"], within_s=10)
+        refused = node.submit()
+        await node.until(lambda: node.status(refused) == "REJECTED")
+        assert node.account.order(refused).reason == "INCIDENT"
+
+
+async def test_whoever_trades_by_hand_all_the_time_takes_few_looks(shown, script):
+    async with shown(more=", reconcile_every_s = 60") as node:
+        looks = script.looks
+        until = time.monotonic() + 6
+        number = 0
+        while time.monotonic() < until:
+            number += 1
+            script.positions = [VenuePosition(SYMBOL, Decimal(number) / 1000, Decimal(100))]
+            script.report(FOREIGN)
+            await asyncio.sleep(0.05)
+        assert 2 <= script.looks - looks <= 3
+        assert node.account.is_reconciling
+
+
+async def test_an_execution_under_our_prefix_that_nobody_knows_stops_new_orders_too(shown, script):
+    async with shown(more=", reconcile_every_s = 60") as node:
+        looks = script.looks
+        fill = {"price": Decimal(100), "size": Decimal("0.020"), "fee": Decimal(0), "fee_currency": "USDT"}
+        script.report(OrderReport(LOST, "FILLED", venue_order_id="v9", trade_id=1, ts_venue_ns=1, **fill))
+        await node.until(lambda: script.looks > looks, within_s=10)
+        await node.until(lambda: not node.account.is_reconciling)

@@ -27,12 +27,14 @@ class _Bound:
     def __init__(self, gateway: CcxtGateway) -> None:
         self._gateway = gateway
         self.turns: dict[str, Any] = {}
+        self.reducing: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the gateway has
         return getattr(self._gateway, name)
 
     async def order(self, order: Order) -> str | None:
-        return await self._gateway.order(order, self.turns.pop(order.order_id, None))
+        order_id = order.order_id
+        return await self._gateway.order(order, self.turns.pop(order_id, None), only_reduces=order_id in self.reducing)
 
 
 class CcxtGatewayActor(GatewayActor):
@@ -52,12 +54,23 @@ class CcxtGatewayActor(GatewayActor):
 
     def on_timer(self, name: str) -> None:
         """As `GatewayActor`; orders that ended while they waited make room."""
+        self._tell_clock()
         super().on_timer(name)
         self._bound.drop_unwanted()
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        self._tell_clock()
+
+    def _tell_clock(self) -> None:
+        """Windows end on the venue's clock: the account hears of it before its first intent, and as it is measured."""
+        self._account.tell_venue_clock(self._bound.clock_offset_ns)
 
     async def _send(self, order: Order) -> None:
         order_id, account = order.order_id, self._account
         send_by_ns = account.send_by_ns(order_id)
+        if account.only_reduces(order_id):
+            self._bound.reducing.add(order_id)
         if send_by_ns is not None:
             within_s = max(0.0, (send_by_ns - self.clock.now_ns()) / 1e9)
             try:
@@ -72,6 +85,7 @@ class CcxtGatewayActor(GatewayActor):
         try:
             await super()._send(order)
         finally:
+            self._bound.reducing.discard(order_id)
             turn = self._bound.turns.pop(order_id, None)
             if turn is not None:
                 self._bound.give_back(turn)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from libra.gateways.budget import Turn
     from libra.gateways.ccxt.options import CcxtOptions
+    from libra.gateways.protocol import ForeignExecution
     from libra.gateways.turnstile import Turnstile
     from libra.model import BookDelta, Instrument, Order, OrderReport, Quote, Trade
 
@@ -85,6 +86,11 @@ class CcxtGateway:
         """Streams that give no data, with the reason."""
         return self._streams.degraded
 
+    @property
+    def clock_offset_ns(self) -> int:
+        """The venue's clock minus ours, as last measured."""
+        return self._venue.clock_offset_ns
+
     async def connect(self, config: Mapping[str, Any] | None = None, *, reports: bool = True) -> None:
         """Connect. With keys the stream of reports has begun when this returns.
 
@@ -143,12 +149,13 @@ class CcxtGateway:
         """An order did not leave: others have its turn. Of one that left nothing is taken back."""
         self._venue.hooks.turnstile.give_back(turn)
 
-    async def order(self, order: Order, turn: Turn | None = None) -> str | None:
+    async def order(self, order: Order, turn: Turn | None = None, *, only_reduces: bool = False) -> str | None:
         """Send an order under our id, once. What the venue refuses comes as a report.
 
         Args:
             order: The order.
             turn: The turn that was waited for by `turn`; without it one is waited for here.
+            only_reduces: The venue is told that it may only make a contract's position smaller.
 
         Returns:
             The venue's id of it, where it took it.
@@ -156,13 +163,13 @@ class CcxtGateway:
         Raises:
             GatewayError: When it is open what became of it.
         """
-        return await self._orders.place(order, turn)
+        return await self._orders.place(order, turn, only_reduces=only_reduces)
 
     async def cancel(self, order_id: str) -> bool:
         """Cancel an order by our id; False when the venue refuses."""
         return await self._orders.cancel(order_id)
 
-    def stream_reports(self) -> AsyncIterator[OrderReport]:
+    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
         """What happens to our orders; ends with an error when something may have been missed."""
         return self._user.reports()
 

@@ -38,8 +38,3 @@ class CcxtOptions:
     stale_after_ms: int = 10_000
     max_clock_skew_ms: int = 5_000
     timeout_ms: int = 5_000
-
-    @property
-    def is_live(self) -> bool:
-        """True where real money is."""
-        return not self.testnet and self.redirect is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ _LISTS = (
 )
 _PAGE = 500
 _MOST_PAGES = 200
+_WEEK_MS = 7 * 86_400_000
+_EARLY_MS = 1_000
 
 
 class Orders:
@@ -61,12 +63,13 @@ class Orders:
         """
         return await self._take(Urgency.ORDER, orders=1, within_s=within_s, wanted=wanted)
 
-    async def place(self, order: Order, turn: Turn | None = None) -> str | None:
+    async def place(self, order: Order, turn: Turn | None = None, *, only_reduces: bool = False) -> str | None:
         """Send an order, once.
 
         Args:
             order: The order.
             turn: The turn that was waited for; without one it is waited for here.
+            only_reduces: The venue is told that it may only make a contract's position smaller.
 
         Returns:
             The venue's id of it; None for one that the venue refused, which is told as a report.
@@ -80,7 +83,7 @@ class Orders:
             turn = await self._take(Urgency.ORDER, orders=1)
         self._venue.hooks.turnstile.used(turn)
         try:
-            placed = await self._create(order)
+            placed = await self._create(order, only_reduces=only_reduces)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -151,7 +154,7 @@ class Orders:
                 if found is None:
                     return [state_report(order_id, "NOT_FOUND", "", self._venue.venue_now_ns())]
                 filled = decimal_of(found.get("filled") or "0")
-                trades = await self._trades(order, found) if filled > 0 else []
+                trades = await self._trades(order, found, filled) if filled not in (0, order.filled) else []
         except (ccxt.OrderNotFound, ccxt.OrderNotCached):
             return [state_report(order_id, "NOT_FOUND", "", self._venue.venue_now_ns())]
         except asyncio.CancelledError:
@@ -162,8 +165,9 @@ class Orders:
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
         reports = [from_trade(order_id, trade) for trade in trades]
-        executed = sum((report.size or Decimal(0) for report in reports), Decimal(0))
-        if executed != filled:
+        executed = _sum_of(trades)
+        # What is booked here already needs not be told again.
+        if executed != filled and order.filled != filled:
             raise GatewayError(
                 f"{self._venue.options.venue}: order {order_id} has {filled} executed, and its trades are {executed}:"
                 " it is asked again"
@@ -172,7 +176,7 @@ class Orders:
 
     # Requests --------------------------------------------------------------------------------------------------------
 
-    async def _create(self, order: Order) -> dict[str, Any]:
+    async def _create(self, order: Order, *, only_reduces: bool) -> dict[str, Any]:
         venue = self._venue
         exchange = venue.exchange
         size, price = self._checked(order)
@@ -181,6 +185,9 @@ class Orders:
             params["postOnly"] = True
         elif price is not None:
             params["timeInForce"] = str(order.time_in_force)
+        if only_reduces and venue.options.market == "swap":
+            # Binance takes a text.
+            params["reduceOnly"] = "true" if venue.rules.is_binance else True
         request = (order.symbol, order.order_type.lower(), order.side.lower(), size, price)
         if venue.options.use_websocket_orders and exchange.has.get("createOrderWs"):
             more = {"returnRateLimits": True} if venue.rules.is_binance else {}
@@ -223,9 +230,11 @@ class Orders:
                     return dict(row)
         return None
 
-    async def _trades(self, order: Order, found: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _trades(self, order: Order, found: dict[str, Any], filled: Decimal) -> list[dict[str, Any]]:
         exchange = self._venue.exchange
         venue_id = str(found["id"])
+        if self._venue.rules.is_binance and self._venue.options.market == "swap" and found.get("timestamp"):
+            return await self._trades_by_time(order.symbol, venue_id, int(found["timestamp"]), filled)
         trades: dict[str, dict[str, Any]] = {}
         params: dict[str, Any] = {"orderId": venue_id} if self._venue.rules.is_binance else {}
         since = None if self._venue.rules.is_binance else found.get("timestamp")
@@ -244,6 +253,28 @@ class Orders:
                 if len(trades) == before and latest == since:
                     break
                 since = latest
+        return list(trades.values())
+
+    async def _trades_by_time(self, symbol: str, venue_id: str, born_ms: int, filled: Decimal) -> list[dict[str, Any]]:
+        """Of perpetuals Binance shows a week at once, of one order too: from the order's birth on, until it adds up."""
+        trades: dict[str, dict[str, Any]] = {}
+        start_ms, end_ms = born_ms - _EARLY_MS, self._venue.venue_now_ns() // 1_000_000 + _EARLY_MS
+        while start_ms <= end_ms and _sum_of(trades.values()) != filled:
+            until_ms = start_ms + _WEEK_MS - 1
+            since: int | None = start_ms
+            params: dict[str, Any] = {"orderId": venue_id, "endTime": until_ms}
+            while True:
+                page = await self._venue.exchange.fetch_my_trades(symbol, since, _PAGE, params)
+                trades.update({str(trade["id"]): trade for trade in page if str(trade.get("order")) == venue_id})
+                if len(page) < _PAGE:
+                    break
+                latest_ms = max(int(trade["timestamp"]) for trade in page)
+                if since is None or latest_ms == since:
+                    # One moment has more than a page: on by id, which goes with no times.
+                    since, params = None, {"orderId": venue_id, "fromId": max(int(trade["id"]) for trade in page) + 1}
+                else:
+                    since = latest_ms
+            start_ms = until_ms + 1
         return list(trades.values())
 
     # What requests need ----------------------------------------------------------------------------------------------
@@ -281,6 +312,10 @@ class Orders:
         market = "linear" if self._venue.options.market == "swap" else "spot"
         cost = hooks.rules.order_cost(market, orders=orders)
         return await hooks.turnstile.take(urgency, cost, account=hooks.account, within_s=within_s, wanted=wanted)
+
+
+def _sum_of(trades: Iterable[dict[str, Any]]) -> Decimal:
+    return sum((decimal_of(trade["amount"]) for trade in trades), Decimal(0))
 
 
 def _bad_order(words: str) -> Exception:

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from libra.gateways.ccxt.numbers import decimal_of, order_id_of, trade_number
+from libra.gateways.protocol import ForeignExecution
 from libra.model import OrderReport
 
-__all__ = ["from_frame", "from_order", "from_trade", "state_report"]
+__all__ = ["foreign_execution", "from_frame", "from_order", "from_trade", "state_report"]
 
 _MS = 1_000_000
+
+_EXECUTED = ("TRADE", "CALCULATED")
 
 _BINANCE_STATES = {
     "NEW": "ACCEPTED",
@@ -54,7 +57,7 @@ def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
     venue_order_id = str(told.get("i", ""))
     ts_venue_ns = int(told.get("T") or frame.get("T") or frame.get("E") or 0) * _MS
     reports = []
-    if told.get("x") in ("TRADE", "CALCULATED"):
+    if told.get("x") in _EXECUTED:
         fee = told.get("n")
         reports.append(
             OrderReport(
@@ -74,6 +77,14 @@ def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
         reason = str(told.get("r", "")) if state == "REJECTED" else ""
         reports.append(state_report(order_id, state, venue_order_id, ts_venue_ns, reason))
     return reports
+
+
+def foreign_execution(frame: Mapping[str, Any]) -> ForeignExecution | None:
+    """An execution of an order that is not ours, in a frame as `from_frame` takes it."""
+    told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
+    if told.get("x") not in _EXECUTED or order_id_of(told.get("C")) or order_id_of(told.get("c")):
+        return None
+    return ForeignExecution(str(told.get("s", "")), str(told.get("c") or ""))
 
 
 def from_order(order: Mapping[str, Any]) -> OrderReport | None:

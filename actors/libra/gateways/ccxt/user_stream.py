@@ -11,12 +11,13 @@ from libra.errors import GatewayError, LibraError
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.guard import is_open, urgent
 from libra.gateways.ccxt.numbers import order_id_of
-from libra.gateways.ccxt.reports import from_frame, from_order, from_trade
+from libra.gateways.ccxt.reports import foreign_execution, from_frame, from_order, from_trade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from libra.gateways.ccxt.venue import Venue
+    from libra.gateways.protocol import ForeignExecution
     from libra.model import Order, OrderReport
 
 __all__ = ["UserStream"]
@@ -46,7 +47,7 @@ class UserStream:
     def __init__(self, venue: Venue, known: Callable[[str], Order | None] | None = None) -> None:
         self._venue = venue
         self._known = known
-        self._reports: asyncio.Queue[OrderReport | LibraError | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[OrderReport | ForeignExecution | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
         # Where trades come without client ids: ours by the venue's ids.
@@ -99,7 +100,7 @@ class UserStream:
                     await asyncio.sleep(0.005)
         self._tasks.append(loop.create_task(self._watch_silence(), name="libra-ccxt-silence"))
 
-    async def reports(self) -> AsyncIterator[OrderReport]:
+    async def reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
         """Reports as they come, until `end`.
 
         Raises:
@@ -202,6 +203,8 @@ class UserStream:
             return
         for report in reports:
             self.tell(report)
+        if (foreign := foreign_execution(frame)) is not None:
+            self._reports.put_nowait(foreign)
 
     def _look_at(self, client: Any, message: Mapping[str, Any]) -> None:  # noqa: ANN401 - CCXT's
         event = message.get("event")

@@ -135,7 +135,7 @@ class Venue:
         self._exchange = exchange
         try:
             if options.testnet:
-                exchange.set_sandbox_mode(True)
+                to_test_network(exchange)
             if options.redirect is not None:
                 redirect(exchange, options.redirect)
             with urgent(Urgency.QUERY):
@@ -243,6 +243,22 @@ class Venue:
             if self.options.market == "swap":
                 options["defaultSubType"] = "linear"
         return options
+
+
+def to_test_network(exchange: Any) -> None:  # noqa: ANN401 - CCXT's
+    """Point a client at its venue's test network.
+
+    Binance's own of perpetuals is its demo trading: CCXT refuses to sign a request for the one that was before.
+    """
+    exchange.set_sandbox_mode(True)
+    demo = exchange.urls.get("demo") if exchange.id.startswith("binance") else None
+    if not demo:
+        return
+    api = exchange.urls["api"]
+    api |= {key: address for key, address in demo.items() if key.startswith(("fapi", "dapi"))}
+    for key in ("linear", "inverse"):
+        api["ws"][key] = demo["ws"][key]
+        api["ws"]["ws-api"][key] = demo["ws"]["ws-api"][key]
 
 
 def redirect(exchange: Any, address: str) -> None:  # noqa: ANN401 - CCXT's

@@ -12,6 +12,7 @@ from libra.gateways import ReportingGateway
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt import Credentials
 from libra.gateways.ccxt.guard import urgent
+from libra.gateways.protocol import ForeignExecution
 from libra.model import Order
 
 ID = "L" + "0123456789abcdef" * 2
@@ -119,7 +120,8 @@ async def test_executions_come_from_frames_one_by_one_and_exactly(connect, venue
     await venue.user_event(**venue.report(ID, "FILLED", "TRADE", t=8, **{**fill, "l": "0.40000000"}))
     await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill))
     await venue.user_event(**venue.report("web_cancel", "CANCELED", "CANCELED", C=ID))
-    first, second, third = await told(gateway, 3)
+    first, second, foreign, third = await told(gateway, 4)
+    assert foreign == ForeignExecution("BTCUSDT", "somebody-else")
     assert (first.trade_id, first.price, first.size) == (7, Decimal("100.01"), Decimal("0.1"))
     assert (first.fee, first.fee_currency) == (Decimal("0.00000123"), "BNB")
     assert (second.trade_id, second.size) == (8, Decimal("0.4"))

@@ -1,6 +1,9 @@
 """An order waits for the venue's rate limits first, and is looked at last: what was stopped meanwhile never leaves."""
 
 import asyncio
+import time
+from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 from tests.unit.gateways import fake_gateway
@@ -9,12 +12,14 @@ from tests.unit.gateways.conftest import *  # noqa: F403 - its fixtures
 from libra.gateways.budget import Limit, RateBudget, Urgency
 from libra.gateways.ccxt.actors import CcxtGatewayActor
 from libra.gateways.turnstile import Turnstile
+from libra.model import OrderReport, OrderSide
 
 
 class Slow(fake_gateway.FakeGateway):
     """A gateway whose orders need a turn, of which there are few."""
 
     turnstile: Turnstile
+    only_reduces: ClassVar[dict[str, bool]] = {}
 
     async def turn(self, *, within_s, wanted):
         return await self.turnstile.take(Urgency.ORDER, {"orders": 1}, within_s=within_s, wanted=wanted)
@@ -25,8 +30,11 @@ class Slow(fake_gateway.FakeGateway):
     def drop_unwanted(self):
         self.turnstile.drop_unwanted()
 
-    async def order(self, order, turn=None):
+    clock_offset_ns = 0
+
+    async def order(self, order, turn=None, *, only_reduces=False):
         self.turnstile.used(turn)
+        self.only_reduces[order.order_id] = only_reduces
         return await super().order(order)
 
 
@@ -50,7 +58,7 @@ async def test_an_order_that_waits_is_not_sent_and_one_that_was_stopped_never_is
         assert node.status(second) == "NEW", "it has not left"
         node.account.kill("a test")
         await node.until(lambda: node.status(second) in ("REJECTED", "CANCELLED"))
-        await node.until(lambda: one_turn.budget.waiting() == 0)
+        await node.until(lambda: one_turn.budget.waiting() == 0, within_s=15)
     assert script.ordered == [first]
 
 
@@ -80,3 +88,37 @@ async def test_an_order_that_finds_the_queue_full_is_rejected_and_never_leaves(r
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     assert script.ordered == [first]
+
+
+async def test_the_gateway_is_told_which_orders_only_reduce(running, script, monkeypatch, one_turn):
+    Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 100, 3_600 * 10**9)], most_waiting=8))
+    async with running() as node:
+        opens = node.submit()
+        await node.until(lambda: script.ordered == [opens])
+        fill = {"price": Decimal("100.0"), "size": Decimal("0.020"), "fee": Decimal(0), "fee_currency": "USDT"}
+        script.report(OrderReport(opens, "FILLED", venue_order_id="v1", trade_id=1, ts_venue_ns=1, **fill))
+        await node.until(lambda: node.account.positions())
+        orders = [
+            node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, size, price="101.0")
+            for size in ("0.015", "0.005", "0.001")
+        ]
+        await node.until(lambda: len(script.ordered) == 4)
+        assert [Slow.only_reduces[order_id] for order_id in [opens, *orders]] == [False, True, True, False]
+        assert node.gateway_actor._bound.reducing == set()
+
+
+@pytest.mark.parametrize("ahead_s", [4, -40])
+async def test_the_account_hears_of_the_venues_clock_before_its_first_intent(
+    running, script, monkeypatch, one_turn, ahead_s
+):
+    monkeypatch.setattr(Slow, "clock_offset_ns", ahead_s * 10**9)
+    script.on_order = lambda order: asyncio.sleep(3_600)
+    script.on_query = lambda order_id: [
+        OrderReport(order_id, "NOT_FOUND", ts_venue_ns=time.time_ns() + Slow.clock_offset_ns)
+    ]
+    async with running(window_ms=1_500, silence_ms=100) as node:
+        began = time.monotonic()
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: node.status(order_id) == "REJECTED", within_s=30)
+        assert node.account.order(order_id).reason == "NOT_FOUND"
+        assert time.monotonic() - began >= 1.5, "the venue could have taken it still"

@@ -7,6 +7,7 @@ import pytest
 
 from libra.gateways.ccxt import user_stream
 from libra.gateways.ccxt.user_stream import UserStream
+from libra.gateways.protocol import ForeignExecution
 from libra.model import OrderReport
 
 
@@ -102,3 +103,36 @@ async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_c
     assert len(stream._early) <= 100
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+def frame(client_id, execution="TRADE", **more):
+    """The order of an `ORDER_TRADE_UPDATE`, as Binance sends it."""
+    numbers = {"l": "0.004", "L": "60000.1", "t": 7, "n": "0.1", "N": "USDT", "m": False}
+    order = {"s": "BTCUSDT", "c": client_id, "x": execution, "X": "FILLED", "i": 8, "T": 5, **numbers, **more}
+    return {"e": "ORDER_TRADE_UPDATE", "E": 6, "T": 5, "o": order}
+
+
+OURS = f"L{1:032x}"
+
+
+@pytest.mark.parametrize(
+    ("told", "kinds"),
+    [
+        (frame(OURS), [OrderReport]),
+        (frame("web_abc"), [ForeignExecution]),
+        (frame("autoclose-1700000000000"), [ForeignExecution]),
+        (frame("adl_autoclose", execution="CALCULATED"), [ForeignExecution]),
+        (frame("web_abc", execution="NEW", X="NEW"), []),
+        (frame("web_abc", execution="CANCELED", X="CANCELED"), []),
+        # Of spot, the execution of an order of ours whose cancel has an id of its own.
+        ({"e": "executionReport", **frame("a-cancel", C=OURS)["o"]}, [OrderReport]),
+        ({"e": "executionReport", **frame("by-hand", C="")["o"]}, [ForeignExecution]),
+    ],
+)
+async def test_executions_of_foreign_orders_are_told_and_nothing_else_of_them(told, kinds):
+    stream = stream_of()
+    stream._take_frame(False, told)
+    found = [stream._reports.get_nowait() for _ in range(stream._reports.qsize())]
+    assert [type(one) for one in found] == kinds
+    for one in found:
+        assert not isinstance(one, ForeignExecution) or one.symbol == "BTCUSDT"

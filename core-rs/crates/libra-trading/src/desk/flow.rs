@@ -255,7 +255,8 @@ impl Desk {
             self.on_submitted(router, now_ns, id);
         } else {
             let (by_ns, limits_version) = (now_ns.saturating_add(self.send_within_ns), self.gate.limits_version());
-            self.unsent.insert(id, Unsent { by_ns, limits_version });
+            let only_reduces = approved.approval.only_reduces();
+            self.unsent.insert(id, Unsent { by_ns, limits_version, only_reduces });
         }
     }
 
@@ -282,6 +283,12 @@ impl Desk {
     /// The last moment at which the bytes of an order of this process may leave; `None` for one that may not any more.
     pub fn send_by_ns(&self, now_ns: i64, id: ClientOrderId) -> Option<i64> {
         self.leaves_by_ns(id).filter(|by_ns| now_ns <= *by_ns)
+    }
+
+    /// True for an order that has not begun to leave, and that was approved as one that can only make a contract's position
+    /// smaller. What the account does not know of may have closed that: the venue is told, so that it turns nothing.
+    pub fn only_reduces(&self, id: ClientOrderId) -> bool {
+        self.unsent.get(&id).is_some_and(|unsent| unsent.only_reduces)
     }
 
     fn leaves_by_ns(&self, id: ClientOrderId) -> Option<i64> {
@@ -339,7 +346,8 @@ impl Desk {
             self.fault(format!("{}: the venue knows this order already", report.client_order_id));
             return true;
         }
-        match self.gate.on_report(now_ns, report) {
+        let dated = self.dated(now_ns, report);
+        match self.gate.on_report(now_ns, dated.as_ref().unwrap_or(report)) {
             Ok(events) => {
                 if matches!(report.outcome, VenueOutcome::CancelRejected { .. }) {
                     self.cancelling.remove(&report.client_order_id);

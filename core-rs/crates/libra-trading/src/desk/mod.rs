@@ -15,6 +15,7 @@
 //! - [`vanish`] — what happens to the orders of a strategy that is no more; [`room`] — how much of its position one may close;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
+//! - [`clock`] — the venue's clock beside ours;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
 //! - [`reconcile`] — looks at the venue, and what they came to;
 //! - [`books`] — what it has to tell: equity over time, latency, counts; [`standing`] — positions and balances.
@@ -23,6 +24,7 @@
 
 mod books;
 mod breach;
+mod clock;
 mod control;
 mod early;
 mod flow;
@@ -52,6 +54,7 @@ use crate::order::{ClientOrderId, VenueReport};
 use crate::portfolio::{Portfolio, PortfolioConfig};
 use crate::reconcile::Looks;
 
+use clock::VenueClock;
 use early::EarlyCancels;
 use ledger::Kept;
 
@@ -86,6 +89,8 @@ struct Unsent {
     by_ns: i64,
     /// The limits that it was last checked against.
     limits_version: u64,
+    /// It was approved as one that can only make a contract's position smaller.
+    only_reduces: bool,
 }
 
 /// Who speaks in a desk's events.
@@ -115,6 +120,7 @@ pub struct Desk {
     /// How long after its intent an order's bytes may leave: half of the gate's window. The other half is for their way
     /// and for the skew of clocks, so that what is not at the venue when the window is over never comes there.
     send_within_ns: i64,
+    venue_clock: VenueClock,
     /// Strategies that are no more: nothing of their own leaves.
     vanished: BTreeMap<Name, Vanished>,
     /// The kill switch of a thread that cannot wait for this one.
@@ -199,6 +205,7 @@ impl Desk {
             unsent: BTreeMap::new(),
             cancelling,
             send_within_ns,
+            venue_clock: VenueClock::default(),
             vanished: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,

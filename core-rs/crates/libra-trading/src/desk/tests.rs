@@ -37,6 +37,7 @@ mod outside;
 mod owed;
 mod payloads;
 mod readmit;
+mod reducing;
 mod refused;
 mod restart;
 mod room;
@@ -44,6 +45,7 @@ mod standing;
 mod stray;
 mod unjudged;
 mod vanish;
+mod venue_clock;
 mod way;
 
 const ACCOUNT: &str = "desk-test";

@@ -17,6 +17,7 @@ pub struct Approval {
     /// How often the kill latch had been set when it was given.
     pub(super) latches: u64,
     pub(super) deadline_ns: i64,
+    pub(super) only_reduces: bool,
 }
 
 impl Approval {
@@ -28,6 +29,12 @@ impl Approval {
     /// Behind this time it is worth nothing.
     pub fn deadline_ns(&self) -> i64 {
         self.deadline_ns
+    }
+
+    /// True for an order that can only make a contract's position smaller, whatever else is open on its side: the venue may
+    /// be told so. It says nothing of spot, which has no positions.
+    pub fn only_reduces(&self) -> bool {
+        self.only_reduces
     }
 
     /// The version of the limits that the order was checked against.

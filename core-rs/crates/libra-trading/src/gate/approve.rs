@@ -75,6 +75,7 @@ impl Gate {
                     epoch: self.state.epoch,
                     latches: self.latches,
                     deadline_ns,
+                    only_reduces: self.only_reduces(instrument, request.side, request.size),
                 };
                 let (side, size) = (request.side, request.size);
                 let reserved = self.state.reserve_checked(instrument, side, size, checked.held, place, &after);
@@ -199,7 +200,7 @@ impl Gate {
             now_ns,
             request: slot.request.clone(),
             hold_price: slot.checked.hold_price,
-            window_end_ns: now_ns.saturating_add(self.validity_window_ns),
+            window_end_ns: now_ns.saturating_add(self.validity_window_ns).saturating_add(self.venue_ahead_ns),
         };
         let order = self.conclude(intent);
         match &order {

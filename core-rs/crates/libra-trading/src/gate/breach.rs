@@ -5,6 +5,7 @@
 //! orders that reduce cannot flip the position together.
 
 use crate::account::is_buy;
+use crate::instrument::ContractKind;
 use crate::order::{ClientOrderId, OrderSide};
 use crate::risk::Rejection;
 
@@ -38,6 +39,12 @@ impl Gate {
         let desk = &self.state.desks[slot];
         let open = if is_buy(side) { desk.open_buy } else { desk.open_sell };
         i128::from(open) + i128::from(size) <= self.reducible(slot, side)
+    }
+
+    /// True for an order that reduces a contract's position. The order itself must hold nothing now.
+    #[inline]
+    pub(super) fn only_reduces(&self, slot: usize, side: OrderSide, size: i64) -> bool {
+        self.state.account.instrument_at(slot).kind != ContractKind::Spot && self.reduces(slot, side, size)
     }
 
     /// How much of a side brings the position to zero.

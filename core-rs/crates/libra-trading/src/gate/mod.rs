@@ -185,6 +185,8 @@ pub struct Gate {
     limits_version: u64,
     approval_ttl_ns: i64,
     validity_window_ns: i64,
+    /// The venue's clock minus ours: windows end by the venue's.
+    venue_ahead_ns: i64,
     on_breach: OnBreach,
     state: State,
     approvals: Approvals,
@@ -262,6 +264,11 @@ impl Gate {
         }
         self.commit(Record::Instrument(Box::new(instrument)))?;
         Ok(())
+    }
+
+    /// The venue's clock minus ours: windows of intents to come end by the venue's.
+    pub fn set_venue_ahead(&mut self, ahead_ns: i64) {
+        self.venue_ahead_ns = ahead_ns;
     }
 
     /// Tells the best bid and offer of an instrument, received at `ts_ns` by the clock of whoever received it, where the

@@ -142,6 +142,7 @@ impl Gate {
             limits_version: 1,
             approval_ttl_ns: config.approval_ttl_ns,
             validity_window_ns: config.validity_window_ns,
+            venue_ahead_ns: 0,
             on_breach: config.on_breach,
             new_peaks: Vec::new(),
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),

@@ -54,7 +54,7 @@ pub enum Record {
         request: OrderRequest,
         /// The price that a spot buy is held at.
         hold_price: i64,
-        /// Behind this time the venue will not take it any more.
+        /// Behind this time of its own clock the venue will not take it any more.
         window_end_ns: i64,
     },
     /// A request was refused.

@@ -49,6 +49,18 @@ impl AccountGroup {
         Ok(self.with(py, |desk, _, now_ns| desk.send_by_ns(now_ns, id)))
     }
 
+    /// True for an order that has not begun to leave, and that was approved as one that can only make a contract's position
+    /// smaller: its gateway tells the venue.
+    fn only_reduces(&self, py: Python<'_>, order_id: &str) -> PyResult<bool> {
+        let id = parse_id(order_id)?;
+        Ok(self.with(py, |desk, _, _| desk.only_reduces(id)))
+    }
+
+    /// The clock of a venue outside minus ours, as it was just measured, nanoseconds.
+    fn tell_venue_clock(&self, py: Python<'_>, ahead_ns: i64) {
+        self.with(py, |desk, _, now_ns| desk.tell_venue_clock(now_ns, ahead_ns));
+    }
+
     /// An order's bytes left for a gateway outside.
     fn on_submitted(&self, py: Python<'_>, order_id: &str) -> PyResult<()> {
         let id = parse_id(order_id)?;

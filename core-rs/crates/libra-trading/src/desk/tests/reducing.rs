@@ -1,0 +1,72 @@
+//! Orders that the venue may be told to let reduce only: those that were approved as such, of contracts.
+
+use super::*;
+use crate::instrument::ContractKind;
+
+/// An account at a gateway outside that is long 0.1.
+fn long(kind: ContractKind) -> Bench {
+    let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
+    config.gate.instruments = vec![Instrument { kind, ..btc() }];
+    config.gate.opening.push((btc().base, 10 * 1_000_000_000_000));
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    let id = asked(&mut bench, OrderSide::Buy, 100);
+    let (fee_currency, liquidity) = (Name::intern("USDT"), crate::order::Liquidity::Taker);
+    let outcome = VenueOutcome::Filled { trade_id: 1, price: 6_000_000, size: 100, fee: 0, fee_currency, liquidity };
+    let report = VenueReport { client_order_id: id, venue_order_id: "v".into(), outcome, ts_venue_ns: bench.now_ns };
+    assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &report));
+    bench
+}
+
+fn asked(bench: &mut Bench, side: OrderSide, size: i64) -> ClientOrderId {
+    while bench.router.mailbox(bench.all).pop().is_some() {}
+    // Ours do not meet each other.
+    let price = if side == OrderSide::Buy { 6_000_000 } else { 6_000_100 };
+    let request = OrderRequest { side, price, ..bench.request(size) };
+    let events = bench.submit(request);
+    assert_eq!(types(&events), [EventType::OrderApproved, EventType::OrderNew], "{side:?} {size}: {events:?}");
+    order_of(&events[1]).client_order_id
+}
+
+#[test]
+fn an_order_that_reduces_a_contract_says_so_until_it_leaves() {
+    let mut bench = long(ContractKind::Linear);
+    let [first, second, beyond, adds] =
+        [(OrderSide::Sell, 60), (OrderSide::Sell, 40), (OrderSide::Sell, 10), (OrderSide::Buy, 10)]
+            .map(|(side, size)| asked(&mut bench, side, size));
+    // Together they are the position: a venue that counts all that rests refuses neither for the other.
+    assert!(bench.desk.only_reduces(first) && bench.desk.only_reduces(second));
+    assert!(!bench.desk.only_reduces(beyond), "it would open a short once the others are done");
+    assert!(!bench.desk.only_reduces(adds));
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, first));
+    assert!(!bench.desk.only_reduces(first), "nobody asks behind its leaving");
+}
+
+#[test]
+fn what_was_approved_as_reducing_stays_so_whatever_is_asked_for_before_it_leaves() {
+    let mut bench = long(ContractKind::Linear);
+    while bench.router.mailbox(bench.all).pop().is_some() {}
+    // Both are approved before either is spent.
+    let requests =
+        [100, 50].map(|size| OrderRequest { side: OrderSide::Sell, price: 6_000_000, ..bench.request(size) });
+    for request in requests {
+        let event = Event::new(EventType::OrderRequest, request.strategy, bench.now_ns, Payload::shared(request));
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    }
+    let nothing = Event::new(EventType::Signal, Name::intern(STRATEGY), bench.now_ns, Payload::Empty);
+    let sent: Vec<ClientOrderId> = bench
+        .settle(nothing)
+        .iter()
+        .filter(|event| event.event_type == EventType::OrderNew)
+        .map(|event| order_of(event).client_order_id)
+        .collect();
+    assert_eq!(sent.iter().map(|id| bench.desk.only_reduces(*id)).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn nothing_of_spot_is_said_to_reduce() {
+    let mut bench = long(ContractKind::Spot);
+    let sells = asked(&mut bench, OrderSide::Sell, 100);
+    assert!(!bench.desk.only_reduces(sells), "a spot market takes no such order");
+}
