@@ -51,7 +51,9 @@ class GatewayActor(Actor):
             is given up. The wait for a turn of the rate budget is no silence: who waits keeps the place.
         connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
         reconcile_every_s: Between two looks at the whole account, where the gateway can show it.
-        look_within_s: A look that takes longer is given up, and taken again.
+        look_within_s: A look that takes longer is given up, and taken again. The wait for turns of the rate budget does
+            not count, up to ten times as long.
+        histories_lag_s: By how much what the venue lists may lag behind its balances and positions.
     """
 
     _keeps_tasks = True
@@ -67,6 +69,7 @@ class GatewayActor(Actor):
         connect_within_s: float = 30.0,
         reconcile_every_s: float = 60.0,
         look_within_s: float = 30.0,
+        histories_lag_s: float = 30.0,
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -77,6 +80,7 @@ class GatewayActor(Actor):
         self._connect_within_s = connect_within_s
         self._reconcile_every_s = reconcile_every_s
         self._look_within_s = look_within_s
+        self._histories_lag_s = histories_lag_s
         self._reconciler: Reconciler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -103,6 +107,7 @@ class GatewayActor(Actor):
                 self._ask_about,
                 every_s=self._reconcile_every_s,
                 within_s=self._look_within_s,
+                lag_s=self._histories_lag_s,
             )
         # At once: what is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)

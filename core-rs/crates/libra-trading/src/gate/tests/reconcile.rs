@@ -22,7 +22,7 @@ impl Venue {
     pub fn new(usdt: Money) -> Venue {
         let state = VenueState { balances: vec![(name("USDT"), usdt)], ts_venue_ns: T0, ..VenueState::default() };
         let mut looks = Looks::default();
-        looks.require();
+        looks.require(0);
         Venue { look: VenueLook { state, ..VenueLook::default() }, looks, now_ns: T0 + SECOND }
     }
 
