@@ -188,3 +188,12 @@ async def test_a_task_that_outlives_who_was_patient_waits_on():
     async with patient(5):
         task = await begun(gate.take(Urgency.CANCEL, ONE))
     assert (await task).state == "granted"
+
+
+def test_the_first_word_of_a_new_minute_ends_the_count_of_the_old_one():
+    budget = RateBudget([Limit("weight", "weight", 10, 61 * S, slack_ns=S)])
+    now_ns, minute_ns = 1_000 * S, 1_700_000_040 * S
+    budget.sync(now_ns, "weight", 10, left_ns=now_ns, venue_ns=minute_ns - S // 2)
+    later_ns = now_ns + 3 * S // 4
+    budget.sync(later_ns, "weight", 1, left_ns=later_ns, venue_ns=minute_ns + S // 4)
+    assert spent_until(budget, cost={"weight": 9}, from_ns=later_ns) == 0

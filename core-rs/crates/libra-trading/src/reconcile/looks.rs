@@ -282,8 +282,9 @@ impl Looks {
         let traded = |currency: Name| !untraded.contains(&currency);
         let found = |gate: &Gate, flight: &Flight| {
             let mut found = differences(gate, &look.state, flight);
-            found.retain(|finding| match difference_at(finding) {
-                Some(Difference { subject: Subject::Balance(currency), .. }) => traded(*currency),
+            // An order that is not answered may have paid its fee in any currency.
+            found.retain(|finding| match finding {
+                Finding::Differs(Difference { subject: Subject::Balance(currency), .. }) => traded(*currency),
                 _ => true,
             });
             found
@@ -423,7 +424,8 @@ impl Looks {
                 .unwrap_or(Suspect { difference, since_ns: now_ns });
             let known = before.get(&currency).is_some_and(|before| before.difference == difference);
             // Its histories were asked for when the look began.
-            if !known || flight.began_ns.saturating_sub(suspect.since_ns) < self.patience_ns {
+            let in_flight = matches!(finding, Finding::InFlight(_));
+            if in_flight || !known || flight.began_ns.saturating_sub(suspect.since_ns) < self.patience_ns {
                 self.apart.insert(currency, suspect);
                 continue;
             }
