@@ -101,7 +101,7 @@ pub enum Finding {
     /// An order at the venue that bears our prefix, or was executed under it, and that the log does not know.
     Adopt(Orphan),
     /// Executions of an order that nobody knows, and of which the list may lack some yet.
-    Incomplete(Name),
+    Incomplete(ClientOrderId, Name),
     /// An order that is open on one side only: the venue is asked about it.
     Unsettled(ClientOrderId),
     /// An order that is not ours.
@@ -123,6 +123,8 @@ pub struct Flight {
     pub began_ns: i64,
     /// By how much the venue's lists may lag.
     pub lag_ns: i64,
+    /// Orders of [`Finding::Incomplete`], and when the first look began that found them over.
+    pub incomplete: BTreeMap<ClientOrderId, i64>,
 }
 
 impl Flight {
@@ -236,12 +238,11 @@ fn executions(
             reports.push(report);
         }
     }
-    let complete_ns = flight.began_ns.min(look.state.ts_venue_ns).saturating_sub(flight.lag_ns);
     for (id, (orphan, reports)) in over {
-        // It is as large as its executions: one that comes later would be too much of it.
-        let newest_ns = reports.iter().map(|report| report.ts_venue_ns).max().unwrap_or_default();
-        if flight.lag_ns > 0 && newest_ns > complete_ns {
-            findings.push(Finding::Incomplete(orphan.instrument));
+        // It is as large as its executions: one that is listed later would be too much of it. It was over when it was found first.
+        let over_ns = flight.incomplete.get(&id).copied().unwrap_or(flight.began_ns);
+        if flight.began_ns.saturating_sub(over_ns) < flight.lag_ns {
+            findings.push(Finding::Incomplete(id, orphan.instrument));
             continue;
         }
         adopted.insert(id);

@@ -128,6 +128,8 @@ pub struct Looks {
     /// Differences that became incidents of this process.
     raised: BTreeMap<Subject, Difference>,
     last: Option<(VenueState, LookReport)>,
+    /// Orders that are over and not adopted yet: their executions may not all be listed. When they were found so first.
+    incomplete: BTreeMap<ClientOrderId, i64>,
     /// What a look that failed found to be asked about: the next one hands it out.
     unasked: Vec<ClientOrderId>,
     told: BTreeSet<(String, u64)>,
@@ -232,7 +234,11 @@ impl Looks {
         (self.wanted, self.rounds) = (true, look.state.unit > 0);
         taken.report.duration_ns = now_ns.saturating_sub(began.now_ns);
         taken.report.at_ns = now_ns;
-        let mut flight = Flight { lag_ns: self.patience_ns, ..flight(gate, &began, unsent) };
+        let mut flight = Flight {
+            lag_ns: self.patience_ns,
+            incomplete: std::mem::take(&mut self.incomplete),
+            ..flight(gate, &began, unsent)
+        };
         if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, taken)? {
             self.last = Some((look.state.clone(), taken.report.clone()));
             return Ok(());
@@ -258,7 +264,8 @@ impl Looks {
                     taken.report.missed_flows += 1;
                     flowed.insert(flow.currency);
                 }
-                Finding::Incomplete(instrument) => {
+                Finding::Incomplete(id, instrument) => {
+                    self.incomplete.insert(id, flight.incomplete.get(&id).copied().unwrap_or(began.now_ns));
                     flight.unanswered = true;
                     add_instrument(gate.account(), instrument, &mut flight);
                 }

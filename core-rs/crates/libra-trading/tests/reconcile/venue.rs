@@ -136,7 +136,8 @@ impl Venue {
 
     /// Executions since a time, as far as the list tells of them by now.
     pub fn listed_trades(&self, since_ns: i64) -> Vec<VenueExecution> {
-        let told = |trade: &&VenueExecution| since_ns <= trade.ts_venue_ns && trade.ts_venue_ns + self.lag_ns <= self.now_ns;
+        let told =
+            |trade: &&VenueExecution| since_ns <= trade.ts_venue_ns && trade.ts_venue_ns + self.lag_ns <= self.now_ns;
         self.trades.iter().filter(told).cloned().collect()
     }
 
