@@ -110,7 +110,7 @@ class BinanceAccount(ABC):
                 now = asyncio.get_running_loop().time()
                 kept_at, kept_ms, kept = self._kept.get(market_id, (float("-inf"), 0, []))
                 if now - kept_at <= _KEPT_S and kept_ms <= since_ms:
-                    return kept
+                    return [execution for execution in kept if execution.ts_venue_ns >= ts_ns]
                 rows = await self.walk(self.trades_method, {"symbol": market_id}, since_ms, key="id")
                 await self._learn(market_id, rows, since_ms)
                 found = [self._execution(market_id, row) for row in rows]
