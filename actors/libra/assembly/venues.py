@@ -110,6 +110,8 @@ class Venues:
             {},
             query_every_s=gateway.query_every_ms / 1_000,
             reconcile_every_s=gateway.reconcile_every_s,
+            look_within_s=gateway.look_within_s,
+            histories_lag_s=gateway.histories_lag_s,
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
         )
 

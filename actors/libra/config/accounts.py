@@ -144,6 +144,16 @@ class PythonGatewaySettings(Section):
         default=60.0,
         description="How often the account is held against its venue, where the gateway can show it, seconds.",
     )
+    look_within_s: Annotated[Real, Field(ge=0.1, le=3_600)] = Field(
+        default=30.0,
+        description="A look at the account that takes longer is given up, and taken again, seconds. The wait for the"
+        " venue's rate limits does not count, up to ten times as long.",
+    )
+    histories_lag_s: Annotated[Real, Field(ge=0, le=600)] = Field(
+        default=30.0,
+        description="The venue's histories may lag behind its balances and positions by so much: what they may explain"
+        " is no incident before, seconds.",
+    )
 
 
 class CcxtGatewaySettings(CcxtVenueSettings):
@@ -167,6 +177,16 @@ class CcxtGatewaySettings(CcxtVenueSettings):
     reconcile_every_s: Annotated[Real, Field(ge=0.01, le=3_600)] = Field(
         default=60.0,
         description="How often the account is held against its venue, where the gateway can show it, seconds.",
+    )
+    look_within_s: Annotated[Real, Field(ge=0.1, le=3_600)] = Field(
+        default=30.0,
+        description="A look at the account that takes longer is given up, and taken again, seconds. The wait for the"
+        " venue's rate limits does not count, up to ten times as long.",
+    )
+    histories_lag_s: Annotated[Real, Field(ge=0, le=600)] = Field(
+        default=30.0,
+        description="The venue's histories may lag behind its balances and positions by so much: what they may explain"
+        " is no incident before, seconds.",
     )
 
 

@@ -10,6 +10,7 @@
 | `depth_gap` | `count` depth updates of a market are lost |
 | `error` | requests are answered by `status` (default 503) and not carried out |
 | `slow` | requests are carried out, and answered `seconds` later |
+| `lag` | lists of executions and of money that came or went lack what is younger than `seconds` |
 | `lost_answer` | requests are carried out, and the connection is closed; with a `status`, "status unknown" is said |
 | `maintenance` | every request is refused by 503, and connections are closed and not taken |
 | `clock_skew` | the venue's clock says `seconds` more than it is |
@@ -20,8 +21,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from itertools import count
@@ -49,6 +51,7 @@ Kind = Literal[
     "depth_gap",
     "error",
     "slow",
+    "lag",
     "lost_answer",
     "maintenance",
     "clock_skew",
@@ -62,6 +65,9 @@ _AT_ONCE = frozenset({"disconnect", "stall", "half_open", "depth_gap", "clock_sk
 _EVENTS = frozenset({"drop_events", "duplicate_events", "delay_events", "reorder_events"})
 _BEFORE = frozenset({"error", "maintenance"})
 _AFTER = frozenset({"slow", "lost_answer"})
+_LAGS = frozenset({"lag"})
+_HISTORIES = ("userTrades", "myTrades", "income", "asset/*", "capital/*")
+_TIMES = ("time", "timestamp", "divTime", "insertTime")
 
 Seconds = Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)]
 
@@ -174,6 +180,18 @@ class Faults:
         """What becomes of an answer."""
         fault = self._hit(_AFTER, asked)
         return fault.request if fault is not None else None
+
+    def lagging(self, asked: Asked, answer: object, now_ms: int) -> object:
+        """An answer as it is where histories lag: without the rows that are too young."""
+        rows = answer.get("rows") if isinstance(answer, dict) else answer
+        if not isinstance(rows, list) or not any(fnmatchcase(asked.path, path) for path in _HISTORIES):
+            return answer
+        fault = self._hit(_LAGS, asked)
+        if fault is None:
+            return answer
+        until_ms = now_ms - round(fault.request.seconds * 1_000)
+        kept = [row for row in rows if _time_of(row) <= until_ms]
+        return {**answer, "rows": kept} if isinstance(answer, dict) else kept
 
     def is_closed(self, side: str) -> bool:
         """Whether no connection is taken."""
@@ -309,3 +327,10 @@ def _matches(wanted: FaultRequest, client: Client) -> bool:
     if wanted.stream == "api":
         return client.is_api
     return wanted.stream is None or any(fnmatchcase(name, wanted.stream) for name in client.names)
+
+
+def _time_of(row: Mapping[str, Any]) -> int:
+    if "applyTime" in row:
+        applied = datetime.strptime(row["applyTime"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        return round(applied.timestamp() * 1_000)
+    return int(next((row[name] for name in _TIMES if name in row), 0))

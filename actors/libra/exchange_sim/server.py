@@ -95,6 +95,7 @@ class Server:
                 side.note(endpoint, params, key, broken.code)
                 raise broken
             answer, account = side.ask(endpoint, params, ip, key, split_signature(query, body))
+            answer = self._venue.faults.lagging(asked, answer, now_ms)
         except ApiError as error:
             status, answer = error.http, error.body()
             if error.retry_after_s is not None:

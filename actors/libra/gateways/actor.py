@@ -11,6 +11,7 @@ from libra.core.events import EventType
 from libra.errors import GatewayError
 from libra.gateways.protocol import ForeignExecution
 from libra.gateways.reconciler import Reconciler
+from libra.gateways.turnstile import NoTurn, patient
 from libra.model import OrderReport
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ class GatewayActor(Actor):
         options: Handed to the gateway's ``connect``.
         query_every_s: How often orders without an answer are looked for.
         unanswered_after_s: Silence after which an order or a cancel is asked about, and an answer to a query or cancel
-            is given up.
+            is given up. The wait for a turn of the rate budget is no silence: who waits keeps the place.
         connect_within_s: How long a venue that cannot be reached is tried before the actor fails.
         reconcile_every_s: Between two looks at the whole account, where the gateway can show it.
-        look_within_s: A look that takes longer is given up, and taken again.
+        look_within_s: A look that takes longer is given up, and taken again. The wait for turns of the rate budget does
+            not count, up to ten times as long.
+        histories_lag_s: By how much what the venue lists may lag behind its balances and positions.
     """
 
     _keeps_tasks = True
@@ -67,6 +70,7 @@ class GatewayActor(Actor):
         connect_within_s: float = 30.0,
         reconcile_every_s: float = 60.0,
         look_within_s: float = 30.0,
+        histories_lag_s: float = 30.0,
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -77,6 +81,7 @@ class GatewayActor(Actor):
         self._connect_within_s = connect_within_s
         self._reconcile_every_s = reconcile_every_s
         self._look_within_s = look_within_s
+        self._histories_lag_s = histories_lag_s
         self._reconciler: Reconciler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -89,6 +94,8 @@ class GatewayActor(Actor):
         # Cancels whose fate is not known: repeated when a query has found the order. When the last one left.
         self._to_cancel: set[str] = set()
         self._cancelled_ns: dict[str, int] = {}
+        # Cancels that wait for their turn or their answer.
+        self._leaving: set[str] = set()
 
     def on_start(self) -> Coroutine[Any, Any, None]:
         """Connect, and begin to ask about what is open; new orders leave when all of it is answered."""
@@ -101,6 +108,7 @@ class GatewayActor(Actor):
                 self._ask_about,
                 every_s=self._reconcile_every_s,
                 within_s=self._look_within_s,
+                lag_s=self._histories_lag_s,
             )
         # At once: what is published while the connection is made waits in the mailbox.
         self.subscribe(EventType.ORDER_NEW, self.send)
@@ -156,8 +164,10 @@ class GatewayActor(Actor):
     def cancel(self, order_ids: Iterable[str]) -> None:
         """Cancel orders whose cancel stands in the log."""
         for order_id in order_ids:
-            self._cancelled_ns[order_id] = self.clock.now_ns()
-            self._spawn(self._cancel(order_id))
+            if order_id not in self._leaving:
+                self._leaving.add(order_id)
+                self._cancelled_ns[order_id] = self.clock.now_ns()
+                self._spawn(self._cancel(order_id))
 
     def cancel_new(self, order_ids: Iterable[str]) -> None:
         """The same, but for cancels that left already: those are looked after."""
@@ -181,7 +191,7 @@ class GatewayActor(Actor):
         cancelling = set(self._account.cancelling())
         # Asked for by the account itself: what must not stay, again behind a refusal.
         self.cancel(cancelling - self._cancelled_ns.keys() - self._to_cancel)
-        for order_id in cancelling:
+        for order_id in cancelling - self._leaving:
             if self._cancelled_ns.setdefault(order_id, self.clock.now_ns()) <= silent_since_ns:
                 self._to_cancel.add(order_id)
         self._to_ask |= self._to_cancel & cancelling
@@ -282,12 +292,19 @@ class GatewayActor(Actor):
         order = self._account.order(order_id)
         answered = order is not None and order.status not in _UNANSWERED
         try:
-            async with asyncio.timeout(self._unanswered_after_s):
+            async with patient(self._unanswered_after_s):
                 taken = await self._gateway.cancel(order_id)
+        except NoTurn as error:
+            # Nothing has left, and nothing needs to be asked: it goes again with the next look.
+            self.log.warning("cancel of %s: %s, it is tried again", order_id, error)
+            self._cancelled_ns.pop(order_id, None)
+            return
         except (Exception, asyncio.CancelledError) as error:
             _end_if_asked_to()
             self.log.warning("cancel of %s: no answer (%r), the order will be queried", order_id, error)
             return
+        finally:
+            self._leaving.discard(order_id)
         if taken:
             return
         if answered:
@@ -309,7 +326,7 @@ class GatewayActor(Actor):
 
     async def _query(self, order_id: str) -> None:
         try:
-            async with asyncio.timeout(self._unanswered_after_s):
+            async with patient(self._unanswered_after_s):
                 reports = await self._gateway.query_order(order_id)
             # Executions first: an end is booked with all of them.
             booked = [self._take(report) for report in sorted(reports, key=_is_end)]

@@ -58,7 +58,7 @@ class RateBudget:
     """Several limits at once, shared by all who speak to one venue from one address.
 
     - No limit is passed within any stretch of its interval, and what the venue says that it counted is taken over where
-      it is higher.
+      it is higher, to the end of the venue's interval.
     - A request goes when all of its limits have room, and nobody before it waits for one of these. A cancel may use the
       reserve, and nothing but a cancel is before it.
     - The queue is bounded; an eighth of it takes cancels only.
@@ -204,15 +204,35 @@ class RateBudget:
             dropped += gone
         return dropped
 
-    def sync(self, now_ns: int, name: str, used: int, *, account: str = "") -> None:
-        """The venue's own count of a limit: where it is higher than ours, others spend with us, and theirs holds."""
+    def sync(
+        self,
+        now_ns: int,
+        name: str,
+        used: int,
+        *,
+        account: str = "",
+        left_ns: int | None = None,
+        venue_ns: int | None = None,
+    ) -> None:
+        """The venue's own count of a limit: where it is higher than ours, others spend with us, and theirs holds.
+
+        It holds to the end of the venue's interval, which begins at nothing, and not for an interval of ours.
+
+        Args:
+            now_ns: The clock.
+            name: The limit.
+            used: The count.
+            account: Whose.
+            left_ns: When the request left that this is the answer to.
+            venue_ns: What the venue's clock said then, where that is known.
+        """
         limit = self._limits.get(name)
         if limit is None:
             return
         window = self._window(limit, account).at(now_ns)
         if used > window.used:
             self._counts["corrected"] += 1
-            window.spend(now_ns, used - window.used)
+        window.take_over(now_ns, used, left_ns=left_ns, venue_ns=venue_ns)
 
     def penalise(self, until_ns: int) -> None:
         """The venue wants silence (429, 418): nobody goes before that, cancels neither."""

@@ -23,6 +23,7 @@ class Limit:
         most: How much.
         interval_ns: Within how long.
         reserve: How much of it is kept for cancels.
+        slack_ns: How much longer than the venue's own interval that is.
         per_account: Each account has its own; otherwise all that share an address share it.
     """
 
@@ -32,30 +33,74 @@ class Limit:
     interval_ns: int
     reserve: int = 0
     per_account: bool = False
+    slack_ns: int = 0
 
     def __post_init__(self) -> None:
         if self.most < 0 or self.interval_ns <= 0 or not 0 <= self.reserve <= self.most:
             raise ValueError(f"limit {self.name}: most >= reserve >= 0 and interval_ns > 0 are needed")
+        if not 0 <= self.slack_ns < self.interval_ns:
+            raise ValueError(f"limit {self.name}: interval_ns > slack_ns >= 0 is needed")
 
 
 class Window:
     """What was spent of one limit, and when it is free again.
 
     Invariant: `used` is at least what was spent within the last interval. Spending counts from the end of the part of
-    the interval that it falls into, so it is never counted for too short.
+    the interval that it falls into, so it is never counted for too short. What the venue has counted, others' spending
+    with ours, counts to the end of the venue's own interval and no longer: with the next one it begins at nothing.
     """
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
-        self.used = 0
+        self._own = 0
         self._step_ns = max(1, limit.interval_ns // _PARTS)
         self._spent: deque[tuple[int, int]] = deque()
+        # The venue's count, with what was spent since; of which of its intervals, from when, and when that is over.
+        self._told = 0
+        self._told_of: int | None = None
+        self._told_since_ns = 0
+        self._told_until_ns = 0
+
+    @property
+    def used(self) -> int:
+        """What counts as spent: by ourselves, or by the venue's count where that is higher."""
+        return max(self._own, self._told)
 
     def at(self, now_ns: int) -> Window:
         """Itself, with what is over by now given up."""
         while self._spent and self._spent[0][0] <= now_ns:
-            self.used -= self._spent.popleft()[1]
+            self._own -= self._spent.popleft()[1]
+        if self._told_until_ns <= now_ns:
+            self._told, self._told_of = 0, None
         return self
+
+    def take_over(self, now_ns: int, count: int, *, left_ns: int | None = None, venue_ns: int | None = None) -> None:
+        """The venue's own count.
+
+        Args:
+            now_ns: The clock.
+            count: What it has counted in its interval.
+            left_ns: When the request left that this is the answer to.
+            venue_ns: What the venue's clock said then. Without it the count holds for a whole interval.
+        """
+        number, until_ns = None, now_ns + self.limit.interval_ns
+        if left_ns is not None and venue_ns is not None:
+            length_ns = self.limit.interval_ns - self.limit.slack_ns
+            number = venue_ns // length_ns
+            until_ns = left_ns + length_ns - venue_ns % length_ns + self.limit.slack_ns
+        self.at(now_ns)
+        if until_ns <= now_ns or (number is not None and self._told_of is not None and number < self._told_of):
+            # Of an interval that is over: it says nothing of this one.
+            return
+        if number is not None and self._told_of is not None and number > self._told_of:
+            self._told = 0
+        if self._told == 0:
+            self._told_since_ns = now_ns
+        if number is not None:
+            self._told_of, self._told_until_ns = number, until_ns
+        elif count > self._told and self._told_of is None:
+            self._told_until_ns = until_ns
+        self._told = max(self._told, count)
 
     def room(self, *, with_reserve: bool) -> int:
         """How much may be spent now; negative where a venue's own count is beyond the limit."""
@@ -75,7 +120,9 @@ class Window:
         else:
             amount_then = amount
         self._spent.append((free_ns, amount_then))
-        self.used += amount
+        self._own += amount
+        if now_ns < self._told_until_ns:
+            self._told += amount
         return free_ns
 
     def refund(self, free_ns: int, amount: int) -> None:
@@ -83,14 +130,22 @@ class Window:
         for at, (end_ns, spent) in enumerate(self._spent):
             if end_ns == free_ns:
                 self._spent[at] = (end_ns, spent - amount)
-                self.used -= amount
+                self._own -= amount
+                if self._told and free_ns - self.limit.interval_ns - self._step_ns >= self._told_since_ns:
+                    self._told -= amount
                 return
 
     def free_at_ns(self, amount: int, *, with_reserve: bool) -> int | None:
         """When there is room for an amount; None for one that the limit never has room for."""
-        missing = amount - self.room(with_reserve=with_reserve)
+        most = self.limit.most - (0 if with_reserve else self.limit.reserve)
+        if amount > most:
+            return None
+        told_ns = self._told_until_ns if self._told + amount > most else 0
+        missing = self._own + amount - most
+        if missing <= 0:
+            return told_ns
         for end_ns, spent in self._spent:
             missing -= spent
             if missing <= 0:
-                return end_ns
+                return max(end_ns, told_ns)
         return None

@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
+from libra.gateways.turnstile import patient
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from libra_core import AccountGroup
 
 __all__ = ["Reconciler"]
+
+_MOST_WAITING = 10
+"""So many times as long as it may take a look may take with the wait for turns."""
 
 _AGAIN_S = 1.0
 """Between two looks of which the first left something undecided."""
@@ -33,7 +38,9 @@ class Reconciler:
         log: The gateway actor's.
         ask: Has the venue asked about single orders.
         every_s: Between two looks that found nothing.
-        within_s: A look that takes longer is given up.
+        within_s: A look that takes longer is given up; the wait for the venue's rate limits does not count, up to ten
+            times as long.
+        lag_s: By how much what the venue lists may lag behind its balances and positions.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Reconciler:
         *,
         every_s: float,
         within_s: float,
+        lag_s: float,
     ) -> None:
         self._gateway = gateway
         self._account = account
@@ -57,7 +65,7 @@ class Reconciler:
         self._is_alarmed = False
         # When looks began for an alarm, the last ones.
         self._alarms: deque[float] = deque(maxlen=_ALARMS)
-        account.require_looks()
+        account.require_looks(patience_s=lag_s)
 
     def take_turn(self) -> bool:
         """True when the next look should begin, which is then the caller's to do: nobody else has it before its end."""
@@ -98,7 +106,7 @@ class Reconciler:
     async def look(self) -> None:
         """One look, by whoever has the turn. What goes wrong is logged; what it booked until then is told."""
         try:
-            async with asyncio.timeout(self._within_s):
+            async with asyncio.timeout(_MOST_WAITING * self._within_s), patient(self._within_s):
                 await self._take()
         except (Exception, asyncio.CancelledError) as error:
             self._account.fail_look()
@@ -112,7 +120,10 @@ class Reconciler:
             self._next_at = asyncio.get_running_loop().time() + min(pause_s, self._every_s)
 
     async def _take(self) -> None:
+        before = self._account.last_look()
         since_ns = self._account.begin_look()
+        if before is not None and before["undecided"] and (doubt := getattr(self._gateway, "doubt", None)) is not None:
+            doubt()
         orders = await self._gateway.open_orders()
         executions = await self._gateway.executions_since(since_ns)
         flows = await self._gateway.flows_since(since_ns)
@@ -131,6 +142,10 @@ class Reconciler:
             self._log.warning("the account had no past: it was opened with what the venue has")
         if found["adopted"]:
             self._log.warning("%d orders that the log does not know are adopted", found["adopted"])
+        for _, currency, ours, theirs, difference in found["apart"]:
+            # New orders do not wait for what they cannot touch.
+            words = (currency, theirs, ours, difference)
+            self._log.warning("%s, in which nothing is traded: %s is there, and not %s; %s is booked", *words)
         if found["missed_executions"] or found["missed_flows"]:
             missed = (found["missed_executions"], found["missed_flows"])
             self._log.warning("%d executions and %d flows were missed, and are booked", *missed)

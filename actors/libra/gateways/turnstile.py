@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from libra.errors import GatewayError
 from libra.gateways.budget import RateBudget, Turn, Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-__all__ = ["NoTurn", "Turnstile"]
+__all__ = ["NoTurn", "Turnstile", "patient"]
 
 
 class NoTurn(GatewayError):  # noqa: N818 - a verdict, not a fault
@@ -25,6 +27,52 @@ class NoTurn(GatewayError):  # noqa: N818 - a verdict, not a fault
     def __init__(self, code: str) -> None:
         super().__init__(f"the rate budget gives no turn: {code}")
         self.code = code
+
+
+class _Patience:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting = 0
+        self._is_over = False
+        self.limit = asyncio.timeout(seconds)
+
+    def stop(self) -> None:
+        """A request waits for its turn."""
+        self._waiting += 1
+        self._set(None)
+
+    def go_on(self) -> None:
+        """It waits no longer."""
+        self._waiting -= 1
+        if self._waiting == 0:
+            self._set(asyncio.get_running_loop().time() + self._seconds)
+
+    def end(self) -> None:
+        self._is_over = True
+
+    def _set(self, when: float | None) -> None:
+        if not self._is_over and not self.limit.expired():
+            self.limit.reschedule(when)
+
+
+_patience: ContextVar[_Patience | None] = ContextVar("libra_patience", default=None)
+
+
+@asynccontextmanager
+async def patient(seconds: float) -> AsyncIterator[None]:
+    """As `asyncio.timeout`, but the time in which a request within waits for its turn does not count.
+
+    A request that waits has not left, so it cannot have gone without an answer: whoever gave it up would give up its
+    place, too. From its turn on it has all of the time.
+    """
+    patience = _Patience(seconds)
+    token = _patience.set(patience)
+    try:
+        async with patience.limit:
+            yield
+    finally:
+        patience.end()
+        _patience.reset(token)
 
 
 class Turnstile:
@@ -68,6 +116,9 @@ class Turnstile:
         if turn.state == "waiting":
             future = self._waiting[turn] = asyncio.get_running_loop().create_future()
             self._settle()
+            patience = _patience.get()
+            if patience is not None:
+                patience.stop()
             try:
                 await future
             except asyncio.CancelledError:
@@ -75,6 +126,8 @@ class Turnstile:
                 raise
             finally:
                 self._waiting.pop(turn, None)
+                if patience is not None:
+                    patience.go_on()
         else:
             # Others may have been granted, or ended, by the same look.
             self._settle()
@@ -91,9 +144,21 @@ class Turnstile:
         self.budget.withdraw(turn)
         self.pump()
 
-    def sync(self, name: str, used: int, *, account: str = "") -> None:
-        """The venue's own count of a limit."""
-        self.budget.sync(self._now_ns(), name, used, account=account)
+    def sync(
+        self, name: str, used: int, *, account: str = "", age_ns: int = 0, venue_now_ns: int | None = None
+    ) -> None:
+        """The venue's own count of a limit.
+
+        Args:
+            name: The limit.
+            used: The count.
+            account: Whose.
+            age_ns: How long ago the request left that this is the answer to.
+            venue_now_ns: What the venue's clock says now, where that is known.
+        """
+        now_ns = self._now_ns()
+        venue_ns = None if venue_now_ns is None else venue_now_ns - age_ns
+        self.budget.sync(now_ns, name, used, account=account, left_ns=now_ns - age_ns, venue_ns=venue_ns)
 
     def penalise(self, for_s: float) -> None:
         """The venue wants silence for so long."""

@@ -117,7 +117,7 @@ class World:
         )
         profile = self.folder / "trading.toml"
         text = profile.read_text(encoding="utf-8")
-        more = f"{self.more}reconcile_every_s = 0.5"
+        more = f"{self.more}reconcile_every_s = 0.5, histories_lag_s = 0"
         profile.write_text(text.replace('kind = "ccxt", venue', f'kind = "ccxt", {more}, venue'))
         return arguments
 

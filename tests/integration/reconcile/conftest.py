@@ -32,7 +32,7 @@ name = "acct"
 allow_short = true
 validity_window_ms = 400
 gateway = {{ kind = "python", class = "{here}/shown_gateway.py:ShownGateway", options = {{ socket = "{socket}" }}, \
-query_every_ms = 20, unanswered_after_ms = 2000, reconcile_every_s = 0.1 }}
+query_every_ms = 20, unanswered_after_ms = 2000, reconcile_every_s = 0.1, histories_lag_s = 0 }}
 log = {{ path = "{log}", resume = true }}
 sizing = {{ kind = "fixed_size", value = "0.020" }}
 risk = {{ max_position_notional = "100000", max_order_notional = "10000", max_orders_per_second = 100000 }}

@@ -266,7 +266,7 @@ def test_every_kind_is_documented():
 
     assert faults.__doc__
     assert all(f"`{kind}`" in faults.__doc__ for kind in KINDS)
-    assert len(KINDS) == 15
+    assert len(KINDS) == 16
     assert FaultRequest(kind="stall").count is None
 
 

@@ -21,7 +21,7 @@ from libra.gateways.protocol import (
 from libra.model import OrderReport, OrderSide, OrderType
 
 SYMBOL = "BTC/USDT:USDT"
-FAST = ", reconcile_every_s = 0.02"
+FAST = ", reconcile_every_s = 0.02, histories_lag_s = 0"
 LOST = "L" + "0a" * 16
 PEER = Peer(1_000, 4_242)
 
@@ -141,7 +141,7 @@ async def test_an_order_that_the_log_lost_is_adopted_and_cancelled_by_the_kill_s
 
 
 async def test_a_report_of_an_unknown_order_has_it_looked_for(shown, script):
-    async with shown(more=", reconcile_every_s = 3600") as node:
+    async with shown(more=", reconcile_every_s = 3600, histories_lag_s = 0") as node:
         looks = script.looks
         script.orders = [listed(LOST)]
         script.on_query = lambda order_id: [accepted(order_id)]
@@ -225,7 +225,7 @@ async def test_a_look_that_hangs_is_given_up_and_orders_go_on(shown, script):
 
 
 async def test_a_reconnect_needs_a_look_anew(shown, script):
-    async with shown(more=", reconcile_every_s = 3600") as node:
+    async with shown(more=", reconcile_every_s = 3600, histories_lag_s = 0") as node:
         looks = script.looks
         script.connected = False
         await node.until(lambda: node.account.is_reconciling and node.account.waits_for_look)

@@ -7,6 +7,7 @@ their end: by time as far as the venue lets one ask at once, by page or by id wh
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DAY_MS", "MS", "UNIT", "BinanceAccount", "Row", "key_of"]
 
+_log = logging.getLogger(__name__)
+
 Row = Mapping[str, Any]
 
 MS = 1_000_000
@@ -41,6 +44,12 @@ _ONE_BY_ONE = 5
 
 _ALL_EVERY_S = 30.0
 """Open orders of all symbols weigh more than those of a few, and are asked for so often."""
+
+_AT_ONCE = 8
+"""So many markets are asked about at once."""
+
+_KEPT_S = 60.0
+"""What a look had read that then failed is good for so long: the next asks anew from well before it."""
 
 _FEW = 10
 """Those of more symbols than that weigh as much as all."""
@@ -60,6 +69,8 @@ class BinanceAccount(ABC):
     """CCXT's name of the market."""
     span_ms = DAY_MS
     """How much time the venue lets one ask for at once."""
+    trades_weight = 5
+    """What a request for a market's executions weighs."""
     orders_method, trades_method, order_method, all_orders_method = "", "", "", ""
 
     def __init__(
@@ -73,6 +84,8 @@ class BinanceAccount(ABC):
         self._others: dict[str, None] = {}
         self._client_ids: dict[tuple[str, str], str | None] = {}
         self._all_at = float("-inf")
+        # What was read of each market by a look that is not at its end: when, from when on, and what.
+        self._kept: dict[str, tuple[float, int, list[VenueExecution]]] = {}
 
     async def open_orders(self) -> list[VenueOrder]:
         """Everything that is open."""
@@ -90,20 +103,61 @@ class BinanceAccount(ABC):
 
     async def executions_since(self, ts_ns: int) -> list[VenueExecution]:
         """Every execution in our symbols, and in those of which anything told that somebody trades there."""
-        found: list[VenueExecution] = []
-        for market_id in self.market_ids():
-            rows = await self.walk(self.trades_method, {"symbol": market_id}, ts_ns // MS, key="id")
-            await self._learn(market_id, rows, ts_ns // MS)
-            found += [self._execution(market_id, row) for row in rows]
-        return found
+        since_ms, at_once = ts_ns // MS, asyncio.Semaphore(_AT_ONCE)
+
+        async def of(market_id: str) -> list[VenueExecution]:
+            async with at_once:
+                now = asyncio.get_running_loop().time()
+                kept_at, kept_ms, kept = self._kept.get(market_id, (float("-inf"), 0, []))
+                if now - kept_at <= _KEPT_S and kept_ms <= since_ms:
+                    return [execution for execution in kept if execution.ts_venue_ns >= ts_ns]
+                rows = await self.walk(self.trades_method, {"symbol": market_id}, since_ms, key="id")
+                await self._learn(market_id, rows, since_ms)
+                found = [self._execution(market_id, row) for row in rows]
+                self._kept[market_id] = (now, since_ms, found)
+                return found
+
+        tasks = [asyncio.create_task(of(market_id)) for market_id in self.market_ids()]
+        try:
+            return [execution for found in await asyncio.gather(*tasks) for execution in found]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def account_state(self) -> VenueState:
+        """Positions and balances, at a time of the venue's clock that is not after them."""
+        state = await self._state()
+        self._kept.clear()
+        return state
+
+    def doubt(self) -> None:  # noqa: B027 - nothing to do where each look reads all
+        """Something differs: whatever is not asked for by each look is."""
+
+    def check_budget(self) -> None:
+        """Tell where a look weighs more than a minute of the rate budget has for it."""
+        limits = {limit.name: limit for limit in self.venue.hooks.turnstile.budget.limits}
+        limit = limits.get(f"{'spot' if self.kind == 'spot' else 'linear'}.weight_1m")
+        if limit is None:
+            return
+        weight, room = self.trades_weight * len(self.market_ids()), limit.most - limit.reserve
+        if weight > room:
+            _log.warning(
+                "%s: a look at %d symbols weighs %d, and a minute has %d: it takes %.0f s, and all else waits with it",
+                self.venue.options.account,
+                len(self.market_ids()),
+                weight,
+                room,
+                weight / room * 60,
+            )
 
     @abstractmethod
     async def flows_since(self, ts_ns: int) -> list[VenueFlow]:
         """Everything that came or went by no execution."""
 
     @abstractmethod
-    async def account_state(self) -> VenueState:
-        """Positions and balances, at a time of the venue's clock that is not after them."""
+    async def _state(self) -> VenueState:
+        """See `account_state`."""
 
     # What a subclass asks by -----------------------------------------------------------------------------------------
 

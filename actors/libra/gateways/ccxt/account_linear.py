@@ -57,7 +57,7 @@ class LinearAccount(BinanceAccount):
             start_ms += self.span_ms
         return flows
 
-    async def account_state(self) -> VenueState:
+    async def _state(self) -> VenueState:
         """Wallets and positions, of one answer."""
         shown_ns = self.venue.venue_now_ns()
         account, priced = await asyncio.gather(

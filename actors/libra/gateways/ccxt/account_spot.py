@@ -35,13 +35,17 @@ _ASK_EVERY_S = 45.0
 """A withdrawal history may be asked for ten times a minute, so without a sign that money moved it is not more often."""
 
 _ASKS_A_SIGN = 3
-"""So many looks ask behind a sign: a history may lag behind it."""
+"""So many looks ask behind a sign at once: a history may lag behind it."""
+
+_DOUBT_EVERY_S = 10.0
+"""While a difference is not explained they are asked for as often as the rate limits allow."""
 
 
 class SpotAccount(BinanceAccount):
     """See the module."""
 
     kind = "spot"
+    trades_weight = 20
     orders_method, trades_method = "privateGetOpenOrders", "privateGetMyTrades"
     order_method, all_orders_method = "privateGetOrder", "privateGetAllOrders"
 
@@ -51,6 +55,11 @@ class SpotAccount(BinanceAccount):
         self._signs = 0
         self._asks_left = 0
         self._has_told = False
+        self._is_in_doubt = False
+
+    def doubt(self) -> None:
+        """A history may say what it is."""
+        self._is_in_doubt = True
 
     async def flows_since(self, ts_ns: int) -> list[VenueFlow]:
         """Deposits, withdrawals, transfers between wallets and distributions; none where the venue has no histories."""
@@ -72,7 +81,7 @@ class SpotAccount(BinanceAccount):
         self._asks_left = max(0, self._asks_left - 1)
         return list(chain.from_iterable(lists))
 
-    async def account_state(self) -> VenueState:
+    async def _state(self) -> VenueState:
         """Totals: free and locked."""
         shown_ns = self.venue.venue_now_ns()
         account = await self.ask("privateGetAccount", {"omitZeroBalances": "true"})
@@ -87,7 +96,9 @@ class SpotAccount(BinanceAccount):
     def _is_due(self) -> bool:
         if self._signs != self.user.money_moved:
             self._signs, self._asks_left = self.user.money_moved, _ASKS_A_SIGN
-        return self._asks_left > 0 or asyncio.get_running_loop().time() >= self._asked_at + _ASK_EVERY_S
+        pause_s = _DOUBT_EVERY_S if self._is_in_doubt else _ASK_EVERY_S
+        self._is_in_doubt = False
+        return self._asks_left > 0 or asyncio.get_running_loop().time() >= self._asked_at + pause_s
 
     async def _deposits(self, since_ms: int) -> list[VenueFlow]:
         rows = await self._history("sapiGetCapitalDepositHisrec", since_ms - _LATE_MS)

@@ -10,14 +10,14 @@ import asyncio
 import logging
 import time
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.errors import library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from libra.gateways.ccxt.rules import VenueRules
     from libra.gateways.turnstile import Turnstile
@@ -28,8 +28,14 @@ _urgency: ContextVar[Urgency] = ContextVar("libra_ccxt_urgency", default=Urgency
 _paid: ContextVar[bool] = ContextVar("libra_ccxt_paid", default=False)
 _only_connected: ContextVar[bool] = ContextVar("libra_ccxt_only_connected", default=False)
 _stream: ContextVar[str] = ContextVar("libra_ccxt_stream", default="")
+_left_ns: ContextVar[int | None] = ContextVar("libra_ccxt_left", default=None)
 
 _SNAPSHOTS = 2
+_MOST_UNANSWERED = 4_096
+"""Requests over a socket whose leaving is remembered."""
+
+_FIRST_KNOCK_S, _LONGEST_KNOCK_S = 0.5, 60.0
+"""Between two tries to make a connection that requests would leave by."""
 
 _SILENCE_S, _BAN_S = 10.0, 120.0
 """How long nothing is sent behind a 429 or a 418 that does not say how long."""
@@ -64,6 +70,15 @@ def paid(*, only_connected: bool = False) -> Iterator[None]:
         _only_connected.reset(connected_token)
 
 
+@contextmanager
+def _leaving() -> Iterator[None]:
+    token = _left_ns.set(time.monotonic_ns())
+    try:
+        yield
+    finally:
+        _left_ns.reset(token)
+
+
 class Hooks:
     """What a guarded exchange tells its gateway.
 
@@ -83,14 +98,18 @@ class Hooks:
         """The connection of each stream, by its name."""
         self.clock_doubted = asyncio.Event()
         """The venue has refused a request for its time."""
+        self.venue_now_ns: Callable[[], int] = time.time_ns
+        """The venue's clock: its limits count by its own minutes."""
+        self._knocks: dict[str, tuple[float, float]] = {}
+        self.left_ns: dict[str, int] = {}
+        """When requests over a socket left, by their ids."""
         self.on_message: Callable[[Any, Mapping[str, Any]], None] | None = None
         self.on_frame: Mapping[str, Callable[[bool, Mapping[str, Any]], None]] = {}
         """Who takes frames as the venue sent them, by CCXT's method that would."""
 
     def answered(self, status: int, url: str, headers: Mapping[str, str], body: str) -> None:
         """An answer over HTTP: its headers say what the venue has counted, its status whether it wants silence."""
-        for name, used in self.rules.counted(url, headers):
-            self.turnstile.sync(name, used, account=self.account)
+        self._count(self.rules.counted(url, headers), _left_ns.get())
         limits = self.rules.announced(url, body)
         if limits:
             self.turnstile.budget.learn(limits)
@@ -104,15 +123,58 @@ class Hooks:
         client.heard_ns = time.monotonic_ns()
         if not isinstance(message, dict):
             return
+        left_ns = self.left_ns.pop(str(message["id"]), None) if "id" in message else None
         if "rateLimits" in message:
-            for name, used in self.rules.counted_by_message(client.url, message):
-                self.turnstile.sync(name, used, account=self.account)
+            self._count(self.rules.counted_by_message(client.url, message), left_ns)
         if message.get("status") in (418, 429):
             until_ms = ((message.get("error") or {}).get("data") or {}).get("retryAfter")
             wanted_s = until_ms / 1e3 - time.time() if isinstance(until_ms, (int, float)) else _SILENCE_S
             self.turnstile.penalise(max(0.0, wanted_s))
         if self.on_message is not None:
             self.on_message(client, message)
+
+    def knock(self, client: Any, session: Any) -> None:
+        """Make the connection that requests would leave by, if nobody makes it: more and more rarely while it fails.
+
+        Those who have a request for it send that another way, so nothing else holds them back.
+        """
+        now_s = time.monotonic()
+        due_s, wait_s = self._knocks.get(client.url, (0.0, _FIRST_KNOCK_S))
+        if client.connection or client.connecting or now_s < due_s:
+            return
+        if now_s - due_s > _LONGEST_KNOCK_S:
+            # It held for a while.
+            wait_s = _FIRST_KNOCK_S
+        self._knocks[client.url] = (now_s + wait_s, min(2 * wait_s, _LONGEST_KNOCK_S))
+        context = Context()
+        # Nothing of the request that came upon it: it goes on without.
+        context.run(_urgency.set, Urgency.ORDER)
+        context.run(client.connect, session)
+
+    def in_turn(self, url: str, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """As it makes connections to an address, but in their turn: a venue counts them, too."""
+
+        async def connection(session: Any) -> Any:
+            cost = self.rules.connection_cost(url)
+            turn = await self.turnstile.take(_urgency.get(), cost, account=self.account)
+            self.turnstile.used(turn)
+            return await make(session)
+
+        return connection
+
+    def leaves(self, message: Any) -> None:
+        """A request over a socket leaves."""
+        if isinstance(message, dict) and "id" in message:
+            if len(self.left_ns) >= _MOST_UNANSWERED:
+                del self.left_ns[next(iter(self.left_ns))]
+            self.left_ns[str(message["id"])] = time.monotonic_ns()
+
+    def _count(self, counted: Iterable[tuple[str, int]], left_ns: int | None) -> None:
+        # An answer that is on its way at the turn of a minute says what was used of the one before.
+        age_ns = 0 if left_ns is None else time.monotonic_ns() - left_ns
+        for name, used in counted:
+            now_ns = self.venue_now_ns()
+            self.turnstile.sync(name, used, account=self.account, age_ns=age_ns, venue_now_ns=now_ns)
 
 
 def _silent_logger() -> logging.Logger:
@@ -138,14 +200,16 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
         ) -> Any:
             params, config = params if params is not None else {}, config if config is not None else {}
             if _paid.get():
-                return await super().fetch2(path, api, method, params, config)
+                with _leaving():
+                    return await super().fetch2(path, api, method, params, config)
             cost = self.calculate_rate_limiter_cost(api, method, path, params, config)
             spent = hooks.rules.cost(api, cost, path=path)
             turnstile, urgency = hooks.turnstile, _urgency.get()
             async with hooks.snapshots if urgency is Urgency.SNAPSHOT else nullcontext():
                 turn = await turnstile.take(urgency, spent, account=hooks.account)
                 turnstile.used(turn)
-                return await super().fetch2(path, api, method, params, config)
+                with _leaving():
+                    return await super().fetch2(path, api, method, params, config)
 
         def on_rest_response(
             self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, *more: Any
@@ -172,6 +236,7 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             client = super().client(url)
             if "future" not in vars(client):
                 client.future = _consumed(client.future)
+                client.create_connection = hooks.in_turn(url, client.create_connection)
             if stream := _stream.get():
                 hooks.clients[stream] = client
             return client
@@ -182,8 +247,9 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
                 client = self.client(url)
                 if not is_open(client):
                     # The next one finds it connected.
-                    client.connect(self.session)
+                    hooks.knock(client, self.session)
                     raise NotConnected(url)
+            hooks.leaves(message)
             return super().watch(url, message_hash, message, *more, **named)
 
     def frame_handler(name: str) -> Callable[..., None]:

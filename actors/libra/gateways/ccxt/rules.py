@@ -25,7 +25,13 @@ _RESERVED = 10
 
 _MILLI = 1_000
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
-_UNITS = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders", "RAW_REQUESTS": "raw", "UID": "uid"}
+_UNITS = {
+    "REQUEST_WEIGHT": "weight",
+    "ORDERS": "orders",
+    "RAW_REQUESTS": "raw",
+    "UID": "uid",
+    "CONNECTIONS": "connections",
+}
 _LETTERS = {"S": "SECOND", "M": "MINUTE", "H": "HOUR", "D": "DAY"}
 _HEADER = re.compile(r"x-(?:mbx-|sapi-)(used-weight|order-count)-(\d+)([smhd])")
 _RATE_LIMITS = re.compile(r'"rateLimits"\s*:\s*(\[[^\]]*\])')
@@ -35,11 +41,13 @@ _BINANCE = {
         ("RAW_REQUESTS", "MINUTE", 5, 61_000),
         ("ORDERS", "SECOND", 10, 100),
         ("ORDERS", "DAY", 1, 200_000),
+        ("CONNECTIONS", "MINUTE", 5, 300),
     ],
     "linear": [
         ("REQUEST_WEIGHT", "MINUTE", 1, 2_400),
         ("ORDERS", "SECOND", 10, 300),
         ("ORDERS", "MINUTE", 1, 1_200),
+        ("CONNECTIONS", "MINUTE", 5, 300),
     ],
     "wallet": [("UID", "MINUTE", 1, 180_000)],
     "inverse": [("REQUEST_WEIGHT", "MINUTE", 1, 2_400), ("ORDERS", "MINUTE", 1, 1_200)],
@@ -92,6 +100,11 @@ class VenueRules:
             return {"other.weight": _MILLI}
         return {f"{market}.weight": 1, f"{market}.orders": orders, f"{market}.raw": 1}
 
+    def connection_cost(self, url: str) -> dict[str, int]:
+        """What a try to make a WebSocket connection takes."""
+        family = "linear" if "fstream" in url else self.family(url)
+        return {f"{family}.connections": 1} if self.is_binance else {}
+
     @staticmethod
     def family(text: str) -> str:
         """Which of Binance's exchanges an API or an address belongs to: each counts for itself."""
@@ -142,7 +155,7 @@ def _name(family: str, unit: str, interval: str, count: int) -> str:
 def _limit(family: str, kind: str, interval: str, count: int, most: int) -> Limit:
     unit = _UNITS[kind]
     length_ns = _SECONDS[interval] * count * _S + _SLACK_NS
-    # Cancels are no orders, and need no reserve among these.
-    reserve = 0 if unit == "orders" else most // _RESERVED
+    # Cancels are no orders, and need no reserve among these; nor do they wait for a connection.
+    reserve = 0 if unit in ("orders", "connections") else most // _RESERVED
     own = unit in ("orders", "uid")
-    return Limit(_name(family, unit, interval, count), f"{family}.{unit}", most, length_ns, reserve, own)
+    return Limit(_name(family, unit, interval, count), f"{family}.{unit}", most, length_ns, reserve, own, _SLACK_NS)

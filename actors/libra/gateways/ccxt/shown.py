@@ -38,6 +38,15 @@ class ShownCcxtGateway(CcxtGateway):
         symbols = [instrument.symbol for instrument in self._instruments]
         self._account = account(self._venue, self._user, symbols, self._known)
 
+    async def connect(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - as `CcxtGateway`
+        """As `CcxtGateway`; an account that cannot be looked at often is told of."""
+        await super().connect(*args, **named)
+        self._account.check_budget()
+
+    def doubt(self) -> None:
+        """The look before left a difference: histories that are not read by each look are read."""
+        self._account.doubt()
+
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Everything that is open on the account, ours and foreign; in symbols that nothing told of, now and then."""
         return await self._account.open_orders()

@@ -77,6 +77,7 @@ class Venue:
         self.options = options
         self.rules = VenueRules(options.venue)
         self.hooks = Hooks(turnstile, self.rules, options.account)
+        self.hooks.venue_now_ns = self.venue_now_ns
         self._exact = exact
         self._exchange: Any = None
         self._offset_ns = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
 
 STEPS = 256
 
@@ -22,16 +21,35 @@ class Asked:
 class Reference:
     limits: list
     most_waiting: int
-    spent: list = field(default_factory=list)  # (limit name, account, time, amount)
+    spent: list = field(default_factory=list)  # (limit name, account, time, amount, place)
+    told: list = field(
+        default_factory=list
+    )  # (limit name, account, place, count, its interval's number, time, its interval's end)
     waiting: list = field(default_factory=list)
     barred_until_ns: int = 0
+    places: int = 0
 
     def used(self, now_ns, limit, account):
         step = max(1, limit.interval_ns // STEPS)
-        return sum(
+        own = sum(
             amount
-            for name, whose, at, amount in self.spent
-            if name == limit.name and whose == account and now_ns < ceil(at / step) * step + limit.interval_ns
+            for name, whose, at, amount, _ in self.spent
+            if name == limit.name and whose == account and now_ns < -(-at // step) * step + limit.interval_ns
+        )
+        return max(own, self.counted(now_ns, limit, account))
+
+    def counted(self, now_ns, limit, account):
+        """By the venue's words of the newest interval that is not over: the highest, with what was spent behind it."""
+        words = [word for word in self.told if word[:2] == (limit.name, account) and word[6] > now_ns]
+        newest = max((word[4] for word in words), default=0)
+        spent = [entry for entry in self.spent if entry[:2] == (limit.name, account)]
+        return max(
+            (
+                count + sum(amount for _, _, _, amount, place in spent if place > said)
+                for _, _, said, count, number, _, _ in words
+                if number == newest
+            ),
+            default=0,
         )
 
     def whose(self, limit, account):
@@ -80,13 +98,17 @@ class Reference:
             asked.state = "granted"
             for limit in self.limits:
                 if asked.cost.get(limit.unit, 0) > 0:
-                    entry = (limit.name, self.whose(limit, asked.account), now_ns, asked.cost[limit.unit])
+                    self.places += 1
+                    entry = (limit.name, self.whose(limit, asked.account), now_ns, asked.cost[limit.unit], self.places)
                     self.spent.append(entry)
         self.waiting = [asked for asked in self.waiting if asked.state == "waiting"]
 
-    def sync(self, now_ns, name, used, account):
+    def sync(self, now_ns, name, used, account, left_ns, offset_ns):
         limit = next(limit for limit in self.limits if limit.name == name)
-        whose = self.whose(limit, account)
-        ours = self.used(now_ns, limit, whose)
-        if used > ours:
-            self.spent.append((name, whose, now_ns, used - ours))
+        length_ns = limit.interval_ns - limit.slack_ns
+        number = (left_ns + offset_ns) // length_ns
+        until_ns = (number + 1) * length_ns - offset_ns + limit.slack_ns
+        if until_ns > now_ns:
+            self.places += 1
+            word = (name, self.whose(limit, account), self.places, used, number, now_ns, until_ns)
+            self.told.append(word)

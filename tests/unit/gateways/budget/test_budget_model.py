@@ -10,8 +10,11 @@ from libra.gateways.budget import Limit, RateBudget, Urgency
 
 S = 1_000_000_000
 
+OFFSET = 17 * S + 123
+"""The venue's clock is ahead of ours by this."""
+
 LIMITS = [
-    Limit("weight", "weight", 40, 60 * S, reserve=5),
+    Limit("weight", "weight", 40, 61 * S, reserve=5, slack_ns=1 * S),
     Limit("orders_10s", "orders", 5, 10 * S, per_account=True),
     Limit("orders_1d", "orders", 30, 86_400 * S, per_account=True),
     Limit("requests", "requests", 25, 300 * S, reserve=3),
@@ -31,7 +34,11 @@ _steps = st.one_of(
     _asks,
     st.tuples(st.just("wait"), _waits),
     st.tuples(
-        st.just("sync"), st.sampled_from([limit.name for limit in LIMITS]), st.integers(0, 60), st.sampled_from("ab")
+        st.just("sync"),
+        st.sampled_from([limit.name for limit in LIMITS]),
+        st.integers(0, 60),
+        st.sampled_from("ab"),
+        st.integers(0, 5 * S),
     ),
     st.tuples(st.just("bar"), st.integers(0, 120 * S)),
 )
@@ -86,10 +93,11 @@ class Life:
         self.now = until
         self.settle()
 
-    def sync(self, name, used, account):
+    def sync(self, name, used, account, age):
         self.settle()
-        self.budget.sync(self.now, name, used, account=account)
-        self.reference.sync(self.now, name, used, account)
+        left = self.now - age
+        self.budget.sync(self.now, name, used, account=account, left_ns=left, venue_ns=left + OFFSET)
+        self.reference.sync(self.now, name, used, account, left, OFFSET)
         self.settle()
 
     def bar(self, length):

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from libra.gateways.budget import Limit, RateBudget, Urgency
-from libra.gateways.turnstile import NoTurn, Turnstile
+from libra.gateways.turnstile import NoTurn, Turnstile, patient
 
+S = 1_000_000_000
 ONE = {"weight": 1}
 
 
@@ -130,3 +131,69 @@ async def test_what_a_cancel_does_not_lack_yet_is_kept_for_it():
     gate.give_back(first)
     assert (await cancel).urgency is Urgency.CANCEL
     assert (await snapshot).urgency is Urgency.SNAPSHOT
+
+
+def spent_until(budget, urgency=Urgency.CANCEL, *, cost, from_ns, most_s=120):
+    """When a turn that is asked for at a time is granted, in seconds behind it."""
+    turn, at = budget.ask(from_ns, urgency, cost), from_ns
+    while turn.state == "waiting" and at < from_ns + most_s * S:
+        at += S // 20
+        budget.pump(at)
+    return (at - from_ns) / S
+
+
+@pytest.mark.parametrize("second", [0.5, 14.0, 46.0, 59.0])
+def test_what_others_used_is_over_with_the_venues_minute(second):
+    budget = RateBudget([Limit("weight", "weight", 2_400, 61 * S, reserve=240, slack_ns=S)])
+    now_ns, venue_ns = 1_000 * S, 1_700_000_040 * S + round(second * S)
+    budget.sync(now_ns, "weight", 2_401, left_ns=now_ns, venue_ns=venue_ns)
+    budget.penalise(now_ns + 1 * S)
+    waited_s = spent_until(budget, cost={"weight": 1}, from_ns=now_ns)
+    # No longer than the venue's minute and a second, and never before it.
+    assert 60 - second <= waited_s <= 61 - second + 0.05
+
+
+def test_an_answer_from_before_the_turn_of_the_minute_says_nothing_of_this_one():
+    budget = RateBudget([Limit("weight", "weight", 2_400, 61 * S, reserve=240, slack_ns=S)])
+    now_ns, minute_ns = 1_000 * S, 1_700_000_040 * S
+    budget.sync(now_ns, "weight", 10, left_ns=now_ns, venue_ns=minute_ns + 4 * S)
+    # It left 4.5 s ago, when the minute before was at its end.
+    budget.sync(now_ns, "weight", 2_400, left_ns=now_ns - 4 * S - S // 2, venue_ns=minute_ns - S // 2)
+    assert spent_until(budget, cost={"weight": 1}, from_ns=now_ns) == 0
+
+
+def test_what_is_spent_behind_the_venues_word_counts_with_it():
+    budget = RateBudget([Limit("weight", "weight", 10, 61 * S, slack_ns=S)])
+    now_ns, venue_ns = 1_000 * S, 1_700_000_040 * S
+    budget.sync(now_ns, "weight", 8, left_ns=now_ns, venue_ns=venue_ns)
+    assert spent_until(budget, cost={"weight": 2}, from_ns=now_ns) == 0
+    assert spent_until(budget, cost={"weight": 1}, from_ns=now_ns) == 61
+
+
+async def test_the_wait_for_a_turn_is_no_silence():
+    gate = turnstile(most=5)
+    gate.penalise(0.3)
+    async with patient(0.1):
+        turn = await gate.take(Urgency.CANCEL, ONE)
+    assert turn.state == "granted"
+    with pytest.raises(TimeoutError):
+        async with patient(0.05):
+            await gate.take(Urgency.CANCEL, ONE)
+            await asyncio.sleep(30)
+
+
+async def test_a_task_that_outlives_who_was_patient_waits_on():
+    gate = turnstile(most=5)
+    gate.penalise(0.1)
+    async with patient(5):
+        task = await begun(gate.take(Urgency.CANCEL, ONE))
+    assert (await task).state == "granted"
+
+
+def test_the_first_word_of_a_new_minute_ends_the_count_of_the_old_one():
+    budget = RateBudget([Limit("weight", "weight", 10, 61 * S, slack_ns=S)])
+    now_ns, minute_ns = 1_000 * S, 1_700_000_040 * S
+    budget.sync(now_ns, "weight", 10, left_ns=now_ns, venue_ns=minute_ns - S // 2)
+    later_ns = now_ns + 3 * S // 4
+    budget.sync(later_ns, "weight", 1, left_ns=later_ns, venue_ns=minute_ns + S // 4)
+    assert spent_until(budget, cost={"weight": 9}, from_ns=later_ns) == 0

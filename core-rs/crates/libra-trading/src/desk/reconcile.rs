@@ -11,10 +11,14 @@ use super::Desk;
 /// The code under which foreign orders and executions are told.
 const FOREIGN: &str = "FOREIGN_ORDER";
 
+/// The code under which balances are told that the account trades nothing in, and that moved by no flow.
+const UNTRADED: &str = "UNTRADED_BALANCE";
+
 impl Desk {
     /// The gateway outside can take looks: from now on new orders wait for them behind each (re)connect.
-    pub fn require_looks(&mut self) {
-        self.looks.require();
+    /// What a history may explain is waited for, for `patience_ns`.
+    pub fn require_looks(&mut self, patience_ns: i64) {
+        self.looks.require(patience_ns);
         self.begin_reconciling();
     }
 
@@ -60,6 +64,9 @@ impl Desk {
                 _ => continue,
             };
             self.notice(router, now_ns, EventType::RiskLimitBreach, FOREIGN, detail);
+        }
+        for difference in &taken.report.apart {
+            self.notice(router, now_ns, EventType::RiskLimitBreach, UNTRADED, difference.to_string());
         }
         self.pursue_strays(now_ns);
         self.pursue_unwanted(router, now_ns);

@@ -159,9 +159,11 @@ impl State {
                 };
                 self.raise(code, NO_ORDER, &difference.to_string(), events);
             }
-            VenueRecord::Looked { ts_venue_ns, .. } => {
+            VenueRecord::Looked { ts_venue_ns, equal, .. } => {
                 self.outside.looked_ns = self.outside.looked_ns.max(*ts_venue_ns);
-                self.outside.settled = Some(self.booked.len());
+                if *equal {
+                    self.outside.settled = Some(self.booked.len());
+                }
             }
         }
         Ok(())
@@ -418,9 +420,9 @@ impl Gate {
         self.commit(Record::Venue(VenueRecord::Differs { now_ns, difference }))
     }
 
-    /// All that the venue says up to a time of its clock is booked.
-    pub fn looked(&mut self, now_ns: i64, ts_venue_ns: i64) -> Result<(), GateError> {
-        self.commit(Record::Venue(VenueRecord::Looked { now_ns, ts_venue_ns })).map(drop)
+    /// All that the venue says up to a time of its clock is booked; `equal` where nothing was booked beyond it.
+    pub fn looked(&mut self, now_ns: i64, ts_venue_ns: i64, equal: bool) -> Result<(), GateError> {
+        self.commit(Record::Venue(VenueRecord::Looked { now_ns, ts_venue_ns, equal })).map(drop)
     }
 
     fn move_logged_peak(&mut self, currency: Name, capital: Money) {

@@ -313,7 +313,7 @@ impl Record {
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             14 => Record::Limits(decode_limits(r)?),
-            30..=35 => Record::Venue(VenueRecord::decode(number, r)?),
+            30..=36 => Record::Venue(VenueRecord::decode(number, r)?),
             17 => Record::Refused {
                 now_ns: r.i64()?,
                 strategy: r.name()?,

@@ -65,6 +65,8 @@ pub enum VenueRecord {
         now_ns: i64,
         /// Up to when.
         ts_venue_ns: i64,
+        /// Nothing was booked that the look's picture did not show yet.
+        equal: bool,
     },
 }
 
@@ -77,7 +79,8 @@ impl VenueRecord {
             VenueRecord::Opened { .. } => 32,
             VenueRecord::Adjusted { .. } => 33,
             VenueRecord::Differs { .. } => 34,
-            VenueRecord::Looked { .. } => 35,
+            VenueRecord::Looked { equal: true, .. } => 35,
+            VenueRecord::Looked { equal: false, .. } => 36,
         }
     }
 
@@ -138,7 +141,7 @@ impl VenueRecord {
                 w.i128(difference.ours);
                 w.i128(difference.theirs);
             }
-            VenueRecord::Looked { now_ns, ts_venue_ns } => {
+            VenueRecord::Looked { now_ns, ts_venue_ns, .. } => {
                 w.i64(*now_ns);
                 w.i64(*ts_venue_ns);
             }
@@ -191,7 +194,7 @@ impl VenueRecord {
                 let difference = Difference { subject: of(r.name()?), ours: r.i128()?, theirs: r.i128()? };
                 VenueRecord::Differs { now_ns, difference }
             }
-            35 => VenueRecord::Looked { now_ns, ts_venue_ns: r.i64()? },
+            35 | 36 => VenueRecord::Looked { now_ns, ts_venue_ns: r.i64()?, equal: number == 35 },
             _ => return None,
         })
     }

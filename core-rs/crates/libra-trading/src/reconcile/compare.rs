@@ -100,6 +100,8 @@ pub enum Finding {
     MissedFlow(VenueFlow),
     /// An order at the venue that bears our prefix, or was executed under it, and that the log does not know.
     Adopt(Orphan),
+    /// Executions of an order that nobody knows, and of which the list may lack some yet.
+    Incomplete(ClientOrderId, Name),
     /// An order that is open on one side only: the venue is asked about it.
     Unsettled(ClientOrderId),
     /// An order that is not ours.
@@ -119,6 +121,10 @@ pub struct Flight {
     pub unanswered: bool,
     /// When the look began, on the account's clock.
     pub began_ns: i64,
+    /// By how much the venue's lists may lag.
+    pub lag_ns: i64,
+    /// Orders of [`Finding::Incomplete`], and when the first look began that found them over.
+    pub incomplete: BTreeMap<ClientOrderId, i64>,
 }
 
 impl Flight {
@@ -233,6 +239,12 @@ fn executions(
         }
     }
     for (id, (orphan, reports)) in over {
+        // It is as large as its executions: one that is listed later would be too much of it. It was over when it was found first.
+        let over_ns = flight.incomplete.get(&id).copied().unwrap_or(flight.began_ns);
+        if flight.began_ns.saturating_sub(over_ns) < flight.lag_ns {
+            findings.push(Finding::Incomplete(id, orphan.instrument));
+            continue;
+        }
         adopted.insert(id);
         findings.push(Finding::Adopt(orphan));
         findings.extend(reports.into_iter().map(Finding::MissedExecution));
@@ -279,10 +291,19 @@ fn orphan_of(id: ClientOrderId, instrument: Name, execution: &VenueExecution) ->
     }
 }
 
-/// Positions and balances held against each other, exactly.
-pub fn differences(gate: &Gate, state: &VenueState, flight: &Flight) -> Vec<Finding> {
-    let account = gate.account();
-    let mut both: BTreeMap<Subject, (Option<Money>, Option<Money>)> = BTreeMap::new();
+/// True for a currency that an instrument of the account is traded or settled in, or that fees were paid in.
+pub fn is_traded(gate: &Gate, currency: Name) -> bool {
+    let mut instruments = gate.account().instruments();
+    instruments.any(|instrument| [instrument.base, instrument.quote, instrument.settle].contains(&currency))
+        || gate.fills().iter().any(|fill| fill.fee_currency == currency)
+}
+
+/// By our books, and by the venue's; none that does not fit.
+pub(super) type Sides = (Option<Money>, Option<Money>);
+
+/// Everything that is compared: an account's positions and balances, and the venue's.
+pub(super) fn sides(gate: &Gate, account: &Account, state: &VenueState) -> BTreeMap<Subject, Sides> {
+    let mut both: BTreeMap<Subject, Sides> = BTreeMap::new();
     for instrument in account.instruments().filter(|instrument| instrument.kind != ContractKind::Spot) {
         let size = account.position(instrument.id).map_or(0, |position| position.size);
         add(&mut both.entry(Subject::Position(instrument.symbol)).or_insert(NOTHING).0, base_amount(instrument, size));
@@ -299,7 +320,14 @@ pub fn differences(gate: &Gate, state: &VenueState, flight: &Flight) -> Vec<Find
     for (currency, total) in &state.balances {
         add(&mut both.entry(Subject::Balance(*currency)).or_insert(NOTHING).1, Some(*total));
     }
-    let differs = |(subject, (ours, theirs)): (Subject, (Option<Money>, Option<Money>))| {
+    both
+}
+
+/// Positions and balances held against each other, exactly.
+pub fn differences(gate: &Gate, state: &VenueState, flight: &Flight) -> Vec<Finding> {
+    let account = gate.account();
+    let both = sides(gate, account, state);
+    let differs = |(subject, (ours, theirs)): (Subject, Sides)| {
         // A sum that does not fit is never equal to anything.
         let whole = ours.is_some() && theirs.is_some();
         let difference = Difference { subject, ours: ours.unwrap_or(Money::MAX), theirs: theirs.unwrap_or(Money::MAX) };
@@ -312,7 +340,7 @@ pub fn differences(gate: &Gate, state: &VenueState, flight: &Flight) -> Vec<Find
     both.into_iter().filter_map(differs).collect()
 }
 
-const NOTHING: (Option<Money>, Option<Money>) = (Some(0), Some(0));
+const NOTHING: Sides = (Some(0), Some(0));
 
 fn add(sum: &mut Option<Money>, amount: Option<Money>) {
     *sum = sum.zip(amount).and_then(|(sum, amount)| sum.checked_add(amount));

@@ -7,9 +7,12 @@
 //! | a missed execution, a missed flow | booked, once |
 //! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
 //! | wallets that differ by no more than the venue rounds, and nothing else | booked, as a rounding |
+//! | a picture that is our books without the last executions, exactly | no difference, see [`super::picture`] |
 //! | a difference, the first time, or with something in flight | looked at again soon |
-//! | the same difference in the next look, nothing of it booked between | an incident: new orders stop |
-//! | differences that keep moving for [`PATIENCE`] looks | new orders wait until two looks agree |
+//! | the same difference in the next look, nothing of it booked between | of a position: new orders wait |
+//! | the same, and no history has explained it for as long as it may lag | an incident: new orders stop |
+//! | differences that keep moving for [`PATIENCE`] looks | of balances alone not before a history may lag; then new orders wait until two looks agree |
+//! | a balance in a currency that the account trades nothing in | booked as it is, when no history has explained it; told |
 //! | what is foreign | told once, left alone |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,10 +24,11 @@ use crate::gate::{Gate, GateError, GateEvent, IncidentCode};
 use crate::order::{ClientOrderId, OrderStatus};
 
 use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
-use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences};
+use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences, is_traded};
 use super::order::in_venue_order;
+use super::picture::Before;
 use super::rounding;
-use super::venue::{VenueLook, VenueState};
+use super::venue::{FlowKind, VenueFlow, VenueLook, VenueState};
 
 /// How far behind what is known the venue is asked: its lists may lag behind its events.
 const OVERLAP_NS: i64 = 300_000_000_000;
@@ -57,6 +61,12 @@ pub struct LookReport {
     pub unsettled: usize,
     /// Foreign orders and executions it saw, told before or not.
     pub foreign: usize,
+    /// Its picture is not our books, but our books as of then, exactly: see [`super::picture`].
+    pub explained: bool,
+    /// Executions booked by then that such a picture does not show yet.
+    pub racing: usize,
+    /// Balances in currencies that nothing is traded in, which were taken over as the venue has them.
+    pub apart: Vec<Difference>,
     /// Differences that are looked at again.
     pub undecided: Vec<Difference>,
     /// Differences that stand.
@@ -82,7 +92,15 @@ pub struct Taken {
 
 struct Began {
     now_ns: i64,
-    fills: usize,
+    books: Before,
+}
+
+/// A difference as the look before had it.
+#[derive(Clone, Copy)]
+struct Suspect {
+    difference: Difference,
+    /// When a look first had one of this amount; all since have.
+    since_ns: i64,
 }
 
 /// See the module. One a desk; it keeps nothing that a restart would miss.
@@ -92,17 +110,26 @@ pub struct Looks {
     settled: bool,
     wanted: bool,
     began: Option<Began>,
+    /// How long a venue's histories may lag behind its positions and balances.
+    patience_ns: i64,
     /// Differences of the look before, and how many fills were booked when it was done.
-    suspects: BTreeMap<Subject, Difference>,
+    suspects: BTreeMap<Subject, Suspect>,
     fills_before: usize,
+    /// The look before, where it was not explained: it may be by what was booked since.
+    unexplained: Option<(Before, VenueState)>,
     /// The venue rounds.
     rounds: bool,
     undecided_looks: u32,
+    undecided_since_ns: i64,
     /// What an account without a past may be opened with, seen once.
     opening: Option<VenueState>,
+    /// The same of currencies that nothing is traded in.
+    apart: BTreeMap<Name, Suspect>,
     /// Differences that became incidents of this process.
     raised: BTreeMap<Subject, Difference>,
     last: Option<(VenueState, LookReport)>,
+    /// Orders that are over and not adopted yet: their executions may not all be listed. When they were found so first.
+    incomplete: BTreeMap<ClientOrderId, i64>,
     /// What a look that failed found to be asked about: the next one hands it out.
     unasked: Vec<ClientOrderId>,
     told: BTreeSet<(String, u64)>,
@@ -111,8 +138,10 @@ pub struct Looks {
 
 impl Looks {
     /// From now on new orders wait for looks.
-    pub fn require(&mut self) {
-        self.required = true;
+    ///
+    /// What a history may explain is waited for as long as histories may lag: `patience_ns`.
+    pub fn require(&mut self, patience_ns: i64) {
+        (self.required, self.patience_ns) = (true, patience_ns.max(0));
     }
 
     /// True when orders wait for looks.
@@ -125,7 +154,7 @@ impl Looks {
     /// One that is under way shows the venue as it was before, and counts for nothing.
     pub fn begin_anew(&mut self) {
         self.began = None;
-        (self.settled, self.wanted, self.undecided_looks) = (false, true, 0);
+        (self.settled, self.wanted, self.undecided_looks, self.unexplained) = (false, true, 0, None);
     }
 
     /// True when the last look decided everything, or none is required.
@@ -160,7 +189,7 @@ impl Looks {
 
     /// A look begins: what is booked from here on races it.
     pub fn begin(&mut self, gate: &Gate, now_ns: i64) {
-        self.began = Some(Began { now_ns, fills: gate.fills().len() });
+        self.began = Some(Began { now_ns, books: Before::of(gate) });
         self.wanted = false;
     }
 
@@ -205,7 +234,11 @@ impl Looks {
         (self.wanted, self.rounds) = (true, look.state.unit > 0);
         taken.report.duration_ns = now_ns.saturating_sub(began.now_ns);
         taken.report.at_ns = now_ns;
-        let mut flight = flight(gate, &began, unsent);
+        let mut flight = Flight {
+            lag_ns: self.patience_ns,
+            incomplete: std::mem::take(&mut self.incomplete),
+            ..flight(gate, &began, unsent)
+        };
         if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, taken)? {
             self.last = Some((look.state.clone(), taken.report.clone()));
             return Ok(());
@@ -231,6 +264,11 @@ impl Looks {
                     taken.report.missed_flows += 1;
                     flowed.insert(flow.currency);
                 }
+                Finding::Incomplete(id, instrument) => {
+                    self.incomplete.insert(id, flight.incomplete.get(&id).copied().unwrap_or(began.now_ns));
+                    flight.unanswered = true;
+                    add_instrument(gate.account(), instrument, &mut flight);
+                }
                 Finding::Unsettled(id) => {
                     taken.report.unsettled += 1;
                     if !taken.ask.contains(&id) {
@@ -247,7 +285,18 @@ impl Looks {
             }
         }
 
-        for finding in differences(gate, &look.state, &flight) {
+        let untraded = self.untraded(gate, now_ns, &look.state, &flight, taken)?;
+        let traded = |currency: Name| !untraded.contains(&currency);
+        let found = |gate: &Gate, flight: &Flight| {
+            let mut found = differences(gate, &look.state, flight);
+            // An order that is not answered may have paid its fee in any currency.
+            found.retain(|finding| match finding {
+                Finding::Differs(Difference { subject: Subject::Balance(currency), .. }) => traded(*currency),
+                _ => true,
+            });
+            found
+        };
+        for finding in found(gate, &flight) {
             if let Finding::Differs(difference) = finding
                 && let room = rounding::room(gate, difference.subject.name(), look.state.unit)
                 && let Some(adjustment) = in_venue_order(gate, &difference, room)
@@ -255,15 +304,27 @@ impl Looks {
                 taken.events.extend(gate.adjust(now_ns, "the venue's order of executions", adjustment)?);
             }
         }
-        for flow in rounding::flows(gate, &look.state, &differences(gate, &look.state, &flight)) {
+        for flow in rounding::flows(gate, &look.state, &found(gate, &flight)) {
             taken.events.extend(gate.book_flow(now_ns, &flow)?);
             taken.report.roundings += 1;
         }
+        if let Some((before, state)) = self.unexplained.take()
+            && before.explains(gate, &state, traded).is_some()
+        {
+            self.undecided_looks = 0;
+        }
+        let mut found = found(gate, &flight);
+        if !found.is_empty()
+            && let Some(racing) = began.books.explains(gate, &look.state, traded)
+        {
+            (taken.report.explained, taken.report.racing, found) = (true, racing, Vec::new());
+        }
         let moved = moved_since(gate, self.fills_before);
         let mut suspects = BTreeMap::new();
-        for finding in differences(gate, &look.state, &flight) {
+        let mut waits = false;
+        for finding in found {
             let Finding::Differs(difference) = finding else {
-                taken.report.undecided.extend(difference_of(finding));
+                taken.report.undecided.extend(difference_at(&finding));
                 continue;
             };
             let subject = difference.subject;
@@ -273,7 +334,11 @@ impl Looks {
                 }
                 Subject::Balance(currency) => moved.currencies.contains(&currency) || flowed.contains(&currency),
             };
-            if self.suspects.get(&subject) == Some(&difference) && !between {
+            let suspect = (self.suspects.get(&subject).copied())
+                .filter(|suspect| suspect.difference.amount() == difference.amount())
+                .map_or(Suspect { difference, since_ns: now_ns }, |before| Suspect { difference, ..before });
+            let agrees = self.suspects.get(&subject).is_some_and(|before| before.difference == difference) && !between;
+            if agrees && began.now_ns.saturating_sub(suspect.since_ns) >= self.patience_ns {
                 let known = self.raised.get(&subject) == Some(&difference) && gate.incident().is_some();
                 if !known && !stands(gate, &difference) {
                     taken.events.extend(gate.differ(now_ns, difference)?);
@@ -281,12 +346,17 @@ impl Looks {
                 self.raised.insert(subject, difference);
                 taken.report.differences.push(difference);
             } else {
+                // Whatever explains it in the end: a position that is not ours is no ground for more orders.
+                waits |= agrees && matches!(subject, Subject::Position(_));
                 taken.report.undecided.push(difference);
             }
-            suspects.insert(subject, difference);
+            suspects.insert(subject, suspect);
         }
         (self.suspects, self.fills_before) = (suspects, gate.fills().len());
-        self.decide(gate, now_ns, taken)?;
+        self.decide(gate, now_ns, waits, taken)?;
+        if !taken.report.undecided.is_empty() {
+            self.unexplained = Some((began.books, look.state.clone()));
+        }
         self.last = Some((look.state.clone(), taken.report.clone()));
         Ok(())
     }
@@ -337,15 +407,71 @@ impl Looks {
         Ok(true)
     }
 
+    /// Currencies that differ, and that the account trades nothing in: what of them no history explains is booked as it is.
+    fn untraded(
+        &mut self,
+        gate: &mut Gate,
+        now_ns: i64,
+        state: &VenueState,
+        flight: &Flight,
+        taken: &mut Taken,
+    ) -> Result<BTreeSet<Name>, GateError> {
+        let mut untraded = BTreeSet::new();
+        let before = std::mem::take(&mut self.apart);
+        for finding in differences(gate, state, flight) {
+            let Some(&difference) = difference_at(&finding) else { continue };
+            let Subject::Balance(currency) = difference.subject else { continue };
+            if is_traded(gate, currency) {
+                continue;
+            }
+            untraded.insert(currency);
+            let Some(amount) = difference.amount() else { continue };
+            let suspect = (before.get(&currency).copied())
+                .filter(|suspect| suspect.difference == difference)
+                .unwrap_or(Suspect { difference, since_ns: now_ns });
+            let known = before.get(&currency).is_some_and(|before| before.difference == difference);
+            // Its histories were asked for when the look began.
+            let in_flight = matches!(finding, Finding::InFlight(_));
+            if in_flight || !known || flight.began_ns.saturating_sub(suspect.since_ns) < self.patience_ns {
+                self.apart.insert(currency, suspect);
+                continue;
+            }
+            let flow = VenueFlow {
+                key: format!("apart {currency} {}", state.ts_venue_ns),
+                kind: FlowKind::Other,
+                currency,
+                amount,
+                symbol: Name::NONE,
+                ts_venue_ns: state.ts_venue_ns,
+            };
+            match gate.book_flow(now_ns, &flow) {
+                Ok(events) => {
+                    taken.events.extend(events);
+                    taken.report.apart.push(difference);
+                }
+                // Beyond what money holds: nothing is traded in it.
+                Err(GateError::DoesNotFit(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(untraded)
+    }
+
     /// Whether new orders may leave, and up to when everything is booked.
-    fn decide(&mut self, gate: &mut Gate, now_ns: i64, taken: &mut Taken) -> Result<(), GateError> {
+    fn decide(&mut self, gate: &mut Gate, now_ns: i64, waits: bool, taken: &mut Taken) -> Result<(), GateError> {
         let report = &mut taken.report;
         if report.undecided.is_empty() {
             self.undecided_looks = 0;
             (report.settled, self.settled, self.wanted) = (true, true, false);
         } else {
+            if self.undecided_looks == 0 {
+                self.undecided_since_ns = now_ns;
+            }
             self.undecided_looks = self.undecided_looks.saturating_add(1);
-            if self.undecided_looks >= PATIENCE && self.settled {
+            let position = report.undecided.iter().any(|found| matches!(found.subject, Subject::Position(_)));
+            let lasts = now_ns.saturating_sub(self.undecided_since_ns) >= self.patience_ns;
+            let moves = self.undecided_looks >= PATIENCE && (position || lasts);
+            if (waits || moves) && self.settled {
                 self.settled = false;
                 gate.set_reconciling(true);
             }
@@ -355,8 +481,9 @@ impl Looks {
         let clean = report.settled && report.differences.is_empty();
         let due = known_ns.saturating_sub(gate.looked_ns()) >= MARK_EVERY_NS;
         // What executions may be rounded by counts from here on, for the next process too.
-        if clean && (due || self.rounds && gate.is_unsettled()) {
-            gate.looked(now_ns, known_ns)?;
+        let equal = !report.explained;
+        if clean && (due || equal && self.rounds && gate.is_unsettled()) {
+            gate.looked(now_ns, known_ns, equal)?;
         }
         Ok(())
     }
@@ -401,7 +528,7 @@ impl Looks {
     }
 }
 
-fn difference_of(finding: Finding) -> Option<Difference> {
+fn difference_at(finding: &Finding) -> Option<&Difference> {
     match finding {
         Finding::InFlight(difference) | Finding::Differs(difference) => Some(difference),
         _ => None,
@@ -436,7 +563,7 @@ fn add_instrument(account: &Account, id: Name, flight: &mut Flight) {
 
 /// What races a look: executions booked since it began, and orders whose fate is not known.
 fn flight(gate: &Gate, began: &Began, unsent: impl Fn(ClientOrderId) -> bool) -> Flight {
-    let mut flight = moved_since(gate, began.fills);
+    let mut flight = moved_since(gate, began.books.fills());
     flight.began_ns = began.now_ns;
     for order in gate.open_orders() {
         if order.status < OrderStatus::Accepted && !unsent(order.client_order_id) {

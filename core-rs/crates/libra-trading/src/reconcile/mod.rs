@@ -15,6 +15,7 @@
 //! - [`venue`] — what a venue says, in the account's units;
 //! - [`compare`] — the comparison: a pure function of the account, a look and what is in flight;
 //! - [`looks`] — one look after the other: what is booked at once, what is waited for, what is decided;
+//! - [`picture`] — the books as of the moment that a look's picture shows;
 //! - [`order`] — what the order of executions makes of the P&L; [`rounding`] — what a venue's units make of it;
 //! - [`accept`] — the numbers of an adjustment, when an operator takes the venue's word.
 //!
@@ -24,6 +25,7 @@ pub mod accept;
 pub mod compare;
 pub mod looks;
 pub mod order;
+pub mod picture;
 pub mod rounding;
 pub mod venue;
 

@@ -36,6 +36,10 @@ pub struct Venue {
     pub cost: Money,
     /// When somebody else traded last.
     pub foreign_ns: i64,
+    /// So long after it happened a list tells of something.
+    pub lag_ns: i64,
+    /// Of a currency that the account trades nothing in.
+    pub apart: Money,
     /// What it cuts the basis of what is closed to; 0 for money's twelve decimals.
     unit: Money,
 }
@@ -48,6 +52,8 @@ impl Venue {
     pub fn new(now_ns: i64, unit: Money) -> Venue {
         Venue {
             now_ns,
+            lag_ns: 0,
+            apart: 0,
             unit,
             orders: BTreeMap::new(),
             trades: Vec::new(),
@@ -128,6 +134,19 @@ impl Venue {
         self.flows.push(VenueFlow { key, kind, currency: usdt(), amount, symbol, ts_venue_ns: self.now_ns });
     }
 
+    /// Executions since a time, as far as the list tells of them by now.
+    pub fn listed_trades(&self, since_ns: i64) -> Vec<VenueExecution> {
+        let told =
+            |trade: &&VenueExecution| since_ns <= trade.ts_venue_ns && trade.ts_venue_ns + self.lag_ns <= self.now_ns;
+        self.trades.iter().filter(told).cloned().collect()
+    }
+
+    /// Flows since a time, as far as the list tells of them by now.
+    pub fn listed_flows(&self, since_ns: i64) -> Vec<VenueFlow> {
+        let told = |flow: &&VenueFlow| since_ns <= flow.ts_venue_ns && flow.ts_venue_ns + self.lag_ns <= self.now_ns;
+        self.flows.iter().filter(told).cloned().collect()
+    }
+
     pub fn open_orders(&self) -> Vec<VenueOrder> {
         let instrument = contract("BTC", "venue");
         let shown = |placed: &Placed| VenueOrder {
@@ -162,7 +181,9 @@ impl Venue {
                 entry_price: Some(entry),
             });
         }
-        VenueState { positions, balances: vec![(usdt(), self.wallet)], ts_venue_ns: self.now_ns, unit: self.unit }
+        let mut balances = vec![(usdt(), self.wallet)];
+        balances.extend((self.apart != 0).then(|| (Name::intern("LDUSDT"), self.apart)));
+        VenueState { positions, balances, ts_venue_ns: self.now_ns, unit: self.unit }
     }
 
     /// The answer to a question about one order.

@@ -14,9 +14,12 @@ type DifferenceRow = (&'static str, &'static str, String, String, String);
 
 #[pymethods]
 impl AccountGroup {
-    /// The gateway can take looks: from now on new orders wait for them behind each (re)connect.
-    fn require_looks(&self, py: Python<'_>) {
-        self.with(py, |desk, _, _| desk.require_looks());
+    /// The gateway can take looks: from now on new orders wait for them behind each (re)connect. The venue's histories may lag
+    /// behind its positions and balances by so much: what they may explain is no incident before.
+    #[pyo3(signature = (*, patience_s = 0.0))]
+    fn require_looks(&self, py: Python<'_>, patience_s: f64) {
+        let patience_ns = (patience_s * 1e9) as i64;
+        self.with(py, |desk, _, _| desk.require_looks(patience_ns));
     }
 
     /// True while new orders wait for a look that decides.
@@ -74,8 +77,8 @@ impl AccountGroup {
     }
 
     /// What the last look came to, or None before there was one: `at_ns`, `duration_ns`, counts (`missed_executions`,
-    /// `missed_flows`, `roundings`, `adopted`, `unsettled`, `foreign`), `opened`, `settled`, and as rows `undecided` and
-    /// `differences`.
+    /// `missed_flows`, `roundings`, `adopted`, `unsettled`, `foreign`, `racing`), `opened`, `settled`, and as rows
+    /// `undecided`, `differences` and `apart`.
     fn last_look<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let last: Option<LookReport> = self.with(py, |desk, _, _| desk.looks().last().cloned());
         let Some(last) = last else { return Ok(None) };
@@ -89,6 +92,7 @@ impl AccountGroup {
             ("adopted", last.adopted),
             ("unsettled", last.unsettled),
             ("foreign", last.foreign),
+            ("racing", last.racing),
         ] {
             dict.set_item(name, count)?;
         }
@@ -96,6 +100,7 @@ impl AccountGroup {
         dict.set_item("settled", last.settled)?;
         dict.set_item("undecided", rows(&last.undecided))?;
         dict.set_item("differences", rows(&last.differences))?;
+        dict.set_item("apart", rows(&last.apart))?;
         Ok(Some(dict))
     }
 

@@ -22,7 +22,7 @@ impl Bench {
     /// A desk that takes looks, opened by two of them.
     fn looking(log: LogConfig) -> Bench {
         let (mut bench, _) = Bench::open(config(Link::External, log, RiskLimits::default()), 1);
-        bench.desk.require_looks();
+        bench.desk.require_looks(0);
         bench.quote(6_000_000, 6_000_010);
         (0..2).for_each(|_| bench.looks_at(&empty()).unwrap());
         bench

@@ -14,7 +14,7 @@ fn shown() -> VenueLook {
 
 fn bench() -> Bench {
     let (mut bench, _) = Bench::open(config(Link::External, LogConfig::Memory, RiskLimits::default()), 1);
-    bench.desk.require_looks();
+    bench.desk.require_looks(0);
     bench.quote(6_000_000, 6_000_010);
     bench
 }

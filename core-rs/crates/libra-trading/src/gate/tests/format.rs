@@ -102,9 +102,10 @@ fn of_the_venue() -> Vec<Record> {
         },
         VenueRecord::Differs { now_ns, difference: differs(Subject::Position(name("BTC/USDT:USDT"))) },
         VenueRecord::Differs { now_ns, difference: differs(Subject::Balance(name("USDT"))) },
-        VenueRecord::Looked { now_ns, ts_venue_ns },
+        VenueRecord::Looked { now_ns, ts_venue_ns, equal: true },
         // Behind what the first version had.
         VenueRecord::Flow { now_ns, flow: flow(FlowKind::Rounding, "BTC/USDT:USDT") },
+        VenueRecord::Looked { now_ns, ts_venue_ns, equal: false },
     ];
     records.into_iter().map(Record::Venue).collect()
 }
