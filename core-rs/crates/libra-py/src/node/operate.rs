@@ -41,7 +41,7 @@ impl AccountGroup {
     /// Takes in a strategy again that is no more. ValueError with why not.
     fn readmit(&self, py: Python<'_>, strategy: &str) -> PyResult<()> {
         let strategy = Name::intern(strategy);
-        self.with(py, |desk, _, _| desk.readmit(strategy)).map_err(PyValueError::new_err)
+        self.with(py, |desk, router, _| desk.readmit(router, strategy)).map_err(PyValueError::new_err)
     }
 
     /// Strategies that the account does not know any more, with what its log says they left: (strategy, open orders,

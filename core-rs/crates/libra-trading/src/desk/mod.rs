@@ -12,7 +12,7 @@
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above; [`tell`] — the events that they make; [`ledger`] — what the portfolio knows of them;
-//! - [`vanish`] — what happens to the orders of a strategy that is no more; [`room`] — how much of its position one may close;
+//! - [`vanish`] — what happens to the orders of a strategy that is no more; [`readmit`] — its way back; [`room`] — how much of its position one may close;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`breach`] — open orders that must not stay; [`stray`] — orders that are over and work at the venue all the same;
@@ -54,6 +54,7 @@ use crate::reconcile::Looks;
 
 use early::EarlyCancels;
 use ledger::Kept;
+use readmit::Returned;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
@@ -117,6 +118,10 @@ pub struct Desk {
     send_within_ns: i64,
     /// Strategies that are no more: nothing of their own leaves.
     vanished: BTreeMap<Name, Vanished>,
+    /// The ledger's changes when the last look at what they left found nothing more to close.
+    flattened: Option<u64>,
+    /// Strategies that were no more, and were let in again.
+    returned: BTreeMap<Name, Returned>,
     /// The kill switch of a thread that cannot wait for this one.
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
@@ -200,6 +205,8 @@ impl Desk {
             cancelling,
             send_within_ns,
             vanished: BTreeMap::new(),
+            flattened: None,
+            returned: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
             latched_until: 0,

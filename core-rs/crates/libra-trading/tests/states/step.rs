@@ -162,6 +162,16 @@ pub enum Step {
         first: u8,
         count: u8,
     },
+    /// One that was no more comes back.
+    LetIn {
+        strategy: u8,
+    },
+    /// A strategy says that what it holds is to be closed, by an order that may rest where there are ticks.
+    Signal {
+        spot: bool,
+        which: u8,
+        ticks: Option<i8>,
+    },
     Drain,
     /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
     Disk {
@@ -205,6 +215,11 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             let stop = Step::StopStrategy { strategy: rng.u8(..), policy: OnVanish::Flatten };
             let behind = [Step::Flow { roll: rng.u8(..) }, stop, Step::Flow { roll: 35 }, Step::Flow { roll: 35 }];
             steps.extend(if rng.bool() { &behind[..] } else { &behind[1..] });
+        }
+        if let Step::StopStrategy { strategy, .. } = step
+            && rng.u8(0..3) > 0
+        {
+            steps.extend(back(&mut rng, strategy));
         }
         // The first that happens on a new day.
         if matches!(step, Step::Wait { ms: DAY_MS }) && rng.u8(0..3) > 0 {
@@ -282,6 +297,34 @@ fn node(rng: &mut Rng, first: u8, count: u8) -> Vec<Step> {
     }
     let flow = Step::Flow { roll: if rng.bool() { 35 } else { rng.u8(..) } };
     steps.extend([flow, Step::Wait { ms: 1_500 }, flow, Step::Wait { ms: 3_000 }, flow]);
+    steps
+}
+
+/// A strategy that was lost comes back, maybe ahead of what it had asked for, trades, and is lost again; at times a kill switch ended
+/// what closed its position.
+fn back(rng: &mut Rng, strategy: u8) -> Vec<Step> {
+    let (spot, buy, all) = (rng.u8(0..4) == 0, rng.bool(), Step::Flow { roll: 35 });
+    let ask = |size, kind| Step::Request { spot, buy, kind, size, ticks: 0, ttl_ms: 0, strategy };
+    let (ahead, killed) = (rng.u8(0..3) == 0, rng.u8(0..3) == 0);
+    let mut steps = Vec::new();
+    if killed {
+        steps.extend([Step::Kill, all, Step::Wait { ms: 1_200 }, all, Step::Resume]);
+    } else {
+        steps.extend([all, all]);
+    }
+    if ahead {
+        let ticks = rng.bool().then_some(0);
+        steps.extend([ask(10, Kind::Limit), Step::Signal { spot, which: rng.u8(..), ticks }]);
+    }
+    steps.push(Step::LetIn { strategy });
+    if rng.bool() {
+        steps.extend([all, ask(rng.u16(20..=40), Kind::Market), all]);
+    }
+    if rng.bool() {
+        let policy = if rng.u8(0..4) == 0 { OnVanish::Cancel } else { OnVanish::Flatten };
+        steps.extend([Step::StopStrategy { strategy, policy }, all, Step::Wait { ms: 1_500 }, all]);
+        steps.extend(rng.bool().then_some(Step::LetIn { strategy }));
+    }
     steps
 }
 
@@ -364,6 +407,10 @@ fn step(rng: &mut Rng) -> Step {
             },
         },
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
+        952..957 => Step::LetIn { strategy: rng.u8(..) },
+        957..975 => {
+            Step::Signal { spot: rng.u8(0..3) == 0, which, ticks: (rng.u8(0..3) == 0).then(|| rng.i8(-60..=60)) }
+        }
         _ => Step::Flow { roll: rng.u8(..) },
     }
 }
