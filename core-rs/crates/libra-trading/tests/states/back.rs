@@ -126,7 +126,9 @@ impl World {
         let instrument = self.truth.instruments[usize::from(spot)].id;
         let known = &self.truth.strategies;
         let held = self.truth.holdings(instrument).into_iter().filter(|(who, size)| *size != 0 && known.contains(who));
-        let Some((strategy, size)) = Self::pick(which, &held.collect::<Vec<_>>()) else { return Ok(()) };
+        let (held, named) = (held.collect::<Vec<_>>(), self.strategy(which));
+        let named = held.iter().find(|(who, _)| *who == named).copied();
+        let Some((strategy, size)) = named.or_else(|| Self::pick(which, &held)) else { return Ok(()) };
         let signal = Signal {
             id: (1 << 100) + self.next_request,
             strategy,

@@ -217,9 +217,12 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             steps.extend(if rng.bool() { &behind[..] } else { &behind[1..] });
         }
         if let Step::StopStrategy { strategy, .. } = step
-            && rng.u8(0..3) > 0
+            && rng.u8(0..3) == 0
         {
             steps.extend(back(&mut rng, strategy));
+        }
+        if matches!(step, Step::Die(_)) && rng.u8(0..6) == 0 {
+            steps.extend(unmeasured(&mut rng));
         }
         // The first that happens on a new day.
         if matches!(step, Step::Wait { ms: DAY_MS }) && rng.u8(0..3) > 0 {
@@ -300,12 +303,31 @@ fn node(rng: &mut Rng, first: u8, count: u8) -> Vec<Step> {
     steps
 }
 
+/// Under a loss limit a process begins that holds something, and quotes of something else are all that it has.
+fn unmeasured(rng: &mut Rng) -> Vec<Step> {
+    let (spot, roll) = (rng.bool(), 35);
+    let strategy = rng.u8(..);
+    let ask = |spot| Step::Request { spot, buy: true, kind: Kind::Market, size: 30, ticks: 0, ttl_ms: 0, strategy };
+    let asked = [!spot, spot].map(ask);
+    let dies = Step::Die(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 2 });
+    let quote = Step::Quote { spot, ticks: 0 };
+    let mut steps = vec![Step::Flow { roll }, asked[0], Step::Flow { roll }, Step::Wait { ms: 1_100 }, dies, quote];
+    for _ in 0..4 {
+        steps.extend([Step::Send { which: 0 }, Step::Arrive { which: 0, roll }, Step::Tell { which: 0 }]);
+    }
+    steps.extend([Step::Handle { events: 60 }, quote, asked[1], Step::Handle { events: 60 }]);
+    // Known for a while, and then too old.
+    steps.extend([Step::Quote { spot: !spot, ticks: 0 }, Step::Wait { ms: 21_000 }, quote, asked[1]]);
+    steps.push(Step::Handle { events: 60 });
+    steps
+}
+
 /// A strategy that was lost comes back, maybe ahead of what it had asked for, trades, and is lost again; at times a kill switch ended
 /// what closed its position.
 fn back(rng: &mut Rng, strategy: u8) -> Vec<Step> {
     let (spot, buy, all) = (rng.u8(0..4) == 0, rng.bool(), Step::Flow { roll: 35 });
     let ask = |size, kind| Step::Request { spot, buy, kind, size, ticks: 0, ttl_ms: 0, strategy };
-    let (ahead, killed) = (rng.u8(0..3) == 0, rng.u8(0..3) == 0);
+    let (ahead, killed) = (rng.bool(), rng.u8(0..4) == 0);
     let mut steps = Vec::new();
     if killed {
         steps.extend([Step::Kill, all, Step::Wait { ms: 1_200 }, all, Step::Resume]);
@@ -314,7 +336,7 @@ fn back(rng: &mut Rng, strategy: u8) -> Vec<Step> {
     }
     if ahead {
         let ticks = rng.bool().then_some(0);
-        steps.extend([ask(10, Kind::Limit), Step::Signal { spot, which: rng.u8(..), ticks }]);
+        steps.extend([ask(10, Kind::Limit), Step::Signal { spot, which: strategy, ticks }]);
     }
     steps.push(Step::LetIn { strategy });
     if rng.bool() {
@@ -324,6 +346,11 @@ fn back(rng: &mut Rng, strategy: u8) -> Vec<Step> {
         let policy = if rng.u8(0..4) == 0 { OnVanish::Cancel } else { OnVanish::Flatten };
         steps.extend([Step::StopStrategy { strategy, policy }, all, Step::Wait { ms: 1_500 }, all]);
         steps.extend(rng.bool().then_some(Step::LetIn { strategy }));
+    }
+    if rng.bool() {
+        // Lost and there again while what it asked for is approved, and has not left.
+        let stop = Step::StopStrategy { strategy, policy: OnVanish::Cancel };
+        steps.extend([ask(10, Kind::Limit), Step::Handle { events: 1 }, stop, Step::LetIn { strategy }, all]);
     }
     steps
 }
@@ -408,7 +435,7 @@ fn step(rng: &mut Rng) -> Step {
         },
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
         952..957 => Step::LetIn { strategy: rng.u8(..) },
-        957..975 => {
+        957..970 => {
             Step::Signal { spot: rng.u8(0..3) == 0, which, ticks: (rng.u8(0..3) == 0).then(|| rng.i8(-60..=60)) }
         }
         _ => Step::Flow { roll: rng.u8(..) },
