@@ -284,7 +284,8 @@ fn who_left_nothing_is_looked_for_no_more() {
     let at_rest = |bench: &Bench| (bench.desk.wants_nothing_gone(), bench.desk.is_flattened());
     assert_eq!(at_rest(&bench), (true, false));
     assert_eq!(bench.desk.vanish(&mut bench.router, bench.now_ns, other, OnVanish::Flatten), [late]);
-    // Its cancel is on its way: nothing to ask for, and not over.
+    // Its cancel is on its way: nothing to ask for, and not over. When it was asked for is not forgotten.
+    bench.quote(6_000_000, 6_000_010);
     assert_eq!(at_rest(&bench), (true, false));
     says(&mut bench, late, VenueOutcome::CancelRejected { detail: "busy".to_owned() });
     assert_eq!(at_rest(&bench), (false, false));
