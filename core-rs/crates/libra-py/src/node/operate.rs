@@ -41,7 +41,7 @@ impl AccountGroup {
     /// Takes in a strategy again that is no more. ValueError with why not.
     fn readmit(&self, py: Python<'_>, strategy: &str) -> PyResult<()> {
         let strategy = Name::intern(strategy);
-        self.with(py, |desk, _, _| desk.readmit(strategy)).map_err(PyValueError::new_err)
+        self.with(py, |desk, router, _| desk.readmit(router, strategy)).map_err(PyValueError::new_err)
     }
 
     /// How many orders of a strategy are open, and whether it holds something.

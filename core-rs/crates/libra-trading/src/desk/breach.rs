@@ -6,9 +6,10 @@
 //! with every fill and every step of the market or of the clock. The same order is not asked for more often than a
 //! venue can answer.
 
-use libra_kernel::EventType;
 use libra_kernel::router::Router;
+use libra_kernel::{EventType, Name};
 
+use crate::gate::Gate;
 use crate::order::ClientOrderId;
 
 use super::control::Asker;
@@ -23,7 +24,8 @@ impl Desk {
     #[inline]
     pub(super) fn pursue_unwanted(&mut self, router: &mut Router, now_ns: i64) {
         if self.wants_nothing_gone() {
-            if !self.unwanted.is_empty() {
+            // Of what is being cancelled the time stays: a venue may refuse it.
+            if !self.unwanted.is_empty() && !self.left(Gate::count_open_of) {
                 self.unwanted.clear();
             }
         } else {
@@ -31,9 +33,17 @@ impl Desk {
         }
     }
 
+    /// Asked at each step of the market: whoever is no more and left nothing costs no look at what is open.
     #[inline]
-    fn wants_nothing_gone(&self) -> bool {
-        !self.takes_all() && self.gate.breaches().is_empty() && self.vanished.is_empty()
+    pub(super) fn wants_nothing_gone(&self) -> bool {
+        !self.takes_all() && self.gate.breaches().is_empty() && !self.left(Gate::count_uncancelled_of)
+    }
+
+    /// Has a strategy that is no more so many orders that must not stay, above none?
+    #[inline]
+    fn left(&self, count: impl Fn(&Gate, Name) -> usize) -> bool {
+        let gone = self.vanished.iter().filter(|(_, gone)| gone.policy != OnVanish::Keep);
+        gone.into_iter().any(|(strategy, _)| count(&self.gate, *strategy) > 0)
     }
 
     #[inline]

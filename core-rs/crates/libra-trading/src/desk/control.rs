@@ -12,6 +12,7 @@ use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::flow::before_it_left;
 use super::payload::Notice;
+use super::readmit::while_gone;
 use super::{Desk, Link};
 
 /// For whom an order is cancelled.
@@ -221,13 +222,14 @@ impl Desk {
     }
 
     /// Why what an event asks for does not leave: it was published before the kill latch was taken back, or while nobody looked
-    /// after the account. Numbers begin at 1; an event without one was handed over just now. One of another node has the number
-    /// of its arrival here.
+    /// after the account, or before its strategy was let in again. Numbers begin at 1; an event without one was handed over just
+    /// now. One of another node has the number of its arrival here.
     #[inline]
-    pub(super) fn why_it_waited(&self, event: &Event) -> Option<Rejection> {
+    pub(super) fn why_it_waited(&self, event: &Event, strategy: Name) -> Option<Rejection> {
         match event.sequence.wrapping_sub(1) {
             before if before < self.latched_until => Some(before_the_latch()),
             before if before < self.unattended_until => Some(while_unattended()),
+            _ if self.was_gone(event, strategy) => Some(while_gone()),
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ use crate::risk::{Rejection, RiskCode};
 use crate::signal::Signal;
 
 use super::payload::Approved;
+use super::readmit::while_gone;
 use super::{Cause, Desk, Link, Unsent};
 
 impl Desk {
@@ -80,6 +81,9 @@ impl Desk {
             let why = Rejection::new(RiskCode::StrategyStopped, signal.strategy.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
         }
+        if self.was_gone(event, signal.strategy) {
+            return self.refuse_signal(router, now_ns, event, signal, &while_gone());
+        }
         let Some(settle) = self.gate.account().instrument(signal.instrument).map(|instrument| instrument.settle) else {
             let why = Rejection::new(RiskCode::UnknownInstrument, signal.instrument.as_str());
             return self.refuse_signal(router, now_ns, event, signal, &why);
@@ -91,6 +95,8 @@ impl Desk {
         let context = SizingContext {
             instrument,
             mark_price: market.bid.midpoint(market.ask),
+            bid: market.bid,
+            ask: market.ask,
             equity,
             account_position: self.inventory(signal.instrument),
             ts_origin_ns: market.ts_ns,
@@ -109,7 +115,7 @@ impl Desk {
             }
         }
         for request in decision.requests {
-            if let Some(why) = self.why_it_waited(event)
+            if let Some(why) = self.why_it_waited(event, request.strategy)
                 && self.refuse_waiting(router, now_ns, event, &request, why)
             {
                 continue;
@@ -140,7 +146,7 @@ impl Desk {
         }
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
-        if let Some(why) = self.why_it_waited(event)
+        if let Some(why) = self.why_it_waited(event, request.strategy)
             && self.refuse_waiting(router, now_ns, event, request, why)
         {
             return router.acknowledge(event);
@@ -230,7 +236,7 @@ impl Desk {
         self.heed_alarm(router, now_ns);
         let ended = self.ended_early(router, now_ns, &approved.approval, &approved.request);
         // An approval from before the kill latch is void by itself.
-        if let Some(why) = ended.or_else(|| self.why_it_waited(event)) {
+        if let Some(why) = ended.or_else(|| self.why_it_waited(event, approved.request.strategy)) {
             // Where it holds nothing any more, its outcome was told.
             if let Some(why) = self.gate.release(now_ns, &approved.approval, why) {
                 self.reject(router, now_ns, event, &approved.request, &why);

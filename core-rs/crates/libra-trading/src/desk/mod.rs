@@ -12,7 +12,7 @@
 //! - [`payload`] — what its events carry beside orders;
 //! - [`venue`] — the link to a paper venue, or to a gateway outside;
 //! - [`flow`] — the steps above; [`tell`] — the events that they make; [`ledger`] — what the portfolio knows of them;
-//! - [`vanish`] — what happens to the orders of a strategy that is no more; [`room`] — how much of its position one may close;
+//! - [`vanish`] — what happens to the orders of a strategy that is no more; [`readmit`] — its way back; [`room`] — how much of its position one may close;
 //! - [`control`] — the kill switch, cancelling, draining; [`early`] — cancels ahead of their orders; [`limits`] — their
 //!   change;
 //! - [`clock`] — the venue's clock beside ours;
@@ -57,6 +57,7 @@ use crate::reconcile::Looks;
 use clock::VenueClock;
 use early::EarlyCancels;
 use ledger::Kept;
+use readmit::Returned;
 
 pub use crate::account::curve::EquityPoint;
 pub use books::Tally;
@@ -123,6 +124,10 @@ pub struct Desk {
     venue_clock: VenueClock,
     /// Strategies that are no more: nothing of their own leaves.
     vanished: BTreeMap<Name, Vanished>,
+    /// The ledger's changes when the last look at what they left found nothing more to close.
+    flattened: Option<u64>,
+    /// Strategies that were no more, and were let in again.
+    returned: BTreeMap<Name, Returned>,
     /// The kill switch of a thread that cannot wait for this one.
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
@@ -207,6 +212,8 @@ impl Desk {
             send_within_ns,
             venue_clock: VenueClock::default(),
             vanished: BTreeMap::new(),
+            flattened: None,
+            returned: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
             latched_until: 0,

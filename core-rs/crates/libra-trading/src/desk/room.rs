@@ -56,12 +56,11 @@ impl Desk {
         }
         let Some(definition) = account.instrument(instrument) else { return Err(NoSize::Never("unknown instrument")) };
         let own = self.gate.limits().of(definition);
-        let most = i128::from(own.max_order_size.unwrap_or(i64::MAX).min(definition.max_size));
         let sells = side == OrderSide::Sell;
         let up_to = |left: i128, there: Option<i64>| {
-            let size = left.min(most).min(i128::from(there.filter(|_| sells).unwrap_or(i64::MAX)));
+            let size = left.min(i128::from(there.filter(|_| sells).unwrap_or(i64::MAX)));
             let size = i64::try_from(size).map_err(|_| NoSize::Never("the size does not fit"))?;
-            let size = self.within_notional(definition, side, size, own.max_order_notional);
+            let size = own.one_order(definition, self.last_price(instrument, side), size);
             let size = size / definition.lot_size.max(1) * definition.lot_size.max(1);
             Ok(Some(size).filter(|size| *size > 0 && *size >= definition.min_size))
         };
@@ -133,23 +132,15 @@ impl Desk {
         sold.fold(0, Money::saturating_add)
     }
 
-    /// Cut to the largest order's value at the last quote, with a hundredth of room for the next one.
-    fn within_notional(&self, instrument: &Instrument, side: OrderSide, size: i64, most: Option<i128>) -> i64 {
-        let market = self.gate.market(instrument.id).unwrap_or_default();
-        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
-        let (Some(most), Some(notional)) = (most, instrument.notional(price, size)) else { return size };
-        if notional <= most {
-            return size;
-        }
-        // The limit is the smaller one, so what is left of the size is smaller, too.
-        let part = (most / 100).saturating_mul(99).checked_mul(i128::from(size)).map(|wide| wide / notional);
-        part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
+    /// What a market order trades at, by the last quote.
+    fn last_price(&self, instrument: Name, side: OrderSide) -> i64 {
+        let market = self.gate.market(instrument).unwrap_or_default();
+        if side == OrderSide::Buy { market.ask } else { market.bid }
     }
 
     /// What `room` leaves of a size that could be asked for: an order that is not too small, and leaves none that is.
     fn within_share(&self, instrument: &Instrument, side: OrderSide, size: i64, room: i64) -> Option<i64> {
-        let market = self.gate.market(instrument.id).unwrap_or_default();
-        let price = if side == OrderSide::Buy { market.ask } else { market.bid };
+        let price = self.last_price(instrument.id, side);
         let large_enough = |size: i64| {
             let worth = instrument.notional(price, size).filter(|_| price > 0);
             size > 0 && size >= instrument.min_size && worth.is_none_or(|worth| worth >= instrument.min_notional)

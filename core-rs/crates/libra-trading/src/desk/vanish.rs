@@ -6,8 +6,8 @@
 //! risk and the gate. Nothing here sums it a second time.
 //!
 //! Flattening begins when none of its orders is open, so that no order moves its net under it, and goes on order by order. The
-//! id of each is a pure function of what happened (the process's epoch, how often what the strategy holds has changed and its
-//! requests' answers so far), so the same step taken twice is one order. None is larger than its room (`room.rs`): what the account
+//! id of each is a pure function of what happened (the process's epoch, how often the strategy came back in it, how often what it
+//! holds has changed, and its requests' answers since it was lost), so the same step taken twice is one order. None is larger than its room (`room.rs`): what the account
 //! itself holds in that direction and, on spot, of the base, less all that is open, approved or asked for as a closing on that
 //! side. So closing one strategy's part never opens a position against another's, however many are closed at once; what finds no
 //! room waits for it. A refusal by the kill switch or a stop,
@@ -122,6 +122,8 @@ pub enum Flattening {
 
 #[derive(Debug, Default)]
 struct Closing {
+    /// How often its strategy had been let in again when it was lost: the answers of before are none to what is asked now.
+    returns: u64,
     /// How often the ledger's word on what the strategy holds had changed when it was last looked at.
     changes: u64,
     tries: u32,
@@ -165,6 +167,7 @@ impl Desk {
     pub fn vanish(&mut self, router: &mut Router, now_ns: i64, strategy: Name, policy: OnVanish) -> Vec<ClientOrderId> {
         let first = || Vanished { policy, closings: BTreeMap::new() };
         let gone = self.vanished.entry(strategy).or_insert_with(first);
+        self.flattened = None;
         gone.closings.values_mut().for_each(Closing::begin_again);
         let policy = gone.policy;
         if policy == OnVanish::Keep {
@@ -243,17 +246,25 @@ impl Desk {
     #[inline]
     pub(super) fn pursue_flattening(&mut self, router: &mut Router, now_ns: i64) {
         if self.vanished.values().any(|gone| gone.policy == OnVanish::Flatten) {
-            self.flatten_all(router, now_ns);
+            self.keep_ledger();
+            if !self.is_flattened() {
+                self.flatten_all(router, now_ns);
+            }
         }
+    }
+
+    /// True while nothing happened since the last look found all of it closed, or given up: there is nothing to look for.
+    pub(super) fn is_flattened(&self) -> bool {
+        self.flattened == Some(self.portfolio.changes_of_all())
     }
 
     /// When the next request of a flattening is due, where one waits: a market that is silent brings no other reason to
     /// look. In simulated time it would be the only thing left that goes on, and would for ever.
     pub(super) fn next_flattening_ns(&self) -> Option<i64> {
-        if self.vanished.is_empty() || matches!(self.link, Link::Paper(_)) {
+        if self.vanished.is_empty() || self.is_flattened() || matches!(self.link, Link::Paper(_)) {
             return None;
         }
-        let is_open = |strategy: &Name| self.gate.open_orders_of(*strategy).next().is_some();
+        let is_open = |strategy: &Name| self.gate.count_open_of(*strategy) > 0;
         let due = |(strategy, gone): (&Name, &Vanished)| {
             let waiting = gone.closings.iter().filter(|(instrument, closing)| {
                 let waits = closing.given_up.is_none() && closing.asked.is_none() && closing.not_before_ns > 0;
@@ -267,19 +278,31 @@ impl Desk {
 
     #[cold]
     fn flatten_all(&mut self, router: &mut Router, now_ns: i64) {
-        self.keep_ledger();
         // Out of the desk while its steps look at the rest of it: their requests are handled later, from a mailbox.
         let mut vanished = std::mem::take(&mut self.vanished);
         let mut unjudged = self.unjudged(&vanished);
         for (strategy, gone) in &mut vanished {
-            if gone.policy == OnVanish::Flatten && self.gate.open_orders_of(*strategy).next().is_none() {
+            if gone.policy == OnVanish::Flatten && self.gate.count_open_of(*strategy) == 0 {
                 self.note_changes(*strategy, gone);
                 for (instrument, closing) in &mut gone.closings {
                     self.close(router, now_ns, *strategy, *instrument, closing, &mut unjudged);
                 }
             }
         }
+        let mut flatten = vanished.iter().filter(|(_, gone)| gone.policy == OnVanish::Flatten);
+        let is_done = flatten.all(|(strategy, gone)| self.left_nothing(*strategy, gone));
+        self.flattened = is_done.then(|| self.portfolio.changes_of_all());
         self.vanished = vanished;
+    }
+
+    /// Nothing of it is open, asked for, or to be closed but where it was given up for good.
+    fn left_nothing(&self, strategy: Name, gone: &Vanished) -> bool {
+        let rests = |(instrument, closing): (&Name, &Closing)| {
+            let is_flat = || self.portfolio.position(strategy, *instrument) == 0;
+            let is_over = || closing.given_up.as_ref().is_some_and(|(code, _)| code != CANNOT_FLATTEN);
+            closing.asked.is_none() && (is_flat() || is_over())
+        };
+        self.gate.count_open_of(strategy) == 0 && gone.closings.iter().all(rests)
     }
 
     /// Closings that were asked for and that nobody has judged: what they will hold stands nowhere yet.
@@ -291,7 +314,8 @@ impl Desk {
     /// What became of its net since it was last looked at: what was given up is tried anew for it.
     fn note_changes(&self, strategy: Name, gone: &mut Vanished) {
         for (instrument, changes) in self.portfolio.changes(strategy) {
-            let closing = gone.closings.entry(instrument).or_default();
+            let first = || Closing { returns: self.returns_of(strategy), ..Closing::default() };
+            let closing = gone.closings.entry(instrument).or_insert_with(first);
             if std::mem::replace(&mut closing.changes, changes) != changes && !closing.was_stopped() {
                 closing.begin_again();
             }
@@ -391,12 +415,12 @@ impl Desk {
 
     /// See the module: a pure function of what the log holds.
     fn flatten_id(&self, strategy: Name, instrument: Name, closing: &Closing) -> u128 {
-        let mut key = Vec::with_capacity(96);
+        let mut key = Vec::with_capacity(104);
         for text in ["flatten", self.name.as_str(), strategy.as_str(), instrument.as_str()] {
             key.extend_from_slice(text.as_bytes());
             key.push(0);
         }
-        for number in [self.gate.epoch(), closing.changes, closing.answers] {
+        for number in [self.gate.epoch(), closing.returns, closing.changes, closing.answers] {
             key.extend_from_slice(&number.to_le_bytes());
         }
         xxh3_128(&key)

@@ -23,6 +23,7 @@
 //! - `owed` — what only takes risk away and does not wait for the log;
 //! - `stray` — what contradicts the log;
 //! - `reconcile`, `venue_record` — what is taken over from the venue, and its records;
+//! - `opened` — orders that are not final, by strategy;
 //! - `latch` — kill switch, loss limits, everything that stops new orders; `breach` — what a passed loss limit lets through;
 //! - [`follow`] — a log read beside the process that owns it;
 //! - `open` — how an account is opened, and what is found then; this file — what may be told and asked.
@@ -44,6 +45,7 @@ mod limits;
 pub mod log;
 mod marks;
 mod open;
+mod opened;
 mod owed;
 mod packed;
 mod places;
@@ -383,7 +385,7 @@ impl Gate {
     }
 
     fn entries_open(&self) -> impl Iterator<Item = &state::Entry> {
-        self.state.open.iter().filter_map(|index| self.state.entries.whole(*index as usize))
+        self.state.open.iter().filter_map(|index| self.state.entries.whole(index as usize))
     }
 
     /// Orders that are not final, in the order of their intents.
@@ -393,12 +395,26 @@ impl Gate {
 
     /// The same of one strategy.
     pub fn open_orders_of(&self, strategy: Name) -> impl Iterator<Item = &Arc<Order>> {
-        self.open_orders().filter(move |order| order.request.strategy == strategy)
+        let count = self.state.open.count(strategy);
+        let all = (count > 0).then(|| self.open_orders()).into_iter().flatten();
+        all.filter(move |order| order.request.strategy == strategy).take(count)
     }
 
     /// Orders that are not final and have no cancel under way.
     pub fn uncancelled_orders(&self) -> impl Iterator<Item = &Arc<Order>> {
         self.entries_open().filter(|entry| !entry.cancel_pending).map(|entry| &entry.order)
+    }
+
+    /// How many orders of one strategy are not final.
+    #[inline]
+    pub fn count_open_of(&self, strategy: Name) -> usize {
+        self.state.open.count(strategy)
+    }
+
+    /// How many of them have no cancel under way.
+    #[inline]
+    pub fn count_uncancelled_of(&self, strategy: Name) -> usize {
+        self.state.open.uncancelled(strategy)
     }
 
     /// Orders whose cancel stands in the log and is not answered.

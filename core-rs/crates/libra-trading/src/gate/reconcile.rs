@@ -196,7 +196,7 @@ impl State {
             ts_ns: now_ns,
         });
         let index = self.push(order, None, Some(instrument), request.price, now_ns)?;
-        self.open.insert(index as u32);
+        self.open.insert(index, request.strategy);
         self.rehold(index)?;
         events.push(GateEvent::Order(self.entries.get(index).order()));
         Ok(())

@@ -187,7 +187,7 @@ impl State {
                 self.enter(index, now_ns, OrderStatus::Expired, RiskCode::Expired.as_str(), "");
             }
             VenueOutcome::CancelRejected { detail } => {
-                self.entries.change(index).cancel_pending = false;
+                self.mark_cancelling(index, false);
                 events.push(GateEvent::CancelRejected { client_order_id: id, detail: detail.clone() });
                 return Ok(());
             }
@@ -236,8 +236,9 @@ impl State {
     /// A final order waits for nothing.
     fn settle(&mut self, index: usize) {
         if self.entries.get(index).order.status.is_final() {
-            self.entries.change(index).cancel_pending = false;
-            if self.open.remove(&(index as u32)) {
+            self.mark_cancelling(index, false);
+            let strategy = self.entries.get(index).order.request.strategy;
+            if self.open.remove(index, strategy) {
                 self.entries.ended(index);
             }
         }

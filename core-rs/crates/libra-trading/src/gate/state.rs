@@ -19,6 +19,7 @@ use crate::risk::{Breach, InstrumentLimits, Market, Rejection, RiskCode};
 use super::event::{GateEvent, Incident};
 use super::history::{Booked, Entries, Fills, Seen};
 use super::ids::{IdMap, IdSet, client_order_id};
+use super::opened::Opened;
 use super::reconcile::Outside;
 use super::record::Record;
 use super::refusals::{Refusal, Refusals};
@@ -100,7 +101,7 @@ pub(super) struct State {
     pub outcomes: u64,
     pub index: IdMap<u32>,
     /// Orders that are not final, in the order of their intents.
-    pub open: BTreeSet<u32>,
+    pub open: Opened,
     /// The strategies of the profile, which share the limits on numbers of orders.
     pub sharers: Sharers,
     /// Orders and approvals that hold something, by strategy.
@@ -211,7 +212,7 @@ impl State {
                 let instrument = self.account.slot(request.instrument).ok_or("an order of an unknown instrument")?;
                 let order = self.outcome(*now_ns, request, None)?;
                 let index = self.push(order, None, Some(instrument), *hold_price, *window_end_ns)?;
-                self.open.insert(index as u32);
+                self.open.insert(index, request.strategy);
                 self.rehold(index)?;
                 events.push(GateEvent::Order(self.entries.get(index).order()));
             }
@@ -240,8 +241,8 @@ impl State {
             }
             Record::CancelIntent { now_ns, client_order_id } => {
                 let index = self.find(*client_order_id)?;
-                let entry = self.entries.change(index);
-                (entry.cancel_pending, entry.cancel_asked_ns) = (true, *now_ns);
+                self.entries.change(index).cancel_asked_ns = *now_ns;
+                self.mark_cancelling(index, true);
             }
             // In a log of before `NotFound` the rule of then is the only word on what a "not found" came to.
             Record::Report { now_ns, report } => {
@@ -320,6 +321,17 @@ impl State {
         order.ts_ns = now_ns;
         order.last_fill = None;
         order
+    }
+
+    /// The cancel of an order is under way from now on, or not any more.
+    pub(super) fn mark_cancelling(&mut self, index: usize, pending: bool) {
+        let entry = self.entries.change(index);
+        if std::mem::replace(&mut entry.cancel_pending, pending) != pending {
+            let strategy = entry.order.request.strategy;
+            if self.open.contains(index) {
+                self.open.mark(strategy, pending);
+            }
+        }
     }
 
     pub(super) fn has_outcome(&self, id: ClientOrderId) -> bool {

@@ -29,6 +29,10 @@ pub struct SizingContext<'a> {
     pub instrument: &'a Instrument,
     /// The price that positions are valued at, in price units; 0 for none.
     pub mark_price: i64,
+    /// The last quote, 0 where there is none: what an order may be at most is a matter of what it would trade at.
+    pub bid: i64,
+    /// See `bid`.
+    pub ask: i64,
     /// The account's equity, in the instrument's settle currency.
     pub equity: Money,
     /// What the account holds of the instrument, all strategies together, and on spot no more than what of the base is there
@@ -36,6 +40,6 @@ pub struct SizingContext<'a> {
     pub account_position: i64,
     /// When the market event behind the signal was received; 0 where unknown.
     pub ts_origin_ns: i64,
-    /// The limits in force: a size that is worked out of volatility is cut to them.
+    /// The limits in force: a size that is worked out of volatility is cut to them, and what closes is cut into orders that pass.
     pub limits: InstrumentLimits,
 }

@@ -8,7 +8,7 @@
 //! | `CLOSE_SHORT` | flat, when it is short | buys no more than it is short |
 //! | `HOLD` | stays | - |
 //!
-//! Strength scales the target; a close is always whole. A reversal is two requests, the closing one first: risk may
+//! Strength scales the target; a close is always whole, in as many orders (up to `MOST_PIECES`) as the limits of one order ask for. A reversal is two requests, the closing one first: risk may
 //! refuse the opening one and still let the position be closed. Without a price or equity to size by, the closing one
 //! goes alone. Buys count against what is on its way as if every pending buy fills and no pending sell does, sells the other
 //! way round: so neither is a target passed nor a position flipped, whichever of them fill. Orders of the strategy's own
@@ -20,7 +20,7 @@ use libra_kernel::Name;
 
 use super::config::{PortfolioConfig, SizingContext};
 use super::ledger::Ledger;
-use super::request::{Decision, Leg, SkipReason, Skipped, limit_price, order_size, request_id};
+use super::request::{Decision, Leg, SkipReason, Skipped, closing_sizes, limit_price, order_size, piece_id};
 use super::sizing::Sizing;
 use super::volatility::Volatility;
 use crate::gate::PositionMove;
@@ -130,6 +130,11 @@ impl Portfolio {
         self.ledger.changes(strategy)
     }
 
+    /// How often what any strategy holds has changed, in any instrument.
+    pub fn changes_of_all(&self) -> u64 {
+        self.ledger.changes_of_all()
+    }
+
     /// What a strategy has on its way in an instrument: sizes of buys and of sells.
     pub fn pending(&self, strategy: Name, instrument: Name) -> (i64, i64) {
         let pending = self.ledger.pending(strategy, instrument);
@@ -198,27 +203,36 @@ impl Portfolio {
             let size = i64::try_from(size).map_err(|_| SkipReason::Overflow)?;
             order_size(instrument, size, price)
         };
-        let mut place = |leg: Leg, size: i128| match cut(size) {
-            Ok(size) => match self.request(signal, context, leg, side, size) {
-                Some(request) => decision.requests.push(request),
-                None => decision.skipped.push(Skipped { leg, reason: SkipReason::Overflow }),
-            },
-            Err(reason) => decision.skipped.push(Skipped { leg, reason }),
+        let closing = |size: i128| {
+            let size = i64::try_from(size).map_err(|_| SkipReason::Overflow)?;
+            closing_sizes(instrument, &context.limits, size, price, worst_price(context, signal.price, side))
         };
+        let mut place = |leg: Leg, sizes: Result<Vec<i64>, SkipReason>| {
+            let requests = sizes.and_then(|sizes| {
+                let pieces =
+                    (0..).zip(sizes).map(|(piece, size)| self.request(signal, context, (leg, piece), side, size));
+                pieces.collect::<Option<Vec<OrderRequest>>>().ok_or(SkipReason::Overflow)
+            });
+            match requests {
+                Ok(requests) => decision.requests.extend(requests),
+                Err(reason) => decision.skipped.push(Skipped { leg, reason }),
+            }
+        };
+        let one = |size: i128| cut(size).map(|size| vec![size]);
         match (close > 0, open > 0) {
             // Too little to close by itself goes along with what opens.
-            (true, true) if cut(close).is_err() && cut(close + open).is_ok() => place(Leg::Open, close + open),
+            (true, true) if cut(close).is_err() && cut(close + open).is_ok() => place(Leg::Open, one(close + open)),
             (true, true) => {
-                place(Leg::Close, close);
-                place(Leg::Open, open);
+                place(Leg::Close, closing(close));
+                place(Leg::Open, one(open));
             }
             (true, false) => {
-                place(Leg::Close, close);
+                place(Leg::Close, closing(close));
                 if let Some(reason) = size_error {
                     decision.skipped.push(Skipped { leg: Leg::Open, reason });
                 }
             }
-            (false, true) => place(Leg::Open, open),
+            (false, true) => place(Leg::Open, one(open)),
             (false, false) if decision.skipped.is_empty() => {
                 let leg = if opens { Leg::Open } else { Leg::Close };
                 decision.skipped.push(Skipped { leg, reason: nothing });
@@ -261,7 +275,7 @@ impl Portfolio {
         &self,
         signal: &Signal,
         context: &SizingContext<'_>,
-        leg: Leg,
+        (leg, piece): (Leg, u16),
         side: OrderSide,
         size: i64,
     ) -> Option<OrderRequest> {
@@ -272,7 +286,7 @@ impl Portfolio {
             (OrderType::Market, TimeInForce::Ioc, 0)
         };
         Some(OrderRequest {
-            request_id: request_id(signal.id, signal.instrument, leg),
+            request_id: piece_id(signal.id, signal.instrument, leg, piece),
             signal_id: signal.id,
             account: self.config.account,
             strategy: signal.strategy,
@@ -285,5 +299,15 @@ impl Portfolio {
             deadline_ns: signal.deadline_ns,
             ts_origin_ns: context.ts_origin_ns,
         })
+    }
+}
+
+/// The worst that an order can trade at, as far as the market tells: what risk takes its worth by.
+fn worst_price(context: &SizingContext<'_>, limit: i64, side: OrderSide) -> i64 {
+    match (limit > 0, side) {
+        (true, OrderSide::Buy) => limit,
+        (true, OrderSide::Sell) => limit.max(context.bid),
+        (false, OrderSide::Buy) => context.ask,
+        (false, OrderSide::Sell) => context.bid,
     }
 }

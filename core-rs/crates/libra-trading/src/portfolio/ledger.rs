@@ -64,9 +64,15 @@ pub(super) struct Ledger {
     orders: BTreeMap<ClientOrderId, Tracked>,
     /// Orders that are over: nothing of them is on its way, whoever asks for them again.
     done: HashSet<ClientOrderId>,
+    /// How often what anyone holds has changed.
+    changes: u64,
 }
 
 impl Ledger {
+    pub(super) fn changes_of_all(&self) -> u64 {
+        self.changes
+    }
+
     pub(super) fn position(&self, strategy: Name, instrument: Name) -> i128 {
         self.positions.get(&(strategy, instrument)).map_or(0, |holding| holding.size)
     }
@@ -185,6 +191,7 @@ impl Ledger {
             let holding = self.positions.entry(key).or_default();
             holding.size += size;
             holding.changes += 1;
+            self.changes += 1;
         }
     }
 }

@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::instrument::{Instrument, MONEY_DECIMALS};
 use crate::order::{CancelRequest, OrderRequest};
+use crate::risk::InstrumentLimits;
 
 /// A signal's orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +26,21 @@ pub fn request_id(signal_id: u128, instrument: Name, leg: Leg) -> u128 {
     bytes.push(leg as u8);
     bytes.extend_from_slice(instrument.as_str().as_bytes());
     xxh3_128(&bytes).max(1)
+}
+
+/// The same for the order of that number among those which a leg is cut into.
+pub(super) fn piece_id(signal_id: u128, instrument: Name, leg: Leg, piece: u16) -> u128 {
+    let whole = request_id(signal_id, instrument, leg);
+    match piece {
+        0 => whole,
+        piece => {
+            let mut bytes = Vec::with_capacity(40);
+            bytes.extend_from_slice(b"libra.request.piece.1");
+            bytes.extend_from_slice(&whole.to_le_bytes());
+            bytes.extend_from_slice(&piece.to_le_bytes());
+            xxh3_128(&bytes).max(1)
+        }
+    }
 }
 
 /// Why a signal, or a part of it, led to no order.
@@ -132,6 +148,9 @@ impl Decision {
     }
 }
 
+/// Orders that one signal closes a position with, at most.
+pub(super) const MOST_PIECES: i64 = 32;
+
 /// `size` cut to the instrument's largest order and rounded down to its lot, or why it is too small to send. What is cut
 /// off is asked for by the next signal that still wants it.
 pub(super) fn order_size(instrument: &Instrument, size: i64, price: i64) -> Result<i64, SkipReason> {
@@ -148,6 +167,33 @@ pub(super) fn order_size(instrument: &Instrument, size: i64, price: i64) -> Resu
         return Err(SkipReason::BelowMinNotional);
     }
     Ok(size)
+}
+
+/// The orders that work off `close` together: one where one order may be as large, else as many as it takes, of about the same
+/// size, so that none is too small; [`MOST_PIECES`] at most. `worst` is what an order's worth is counted by. What they leave is
+/// asked for by the next signal that still wants it.
+pub(super) fn closing_sizes(
+    instrument: &Instrument,
+    limits: &InstrumentLimits,
+    close: i64,
+    price: i64,
+    worst: i64,
+) -> Result<Vec<i64>, SkipReason> {
+    let fits = |size: i64| order_size(instrument, size, price);
+    let lot = instrument.lot_size.max(1);
+    let (lots, most) = (close / lot, limits.one_order(instrument, worst, close) / lot);
+    if lots <= most || fits(most * lot).is_err() {
+        // Where no order may be as small as it has to be, risk says which limit is in the way.
+        return Ok(vec![fits(close)?]);
+    }
+    let count = lots / most + i64::from(lots % most > 0);
+    let even = |piece: i64| (lots / count + i64::from(piece < lots % count)) * lot;
+    if count <= MOST_PIECES && fits(even(count - 1)).is_ok() {
+        return Ok((0..count).map(even).collect());
+    }
+    let whole = (lots / most).min(MOST_PIECES);
+    let rest = Some((lots - whole * most).min(most) * lot).filter(|rest| whole < MOST_PIECES && fits(*rest).is_ok());
+    Ok((0..whole).map(|_| most * lot).chain(rest).collect())
 }
 
 /// A limit price on the instrument's tick, never worse for us than asked for.

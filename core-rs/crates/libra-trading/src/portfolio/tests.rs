@@ -13,6 +13,8 @@ use crate::risk::InstrumentLimits;
 use crate::signal::{Signal, SignalType};
 use SignalType::{CloseLong, CloseShort, Hold, Long, Short};
 
+mod pieces;
+
 const MONEY: i128 = pow10(12);
 /// 61,800.00: one size unit (0.001) is worth 61.80.
 const MARK: i64 = 6_180_000;
@@ -48,6 +50,8 @@ fn context(instrument: &Instrument) -> SizingContext<'_> {
     SizingContext {
         instrument,
         mark_price: MARK,
+        bid: MARK,
+        ask: MARK,
         equity: 10_000 * MONEY,
         account_position: 0,
         ts_origin_ns: 5,

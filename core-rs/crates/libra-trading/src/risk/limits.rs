@@ -44,6 +44,22 @@ impl InstrumentLimits {
         }
     }
 
+    /// `size` cut to what one order of the instrument may be at that price (0 where it is not known), with a hundredth of its worth
+    /// as room for the next quote.
+    pub(crate) fn one_order(&self, instrument: &Instrument, price: i64, size: i64) -> i64 {
+        let size = size.min(instrument.max_size).min(self.max_order_size.unwrap_or(i64::MAX));
+        let (Some(most), Some(worth)) = (self.max_order_notional, instrument.notional(price, size)) else {
+            return size;
+        };
+        let most = (most / 100).saturating_mul(99);
+        if worth <= most {
+            return size;
+        }
+        // The limit is the smaller one, so what is left of the size is smaller, too.
+        let part = most.checked_mul(i128::from(size)).map(|wide| wide / worth);
+        part.and_then(|part| i64::try_from(part).ok()).unwrap_or(0)
+    }
+
     /// The value of a key, `None` also for one that no instrument has.
     pub fn get(&self, key: LimitKey) -> Option<i128> {
         match key {

@@ -41,6 +41,15 @@ impl World {
         let maybe = Maybe::Cancel(open.iter().copied().collect());
         let outside = self
             .call("a strategy given up", maybe, |desk, router, now_ns| desk.vanish(router, now_ns, strategy, policy))?;
+        if !self.truth.memory.stopped.contains_key(&strategy) {
+            let holds = self.truth.instruments.iter().any(|of| self.truth.holds(strategy, of.id) != 0);
+            if open.is_empty() && !holds {
+                self.cover.note("a strategy is no more that left nothing");
+            }
+            if self.truth.memory.returned.contains_key(&strategy) {
+                self.cover.note("a strategy that came back is no more again");
+            }
+        }
         // Of one that is no more already, what it had applies again.
         let policy = *self.truth.memory.stopped.entry(strategy).or_insert(policy);
         self.truth.memory.ended.retain(|(whose, _)| *whose != strategy);

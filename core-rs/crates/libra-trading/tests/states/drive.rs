@@ -140,6 +140,8 @@ impl World {
             Step::Resume => self.resume(),
             Step::Accept { to } => self.accept_venue(to),
             Step::StopStrategy { strategy, policy } => self.stop_strategy(strategy, policy),
+            Step::LetIn { strategy } => self.let_in(strategy),
+            Step::Signal { spot, which, ticks } => self.signal(spot, which, ticks),
             Step::StopNode { first, count } => (0..count)
                 .try_for_each(|at| self.stop_strategy(first.wrapping_add(at), libra_trading::desk::OnVanish::Flatten)),
             Step::Drain => {
@@ -191,6 +193,7 @@ impl World {
             EventType::OrderRequest => self.on_request(&event)?,
             EventType::OrderApproved => self.on_approved(&event)?,
             EventType::CancelRequest => self.on_cancel(&event)?,
+            EventType::Signal => self.on_signal(&event)?,
             _ => {
                 self.point("before a consumer has an event")?;
                 let order = event.payload.downcast::<Order>();
@@ -232,6 +235,7 @@ impl World {
                 // Told before that it is refused, so it is, also by a process that could approve it now.
                 (_, true) => same.then_some("told without the log"),
                 _ if event.sequence <= self.truth.memory.waited => Some("asked for before a resume"),
+                _ if self.truth.came_back_since(event, request.strategy) => Some("asked for before it came back"),
                 _ => self.truth.refusal(self.now_ns, id, request),
             };
             self.truth.memory.log_failed = fails;
@@ -275,6 +279,9 @@ impl World {
         self.call("an approval", Maybe::Approved(id), |desk, router, now_ns| desk.on_approved(router, now_ns, event))?;
         if let Some(held) = self.truth.memory.approvals.get(&id).copied() {
             if self.ended_early(id, &approved.request) {
+                self.truth.refuse(id);
+            } else if self.truth.came_back_since(event, approved.request.strategy) {
+                self.cover.note("an approval is from before its strategy came back");
                 self.truth.refuse(id);
             } else if self.truth.stopped().is_some()
                 || held.void

@@ -1,7 +1,10 @@
 //! Requests that close what a strategy left: none but for one that is no more and is to be flattened, with nothing of its own
 //! open; none larger than what it left, and than an order may be; none behind a kill switch or a stop that refused one, before
 //! somebody asks again. All that are under way are together, and with whatever else is open on their side, no larger than what
-//! the account holds that way: when they are asked for, when they are approved, and when they leave.
+//! the account holds that way: when they are asked for, when they are approved, and when they leave. And what is to be closed does
+//! not lie there with nothing under way.
+
+use std::collections::BTreeMap;
 
 use libra_kernel::Name;
 use libra_trading::desk::{Flattening, OnVanish};
@@ -9,8 +12,8 @@ use libra_trading::gate::client_order_id;
 use libra_trading::order::{ClientOrderId, OrderRequest, OrderSide, OrderType};
 
 use crate::market::ACCOUNT;
-use crate::truth::{Asked, Truth, name, sign};
-use crate::world::World;
+use crate::truth::{Asked, SECOND, Truth, name, sign};
+use crate::world::{Done, World, broken};
 
 impl Truth {
     /// True for the last request that closes what its strategy left.
@@ -57,6 +60,8 @@ impl Truth {
             () if size <= 0 || size > -net * sign(side) => Some("left less"),
             () if size + others > self.room(request) => Some("left more than the account has room for"),
             () if most.is_some_and(|most| size > most) => Some("asks for more than an order may be"),
+            () if self.is_worth_too_much(request) => Some("asks for more than an order may be worth"),
+            () if self.outcome(own).is_some() => Some("asks under an id that has its outcome"),
             () if self.memory.ended.contains(&(strategy, instrument)) => Some("was stopped, and nobody asked again"),
             () => None,
         }
@@ -68,12 +73,17 @@ impl World {
     pub fn see_flattenings(&mut self) {
         let portfolio = Name::intern(&format!("{ACCOUNT}.portfolio"));
         let Some(life) = &mut self.life else { return };
-        let mut seen = Vec::new();
+        let (mut seen, mut signalled) = (Vec::new(), Vec::new());
         while let Some(event) = life.router.mailbox(life.requests).pop() {
-            if event.source == portfolio {
+            let signals = |request: &&OrderRequest| request.signal_id != 0;
+            if event.source != portfolio {
+            } else if let Some(request) = event.payload.downcast::<OrderRequest>().filter(signals) {
+                signalled.push(request.clone());
+            } else {
                 seen.extend(event.payload.downcast::<OrderRequest>().cloned());
             }
         }
+        signalled.iter().for_each(|request| self.see_signalled(request));
         for request in seen {
             if let Some(why) = self.truth.must_not_flatten(&request) {
                 self.wrong = Some(format!("{request:?}: {} {why}", request.strategy));
@@ -103,6 +113,36 @@ impl World {
         if states.any(|(_, state)| matches!(state, Flattening::Waiting(_, detail) if detail == words)) {
             self.cover.note("a closing waits for its room");
         }
+    }
+
+    /// Behind a quote nothing that is to be closed rests for long, but where it waits, or was given up.
+    pub fn see_who_rests(&mut self) -> Done<()> {
+        let Some(life) = self.life.as_ref() else { return Ok(()) };
+        let (truth, now_ns) = (&self.truth, self.now_ns);
+        let mut idle = BTreeMap::new();
+        for (&strategy, _) in truth.memory.stopped.iter().filter(|(_, policy)| **policy == OnVanish::Flatten) {
+            if truth.open().iter().any(|id| truth.asked[id].request.strategy == strategy) {
+                continue;
+            }
+            let states: BTreeMap<Name, Flattening> = life.desk.flattening(strategy).collect();
+            for of in truth.instruments.iter().filter(|of| truth.holds(strategy, of.id) != 0) {
+                let key = (strategy, of.id);
+                let last = truth.memory.flattening.get(&key).copied();
+                let waits = |id| truth.outcome(id).is_none() && !truth.memory.unlogged.contains(&id);
+                if last.is_some_and(waits)
+                    || !matches!(states.get(&of.id), None | Some(Flattening::Working | Flattening::Flat))
+                {
+                    continue;
+                }
+                let since = truth.memory.idle.get(&key).filter(|(id, _)| *id == last).map_or(now_ns, |(_, at)| *at);
+                if now_ns > since + 2 * SECOND {
+                    return broken(format!("{strategy} left {}, and nothing closes it: {states:?}", of.id));
+                }
+                idle.insert(key, (last, since));
+            }
+        }
+        self.truth.memory.idle = idle;
+        Ok(())
     }
 
     /// A request is refused: by a stop it ends the flattening for good.

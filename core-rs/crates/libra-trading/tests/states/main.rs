@@ -6,6 +6,7 @@
 //!   what is taken over after a death;
 //! - `venue`, `consumer` — the two that outlive it;
 //! - `truth`, `said` — what has to be true, from the documents alone; `compare` — the account held against it;
+//! - `back` — the way back of a strategy that was no more, and what closes by a signal;
 //! - `accept` — an operator takes the venue's word, and whose the position is from then on;
 //! - `day` — from where losses are counted; `flatten` — what closes a position that a strategy left;
 //! - `disk` — a log that takes nothing for a while;
@@ -16,6 +17,7 @@
 
 mod accept;
 mod adopt;
+mod back;
 mod compare;
 mod consumer;
 mod control;

@@ -35,7 +35,11 @@ pub fn limits(which: u8) -> RiskLimits {
     match which % 4 {
         0 => RiskLimits::default(),
         1 => RiskLimits {
-            default: InstrumentLimits { max_order_size: Some(1_500), ..InstrumentLimits::default() },
+            default: InstrumentLimits {
+                max_order_size: Some(1_500),
+                max_order_notional: Some(money(2_000)),
+                ..InstrumentLimits::default()
+            },
             instruments: vec![(instruments()[0].id, most(90))],
             max_open_orders: Some(6),
             max_orders_per_second: Some(8),

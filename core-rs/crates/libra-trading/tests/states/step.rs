@@ -162,6 +162,16 @@ pub enum Step {
         first: u8,
         count: u8,
     },
+    /// One that was no more comes back.
+    LetIn {
+        strategy: u8,
+    },
+    /// A strategy says that what it holds is to be closed, by an order that may rest where there are ticks.
+    Signal {
+        spot: bool,
+        which: u8,
+        ticks: Option<i8>,
+    },
     Drain,
     /// The log's disk takes nothing more, or records again. `room` is what is left of it: less than any record.
     Disk {
@@ -205,6 +215,14 @@ pub fn steps(seed: u64, count: usize) -> Vec<Step> {
             let stop = Step::StopStrategy { strategy: rng.u8(..), policy: OnVanish::Flatten };
             let behind = [Step::Flow { roll: rng.u8(..) }, stop, Step::Flow { roll: 35 }, Step::Flow { roll: 35 }];
             steps.extend(if rng.bool() { &behind[..] } else { &behind[1..] });
+        }
+        if let Step::StopStrategy { strategy, .. } = step
+            && rng.u8(0..3) == 0
+        {
+            steps.extend(back(&mut rng, strategy));
+        }
+        if matches!(step, Step::Die(_)) && rng.u8(0..6) == 0 {
+            steps.extend(unmeasured(&mut rng));
         }
         // The first that happens on a new day.
         if matches!(step, Step::Wait { ms: DAY_MS }) && rng.u8(0..3) > 0 {
@@ -282,6 +300,58 @@ fn node(rng: &mut Rng, first: u8, count: u8) -> Vec<Step> {
     }
     let flow = Step::Flow { roll: if rng.bool() { 35 } else { rng.u8(..) } };
     steps.extend([flow, Step::Wait { ms: 1_500 }, flow, Step::Wait { ms: 3_000 }, flow]);
+    steps
+}
+
+/// Under a loss limit a process begins that holds something, and quotes of something else are all that it has.
+fn unmeasured(rng: &mut Rng) -> Vec<Step> {
+    let (spot, roll) = (rng.bool(), 35);
+    let strategy = rng.u8(..);
+    let ask = |spot| Step::Request { spot, buy: true, kind: Kind::Market, size: 30, ticks: 0, ttl_ms: 0, strategy };
+    let asked = [!spot, spot].map(ask);
+    let dies = Step::Die(Death { point: 0, cut: 0, tail: Tail::Nothing, again: 0, limits: 2 });
+    let quote = Step::Quote { spot, ticks: 0 };
+    let mut steps = vec![Step::Flow { roll }, asked[0], Step::Flow { roll }, Step::Wait { ms: 1_100 }, dies, quote];
+    for _ in 0..4 {
+        steps.extend([Step::Send { which: 0 }, Step::Arrive { which: 0, roll }, Step::Tell { which: 0 }]);
+    }
+    steps.extend([Step::Handle { events: 60 }, quote, asked[1], Step::Handle { events: 60 }]);
+    // Known for a while, and then too old.
+    steps.extend([Step::Quote { spot: !spot, ticks: 0 }, Step::Wait { ms: 21_000 }, quote, asked[1]]);
+    steps.push(Step::Handle { events: 60 });
+    steps
+}
+
+/// A strategy that was lost comes back, maybe ahead of what it had asked for, trades, and is lost again; at times a kill switch ended
+/// what closed its position.
+fn back(rng: &mut Rng, strategy: u8) -> Vec<Step> {
+    let (spot, buy, all) = (rng.u8(0..4) == 0, rng.bool(), Step::Flow { roll: 35 });
+    let ask = |size, kind| Step::Request { spot, buy, kind, size, ticks: 0, ttl_ms: 0, strategy };
+    let (ahead, killed) = (rng.bool(), rng.u8(0..4) == 0);
+    let mut steps = Vec::new();
+    if killed {
+        steps.extend([Step::Kill, all, Step::Wait { ms: 1_200 }, all, Step::Resume]);
+    } else {
+        steps.extend([all, all]);
+    }
+    if ahead {
+        let ticks = rng.bool().then_some(0);
+        steps.extend([ask(10, Kind::Limit), Step::Signal { spot, which: strategy, ticks }]);
+    }
+    steps.push(Step::LetIn { strategy });
+    if rng.bool() {
+        steps.extend([all, ask(rng.u16(20..=40), Kind::Market), all]);
+    }
+    if rng.bool() {
+        let policy = if rng.u8(0..4) == 0 { OnVanish::Cancel } else { OnVanish::Flatten };
+        steps.extend([Step::StopStrategy { strategy, policy }, all, Step::Wait { ms: 1_500 }, all]);
+        steps.extend(rng.bool().then_some(Step::LetIn { strategy }));
+    }
+    if rng.bool() {
+        // Lost and there again while what it asked for is approved, and has not left.
+        let stop = Step::StopStrategy { strategy, policy: OnVanish::Cancel };
+        steps.extend([ask(10, Kind::Limit), Step::Handle { events: 1 }, stop, Step::LetIn { strategy }, all]);
+    }
     steps
 }
 
@@ -364,6 +434,10 @@ fn step(rng: &mut Rng) -> Step {
             },
         },
         944..945 => Step::Disk { full: true, room: rng.u8(0..17) },
+        952..957 => Step::LetIn { strategy: rng.u8(..) },
+        957..970 => {
+            Step::Signal { spot: rng.u8(0..3) == 0, which, ticks: (rng.u8(0..3) == 0).then(|| rng.i8(-60..=60)) }
+        }
         _ => Step::Flow { roll: rng.u8(..) },
     }
 }

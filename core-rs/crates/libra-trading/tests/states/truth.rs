@@ -98,6 +98,12 @@ pub struct Memory {
     pub stopped: BTreeMap<Name, OnVanish>,
     /// Of a strategy and an instrument: the last request that closes what it left.
     pub flattening: BTreeMap<(Name, Name), ClientOrderId>,
+    /// Of those: since when nothing was under way, behind which request.
+    pub idle: BTreeMap<(Name, Name), (Option<ClientOrderId>, i64)>,
+    /// The router's last event when a strategy came back.
+    pub returned: BTreeMap<Name, u64>,
+    /// What signals asked for.
+    pub signalled: BTreeSet<ClientOrderId>,
     /// Those that the kill switch or a stop has ended, until somebody asks again.
     pub ended: BTreeSet<(Name, Name)>,
     /// The router's last event when the kill latch was taken back: requests up to it waited.
@@ -321,7 +327,9 @@ impl Truth {
     /// beyond the position, the youngest first; what a strategy left that is no more. One by one, why, and whether it was
     /// asked for before.
     pub fn pursue_unwanted(&mut self, now_ns: i64) -> Vec<(&'static str, bool)> {
-        if !self.killed && self.lost_day.is_none() && self.memory.stopped.is_empty() {
+        let gone = |policy: Option<&OnVanish>| policy.is_some_and(|policy| *policy != OnVanish::Keep);
+        let left = |id: &ClientOrderId| gone(self.memory.stopped.get(&self.asked[id].request.strategy));
+        if !self.killed && self.lost_day.is_none() && !self.open().iter().any(left) {
             self.memory.unwanted.clear();
             return Vec::new();
         }
@@ -396,6 +404,9 @@ impl Truth {
         };
         if instrument.notional(least, request.size).expect("small") < instrument.min_notional {
             return Some("notional");
+        }
+        if self.is_worth_too_much(request) {
+            return Some("worth");
         }
         let (buys, sells) = self.held(request.instrument);
         let size = self.position(request.instrument).0;

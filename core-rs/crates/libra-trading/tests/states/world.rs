@@ -198,6 +198,8 @@ pub struct World {
     pub marked: bool,
     /// A request that must not be was seen.
     pub wrong: Option<String>,
+    /// What the last signal asked for.
+    pub signalled: Vec<OrderRequest>,
 }
 
 impl World {
@@ -244,6 +246,7 @@ impl World {
             appended: 0,
             room: 0,
             wrong: None,
+            signalled: Vec::new(),
             marked: false,
         }
     }
@@ -507,7 +510,7 @@ impl World {
         self.done();
         self.watch_losses(true)?;
         self.pursue_unwanted();
-        Ok(())
+        self.see_who_rests()
     }
 
     /// What must not stay is cancelled.

@@ -263,3 +263,54 @@ fn an_order_that_its_gateway_never_begins_to_send_ends_when_its_time_is_over() {
     }
     assert_eq!(bench.desk.next_due_ns(), None);
 }
+
+/// Whoever is gone and left nothing costs no step over what others have open, and what turns up late is closed all the same.
+#[test]
+fn who_left_nothing_is_looked_for_no_more() {
+    let other = Name::intern("desk-other");
+    let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
+    config.strategies.push(other);
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    works(&mut bench, OrderSide::Buy, 10);
+    let mut request = bench.request(10);
+    request.strategy = other;
+    told(&mut bench);
+    let late = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, late));
+    bench.desk.on_submitted(&mut bench.router, bench.now_ns, late);
+    says(&mut bench, late, VenueOutcome::Accepted);
+    let at_rest = |bench: &Bench| (bench.desk.wants_nothing_gone(), bench.desk.is_flattened());
+    assert_eq!(at_rest(&bench), (true, false));
+    assert_eq!(bench.desk.vanish(&mut bench.router, bench.now_ns, other, OnVanish::Flatten), [late]);
+    // Its cancel is on its way: nothing to ask for, and not over. When it was asked for is not forgotten.
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(at_rest(&bench), (true, false));
+    says(&mut bench, late, VenueOutcome::CancelRejected { detail: "busy".to_owned() });
+    assert_eq!(at_rest(&bench), (false, false));
+    bench.now_ns += 4_000_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.cancelling(), [], "it is asked for again behind five seconds");
+    bench.now_ns += 2_000_000_000;
+    bench.quote(6_000_000, 6_000_010);
+    assert_eq!(bench.desk.cancelling(), [late]);
+    says(&mut bench, late, VenueOutcome::Cancelled { reason: String::new() });
+    assert_eq!(at_rest(&bench), (true, true));
+    assert_eq!(bench.desk.next_due_ns(), None);
+    // Executed at the venue before the cancel, and told behind it.
+    fills(&mut bench, late, 7, 5_990_000, 4);
+    assert!(!bench.desk.is_flattened());
+    let nothing = Event::new(EventType::Signal, other, bench.now_ns, Payload::Empty);
+    let events = bench.settle(nothing);
+    let sent = order_of(events.iter().find(|event| event.event_type == EventType::OrderNew).unwrap());
+    assert_eq!((sent.request.side, sent.request.size, sent.request.strategy), (OrderSide::Sell, 4, other));
+    // Said again that it is no more, all of it is looked at again.
+    let id = sent.client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    fills(&mut bench, id, 8, 5_990_000, 4);
+    assert_eq!(at_rest(&bench), (true, true));
+    bench.desk.vanish(&mut bench.router, bench.now_ns, other, OnVanish::Flatten);
+    assert_eq!(at_rest(&bench), (true, true));
+    assert_eq!(bench.desk.gate().open_orders().count(), 1, "the other's goes on");
+}

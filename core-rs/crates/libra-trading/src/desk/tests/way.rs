@@ -185,3 +185,29 @@ fn nothing_of_a_strategy_that_was_given_up_leaves() {
     assert_eq!(bench.desk.gate().order(open).unwrap().status, OrderStatus::Cancelled);
     assert_eq!(bench.desk.gate().reserved(instrument().id), Some((0, 0)));
 }
+
+/// Its price has risen, or an operator has lowered the limit: no order of the whole may leave.
+#[test]
+fn a_signal_closes_what_is_worth_more_than_one_order_may_be() {
+    for (side, close, other) in [
+        (OrderSide::Buy, SignalType::CloseLong, SignalType::Short),
+        (OrderSide::Sell, SignalType::CloseShort, SignalType::Long),
+    ] {
+        for signal in [close, other] {
+            let mut bench = Bench::new(paper(0));
+            bench.quote(6_000_000, 6_000_010);
+            super::vanish::trade(&mut bench, Name::intern(STRATEGY), side, 20);
+            // 0.020 at 60,000 are worth 1,200.
+            let terms = [("max_order_notional".to_owned(), Some("1000".to_owned()))];
+            bench.desk.change_limits(&mut bench.router, bench.now_ns, "ops", &terms, false).unwrap();
+            bench.quote(6_000_000, 6_000_010);
+            let signal = bench.signal(signal);
+            let events = bench.settle(signal);
+            let sent: Vec<i64> = (events.iter().filter(|event| event.event_type == EventType::OrderFilled))
+                .map(|event| order_of(event).request.size)
+                .collect();
+            assert_eq!(sent, [10, 10], "{:?}", types(&events));
+            assert_eq!(bench.desk.portfolio().position(Name::intern(STRATEGY), btc().id), 0);
+        }
+    }
+}
