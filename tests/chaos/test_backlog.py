@@ -33,7 +33,8 @@ def test_a_consumer_that_is_restarted_while_its_server_comes_back_empty_is_given
 
 def test_a_backlog_that_no_single_answer_can_carry_is_read_in_parts():
     size, many = 64 * 1024, 400
-    with Place(["pub", "con"]) as place:
+    # One that asks has a part of what its node holds: all of it has to fit.
+    with Place(["pub", "con"], outbox_bytes=512 << 20) as place:
         pub = place.node("pub")
         place.until(lambda: pub.told("connected"))
         sent = [os.urandom(size) for _ in range(many)]
@@ -49,17 +50,17 @@ def test_a_backlog_that_no_single_answer_can_carry_is_read_in_parts():
 
 
 def test_the_kill_switch_passes_signals_that_a_node_which_is_away_does_not_acknowledge():
-    with Place(["pub", "con", "away"], outbox_bytes=256 << 10, stale_after_ms=600_000) as place:
+    with Place(["pub", "con", "away"], outbox_bytes=1_280 << 10, stale_after_ms=600_000) as place:
         con, pub = place.node("con", *LANES), place.node("pub")
         place.until(lambda: pub.told("node_up") and con.told("node_up"))
-        # Until no credit is left.
+        # Until its part of the credits is used up.
         signals = 0
         while pub.publish(EventType.SIGNAL, os.urandom(500)):
             signals += 1
         assert 100 < signals < 2_000
         assert pub.publish(EventType.CIRCUIT_BREAKER, "stop")
         place.until(lambda: ("CIRCUIT_BREAKER", "stop") in con.handled)
-        # The one that is away holds on to all of them, and there is still no room for another.
+        # The one that is away holds on to all of them, and its part has still no room for another.
         place.until(lambda: len(con.handled) == signals + 1)
         assert pub.bridge.stats()["credits_in_use"] == signals + 1
         assert not pub.publish(EventType.SIGNAL, os.urandom(500))

@@ -386,7 +386,9 @@ def test_a_node_whose_loop_hangs_loses_its_orders_once_and_lives_on(joined: Join
     assert set(ended.summary["orders"]) == {"CANCELLED", "REJECTED", "FILLED"}
     assert ended.summary["events"]["ORDER_CANCELLED"] == 1
     assert ended.summary["rejections"] == {"STRATEGY_STOPPED": ended.summary["orders"]["REJECTED"]}
-    assert "its strategies are gone for their accounts: it stood still for" in ended.err
+    assert (
+        "took it for dead: libra status names its strategies as GONE where that is so: it stood still for" in ended.err
+    )
     assert (ended.summary["errors"], ended.summary["failed"]) == (0, [])
 
 

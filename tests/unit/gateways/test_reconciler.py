@@ -199,7 +199,7 @@ async def test_a_word_that_is_no_yes_or_no_is_refused(shown):
     async with shown() as node:
         with pytest.raises(ControlError, match="true or false"):
             operator(node).resume(PEER, {"accept_venue": "yes"})
-        two = SimpleNamespace(accounts={"a": node.account, "b": node.account})
+        two = SimpleNamespace(core=node.node.core, accounts={"a": node.account, "b": node.account})
         with pytest.raises(ControlError, match="name one account"):
             Operator(two, 0, "p", "0").resume(PEER, {"accept_venue": True})
 
@@ -282,7 +282,7 @@ async def test_behind_a_foreign_execution_no_order_leaves_before_a_look_that_beg
 
 
 async def test_a_foreign_execution_is_a_difference_at_once(shown, script):
-    async with shown(more=", reconcile_every_s = 60") as node:
+    async with shown(more=", reconcile_every_s = 60, histories_lag_s = 0") as node:
         script.positions = [VenuePosition(SYMBOL, Decimal("0.050"), Decimal(100))]
         script.report(FOREIGN)
         await node.until(lambda: node.account.last_look()["differences"], within_s=10)

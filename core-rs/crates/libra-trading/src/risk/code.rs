@@ -82,7 +82,7 @@ risk_codes! {
     ExecutionFailed = "EXECUTION_FAILED", "the account's execution actor failed, or ended, with the cancel not sent";
     Overflow = "OVERFLOW", "an amount does not fit";
     CancelledEarly = "CANCELLED_EARLY", "a cancel came before the order had left";
-    StrategyStopped = "STRATEGY_STOPPED", "its strategy was given up";
+    StrategyStopped = "STRATEGY_STOPPED", "its strategy is no more: it failed for good, stopped, was stopped, or went with its node";
     NotFound = "NOT_FOUND", "the venue does not know the order, twice, after its window";
     UnknownOrder = "UNKNOWN_ORDER", "no order of this id";
     OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";

@@ -259,7 +259,7 @@ impl World {
     /// The strategy was given up, or a cancel was faster.
     fn ended_early(&mut self, id: ClientOrderId, request: &OrderRequest) -> bool {
         if self.truth.memory.stopped.contains_key(&request.strategy) && !self.truth.is_flattening(id) {
-            self.cover.note("refused: its strategy was given up");
+            self.cover.note("refused: its strategy is no more");
             return true;
         }
         if self.truth.is_flattening(id) && self.truth.outgrown(request) {

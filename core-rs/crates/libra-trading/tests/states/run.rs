@@ -122,7 +122,7 @@ const MISHAPS: &[&str] = &[
     "an order that worked behind its end is gone",
     "an order that works is rejected",
     "refused: a cancel came ahead",
-    "refused: its strategy was given up",
+    "refused: its strategy is no more",
     "refused: asked for before it came back",
     "an approval is from before its strategy came back",
     "a signal from before its strategy came back",
