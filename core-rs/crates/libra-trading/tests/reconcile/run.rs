@@ -146,11 +146,14 @@ fn run(seed: u64) -> Result<BTreeMap<&'static str, u64>, String> {
     Ok(std::mem::take(&mut world.happened))
 }
 
+/// Seeds that found something: an order with executions before the opening and behind it, which was over when it was found.
+const KEPT: [u64; 1] = [5498];
+
 #[test]
 fn both_books_are_the_same_in_the_end() {
     let runs = if std::env::var_os("LIBRA_LONG").is_some() { LONG_RUNS } else { RUNS };
     let mut happened: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in 0..runs {
+    for seed in (0..runs).chain(KEPT) {
         match run(seed) {
             Ok(of_run) => of_run.into_iter().for_each(|(what, count)| *happened.entry(what).or_default() += count),
             Err(what) => panic!(
