@@ -34,9 +34,9 @@ class Watch:
         return gateway
 
     def _watched(self, what, real, id_of, has_arrived):
-        async def request(*args):
+        async def request(*args, **how):
             POINTS.reach(f"{what}.unsent")
-            asked = asyncio.ensure_future(real(*args))
+            asked = asyncio.ensure_future(real(*args, **how))
             try:
                 if self._deadly == f"{what}.sent":
                     # Its answer is slow here: the exchange says when it has the request.

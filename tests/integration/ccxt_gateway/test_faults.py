@@ -126,6 +126,8 @@ class Requesting(Broken):
 def run_through(world, faults):
     world.start()
     world.until_agreed()
+    # What reduces a position leaves as `reduceOnly`, and ends with it: here there is enough of it for all.
+    world.until_trading({"linear": "BUY 0.100"})
     for number, fault in enumerate(faults):
         world.through(number, fault)
     summary = world.stop()
