@@ -122,8 +122,8 @@ def test_nothing_durable_is_lost_or_doubled_when_the_server(fault: Fault):
 
 @pytest.mark.slow
 def test_nothing_durable_is_lost_or_doubled_when_the_server_is_away_for_half_a_minute():
-    # Longer than a node may be silent: that nobody could speak counts against no one. All that comes finds room, of which
-    # the one that asks has a part.
+    # Longer than a node may be silent: that nobody could speak counts against no one. All that comes finds room, of
+    # which the one that asks has a part.
     room = {"outbox_events": 500_000, "outbox_bytes": 512 << 20}
     with TwoNodes(per_s=1_000, quotes=True, stale_after_ms=20_000, **room) as two:
         two.start()
