@@ -81,7 +81,7 @@ class Obeying(World):
     body = OBEYS
     window_ms = 4_000
     """An order that the venue never took is known as such behind it."""
-    errors = re.compile(r"actor (spot|linear)\.gateway raised while (handling MESSAGE|starting)")
+    errors = re.compile(r"actor (spot|linear)\.gateway raised while (handling MESSAGE|starting|running)")
     """Errors that a log may have: a stream of reports that is lost ends its actor, which is started again."""
 
     def __init__(self, *parts):
