@@ -85,6 +85,8 @@ class Actor:
     _keeps_tasks: ClassVar[bool] = False
     """Its tasks go on when it has failed: what they carry out is under way outside the process."""
 
+    # It hears of orders and refusals that are its own alone: the core hands it no others.
+    _hears_its_own: ClassVar[bool] = False
     _payload_hooks: ClassVar[dict[str, tuple[EventType, ...]]] = {
         "on_tick": (EventType.TICK,),
         "on_quote": (EventType.QUOTE,),
@@ -322,10 +324,10 @@ class Actor:
                     core.subscribe(slot, event_type, getattr(self, hook), instruments=instruments, payload=True)
         if self._overrides("on_order") or self._overrides("on_fill"):
             for event_type in ORDER_EVENTS:
-                core.subscribe(slot, event_type, self._order_changed, instruments=instruments)
+                core.subscribe(slot, event_type, self._order_changed, instruments=instruments, own=self._hears_its_own)
         if self._overrides("on_refused"):
             for event_type in (EventType.ORDER_CANCEL_REJECTED, EventType.ORDER_REQUEST_REJECTED):
-                core.subscribe(slot, event_type, self._refused)
+                core.subscribe(slot, event_type, self._refused, own=self._hears_its_own)
         if self._overrides("on_risk"):
             for event_type in (
                 EventType.RISK_LIMIT_BREACH,
@@ -338,22 +340,20 @@ class Actor:
     def _overrides(self, hook: str) -> bool:
         return getattr(type(self), hook) is not getattr(Actor, hook)
 
-    def _wants_order(self, order: Order) -> bool:  # noqa: ARG002 - subclasses look at it
-        return True
-
-    def _wants_refusal(self, notice: Notice) -> bool:  # noqa: ARG002 - subclasses look at it
-        return True
+    def _is_foreign(self, told: Order | Notice) -> bool:
+        # What the core hands on also where it does not know whose it is.
+        return self._hears_its_own and told.strategy != self._context.name
 
     def _refused(self, event: Event) -> Awaitable[None] | None:
         notice = event.payload
-        if not isinstance(notice, Notice) or not self._wants_refusal(notice):
+        if not isinstance(notice, Notice) or self._is_foreign(notice):
             return None
         return self.on_refused(notice)
 
     def _order_changed(self, event: Event) -> Awaitable[None] | None:
         order = event.payload
         # Anyone may publish anything under this type; what is no order is nothing to this actor.
-        if not isinstance(order, Order) or not self._wants_order(order):
+        if not isinstance(order, Order) or self._is_foreign(order):
             return None
         first = self.on_order(order)
         # Also of an order that is over: a venue may execute it nonetheless, or tell of it late.

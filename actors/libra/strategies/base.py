@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from libra.core.actor import Actor
 from libra.core.clock import delay_ns
@@ -12,7 +12,7 @@ from libra.model import OrderSide, TimeInForce
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from libra.model import Instrument, Notice, Order, SignalType
+    from libra.model import Instrument, SignalType
     from libra.strategies.scope import Scope
 
 __all__ = ["Strategy"]
@@ -36,6 +36,7 @@ class Strategy(Actor):
         ...             self.done = self.signal(quote.symbol, SignalType.LONG, reason="a first quote")
     """
 
+    _hears_its_own: ClassVar[bool] = True
     _scope: Scope
 
     @property
@@ -142,12 +143,6 @@ class Strategy(Actor):
 
     def _instruments(self) -> list[str]:
         return list(self._scope.names)
-
-    def _wants_order(self, order: Order) -> bool:
-        return order.strategy == self._context.name
-
-    def _wants_refusal(self, notice: Notice) -> bool:
-        return notice.strategy == self._context.name
 
 
 def _ttl_ns(ttl_s: float) -> int:

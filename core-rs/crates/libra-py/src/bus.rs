@@ -92,6 +92,7 @@ impl BusCore {
             call,
             filter: filter_fn,
             instruments: instruments.iter().map(|name| Name::intern(name)).collect(),
+            own: false,
             style,
         };
         self.state.borrow(py).subscriptions.subscribe(wanted)

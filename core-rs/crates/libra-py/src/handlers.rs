@@ -50,6 +50,8 @@ pub struct Handler {
     /// The list of those that have gathered something. (It holds handlers: they do not hold it.)
     gathering: Weak<Gathering>,
     pub instruments: Box<[Name]>,
+    /// It asked for what its actor owns alone.
+    pub own: bool,
     /// Its place in the order of subscription.
     pub order: u64,
 }
@@ -170,6 +172,7 @@ impl Handler {
             call: wanted.call,
             filter: wanted.filter,
             instruments: wanted.instruments.into_boxed_slice(),
+            own: wanted.own,
             style: wanted.style,
             order,
             active: AtomicBool::new(true),
@@ -299,6 +302,7 @@ pub struct Wanted {
     pub call: Py<PyAny>,
     pub filter: Option<Py<PyAny>>,
     pub instruments: Vec<Name>,
+    pub own: bool,
     pub style: Style,
 }
 

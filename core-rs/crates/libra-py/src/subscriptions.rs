@@ -251,13 +251,13 @@ impl Subscriptions {
         ids
     }
 
-    /// What no handler asks for any more, now that `gone` is out.
+    /// What no handler asks for any more in the way of `gone`, now that it is out.
     pub fn no_longer_wanted(&self, gone: &Handler) -> Vec<(EventType, Name)> {
         let rest = &self.by_type[gone.event_type as usize];
         let wanted = if gone.instruments.is_empty() { &[Name::NONE][..] } else { &gone.instruments };
         let is_unwanted = |instrument: &&Name| match instrument.is_none() {
-            true => rest.all.is_empty(),
-            false => !rest.some.contains_key(instrument),
+            true => !rest.all.iter().any(|other| other.own == gone.own),
+            false => !rest.some.get(instrument).into_iter().flatten().any(|other| other.own == gone.own),
         };
         wanted.iter().filter(is_unwanted).map(|instrument| (gone.event_type, *instrument)).collect()
     }

@@ -354,6 +354,10 @@ impl SharedPayload for Order {
         "order"
     }
 
+    fn owner(&self) -> Name {
+        self.request.strategy
+    }
+
     fn digest(&self, digest: &mut Digest) {
         digest.i128(self.client_order_id.0 as i128);
         digest.blob(self.venue_order_id.as_bytes());

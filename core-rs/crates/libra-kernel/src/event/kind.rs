@@ -1,6 +1,6 @@
 //! Event types: one table gives each its name, its lane and what a full queue does to it.
 
-/// Priorities, strict between lanes and first-in-first-out within one.
+/// Priorities, strict between lanes and first-in-first-out within one: in an account's own mailboxes of each source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Lane {

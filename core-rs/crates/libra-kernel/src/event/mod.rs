@@ -34,6 +34,12 @@ pub trait SharedPayload: Any + Send + Sync {
         false
     }
 
+    /// Whose it is, where it is one actor's: of an order the strategy that asked for it. None for what is everybody's, and
+    /// where nobody knows.
+    fn owner(&self) -> Name {
+        Name::NONE
+    }
+
     /// What takes its place where the event leaves the process.
     fn leaving(&self) -> Leaving {
         Leaving::AsItIs
@@ -73,6 +79,15 @@ impl Payload {
     /// Wraps a larger payload.
     pub fn shared(payload: impl SharedPayload) -> Self {
         Payload::Shared(Arc::new(payload))
+    }
+
+    /// Whose it is: [`SharedPayload::owner`].
+    #[inline]
+    pub fn owner(&self) -> Name {
+        match self {
+            Payload::Shared(shared) => shared.owner(),
+            _ => Name::NONE,
+        }
     }
 
     /// The shared payload as a `T`, if it is one.

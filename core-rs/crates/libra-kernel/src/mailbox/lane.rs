@@ -4,6 +4,8 @@
 //! that `pop` skips. The indices of positions that this needs exist only while the lane is overloaded: they are built when
 //! it is found full and thrown away when it has emptied to a half, so a lane that keeps up pays nothing for them.
 //!
+//! Where a lane is shared its sources take [turns](super::sharing), and what leaves out of turn leaves a hole as well.
+//!
 //! Holes are bounded: when they outnumber the events that wait, the lane is closed up, and the indices with their positions
 //! are thrown away. So a lane whose consumer stands still takes no more memory however much is dropped from it.
 //!
@@ -14,6 +16,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::sharing::Sharing;
 use crate::event::{Event, EventType, Payload, Policy};
 use crate::name::Name;
 
@@ -56,20 +59,6 @@ pub const ASKED: usize = 4;
 /// The same for cancels.
 pub const CANCELS_ASKED: usize = 2;
 
-/// A command came, or went.
-#[inline]
-fn note_asked(asked: &mut Vec<u32>, event: &Event, came: bool) {
-    if event.event_type.policy() != Policy::Refuse {
-        return;
-    }
-    let source = event.source.index();
-    if source >= asked.len() {
-        asked.resize(source + 1, 0);
-    }
-    debug_assert!(came || asked[source] > 0, "what goes has come");
-    asked[source] = if came { asked[source] + 1 } else { asked[source].saturating_sub(1) };
-}
-
 /// A lane is closed up when its slots are more than twice the events that wait, and this many. So each closing up is paid
 /// for by as many drops as it moves events.
 const FEW_SLOTS: usize = 64;
@@ -104,8 +93,8 @@ pub(super) struct LaneQueue {
     largest: u64,
     broken_books: BTreeSet<Name>,
     lost_books: BTreeSet<Name>,
-    /// Where it is shared, how many commands of each source wait, by the number of its name.
-    asked: Option<Vec<u32>>,
+    /// Where it is shared, whose turn it is.
+    sharing: Option<Box<Sharing>>,
     pub(super) stats: LaneStats,
     pub(super) stale: bool,
 }
@@ -116,9 +105,12 @@ impl LaneQueue {
         self.live
     }
 
-    /// The event that `pop` would take.
+    /// The event that has waited longest.
     pub(super) fn oldest(&self) -> Option<&Event> {
-        self.slots.iter().flatten().next()
+        match &self.sharing {
+            None => self.slots.iter().flatten().next(),
+            Some(sharing) => self.slots[(sharing.oldest()? - self.head) as usize].as_ref(),
+        }
     }
 
     /// Events that it has memory for.
@@ -135,11 +127,12 @@ impl LaneQueue {
 
     #[inline]
     pub(super) fn push(&mut self, event: Event) -> Offer {
+        let position = self.head + self.slots.len() as u64;
         if let Some(overload) = &mut self.overload {
-            overload.note(self.head + self.slots.len() as u64, &event);
+            overload.note(position, &event);
         }
-        if let Some(asked) = &mut self.asked {
-            note_asked(asked, &event, true);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.came(position, &event);
         }
         self.slots.push_back(Some(event));
         self.live += 1;
@@ -162,11 +155,15 @@ impl LaneQueue {
         event.event_type.policy() != Policy::Refuse || self.live < limit + reserve
     }
 
-    /// From now on it is known whose commands wait.
+    /// From now on those who ask take turns.
     pub(super) fn share(&mut self) {
-        let mut asked = Vec::new();
-        self.slots.iter().flatten().for_each(|event| note_asked(&mut asked, event, true));
-        self.asked = Some(asked);
+        if self.sharing.is_some() {
+            return;
+        }
+        let sharing = self.sharing.insert(Box::default());
+        for (index, event) in self.slots.iter().enumerate() {
+            event.iter().for_each(|event| sharing.came(self.head + index as u64, event));
+        }
     }
 
     /// False for a command that would be more than its source's part of a lane that is shared: whoever asks may have as many
@@ -175,8 +172,8 @@ impl LaneQueue {
     /// one whose requests have used up their part can still take them back.
     #[inline]
     pub(super) fn shares(&self, event: &Event, limit: usize) -> bool {
-        let Some(asked) = &self.asked else { return true };
-        let own = asked.get(event.source.index()).map_or(0, |own| *own as usize);
+        let Some(sharing) = &self.sharing else { return true };
+        let own = sharing.commands_of(event);
         let (part, limit) = match event.event_type {
             EventType::CancelRequest => (CANCELS_ASKED, limit + (limit / CANCEL_RESERVE).max(1)),
             _ => (ASKED, limit),
@@ -210,27 +207,46 @@ impl LaneQueue {
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Event> {
+        if self.sharing.is_some() {
+            return self.pop_in_turn();
+        }
         while let Some(slot) = self.slots.pop_front() {
             let position = self.head;
             self.head += 1;
             let Some(event) = slot else { continue };
-            self.live -= 1;
-            self.stats.dispatched += 1;
-            if let Some(asked) = &mut self.asked {
-                note_asked(asked, &event, false);
-            }
-            if let Some(overload) = &mut self.overload {
-                overload.forget(position, &event);
-                if self.live * 2 <= overload.size_at_start {
-                    self.overload = None;
-                }
-            }
+            self.note_taken(position, &event);
             if self.slots.is_empty() {
                 self.ran_empty();
             }
             return Some(event);
         }
         None
+    }
+
+    /// Takes the event whose turn it is: mostly the first one.
+    fn pop_in_turn(&mut self) -> Option<Event> {
+        let sharing = self.sharing.as_mut()?;
+        let position = sharing.next()?;
+        let event = self.slots[(position - self.head) as usize].take()?;
+        sharing.took(&event);
+        self.note_taken(position, &event);
+        self.close_up();
+        if self.slots.is_empty() {
+            self.ran_empty();
+        }
+        Some(event)
+    }
+
+    #[inline]
+    fn note_taken(&mut self, position: u64, event: &Event) {
+        self.live -= 1;
+        self.stats.dispatched += 1;
+        if let Some(overload) = &mut self.overload {
+            overload.forget(position, event);
+            if self.live * 2 <= overload.size_at_start {
+                self.overload = None;
+            }
+        }
     }
 
     #[inline]
@@ -248,7 +264,11 @@ impl LaneQueue {
     fn give_back(&mut self) {
         let needed = usize::try_from(self.largest).unwrap_or(usize::MAX);
         if needed <= self.slots.capacity() / 4 {
-            self.slots.shrink_to((needed * 2).max(KEPT_SLOTS));
+            let room = (needed * 2).max(KEPT_SLOTS);
+            self.slots.shrink_to(room);
+            if let Some(sharing) = &mut self.sharing {
+                sharing.shrink_to(room);
+            }
         }
         (self.emptied, self.largest) = (0, 0);
     }
@@ -338,6 +358,11 @@ impl LaneQueue {
             self.head += 1;
         }
         if self.slots.len() > 2 * self.live + FEW_SLOTS {
+            if let Some(sharing) = &mut self.sharing {
+                let standing: Vec<u64> =
+                    self.slots.iter().zip(self.head..).filter(|(slot, _)| slot.is_some()).map(|(_, at)| at).collect();
+                sharing.moved(|position| self.head + standing.partition_point(|at| *at < position) as u64);
+            }
             self.slots.retain(Option::is_some);
             self.overload = None;
         }

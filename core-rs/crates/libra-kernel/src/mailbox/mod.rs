@@ -1,12 +1,14 @@
 //! A mailbox: four lanes of waiting events, owned by the thread that dispatches them.
 //!
 //! - [`lane`] — one lane: a queue that can conflate, drop the oldest or drop a book, by the event type's policy;
+//! - [`sharing`] — whose turn it is in a lane where everybody asks: an account's;
 //! - this file — the four lanes together: what a bare bus and every actor of a node has.
 //!
 //! There is no lock here. Events from other threads come through an [`edge`](crate::edge), and are put into mailboxes
 //! by the thread that owns them; so one lane is one linearised queue.
 
 mod lane;
+mod sharing;
 
 pub use lane::{ASKED, CANCELS_ASKED, LaneStats, Offer};
 
@@ -28,7 +30,7 @@ pub enum Capacity {
     Unbounded,
 }
 
-/// Four lanes: priority between them, first-in-first-out within one.
+/// Four lanes: priority between them, first-in-first-out within one (where it is [shared](Mailbox::share), of each source).
 ///
 /// The priority is strict for [`PASSES`] events in a row. After so many that went before some less urgent event, each less
 /// urgent lane in which something waits gives one, the more urgent first: whoever floods a lane starves no other.
@@ -173,9 +175,12 @@ impl Mailbox {
         }
     }
 
-    /// From now on nobody's commands take more than a part of the room that there is for them: [`Mailbox::shares`].
+    /// From now on nobody's commands take more than a part of the room that there is for them ([`Mailbox::shares`]), and those
+    /// who ask take turns: [`sharing`]. In a simulated run, where nothing waits for its room, all stays in one row.
     pub fn share(&mut self) {
-        [Lane::Orders, Lane::Signals].iter().for_each(|lane| self.lanes[*lane as usize].share());
+        if matches!(self.capacity, Capacity::PerLane(_)) {
+            [Lane::Orders, Lane::Signals].iter().for_each(|lane| self.lanes[*lane as usize].share());
+        }
     }
 
     /// False for a command that would be more than its source's part of a mailbox that is [shared](Mailbox::share).

@@ -208,8 +208,9 @@ proptest! {
     fn an_overfull_mailbox_accounts_for_everything(
         steps in proptest::collection::vec(proptest::option::weighted(0.8, (any_type(), 0u8..3)), 0..400),
         limit in 1usize..12,
+        is_shared in any::<bool>(),
     ) {
-        let mut mailbox = Mailbox::new(Capacity::PerLane(limit));
+        let mut mailbox = if is_shared { shared(limit) } else { Mailbox::new(Capacity::PerLane(limit)) };
         let (mut facts, mut offered, mut out) = (Vec::new(), 0u64, Vec::new());
         for (tag, step) in steps.into_iter().enumerate() {
             match step {
@@ -277,5 +278,110 @@ proptest! {
             prop_assert!(mailbox.lanes[Lane::MarketData as usize].slots() <= 2 * (limit + 3) + 65);
         }
         prop_assert_eq!(tags(&mut mailbox), model.into_iter().map(|(.., tag)| tag).collect::<Vec<_>>());
+    }
+}
+
+fn asked_by(source: usize, event_type: EventType, tag: i64) -> Event {
+    Event::new(event_type, Name::intern(&format!("source-{source}")), tag, Payload::Empty)
+}
+
+fn shared(limit: usize) -> Mailbox {
+    let mut mailbox = Mailbox::new(Capacity::PerLane(limit));
+    mailbox.share();
+    mailbox
+}
+
+fn ask_for(mailbox: &mut Mailbox, source: usize, tags: std::ops::Range<i64>) {
+    for tag in tags {
+        assert_eq!(mailbox.offer(asked_by(source, EventType::OrderRequest, tag)), Offer::Queued);
+    }
+}
+
+#[test]
+fn whoever_asks_for_much_waits_behind_itself_alone() {
+    let mut mailbox = shared(100_000);
+    ask_for(&mut mailbox, 0, 0..10_000);
+    mailbox.offer(asked_by(1, EventType::OrderRequest, -1));
+    mailbox.offer(asked_by(1, EventType::CancelRequest, -2));
+    mailbox.offer(asked_by(2, EventType::OrderFilled, -3));
+    let began: Vec<i64> = (0..5).filter_map(|_| mailbox.pop()).map(|event| event.ts_ns).collect();
+    assert_eq!(began, [0, -1, -3, 1, -2], "one of each in turn, and facts are owed none");
+    assert_eq!(mailbox.oldest(Lane::Orders).map(|event| event.ts_ns), Some(2));
+    // A source that has asked for nothing for long has saved up no turns.
+    (0..5_000).for_each(|_| drop(mailbox.pop()));
+    ask_for(&mut mailbox, 1, -12..-9);
+    let then: Vec<i64> = (0..6).filter_map(|_| mailbox.pop()).map(|event| event.ts_ns).collect();
+    assert_eq!(then.iter().filter(|tag| **tag < 0).count(), 3, "{then:?}");
+    assert!(then.windows(2).all(|pair| (pair[0] < 0) != (pair[1] < 0)), "{then:?}");
+}
+
+#[test]
+fn a_shared_lane_takes_no_more_memory_for_one_that_waits_long() {
+    let mut mailbox = shared(100_000);
+    let lane = |mailbox: &Mailbox| mailbox.lanes[Lane::Orders as usize].slots();
+    ask_for(&mut mailbox, 0, 0..1_000);
+    // Facts go before its turn for ever: what they leave behind is closed up.
+    for tag in 0..50_000 {
+        mailbox.offer(asked_by(1, EventType::OrderFilled, -1 - tag));
+        mailbox.pop();
+        assert!(lane(&mailbox) <= 2 * mailbox.len() + 65);
+    }
+    let left: Vec<i64> = tags(&mut mailbox).into_iter().filter(|tag| *tag >= 0).collect();
+    assert!(left.windows(2).all(|pair| pair[0] + 1 == pair[1]) && left.last() == Some(&999));
+    assert_eq!(lane(&mailbox), 0);
+}
+
+#[test]
+fn a_position_that_waits_is_replaced_where_it_waits_in_a_shared_lane_too() {
+    let mut mailbox = shared(3);
+    mailbox.offer(asked_by(0, EventType::OrderRequest, 1));
+    mailbox.offer(asked_by(1, EventType::PositionUpdated, 2));
+    mailbox.offer(asked_by(0, EventType::OrderRequest, 3));
+    assert_eq!(mailbox.offer(asked_by(1, EventType::PositionUpdated, 4)), Offer::Conflated);
+    assert_eq!(mailbox.offer(asked_by(2, EventType::BalanceUpdated, 5)), Offer::Queued);
+    assert_eq!(tags(&mut mailbox), [1, 4, 5, 3]);
+}
+
+proptest! {
+    /// What one source publishes leaves in its order, nothing is lost or doubled, and a command that is its source's first
+    /// waits for at most two of each other source.
+    #[test]
+    fn sources_take_turns(
+        steps in proptest::collection::vec(proptest::option::weighted(0.6, (0usize..5, any::<bool>(), 1usize..20)), 0..200),
+    ) {
+        let mut mailbox = shared(100_000);
+        let mut waiting: Vec<std::collections::VecDeque<(i64, bool)>> = vec![Default::default(); 5];
+        // By source: the commands of others that left while its first waited.
+        let mut waited = [[0u32; 5]; 5];
+        let (mut tag, mut left) = (0, 0);
+        let rounds = steps.len() + 20_000;
+        for step in steps.into_iter().chain(std::iter::repeat(None)).take(rounds) {
+            if let Some((source, is_command, count)) = step {
+                for _ in 0..count {
+                    let event_type = if is_command { EventType::OrderRequest } else { EventType::OrderFilled };
+                    if waiting[source].is_empty() {
+                        waited[source] = [0; 5];
+                    }
+                    mailbox.offer(asked_by(source, event_type, tag));
+                    waiting[source].push_back((tag, is_command));
+                    tag += 1;
+                }
+                continue;
+            }
+            let Some(event) = mailbox.pop() else {
+                prop_assert!(waiting.iter().all(|source| source.is_empty()));
+                if left == tag { break } else { continue }
+            };
+            left += 1;
+            let source = (0..5).find(|source| event.source == Name::intern(&format!("source-{source}"))).unwrap();
+            let Some((expected, is_command)) = waiting[source].pop_front() else { panic!("twice") };
+            prop_assert_eq!(event.ts_ns, expected);
+            waited[source] = [0; 5];
+            for other in (0..5).filter(|other| *other != source && is_command) {
+                waited[other][source] += 1;
+                prop_assert!(waiting[other].is_empty() || waited[other][source] <= 2, "{} waits for {}: {:?}", other, source, waited);
+            }
+        }
+        prop_assert_eq!(left, tag);
     }
 }

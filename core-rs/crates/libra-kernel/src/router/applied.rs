@@ -6,11 +6,11 @@
 //! applied, so an event that takes long holds back what came after it, and nothing else.
 //!
 //! The invariant that this rests on: **in one lane of one mailbox, tracked events are done with in the order of their
-//! arrival.** They are of types that are never dropped, conflated or overtaken (only commands and facts are tracked, in the
-//! lanes RISK, ORDERS and SIGNALS, of which no batches are made), and an actor handles one event at a time. So what is waited
-//! for in a lane is a queue, and an event that is done with is either its front or not tracked: one comparison. Numbers decide
-//! which: `bus_seq` is given once. A later event that took the queue place of an earlier one is never tracked, so it cannot be
-//! taken for it.
+//! arrival**, or out of it where sources take turns ([`sharing`](crate::mailbox)); then they are found by their number, as what
+//! waits stands in the order of numbers. Events of those types are never dropped or conflated (only commands and facts are
+//! tracked, in the lanes RISK, ORDERS and SIGNALS, of which no batches are made), and an actor handles one event at a time. So an
+//! event that is done with is mostly the front of its queue or not tracked: one comparison. Numbers decide which: `bus_seq` is
+//! given once. A later event that took the queue place of an earlier one is never tracked, so it cannot be taken for it.
 //!
 //! A command is not applied before what it led to is. A request that passed the risk check lives in an approval; the log knows
 //! of it only when that was spent. So a command (ORDERS, one that may be refused) whose parent span is that of a command that
@@ -19,6 +19,7 @@
 //! An actor that does not get on must not hold back what all others have done: it is *excused* ([`excuse`](super::excuse)). Its
 //! tickets are given back, and what it was given stays in its queues without one, so that it is known when it has done it.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
 use super::MailboxId;
@@ -77,8 +78,10 @@ pub(super) struct Channel {
 #[derive(Clone, Copy)]
 pub(super) struct Waiting {
     sequence: u64,
-    /// None where its mailbox is excused of it.
+    /// None where its mailbox is excused of it, or done with it.
     pub(super) ticket: Option<Ticket>,
+    /// It had its turn before others that came earlier, and stands behind them.
+    is_done: bool,
 }
 
 /// The lanes of which events are tracked.
@@ -142,10 +145,10 @@ impl Applied {
         }
         let Some(queue) = waits.lanes.get_mut(lane as usize) else { return };
         if waits.is_excused {
-            queue.push_back(Waiting { sequence, ticket: None });
+            queue.push_back(Waiting { sequence, ticket: None, is_done: false });
             waits.unheld += 1;
         } else {
-            queue.push_back(Waiting { sequence, ticket: Some(ticket) });
+            queue.push_back(Waiting { sequence, ticket: Some(ticket), is_done: false });
             self.open_of(ticket).left += 1;
         }
     }
@@ -166,14 +169,26 @@ impl Applied {
     pub(super) fn handled(&mut self, mailbox: MailboxId, lane: Lane, sequence: u64) {
         let Some(waits) = self.waiting.get_mut(mailbox) else { return };
         let Some(queue) = waits.lanes.get_mut(lane as usize) else { return };
-        if queue.front().is_some_and(|waiting| waiting.sequence == sequence)
-            && let Some(Waiting { ticket, .. }) = queue.pop_front()
-        {
-            (waits.since, waits.is_excused) = (self.rounds.now, false);
-            match ticket {
-                Some(ticket) => self.release(ticket),
-                None => waits.unheld -= 1,
-            }
+        let Some(front) = queue.front().map(|waiting| waiting.sequence) else { return };
+        let index = match front.cmp(&sequence) {
+            Ordering::Equal => 0,
+            Ordering::Greater => return,
+            Ordering::Less => match queue.binary_search_by_key(&sequence, |waiting| waiting.sequence) {
+                Ok(index) => index,
+                Err(_) => return,
+            },
+        };
+        let done = &mut queue[index];
+        debug_assert!(!done.is_done, "an event is handled once");
+        done.is_done = true;
+        let ticket = done.ticket.take();
+        while queue.front().is_some_and(|waiting| waiting.is_done) {
+            queue.pop_front();
+        }
+        (waits.since, waits.is_excused) = (self.rounds.now, false);
+        match ticket {
+            Some(ticket) => self.release(ticket),
+            None => waits.unheld -= 1,
         }
     }
 

@@ -132,3 +132,22 @@ fn who_stands_still_with_a_full_mailbox_holds_up_its_lane_and_is_overfull() {
     handle(&mut router, 0);
     assert_eq!(router.overfull().count(), 0);
 }
+
+#[test]
+fn who_is_excused_is_not_at_risk_of_what_it_has_done_out_of_turn() {
+    let mut router = router_of(1, EventType::OrderRequest, 99);
+    router.set_account(0, Name::intern("a"));
+    begin(&mut router);
+    for (seq, source) in [(1, "storm"), (2, "storm"), (3, "storm"), (4, "calm")] {
+        let request = Event::new(EventType::OrderRequest, Name::intern(source), 0, crate::event::Payload::Empty);
+        assert!(taken(router.deliver_remote(request, at(0, seq))));
+    }
+    let first = router.mailbox(0).pop().expect("waits");
+    assert_eq!(handle(&mut router, 0).source, Name::intern("calm"));
+    assert_eq!(applied(&mut router), []);
+    assert_eq!((rounds(&mut router, 2..=20), at_risk(&router)), (vec![(0, 3)], vec![(0, 3)]));
+    assert_eq!(applied(&mut router), [(0, 4)]);
+    router.handled(0, Lane::Orders, first.sequence);
+    (0..2).for_each(|_| drop(handle(&mut router, 0)));
+    assert_eq!((at_risk(&router), router.unapplied()), (vec![], 0));
+}

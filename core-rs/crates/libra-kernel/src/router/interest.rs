@@ -1,7 +1,12 @@
-//! Who wants events of a type: of all instruments, or of some.
+//! Who wants events of a type: of all instruments, or of some; all of them, or an actor's own alone.
+//!
+//! Whoever asks for its own gets those that it owns ([`SharedPayload::owner`](crate::event::SharedPayload::owner)) and those of
+//! which nobody knows whose they are: what becomes of one strategy's orders costs another one nothing.
 //!
 //! An instrument's subscribers are found by the number of its name, without a hash: the numbers are dense, and a table of
 //! ten thousand of them is 240 KB for a type. A table takes memory when a first instrument is asked for by itself.
+
+use std::collections::HashMap;
 
 use super::MailboxId;
 use crate::event::Event;
@@ -15,6 +20,10 @@ pub(super) struct Interest {
     has_everything: Vec<bool>,
     /// By the number of the instrument's name.
     by_instrument: Vec<Few>,
+    /// Who wants its own, in the order of owners; no instrument for all of them.
+    own: Vec<(Name, Vec<(MailboxId, Name)>)>,
+    /// How many stand in `own`, by instrument.
+    own_of: HashMap<Name, usize>,
 }
 
 /// The subscribers of an instrument: mostly one.
@@ -48,40 +57,103 @@ impl Few {
 }
 
 impl Interest {
-    /// The mailboxes that asked for an event, each once: those of all instruments first.
+    /// The mailboxes that asked for an event, each once: those of all instruments first, those that want their own last.
     #[inline]
     pub(super) fn of<'a>(&'a self, event: &Event) -> impl Iterator<Item = MailboxId> + Clone + 'a {
-        let of_instrument = self.by_instrument.get(event.instrument.index()).map_or(&[][..], Few::as_slice);
+        let instrument = event.instrument;
+        let of_instrument = self.by_instrument.get(instrument.index()).map_or(&[][..], Few::as_slice);
         let both = of_instrument.iter().filter(|id| !self.has_everything.get(**id).is_some_and(|has| *has));
-        self.everything.iter().chain(both).copied()
+        let owners = if self.own.is_empty() { &[][..] } else { self.owners_of(event) };
+        let own = owners.iter().flat_map(move |(_, places)| {
+            let wants = move |(id, of): &&(MailboxId, Name)| {
+                let is_asked = of.is_none() || (*of == instrument && !places.contains(&(*id, Name::NONE)));
+                is_asked && !self.has_everything.get(*id).is_some_and(|has| *has) && !of_instrument.contains(id)
+            };
+            places.iter().filter(wants).map(|(id, _)| id)
+        });
+        self.everything.iter().chain(both).chain(own).copied()
     }
 
-    /// Adds a subscription: of one instrument, or of all for `Name::NONE`. True when it is the first of its kind.
+    /// Whose an event is: one owner, or all of them where nobody knows.
+    fn owners_of(&self, event: &Event) -> &[(Name, Vec<(MailboxId, Name)>)] {
+        let owner = event.payload.owner();
+        if owner.is_none() {
+            return &self.own;
+        }
+        match self.own.binary_search_by_key(&owner, |(owner, _)| *owner) {
+            Ok(index) => &self.own[index..=index],
+            Err(_) => &[],
+        }
+    }
+
+    /// Adds a subscription to what `owner` owns. True when it is the first of its instrument, of anybody.
+    pub(super) fn add_own(&mut self, id: MailboxId, instrument: Name, owner: Name) -> bool {
+        let is_first = !self.is_wanted(instrument);
+        let index = match self.own.binary_search_by_key(&owner, |(owner, _)| *owner) {
+            Ok(index) => index,
+            Err(index) => {
+                self.own.insert(index, (owner, Vec::new()));
+                index
+            }
+        };
+        let places = &mut self.own[index].1;
+        if !places.contains(&(id, instrument)) {
+            places.push((id, instrument));
+            *self.own_of.entry(instrument).or_default() += 1;
+        }
+        is_first
+    }
+
+    /// Takes a mailbox's subscription to its own back. True when it was the last of its instrument, of anybody.
+    pub(super) fn remove_own(&mut self, id: MailboxId, instrument: Name) -> bool {
+        let mut removed = 0;
+        for (_, places) in &mut self.own {
+            let before = places.len();
+            places.retain(|place| *place != (id, instrument));
+            removed += before - places.len();
+        }
+        self.own.retain(|(_, places)| !places.is_empty());
+        if let Some(count) = self.own_of.get_mut(&instrument) {
+            *count -= removed;
+            if *count == 0 {
+                self.own_of.remove(&instrument);
+            }
+        }
+        removed != 0 && !self.is_wanted(instrument)
+    }
+
+    fn is_wanted(&self, instrument: Name) -> bool {
+        let by_all = || match instrument.is_none() {
+            true => !self.everything.is_empty(),
+            false => self.by_instrument.get(instrument.index()).is_some_and(|few| !few.as_slice().is_empty()),
+        };
+        self.own_of.contains_key(&instrument) || by_all()
+    }
+
+    /// Adds a subscription: of one instrument, or of all for `Name::NONE`. True when it is the first of its instrument.
     pub(super) fn add(&mut self, id: MailboxId, instrument: Name) -> bool {
+        let is_first = !self.is_wanted(instrument);
         if instrument.is_none() {
             if !self.everything.contains(&id) {
                 self.everything.push(id);
                 let places = self.has_everything.len().max(id + 1);
                 self.has_everything.resize(places, false);
                 self.has_everything[id] = true;
-                return self.everything.len() == 1;
             }
-            return false;
+            return is_first;
         }
         let places = self.by_instrument.len().max(instrument.index() + 1);
         self.by_instrument.resize(places, Few::None);
         let few = &mut self.by_instrument[instrument.index()];
         let mut ids = few.as_slice().to_vec();
-        if ids.contains(&id) {
-            return false;
+        if !ids.contains(&id) {
+            ids.push(id);
+            few.set(ids);
         }
-        ids.push(id);
-        let is_first = ids.len() == 1;
-        few.set(ids);
         is_first
     }
 
-    /// Takes a subscription back. True when it was the last of its kind.
+    /// Takes a subscription back. True when it was the last of its instrument.
     pub(super) fn remove(&mut self, id: MailboxId, instrument: Name) -> bool {
         if instrument.is_none() {
             let before = self.everything.len();
@@ -89,29 +161,34 @@ impl Interest {
             if let Some(has) = self.has_everything.get_mut(id) {
                 *has = false;
             }
-            return before == 1 && self.everything.is_empty();
+            return before != self.everything.len() && !self.is_wanted(instrument);
         }
         let Some(few) = self.by_instrument.get_mut(instrument.index()) else { return false };
         let before = few.as_slice().len();
         let ids: Vec<MailboxId> = few.as_slice().iter().copied().filter(|other| *other != id).collect();
         few.set(ids);
-        before == 1 && few.as_slice().is_empty()
+        before != few.as_slice().len() && !self.is_wanted(instrument)
     }
 
-    /// Takes all subscriptions of a mailbox back. Gives those that were the last of their kind.
+    /// Takes all subscriptions of a mailbox back. Gives the instruments of which it had the last.
     pub(super) fn remove_all(&mut self, id: MailboxId) -> Vec<Name> {
+        let own = self.own.iter().flat_map(|(_, places)| places).filter(|(of, _)| *of == id);
+        let own: Vec<Name> = own.map(|(_, instrument)| *instrument).collect();
+        let mut last: Vec<Name> = own.into_iter().filter(|instrument| self.remove_own(id, *instrument)).collect();
         let of_some = (0..self.by_instrument.len()).filter_map(Name::at).collect::<Vec<_>>();
-        [Name::NONE].into_iter().chain(of_some).filter(|instrument| self.remove(id, *instrument)).collect()
+        last.extend([Name::NONE].into_iter().chain(of_some).filter(|instrument| self.remove(id, *instrument)));
+        last
     }
 
     /// True when somebody wants events of all instruments.
     pub(super) fn wants_everything(&self) -> bool {
-        !self.everything.is_empty()
+        self.is_wanted(Name::NONE)
     }
 
     /// The instruments that somebody wants by themselves.
     pub(super) fn instruments(&self) -> impl Iterator<Item = Name> + '_ {
-        let asked_for = self.by_instrument.iter().enumerate().filter(|(_, few)| !few.as_slice().is_empty());
-        asked_for.filter_map(|(index, _)| Name::at(index))
+        let own = self.own_of.keys().map(|instrument| instrument.index() + 1).max();
+        let places = self.by_instrument.len().max(own.unwrap_or(0));
+        (0..places).filter_map(Name::at).filter(|instrument| !instrument.is_none() && self.is_wanted(*instrument))
     }
 }

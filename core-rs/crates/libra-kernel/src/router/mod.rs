@@ -178,17 +178,31 @@ impl Router {
     /// From now on `id` gets events of `event_type`: of one instrument, or of all for `Name::NONE`.
     pub fn subscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
         let is_first = self.interest[event_type as usize].add(id, instrument);
-        if let (true, Some(remote)) = (is_first, &mut self.remote) {
-            remote.interest_changed(event_type, instrument, true);
+        self.tell_interest(is_first, event_type, instrument, true);
+    }
+
+    /// As [`Router::subscribe`], but `id` gets only what `owner` owns, and that of which nobody knows whose it is.
+    pub fn subscribe_own(&mut self, id: MailboxId, event_type: EventType, instrument: Name, owner: Name) {
+        let is_first = self.interest[event_type as usize].add_own(id, instrument, owner);
+        self.tell_interest(is_first, event_type, instrument, true);
+    }
+
+    /// Takes a subscription to what somebody owns back.
+    pub fn unsubscribe_own(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
+        let was_last = self.interest[event_type as usize].remove_own(id, instrument);
+        self.tell_interest(was_last, event_type, instrument, false);
+    }
+
+    fn tell_interest(&mut self, is_news: bool, event_type: EventType, instrument: Name, interested: bool) {
+        if let (true, Some(remote)) = (is_news, &mut self.remote) {
+            remote.interest_changed(event_type, instrument, interested);
         }
     }
 
     /// Takes a subscription back.
     pub fn unsubscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
         let was_last = self.interest[event_type as usize].remove(id, instrument);
-        if let (true, Some(remote)) = (was_last, &mut self.remote) {
-            remote.interest_changed(event_type, instrument, false);
-        }
+        self.tell_interest(was_last, event_type, instrument, false);
     }
 
     /// Sets the bridge; it is told of all present interest at once.
@@ -481,6 +495,8 @@ pub fn lane_totals(router: &Router, lane: Lane) -> LaneTotals {
 mod excuse_tests;
 #[cfg(test)]
 mod fairness_tests;
+#[cfg(test)]
+mod own_tests;
 #[cfg(test)]
 mod remote_tests;
 #[cfg(test)]

@@ -83,6 +83,27 @@ fn a_place_is_applied_when_all_who_took_the_event_are_done() {
 }
 
 #[test]
+fn a_command_that_had_its_turn_early_is_applied_once_those_before_it_are() {
+    let mut router = router_of(1, EventType::OrderRequest, 99);
+    router.set_account(0, Name::intern("account-a"));
+    let deliver = |router: &mut Router, source: &str, seq| {
+        let request = Event::new(EventType::OrderRequest, Name::intern(source), 0, Payload::Empty);
+        assert!(taken(router.deliver_remote(request, at(0, seq))));
+    };
+    (1..=3).for_each(|seq| deliver(&mut router, "storm", seq));
+    deliver(&mut router, "calm", 4);
+    let next = |router: &mut Router| handle(router, 0).source.to_string();
+    assert_eq!([next(&mut router), next(&mut router)], ["storm", "calm"]);
+    assert_eq!((applied(&mut router), router.unapplied()), (vec![(0, 1)], 3), "its place waits for those before it");
+    // What was not tracked, and is done with meanwhile, is none of those.
+    assert!(router.send(0, event(EventType::OrderFilled, "x")));
+    handle(&mut router, 0);
+    assert_eq!(applied(&mut router), []);
+    assert_eq!([next(&mut router), next(&mut router)], ["storm", "storm"]);
+    assert_eq!((applied(&mut router), router.unapplied()), (vec![(0, 4)], 0));
+}
+
+#[test]
 fn what_nobody_wants_is_applied_behind_what_came_before_it() {
     let mut router = router_of(1, EventType::OrderFilled, 9);
     assert!(taken(router.deliver_remote(event(EventType::OrderFilled, "x"), at(0, 1))));

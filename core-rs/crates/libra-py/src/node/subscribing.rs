@@ -12,8 +12,9 @@ use crate::handlers::{Style, Wanted, callable};
 #[pymethods]
 impl NodeCore {
     /// Subscribes an actor; `instruments` empty means all of them, `payload` calls the handler with the payload alone,
-    /// `batch` with a list (True) or a block of market data. ValueError for a batch of anything else.
-    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None))]
+    /// `batch` with a list (True) or a block of market data, `own` for what the actor owns alone, as its orders, and that of
+    /// which nobody knows whose it is. ValueError for a batch of anything else.
+    #[pyo3(signature = (slot, event_type, handler, *, instruments=Vec::new(), payload=false, batch=None, own=false))]
     #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
     fn subscribe(
         &self,
@@ -24,6 +25,7 @@ impl NodeCore {
         instruments: Vec<String>,
         payload: bool,
         batch: Option<&Bound<'_, PyAny>>,
+        own: bool,
     ) -> PyResult<String> {
         let handler = callable(handler)?;
         let event_type = enums::event_type_of(event_type)?;
@@ -42,14 +44,17 @@ impl NodeCore {
             call: handler,
             filter: None,
             instruments: instruments.clone(),
+            own,
             style: batch.unwrap_or(if payload { Style::Payload } else { Style::Event }),
         };
-        let id = slot_of(&mut state.slots, slot)?.subscriptions.subscribe(wanted)?;
-        if instruments.is_empty() {
-            state.router.subscribe(slot, event_type, Name::NONE);
-        }
-        for instrument in instruments {
-            state.router.subscribe(slot, event_type, instrument);
+        let place = slot_of(&mut state.slots, slot)?;
+        let (id, owner) = (place.subscriptions.subscribe(wanted)?, place.name);
+        let all = [Name::NONE];
+        for instrument in if instruments.is_empty() { &all[..] } else { &instruments } {
+            match own {
+                true => state.router.subscribe_own(slot, event_type, *instrument, owner),
+                false => state.router.subscribe(slot, event_type, *instrument),
+            }
         }
         Ok(id)
     }
@@ -63,7 +68,10 @@ impl NodeCore {
             let handler = subscriptions.unsubscribe(py, subscription_id);
             if let Some(handler) = &handler {
                 for (event_type, instrument) in subscriptions.no_longer_wanted(handler) {
-                    state.router.unsubscribe(slot, event_type, instrument);
+                    match handler.own {
+                        true => state.router.unsubscribe_own(slot, event_type, instrument),
+                        false => state.router.unsubscribe(slot, event_type, instrument),
+                    }
                 }
             }
             handler

@@ -84,6 +84,10 @@ impl SharedPayload for Notice {
         "notice"
     }
 
+    fn owner(&self) -> Name {
+        self.strategy
+    }
+
     fn digest(&self, digest: &mut Digest) {
         digest.name(self.account);
         digest.name(self.strategy);
