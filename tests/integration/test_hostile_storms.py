@@ -1,5 +1,7 @@
 """One strategy's storm leaves the others of its account their part: of open orders, of queues, of cancels that wait."""
 
+import re
+
 import pytest
 from tests.integration.hostile import RATES, run_beside
 
@@ -50,6 +52,47 @@ def on_timer(self, name):
         self.cancel(f"L{number:032x}")
 """
 
+STORMS_AND_COUNTS = """
+def on_start(self):
+    import sys
+
+    self.heard, self.board = 0, sys.modules
+    self.set_timer("burst", 0.5, interval_s=0.5)
+
+def on_timer(self, name):
+    for _ in range(10_000):
+        self.submit("BTC/USDT:USDT", OrderSide.BUY, "0.001")
+
+def on_order(self, order):
+    self.heard += 1
+    self.board["mine.heard"] = self.heard
+"""
+
+LISTENS = """\
+import sys
+
+from libra.model import OrderSide
+from libra.strategies import Strategy
+
+
+class Victim(Strategy):
+    \"\"\"How much another strategy is told between its own request and the first word about that.\"\"\"
+
+    def on_start(self):
+        self.asked, self.waited = {}, []
+
+    def on_quote(self, quote):
+        self.asked[self.submit(quote.symbol, OrderSide.BUY, "0.001")] = sys.modules.get("mine.heard", 0)
+
+    def on_order(self, order):
+        before = self.asked.pop(order.order_id, None)
+        if before is not None:
+            self.waited.append(sys.modules.get("mine.heard", 0) - before)
+
+    def on_stop(self):
+        self.log.warning(f"waited for {max(self.waited)} of {sys.modules['mine.heard']}, of {len(self.waited)} orders")
+"""
+
 TAKES_BACK = """\
 from libra.model import OrderSide
 from libra.strategies import Strategy
@@ -96,6 +139,18 @@ def test_a_burst_of_requests_fills_no_queue_of_the_others(run):
     assert "at victim" not in ended.err
     assert "PRESSURE" not in ended.summary["rejections"]
     assert len(fills) >= 8
+
+
+def test_a_storm_of_refusals_is_waited_for_by_nobody_else(run, shell):
+    (shell.folder / "victim.py").write_text(LISTENS, encoding="utf-8")
+    ended, _fills = run(STORMS_AND_COUNTS, "--duration", "4", clock="live", risk=RATES)
+    assert ended.code == 0, ended.err
+    word = next(line for line in ended.err.splitlines() if "waited for " in line)
+    waited, heard, orders = (int(number) for number in re.findall(r"\d+", word.partition("waited for")[2]))
+    assert heard > 30_000, word
+    assert orders > 50, word
+    # Some turns of the loop at most, and not what stood in the queue before it.
+    assert waited < 2_000, word
 
 
 def test_cancels_of_what_nobody_knows_let_no_order_go_that_another_takes_back(run, shell):
