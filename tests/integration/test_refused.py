@@ -31,3 +31,55 @@ def test_who_gave_it_is_told_and_no_other(shell):
     assert len(told) == 1, ended.err
     assert told[0].startswith("paper mine EXPIRED: a signal for BTC/USDT:USDT"), told
     assert "limit " in told[0]
+
+
+MANY = """
+def on_start(self):
+    self.quotes = self.told = 0
+
+def on_quote(self, quote):
+    self.quotes += 1
+    if self.quotes <= 50:
+        self.submit(quote.symbol, OrderSide.BUY, "1000000")
+        self.signal(quote.symbol, SignalType.LONG, ttl_s=1e-9)
+
+def on_refused(self, notice):
+    self.told += 1
+
+def on_stop(self):
+    self.log.warning("was told of %d", self.told)
+"""
+
+COUNTS = """
+def on_start(self):
+    self.handed = 0
+
+def on_order(self, order):
+    self.log.warning("hears of an order of another strategy")
+
+def on_refused(self, notice):
+    self.log.warning("hears of a refusal of another strategy")
+
+def _order_changed(self, event):
+    self.handed += 1
+    return super(type(self), self)._order_changed(event)
+
+def _refused(self, event):
+    self.handed += 1
+    return super(type(self), self)._refused(event)
+
+def on_stop(self):
+    self.log.warning("%s was handed %d", self.name, self.handed)
+"""
+
+
+def test_what_is_refused_to_one_is_not_even_handed_to_the_other(shell):
+    shell.strategy(COUNTS, "other.py")
+    ended = shell.run(
+        "run", shell.profile(shell.strategy(MANY), clock="live", strategy_more=BESIDE), "--duration", "3", "--json"
+    )
+    assert ended.code == 0, ended.err
+    assert sum(ended.summary["rejections"].values()) == 50
+    assert "was told of 50" in ended.err
+    assert "hears of" not in ended.err
+    assert "was handed 0" in ended.err

@@ -316,6 +316,16 @@ fn whoever_asks_for_much_waits_behind_itself_alone() {
 }
 
 #[test]
+fn a_lane_that_ran_empty_owes_nobody_a_turn() {
+    let mut mailbox = shared(100);
+    ask_for(&mut mailbox, 0, 0..1);
+    assert_eq!(tags(&mut mailbox), [0]);
+    ask_for(&mut mailbox, 0, 1..2);
+    ask_for(&mut mailbox, 1, 2..3);
+    assert_eq!(tags(&mut mailbox), [1, 2], "as they came");
+}
+
+#[test]
 fn a_shared_lane_takes_no_more_memory_for_one_that_waits_long() {
     let mut mailbox = shared(100_000);
     let lane = |mailbox: &Mailbox| mailbox.lanes[Lane::Orders as usize].slots();

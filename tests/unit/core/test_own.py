@@ -1,0 +1,23 @@
+"""What a strategy hears of orders: its own, and nothing of which nobody knows whose it is."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from libra.core.actor import Actor
+from libra.model import Order
+from libra.strategies import Strategy
+
+
+@pytest.mark.parametrize(("base", "hears"), [(Actor, 1), (Strategy, 0)])
+def test_an_order_without_an_owner_is_no_strategys(base, hears):
+    heard = []
+
+    class Listener(base):
+        def on_order(self, order):
+            heard.append(order)
+
+    listener = Listener()
+    listener._context = SimpleNamespace(name="mine")
+    listener._order_changed(SimpleNamespace(payload=Order("BTC/USDT@sim", "BUY", "1")))
+    assert len(heard) == hears
