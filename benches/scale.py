@@ -11,6 +11,8 @@ CPU time, with a handler in Python that does nothing.
 - *instruments*: N instruments that one actor subscribed to; events made beforehand.
 - *market*: the same, from the native synthetic market to the handler, on simulated time.
 - *router*: N instruments in the router alone, without Python (`examples/router_scale.rs`).
+- *turns*, *row*: commands of N sources to an account's mailbox, where they take turns, and to any other; without Python.
+- *owners*: what becomes of a strategy's order, with N that each want their own of one instrument; without Python.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ KINDS = {
     "instruments": INSTRUMENTS,
     "market": INSTRUMENTS,
 }
+NATIVE = {"instruments": "router", "turns": "turns", "row": "row", "owners": "owners"}
+"""What is taken of the Rust side, and its name in the table."""
 GOAL_RATIO, GOAL_MB = 1.3, 200.0
 """design.md, "Budgets": an event at 10,000 instruments against one at 10, and the node's memory."""
 
@@ -234,15 +238,15 @@ def measure(*, quick: bool) -> dict[str, list[float]]:
     }
     for name, value in run_router(quick=quick).items():
         kind, count = name.rsplit("_", 1)
-        if kind == "instruments":
-            medians[f"router {count}"] = [value, 0.0]
+        if kind in NATIVE:
+            medians[f"{NATIVE[kind]} {count}"] = [value, 0.0]
     return medians
 
 
 def rows(found: dict[str, list[float]]) -> list[list[str]]:
     """A row a kind: the cost at each count, the largest against the smallest, and the memory at the largest."""
     table = []
-    for kind, counts in {**KINDS, "router": INSTRUMENTS}.items():
+    for kind, counts in {**KINDS, **dict.fromkeys(NATIVE.values(), INSTRUMENTS)}.items():
         costs = [found[f"{kind} {count}"][0] for count in counts]
         memory = found[f"{kind} {counts[-1]}"][1]
         cells = [f"{count:,}: {cost:,.0f}" for count, cost in zip(counts, costs, strict=True)]

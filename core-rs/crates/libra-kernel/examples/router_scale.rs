@@ -3,10 +3,13 @@
 //! `cargo run --release -p libra-kernel --example router_scale [-- --quick]` prints one JSON object: nanoseconds of CPU an
 //! event, from publication to the mailbox's end, medians of repeats that take turns. `instruments_N`: N instruments of one
 //! mailbox, in random order. `own_N`: N mailboxes with an instrument each. `all_N`: an event to N mailboxes, a delivery.
+//! `turns_N`: commands of N sources to an account's mailbox, where they take turns; `row_N`: the same to any other. `owners_N`:
+//! what is one strategy's own, with N that each want theirs of one instrument.
 
 use std::hint::black_box;
 
-use libra_kernel::event::Quote;
+use libra_kernel::digest::Digest;
+use libra_kernel::event::{Quote, SharedPayload};
 use libra_kernel::mailbox::Capacity;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
@@ -74,6 +77,70 @@ fn all(count: usize, events: usize) -> f64 {
     run(router, &names, events)
 }
 
+struct Owned(Name);
+
+impl SharedPayload for Owned {
+    fn kind(&self) -> &'static str {
+        "owned"
+    }
+    fn digest(&self, _digest: &mut Digest) {}
+    fn owner(&self) -> Name {
+        self.0
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// Bursts of what `event` makes of the number of a source, and all of it handled; nanoseconds a delivery.
+fn run_sources(mut router: Router, count: usize, events: usize, event: impl Fn(usize) -> Event) -> f64 {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut delivered = 0;
+    let started = thread_ns();
+    while delivered < events {
+        (0..BURST).for_each(|_| assert!(router.deliver(event(rng.usize(..count)))));
+        while let Some(turn) = router.next_turn() {
+            while let Some(event) = router.mailbox(turn.id).pop_up_to(turn.least) {
+                black_box(event);
+                delivered += 1;
+            }
+        }
+    }
+    (thread_ns() - started) as f64 / delivered as f64
+}
+
+fn requests(count: usize, events: usize, is_account: bool) -> f64 {
+    let (mut router, names) = (Router::new(), instruments(count));
+    let id = router.add_mailbox(Capacity::PerLane(65_536));
+    router.subscribe(id, EventType::OrderRequest, Name::NONE);
+    if is_account {
+        router.set_account(id, Name::intern("account"));
+    }
+    run_sources(router, count, events, |source| Event::new(EventType::OrderRequest, names[source], 1, Payload::Empty))
+}
+
+fn turns(count: usize, events: usize) -> f64 {
+    requests(count, events, true)
+}
+
+fn row(count: usize, events: usize) -> f64 {
+    requests(count, events, false)
+}
+
+fn owners(count: usize, events: usize) -> f64 {
+    let (mut router, names) = (Router::new(), instruments(count));
+    for name in &names {
+        let id = router.add_mailbox(Capacity::PerLane(65_536));
+        router.subscribe_own(id, EventType::OrderRejected, names[0], *name);
+    }
+    let payloads: Vec<Payload> = names.iter().map(|name| Payload::shared(Owned(*name))).collect();
+    run_sources(router, count, events, |source| {
+        let mut event = Event::new(EventType::OrderRejected, names[source], 1, payloads[source].clone());
+        event.instrument = names[0];
+        event
+    })
+}
+
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (events, repeats) = if quick { (1 << 18, 5) } else { (1 << 21, 9) };
@@ -82,6 +149,9 @@ fn main() {
     cases.extend(COUNTS.map(|count| (format!("instruments_{count}"), many_instruments as _, count)));
     cases.extend(COUNTS.map(|count| (format!("own_{count}"), own as _, count)));
     cases.extend(COUNTS.map(|count| (format!("all_{count}"), all as _, count)));
+    cases.extend(COUNTS.map(|count| (format!("row_{count}"), row as _, count)));
+    cases.extend(COUNTS.map(|count| (format!("turns_{count}"), turns as _, count)));
+    cases.extend(COUNTS.map(|count| (format!("owners_{count}"), owners as _, count)));
     let mut results: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];
     for _ in 0..repeats {
         for ((_, case, count), results) in cases.iter().zip(&mut results) {
