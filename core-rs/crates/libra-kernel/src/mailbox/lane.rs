@@ -175,7 +175,7 @@ impl LaneQueue {
         let Some(sharing) = &self.sharing else { return true };
         let own = sharing.commands_of(event);
         let (part, limit) = match event.event_type {
-            EventType::CancelRequest => (ASKED, limit),
+            EventType::CancelRequest => (CANCELS_ASKED, limit + (limit / CANCEL_RESERVE).max(1)),
             _ => (ASKED, limit),
         };
         own * part < limit.saturating_sub(self.live).max(1)

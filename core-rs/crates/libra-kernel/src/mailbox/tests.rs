@@ -304,6 +304,7 @@ fn whoever_asks_for_much_waits_behind_itself_alone() {
     mailbox.offer(asked_by(1, EventType::OrderRequest, -1));
     mailbox.offer(asked_by(1, EventType::CancelRequest, -2));
     mailbox.offer(asked_by(2, EventType::OrderFilled, -3));
+    assert_eq!(mailbox.oldest(Lane::Orders).map(|event| event.ts_ns), Some(0));
     let began: Vec<i64> = (0..5).filter_map(|_| mailbox.pop()).map(|event| event.ts_ns).collect();
     assert_eq!(began, [0, -1, -3, 1, -2], "one of each in turn, and facts are owed none");
     assert_eq!(mailbox.oldest(Lane::Orders).map(|event| event.ts_ns), Some(2));
