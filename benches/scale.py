@@ -11,7 +11,7 @@ CPU time, with a handler in Python that does nothing.
 - *instruments*: N instruments that one actor subscribed to; events made beforehand.
 - *market*: the same, from the native synthetic market to the handler, on simulated time.
 - *router*: N instruments in the router alone, without Python (`examples/router_scale.rs`).
-- *turns*, *row*: commands of N sources to an account's mailbox, where they take turns, and to any other; without Python.
+- *turns*, *row*: commands of N sources to an account's mailbox, where they take turns, and to another; no Python.
 - *owners*: what becomes of a strategy's order, with N that each want their own of one instrument; without Python.
 """
 
