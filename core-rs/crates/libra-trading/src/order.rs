@@ -324,6 +324,10 @@ impl SharedPayload for OrderRequest {
         "order_request"
     }
 
+    fn owner(&self) -> Name {
+        self.strategy
+    }
+
     fn digest(&self, digest: &mut Digest) {
         digest_request(self, digest);
     }
@@ -336,6 +340,10 @@ impl SharedPayload for OrderRequest {
 impl SharedPayload for CancelRequest {
     fn kind(&self) -> &'static str {
         "cancel_request"
+    }
+
+    fn owner(&self) -> Name {
+        self.strategy
     }
 
     fn digest(&self, digest: &mut Digest) {

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //!
-//! - **what one source publishes leaves in the order in which it came**, commands and facts alike;
+//! - **what is one source's leaves in the order in which it came**, commands and facts alike;
 //! - **a command waits for at most one command of each other source** that has some waiting, and for facts: whoever asks
 //!   for ten thousand things waits behind ten thousand turns of its own, and nobody else does;
 //! - a fact of a source whose commands do not wait is overtaken by nobody's next turn.
@@ -11,12 +11,17 @@
 //! unit of work for a command and none for a fact: an event starts when its source's last command is through, or now;
 //! the earliest start leaves first, of equal ones the earlier arrival. Now is the start of what left last.
 //!
+//! A source is whoever a command is for: its payload's owner, where it has one, so that the requests that come of a strategy's
+//! signals and the approvals that come of its requests are its own, and stand behind what it had asked for before (a cancel
+//! that waits already goes before the order that it takes back). Else, and of facts, it is the event's source.
+//!
 //! Events stand in the lane's slots; here are their positions only.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::event::{Event, Policy};
+use crate::name::Name;
 
 /// A turn: when it starts, and the position of its event in the lane, which tells who came first.
 type Turn = (u64, u64);
@@ -48,7 +53,7 @@ impl Sharing {
     /// An event came to a position behind all others.
     #[inline]
     pub(super) fn came(&mut self, position: u64, event: &Event) {
-        let place = self.place(event);
+        let place = self.place(source_of(event).index());
         let source = &mut self.sources[place as usize];
         let turn = (source.finish.max(self.now), position);
         if is_command(event) {
@@ -91,7 +96,7 @@ impl Sharing {
     /// How many commands of an event's source wait.
     #[inline]
     pub(super) fn commands_of(&self, event: &Event) -> usize {
-        match self.places.get(event.source.index()) {
+        match self.places.get(source_of(event).index()) {
             None | Some(0) => 0,
             Some(place) => self.sources[*place as usize - 1].commands as usize,
         }
@@ -117,10 +122,10 @@ impl Sharing {
     }
 
     #[inline]
-    fn place(&mut self, event: &Event) -> u32 {
-        match self.places.get(event.source.index()) {
+    fn place(&mut self, name: usize) -> u32 {
+        match self.places.get(name) {
             Some(place) if *place != 0 => *place - 1,
-            _ => self.add(event.source.index()),
+            _ => self.add(name),
         }
     }
 
@@ -132,6 +137,14 @@ impl Sharing {
         self.sources.push(Source::default());
         self.places[name] = self.sources.len() as u32;
         self.places[name] - 1
+    }
+}
+
+#[inline]
+fn source_of(event: &Event) -> Name {
+    match event.payload.owner() {
+        owner if is_command(event) && !owner.is_none() => owner,
+        _ => event.source,
     }
 }
 

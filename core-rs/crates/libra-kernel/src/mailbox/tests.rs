@@ -316,6 +316,37 @@ fn whoever_asks_for_much_waits_behind_itself_alone() {
     assert!(then.windows(2).all(|pair| (pair[0] < 0) != (pair[1] < 0)), "{then:?}");
 }
 
+struct For(Name);
+
+impl SharedPayload for For {
+    fn kind(&self) -> &'static str {
+        "for"
+    }
+    fn digest(&self, _digest: &mut crate::digest::Digest) {}
+    fn owner(&self) -> Name {
+        self.0
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+#[test]
+fn what_comes_of_a_request_is_its_strategys_and_a_fact_is_of_who_tells_it() {
+    let mut mailbox = shared(100);
+    let of_first = |event_type, tag| {
+        let mut event = asked_by(9, event_type, tag);
+        event.payload = Payload::shared(For(Name::intern("source-0")));
+        event
+    };
+    ask_for(&mut mailbox, 0, 0..2);
+    mailbox.offer(asked_by(0, EventType::CancelRequest, 2));
+    mailbox.offer(of_first(EventType::OrderApproved, 3));
+    ask_for(&mut mailbox, 1, 4..6);
+    mailbox.offer(of_first(EventType::OrderFilled, 7));
+    assert_eq!(tags(&mut mailbox), [0, 4, 7, 1, 5, 2, 3], "its cancel goes before its approval, the fact before both");
+}
+
 #[test]
 fn a_lane_that_ran_empty_owes_nobody_a_turn() {
     let mut mailbox = shared(100);

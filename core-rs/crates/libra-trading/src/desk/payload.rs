@@ -23,6 +23,10 @@ impl SharedPayload for Approved {
         "order_approved"
     }
 
+    fn owner(&self) -> Name {
+        self.request.strategy
+    }
+
     fn digest(&self, digest: &mut Digest) {
         self.request.digest(digest);
         digest.i128(self.approval.client_order_id().0 as i128);
