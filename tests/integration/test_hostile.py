@@ -298,7 +298,9 @@ def test_one_that_awaits_for_ever_while_facts_wait_for_it_is_given_up_and_the_ot
     small = {"lane_capacity": 40, "keep_up_s": 0.2, "duration_s": 60.0}
     monkeypatch.setattr(trading_node, "node_options", lambda settings: replace(node_options(settings), **small))
     (shell.folder / "victim.py").write_text(VICTIM, encoding="utf-8")
-    body = ASYNC_FOREVER + "\ndef on_fill(self, fill):\n    pass\n"
+    # It hears of everybody's orders, where a strategy by itself hears of its own.
+    hears = "".join(f"    self.subscribe(EventType.ORDER_{what})\n" for what in ("NEW", "SUBMITTED", "FILLED"))
+    body = f"{ASYNC_FOREVER}\ndef on_start(self):\n{hears}"
     profile = shell.profile(shell.strategy(body), strategy_more=SECOND, quotes_hz=200, node="control = false")
     node = trading_node.build(load(shell.folder / profile))
     seen = []

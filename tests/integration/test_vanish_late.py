@@ -40,6 +40,8 @@ def test_what_a_storm_left_is_flattened(shell):
 HANGS = """
 def on_start(self):
     self.n = 0
+    self.subscribe(EventType.ORDER_NEW)
+    self.subscribe(EventType.ORDER_FILLED)
 
 async def on_quote(self, quote):
     self.n += 1
@@ -48,9 +50,6 @@ async def on_quote(self, quote):
     if self.n == 20:
         {first}
         await asyncio.Event().wait()
-
-def on_fill(self, fill):
-    pass
 """
 STOPS_FOR_EVER = """
 def on_start(self):
