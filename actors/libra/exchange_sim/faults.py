@@ -66,7 +66,7 @@ _EVENTS = frozenset({"drop_events", "duplicate_events", "delay_events", "reorder
 _BEFORE = frozenset({"error", "maintenance"})
 _AFTER = frozenset({"slow", "lost_answer"})
 _LAGS = frozenset({"lag"})
-_HISTORIES = ("userTrades", "myTrades", "income", "asset/*", "capital/*")
+_HISTORIES = ("userTrades", "myTrades", "income", "sapi/asset/*", "sapi/capital/*")
 _TIMES = ("time", "timestamp", "divTime", "insertTime")
 
 Seconds = Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)]

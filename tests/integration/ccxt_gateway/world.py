@@ -99,6 +99,7 @@ class World:
     window_ms = 10_000
     more = ""
     """Of each gateway's table."""
+    histories_lag_s = 0
 
     def __init__(self, venue, trading, run_folder):
         self.venue, self.trading, self.run_folder = venue, trading, run_folder
@@ -117,7 +118,7 @@ class World:
         )
         profile = self.folder / "trading.toml"
         text = profile.read_text(encoding="utf-8")
-        more = f"{self.more}reconcile_every_s = 0.5, histories_lag_s = 0"
+        more = f"{self.more}reconcile_every_s = 0.5, histories_lag_s = {self.histories_lag_s}"
         profile.write_text(text.replace('kind = "ccxt", venue', f'kind = "ccxt", {more}, venue'))
         return arguments
 

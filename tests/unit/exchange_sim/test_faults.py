@@ -139,6 +139,34 @@ def test_a_client_that_does_not_read_is_cut_off_and_others_go_on(watched: tuple[
     assert not bob.aborted
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "row"),
+    [
+        ("userTrades", "time", 9_500),
+        ("myTrades", "time", 9_500),
+        ("income", "time", 9_500),
+        ("sapi/capital/deposit/hisrec", "insertTime", 9_500),
+        ("sapi/capital/withdraw/history", "applyTime", "1970-01-01 00:00:10"),
+        ("sapi/asset/transfer", "timestamp", 9_500),
+        ("sapi/asset/assetDividend", "divTime", 9_500),
+    ],
+)
+def test_what_is_young_is_in_no_history_that_lags(stage: Stage, path: str, name: str, row: object):
+    faults = stage.venue.faults
+    asked = Asked("linear", "GET", path, "alice", "")
+    fault(stage, "lag", account="alice", seconds=1)
+    old = {name: "1970-01-01 00:00:09" if name == "applyTime" else 9_000}
+    for wrap in (lambda rows: rows, lambda rows: {"rows": rows, "total": len(rows)}):
+        lagging = faults.lagging(asked, wrap([old, {name: row}]), 10_000)
+        assert (lagging["rows"] if isinstance(lagging, dict) else lagging) == [old]
+        assert faults.lagging(Asked("linear", "GET", path, "bob", ""), wrap([{name: row}]), 10_000) == wrap(
+            [{name: row}]
+        )
+    assert faults.lagging(Asked("linear", "GET", "openOrders", "alice", ""), [{"time": 9_999}], 10_000) != []
+    stage.venue.faults.clear()
+    assert faults.lagging(asked, [{name: row}], 10_000) == [{name: row}]
+
+
 def test_requests_fail_before_or_after_they_are_carried_out(stage: Stage):
     faults = stage.venue.faults
     order = Asked("spot", "POST", "order", "alice", "BTCUSDT")
