@@ -45,7 +45,7 @@ use server::{Answer, Call, Frame, Key, Model, Server};
 use world::{Done, Faults, NAMES, World};
 
 const STEPS: usize = 1_500;
-const RUNS: u64 = 300;
+const RUNS: u64 = 600;
 const LONG_RUNS: u64 = 10_000;
 /// Of schedules in which single actors stand still: time passes slowly there.
 const ACTOR_RUNS: u64 = 40;
@@ -72,6 +72,7 @@ const COVER: &[&str] = &[
     "a group given up",
     "a group given up that lives and applies nothing",
     "a group that hung goes on",
+    "a group that is kept what was not cut",
     "a group restarted",
     "a group that forgot",
     "a publisher killed",

@@ -128,6 +128,8 @@ pub struct World {
     pub log: Option<Vec<String>>,
     /// Publishers cut facts before they have a life.
     pub cuts_early: bool,
+    /// Groups, by publisher and life, that miss what was cut in an outage: since when, and up to where.
+    cut_off: BTreeMap<(usize, u64, usize), (u64, Position)>,
 }
 
 pub type Done = Result<(), String>;
@@ -211,6 +213,7 @@ impl World {
             cover: BTreeMap::new(),
             log: None,
             cuts_early: false,
+            cut_off: BTreeMap::new(),
         }
     }
 
