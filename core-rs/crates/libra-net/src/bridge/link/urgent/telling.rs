@@ -204,7 +204,7 @@ impl Node {
                     }
                     Notice::CutOff(node) => {
                         let detail = "it misses what was cut while the server was away, and is given the rest".into();
-                        seam.tell(News { node: node.into(), ..said(NewsKind::Overflow, 0, detail) });
+                        seam.tell(News { node: node.into(), ..said(NewsKind::NodeCutOff, 0, detail) });
                     }
                     Notice::GivenUp(node) => {
                         let detail = "it is not waited for any more, and comes back by a snapshot".into();
