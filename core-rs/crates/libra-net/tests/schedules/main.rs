@@ -140,6 +140,20 @@ fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
     assert!(early > RUNS / 10, "only {early} times");
 }
 
+/// Nothing in the stream says that events are missing, and the group knows that there were some.
+#[test]
+fn what_a_group_knew_of_is_lost_for_certain_also_over_lives_that_said_nothing() {
+    let (mut quiet, mut lost) = (0, 0);
+    for seed in 0..RUNS / 5 {
+        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+        world.has_quiet_lives = true;
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        quiet += world.cover.get("lives without a word").copied().unwrap_or_default();
+        lost += world.cover.get("lost: known, up to a life").copied().unwrap_or_default();
+    }
+    assert!(quiet > RUNS / 5 && lost > RUNS / 20, "only {quiet} and {lost} times");
+}
+
 /// Single actors stand still for longer than anybody waits for a group: no group is given up, and each actor has all that is its.
 #[test]
 fn an_actor_that_stands_still_costs_its_node_nothing() {
