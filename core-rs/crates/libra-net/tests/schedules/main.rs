@@ -112,6 +112,11 @@ fn check(seed: u64) -> World {
     world
 }
 
+fn runs() -> u64 {
+    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
+    if long { LONG_RUNS } else { RUNS }
+}
+
 #[test]
 fn one_seed() {
     let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
@@ -131,7 +136,7 @@ fn what_failed_once() {
 #[test]
 fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
     let mut early = 0;
-    for seed in 0..RUNS / 5 {
+    for seed in 0..runs() / 5 {
         let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
         world.cuts_early = true;
         run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
@@ -144,7 +149,7 @@ fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
 #[test]
 fn what_a_group_knew_of_is_lost_for_certain_also_over_lives_that_said_nothing() {
     let (mut quiet, mut lost) = (0, 0);
-    for seed in 0..RUNS / 5 {
+    for seed in 0..runs() / 5 {
         let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
         world.has_quiet_lives = true;
         run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
@@ -172,8 +177,7 @@ fn an_actor_that_stands_still_costs_its_node_nothing() {
 
 #[test]
 fn many_seeds() {
-    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
-    let (runs, began) = (if long { LONG_RUNS } else { RUNS }, Instant::now());
+    let (runs, began) = (runs(), Instant::now());
     let mut cover: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut published, mut applied) = (0, 0);
     for seed in 0..runs {
