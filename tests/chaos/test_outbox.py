@@ -1,6 +1,7 @@
 """What finds no room: commands are refused, facts are cut and told, and who was cut off hears which ones it missed."""
 
 import signal
+import time
 from itertools import pairwise
 
 import pytest
@@ -83,15 +84,57 @@ def test_facts_that_find_no_room_push_out_the_oldest_and_both_ends_are_told():
         assert 0 < len(holes) <= len(snapshots), (holes, two.tell())
         cut = two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]["cut"]
         assert sum(count for _, _, _, count, detail in two.pub.told("overflow") if "cut" in detail) == cut
-        # No snapshot stands for a fill: what was cut is lost, never repaired. The publisher is told who needs one.
+        # No snapshot stands for a fill: what was cut is lost, never repaired. The publisher is told who misses it.
         assert two.con.told("gap_lost"), two.tell()
         assert {channel for _, _, channel, _, _ in snapshots} == {"ORDERS:all:pub"}
-        assert any(node == "con" for _, node, _, _, _ in two.pub.told("overflow")), two.tell()
+        assert any(node == "con" for _, node, _, _, _ in two.pub.told("node_cut_off")), two.tell()
         # What is lost is told by its numbers, and nothing else is missing.
         gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "gap_lost"))
         assert gone == sum(holes)
         assert counted(two) == (len(came), 0, gone)
         assert two.pub.status["refused"] == 0
+
+
+def test_what_an_outage_left_in_the_outbox_waits_for_a_consumer_that_comes_back_much_later_than_its_publisher():
+    limit = 8_000
+    with TwoNodes(lanes=["ORDERS"], per_s=10_000, outbox_events=limit) as two:
+        two.start()
+        two.publish_more(3_000)
+        two.server.kill()
+        two.con.signal(signal.SIGSTOP)
+        two.publish_more(limit + 10_000)
+        two.pub.signal(signal.SIGUSR1)
+
+        def outbox() -> dict[str, int]:
+            found: dict[str, int] = two.pub.status["stats"]["link"]["outboxes"]["ORDERS"]
+            return found
+
+        seen: list[tuple[int, int]] = []
+
+        def is_offered() -> bool:
+            seen.append((two.pub.status["numbers"]["ORDERS"], outbox()["offered"]))
+            # For longer than a status takes to be written.
+            is_quiet = len(seen) > 100 and len(set(seen[-100:])) == 1
+            return is_quiet and seen[-1][0] == seen[-1][1]
+
+        wait_until(is_offered, two.tell)
+        held, cut = outbox()["events"], outbox()["cut"]
+        assert held > limit // 2
+        assert cut > 0
+        two.server.start()
+        wait_until(lambda: outbox()["confirmed"] == outbox()["offered"], two.tell)
+        # A stream that nobody is waited for is cut in a second: that would be so by now.
+        time.sleep(2.0)
+        two.con.signal(signal.SIGCONT)
+        two.end()
+        gone = assert_all_is_accounted_for(two.pub.ledger, two.con.ledger, "ORDERS", passed(two, "gap_lost"))
+        sent, came = published(two.pub.ledger)["ORDERS"], handled(two.con.ledger)["ORDERS"]
+        assert came[-held:] == sent[-held:]
+        assert 10_000 - limit < gone <= cut, (held, cut, gone, passed(two, "gap_lost"), two.tell())
+        assert outbox()["cut"] == cut
+        [(_, node, channel, _, _)] = two.pub.told("node_cut_off")
+        assert (node, channel) == ("con", "ORDERS:all:pub")
+        assert not any(node for _, node, _, _, _ in two.pub.told("overflow")), "it is not given up"
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """An account stops new orders while the bridge of its node is unsound, without any handler having been told."""
 
+import time
+
 from tests.chaos.driven import Driven, Place
+from tests.chaos.wires import EVENTS, event, frame, wire
 from tests.unit.core.remote.test_account import INSTRUMENT, opened
 
 from libra.core.events import Event, EventType
@@ -64,3 +67,27 @@ def test_a_nearly_full_outbox_stops_new_orders_and_an_emptied_one_lets_them_pass
         pub.buy()
         place.until(lambda: len(pub.last) > before)
         assert pub.last[-1] == ("", "")
+
+
+def test_a_kill_switch_of_a_run_before_says_how_long_ago_it_was_pulled():
+    with Place(["pub", "con"]) as place, wire(place.server.socket) as ours:
+        said, hours_ago = str(time.time_ns() // 1_000_000).encode(), time.time_ns() - 3 * 3_600 * 10**9
+        keys = [f"libra:driven:{kind}:RISK:all:pub".encode() for kind in ("chan", "stream", "ack")]
+        pulled = event(50, source=1, ts_ns=hours_ago)
+        made = frame(EVENTS, "pub", int(said), 1, lane=0, shard="all", events=[pulled], names=["mine"])
+        # The functions are there once a node is.
+        place.leave(place.node("con"))
+        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", b"x")
+        ours.call(b"FCALL", b"libra1_append", b"2", *keys[:2], b"libra:driven:RISK:all", said, b"1", b"1", made)
+        con = Account(place.settings, "con")
+        con.open()
+        before = con.account.standing()["pulls"]
+        place.join(con)
+        place.until(lambda: con.account.is_killed)
+        standing = con.account.standing()
+        assert standing["killed"] == "set by mine, 3 h before it came here"
+        assert standing["pulls"] == before + 1
+        assert con.account.kill("again") == []
+        assert con.publish(EventType.CIRCUIT_BREAKER, "mine too")
+        place.until(lambda: con.account.standing()["pulls"] == before + 2)
+        assert con.account.standing()["killed"] == "set by mine, 3 h before it came here"

@@ -94,9 +94,9 @@ def frame(
     return sealed(header.ljust(length, b"\0") + body)
 
 
-def event(event_type: int, *, source: int = 0, instrument: int = 0, seq: int = 1) -> bytes:
+def event(event_type: int, *, source: int = 0, instrument: int = 0, seq: int = 1, ts_ns: int = 1) -> bytes:
     """An event without a payload."""
-    fields = (event_type, 0, 0, 64, bytes(16), bytes(8), 1, 0, 0, source, instrument, bytes(8), seq, 1)
+    fields = (event_type, 0, 0, 64, bytes(16), bytes(8), 1, 0, 0, source, instrument, bytes(8), seq, ts_ns)
     return struct.pack("<HBBI16s8sBBBxHH8sQq", *fields)
 
 

@@ -60,6 +60,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
         "whoever looked meanwhile took it for dead: libra status names its strategies as GONE where that is so",
     ),
     "unanswered": (logging.ERROR, "the node of the accounts is given up: what is asked of it on {channel} is refused"),
+    "node_cut_off": (logging.WARNING, "node {node} does not get all of {channel}"),
     "node_behind": (logging.WARNING, "node {node} is behind on {channel}"),
     "node_differs": (logging.WARNING, "node {node} has another profile than this one"),
     "clock_differs": (logging.WARNING, "the clock of node {node} differs from this one's"),

@@ -288,7 +288,7 @@ class Operator:
     def _latch(self, account: AccountGroup) -> str:
         """What a resume is about: another text once somebody pulled the switch again, for the same reason too."""
         standing, look = account.standing(), account.last_look()
-        why = [standing[key] for key in ("killed", "unattended", "incident")]
+        why = [standing[key] for key in ("killed", "pulls", "unattended", "incident")]
         # Of a loss the limit; what it measured goes with the market.
         why += [self._kills, self._node.core.kill_signals(), sorted(code for code, _ in account.breaches())]
         why.append(look["differences"] if look is not None and standing["incident"] is not None else None)

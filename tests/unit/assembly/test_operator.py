@@ -33,6 +33,7 @@ class Account:
         self.passed = []
         self.incident = None
         self.version = 1
+        self.pulls = 0
 
     @property
     def is_killed(self):
@@ -68,6 +69,7 @@ class Account:
     def standing(self):
         return {
             "killed": self.killed,
+            "pulls": self.pulls,
             "unattended": None,
             "stopped": None,
             "incident": self.incident,
@@ -168,6 +170,7 @@ def look_differs(node):
         signal_comes,
         lambda node: ask(node, "kill", reason="first"),
         lambda node: setattr(node.accounts["a"], "killed", "an actor's word"),
+        lambda node: setattr(node.accounts["a"], "pulls", 1),
         lambda node: setattr(node.accounts["b"], "passed", [("DRAWDOWN", "6 of 5")]),
         look_differs,
     ],

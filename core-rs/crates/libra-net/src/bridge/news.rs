@@ -53,6 +53,8 @@ pub enum NewsKind {
     NodeMissing,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
+    /// Facts were cut while the server was away, which another node had not: it misses these, and is kept the rest.
+    NodeCutOff,
     /// Nobody is there who could answer what is asked of accounts: so much of it came back, and more is refused.
     Unanswered,
     /// Another node's profile has another value where all need the same.
@@ -89,6 +91,7 @@ impl NewsKind {
             NewsKind::NodeReplaced => "node_replaced",
             NewsKind::NodeMissing => "node_missing",
             NewsKind::NodeBehind => "node_behind",
+            NewsKind::NodeCutOff => "node_cut_off",
             NewsKind::Unanswered => "unanswered",
             NewsKind::NodeDiffers => "node_differs",
             NewsKind::ClockDiffers => "clock_differs",
@@ -120,7 +123,7 @@ impl NewsKind {
             NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::GapSuspected | NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
-            NewsKind::OutboxFull | NewsKind::Overflow => EventType::BridgeOverflow,
+            NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeCutOff => EventType::BridgeOverflow,
             NewsKind::NodeBehind | NewsKind::ActorExcused | NewsKind::Unanswered => EventType::BridgeOverflow,
             NewsKind::NodeUp => EventType::NodeUp,
             NewsKind::NodeDown | NewsKind::NodeLeft => EventType::NodeDown,

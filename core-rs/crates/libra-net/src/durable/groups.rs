@@ -3,6 +3,17 @@
 use super::reaches;
 use crate::ids::Position;
 
+/// Whether a group is kept what there is, though facts were cut that it had not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is not: it comes so far, or is given up.
+    No,
+    /// They were cut while no acknowledgement could come. It is owed all that the stream has, and what is held.
+    InStream,
+    /// More were cut since, with the server there: it is owed what is held, and the stream does not grow for it.
+    InOutbox,
+}
+
 /// A declared group, as the sender sees it.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -20,26 +31,41 @@ pub struct Group {
     stale: bool,
     /// It was told of once as given up, and has not caught up since.
     given_up: bool,
+    kept: Kept,
 }
 
 impl Group {
     /// Where it will go on, given what is gone: behind what it acknowledged, or behind its snapshot when it cannot go on
-    /// from there.
-    fn position(&self, gone: Position) -> Position {
-        if reaches(self.acknowledged, gone) { self.acknowledged } else { self.acknowledged.max(self.stamp) }
+    /// from there. Who is kept what there is will have a snapshot of where that begins.
+    fn position(&self, gone: Position, floor: Position) -> Position {
+        if reaches(self.acknowledged, gone) {
+            return self.acknowledged;
+        }
+        let at = self.acknowledged.max(self.stamp);
+        match self.kept {
+            Kept::No => at,
+            Kept::InStream => at.max(floor),
+            Kept::InOutbox => at.max(floor).max(gone),
+        }
     }
 
     /// It came back by a snapshot, and reads what nobody else waits for any more.
     fn catches_up(&self, gone: Position, floor: Position) -> bool {
-        let at = self.position(gone);
+        let at = self.position(gone, floor);
         self.stamp > Position::default() && at >= floor && !reaches(at, gone)
     }
 
     fn is_waited_for(&self, gone: Position, floor: Position) -> bool {
         // Below a trim that was asked for nobody is kept anything, though its answer has not come yet. What is gone from the outbox
         // does not say so where the trim ends within a frame, or in a life that is over.
-        let (at, is_kept) = (self.position(gone), gone.max(floor));
-        !self.stale && (reaches(at, is_kept) || self.catches_up(gone, floor))
+        let (at, is_kept) = (self.position(gone, floor), gone.max(floor));
+        !self.stale && (self.kept != Kept::No || reaches(at, is_kept) || self.catches_up(gone, floor))
+    }
+
+    /// Whether the stream is not to be cut above what it acknowledged.
+    fn holds_the_stream(&self, gone: Position, floor: Position) -> bool {
+        let needs_it = self.kept != Kept::InOutbox || reaches(self.acknowledged, gone);
+        needs_it && self.is_waited_for(gone, floor)
     }
 }
 
@@ -65,6 +91,7 @@ impl Groups {
             told_behind: false,
             stale: false,
             given_up: false,
+            kept: Kept::No,
         };
         Groups { groups: names.into_iter().map(group).collect(), stale_after, gone: zero, floor: zero }
     }
@@ -81,7 +108,7 @@ impl Groups {
 
     /// Where a group will go on: behind what it acknowledged, or behind its last snapshot.
     pub fn position(&self, group: usize) -> Option<Position> {
-        self.groups.get(group).map(|group| group.position(self.gone))
+        self.groups.get(group).map(|group| group.position(self.gone, self.floor))
     }
 
     /// Whether the sender keeps events for a group.
@@ -89,26 +116,35 @@ impl Groups {
         self.groups.get(group).is_some_and(|group| group.is_waited_for(self.gone, self.floor))
     }
 
-    /// Whether a group came back by a snapshot, and has not come to what the sender holds.
+    /// Whether a group came back by a snapshot, or is to, and has not come to what the sender holds.
     pub(super) fn came_back(&self, group: usize) -> bool {
-        let is_back =
-            |group: &Group| group.position(self.gone) > group.acknowledged || group.catches_up(self.gone, self.floor);
-        self.groups.get(group).is_some_and(is_back)
+        let (gone, floor) = (self.gone, self.floor);
+        let is_to = |group: &Group| group.kept != Kept::No && !reaches(group.acknowledged, gone);
+        let is_back = |group: &Group| group.position(gone, floor) > group.acknowledged || group.catches_up(gone, floor);
+        self.groups.get(group).is_some_and(|group| is_back(group) || is_to(group))
     }
 
-    /// The names of those that it keeps events for.
+    /// The names of those that the stream is kept for, above what they acknowledged.
     pub fn waited_for(&self) -> impl Iterator<Item = &str> {
-        self.groups.iter().filter(|group| group.is_waited_for(self.gone, self.floor)).map(|group| group.name.as_str())
+        let waited = self.groups.iter().filter(|group| group.holds_the_stream(self.gone, self.floor));
+        waited.map(|group| group.name.as_str())
     }
 
     /// What all of those have; `None` when there are none.
     pub fn lowest(&self) -> Option<Position> {
         let waited = self.groups.iter().filter(|group| group.is_waited_for(self.gone, self.floor));
-        waited.map(|group| group.position(self.gone)).min()
+        waited.map(|group| group.position(self.gone, self.floor)).min()
     }
 
-    /// It gets on: it has acknowledged something more, or asks for what it cannot read. That its node lives is no such sign: one
-    /// whose handlers wait for ever says so as any other.
+    /// It asks for what it cannot read. That gets on as well, unless all is kept for it meanwhile: it could ask for ever.
+    pub(super) fn asks(&mut self, group: usize, now: u64) {
+        if self.groups.get(group).is_some_and(|group| group.kept == Kept::No) {
+            self.gets_on(group, now);
+        }
+    }
+
+    /// It gets on: it has acknowledged something more. That its node lives is no such sign: one whose handlers wait for ever says so
+    /// as any other.
     pub(super) fn gets_on(&mut self, group: usize, now: u64) {
         if let Some(group) = self.groups.get_mut(group) {
             (group.stale, group.told_behind) = (false, false);
@@ -121,6 +157,9 @@ impl Groups {
         let Some(group) = self.groups.get_mut(group) else { return false };
         let news = position > group.acknowledged;
         group.acknowledged = group.acknowledged.max(position);
+        if reaches(group.acknowledged, self.gone) {
+            group.kept = Kept::No;
+        }
         news
     }
 
@@ -148,11 +187,26 @@ impl Groups {
         self.floor = self.floor.max(upto);
     }
 
-    /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more.
-    pub(super) fn cut(&mut self, upto: Position) {
+    /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more. But where none
+    /// of them could acknowledge anything (`is_up`: the server is there), what is left is kept for those that were waited for:
+    /// `told` is called for each.
+    pub(super) fn cut(&mut self, upto: Position, is_up: bool, mut told: impl FnMut(usize)) {
+        let before = self.gone;
         self.gone(upto);
-        for group in self.groups.iter_mut().filter(|group| !reaches(group.position(upto), upto)) {
-            group.stamp = Position::default();
+        let (gone, floor) = (self.gone, self.floor);
+        for (index, group) in
+            self.groups.iter_mut().enumerate().filter(|(_, group)| !reaches(group.position(gone, floor), gone))
+        {
+            match (group.kept, is_up) {
+                (Kept::No, false) if group.is_waited_for(before, floor) => {
+                    // It has all of its time from when it can acknowledge again.
+                    (group.kept, group.waiting_since, group.told_behind) = (Kept::InStream, None, false);
+                    told(index);
+                }
+                (Kept::No, _) => group.stamp = Position::default(),
+                (_, true) => group.kept = Kept::InOutbox,
+                (_, false) => {}
+            }
         }
     }
 
@@ -160,7 +214,7 @@ impl Groups {
     /// yet is nothing to acknowledge.
     pub(super) fn wait(&mut self, newest: Position, now: u64) {
         for group in &mut self.groups {
-            if newest.seq == 0 || group.position(self.gone) >= newest {
+            if newest.seq == 0 || group.position(self.gone, self.floor) >= newest {
                 (group.waiting_since, group.told_behind) = (None, false);
             } else if group.waiting_since.is_none() {
                 group.waiting_since = Some(now);
@@ -180,7 +234,7 @@ impl Groups {
         for group in &mut self.groups {
             let late = |since| now.saturating_sub(since) >= self.stale_after;
             if group.waiting_since.is_some_and(late) {
-                group.stale = true;
+                (group.stale, group.kept) = (true, Kept::No);
                 // What is let go of meanwhile may be gone with the stream: it has to come back once more.
                 group.stamp = Position::default();
             }

@@ -99,12 +99,12 @@ impl Sender {
         &self.groups
     }
 
-    /// The names of the groups that an [`Act::Trim`] has to wait for.
+    /// The names of the groups whose acknowledgements an [`Act::Trim`] has to wait for.
     pub fn waited_for(&self) -> impl Iterator<Item = &str> {
         self.groups.waited_for()
     }
 
-    /// Of a group that came back by a snapshot, and has not come to what is held: where it can be sure that all is there. Below
+    /// Of a group that came back by a snapshot, or is to, and has not come to what is held: where it can be sure that all is there. Below
     /// the stream is all there is, and a trim that was asked for before may still cut it.
     pub fn catches_up(&self, group: usize) -> Option<Position> {
         self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
@@ -171,7 +171,8 @@ impl Sender {
     }
 
     fn gives_up_behind(&mut self, cut: u64, out: &mut Vec<Act>) {
-        self.groups.cut(Position::new(self.epoch, cut));
+        let (upto, is_up) = (Position::new(self.epoch, cut), self.phase == Phase::Up);
+        self.groups.cut(upto, is_up, |group| out.push(Act::CutOff { group }));
         self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
     }
 
@@ -410,7 +411,7 @@ impl Sender {
         if self.phase == Phase::Fenced {
             return;
         }
-        self.groups.gets_on(group, now);
+        self.groups.asks(group, now);
         if self.phase != Phase::Up {
             return;
         }
@@ -453,7 +454,7 @@ impl Sender {
     pub fn snapshot_made(&mut self, now: u64, group: usize) -> Position {
         let stamp = self.floor;
         self.groups.stamped(group, stamp);
-        self.groups.gets_on(group, now);
+        self.groups.asks(group, now);
         stamp
     }
 

@@ -1,5 +1,6 @@
 //! The guards of a durable channel, one at a time; `schedules` drives them all together.
 
+mod cut_off;
 mod receiver;
 mod sender;
 

@@ -7,16 +7,16 @@ use libra_net::ids::Position;
 
 use crate::{MS, at};
 
-fn limits() -> SenderLimits {
+pub(super) fn limits() -> SenderLimits {
     SenderLimits { events: 16, trim_every: 4, window: 2, batch: 2, ..SenderLimits::default() }
 }
 
-fn opened(top: u64, floor: Position) -> Reply {
+pub(super) fn opened(top: u64, floor: Position) -> Reply {
     Reply::Opened(Ok(Opened { top, floor, acknowledged: Vec::new() }))
 }
 
 /// A sender of life 7 with groups `a` and `b`, open on an empty server.
-fn sender() -> (Sender, Vec<Act>) {
+pub(super) fn sender() -> (Sender, Vec<Act>) {
     let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
     sender.connected(0, &mut acts);
     assert_eq!(acts, [Act::Open { confirmed: 0 }]);
@@ -26,13 +26,13 @@ fn sender() -> (Sender, Vec<Act>) {
     (sender, acts)
 }
 
-fn offer(sender: &mut Sender, kind: Kind, count: u64, acts: &mut Vec<Act>) -> Result<(), Refused> {
+pub(super) fn offer(sender: &mut Sender, kind: Kind, count: u64, acts: &mut Vec<Act>) -> Result<(), Refused> {
     let last = sender.next_seq() + count - 1;
     sender.offer(0, kind, last, Arc::from(vec![0; 8]), acts)
 }
 
 /// So many facts, one after the other, each taken by the server.
-fn append(sender: &mut Sender, count: u64, acts: &mut Vec<Act>) {
+pub(super) fn append(sender: &mut Sender, count: u64, acts: &mut Vec<Act>) {
     for _ in 0..count {
         assert_eq!(offer(sender, Kind::Fact, 1, acts), Ok(()));
         sender.reply(0, Reply::Appended(Ok(())), acts);
@@ -73,7 +73,7 @@ fn a_full_outbox_refuses_commands_then_cancels_and_cuts_before_facts() {
 fn what_was_cut_before_there_was_a_channel_is_missing_to_its_groups_as_behind_any_cut() {
     let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
     sender.cut_before(100, &mut acts);
-    assert_eq!(acts, [Act::GivenUp { group: 0 }, Act::GivenUp { group: 1 }]);
+    assert_eq!(acts, [Act::CutOff { group: 0 }, Act::CutOff { group: 1 }]);
     acts.clear();
     assert_eq!((sender.next_seq(), sender.stats().cut, sender.stats().offered), (101, 100, 100));
     assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));

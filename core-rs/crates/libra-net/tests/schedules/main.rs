@@ -45,7 +45,7 @@ use server::{Answer, Call, Frame, Key, Model, Server};
 use world::{Done, Faults, NAMES, World};
 
 const STEPS: usize = 1_500;
-const RUNS: u64 = 300;
+const RUNS: u64 = 600;
 const LONG_RUNS: u64 = 10_000;
 /// Of schedules in which single actors stand still: time passes slowly there.
 const ACTOR_RUNS: u64 = 40;
@@ -72,6 +72,7 @@ const COVER: &[&str] = &[
     "a group given up",
     "a group given up that lives and applies nothing",
     "a group that hung goes on",
+    "a group that is kept what was not cut",
     "a group restarted",
     "a group that forgot",
     "a publisher killed",
@@ -111,6 +112,11 @@ fn check(seed: u64) -> World {
     world
 }
 
+fn runs() -> u64 {
+    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
+    if long { LONG_RUNS } else { RUNS }
+}
+
 #[test]
 fn one_seed() {
     let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
@@ -130,13 +136,27 @@ fn what_failed_once() {
 #[test]
 fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
     let mut early = 0;
-    for seed in 0..RUNS / 5 {
+    for seed in 0..runs() / 5 {
         let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
         world.cuts_early = true;
         run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
         early += world.cover.get("a cut before the channel").copied().unwrap_or_default();
     }
     assert!(early > RUNS / 10, "only {early} times");
+}
+
+/// Nothing in the stream says that events are missing, and the group knows that there were some.
+#[test]
+fn what_a_group_knew_of_is_lost_for_certain_also_over_lives_that_said_nothing() {
+    let (mut quiet, mut lost) = (0, 0);
+    for seed in 0..runs() / 5 {
+        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+        world.has_quiet_lives = true;
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        quiet += world.cover.get("lives without a word").copied().unwrap_or_default();
+        lost += world.cover.get("lost: known, up to a life").copied().unwrap_or_default();
+    }
+    assert!(quiet > RUNS / 5 && lost > RUNS / 20, "only {quiet} and {lost} times");
 }
 
 /// Single actors stand still for longer than anybody waits for a group: no group is given up, and each actor has all that is its.
@@ -157,8 +177,7 @@ fn an_actor_that_stands_still_costs_its_node_nothing() {
 
 #[test]
 fn many_seeds() {
-    let long = std::env::var("LIBRA_LONG").is_ok_and(|value| value != "0");
-    let (runs, began) = (if long { LONG_RUNS } else { RUNS }, Instant::now());
+    let (runs, began) = (runs(), Instant::now());
     let mut cover: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut published, mut applied) = (0, 0);
     for seed in 0..runs {

@@ -128,6 +128,10 @@ pub struct World {
     pub log: Option<Vec<String>>,
     /// Publishers cut facts before they have a life.
     pub cuts_early: bool,
+    /// Publishers have lives that say nothing, and what was there before them is deleted.
+    pub has_quiet_lives: bool,
+    /// Groups, by publisher and life, that miss what was cut in an outage: since when, and up to where.
+    cut_off: BTreeMap<(usize, u64, usize), (u64, Position)>,
 }
 
 pub type Done = Result<(), String>;
@@ -211,6 +215,8 @@ impl World {
             cover: BTreeMap::new(),
             log: None,
             cuts_early: false,
+            has_quiet_lives: false,
+            cut_off: BTreeMap::new(),
         }
     }
 
@@ -249,6 +255,10 @@ impl World {
                 self.fault();
             }
             _ => {}
+        }
+        if self.has_quiet_lives && self.rng.u8(..) == 0 {
+            self.check()?;
+            self.lives_without_a_word()?;
         }
         self.steps += 1;
         if self.steps.is_multiple_of(4) { self.check() } else { Ok(()) }

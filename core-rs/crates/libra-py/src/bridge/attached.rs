@@ -222,7 +222,7 @@ impl State {
         let asks = event.event_type == EventType::CircuitBreaker && event.payload.downcast::<Notice>().is_none();
         if asks && !self.router.has_come(origin) {
             // As where one is published here: every account is latched before the event fans out.
-            self.latch_all(event.source);
+            self.latch_all(event.source, event.ts_ns);
         }
         if let Payload::Shared(shared) = &event.payload
             && let Some(arrived) = PyPayload::arrived(shared)

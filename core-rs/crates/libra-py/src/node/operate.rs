@@ -92,13 +92,14 @@ impl AccountGroup {
         })
     }
 
-    /// Where the account stands: `killed` (why, or None), `unattended` (which of its actors failed, or None), `stopped` (code and explanation of what refuses every new order,
-    /// or None), `on_breach` (what passes behind a loss), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
+    /// Where the account stands: `killed` (why, or None), `pulls` (how often an event asked for that), `unattended` (which of
+    /// its actors failed, or None), `stopped` (code and explanation of what refuses every new order, or None), `on_breach` (what passes behind a loss), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
     fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         self.with(py, |desk, _, _| {
             let gate = desk.gate();
             dict.set_item("killed", gate.kill_reason())?;
+            dict.set_item("pulls", desk.pulls())?;
             dict.set_item("unattended", gate.unattended())?;
             let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
             dict.set_item("stopped", stopped)?;

@@ -132,7 +132,7 @@ impl NodeCore {
     fn pull_in_a_storm(&self, py: Python<'_>, slot: usize) -> PyResult<Option<(Option<Event>, Name)>> {
         let Some((parent, source)) = self.origin_of(py, slot, Reserve::All)? else { return Ok(None) };
         let mut state = self.state.borrow(py);
-        state.latch_all(source);
+        state.latch_all(source, clock::now_ns());
         let may_tell = slot_of(&mut state.slots, slot)?.may_tell_kill(clock::now_ns());
         Ok(may_tell.then_some((parent, source)))
     }
@@ -142,7 +142,7 @@ impl NodeCore {
     #[inline]
     fn latch_at_once(&self, py: Python<'_>, event: &Event) {
         if event.event_type == EventType::CircuitBreaker {
-            self.state.borrow(py).latch_all(event.source);
+            self.state.borrow(py).latch_all(event.source, event.ts_ns);
         }
     }
 
@@ -218,9 +218,9 @@ impl NodeCore {
 
 impl State {
     /// Sets the kill latch of every account here; `source` is who pulled the switch.
-    pub fn latch_all(&mut self, source: Name) {
+    pub fn latch_all(&mut self, source: Name, said_ns: i64) {
         for desk in &mut self.desks {
-            desk.kill_for(&mut self.router, clock::now_ns(), source);
+            desk.kill_for(&mut self.router, clock::now_ns(), source, said_ns);
         }
     }
 }

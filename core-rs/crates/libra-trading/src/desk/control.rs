@@ -149,13 +149,19 @@ impl Desk {
     }
 
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
-    /// then stands in [`Desk::cancelling`].
-    pub fn kill_for(&mut self, router: &mut Router, now_ns: i64, source: Name) {
+    /// then stands in [`Desk::cancelling`]. It was pulled at `said_ns`: one that comes much later, as of an earlier run, says so.
+    pub fn kill_for(&mut self, router: &mut Router, now_ns: i64, source: Name, said_ns: i64) {
+        self.pulls += 1;
         if !self.gate.is_killed()
-            && let Err(error) = self.kill(router, now_ns, &format!("set by {source}"))
+            && let Err(error) = self.kill(router, now_ns, &format!("set by {source}{}", before(now_ns, said_ns)))
         {
             self.fault(error);
         }
+    }
+
+    /// How often anybody has pulled the kill switch by an event, be it set or not: who takes it back has looked at one of them.
+    pub fn pulls(&self) -> u64 {
+        self.pulls
     }
 
     /// Tells more about a latch that is set: who, and why.
@@ -382,4 +388,15 @@ fn while_unattended() -> Rejection {
 
 fn cancel_rate() -> Rejection {
     Rejection::limit(RiskCode::CancelRate, "1 cancel of the order a second", "2 cancels of the order a second")
+}
+
+/// How long before it came something was said, where that is worth a word.
+fn before(now_ns: i64, said_ns: i64) -> String {
+    match now_ns.saturating_sub(said_ns) / 1_000_000_000 {
+        ..10 => String::new(),
+        seconds @ ..120 => format!(", {seconds} s before it came here"),
+        seconds @ ..7_200 => format!(", {} min before it came here", seconds / 60),
+        seconds @ ..172_800 => format!(", {} h before it came here", seconds / 3_600),
+        seconds => format!(", {} days before it came here", seconds / 86_400),
+    }
 }

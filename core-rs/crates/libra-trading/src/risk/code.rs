@@ -88,7 +88,7 @@ risk_codes! {
     OrderFinal = "ORDER_FINAL", "nothing more can happen to the order";
     NotOwner = "NOT_OWNER", "the order is another strategy's";
     CancelRate = "CANCEL_RATE", "the venue has just refused a cancel of the order";
-    Unconfirmed = "UNCONFIRMED", "the account's node was given up before it acknowledged the request: it is open what became of it";
+    Unconfirmed = "UNCONFIRMED", "the account's node was given up before it acknowledged the request, or its outbox was cut: it is open what became of it";
 }
 
 impl RiskCode {

@@ -23,6 +23,8 @@ use crate::durable::groups::Groups;
 /// Why nobody knows what became of it.
 const GIVEN_UP: &str = "the account's node acknowledges nothing and was given up: it is open whether this came to it";
 
+const CUT: &str = "the outbox was full and facts pushed this out: it is open whether this came to the account's node";
+
 /// See the module. Of one channel.
 pub(super) struct Asked {
     /// The other node that has accounts, by its place among the groups; all of them where nobody says which it is, and then the first
@@ -119,14 +121,7 @@ impl Asked {
         if self.open.is_empty() {
             return is_alone;
         }
-        let acknowledged = |&group: &usize| groups.all().get(group).map(|group| group.acknowledged);
-        let furthest = self.consumers.iter().filter_map(acknowledged).max().unwrap_or_default();
-        if furthest.epoch == epoch {
-            let left = self.open.split_off(&(furthest.seq + 1));
-            for order in std::mem::replace(&mut self.open, left).values().filter_map(order_of) {
-                self.by_order.remove(&order);
-            }
-        }
+        self.let_go(epoch, groups);
         if is_alone {
             self.by_order.clear();
             for event in std::mem::take(&mut self.open).into_values() {
@@ -134,6 +129,34 @@ impl Asked {
             }
         }
         is_alone
+    }
+
+    /// What was sent up to here is not held any more: who has not acknowledged it may have it, or gets it never.
+    pub fn cut(&mut self, epoch: u64, upto: u64, groups: &Groups) {
+        self.let_go(epoch, groups);
+        if !self.has_accounts {
+            for event in self.take_up_to(upto) {
+                self.give_back(&event, CUT);
+            }
+        }
+    }
+
+    /// Of what an account's node has acknowledged.
+    fn let_go(&mut self, epoch: u64, groups: &Groups) {
+        let acknowledged = |&group: &usize| groups.all().get(group).map(|group| group.acknowledged);
+        let furthest = self.consumers.iter().filter_map(acknowledged).max().unwrap_or_default();
+        if furthest.epoch == epoch {
+            self.take_up_to(furthest.seq);
+        }
+    }
+
+    fn take_up_to(&mut self, upto: u64) -> Vec<Event> {
+        let left = self.open.split_off(&(upto + 1));
+        let taken: Vec<Event> = std::mem::replace(&mut self.open, left).into_values().collect();
+        for order in taken.iter().filter_map(order_of) {
+            self.by_order.remove(&order);
+        }
+        taken
     }
 
     fn give_back(&mut self, event: &Event, why: &str) {

@@ -36,6 +36,7 @@ pub(super) enum Notice {
         commands: u64,
     },
     Behind(String),
+    CutOff(String),
     GivenUp(String),
     /// Nobody is there who could answer what is asked: so much came back, and more is refused.
     Alone {
@@ -448,9 +449,11 @@ impl Outgoing {
                     self.notices.push(Notice::Fenced { by });
                 }
                 (Act::Cut { first, last, commands }, _) => {
+                    self.asked.cut(epoch, last, self.sender.groups());
                     self.notices.push(Notice::Cut { events: last + 1 - first, commands });
                 }
                 (Act::Behind { group }, _) => self.notices.push(Notice::Behind(name_of(&self.sender, group))),
+                (Act::CutOff { group }, _) => self.notices.push(Notice::CutOff(name_of(&self.sender, group))),
                 (Act::GivenUp { group }, _) => self.notices.push(Notice::GivenUp(name_of(&self.sender, group))),
                 (Act::ServerLost { confirmed, top }, _) => {
                     self.notices.push(Notice::ServerLost { events: confirmed - top });

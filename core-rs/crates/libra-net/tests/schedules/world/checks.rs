@@ -86,6 +86,17 @@ impl World {
         }
     }
 
+    /// Who could not acknowledge while facts were cut is given up only for what it does not do later.
+    pub(super) fn check_given_up(&mut self, life: usize, group: usize) {
+        let (name, epoch) = (self.lives[life].name, self.lives[life].epoch);
+        let Some((since, place)) = self.cut_off.remove(&(name, epoch, group)) else { return };
+        let came_so_far = self.ledgers[group * NAMES + name].most >= place;
+        if !came_so_far && self.now - since < self.sender_limits.stale_after {
+            self.broken =
+                Some(format!("group {group} is given up for what was cut of {name} up to {place} in an outage"));
+        }
+    }
+
     /// What has to hold after every step.
     pub(super) fn check(&mut self) -> Done {
         if let Some(what) = self.broken.take() {

@@ -217,6 +217,36 @@ impl World {
         self.mark_lost();
     }
 
+    /// A publisher has two lives that say nothing, and somebody deletes what a group knows of and has not read, with the beginning of
+    /// the first: what the stream has then says of no event that it is missing.
+    pub(super) fn lives_without_a_word(&mut self) -> Done {
+        let lags = |world: &World, at: usize| world.members[at].receiver.held() > 0;
+        let Some(member) = self.pick(lags, self.members.len()) else { return Ok(()) };
+        let (name, Some(position)) = (self.members[member].name, self.members[member].receiver.position()) else {
+            return Ok(());
+        };
+        for _ in 0..2 {
+            for at in 0..self.lives.len() {
+                if self.lives[at].alive && self.lives[at].name == name {
+                    self.end(at);
+                }
+            }
+            self.start(name);
+            let Some(at) = self.lives.iter().rposition(|life| life.alive && life.name == name) else { return Ok(()) };
+            self.connect(at)?;
+            self.serve_life(at)?;
+            self.answer_life(at)?;
+        }
+        let ids: Vec<_> = self.servers[self.current].look(name).entries.iter().map(|(id, _)| *id).collect();
+        let gone: Vec<_> = ids.iter().copied().filter(|id| *id > position && Some(id) != ids.last()).collect();
+        self.count("lives without a word");
+        self.note(|| format!("somebody deletes {gone:?} of {name}"));
+        self.servers[self.current].delete(name, &gone);
+        (self.lost_data, self.forgot) = (true, true);
+        self.mark_lost();
+        Ok(())
+    }
+
     pub(super) fn next_server(&mut self, model: Model) {
         self.runs += 1;
         let Some(server) = model.copy(self.runs) else { return };

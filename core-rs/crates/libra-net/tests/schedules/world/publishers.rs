@@ -132,8 +132,15 @@ impl World {
                     continue;
                 }
                 Act::Behind { .. } => continue,
+                Act::CutOff { group } => {
+                    let place = Position::new(epoch, life.sender.outbox().base());
+                    self.count("a group that is kept what was not cut");
+                    self.cut_off.insert((name, epoch, group), (self.now, place));
+                    continue;
+                }
                 Act::GivenUp { group } => {
                     self.count("a group given up");
+                    self.check_given_up(at, group);
                     if self.members[group * NAMES + name].hangs {
                         self.count("a group given up that lives and applies nothing");
                     }

@@ -274,6 +274,9 @@ impl World {
             (Why::Trimmed, false) => "lost: perhaps trimmed",
             (Why::ServerLost, _) => "lost: by the server",
         });
+        if certain && why == Why::ServerLost && upto.seq == 0 && passed.known > passed.after.seq {
+            self.count("lost: known, up to a life");
+        }
         // Up to where a life begins: all of the lives before it.
         let ends = if upto.seq == 0 { upto.epoch } else { upto.epoch + 1 };
         let begins = !certain && passed.after == Position::default();

@@ -270,12 +270,35 @@ fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
     let source = request.strategy;
     let event = Event::new(EventType::OrderRequest, source, bench.now_ns, Payload::shared(request));
     bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
-    bench.desk.kill_for(&mut bench.router, bench.now_ns, source);
+    bench.desk.kill_for(&mut bench.router, bench.now_ns, source, bench.now_ns);
     let nothing = Event::new(EventType::Signal, source, bench.now_ns, Payload::Empty);
     let events = bench.settle(nothing);
     assert!(!types(&events).contains(&EventType::OrderNew), "{:?}", types(&events));
     let rejected = events.iter().find(|event| event.event_type == EventType::OrderRejected).unwrap();
     assert_eq!(order_of(rejected).reason, "KILL_SWITCH");
+}
+
+#[test]
+fn a_kill_switch_that_comes_late_says_how_late_and_each_pull_is_counted() {
+    let mut bench = Bench::new(paper(0));
+    let (who, second) = (Name::intern("mine"), 1_000_000_000);
+    for (late_s, told) in [
+        (-5, ""),
+        (0, ""),
+        (9, ""),
+        (10, ", 10 s before it came here"),
+        (119, ", 119 s before it came here"),
+        (120, ", 2 min before it came here"),
+        (7_200, ", 2 h before it came here"),
+        (172_800, ", 2 days before it came here"),
+    ] {
+        let (now_ns, pulls) = (bench.now_ns, bench.desk.pulls());
+        bench.desk.kill_for(&mut bench.router, now_ns, who, now_ns - late_s * second);
+        assert_eq!(bench.desk.gate().kill_reason(), Some(format!("set by mine{told}").as_str()));
+        bench.desk.kill_for(&mut bench.router, now_ns, who, now_ns);
+        assert_eq!(bench.desk.pulls(), pulls + 2, "one that changes nothing too");
+        bench.desk.resume(&mut bench.router, now_ns, "the test").unwrap();
+    }
 }
 
 #[test]
@@ -285,7 +308,7 @@ fn a_kill_switch_as_an_event_latches_though_the_log_does_not_take_it() {
     bench.quote(6_000_000, 6_000_010);
     bench.desk.gate.break_log();
     for _ in 0..2 {
-        bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY));
+        bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), bench.now_ns);
     }
     assert!(bench.desk.gate().is_killed());
     assert_eq!(bench.desk.tally().errors, 1, "it is told once");

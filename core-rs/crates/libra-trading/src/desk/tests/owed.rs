@@ -127,7 +127,7 @@ fn a_paper_venue_is_told_and_its_word_is_booked_later() {
 fn a_latch_that_the_log_never_took_is_the_next_processs() {
     let folder = Folder::new("owed-latch");
     let (mut bench, works, _) = broken(&folder);
-    bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY));
+    bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), bench.now_ns);
     // A second signal changes nothing: what the log lacks, the marker says.
     bench.desk.alarm().raise();
     bench.desk.heed_alarm(&mut bench.router, bench.now_ns);

@@ -10,7 +10,7 @@ use libra_trading::signal::{Signal, SignalType};
 
 use super::super::calls::Pending;
 use super::super::outgoing::{Notice, Outgoing};
-use super::outgoing::{Server, answer, channel, open};
+use super::outgoing::{ORDERS, Server, answer, channel, open};
 use super::*;
 use crate::bridge::SeamSettings;
 use crate::bridge::Shared;
@@ -131,6 +131,32 @@ fn what_nobody_acknowledged_comes_back_once_when_its_node_is_given_up_and_what_w
     assert_eq!(back(&mut channel), [id(6)]);
     channel.acknowledged(5 + STALE, 0, Position::new(7, 6));
     assert_eq!((back(&mut channel), channel.is_alone), (vec![], false));
+}
+
+#[test]
+fn of_what_was_asked_in_an_outage_only_what_facts_pushed_out_comes_back() {
+    let (settings, mut server) = (LinkSettings { outbox_events: 8, ..of_accounts(&["con"]) }, Server::new());
+    let mut channel = channel(&settings);
+    open(&mut server, &mut channel);
+    for number in 1..=5 {
+        send(&mut server, &mut channel, [request("theirs", number)]);
+    }
+    channel.acknowledged(4, 0, Position::new(7, 1));
+    channel.disconnected(5);
+    for _ in 0..6 {
+        channel.take(event(EventType::OrderFilled), 6);
+        channel.send(6);
+        channel.execute("run", None);
+    }
+    // Six facts and two of five requests; the first is acknowledged by the account's node, though not by the other.
+    assert_eq!((back(&mut channel), channel.is_alone), (vec![id(2), id(3)], false));
+    let cut_off = ["other", "con"].map(|node| Notice::CutOff(node.into()));
+    assert!(cut_off.iter().all(|notice| channel.notices.contains(notice)), "{:?}", channel.notices);
+    channel.connected(7);
+    server.execute(&mut channel);
+    answer(&mut channel, Pending::Open(ORDERS), "*3\r\n:5\r\n$3\r\n7-0\r\n*0\r\n");
+    channel.acknowledged(8, 0, Position::new(7, 11));
+    assert_eq!((back(&mut channel), channel.asked.is_empty(), channel.asked.returned), (vec![], true, 2));
 }
 
 #[test]

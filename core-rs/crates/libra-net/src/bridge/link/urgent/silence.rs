@@ -11,7 +11,8 @@
 //! 4. *before it could be there*: behind a connection of its own that is new, or where the server has lost its data, the others may be
 //!    connecting still. The silence of a node that was not heard since begins [`REJOIN_NS`] later. Whoever was heard is judged as ever.
 //!    It is granted once: of a node that was not heard since the last grant the silence goes on, over the time of which this side knows that it
-//!    read all that there was. What a connection held when it ended it does not know, so it asks by a PING meanwhile, too.
+//!    read all that there was. What a connection held when it ended it does not know, so it asks by a PING meanwhile, too: soon first,
+//!    and then ever more seldom. So it knows about half of what a connection held that was cut early.
 //!
 //! Without a stop or an outage of its own it calls a node dead that has said nothing for [`SILENCE_NS`], one answer of the server later.
 
@@ -19,6 +20,10 @@ use super::super::control::{BEACON_EVERY_NS, REJOIN_NS, SILENCE_NS};
 
 /// So often it looks at least, while it listens.
 pub(super) const TICK_NS: i64 = 500_000_000;
+
+/// So long behind its beginning a connection is asked about first, where somebody's silence goes on; each time twice as long, up to
+/// [`TICK_NS`].
+const FIRST_STEP_NS: i64 = 20_000_000;
 
 /// Two looks that are further apart than this: it stood still between them.
 pub(super) const LATE_NS: i64 = 2 * TICK_NS;
@@ -48,6 +53,8 @@ pub(super) struct Silence {
     has_come: Vec<bool>,
     /// Up to when, in the same time, all is read that the server had for it; what came behind is gone with a connection that ends.
     sure_ns: i64,
+    /// How far behind that the server is asked again.
+    step_ns: i64,
     /// Since when nothing that it listened to counts.
     deaf_ns: Option<i64>,
     listens: bool,
@@ -100,7 +107,7 @@ impl Silence {
         // What nobody listened to is no silence.
         let deaf_ns = self.deaf_ns.take().map_or(0, |since_ns| self.own_ns - since_ns);
         self.heard.iter_mut().flatten().for_each(|heard_ns| *heard_ns += deaf_ns);
-        self.sure_ns = self.own_ns;
+        (self.sure_ns, self.step_ns) = (self.own_ns, FIRST_STEP_NS);
         self.others_rejoin();
     }
 
@@ -138,14 +145,19 @@ impl Silence {
             return None;
         }
         self.asked += 1;
+        self.step_ns = (2 * self.step_ns).min(TICK_NS);
         self.question = Some(Question { number: self.asked, asked_ns: self.own_ns, is_answered: false });
         Some(self.asked)
     }
 
     /// Whether the silence of somebody goes on from an earlier connection: should this one end, what it has shown has to be known.
     fn wants_to_be_sure(&self) -> bool {
+        self.own_ns - self.sure_ns >= self.step_ns && self.is_awaited()
+    }
+
+    fn is_awaited(&self) -> bool {
         let is_awaited = |(heard, has_come): (&Option<i64>, &bool)| heard.is_some() && !has_come;
-        self.own_ns - self.sure_ns >= TICK_NS && self.heard.iter().zip(&self.has_come).any(is_awaited)
+        self.heard.iter().zip(&self.has_come).any(is_awaited)
     }
 
     /// Whether somebody's time was over then.
@@ -197,7 +209,8 @@ impl Silence {
         let looked_ns = self.looked_ns.filter(|_| self.listens)?;
         let over = self.heard.iter().flatten().map(|heard_ns| (heard_ns + SILENCE_NS).max(self.round_ns) - self.own_ns);
         // Whose time is over waits for the server's answer.
-        let next = over.filter(|&left_ns| left_ns > 0).min().unwrap_or(TICK_NS);
+        let asks = (self.is_awaited() && self.question.is_none()).then(|| self.sure_ns + self.step_ns - self.own_ns);
+        let next = over.chain(asks).filter(|&left_ns| left_ns > 0).min().unwrap_or(TICK_NS);
         Some(looked_ns + next.min(TICK_NS))
     }
 }

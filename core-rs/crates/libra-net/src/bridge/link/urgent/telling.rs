@@ -202,6 +202,10 @@ impl Node {
                         let detail = "it has acknowledged nothing for half of the time that it has for it".into();
                         seam.tell(News { node: node.into(), ..said(NewsKind::NodeBehind, 0, detail) });
                     }
+                    Notice::CutOff(node) => {
+                        let detail = "it misses what was cut while the server was away, and is given the rest".into();
+                        seam.tell(News { node: node.into(), ..said(NewsKind::NodeCutOff, 0, detail) });
+                    }
                     Notice::GivenUp(node) => {
                         let detail = "it is not waited for any more, and comes back by a snapshot".into();
                         seam.tell(News { node: node.into(), ..said(NewsKind::Overflow, 0, detail) });

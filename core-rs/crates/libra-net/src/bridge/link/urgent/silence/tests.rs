@@ -163,7 +163,7 @@ impl World {
                 self.count("an outage");
             }
             6 if self.may_be_cut => {
-                self.cut_every = [0, 1_000, 3_000, 6_000][self.rng.usize(0..4)];
+                self.cut_every = [0, 0, 0, 200, 1_000, 3_000, 6_000][self.rng.usize(0..7)];
                 self.count("the listener is cut for a while");
             }
             _ => {}
@@ -393,6 +393,37 @@ fn the_time_to_connect_is_granted_once_however_often_the_listener_is_cut() {
     let least = 1_000 + rejoin + 2_500;
     assert!((least..=1_000 + 2 * (rejoin + 2_500)).contains(&listened), "{listened} ms");
     assert_eq!(silence.dead(), [], "who is heard lives");
+}
+
+#[test]
+fn a_listener_whose_connections_are_cut_at_once_notices_a_death_all_the_same() {
+    for lives_ms in [50, 100, 200, 450] {
+        let mut silence = Silence::new(1);
+        silence.turn(0);
+        let (mut now_ms, mut listened, mut died, mut asked) = (0, 0, false, 0);
+        while !died && listened < 60_000 {
+            silence.stands();
+            let ends_ms = now_ms + lives_ms;
+            while now_ms < ends_ms && !died {
+                // Only as often as it says itself.
+                now_ms = (silence.due_ns().expect("it listens") / MS).min(ends_ms);
+                silence.turn(now_ms * MS);
+                if let Some(number) = silence.question() {
+                    asked += 1;
+                    silence.answered(number);
+                    died = !silence.dead().is_empty();
+                }
+            }
+            listened += lives_ms;
+            silence.ends();
+            now_ms += 100;
+            silence.turn(now_ms * MS);
+        }
+        assert!(died, "cut each {lives_ms} ms");
+        let least = (REJOIN_NS + SILENCE_NS) / MS;
+        assert!((least..3 * least).contains(&listened), "cut each {lives_ms} ms: {listened} ms");
+        assert!(asked <= 5 * listened / lives_ms, "cut each {lives_ms} ms, it asked {asked} times in {listened} ms");
+    }
 }
 
 #[test]
