@@ -12,6 +12,7 @@ use libra_kernel::{Event, Lane, Name, clock, forks};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
+use super::context::Inside;
 use super::timing::fired_timer;
 use super::{NodeCore, State, batch};
 use crate::event::PyEvent;
@@ -214,7 +215,7 @@ impl NodeCore {
 
     /// Runs the handlers of one event that are left. A failure is the supervisor's, and ends the event.
     fn run_flight(&self, py: Python<'_>, slot: usize, mut flight: InFlight) -> PyResult<Outcome> {
-        let name = {
+        let (name, context) = {
             let mut state = self.state.borrow(py);
             let is_noted = state.router.recorder().is_some() && flight.event.get().event().is_traced();
             if is_noted && flight.began_ns.is_none() {
@@ -222,10 +223,13 @@ impl NodeCore {
             }
             let place = &mut state.slots[slot];
             place.current = Some(flight.event.clone_ref(py));
-            place.name
+            (place.name, place.context.as_ref().map(|context| context.clone_ref(py)))
         };
         self.note_running(py, name);
+        let inside = Inside::enter(py, context);
         let step = flight.run(py);
+        // What follows is the node's own.
+        drop(inside);
         if self.is_fork() {
             leave(py, if let Step::Raised(error) = step { Some(error) } else { None });
         }
@@ -262,7 +266,7 @@ impl NodeCore {
 
     /// True in a child that somebody's code has forked: nothing of this node goes on there.
     #[inline]
-    fn is_fork(&self) -> bool {
+    pub fn is_fork(&self) -> bool {
         self.life != forks::life()
     }
 
