@@ -1,7 +1,7 @@
-"""What each actor may set for itself: every instance has a `contextvars.Context`, and decimals as Python documents them.
+"""What each actor may set for itself: an instance has a `contextvars.Context`, and decimals as Python documents them.
 
-The node enters it around each turn of the actor (``libra-py``, module ``node/context``); a task that the actor makes has
-a copy, as any task has. So a precision that one actor sets, or a context variable, is seen by no other and not by the
+The node enters it around each turn of the actor (``libra-py``, module ``node/context``); a task that it makes has a
+copy, as any task has. So a precision that one actor sets, or a context variable, is seen by no other and not by the
 node. A module is imported under a copy as well: what it sets while that lasts holds for nobody, and is told.
 """
 
