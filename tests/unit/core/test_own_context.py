@@ -354,7 +354,7 @@ def test_a_turn_within_a_turn_of_the_same_actor_sees_the_same():
     def outer():
         replace()
         assert core.turn(other, precision) == 28
-        assert core.turn(slot, inner) == "came back"
+        assert core.turn(other, core.turn, slot, inner) == "came back"
         with pytest.raises(KeyError):
             core.turn(slot, {}.__getitem__, "nothing")
         return precision()
