@@ -85,10 +85,10 @@ impl NodeCore {
             state.draining = true;
             state.slots[slot].flight.take()
         };
-        let mut used = 0;
+        let (mut used, mut inside) = (0, None);
         let result = loop {
             if let Some(flight) = flight.take() {
-                match self.run_flight(py, slot, flight) {
+                match self.run_flight(py, slot, flight, &mut inside) {
                     Ok(Outcome::Done) => {}
                     Ok(Outcome::Suspended(awaitable)) => break Ok(Some(awaitable)),
                     Err(error) => break Err(error),
@@ -180,6 +180,7 @@ impl NodeCore {
 
     fn run_turn(&self, py: Python<'_>, mut turn: Turn, budget: &mut Budget) -> PyResult<()> {
         let slot = turn.id;
+        let mut inside = None;
         loop {
             let next = {
                 let mut state = self.state.borrow(py);
@@ -204,7 +205,7 @@ impl NodeCore {
             };
             budget.used += 1;
             let Some(flight) = flight else { continue };
-            if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
+            if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight, &mut inside)? {
                 let mut state = self.state.borrow(py);
                 state.slots[slot].suspended = true;
                 state.suspended.push((slot, awaitable));
@@ -214,7 +215,16 @@ impl NodeCore {
     }
 
     /// Runs the handlers of one event that are left. A failure is the supervisor's, and ends the event.
-    fn run_flight(&self, py: Python<'_>, slot: usize, mut flight: InFlight) -> PyResult<Outcome> {
+    ///
+    /// `inside` is the actor's context: entered for the first event of a turn, and left behind its last, or where Python code
+    /// of the node's own runs.
+    fn run_flight<'py>(
+        &self,
+        py: Python<'py>,
+        slot: usize,
+        mut flight: InFlight,
+        inside: &mut Option<Inside<'py>>,
+    ) -> PyResult<Outcome> {
         let (name, context) = {
             let mut state = self.state.borrow(py);
             let is_noted = state.router.recorder().is_some() && flight.event.get().event().is_traced();
@@ -223,13 +233,14 @@ impl NodeCore {
             }
             let place = &mut state.slots[slot];
             place.current = Some(flight.event.clone_ref(py));
-            (place.name, place.context.as_ref().map(|context| context.clone_ref(py)))
+            let context = inside.is_none().then(|| place.context.as_ref().map(|context| context.clone_ref(py)));
+            (place.name, context)
         };
+        if let Some(context) = context {
+            *inside = Some(Inside::enter(py, context));
+        }
         self.note_running(py, name);
-        let inside = Inside::enter(py, context);
         let step = flight.run(py);
-        // What follows is the node's own.
-        drop(inside);
         if self.is_fork() {
             leave(py, if let Step::Raised(error) = step { Some(error) } else { None });
         }
@@ -245,6 +256,7 @@ impl NodeCore {
                 Ok(Outcome::Suspended(awaitable))
             }
             Step::Raised(error) => {
+                *inside = None;
                 let current = self.state.borrow(py).note_handled(slot, &flight, Noted::Failed);
                 drop(current);
                 // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed. So has one
