@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -177,7 +178,6 @@ def _gateway_in_python(
     gateway: PythonGatewaySettings, account: Callable[[], AccountGroup]
 ) -> Callable[[], GatewayActor]:
     gateway_class = load_class(gateway.class_path)
-    options: dict[str, Any] = dict(gateway.options)
 
     def make() -> GatewayActor:
         made = gateway_class()
@@ -185,7 +185,7 @@ def _gateway_in_python(
         return GatewayActor(
             made,
             account(),
-            options,
+            deepcopy(gateway.options),
             query_every_s=gateway.query_every_ms / 1_000,
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
             reconcile_every_s=gateway.reconcile_every_s,

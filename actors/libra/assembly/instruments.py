@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from libra.model import ContractKind, Instrument
@@ -59,4 +60,6 @@ def scope_of(strategy: StrategySettings, instruments: dict[str, Instrument], ttl
             if symbol in (instrument.id, instrument.symbol):
                 known[symbol] = known[instrument.symbol] = known[instrument.id] = instrument
                 names.append(instrument.id)
-    return Scope(account=strategy.account, instruments=known, names=tuple(dict.fromkeys(names)), ttl_s=ttl_s)
+    # One scope serves every instance of the strategy.
+    shown = MappingProxyType(known)
+    return Scope(account=strategy.account, instruments=shown, names=tuple(dict.fromkeys(names)), ttl_s=ttl_s)

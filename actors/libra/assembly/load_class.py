@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import logging
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from libra.core.own_context import under_a_copy
 from libra.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["load_class"]
+
+_log = logging.getLogger(__name__)
 
 
 def load_class(class_path: str) -> type[Any]:
@@ -29,7 +36,7 @@ def load_class(class_path: str) -> type[Any]:
     """
     where, _, name = class_path.rpartition(":")
     try:
-        module = _load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        module = _import(where)
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{class_path} cannot be imported: {_explain(error, where)}") from error
     found = getattr(module, name, None)
@@ -38,7 +45,20 @@ def load_class(class_path: str) -> type[Any]:
     return found
 
 
-def _load_file(path: Path) -> Any:  # noqa: ANN401 - a module
+def _import(where: str) -> Any:  # noqa: ANN401 - a module
+    load: Callable[[str], Any] = _load_file if where.endswith(".py") else importlib.import_module
+    module, changed = under_a_copy(load, where)
+    if changed:
+        _log.warning(
+            "%s changes %s of decimal when it is imported: that holds for no actor; set it in on_start",
+            where,
+            ", ".join(changed),
+        )
+    return module
+
+
+def _load_file(where: str) -> Any:  # noqa: ANN401 - a module
+    path = Path(where)
     # Two files of one name must not take each other's place.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     name = f"_libra_user_{path.stem}_{digest}"

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -245,16 +246,21 @@ class TradingNode(Node):
             self.add_actor("market", self._venues.market_actor)
 
     def _make_market_actor(self, gateway_class: type[Any], market: GatewayMarketSettings) -> MarketActor:
-        return MarketActor(gateway_class(), market.symbols, self.instruments, market.options)
+        return MarketActor(gateway_class(), market.symbols, self.instruments, deepcopy(market.options))
 
     def _add_strategy(self, strategy: StrategySettings) -> None:
         strategy_class = load_class(strategy.class_path)
         if not all(hasattr(strategy_class, name) for name in ("on_start", "_attach", "_assign")):
             raise ConfigError(f"{strategy.class_path} is no strategy: derive it from libra.strategies.Strategy")
         scope = scope_of(strategy, self.instruments, self.part.request_deadline_ms / 1_000)
+        try:
+            params = deepcopy(strategy.params)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ConfigError(f"strategies.{strategy.name}.params: each instance gets a copy, and {why}") from error
 
         def make() -> Actor:
-            made: Any = strategy_class(dict(strategy.params))
+            made: Any = strategy_class(deepcopy(params))
             made._assign(scope)
             return made  # type: ignore[no-any-return]
 

@@ -7,9 +7,11 @@ See `libra.core.actor.ActorState` for the states, `libra.core.supervision` for w
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from libra.core.actor import ActorState
@@ -18,6 +20,7 @@ from libra.core.context import ActorContext
 from libra.core.events import EventType
 from libra.core.faults import log_failure
 from libra.core.mail import Ask
+from libra.core.own_context import context_for_an_actor
 from libra.core.place import Place
 from libra.core.recoveries import Recoveries
 from libra.core.snapshots import Snapshots
@@ -105,6 +108,7 @@ class Lifecycles:
         self._voice = voice
         self._sleepers = sleepers
         self._seed = seed
+        self._context = contextvars.copy_context()
         self._max_timers = max_timers
         self._on_stopped = on_stopped
         self._on_change = on_change
@@ -217,55 +221,54 @@ class Lifecycles:
 
     def _take_last_snapshot(self, place: Place) -> None:
         """That of an actor which has stopped."""
-        self._core.note_running_slot(place.slot)
         try:
-            self.take_snapshot(place.slot)
+            self._core.turn(place.slot, self.take_snapshot, place.slot)
         except self._fatal:
             raise
         except BaseException as error:
             self._failed(place, error, None)
-        finally:
-            self._core.note_running_slot(None)
 
     # Starting --------------------------------------------------------------------------------------------------------
 
     def start_all(self) -> None:
         """Start the actors, in the order of adding, and supervise them from now on."""
+        self._context = contextvars.copy_context()
         self._core.set_on_failure(self._hook_raised)
         self._core.subscribe(self._supervisor, EventType.TIMER, self._timer_due)
         for place in self._places.values():
             self.start(place)
 
-    def await_for(self, slot: int, awaitable: Awaitable[object]) -> None:
-        """Await what a handler gave, in its actor's task."""
+    def await_for(self, slot: int, awaitable: Awaitable[object], then: Callable[[bool], None] | None = None) -> None:
+        """Await what a handler gave, in its actor's task; ``then``, of the node's own, is told how that ended."""
         place = self._places[slot]
         if place.worker is None:
             place.worker = Worker(
                 *(self._core, slot, self._awaited_raised, self._on_change, self._fatal, self._on_fatal),
                 may_cancel=self.tasks.guard(place.name),
             )
-        place.worker.feed(awaitable)
+        place.worker.feed(awaitable, then)
 
     def start(self, place: Place) -> None:
         """Start a fresh instance of an actor."""
         place.cancelled = False
         self._move(place, ActorState.STARTING)
-        self._core.note_running_slot(place.slot)
+        self._core.set_context(place.slot, context_for_an_actor(self._context))
         try:
-            actor = place.actor = self._make(place)
-            started = actor.on_start()
+            started = self._core.turn(place.slot, self._make_and_start, place)
         except self._fatal:
             raise
         except BaseException as error:
             self._failed(place, error, None)
             return
-        finally:
-            self._core.note_running_slot(None)
         if started is None:
             self._started(place)
         else:
             self._core.hold(place.slot)
-            self.await_for(place.slot, self._start_later(place, started))
+            self.await_for(place.slot, _end_of(started), partial(self._start_has_ended, place))
+
+    def _make_and_start(self, place: Place) -> Awaitable[None] | None:
+        actor = place.actor = self._make(place)
+        return actor.on_start()
 
     def _make(self, place: Place) -> Actor:
         """A fresh instance, with the state of the last one where that is to be had."""
@@ -285,9 +288,8 @@ class Lifecycles:
         actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed, place.max_timers))
         return actor
 
-    async def _start_later(self, place: Place, started: Awaitable[None]) -> None:
-        await started
-        if place.state is ActorState.STARTING:
+    def _start_has_ended(self, place: Place, well: bool) -> None:  # noqa: FBT001 - a worker says so
+        if well and place.state is ActorState.STARTING:
             self._started(place)
 
     def _started(self, place: Place) -> None:
@@ -333,11 +335,8 @@ class Lifecycles:
     def _report(self, place: Place, where: str, error: BaseException) -> str:
         """Log a failure, and say it in short. What an exception says of itself is its author's code: it has a turn."""
         self._core.leave_fork(error)
-        self._core.note_running_slot(place.slot)
-        try:
-            return log_failure(_log, "actor %s raised while %s", place.name, where, error=error, fatal=self._fatal)
-        finally:
-            self._core.note_running_slot(None)
+        told = partial(log_failure, _log, "actor %s raised while %s", error=error, fatal=self._fatal)
+        return self._core.turn(place.slot, told, place.name, where)
 
     def task_raised(self, slot: int, instance: object, error: BaseException) -> None:
         """A task that an actor has made raised. One of an instance that is no more is told of, and that is all."""
@@ -507,33 +506,27 @@ class Lifecycles:
         if actor is None:
             self._stopped(place)
             return
-        self._core.note_running_slot(place.slot)
         try:
-            stopping = actor.on_stop()
+            stopping = self._core.turn(place.slot, actor.on_stop)
             place.stopped_well = stopping is None
         except self._fatal:
             raise
         except BaseException as error:
             self._failed(place, error, None)
             stopping = None
-        finally:
-            self._core.note_running_slot(None)
         if stopping is not None:
             self._core.hold(place.slot)
             if not self._is_ending:
                 place.stop_timer = self._core.set_timer(self._supervisor, round(self._keep_up_s * 1e9), 0)
                 self._stop_timers[place.stop_timer] = place
-            self.await_for(place.slot, self._stop_later(place, stopping))
+            self.await_for(place.slot, _end_of(stopping), partial(self._stop_has_ended, place))
         elif not self._is_ending:
             self._stopped(place)
 
-    async def _stop_later(self, place: Place, stopping: Awaitable[None]) -> None:
-        try:
-            await stopping
-            place.stopped_well = True
-        finally:
-            if not self._is_ending and place.state is ActorState.STOPPING:
-                self._stopped(place)
+    def _stop_has_ended(self, place: Place, well: bool) -> None:  # noqa: FBT001 - a worker says so
+        place.stopped_well = well
+        if not self._is_ending and place.state is ActorState.STOPPING:
+            self._stopped(place)
 
     def _timer_due(self, event: Event) -> None:
         """A wait is over: that before a restart, or the time of an ``on_stop``."""
@@ -594,3 +587,8 @@ class Lifecycles:
         if event is not None:
             self._core.note_dead(place.slot, "CANCELLED", event)
         worker.end_handler()
+
+
+async def _end_of(hook: Awaitable[None]) -> None:
+    """What an async hook gave, awaited from its first step on in its actor's turns."""
+    await hook

@@ -10,6 +10,7 @@ is, and a handler that makes none costs nothing.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -95,6 +96,7 @@ class Tasks:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: tuple[Any, Any] = (None, None)
         self._told: set[str] = set()
+        self._context = contextvars.copy_context()
 
     def guard(self, owner: str | None) -> Callable[[], bool]:
         """Who may cancel a task of an actor, or of the node's own: that actor and the node; of others it is told."""
@@ -113,6 +115,7 @@ class Tasks:
     def install(self) -> None:
         """From now on tasks of the running loop are made here."""
         loop = self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         self._before = (loop.get_task_factory(), loop.get_exception_handler())
         loop.set_task_factory(cast("Any", self._make))
         loop.set_exception_handler(self._callback_raised)
@@ -161,7 +164,10 @@ class Tasks:
         owner = self._owner(name)
         if owner is None:
             raise KeyError(name)
-        return self._made(asyncio.get_running_loop(), name, *owner, coro, {})
+        context = self._core.context_of(owner[0])
+        is_its_own = self._core.running() == name
+        options: dict[str, object] = {} if context is None or is_its_own else {"context": context.copy()}
+        return self._made(asyncio.get_running_loop(), name, *owner, coro, options)
 
     def _made(
         self,
@@ -192,19 +198,20 @@ class Tasks:
             if _has_raised(task):
                 self._look(slot, instance, task, _TURNS)
 
-        task.add_done_callback(done)
+        # What follows is the node's own.
+        task.add_done_callback(done, context=self._context)
         return task
 
     async def _supervise(self, slot: int, instance: object, coro: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
         try:
-            return await self._core.steps(slot, coro)
+            return await self._core.steps(slot, coro, in_task=True)
         except self._fatal as error:
-            self._on_fatal(error)
+            self._context.copy().run(self._on_fatal, error)
         except (Exception, asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:
             # Left to itself it would end the loop (a `SystemExit`), or wait for somebody to ask.
-            self._on_failure(slot, instance, error)
+            self._context.copy().run(self._on_failure, slot, instance, error)
         raise asyncio.CancelledError
 
     def _look(self, slot: int, instance: object, task: asyncio.Task[Any], turns: int) -> None:

@@ -53,6 +53,7 @@ class Worker:
         self._fatal = fatal
         self._on_fatal = on_fatal
         self._current: Awaitable[object] | None = None
+        self._then: Callable[[bool], None] | None = None
         self._has_begun = False
         self._ending_handler = False
         self._closing = False
@@ -60,10 +61,17 @@ class Worker:
         self._wake: asyncio.Future[Awaitable[object]] = loop.create_future()
         self._task = OwnTask(self._run(), may_cancel, loop=loop, name=f"libra-actor-{slot}")
 
-    def feed(self, awaitable: Awaitable[object]) -> None:
-        """Await what a handler gave, in the actor's task: one at a time, a second one is an `InvalidStateError`."""
+    def feed(self, awaitable: Awaitable[object], then: Callable[[bool], None] | None = None) -> None:
+        """Await what a handler gave, in the actor's task: one at a time, a second one is an `InvalidStateError`.
+
+        Its steps are turns of the actor, in the actor's context; the task itself, and ``then``, are the node's.
+
+        Args:
+            awaitable: What it gave.
+            then: Called when that has ended, with whether it ended well; not where it was never begun.
+        """
         self._wake.set_result(awaitable)
-        self._current = awaitable
+        self._current, self._then = awaitable, then
 
     @property
     def is_busy(self) -> bool:
@@ -99,7 +107,10 @@ class Worker:
             budget = _RESUME_EVENTS
             while awaitable is not None:
                 self._current = awaitable
-                await self._await(awaitable)
+                then, self._then = self._then, None
+                well = await self._await(awaitable)
+                if then is not None and well is not None:
+                    self._tell(then, well=well)
                 self._current = None
                 if self._closing:
                     # A handler that swallowed its cancellation must not keep its actor's task alive.
@@ -114,19 +125,23 @@ class Worker:
             self._wake = asyncio.get_running_loop().create_future()
             self._on_idle()
 
-    async def _await(self, awaitable: Awaitable[object]) -> None:
-        """Await one handler. Whatever it raises is its actor's failure, but for a cancellation that was asked for."""
+    async def _await(self, awaitable: Awaitable[object]) -> bool | None:
+        """Await one handler. Whatever it raises is its actor's failure, but for a cancellation that was asked for.
+
+        Returns:
+            Whether it ended well; None where it was not begun.
+        """
         if self._ending_handler:
             # It was cancelled before its first step: a task that has not come here yet must not be.
             self._ending_handler = False
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             self._core.drop_flight(self._slot)
-            return
+            return None
         self._has_begun = True
         try:
             await self._core.steps(self._slot, awaitable)
-            return
+            return True
         except GeneratorExit:
             raise
         except self._fatal as error:
@@ -143,6 +158,13 @@ class Worker:
         finally:
             self._ending_handler = self._has_begun = False
         self._core.drop_flight(self._slot)
+        return False
+
+    def _tell(self, then: Callable[[bool], None], *, well: bool) -> None:
+        try:
+            then(well)
+        except self._fatal as error:
+            self._end_run(error)
 
     def _end_run(self, error: BaseException) -> None:
         """Told and not raised: what leaves a task may stop the loop in its tracks, with nothing drained."""

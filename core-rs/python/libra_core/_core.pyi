@@ -2,12 +2,13 @@
 # ruff: noqa: A002, ANN401, RUF022 - names and order are those of the Rust sources
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from contextvars import Context
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Literal, NoReturn, NotRequired, Self, TypeAlias, TypedDict, final
+from typing import Any, Literal, NoReturn, NotRequired, Self, TypeAlias, TypedDict, TypeVar, final
 
 from typing_extensions import disjoint_base
 
@@ -67,6 +68,8 @@ __all__ = [
     "end_forks_by",
     "end_fork",
 ]
+
+_T = TypeVar("_T")
 
 # A float is no number here: it is not what it prints.
 _Number: TypeAlias = Decimal | int | str
@@ -1112,7 +1115,11 @@ class NodeCore:
     def leave_fork(self, error: BaseException | None = None) -> None: ...
     def is_suspended(self) -> bool: ...
     # node/steps.rs
-    def steps(self, slot: int, awaitable: Awaitable[Any]) -> Steps: ...
+    def steps(self, slot: int, awaitable: Awaitable[Any], *, in_task: bool = False) -> Steps: ...
+    # node/context.rs
+    def set_context(self, slot: int, context: Context) -> None: ...
+    def context_of(self, slot: int) -> Context | None: ...
+    def turn(self, slot: int, call: Callable[..., _T], *args: Any) -> _T: ...
     # node/inputs.rs
     def add_replay(
         self, files: Sequence[str | PathLike[str]], instruments: Sequence[Instrument], source: str = "replay"

@@ -50,6 +50,13 @@ def settings(tmp_path: Path):
     return settings
 
 
+class Shared(list[int]):
+    """What a strategy is given, and not a copy of it."""
+
+    def __deepcopy__(self, memo: object) -> "Shared":
+        return self
+
+
 class Probe(Actor):
     """Keeps what it sees."""
 
@@ -182,7 +189,7 @@ def test_what_is_asked_of_an_account_elsewhere_holds_for_as_long_as_the_node_say
         self._context.core = Noted()
 """
     (tmp_path / "mine.py").write_text(asks.replace("    def on_start(self):\n", noted).replace("{more}", ""), "utf-8")
-    asked: list[int] = []
+    asked = Shared()
     loaded.strategies[0].params["asked"] = asked
     node = build(loaded, part=part)
     probe = Probe(EventType.SIGNAL)

@@ -63,3 +63,38 @@ async def test_a_second_handler_is_refused_while_one_is_awaited(worker, told):
     made.feed(gate.wait())
     await made.close()
     assert told == []
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no"), KeyboardInterrupt("no")])
+async def test_the_node_is_told_how_a_hook_ended(worker, told, error):
+    ends = []
+
+    async def hook():
+        await asyncio.sleep(0)
+        if error is not None:
+            raise error
+
+    made = worker()
+    made.feed(hook(), ends.append)
+    await asyncio.sleep(0.001)
+    assert ends == [error is None]
+    assert told == [error for error in (error,) if error is not None]
+    # It was of that one alone.
+    made.feed(asyncio.sleep(0))
+    await asyncio.sleep(0.001)
+    assert len(ends) == 1
+    await made.close()
+
+
+async def test_what_ends_the_run_may_come_of_what_follows_a_hook(worker, told):
+    error = KeyboardInterrupt("no")
+
+    def then(well):
+        raise error
+
+    made = worker()
+    made.feed(asyncio.sleep(0), then)
+    await asyncio.sleep(0.001)
+    assert told == [error]
+    assert not made.is_busy
+    await made.close()

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from libra.gateways.ccxt.account import DAY_MS, MS, UNIT, BinanceAccount, Row, key_of, rows_of
-from libra.gateways.ccxt.numbers import decimal_of
+from libra.gateways.ccxt.numbers import decimal_of, sum_of
 from libra.gateways.protocol import VenueFlow, VenueState
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class SpotAccount(BinanceAccount):
         """Totals: free and locked."""
         shown_ns = self.venue.venue_now_ns()
         account = await self.ask("privateGetAccount", {"omitZeroBalances": "true"})
-        totals = {str(row["asset"]): decimal_of(row["free"]) + decimal_of(row["locked"]) for row in account["balances"]}
+        totals = {
+            str(row["asset"]): sum_of((decimal_of(row["free"]), decimal_of(row["locked"])))
+            for row in account["balances"]
+        }
         return VenueState((), {asset: total for asset, total in totals.items() if total}, shown_ns, UNIT)
 
     @property
@@ -145,7 +148,7 @@ class SpotAccount(BinanceAccount):
                 key_of("TRANSFER", row["tranId"]),
                 "transfer",
                 str(row["asset"]),
-                sign * decimal_of(row["amount"]),
+                decimal_of(row["amount"]) if sign > 0 else decimal_of(row["amount"]).copy_negate(),
                 None,
                 int(row["timestamp"]) * MS,
             )
@@ -174,9 +177,9 @@ class SpotAccount(BinanceAccount):
 
 
 def _withdrawal(row: Row) -> Iterator[VenueFlow]:
-    amount = decimal_of(row["amount"]) + decimal_of(row.get("transactionFee") or "0")
+    amount = sum_of((decimal_of(row["amount"]), decimal_of(row.get("transactionFee") or "0")))
     ts_ns = _time_of(str(row["applyTime"]))
-    yield VenueFlow(key_of("WITHDRAW", row["id"]), "transfer", str(row["coin"]), -amount, None, ts_ns)
+    yield VenueFlow(key_of("WITHDRAW", row["id"]), "transfer", str(row["coin"]), amount.copy_negate(), None, ts_ns)
     if int(row["status"]) in _SENT_BACK:
         yield VenueFlow(key_of("WITHDRAW", row["id"], "back"), "transfer", str(row["coin"]), amount, None, ts_ns)
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import reduce
+from typing import TYPE_CHECKING
 
 from libra.errors import GatewayError
 
-__all__ = ["decimal_of", "order_id_of", "trade_number", "venue_order_id"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
+__all__ = ["decimal_of", "order_id_of", "sum_of", "trade_number", "venue_order_id"]
+
+_NOTHING = Decimal(0)
+_EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 _LARGEST_ID = 2**64
 _OURS = re.compile(r"L?([0-9a-f]{32})")
 _SHORT_IDS = frozenset({"okx", "okxus", "myokx"})
@@ -36,6 +43,11 @@ def decimal_of(value: object) -> Decimal:
     if not number.is_finite():
         raise GatewayError("the venue gave a number that is not finite")
     return number
+
+
+def sum_of(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum, whatever precision the caller's decimals have."""
+    return reduce(_EXACT.add, amounts, _NOTHING)
 
 
 def trade_number(trade_id: object) -> int:

@@ -11,7 +11,7 @@ from libra.errors import GatewayError
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.errors import library, refusal_of
 from libra.gateways.ccxt.guard import NotConnected, paid, urgent
-from libra.gateways.ccxt.numbers import decimal_of, order_id_of, venue_order_id
+from libra.gateways.ccxt.numbers import decimal_of, order_id_of, sum_of, venue_order_id
 from libra.gateways.ccxt.reports import from_order, from_trade, state_report
 from libra.model import OrderReport
 
@@ -315,7 +315,7 @@ class Orders:
 
 
 def _sum_of(trades: Iterable[dict[str, Any]]) -> Decimal:
-    return sum((decimal_of(trade["amount"]) for trade in trades), Decimal(0))
+    return sum_of(decimal_of(trade["amount"]) for trade in trades)
 
 
 def _bad_order(words: str) -> Exception:

@@ -6,9 +6,10 @@ Executions come from raw updates or from trades, never from orders: CCXT keeps o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from libra.gateways.ccxt.numbers import decimal_of, order_id_of, trade_number
+from libra.gateways.ccxt.numbers import decimal_of, order_id_of, sum_of, trade_number
 from libra.gateways.protocol import ForeignExecution
 from libra.model import OrderReport
 
@@ -132,5 +133,5 @@ def _fees(trade: Mapping[str, Any]) -> dict[str, Any]:
     for row in rows:
         if isinstance(row, Mapping) and row.get("cost") is not None and row.get("currency"):
             currency = str(row["currency"])
-            fees[currency] = fees.get(currency, 0) + decimal_of(row["cost"])
+            fees[currency] = sum_of((fees.get(currency, Decimal(0)), decimal_of(row["cost"])))
     return fees

@@ -1,6 +1,7 @@
 """A whole account, read from a simulated exchange without sockets: complete, exact, by as little as it takes."""
 
 import asyncio
+import decimal
 import time
 from collections import Counter
 from decimal import Decimal
@@ -194,6 +195,27 @@ async def test_totals_are_what_is_free_and_what_is_locked(spot):
     state = await spot.account.account_state()
     assert dict(state.balances) == {"USDT": Decimal(1_000_000), "BTC": Decimal(100)}
     assert (state.unit, state.ts_venue_ns) == (Decimal("0.00000001"), START_MS * MS)
+
+
+@pytest.mark.parametrize("precision", [1, 4])
+async def test_what_is_summed_of_an_account_is_exact_at_any_precision(spot, precision):
+    spot.give("deposit", "USDT", "0.00000001")
+    spot.buys(price="50000")
+    spot.stage.ask("alice", "POST", "spot/sapi/asset/transfer", type="MAIN_UMFUTURE", asset="USDT", amount="7.12345678")
+    apply = {"coin": "BTC", "amount": "2.12345678", "address": "x"}
+    spot.stage.ask("alice", "POST", "spot/sapi/capital/withdraw/apply", **apply)
+    with decimal.localcontext() as low:
+        low.prec = precision
+        state = await spot.account.account_state()
+        flows = await spot.account.flows_since(START_MS * MS)
+    amounts = {(flow.kind, flow.currency, str(flow.amount.normalize())) for flow in flows}
+    assert amounts == {
+        ("transfer", "USDT", "1E-8"),
+        ("transfer", "USDT", "-7.12345678"),
+        ("transfer", "BTC", "-2.12345678"),
+    }
+    free_and_locked = Decimal(1_000_000) + Decimal("0.00000001") - Decimal("7.12345678")
+    assert dict(state.balances) == {"USDT": free_and_locked, "BTC": 100 - Decimal("2.12345678")}
 
 
 async def test_a_wallet_has_no_unrealised_profit_and_a_position_its_price(linear):

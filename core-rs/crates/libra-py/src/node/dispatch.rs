@@ -12,6 +12,7 @@ use libra_kernel::{Event, Lane, Name, clock, forks};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
+use super::context::Inside;
 use super::timing::fired_timer;
 use super::{NodeCore, State, batch};
 use crate::event::PyEvent;
@@ -84,10 +85,10 @@ impl NodeCore {
             state.draining = true;
             state.slots[slot].flight.take()
         };
-        let mut used = 0;
+        let (mut used, mut inside) = (0, None);
         let result = loop {
             if let Some(flight) = flight.take() {
-                match self.run_flight(py, slot, flight) {
+                match self.run_flight(py, slot, flight, &mut inside) {
                     Ok(Outcome::Done) => {}
                     Ok(Outcome::Suspended(awaitable)) => break Ok(Some(awaitable)),
                     Err(error) => break Err(error),
@@ -179,6 +180,7 @@ impl NodeCore {
 
     fn run_turn(&self, py: Python<'_>, mut turn: Turn, budget: &mut Budget) -> PyResult<()> {
         let slot = turn.id;
+        let mut inside = None;
         loop {
             let next = {
                 let mut state = self.state.borrow(py);
@@ -203,7 +205,7 @@ impl NodeCore {
             };
             budget.used += 1;
             let Some(flight) = flight else { continue };
-            if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight)? {
+            if let Outcome::Suspended(awaitable) = self.run_flight(py, slot, flight, &mut inside)? {
                 let mut state = self.state.borrow(py);
                 state.slots[slot].suspended = true;
                 state.suspended.push((slot, awaitable));
@@ -213,8 +215,17 @@ impl NodeCore {
     }
 
     /// Runs the handlers of one event that are left. A failure is the supervisor's, and ends the event.
-    fn run_flight(&self, py: Python<'_>, slot: usize, mut flight: InFlight) -> PyResult<Outcome> {
-        let name = {
+    ///
+    /// `inside` is the actor's context: entered for the first event of a turn, and left behind its last, or where Python code
+    /// of the node's own runs.
+    fn run_flight<'py>(
+        &self,
+        py: Python<'py>,
+        slot: usize,
+        mut flight: InFlight,
+        inside: &mut Option<Inside<'py>>,
+    ) -> PyResult<Outcome> {
+        let (name, context) = {
             let mut state = self.state.borrow(py);
             let is_noted = state.router.recorder().is_some() && flight.event.get().event().is_traced();
             if is_noted && flight.began_ns.is_none() {
@@ -222,8 +233,12 @@ impl NodeCore {
             }
             let place = &mut state.slots[slot];
             place.current = Some(flight.event.clone_ref(py));
-            place.name
+            let context = inside.is_none().then(|| place.context.as_ref().map(|context| context.clone_ref(py)));
+            (place.name, context)
         };
+        if let Some(context) = context {
+            *inside = Some(Inside::enter(py, context));
+        }
         self.note_running(py, name);
         let step = flight.run(py);
         if self.is_fork() {
@@ -241,6 +256,7 @@ impl NodeCore {
                 Ok(Outcome::Suspended(awaitable))
             }
             Step::Raised(error) => {
+                *inside = None;
                 let current = self.state.borrow(py).note_handled(slot, &flight, Noted::Failed);
                 drop(current);
                 // Nothing else ends the program: a handler that raises SystemExit or CancelledError has failed. So has one
@@ -262,7 +278,7 @@ impl NodeCore {
 
     /// True in a child that somebody's code has forked: nothing of this node goes on there.
     #[inline]
-    fn is_fork(&self) -> bool {
+    pub fn is_fork(&self) -> bool {
         self.life != forks::life()
     }
 

@@ -7,13 +7,14 @@
 //! - [`operate`] — what an operator asks of a desk;
 //! - [`run`] — the simulated run (inputs are pulled) and the live one (inputs come through an edge);
 //! - [`dispatch`] — the loop that calls handlers, urgent lanes of all actors first; [`batch`] — events that are handed over
-//!   together; [`steps`] — handlers that are awaited;
+//!   together; [`steps`] — handlers that are awaited; [`context`] — what each actor's code sets for itself;
 //! - [`recent`] — what is remembered of recent events;
 //! - [`guarding`] — the guard, and [`witness`], its eyes inside the interpreter; [`counting`] — what is reported;
 //! - this file — the node itself, and what an engine asks of it.
 
 mod account;
 mod batch;
+mod context;
 mod counting;
 mod dispatch;
 mod guarding;
@@ -206,8 +207,9 @@ impl NodeCore {
         let on_answer = state.on_answer.take();
         let suspended = std::mem::take(&mut state.suspended);
         let slots = state.slots.iter_mut();
-        let held: Vec<_> =
-            slots.map(|slot| (slot.subscriptions.take_all(py), slot.flight.take(), slot.current.take())).collect();
+        let held: Vec<_> = slots
+            .map(|slot| (slot.subscriptions.take_all(py), slot.flight.take(), slot.current.take(), slot.context.take()))
+            .collect();
         drop(state);
         drop((on_failure, on_answer, suspended, held));
         self.detach_bridge(py);

@@ -27,6 +27,8 @@ pub struct Slot {
     pub gone: bool,
     /// How much it may publish.
     pub allowance: Allowance,
+    /// The `contextvars.Context` of its turns.
+    pub context: Option<Py<PyAny>>,
     /// When the kill switch that it pulled in a storm was told last.
     kill_told_ns: Option<i64>,
 }
@@ -43,6 +45,7 @@ impl Slot {
             sleepers: 0,
             paused: false,
             gone: false,
+            context: None,
             kill_told_ns: None,
         }
     }

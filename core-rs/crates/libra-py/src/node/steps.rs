@@ -13,27 +13,33 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::NodeCore;
+use super::context::Inside;
 
 /// An awaitable that awaits another one for an actor.
 #[pyclass(frozen, module = "libra_core")]
 pub struct Steps {
     core: Py<NodeCore>,
     actor: Name,
+    /// What each step runs in, where that is not the context of the task that awaits.
+    context: Option<Py<PyAny>>,
     inner: Py<PyAny>,
 }
 
 #[pymethods]
 impl NodeCore {
-    /// Awaits `awaitable` on behalf of an actor.
-    fn steps(slf: Bound<'_, Self>, slot: usize, awaitable: Bound<'_, PyAny>) -> PyResult<Steps> {
+    /// Awaits `awaitable` on behalf of an actor, in its context; that of a task of the actor's own (`in_task`) has one
+    /// already, a copy, as any task.
+    #[pyo3(signature = (slot, awaitable, *, in_task=false))]
+    fn steps(slf: Bound<'_, Self>, slot: usize, awaitable: Bound<'_, PyAny>, in_task: bool) -> PyResult<Steps> {
         let py = slf.py();
-        let actor = super::slot_of(&mut slf.get().state.borrow(py).slots, slot)?.name;
+        let (actor, context) = slf.get().place_of(py, slot)?;
+        let context = context.filter(|_| !in_task);
         // SAFETY: takes a borrowed, live object. A coroutine is its own iterator.
         let inner = match unsafe { ffi::PyCoro_CheckExact(awaitable.as_ptr()) } {
             0 => awaitable.call_method0("__await__")?,
             _ => awaitable,
         };
-        Ok(Steps { core: slf.unbind(), actor, inner: inner.unbind() })
+        Ok(Steps { core: slf.unbind(), actor, context, inner: inner.unbind() })
     }
 }
 
@@ -82,7 +88,9 @@ impl Steps {
 impl Steps {
     fn named<R>(&self, py: Python<'_>, step: impl FnOnce() -> R) -> R {
         self.core.get().note_running(py, self.actor);
+        let inside = Inside::enter(py, self.context.as_ref().map(|context| context.clone_ref(py)));
         let result = step();
+        drop(inside);
         self.core.get().note_running(py, Name::NONE);
         result
     }
