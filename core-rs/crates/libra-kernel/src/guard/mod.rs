@@ -17,9 +17,10 @@
 //! end of a run's time where the loop's own alarm cannot ring.
 //!
 //! - this file — the loop's side; [`watch`] — what the thread looks at; [`signals`] — how a signal comes to it;
-//! - [`switch`] — the kill switch; [`ending`] — the end of the process.
+//! - [`switch`] — the kill switch; [`late`] — while no guard takes it; [`ending`] — the end of the process.
 
 mod ending;
+mod late;
 mod signals;
 mod switch;
 mod watch;
@@ -40,6 +41,8 @@ use crate::name::Name;
 use crate::turns::{Blocked, Turn, Turns};
 use crate::wake::Waker;
 pub use ending::say;
+pub use late::{Heard, name_accounts, tell as tell_latches};
+pub use signals::take_kill_switch;
 use signals::Taken;
 pub(crate) use signals::let_go_in_child;
 use watch::{Shared, lock};
@@ -93,10 +96,10 @@ impl Guard {
     ) -> io::Result<Guard> {
         let (read, write) = signals::pipe()?;
         let (read, write) = (Private::new(read), Private::new(write));
-        let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness));
+        let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness, read));
         let watched = shared.clone();
         let guarded = move || {
-            if catch_unwind(AssertUnwindSafe(|| watched.watch(&read))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| watched.watch())).is_err() {
                 // A process that nobody can stop any more must not trade on.
                 watched.end("the guard of signals and deadlines failed, a fault of Libra", Some(String::new()));
             }
@@ -105,6 +108,7 @@ impl Guard {
         let mut guard =
             Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread), life: forks::life() };
         if signals {
+            guard.shared.takes_signals.store(true, Ordering::SeqCst);
             guard.taken.take(&guard.signal_write)?;
             *lock(&guard.shared.holds_signals) = true;
         }
@@ -136,6 +140,11 @@ impl Guard {
     /// How often the kill switch was pulled by a signal.
     pub fn kill_signals(&self) -> u64 {
         lock(&self.shared.alarms).kills
+    }
+
+    /// A node without accounts has told the others of so many of them.
+    pub fn answer_kill_signals(&self, count: u64) {
+        lock(&self.shared.alarms).answered = count;
     }
 
     /// From now on this heartbeat is listened to.
@@ -220,6 +229,8 @@ impl Drop for Guard {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // No handler writes any more, and nobody else reads.
+        self.shared.take_the_rest();
     }
 }
 

@@ -71,6 +71,7 @@ use thiserror::Error;
 
 pub use approval::Approval;
 pub(crate) use approve::{before_the_latch, expired};
+pub(crate) use latch::BY_SIGNAL;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::{Fills, ReadFills};
@@ -115,6 +116,9 @@ pub enum GateError {
         /// Why.
         error: BookingError,
     },
+    /// Whoever resumes has not seen what stopped the account last.
+    #[error("it was stopped again meanwhile")]
+    StoppedAgain,
     /// The log is of another account.
     #[error("the log belongs to account {found}, not to {wanted}")]
     WrongAccount {
@@ -201,6 +205,10 @@ pub struct Gate {
     log_failed: bool,
     /// How often this process has set the kill latch: approvals given before the last time are void.
     latches: u64,
+    /// What else but incidents and losses on the bridge [`Gate::stops`] counts.
+    stops: u64,
+    /// How many reasons the log has of the latch that is set.
+    reasons: u32,
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,
