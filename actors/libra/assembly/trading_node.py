@@ -393,6 +393,9 @@ class TradingNode(Node):
         if self._bridge is not None:
             # Now that the last events are published.
             await self.bridge_end.leave(self._bridge, self.bridge_log, self.core, self.options.drain_timeout_s)
+            if not self.bridge_end.left_behind:
+                # Whoever has the accounts has heard of those that were told, or will.
+                self.core.answer_kill_signals(self._kill_signals)
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
@@ -420,7 +423,6 @@ class TradingNode(Node):
         if not self._groups and (signals := self.core.kill_signals()) != self._kill_signals:
             self._kill_signals = signals
             self.pull_switch("a signal to the process")
-            self.core.answer_kill_signals(signals)
         self.ended.take_in()
         if not self.options.simulated:
             # In simulated time what a disk does must not be seen.

@@ -42,9 +42,9 @@ use crate::turns::{Blocked, Turn, Turns};
 use crate::wake::Waker;
 pub use ending::say;
 pub use late::{Heard, name_accounts, tell as tell_latches};
-pub use signals::take_kill_switch;
 use signals::Taken;
 pub(crate) use signals::let_go_in_child;
+pub use signals::take_kill_switch;
 use watch::{Shared, lock};
 
 /// How long [`Guard::catch_up`] waits at most: the thread may have to write a marker to a slow disk.

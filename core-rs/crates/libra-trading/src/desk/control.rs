@@ -6,7 +6,7 @@ use libra_kernel::bridge_state::BridgeState;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{BY_SIGNAL, CancelPause, GateError, GateEvent, before_the_latch};
+use crate::gate::{BY_SIGNAL, CancelPause, GateError, GateEvent, SET_BY, before_the_latch};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::{Breach, Rejection, RiskCode};
 
@@ -151,7 +151,7 @@ impl Desk {
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
     /// then stands in [`Desk::cancelling`].
     pub fn kill_for(&mut self, router: &mut Router, now_ns: i64, source: Name) {
-        let reason = format!("set by {source}");
+        let reason = format!("{SET_BY}{source}");
         let done = match self.gate.is_killed() {
             false => self.kill(router, now_ns, &reason).map(drop),
             // What is open is being cancelled. It counts all the same: whoever resumes has not seen it.

@@ -25,6 +25,8 @@ use super::{Gate, GateError, GateEvent, Incident};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
+/// How the reason of an actor that pulls the switch begins, and of a signal; an operator's does not.
+pub const SET_BY: &str = "set by ";
 /// Who pulled the switch by a signal is not known, until the verb that sent it says so.
 pub const BY_SIGNAL: &str = "set by a signal to the process";
 /// The log gets so many reasons of one latch: actors may pull the switch in a storm.
@@ -377,7 +379,8 @@ fn again(before: &str, reason: &str) -> Option<String> {
     if before.split(BEFORE).any(|known| known == clip(reason)) {
         return None;
     }
-    match before.strip_prefix(BY_SIGNAL).filter(|rest| rest.is_empty() || rest.starts_with(BEFORE)) {
+    let unexplained = before.strip_prefix(BY_SIGNAL).filter(|rest| rest.is_empty() || rest.starts_with(BEFORE));
+    match unexplained.filter(|_| !reason.starts_with(SET_BY)) {
         // The signal came first; now it is known whose it was.
         Some(rest) => Some(format!("{reason}{rest}")),
         None => Some(format!("{reason}{BEFORE}{before}")),

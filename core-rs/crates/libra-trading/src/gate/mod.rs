@@ -71,12 +71,12 @@ use thiserror::Error;
 
 pub use approval::Approval;
 pub(crate) use approve::{before_the_latch, expired};
-pub(crate) use latch::BY_SIGNAL;
 pub use breach::OnBreach;
 pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::{Fills, ReadFills};
 pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
+pub(crate) use latch::{BY_SIGNAL, SET_BY};
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};

@@ -219,9 +219,9 @@ fn who_resumes_has_seen_every_stop_that_came_and_the_log_has_each_reason_once() 
     bench.desk.kill(&mut bench.router, now_ns, "ops").unwrap();
     let mine = Name::intern("mine");
     let again: [fn(&mut Bench); 6] = [
-        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine")),
-        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine")),
         |bench| bench.desk.alarm().raise(),
+        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine")),
+        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine")),
         |bench| bench.desk.kill(&mut bench.router, bench.now_ns, "ops").map(drop).unwrap(),
         |bench| drop(bench.desk.abandon(&mut bench.router, bench.now_ns, "an actor failed")),
         |bench| drop(bench.desk.abandon(&mut bench.router, bench.now_ns, "an actor failed")),
@@ -235,7 +235,7 @@ fn who_resumes_has_seen_every_stop_that_came_and_the_log_has_each_reason_once() 
         assert!(bench.desk.gate().is_killed());
         assert!(bench.desk.stops(&mut bench.router, now_ns) > seen);
     }
-    let reasons = format!("set by a signal to the process; before: set by {mine}; before: ops");
+    let reasons = format!("set by {mine}; before: set by a signal to the process; before: ops");
     assert_eq!(bench.desk.gate().kill_reason(), Some(reasons.as_str()));
     assert_eq!(types(&told(&mut bench)), [EventType::CircuitBreaker; 3], "one for each reason");
     for other in 0..100 {
