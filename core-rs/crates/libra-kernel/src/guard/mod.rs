@@ -298,6 +298,61 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
+    /// A guard, and the accounts `one` and `two` in a folder of their own.
+    fn guard_of_two(name: &str) -> (Guard, std::path::PathBuf, [Arc<Alarm>; 2]) {
+        let folder = std::env::temp_dir().join(format!("libra-guard-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
+        name_accounts(&["one", "two"].map(|name| (name.to_owned(), Some(folder.join(name)))));
+        let alarms = ["one", "two"].map(|name| Arc::new(Alarm::new(Some(&folder.join(name)))));
+        (guard, folder, alarms)
+    }
+
+    #[test]
+    fn what_the_loop_did_not_answer_is_the_next_processs_and_what_comes_behind_the_guard_too() {
+        let _one = lock(&ONE);
+        // An account that was answered, and one that was never opened.
+        let (guard, folder, alarms) = guard_of_two("left");
+        let is_left = || ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
+        guard.watch_alarm(alarms[0].clone());
+        // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert!(guard.catch_up());
+        alarms[0].settle(alarms[0].count()).unwrap();
+        drop(guard);
+        assert_eq!(is_left(), [false, true]);
+        std::fs::remove_file(folder.join("two.killed")).unwrap();
+        // SAFETY: the handler is still ours.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert_eq!(is_left(), [true, true]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn signals_that_a_guard_has_not_read_when_it_ends_are_not_lost() {
+        let _one = lock(&ONE);
+        for behind in 0..200 {
+            let (guard, folder, alarms) = guard_of_two("unread");
+            alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
+            // SAFETY: asks for this thread's handle, which outlives the other one.
+            let here = unsafe { libc::pthread_self() } as usize;
+            let pulls = std::thread::spawn(move || {
+                (0..behind * 20).for_each(|_| std::hint::spin_loop());
+                // SAFETY: the thread lives, and handles the signal wherever it is.
+                unsafe { libc::pthread_kill(here as libc::pthread_t, libc::SIGUSR1) };
+            });
+            drop(guard);
+            pulls.join().unwrap();
+            // SAFETY: as above; a signal that another thread has sent has come by now.
+            unsafe { libc::sched_yield() };
+            let left = ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
+            assert_eq!(left, [true, true], "{behind}");
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+
     #[test]
     fn signals_that_somebody_takes_are_taken_back() {
         let _one = lock(&ONE);
@@ -398,7 +453,7 @@ mod tests {
         assert!(alarms.iter().all(|alarm| alarm.is_raised()), "before the loop is woken");
         assert_eq!(guard.stop_signal(), None);
         drop(guard);
-        // SAFETY: nobody had the signal before, so it is ignored by now: a late one must not end the process.
+        // SAFETY: the handler stays: a late one must not end the process.
         unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
     }
 }

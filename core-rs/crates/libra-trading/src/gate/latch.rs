@@ -376,13 +376,15 @@ impl Gate {
 /// The reasons of a latch that is set once more; None where that says nothing new.
 #[cold]
 fn again(before: &str, reason: &str) -> Option<String> {
-    if before.split(BEFORE).any(|known| known == clip(reason)) {
-        return None;
-    }
+    let knows = |reasons: &str| reasons.split(BEFORE).any(|known| known == clip(reason));
     let unexplained = before.strip_prefix(BY_SIGNAL).filter(|rest| rest.is_empty() || rest.starts_with(BEFORE));
     match unexplained.filter(|_| !reason.starts_with(SET_BY)) {
         // The signal came first; now it is known whose it was.
-        Some(rest) => Some(format!("{reason}{rest}")),
+        Some(rest) => match rest.strip_prefix(BEFORE).filter(|older| knows(older)) {
+            Some(older) => Some(older.to_owned()),
+            None => Some(format!("{reason}{rest}")),
+        },
+        None if knows(before) => None,
         None => Some(format!("{reason}{BEFORE}{before}")),
     }
 }

@@ -258,11 +258,17 @@ fn a_latch_is_explained_and_taken_back_in_the_log() {
     bench.desk.kill(router, now_ns, "ops: a fat finger").unwrap();
     bench.desk.kill(router, now_ns, "ops: a fat finger").unwrap();
     assert_eq!(bench.desk.gate().kill_reason(), Some("ops: a fat finger"));
+    // The same once more, by the signal and the word that follows it.
+    bench.desk.alarm().raise();
+    bench.desk.heed_alarm(&mut bench.router, now_ns);
+    bench.desk.kill(&mut bench.router, now_ns, "ops: a fat finger").unwrap();
+    assert_eq!(bench.desk.gate().kill_reason(), Some("ops: a fat finger"));
     assert_eq!(bench.desk.gate().standstill().unwrap().code.as_str(), KILLED);
     bench.desk.resume(&mut bench.router, now_ns, "ops: all is well").unwrap();
     assert!(bench.desk.gate().standstill().is_none());
     let told = types(&told(&mut bench));
-    assert_eq!(told, [EventType::CircuitBreaker, EventType::CircuitBreaker, EventType::TradingResumed]);
+    assert_eq!(told[..4], [EventType::CircuitBreaker; 4]);
+    assert_eq!(told[4..], [EventType::TradingResumed]);
 }
 
 #[test]
