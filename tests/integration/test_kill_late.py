@@ -27,6 +27,7 @@ def on_start(self):
     print("it trades", flush=True)
 """
 
+
 def profile(shell: Shell, body: str = RESTS, more: str = "") -> str:
     name = shell.profile(shell.strategy(body), account=LOG)
     with (shell.folder / name).open("a") as text:

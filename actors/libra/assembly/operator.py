@@ -287,7 +287,7 @@ class Operator:
         return {**standing, "positions": positions, "look": account.last_look()}
 
     def _latch(self, account: AccountGroup) -> str:
-        """What a resume is about: another text once something has stopped the account again, for the same reason too."""
+        """What a resume is about: another text once something has stopped it again, for the same reason too."""
         stops = account.stops()
         standing, look = account.standing(), account.last_look()
         why = [standing[key] for key in ("killed", "unattended", "incident")]
