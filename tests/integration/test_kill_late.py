@@ -1,4 +1,4 @@
-"""The kill switch by a signal at any moment of a run's end: it latches, or leaves its marker and says so, to the last."""
+"""The kill switch by a signal at any moment of a run's end: it latches, or leaves a marker and says so."""
 
 import os
 import signal

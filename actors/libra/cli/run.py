@@ -165,8 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra run",
         description="Runs the strategies of a profile. Ctrl-C drains and ends with a summary.",
-        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped (kill switch, loss limit, "
-        "incident)",
+        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped "
+        "(kill switch, loss limit, incident)",
         allow_abbrev=False,
     )
     add_profile_arguments(parser)

@@ -202,7 +202,7 @@ class ControlServer:
                 self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def _let_in_by_the_spare(self, listener: socket.socket) -> socket.socket | None:
-        """Somebody's code has taken all descriptors: this one is for who wants to stop it, at once, before it is taken too."""
+        """Somebody's code has taken all descriptors: this is for who wants to stop it, at once, before it goes too."""
         if self._spare is None:
             return None
         self._spend_the_spare()
