@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from libra.model import Fill, Order
     from libra_core import AccountGroup
 
-__all__ = ["equity_rows", "fill_rows", "order_rows", "out_of_sight", "status", "summary"]
+__all__ = ["equity_rows", "fill_rows", "order_rows", "status", "summary"]
 
 _LAST_ORDERS = 8
 
@@ -46,7 +46,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "skipped_signals": _sum_counts(tally["skipped"] for tally in tallies),
         "input": source,
         "failed": outcome.failed,
-        "stopped": _stopped(accounts, node.out_of_sight, node.bridge_end.unsound),
+        "stopped": _stopped(accounts, node.bridge_end.unsound),
         "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
         "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},
         "vanished": node.ended.rows(),
@@ -223,15 +223,8 @@ def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
     ]
 
 
-def out_of_sight(accounts: Iterable[AccountGroup]) -> dict[str, str]:
-    """The accounts that wait for a reconciliation with their venue."""
-    told = {account.name: account.standing()["stopped"] or ("", "") for account in accounts}
-    text = "its venue was out of sight, or nobody has looked at it yet"
-    return {name: f"{code}: {text}" for name, (code, _) in told.items() if code == "RECONCILING"}
-
-
-def _stopped(accounts: list[AccountGroup], *noted: Mapping[str, str]) -> dict[str, str]:
-    """Why an account did not trade in the end, all of it; ``noted`` is what was known when the drain began."""
+def _stopped(accounts: list[AccountGroup], unsound: Mapping[str, str]) -> dict[str, str]:
+    """Why an account did not trade in the end, all of it; ``unsound`` is what the bridge misses."""
     stopped = {}
     for account in accounts:
         standing = account.standing()
@@ -246,7 +239,8 @@ def _stopped(accounts: list[AccountGroup], *noted: Mapping[str, str]) -> dict[st
         if why is not None or code == "KILL_SWITCH":
             # What a signal has asked for and no loop has answered stands in no log yet.
             reasons.insert(0, f"KILL_SWITCH: {why if why is not None else detail}")
-        reasons += [note[account.name] for note in noted if account.name in note]
+        if account.name in unsound:
+            reasons.append(unsound[account.name])
         if reasons:
             stopped[account.name] = "; ".join(reasons)
     return stopped

@@ -151,8 +151,6 @@ class TradingNode(Node):
             raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
         self._control: ControlServer | None = None
         self.ended = EndedStrategies(self, None if bridge is None else bridge.life)
-        self.out_of_sight: dict[str, str] = {}
-        """Accounts that waited for their venue when the drain began, and why."""
         self._lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
@@ -309,7 +307,6 @@ class TradingNode(Node):
         self.core.stop_sources()
         self._tell_gateway(EventType.GATEWAY_DISCONNECTED)
         self.bridge_end.note_accounts(self.accounts.values())
-        self.out_of_sight = summary.out_of_sight(self.accounts.values())
         for account in self.accounts.values():
             account.stop_new_orders("the node is stopping")
 
@@ -527,7 +524,7 @@ class TradingNode(Node):
             self._lost_input |= fatal
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
-    def _exit_code(self, *, failed: bool, stopped: bool) -> int:
+    def _exit_code(self, *, failed: bool, stopped: bool = False) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
         if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
