@@ -1,11 +1,13 @@
-"""The kill switch by a signal, before there is a node that takes it.
+"""The kill switch by a signal, while there is no node that takes it.
 
 From the first line of `libra run` on the kernel keeps a SIGUSR1 that comes, since it is blocked: it is delivered once
 the node's guard has taken the signal over, which is before any account is opened, and stops each as it is opened.
 Processes that are started meanwhile inherit the block, so they may be signalled before they can do anything about it.
 
-Where a run ends before its accounts are opened, the switch is as final: a marker beside each log, which is what a node
-leaves whose loop hangs, makes the next start come up latched. Imports nothing of ours, so that it costs nothing.
+Where a run ends before that, and from the end of its node to that of the process, the switch is as final: a marker
+beside each log, which is what a node leaves whose loop hangs, makes the next start come up latched. A native handler
+leaves it, which an interpreter that ends does not take back; so there is no instant in which the signal is nobody's.
+Loads the native core for that only where no node has; imports nothing else of ours, so that it costs nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-__all__ = ["give_up", "hold", "is_pending", "latch_unopened", "passed_on", "release"]
+__all__ = ["give_up", "hold", "is_about", "passed_on", "release"]
 
 _SWITCH = (signal.SIGUSR1,)
 _held = False
+_accounts: list[tuple[str, str | None]] = []
 
 
 def hold() -> None:
@@ -40,15 +42,28 @@ def release() -> bool:
     return was_held
 
 
-def is_pending() -> bool:
-    """True when the switch was pulled, and nobody has taken it."""
-    return _held and signal.SIGUSR1 in signal.sigpending()
+def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
+    """These are latched should no node come to take the signal.
+
+    Args:
+        accounts: Each with the path of its log; None for one in memory.
+    """
+    _accounts[:] = accounts
 
 
 def give_up() -> None:
-    """The run is over: what comes now stops nothing, and must not end the process in the middle of its last words."""
-    if _held and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    """No node takes the signal any more: what came, and what comes until the process is gone, is for the next start."""
+    if not _held:
+        return
+    try:
+        from libra_core import name_latches, take_kill_switch
+    except ImportError as error:
+        # Nothing can have traded. It stays blocked: whoever pulls the switch must not end the last words.
+        if signal.SIGUSR1 in signal.sigpending():
+            sys.stderr.write(f"libra: kill switch: nothing is latched, since the native core is not there: {error}\n")
+        return
+    name_latches(_accounts)
+    take_kill_switch()
     release()
 
 
@@ -60,26 +75,3 @@ def passed_on() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def latch_unopened(logs: Iterable[tuple[str, str | None]]) -> None:
-    """The switch was pulled, and the run ends without having opened these accounts: latch them for the next one.
-
-    Args:
-        logs: Each account with the path of its log; None for one in memory.
-    """
-    told = []
-    for account, log in logs:
-        if log is None:
-            told.append(f"account {account} has no log, so nothing is latched")
-            continue
-        marker = Path(f"{log}.killed")
-        try:
-            marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch(mode=0o600)
-        except OSError as error:
-            told.append(f"account {account} is NOT LATCHED: {error}")
-        else:
-            told.append(f"account {account} comes up latched ({marker})")
-    what = "; ".join(told) or "nothing is latched"
-    sys.stderr.write(f"libra: kill switch: it was pulled before this run had opened its accounts: {what}\n")

@@ -5,4 +5,4 @@ FAILED = 1
 USAGE = 2
 """A wrong argument or a wrong configuration: nothing was started."""
 RISK_STOP = 3
-"""The run ended with the kill switch set or a loss limit passed: someone has to look before trading goes on."""
+"""The run ended with an account that did not trade: someone has to look before it goes on."""

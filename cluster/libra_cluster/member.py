@@ -100,7 +100,10 @@ def main(arguments: list[str]) -> int:
     # Our supervisor may pass the kill switch on at any time: it is kept until the node takes it.
     early_kill.hold()
     before = threading.enumerate()
-    code = _serve(arguments)
+    try:
+        code = _serve(arguments)
+    finally:
+        early_kill.give_up()
     # By now the supervisor knows how the run went.
     leave_threads_behind(code, before)
     return code
@@ -132,6 +135,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
+    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
     from libra.assembly.turn import Turn

@@ -100,6 +100,10 @@ class Running:
     def said(self) -> str:
         return "".join(self._said)
 
+    @property
+    def out(self) -> str:
+        return "".join(self._out)
+
     def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
         with self._news:
             assert self._news.wait_for(lambda: text in self.said, timeout_s), self.said

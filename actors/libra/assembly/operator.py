@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,8 @@ class Operator:
         self._started_ns = started_ns
         self._profile = profile
         self._version = version
-        self._kills = 0
+        # Another one for each life, whose account counts from 0: what was seen of an earlier one is none of this.
+        self._life = secrets.token_hex(8)
 
     @property
     def verbs(self) -> dict[str, Verb]:
@@ -110,17 +112,12 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
-        self._kills += 1
         if not accounts:
             self._node.pull_switch(reason)
         failed: list[str] = []
         for account in accounts:
-            was_killed = account.is_killed
             try:
                 self._node.cancel_outside(account, account.kill(reason))
-                if was_killed:
-                    # The signal came first; now it is known whose it was.
-                    account.explain_kill(reason)
             except OSError as error:
                 # It sends nothing any more either, and what is open is cancelled all the same; the others have to be
                 # stopped, too.
@@ -146,18 +143,20 @@ class Operator:
         accounts = self._accounts(arguments)
         # The loop may have come back behind a signal that nobody has counted yet.
         self._node.core.catch_up_with_signals()
+        # What a thread says from here on is not taken back with what it was looked at.
+        stops = {account.name: account.stops() for account in accounts}
         for account in accounts:
             if latches is not None and latches.get(account.name) != self._latch(account):
-                why = account.standing()["killed"] or "see libra status"
-                text = f"account {account.name} does not stand any more as it was looked at: {why}"
-                raise ControlError("CHANGED", f"{text}. Nothing was changed")
+                raise _changed(account, "Nothing was changed")
         if accept:
-            return {"accounts": [self._account_row(self._accept_venue(accounts, arguments, peer))]}
+            return {"accounts": [self._account_row(self._accept_venue(accounts, arguments, peer, stops))]}
         reason = _reason(arguments, peer, "libra resume")
         failed: list[str] = []
         for account in accounts:
             try:
-                account.resume(reason)
+                account.resume(reason, stops[account.name])
+            except ValueError:
+                raise _changed(account, "It stays stopped") from None
             except OSError as error:
                 failed.append(f"account {account.name} stays stopped: its log says: {error}")
                 continue
@@ -168,14 +167,16 @@ class Operator:
             raise ControlError("LOG", "; ".join(failed))
         return {"accounts": [self._account_row(account) for account in accounts]}
 
-    def _accept_venue(self, accounts: list[AccountGroup], arguments: dict[str, Any], peer: Peer) -> AccountGroup:
+    def _accept_venue(
+        self, accounts: list[AccountGroup], arguments: dict[str, Any], peer: Peer, stops: dict[str, int]
+    ) -> AccountGroup:
         if len(accounts) != 1:
             raise ControlError("WHICH_ACCOUNT", f"name one account: {', '.join(self._node.accounts)}")
         account = accounts[0]
         reason = _reason(arguments, peer, "libra resume --accept-venue")
         look = account.last_look()
         try:
-            account.accept_venue(reason)
+            account.accept_venue(reason, stops[account.name])
         except ValueError as error:
             raise ControlError("CANNOT_ACCEPT", f"account {account.name}: {error}") from error
         except OSError as error:
@@ -286,13 +287,19 @@ class Operator:
         return {**standing, "positions": positions, "look": account.last_look()}
 
     def _latch(self, account: AccountGroup) -> str:
-        """What a resume is about: another text once somebody pulled the switch again, for the same reason too."""
+        """What a resume is about: another text once something has stopped it again, for the same reason too."""
+        stops = account.stops()
         standing, look = account.standing(), account.last_look()
-        why = [standing[key] for key in ("killed", "pulls", "unattended", "incident")]
+        why = [standing[key] for key in ("killed", "unattended", "incident")]
         # Of a loss the limit; what it measured goes with the market.
-        why += [self._kills, self._node.core.kill_signals(), sorted(code for code, _ in account.breaches())]
+        why += [self._life, stops, sorted(code for code, _ in account.breaches())]
         why.append(look["differences"] if look is not None and standing["incident"] is not None else None)
         return hashlib.sha256(repr(why).encode()).hexdigest()[:16]
+
+
+def _changed(account: AccountGroup, then: str) -> ControlError:
+    why = account.standing()["killed"] or "see libra status"
+    return ControlError("CHANGED", f"account {account.name} does not stand any more as it was looked at: {why}. {then}")
 
 
 def _note_row(note: EventNote) -> dict[str, Any]:

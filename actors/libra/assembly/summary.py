@@ -224,15 +224,21 @@ def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
 
 
 def _stopped(accounts: list[AccountGroup], unsound: Mapping[str, str]) -> dict[str, str]:
-    """Why the kill switch is set or a loss limit is passed, or the bridge misses something, by account."""
+    """Why an account did not trade in the end, all of it; ``unsound`` is what the bridge misses."""
     stopped = {}
     for account in accounts:
         standing = account.standing()
         why = standing["killed"]
         passes = ", orders that reduce pass" if why is None and standing["on_breach"] == "reduce_only" else ""
         reasons = [f"{code}: {detail}{passes}" for code, detail in account.breaches()]
-        if why is not None:
-            reasons.insert(0, f"KILL_SWITCH: {why}")
+        if standing["log_failed"]:
+            reasons.insert(0, "LOG_FAILED: its log did not take what it has to")
+        if standing["incident"] is not None:
+            reasons.insert(0, "INCIDENT: {}: {}".format(*standing["incident"]))
+        code, detail = standing["stopped"] or ("", "")
+        if why is not None or code == "KILL_SWITCH":
+            # What a signal has asked for and no loop has answered stands in no log yet.
+            reasons.insert(0, f"KILL_SWITCH: {why if why is not None else detail}")
         if account.name in unsound:
             reasons.append(unsound[account.name])
         if reasons:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libra
-from libra import early_kill, exit_codes
+from libra import exit_codes
 from libra.assembly import summary
 from libra.assembly.accounts import add_account_actors, add_paper_venue, open_account, tell_of_waiting_cancels
 from libra.assembly.bridge import bridge_row
@@ -198,9 +198,11 @@ class TradingNode(Node):
         self.started_at = time.perf_counter()
         outcome = self.run_blocking(tell, progress_interval_s)
         self._report_problems()
+        told = summary.summary(self, outcome)
+        failed = bool(outcome.failed) or not outcome.drained or outcome.why == "memory"
         return RunResult(
-            summary=summary.summary(self, outcome),
-            exit_code=self._exit_code(failed=bool(outcome.failed) or not outcome.drained or outcome.why == "memory"),
+            summary=told,
+            exit_code=self._exit_code(failed=failed, stopped=bool(told["stopped"])),
             orders=summary.order_rows(self),
             fills=summary.fill_rows(self),
             equity=summary.equity_rows(self),
@@ -272,6 +274,10 @@ class TradingNode(Node):
 
     # Running ---------------------------------------------------------------------------------------------------------
 
+    def _switch_is_about(self) -> list[tuple[str, str | None]]:
+        # Of a node that has none those of the whole run: what it cannot tell the others of, the next start has to know.
+        return [(group.name, group.log.path) for group in self.settings.account_groups]
+
     def _open(self) -> None:
         for warning in limits_without_parts(self.settings, self._groups):
             _log.warning("%s", warning)
@@ -282,11 +288,7 @@ class TradingNode(Node):
             self.core.start_feed()
         for group in self._groups:
             found = self._venues.balances.get(group.name) if self._venues is not None else None
-            try:
-                self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
-            except BaseException:
-                self._latch_unopened()
-                raise
+            self.accounts[group.name] = open_account(self.core, self.settings, group, self.instruments, found)
             self.journals.start(group)
         self._look_at_latches()
         if self._bridge is not None:
@@ -294,13 +296,6 @@ class TradingNode(Node):
         if self._exporter is not None:
             self._exporter.start()
         self._listen()
-
-    def _latch_unopened(self) -> None:
-        """An account cannot be opened: what a signal has asked for by now holds for the next start."""
-        self.core.catch_up_with_signals()
-        if self.core.kill_signals():
-            closed = [group for group in self._groups if group.name not in self.accounts]
-            early_kill.latch_unopened((group.name, group.log.path) for group in closed)
 
     def _opened(self) -> None:
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
@@ -401,6 +396,9 @@ class TradingNode(Node):
         if self._bridge is not None:
             # Now that the last events are published.
             await self.bridge_end.leave(self._bridge, self.bridge_log, self.core, self.options.drain_timeout_s)
+            if not self.bridge_end.left_behind:
+                # Whoever has the accounts has heard of those that were told, or will.
+                self.core.answer_kill_signals(self._kill_signals)
         if self._exporter is not None:
             self.core.extend_drain(2 * self.options.drain_timeout_s)
             self._exporter.close(self.options.drain_timeout_s)
@@ -532,11 +530,10 @@ class TradingNode(Node):
             self._lost_input |= fatal
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
-    def _exit_code(self, *, failed: bool) -> int:
+    def _exit_code(self, *, failed: bool, stopped: bool = False) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
         if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
-        stopped = any(account.is_killed or account.breaches() for account in self.accounts.values())
         return exit_codes.RISK_STOP if stopped else exit_codes.OK
 
 

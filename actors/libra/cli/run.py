@@ -58,20 +58,14 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_intermixed_args(arguments)
     from libra.config import load
 
-    accounts: list[tuple[str, str | None]] = []
-    try:
-        settings = load(options.profile, flags=flags_of(options))
-        accounts = [(group.name, group.log.path) for group in settings.account_groups]
-        _require_data(settings)
-        if options.out is not None:
-            prepare_folder(options.out)
-        configure_logging(settings.node.log_level, settings.node.log_format)
-        with with_exchange(settings) as settings:
-            result = _run(settings, options)
-    except BaseException:
-        if early_kill.is_pending():
-            early_kill.latch_unopened(accounts)
-        raise
+    settings = load(options.profile, flags=flags_of(options))
+    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
+    _require_data(settings)
+    if options.out is not None:
+        prepare_folder(options.out)
+    configure_logging(settings.node.log_level, settings.node.log_format)
+    with with_exchange(settings) as settings:
+        result = _run(settings, options)
     try:
         if options.out is not None:
             write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})
@@ -146,8 +140,16 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
         console.print(f"strategy {strategy} was lost with its node", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
-            told = f"account {account} ended stopped: {why}. With a log it stays so: start with --resume {account}."
-            console.print(told, soft_wrap=True, markup=False)
+            console.print(
+                f"account {account} ended stopped: {why}.{_stays(account, why)}", soft_wrap=True, markup=False
+            )
+
+
+def _stays(account: str, why: str) -> str:
+    if why.startswith("KILL_SWITCH"):
+        return f" With a log it stays so: start with --resume {account}."
+    lasts = any(code in why for code in ("INCIDENT: ", "DRAWDOWN: "))
+    return f" With a log it stays so, until libra resume --account {account} while it runs." if lasts else ""
 
 
 def _json_ready(value: Any) -> Any:  # noqa: ANN401 - a JSON tree
@@ -163,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="libra run",
         description="Runs the strategies of a profile. Ctrl-C drains and ends with a summary.",
-        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 a risk stop (kill switch or loss limit)",
+        epilog="exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped "
+        "(kill switch, loss limit, incident)",
         allow_abbrev=False,
     )
     add_profile_arguments(parser)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import select
 import socket
 import time
@@ -71,6 +72,8 @@ class ControlServer:
         self._private: PrivateDescriptor | None = None
         self._node = node
         self._folder = folder
+        self._spare: int | None = None
+        """A descriptor for an operator who comes when there is none left."""
 
     def open(self) -> None:
         """Listen, be found, and begin to answer on the running loop.
@@ -91,6 +94,7 @@ class ControlServer:
 
     def _begin(self, listener: socket.socket, private: PrivateDescriptor) -> None:
         self._listener, self._private = listener, private
+        self._keep_a_spare()
         self._accepting = self._own_task(self._accept(listener), "libra-control")
 
     def _bind(self) -> tuple[socket.socket, PrivateDescriptor]:
@@ -168,6 +172,7 @@ class ControlServer:
         if self._listener is not None:
             self._listener.close()
         self._listener = self._private = None
+        self._spend_the_spare()
 
     def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:
         return OwnTask(coro, self._may_cancel, loop=asyncio.get_running_loop(), name=name)
@@ -179,16 +184,47 @@ class ControlServer:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # Out of descriptors, most likely: trading goes on, and so does this, later.
-                _log.warning("control socket: %s", error)
-                await asyncio.sleep(1.0)
-                continue
+                let_in = self._let_in_by_the_spare(listener)
+                if let_in is None:
+                    _log.warning("control socket: %s", error)
+                    await asyncio.sleep(1.0)
+                    continue
+                connection = let_in
             connection.setblocking(False)  # noqa: FBT003
             private = PrivateDescriptor(connection.fileno())
             task = self._own_task(self._serve(connection, private), "libra-operator")
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
+    def _keep_a_spare(self) -> None:
+        if self._spare is None:
+            with contextlib.suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def _let_in_by_the_spare(self, listener: socket.socket) -> socket.socket | None:
+        """Somebody's code has taken all descriptors: this is for who wants to stop it, at once, before it goes too."""
+        if self._spare is None:
+            return None
+        self._spend_the_spare()
+        try:
+            return listener.accept()[0]
+        except OSError:
+            self._keep_a_spare()
+            return None
+
+    def _spend_the_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            os.close(spare)
+
     async def _serve(self, connection: socket.socket, private: PrivateDescriptor) -> None:
+        try:
+            await self._hear(connection, private)
+        finally:
+            # Before anybody else runs, who may wait for this one.
+            self._keep_a_spare()
+
+    async def _hear(self, connection: socket.socket, private: PrivateDescriptor) -> None:
         with connection, private, contextlib.suppress(OSError, TimeoutError):
             if len(self._connections) > _MOST_CONNECTIONS:
                 await _turn_away(connection, encode_error("BUSY", "too many connections"))

@@ -30,7 +30,7 @@ from libra.core.own_loop import end_undisturbed, run_on_own_loop
 from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
 from libra.core.tasks import OwnTask
-from libra_core import NodeCore, PanicException
+from libra_core import NodeCore, PanicException, name_latches
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -267,6 +267,8 @@ class Node:
             max_rss_bytes=options.max_rss_bytes,
         )
         if options.signals and in_main_thread:
+            # Behind the guard, which takes the signal: of what no node answers these come up latched.
+            name_latches(self._switch_is_about())
             early_kill.release()
         policy = options.restarts
         self.core.set_native_restarts(policy.max_restarts, policy.period_s, policy.backoff_s, policy.max_backoff_s)
@@ -332,6 +334,10 @@ class Node:
             _log.critical("the disk did not flush the order log")
 
     # What a subclass adds --------------------------------------------------------------------------------------------
+
+    def _switch_is_about(self) -> list[tuple[str, str | None]]:
+        """The accounts that the kill switch stops, each with the path of its log; None for one in memory."""
+        return []
 
     def _open(self) -> None:
         """Before the actors start: open what they need."""

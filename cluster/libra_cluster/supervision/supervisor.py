@@ -32,6 +32,7 @@ from libra_cluster.server.membership import ServerMembership
 from libra_cluster.supervision.child import Child
 from libra_cluster.supervision.merge import merge_rows, merge_statuses, merge_summaries, node_row
 from libra_cluster.topology import Member, Topology
+from libra_core import name_latches, take_kill_switch, tell_latches
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -96,7 +97,6 @@ class Supervisor:
         self._stops: list[float] = []
         self._asked_by: str | None = None
         self._kills = 0
-        self._was_killed = False
         self._time_is_over = False
 
     def run(
@@ -112,7 +112,7 @@ class Supervisor:
         tell = _Pace(on_progress, progress_interval_s)
         with ExitStack() as stack:
             stack.enter_context(self._signals())
-            stack.callback(self._latch_unopened)
+            stack.callback(tell_latches)
             bridge = self._topology.bridge
             if self._joined and bridge.url is None:
                 server = ServerMembership(bridge.environment, appendonly=bridge.appendonly)
@@ -313,6 +313,10 @@ class Supervisor:
             signal.SIGCHLD: _nothing,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        # Before it is passed on, each account has its marker, which its node takes away with its answer: so it does not
+        # matter whether that node lives.
+        name_latches([(group.name, group.log.path) for group in self._settings.account_groups])
+        take_kill_switch(pass_on=True)
         woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ)
         was_held = early_kill.release()
@@ -337,14 +341,6 @@ class Supervisor:
 
     def _ask_to_kill(self, *_: object) -> None:
         self._kills += 1
-        self._was_killed = True
-
-    def _latch_unopened(self) -> None:
-        """The switch was pulled, and the node of the accounts ended before it had opened them."""
-        never = [child for child in self._having_accounts() if child.status is None and child.result is None]
-        if self._was_killed and (never or not self._having_accounts()):
-            groups = self._settings.account_groups
-            early_kill.latch_unopened((group.name, group.log.path) for group in groups)
 
     def _close(self) -> None:
         """Nothing is left, however the run ended; after a fault of ours members still drain."""

@@ -45,7 +45,7 @@ def test_a_position_that_somebody_else_closes_stops_new_orders_at_once(thin, wor
     print(f"the difference was an incident {took_s:.1f} s behind the execution")  # noqa: T201 - a figure to see
     assert "POSITION_DIFFERS" in [difference[0] for difference in row["look"]["differences"]]
     assert world.position() == 0, "the strategy's own closing never left"
-    world.stop()
+    assert "INCIDENT: POSITION_DIFFERS" in world.stop(code=3)["stopped"]["linear"]
     assert "somebody else has traded" in world.life.said
 
 

@@ -136,10 +136,10 @@ class World:
         self.life.signal(signal.SIGKILL)
         assert self.life.end().code == -signal.SIGKILL
 
-    def stop(self):
+    def stop(self, code=0):
         self.life.signal(signal.SIGINT)
         ended = self.life.end(60)
-        assert ended.code == 0, ended.err
+        assert ended.code == code, ended.err
         self.look_at_errors(ended.err)
         return ended.summary
 

@@ -33,14 +33,16 @@ class Account:
         self.passed = []
         self.incident = None
         self.version = 1
-        self.pulls = 0
+        self.count = 0
+        self.meanwhile = 0
 
     @property
     def is_killed(self):
         return self.killed is not None
 
     def kill(self, reason):
-        self.killed = self.killed or reason
+        self.killed = reason
+        self.count += 1
         if self.log_fails:
             raise OSError("no space")
         return []
@@ -48,15 +50,19 @@ class Account:
     def cancelling(self):
         return [f"open of {self.name}"]
 
-    def explain_kill(self, reason):
-        self.killed = reason
+    def stops(self):
+        return self.count
 
-    def resume(self, reason):
+    def resume(self, reason, stops):
+        self.count += self.meanwhile
+        if stops != self.count:
+            raise ValueError("it was stopped again meanwhile")
         if self.log_fails:
             raise OSError("no space")
         self.killed = None
 
-    def accept_venue(self, reason):
+    def accept_venue(self, reason, stops):
+        assert stops == self.count
         if self.differs is None:
             raise ValueError("nothing to accept")
         if self.log_fails:
@@ -69,7 +75,6 @@ class Account:
     def standing(self):
         return {
             "killed": self.killed,
-            "pulls": self.pulls,
             "unattended": None,
             "stopped": None,
             "incident": self.incident,
@@ -92,16 +97,18 @@ class Account:
 
 
 class Core:
-    """A signal is counted once the guard has had its turn."""
+    """A signal stops an account once the guard has had its turn."""
 
-    sent = counted = 0
+    sent = 0
+
+    def __init__(self, accounts):
+        self.accounts = accounts
 
     def catch_up_with_signals(self):
-        self.counted = self.sent
+        for account in self.accounts.values():
+            account.count += self.sent
+        self.sent = 0
         return True
-
-    def kill_signals(self):
-        return self.counted
 
 
 class Node:
@@ -110,7 +117,7 @@ class Node:
         strategy = SimpleNamespace(name="mine", account=names[0], on_vanish="keep")
         self.strategies = [strategy]
         self.states = {"mine": ActorState.RUNNING}
-        self.core = Core()
+        self.core = Core(self.accounts)
         self.operator = Operator(self, 0, "p", "v")
         self.stopped = []
         self.asked = []
@@ -170,7 +177,7 @@ def look_differs(node):
         signal_comes,
         lambda node: ask(node, "kill", reason="first"),
         lambda node: setattr(node.accounts["a"], "killed", "an actor's word"),
-        lambda node: setattr(node.accounts["a"], "pulls", 1),
+        lambda node: setattr(node.accounts["a"], "count", 7),
         lambda node: setattr(node.accounts["b"], "passed", [("DRAWDOWN", "6 of 5")]),
         look_differs,
     ],
@@ -193,6 +200,21 @@ def test_a_resume_is_about_the_stop_that_was_looked_at(again, accept):
     latches = {row["name"]: row["latch"] for row in ask(node, "kill")["accounts"]}
     node.core.catch_up_with_signals()
     ask(node, "resume", latches=latches, **more)
+
+
+def test_what_was_seen_of_an_earlier_life_is_no_look_at_this_one():
+    [row] = ask(Node("a"), "kill", reason="first")["accounts"]
+    node = Node("a")
+    ask(node, "kill", reason="first")
+    assert code(node, "resume", latches={"a": row["latch"]}) == "CHANGED"
+
+
+def test_what_comes_between_the_last_look_and_the_resume_keeps_the_account_stopped():
+    node = Node("a")
+    [row] = ask(node, "kill", reason="first")["accounts"]
+    node.accounts["a"].meanwhile = 1
+    assert code(node, "resume", latches={"a": row["latch"]}) == "CHANGED"
+    assert node.accounts["a"].is_killed
 
 
 def test_a_loss_that_goes_on_is_the_same_stop():

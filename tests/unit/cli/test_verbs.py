@@ -113,7 +113,9 @@ def test_version_and_help(capsys):
     assert main(["--help"]) == 0
     assert "new-strategy" in capsys.readouterr().out
     assert main(["run", "--help"]) == 0
-    assert "0 ok, 1 failed, 2 usage or configuration, 3 a risk stop" in " ".join(capsys.readouterr().out.split())
+    assert "0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def plugged(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@
 //! - [`journal`] — an account's log as rows of a database;
 //! - [`exchange`] — the markets of a simulated exchange;
 //! - [`forks`] — processes that somebody's code forks;
+//! - [`kill_switch`] — the kill switch by a signal, while no node takes it;
 //! - [`errors`] — Rust errors as Python exceptions.
 
 // What prints panics where nobody reads, and takes its thread along.
@@ -33,6 +34,7 @@ mod gateways;
 mod gil;
 mod handlers;
 mod journal;
+mod kill_switch;
 mod market_data;
 mod names;
 mod node;
@@ -62,5 +64,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     journal::register(module)?;
     exchange::register(module)?;
     forks::register(module)?;
+    kill_switch::register(module)?;
     Ok(())
 }

@@ -12,9 +12,9 @@
 
 mod raises;
 
-use std::fs::OpenOptions;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,12 +32,7 @@ pub struct Alarm {
 impl Alarm {
     /// An alarm that is not raised. `log` is the account's log; `None` for one in memory, which no process outlives.
     pub fn new(log: Option<&Path>) -> Self {
-        let marker = log.map(|log| {
-            let mut name = log.as_os_str().to_owned();
-            name.push(".killed");
-            PathBuf::from(name)
-        });
-        Alarm { raises: Raises::new(), marker, marking: Mutex::new(()) }
+        Alarm { raises: Raises::new(), marker: log.map(marker_of), marking: Mutex::new(()) }
     }
 
     /// True from a raise until it is settled.
@@ -63,7 +58,13 @@ impl Alarm {
         if !self.is_raised() {
             return Ok(());
         }
-        OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.sync_all()
+        let path = CString::new(path.as_os_str().as_bytes())?;
+        touch(&path).map_err(io::Error::from_raw_os_error)
+    }
+
+    /// Where its marker is, if it has one.
+    pub fn marker(&self) -> Option<&Path> {
+        self.marker.as_deref()
     }
 
     /// The raises up to `count` are answered: the latch stands in the log.
@@ -92,6 +93,36 @@ impl Alarm {
     fn lock(&self) -> MutexGuard<'_, ()> {
         // It guards no data, so a panic of its holder leaves nothing half done.
         self.marking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The marker of an account, by its log.
+pub(crate) fn marker_of(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".killed");
+    PathBuf::from(name)
+}
+
+/// Makes a marker, on the disk where that can be; gives the error's number. Async-signal-safe. Where no descriptor is left, it is made
+/// without one.
+pub(crate) fn touch(marker: &CStr) -> Result<(), i32> {
+    let errno = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    // SAFETY: system calls with a path that ends with a zero, and a descriptor that is closed here and nowhere else.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let fd = libc::open(marker.as_ptr(), flags, 0o600 as libc::c_uint);
+        if fd >= 0 {
+            let done = if libc::fsync(fd) == 0 { Ok(()) } else { Err(errno()) };
+            libc::close(fd);
+            return done;
+        }
+        match errno() {
+            libc::EMFILE | libc::ENFILE => match libc::mknod(marker.as_ptr(), libc::S_IFREG | 0o600, 0) {
+                0 => Ok(()),
+                _ => Some(errno()).filter(|errno| *errno != libc::EEXIST).map_or(Ok(()), Err),
+            },
+            other => Err(other),
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 //!
 //! Nothing here may wait for anyone: a stderr that nobody reads and a disk that hangs are just what may have brought it.
 
-use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use super::signals;
 use super::watch::{Shared, lock};
 use crate::forks::Private;
 
@@ -43,6 +42,9 @@ impl Shared {
     /// knows better), and ends the process, without Python.
     pub(super) fn end(self: &Arc<Self>, why: &str, whose: Option<String>) -> ! {
         let is_flushed = self.flush_within(FLUSH_PATIENCE);
+        // A kill switch that came meanwhile is for the next process.
+        signals::let_go();
+        self.take_the_rest();
         let whose = whose.unwrap_or_else(|| self.whose());
         let flushed = if is_flushed { "the order log is flushed" } else { "the disk did not flush the order log" };
         say(&format!("libra: {why}{whose}; {flushed}\n"));
@@ -65,7 +67,12 @@ impl Shared {
 /// Says something on stderr, without Python, and without a panic where nobody reads it any more: who speaks so keeps a watch.
 /// What does not fit into a pipe that nobody empties is left out.
 pub fn say(text: &str) {
-    say_to(libc::STDERR_FILENO, &text.as_bytes()[..text.len().min(ROOM)]);
+    say_bytes(text.as_bytes());
+}
+
+/// The same, async-signal-safe.
+pub(super) fn say_bytes(text: &[u8]) {
+    say_to(libc::STDERR_FILENO, &text[..text.len().min(ROOM)]);
 }
 
 /// Writes without waiting. Who shares the descriptor must not find it changed: so a pipe or a terminal is opened anew.
@@ -79,12 +86,26 @@ fn say_to(fd: RawFd, text: &[u8]) {
         stat.st_mode & libc::S_IFMT
     };
     if kind == libc::S_IFIFO || kind == libc::S_IFCHR {
-        let path = format!("/proc/self/fd/{fd}");
-        let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-        if let Ok(file) = OpenOptions::new().write(true).custom_flags(flags).open(path) {
-            // SAFETY: a plain write of a live buffer, which does not wait.
-            unsafe { libc::write(file.as_raw_fd(), text.as_ptr().cast(), text.len()) };
-            return;
+        let mut path = *b"/proc/self/fd/0000000\0";
+        let (mut rest, mut at) = (fd, path.len() - 1);
+        while at > path.len() - 8 {
+            at -= 1;
+            path[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        // No leading zeros: the number is moved to the front.
+        let skip = path[at..path.len() - 2].iter().take_while(|digit| **digit == b'0').count();
+        path.copy_within(at + skip.., at);
+        let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+        // SAFETY: a path that ends with a zero, a plain write of a live buffer, which does not wait, and a descriptor that is
+        // closed here and nowhere else.
+        unsafe {
+            let anew = libc::open(path.as_ptr().cast(), flags);
+            if anew >= 0 {
+                libc::write(anew, text.as_ptr().cast(), text.len());
+                libc::close(anew);
+                return;
+            }
         }
     }
     if kind == libc::S_IFSOCK {

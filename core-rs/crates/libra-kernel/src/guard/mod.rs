@@ -17,9 +17,10 @@
 //! end of a run's time where the loop's own alarm cannot ring.
 //!
 //! - this file — the loop's side; [`watch`] — what the thread looks at; [`signals`] — how a signal comes to it;
-//! - [`switch`] — the kill switch; [`ending`] — the end of the process.
+//! - [`switch`] — the kill switch; [`late`] — while no guard takes it; [`ending`] — the end of the process.
 
 mod ending;
+mod late;
 mod signals;
 mod switch;
 mod watch;
@@ -40,8 +41,10 @@ use crate::name::Name;
 use crate::turns::{Blocked, Turn, Turns};
 use crate::wake::Waker;
 pub use ending::say;
+pub use late::{Heard, name_accounts, tell as tell_latches};
 use signals::Taken;
 pub(crate) use signals::let_go_in_child;
+pub use signals::take_kill_switch;
 use watch::{Shared, lock};
 
 /// How long [`Guard::catch_up`] waits at most: the thread may have to write a marker to a slow disk.
@@ -93,10 +96,10 @@ impl Guard {
     ) -> io::Result<Guard> {
         let (read, write) = signals::pipe()?;
         let (read, write) = (Private::new(read), Private::new(write));
-        let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness));
+        let shared = Arc::new(Shared::new(waker, drain_ns, limits, witness, read));
         let watched = shared.clone();
         let guarded = move || {
-            if catch_unwind(AssertUnwindSafe(|| watched.watch(&read))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| watched.watch())).is_err() {
                 // A process that nobody can stop any more must not trade on.
                 watched.end("the guard of signals and deadlines failed, a fault of Libra", Some(String::new()));
             }
@@ -105,6 +108,7 @@ impl Guard {
         let mut guard =
             Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread), life: forks::life() };
         if signals {
+            guard.shared.takes_signals.store(true, Ordering::SeqCst);
             guard.taken.take(&guard.signal_write)?;
             *lock(&guard.shared.holds_signals) = true;
         }
@@ -136,6 +140,11 @@ impl Guard {
     /// How often the kill switch was pulled by a signal.
     pub fn kill_signals(&self) -> u64 {
         lock(&self.shared.alarms).kills
+    }
+
+    /// A node without accounts has told the others of so many of them.
+    pub fn answer_kill_signals(&self, count: u64) {
+        lock(&self.shared.alarms).answered = count;
     }
 
     /// From now on this heartbeat is listened to.
@@ -220,6 +229,8 @@ impl Drop for Guard {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // No handler writes any more, and nobody else reads.
+        self.shared.take_the_rest();
     }
 }
 
@@ -285,6 +296,61 @@ mod tests {
         guard.watch_alarm(alarm.clone());
         assert!(!alarm.is_raised());
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A guard, and the accounts `one` and `two` in a folder of their own.
+    fn guard_of_two(name: &str) -> (Guard, std::path::PathBuf, [Arc<Alarm>; 2]) {
+        let folder = std::env::temp_dir().join(format!("libra-guard-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
+        name_accounts(&["one", "two"].map(|name| (name.to_owned(), Some(folder.join(name)))));
+        let alarms = ["one", "two"].map(|name| Arc::new(Alarm::new(Some(&folder.join(name)))));
+        (guard, folder, alarms)
+    }
+
+    #[test]
+    fn what_the_loop_did_not_answer_is_the_next_processs_and_what_comes_behind_the_guard_too() {
+        let _one = lock(&ONE);
+        // An account that was answered, and one that was never opened.
+        let (guard, folder, alarms) = guard_of_two("left");
+        let is_left = || ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
+        guard.watch_alarm(alarms[0].clone());
+        // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert!(guard.catch_up());
+        alarms[0].settle(alarms[0].count()).unwrap();
+        drop(guard);
+        assert_eq!(is_left(), [false, true]);
+        std::fs::remove_file(folder.join("two.killed")).unwrap();
+        // SAFETY: the handler is still ours.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert_eq!(is_left(), [true, true]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn signals_that_a_guard_has_not_read_when_it_ends_are_not_lost() {
+        let _one = lock(&ONE);
+        for behind in 0..200 {
+            let (guard, folder, alarms) = guard_of_two("unread");
+            alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
+            // SAFETY: asks for this thread's handle, which outlives the other one.
+            let here = unsafe { libc::pthread_self() } as usize;
+            let pulls = std::thread::spawn(move || {
+                (0..behind * 20).for_each(|_| std::hint::spin_loop());
+                // SAFETY: the thread lives, and handles the signal wherever it is.
+                unsafe { libc::pthread_kill(here as libc::pthread_t, libc::SIGUSR1) };
+            });
+            drop(guard);
+            pulls.join().unwrap();
+            // SAFETY: as above; a signal that another thread has sent has come by now.
+            unsafe { libc::sched_yield() };
+            let left = ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
+            assert_eq!(left, [true, true], "{behind}");
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
     }
 
     #[test]
@@ -387,7 +453,7 @@ mod tests {
         assert!(alarms.iter().all(|alarm| alarm.is_raised()), "before the loop is woken");
         assert_eq!(guard.stop_signal(), None);
         drop(guard);
-        // SAFETY: nobody had the signal before, so it is ignored by now: a late one must not end the process.
+        // SAFETY: the handler stays: a late one must not end the process.
         unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
     }
 }

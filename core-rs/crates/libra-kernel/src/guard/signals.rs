@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
 
+use super::late::{self, Errno, Heard, UnderWay};
 use crate::clock::monotonic_ns;
 use crate::forks;
 
@@ -29,6 +30,9 @@ static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
 static BEFORE: [(AtomicUsize, AtomicI32); 3] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 3];
 
 extern "C" fn on_signal(signal: libc::c_int) {
+    let _errno = Errno::keep();
+    // Before it is known where it goes: whoever takes that away waits for us.
+    let _under_way = UnderWay::begin();
     let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
     // SAFETY: async-signal-safe, and cannot fail. A child that no handler of ours has seen begin has the parent's pipe.
     let here = unsafe { libc::getpid() };
@@ -42,7 +46,15 @@ extern "C" fn on_signal(signal: libc::c_int) {
         let byte = signal as u8;
         // SAFETY: write(2) is async-signal-safe; the pipe is open while the handler is installed, and never blocks.
         unsafe { libc::write(fd, (&raw const byte).cast(), 1) };
-    } else if signal != libc::SIGUSR1 && monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
+    } else if signal == libc::SIGUSR1 {
+        let (next, flags) = (before(signal).sa_sigaction, before(signal).sa_flags);
+        let is_plain = next != libc::SIG_DFL && next != libc::SIG_IGN && flags & libc::SA_SIGINFO == 0;
+        if late::heard() && is_plain {
+            // SAFETY: the handler that stood here before, which takes the signal's number, as interpreters' do.
+            let next = unsafe { std::mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(next) };
+            next(signal);
+        }
+    } else if monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
         // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
         // whom it is given back when this returns.
         unsafe {
@@ -55,6 +67,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 /// In a child that was forked: gives back what is ours. It makes system calls and touches atomics, nothing else.
 pub(crate) fn let_go_in_child() {
     SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+    late::forget_in_child();
     for signal in OURS.into_iter().filter(|signal| is_ours(*signal)) {
         // SAFETY: async-signal-safe, with what sigaction itself wrote.
         unsafe { libc::sigaction(signal, &in_child(signal), std::ptr::null_mut()) };
@@ -117,7 +130,7 @@ impl Taken {
         let stopped_just_now = first_ns != i64::MIN && monotonic_ns() < same_stop_until_ns;
         for (signal, previous) in &self.previous {
             if *signal == libc::SIGUSR1 {
-                restore_kill_signal(previous);
+                give_kill_switch_back(previous);
             } else if !stopped_just_now {
                 // SAFETY: gives the signal back to whom it was taken from, with what sigaction itself wrote.
                 unsafe { libc::sigaction(*signal, previous, std::ptr::null_mut()) };
@@ -125,9 +138,28 @@ impl Taken {
         }
         if !self.previous.is_empty() {
             SAME_STOP_UNTIL_NS.store(same_stop_until_ns, Ordering::SeqCst);
-            SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+            let_go();
         }
     }
+}
+
+/// No guard takes signals any more: what handlers that are under way write has come when this returns, or they take long.
+pub(super) fn let_go() {
+    SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+    late::wait_for_handlers();
+}
+
+/// From now on, or until a guard comes, SIGUSR1 leaves its markers.
+pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
+    forks::install();
+    // SAFETY: cannot fail.
+    OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
+    let previous = ask(libc::SIGUSR1)?;
+    let (handler, flags) = kept(libc::SIGUSR1);
+    handler.store(previous.sa_sigaction, Ordering::SeqCst);
+    flags.store(previous.sa_flags, Ordering::SeqCst);
+    late::set_heard(heard);
+    take_over(libc::SIGUSR1)
 }
 
 /// The signals that a guard takes.
@@ -186,15 +218,23 @@ fn take_over(signal: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Gives SIGUSR1 back. Where nobody had it, it is ignored from now on: a kill switch that comes to a node that has just
-/// ended must not end the process in the middle of its summary.
-fn restore_kill_signal(previous: &libc::sigaction) {
-    let mut action = *previous;
-    if action.sa_sigaction == libc::SIG_DFL {
-        action.sa_sigaction = libc::SIG_IGN;
+/// Gives SIGUSR1 back. Where nobody had it, it stays ours: a kill switch that comes to a node that has just ended must not end
+/// the process in the middle of its summary, and is for the next one.
+fn give_kill_switch_back(previous: &libc::sigaction) {
+    if previous.sa_sigaction != libc::SIG_DFL && previous.sa_sigaction != libc::SIG_IGN {
+        // SAFETY: an action that sigaction itself wrote.
+        unsafe { libc::sigaction(libc::SIGUSR1, previous, std::ptr::null_mut()) };
     }
-    // SAFETY: an action that sigaction itself wrote, but for who is called, which may be nobody.
-    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+}
+
+/// All that stands in the pipe.
+pub(super) fn read_all(fd: RawFd) -> Vec<i32> {
+    let (mut all, mut byte) = (Vec::new(), 0u8);
+    // SAFETY: a buffer of one byte, and a descriptor that is open and does not block.
+    while unsafe { libc::read(fd, (&raw mut byte).cast(), 1) } == 1 {
+        all.push(i32::from(byte));
+    }
+    all
 }
 
 /// Reads the next signal, or a poke (`None`), for at most so long.

@@ -1,8 +1,14 @@
 //! SIGUSR1, the kill switch: what the guard's thread does at once, and what it says when the loop does not do the rest.
 
+use std::ffi::CStr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::ending::say;
+use super::late;
+use super::signals::read_all;
 use super::watch::{Shared, lock};
 use crate::alarm::Alarm;
 
@@ -20,12 +26,35 @@ impl Shared {
     pub(super) fn watch_alarm(&self, alarm: Arc<Alarm>) {
         // Counted and listed under one lock: a signal that comes meanwhile finds the alarm or is found by it.
         let mut alarms = lock(&self.alarms);
+        late::note_opened(alarm.marker());
         if alarms.kills > 0 {
             alarm.raise();
             self.waker.signal();
             mark(&alarm);
         }
         alarms.open.push(alarm);
+    }
+
+    /// The end, behind [`signals::let_go`](super::signals::let_go): what signals are left in the pipe are taken, and of those that
+    /// nobody has answered the accounts come up latched.
+    pub(super) fn take_the_rest(&self) {
+        for _ in read_all(self.pipe.as_raw_fd()).iter().filter(|signal| **signal == libc::SIGUSR1) {
+            self.raise_alarms();
+        }
+        let alarms = lock(&self.alarms);
+        if !self.takes_signals.load(Ordering::SeqCst) || alarms.kills <= alarms.answered {
+            return;
+        }
+        // One whose latch stands in the log is answered.
+        let is_answered = |marker: Option<&CStr>| {
+            let its_own = |alarm: &&Arc<Alarm>| {
+                alarm.marker().map(|path| path.as_os_str().as_bytes()) == marker.map(CStr::to_bytes)
+            };
+            // Those in memory are not told apart.
+            let mut own = alarms.open.iter().filter(its_own).peekable();
+            own.peek().is_some() && own.all(|alarm| !alarm.is_raised())
+        };
+        late::leave(true, is_answered);
     }
 
     /// The loop had its time: whoever pulled the switch has to know what is not done.

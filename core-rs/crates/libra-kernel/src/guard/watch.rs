@@ -42,6 +42,10 @@ pub(super) struct Shared {
     pub(super) finished: AtomicBool,
     /// The guard has taken the signals over: they stay its own while this is locked.
     pub(super) holds_signals: Mutex<bool>,
+    /// The guard has ever had them.
+    pub(super) takes_signals: AtomicBool,
+    /// Where signals and pokes come from.
+    pub(super) pipe: Private<OwnedFd>,
     /// When the loop last came round; 0 before the first time.
     pub(super) beat_ns: AtomicI64,
     pub(super) logs: Mutex<Vec<Private<OwnedFd>>>,
@@ -51,8 +55,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(waker: Arc<Waker>, drain_ns: i64, limits: Limits, witness: Option<Arc<dyn Witness>>) -> Self {
+    pub(super) fn new(
+        waker: Arc<Waker>,
+        drain_ns: i64,
+        limits: Limits,
+        witness: Option<Arc<dyn Witness>>,
+        pipe: Private<OwnedFd>,
+    ) -> Self {
         Shared {
+            pipe,
+            takes_signals: AtomicBool::new(false),
             waker,
             stop_signal: AtomicI32::new(0),
             first_signal_ns: AtomicI64::new(i64::MIN),
@@ -74,11 +86,11 @@ impl Shared {
     }
 
     /// The thread: until the guard is dropped.
-    pub(super) fn watch(self: &Arc<Self>, pipe: &Private<OwnedFd>) {
+    pub(super) fn watch(self: &Arc<Self>) {
         let mut first_ns = None;
         let mut rounds = Rounds::new(&self.limits);
         while !self.finished.load(Ordering::SeqCst) {
-            let signal = next_signal(pipe.as_raw_fd(), self.patience_ms(&rounds));
+            let signal = next_signal(self.pipe.as_raw_fd(), self.patience_ms(&rounds));
             let now_ns = monotonic_ns();
             if signal == Some(ECHO) {
                 *lock(&self.echoes.0) += 1;
@@ -199,6 +211,8 @@ impl Shared {
 pub(super) struct Alarms {
     pub(super) open: Vec<Arc<Alarm>>,
     pub(super) kills: u64,
+    /// So many were answered by a node that has no account: it told the others.
+    pub(super) answered: u64,
 }
 
 /// What the thread remembers from one look to the next.

@@ -105,6 +105,13 @@ impl NodeCore {
         self.guard.borrow(py).as_ref().map_or(0, Guard::kill_signals)
     }
 
+    /// A node that has no account has told the others of so many of them.
+    fn answer_kill_signals(&self, py: Python<'_>, count: u64) {
+        if let Some(guard) = &*self.guard.borrow(py) {
+            guard.answer_kill_signals(count);
+        }
+    }
+
     /// All actors have stopped: what is left of the drain is the disk's, which may take this long.
     fn extend_drain(&self, py: Python<'_>, seconds: f64) {
         if let Some(guard) = &*self.guard.borrow(py) {

@@ -14,14 +14,16 @@ use super::{NodeCore, State};
 
 #[pymethods]
 impl AccountGroup {
-    /// Tells more about a kill latch that is set: who pulled the switch, and why.
-    fn explain_kill(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        self.with(py, |desk, router, now_ns| desk.explain_kill(router, now_ns, reason)).map_err(gate_error)
+    /// How often something has stopped the account in this process: it only rises.
+    fn stops(&self, py: Python<'_>) -> u64 {
+        self.with(py, |desk, router, now_ns| desk.stops(router, now_ns))
     }
 
-    /// Takes the kill latch back; who does it and why goes into the log.
-    fn resume(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        self.with(py, |desk, router, now_ns| desk.resume(router, now_ns, reason)).map_err(gate_error)
+    /// Takes the kill latch back; who does it and why goes into the log. ValueError where something has stopped the account since
+    /// somebody saw `stops`.
+    #[pyo3(signature = (reason, stops=None))]
+    fn resume(&self, py: Python<'_>, reason: &str, stops: Option<u64>) -> PyResult<()> {
+        self.with(py, |desk, router, now_ns| desk.resume_of(router, now_ns, reason, stops)).map_err(gate_error)
     }
 
     /// A strategy is no more: nothing of it leaves, and what it left is kept, cancelled or flattened. Ids of orders that a
@@ -92,14 +94,13 @@ impl AccountGroup {
         })
     }
 
-    /// Where the account stands: `killed` (why, or None), `pulls` (how often an event asked for that), `unattended` (which of
-    /// its actors failed, or None), `stopped` (code and explanation of what refuses every new order, or None), `on_breach` (what passes behind a loss), `incident`, `open_orders`, `cancelling` (how many of them), `limits_version`.
+    /// Where the account stands: `killed` (why, or None), `unattended` (which of its actors failed, or None), `stopped` (code and explanation of what refuses every new order,
+    /// or None), `on_breach` (what passes behind a loss), `incident`, `log_failed`, `open_orders`, `cancelling` (how many of them), `limits_version`.
     fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         self.with(py, |desk, _, _| {
             let gate = desk.gate();
             dict.set_item("killed", gate.kill_reason())?;
-            dict.set_item("pulls", desk.pulls())?;
             dict.set_item("unattended", gate.unattended())?;
             let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
             dict.set_item("stopped", stopped)?;
@@ -110,6 +111,7 @@ impl AccountGroup {
             dict.set_item("on_breach", on_breach)?;
             let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
             dict.set_item("incident", incident)?;
+            dict.set_item("log_failed", gate.log_failed())?;
             dict.set_item("open_orders", gate.open_orders().count())?;
             dict.set_item("cancelling", desk.cancels_under_way())?;
             dict.set_item("limits_version", gate.limits_version())

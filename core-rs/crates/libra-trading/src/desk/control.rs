@@ -6,7 +6,7 @@ use libra_kernel::bridge_state::BridgeState;
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{CancelPause, GateError, GateEvent, before_the_latch};
+use crate::gate::{BY_SIGNAL, CancelPause, GateError, GateEvent, SET_BY, before_the_latch};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::{Breach, Rejection, RiskCode};
 
@@ -151,24 +151,32 @@ impl Desk {
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
     /// then stands in [`Desk::cancelling`]. It was pulled at `said_ns`: one that comes much later, as of an earlier run, says so.
     pub fn kill_for(&mut self, router: &mut Router, now_ns: i64, source: Name, said_ns: i64) {
-        self.pulls += 1;
-        if !self.gate.is_killed()
-            && let Err(error) = self.kill(router, now_ns, &format!("set by {source}{}", before(now_ns, said_ns)))
-        {
+        let reason = format!("{SET_BY}{source}{}", before(now_ns, said_ns));
+        let done = match self.gate.is_killed() {
+            false => self.kill(router, now_ns, &reason).map(drop),
+            // What is open is being cancelled. It counts all the same: whoever resumes has not seen it.
+            true => self.latch(router, now_ns, &reason),
+        };
+        if let Err(error) = done {
             self.fault(error);
         }
     }
 
-    /// How often anybody has pulled the kill switch by an event, be it set or not: who takes it back has looked at one of them.
-    pub fn pulls(&self) -> u64 {
-        self.pulls
+    /// The latch alone, of an account that is stopped.
+    fn latch(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
+        let (latched, logged) = self.gate.kill(now_ns, reason);
+        self.publish_all(router, now_ns, latched);
+        if logged.is_err() {
+            self.mark_latch();
+        }
+        logged
     }
 
-    /// Tells more about a latch that is set: who, and why.
-    pub fn explain_kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
-        let events = self.gate.explain_kill(now_ns, reason)?;
-        self.publish_all(router, now_ns, events);
-        Ok(())
+    /// How often something has stopped the account in this process: see [`Gate::stops`](crate::gate::Gate::stops). An alarm is
+    /// heeded first.
+    pub fn stops(&mut self, router: &mut Router, now_ns: i64) -> u64 {
+        self.heed_alarm(router, now_ns);
+        self.gate.stops()
     }
 
     /// Does what an alarm asks for, as soon as the loop is here: latches the account in its log and cancels what is open.
@@ -211,7 +219,7 @@ impl Desk {
         if count == self.unlogged_alarm {
             return;
         }
-        match self.kill(router, now_ns, "set by a signal to the process") {
+        match self.kill(router, now_ns, BY_SIGNAL) {
             Ok(_) if self.gate.owed() > 0 => self.mark_latch(),
             Ok(_) => self.settle_alarm(count),
             // Latched in this process; for the next one the marker stays.
@@ -242,11 +250,27 @@ impl Desk {
 
     /// Takes the kill latch back; `reason` says who does it and why, for the log.
     pub fn resume(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
+        self.resume_of(router, now_ns, reason, None)
+    }
+
+    /// The same, unless something has stopped the account since somebody looked, who saw `stops`: the last look, behind which
+    /// what threads say stops it anew.
+    pub fn resume_of(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        reason: &str,
+        stops: Option<u64>,
+    ) -> Result<(), GateError> {
+        let losses = self.gate.bridge_losses();
         self.heed_alarm(router, now_ns);
+        if stops.is_some_and(|stops| stops != self.gate.stops_with(losses)) {
+            return Err(GateError::StoppedAgain);
+        }
         self.gate.note(now_ns, reason)?;
         self.look_behind_incident();
         let was_killed = self.gate.is_killed();
-        let events = self.gate.resume(now_ns)?;
+        let events = self.gate.resume_with(now_ns, losses)?;
         if was_killed {
             self.latched_until = router.sequence();
         }

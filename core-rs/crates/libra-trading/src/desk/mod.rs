@@ -132,7 +132,6 @@ pub struct Desk {
     alarm: Arc<Alarm>,
     /// Raises of the alarm that latched the account, but could not be written into its log.
     unlogged_alarm: u64,
-    pulls: u64,
     /// The router's last event when the kill latch was taken back: requests and signals up to it waited, and are refused.
     latched_until: u64,
     /// The same when somebody looked after the account again.
@@ -217,7 +216,6 @@ impl Desk {
             returned: BTreeMap::new(),
             alarm,
             unlogged_alarm: 0,
-            pulls: 0,
             latched_until: 0,
             unattended_until: 0,
             early_cancels,

@@ -75,11 +75,21 @@ impl Desk {
     }
 
     /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.
-    pub fn accept_venue(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Adjustment, AcceptError> {
+    /// As with [`Desk::resume_of`], not where something has stopped the account since somebody saw `stops`.
+    pub fn accept_venue(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        reason: &str,
+        stops: Option<u64>,
+    ) -> Result<Adjustment, AcceptError> {
+        if stops.is_some_and(|seen| seen != self.stops(router, now_ns)) {
+            return Err(GateError::StoppedAgain.into());
+        }
         let (adjustment, events) = self.looks.accept(&mut self.gate, now_ns, reason)?;
         self.publish_all(router, now_ns, events);
         self.note_equity(now_ns);
-        self.resume(router, now_ns, reason)?;
+        self.resume_of(router, now_ns, reason, stops)?;
         Ok(adjustment)
     }
 

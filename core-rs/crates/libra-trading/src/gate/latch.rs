@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use libra_kernel::alarm::Alarm;
-use libra_kernel::bridge_state::{BridgeState, FULL_AT, Trouble};
+use libra_kernel::bridge_state::{BridgeState, FULL_AT, Losses, Trouble};
 
 use crate::account::balance::utc_day;
 use crate::order::ClientOrderId;
@@ -25,6 +25,14 @@ use super::{Gate, GateError, GateEvent, Incident};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
+/// How the reason of an actor that pulls the switch begins, and of a signal; an operator's does not.
+pub const SET_BY: &str = "set by ";
+/// Who pulled the switch by a signal is not known, until the verb that sent it says so.
+pub const BY_SIGNAL: &str = "set by a signal to the process";
+/// The log gets so many reasons of one latch: actors may pull the switch in a storm.
+const MOST_REASONS: u32 = 64;
+/// Stands between the reasons of a latch, the latest of which comes first.
+const BEFORE: &str = "; before: ";
 
 impl Gate {
     /// The refusal that every new order gets now, if any.
@@ -86,24 +94,44 @@ impl Gate {
         }
     }
 
-    /// Sets the kill latch: no new order leaves until [`Gate::resume`], in this process or a later one, and
+    /// Sets the kill latch, or says why once more while it is set: no new order leaves until [`Gate::resume`], in this process or a later one, and
     /// none ever by an approval that was given before. It is set, and is to
     /// be published, even when the log cannot be written, which the error then tells: the log gets it later. The caller
     /// cancels what is open.
     pub fn kill(&mut self, now_ns: i64, reason: &str) -> (Vec<GateEvent>, Result<(), GateError>) {
-        if self.is_killed() {
-            return (Vec::new(), Ok(()));
-        }
-        self.latches += 1;
-        self.commit_or_owe(Record::Kill { now_ns, reason: clip(reason).to_owned() })
+        self.stops += 1;
+        let reason = match &self.state.killed {
+            None => {
+                self.latches += 1;
+                self.reasons = 1;
+                reason.to_owned()
+            }
+            Some(before) => match again(before, reason).filter(|_| self.reasons < MOST_REASONS) {
+                Some(reasons) => {
+                    self.reasons += 1;
+                    reasons
+                }
+                // It stands in the log already.
+                None => return (Vec::new(), Ok(())),
+            },
+        };
+        self.commit_or_owe(Record::Kill { now_ns, reason: clip(&reason).to_owned() })
     }
 
-    /// Tells more about a latch that is set: who pulled the switch, and why. It goes into the log as the latch did.
-    pub fn explain_kill(&mut self, now_ns: i64, reason: &str) -> Result<Vec<GateEvent>, GateError> {
-        if self.state.killed.as_deref() == Some(clip(reason)) {
-            return Ok(Vec::new());
-        }
-        self.commit(Record::Kill { now_ns, reason: clip(reason).to_owned() })
+    /// How often something has stopped new orders in this process that a resume takes back: kill switches, losses, incidents,
+    /// actors that failed, losses on the bridge; also while it was stopped. It only rises, so whoever resumes names what he saw.
+    pub fn stops(&self) -> u64 {
+        self.stops_with(self.bridge_losses())
+    }
+
+    /// The same, with so many losses on the bridge.
+    pub fn stops_with(&self, losses: Losses) -> u64 {
+        self.stops + self.stats.incidents + losses.risk + losses.orders
+    }
+
+    /// Losses on the bridge so far, which a thread counts.
+    pub fn bridge_losses(&self) -> Losses {
+        self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default()
     }
 
     /// Writes down what an operator does, and why: for whoever reads the log.
@@ -127,6 +155,11 @@ impl Gate {
     /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
     /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
+        self.resume_with(now_ns, self.bridge_losses())
+    }
+
+    /// The same, of losses on the bridge as they were looked at: a later one stops the account anew.
+    pub fn resume_with(&mut self, now_ns: i64, losses: Losses) -> Result<Vec<GateEvent>, GateError> {
         // The word that lets orders leave comes last: behind it nothing can fail, so the next process knows no other outcome
         // than the one that is told here.
         let peaks = std::mem::replace(&mut self.new_peaks, (0..self.state.account.balances().len()).collect());
@@ -139,7 +172,7 @@ impl Gate {
             }
         };
         self.log_failed = false;
-        self.known_losses = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default();
+        self.known_losses = losses;
         Ok(events)
     }
 
@@ -175,6 +208,7 @@ impl Gate {
 
     /// Refuses new orders since one of the account's own actors failed; or no more, with `None`. Cancels and reports go on.
     pub fn set_unattended(&mut self, reason: Option<&str>) {
+        self.stops += u64::from(reason.is_some());
         self.unattended = reason.map(str::to_owned);
     }
 
@@ -188,7 +222,7 @@ impl Gate {
     /// Whether a kill switch was among what was lost on RISK it does not.
     pub fn set_reconciling(&mut self, reconciling: bool) {
         match (self.reconciling, reconciling) {
-            (_, true) => self.losses_before = self.bridge.as_ref().map(|bridge| bridge.losses()).unwrap_or_default(),
+            (_, true) => self.losses_before = self.bridge_losses(),
             (true, false) => self.known_losses.orders = self.known_losses.orders.max(self.losses_before.orders),
             (false, false) => {}
         }
@@ -331,10 +365,27 @@ impl Gate {
                 let breach = Breach { code, currency, limit, value, ts_ns: now_ns };
                 // A log that fails stops new orders by itself.
                 let _ = self.commit_or_owe(Record::Breach(breach));
+                self.stops += 1;
                 return Some(breach);
             }
         }
         None
+    }
+}
+
+/// The reasons of a latch that is set once more; None where that says nothing new.
+#[cold]
+fn again(before: &str, reason: &str) -> Option<String> {
+    let knows = |reasons: &str| reasons.split(BEFORE).any(|known| known == clip(reason));
+    let unexplained = before.strip_prefix(BY_SIGNAL).filter(|rest| rest.is_empty() || rest.starts_with(BEFORE));
+    match unexplained.filter(|_| !reason.starts_with(SET_BY)) {
+        // The signal came first; now it is known whose it was.
+        Some(rest) => match rest.strip_prefix(BEFORE).filter(|older| knows(older)) {
+            Some(older) => Some(older.to_owned()),
+            None => Some(format!("{reason}{rest}")),
+        },
+        None if knows(before) => None,
+        None => Some(format!("{reason}{BEFORE}{before}")),
     }
 }
 

@@ -76,6 +76,7 @@ pub use event::{GateEvent, Incident, IncidentCode, NO_ORDER};
 pub use history::{Fills, ReadFills};
 pub(crate) use ids::ByOrder;
 pub use ids::client_order_id;
+pub(crate) use latch::{BY_SIGNAL, SET_BY};
 pub use limits::LimitsChanged;
 pub use log::{LogConfig, LogError, SyncPolicy, TornTail};
 pub use open::{GateConfig, Recovered};
@@ -115,6 +116,9 @@ pub enum GateError {
         /// Why.
         error: BookingError,
     },
+    /// Whoever resumes has not seen what stopped the account last.
+    #[error("it was stopped again meanwhile")]
+    StoppedAgain,
     /// The log is of another account.
     #[error("the log belongs to account {found}, not to {wanted}")]
     WrongAccount {
@@ -201,6 +205,10 @@ pub struct Gate {
     log_failed: bool,
     /// How often this process has set the kill latch: approvals given before the last time are void.
     latches: u64,
+    /// What else but incidents and losses on the bridge [`Gate::stops`] counts.
+    stops: u64,
+    /// How many reasons the log has of the latch that is set.
+    reasons: u32,
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
     stopping: Option<String>,

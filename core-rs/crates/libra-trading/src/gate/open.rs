@@ -154,6 +154,8 @@ impl Gate {
             log,
             log_failed: false,
             latches: 0,
+            stops: 0,
+            reasons: 0,
             owed: VecDeque::new(),
             stopping: None,
             unattended: None,

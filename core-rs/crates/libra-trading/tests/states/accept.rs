@@ -123,7 +123,7 @@ impl World {
         // It comes down to single records, of which each may be the last: `gate/tests` cut them.
         let armed = self.armed.take();
         let accepted = self.call("the venue's word", Maybe::Nothing, |desk, router, now_ns| {
-            desk.accept_venue(router, now_ns, "the test").map(drop).map_err(|error| error.to_string())
+            desk.accept_venue(router, now_ns, "the test", None).map(drop).map_err(|error| error.to_string())
         })?;
         self.armed = armed;
         accepted.or_else(broken)?;

@@ -83,9 +83,11 @@ fn parse_id(order_id: &str) -> PyResult<ClientOrderId> {
 pub(super) fn gate_error(error: GateError) -> PyErr {
     match error {
         GateError::Log(error) => PyOSError::new_err(error.to_string()),
-        GateError::Limits(_) | GateError::Instrument(_) | GateError::Definition { .. } | GateError::Config(_) => {
-            PyValueError::new_err(error.to_string())
-        }
+        GateError::StoppedAgain
+        | GateError::Limits(_)
+        | GateError::Instrument(_)
+        | GateError::Definition { .. }
+        | GateError::Config(_) => PyValueError::new_err(error.to_string()),
         other => PyRuntimeError::new_err(other.to_string()),
     }
 }

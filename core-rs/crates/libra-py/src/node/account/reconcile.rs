@@ -105,9 +105,10 @@ impl AccountGroup {
     }
 
     /// Takes the venue's word for the differences that stand and resumes; who does it and why goes into the log. Raises
-    /// ValueError where there is nothing to take, or not now.
-    fn accept_venue(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        let taken = self.with(py, |desk, router, now_ns| desk.accept_venue(router, now_ns, reason));
+    /// ValueError where there is nothing to take, or not now, or where something has stopped the account since somebody saw `stops`.
+    #[pyo3(signature = (reason, stops=None))]
+    fn accept_venue(&self, py: Python<'_>, reason: &str, stops: Option<u64>) -> PyResult<()> {
+        let taken = self.with(py, |desk, router, now_ns| desk.accept_venue(router, now_ns, reason, stops));
         match taken {
             Ok(_) => Ok(()),
             Err(AcceptError::Gate(error)) => Err(gate_error(error)),

@@ -212,20 +212,63 @@ fn a_marker_that_stays_keeps_the_account_stopped() {
 }
 
 #[test]
+fn who_resumes_has_seen_every_stop_that_came_and_the_log_has_each_reason_once() {
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let now_ns = bench.now_ns;
+    bench.desk.kill(&mut bench.router, now_ns, "ops").unwrap();
+    let mine = Name::intern("mine");
+    let again: [fn(&mut Bench); 6] = [
+        |bench| bench.desk.alarm().raise(),
+        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine"), bench.now_ns),
+        |bench| bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine"), bench.now_ns),
+        |bench| bench.desk.kill(&mut bench.router, bench.now_ns, "ops").map(drop).unwrap(),
+        |bench| drop(bench.desk.abandon(&mut bench.router, bench.now_ns, "an actor failed")),
+        |bench| drop(bench.desk.abandon(&mut bench.router, bench.now_ns, "an actor failed")),
+    ];
+    for stops in again {
+        let seen = bench.desk.stops(&mut bench.router, now_ns);
+        assert_eq!(bench.desk.stops(&mut bench.router, now_ns), seen, "to look changes nothing");
+        stops(&mut bench);
+        let resumed = bench.desk.resume_of(&mut bench.router, now_ns, "ops", Some(seen));
+        assert!(matches!(resumed, Err(GateError::StoppedAgain)));
+        assert!(bench.desk.gate().is_killed());
+        assert!(bench.desk.stops(&mut bench.router, now_ns) > seen);
+    }
+    let reasons = format!("set by {mine}; before: set by a signal to the process; before: ops");
+    assert_eq!(bench.desk.gate().kill_reason(), Some(reasons.as_str()));
+    assert_eq!(types(&told(&mut bench)), [EventType::CircuitBreaker; 3], "one for each reason");
+    for other in 0..100 {
+        bench.desk.kill_for(&mut bench.router, now_ns, Name::intern(&format!("other-{other}")), now_ns);
+    }
+    assert_eq!(told(&mut bench).len(), 61, "and not without end");
+    let seen = bench.desk.stops(&mut bench.router, now_ns);
+    bench.desk.resume_of(&mut bench.router, now_ns, "ops", Some(seen)).unwrap();
+    assert!(!bench.desk.gate().is_killed());
+    assert_eq!(bench.desk.stops(&mut bench.router, now_ns), seen, "it only rises");
+}
+
+#[test]
 fn a_latch_is_explained_and_taken_back_in_the_log() {
     let mut bench = Bench::new(paper(0));
     bench.quote(6_000_000, 6_000_010);
     bench.desk.alarm().raise();
     bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
     let (router, now_ns) = (&mut bench.router, bench.now_ns);
-    bench.desk.explain_kill(router, now_ns, "ops: a fat finger").unwrap();
-    bench.desk.explain_kill(router, now_ns, "ops: a fat finger").unwrap();
+    bench.desk.kill(router, now_ns, "ops: a fat finger").unwrap();
+    bench.desk.kill(router, now_ns, "ops: a fat finger").unwrap();
+    assert_eq!(bench.desk.gate().kill_reason(), Some("ops: a fat finger"));
+    // The same once more, by the signal and the word that follows it.
+    bench.desk.alarm().raise();
+    bench.desk.heed_alarm(&mut bench.router, now_ns);
+    bench.desk.kill(&mut bench.router, now_ns, "ops: a fat finger").unwrap();
     assert_eq!(bench.desk.gate().kill_reason(), Some("ops: a fat finger"));
     assert_eq!(bench.desk.gate().standstill().unwrap().code.as_str(), KILLED);
     bench.desk.resume(&mut bench.router, now_ns, "ops: all is well").unwrap();
     assert!(bench.desk.gate().standstill().is_none());
     let told = types(&told(&mut bench));
-    assert_eq!(told, [EventType::CircuitBreaker, EventType::CircuitBreaker, EventType::TradingResumed]);
+    assert_eq!(told[..4], [EventType::CircuitBreaker; 4]);
+    assert_eq!(told[4..], [EventType::TradingResumed]);
 }
 
 #[test]
@@ -279,7 +322,7 @@ fn an_approval_that_waits_cannot_leave_once_the_kill_switch_is_an_event() {
 }
 
 #[test]
-fn a_kill_switch_that_comes_late_says_how_late_and_each_pull_is_counted() {
+fn a_kill_switch_that_comes_late_says_how_late_and_one_that_changes_nothing_counts() {
     let mut bench = Bench::new(paper(0));
     let (who, second) = (Name::intern("mine"), 1_000_000_000);
     for (late_s, told) in [
@@ -292,11 +335,11 @@ fn a_kill_switch_that_comes_late_says_how_late_and_each_pull_is_counted() {
         (7_200, ", 2 h before it came here"),
         (172_800, ", 2 days before it came here"),
     ] {
-        let (now_ns, pulls) = (bench.now_ns, bench.desk.pulls());
+        let (now_ns, stops) = (bench.now_ns, bench.desk.gate().stops());
         bench.desk.kill_for(&mut bench.router, now_ns, who, now_ns - late_s * second);
         assert_eq!(bench.desk.gate().kill_reason(), Some(format!("set by mine{told}").as_str()));
-        bench.desk.kill_for(&mut bench.router, now_ns, who, now_ns);
-        assert_eq!(bench.desk.pulls(), pulls + 2, "one that changes nothing too");
+        bench.desk.kill_for(&mut bench.router, now_ns, who, now_ns - late_s * second);
+        assert_eq!(bench.desk.gate().stops(), stops + 2, "one that changes nothing too");
         bench.desk.resume(&mut bench.router, now_ns, "the test").unwrap();
     }
 }

@@ -177,7 +177,7 @@ fn a_close_behind_an_accepted_difference_opens_nothing() {
     bench.seen();
     assert_eq!((bench.account_holds(), bench.believed()), (size.into(), size.into()));
     (0..3).for_each(|_| bench.looks_at(&empty()).unwrap());
-    bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: liquidated").unwrap();
+    bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: liquidated", None).unwrap();
     (0..2).for_each(|_| bench.looks_at(&empty()).unwrap());
     bench.seen();
     assert_eq!((bench.account_holds(), bench.believed()), (0, 0));

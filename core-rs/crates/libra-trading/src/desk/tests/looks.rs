@@ -79,7 +79,7 @@ fn a_resume_behind_a_difference_waits_for_a_look() {
     bench.look(&look);
     assert_eq!(bench.reason(), "INCIDENT", "one look is enough for what was known");
     let events = {
-        bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: by hand").unwrap();
+        bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: by hand", None).unwrap();
         let nothing = Event::new(EventType::Signal, Name::NONE, bench.now_ns, Payload::Empty);
         bench.settle(nothing)
     };
@@ -89,7 +89,7 @@ fn a_resume_behind_a_difference_waits_for_a_look() {
     bench.look(&look);
     bench.desk.set_reconciled();
     assert_eq!(bench.reason(), "");
-    assert!(bench.desk.accept_venue(&mut bench.router, bench.now_ns, "again").is_err());
+    assert!(bench.desk.accept_venue(&mut bench.router, bench.now_ns, "again", None).is_err());
 }
 
 #[test]

@@ -74,6 +74,19 @@ fn a_reconciliation_makes_up_for_lost_orders_but_not_for_a_lost_kill_switch() {
 }
 
 #[test]
+fn a_loss_behind_the_look_is_not_taken_back_with_what_was_looked_at() {
+    let (mut gate, bridge) = joined();
+    bridge.lose(true, "the first".into());
+    let (seen, losses) = (gate.stops(), gate.bridge_losses());
+    bridge.lose(false, "the second".into());
+    assert!(gate.stops() > seen && gate.stops_with(losses) == seen);
+    gate.resume_with(T0, losses).unwrap();
+    assert_eq!(refusal(&mut gate, 1), unsound("no loss", "the second"));
+    gate.resume_with(T0, gate.bridge_losses()).unwrap();
+    assert_eq!(refusal(&mut gate, 2), None);
+}
+
+#[test]
 fn a_fence_is_for_good_and_an_earlier_loss_is_none_of_ours() {
     let bridge = Arc::new(BridgeState::default());
     bridge.lose(true, "before".into());

@@ -271,10 +271,14 @@ fn the_latch_holds_through_a_restart_and_cancels_pass() {
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
     let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
     assert_eq!(gate.kill(T0, "loss").0, [GateEvent::Latched { reason: "loss".into() }]);
-    assert!(gate.kill(T0, "again").0.is_empty());
+    let reasons = "again; before: loss";
+    assert_eq!(gate.kill(T0, "again").0, [GateEvent::Latched { reason: reasons.into() }]);
+    for known in ["loss", "again"] {
+        assert!(gate.kill(T0, known).0.is_empty(), "it stands there already");
+    }
     drop(gate);
     let (mut gate, recovered) = file.open(RiskLimits::default(), T0);
-    assert!(recovered.killed && gate.is_killed());
+    assert!(recovered.killed && gate.kill_reason() == Some(reasons));
     assert_eq!(gate.reserve(T0, &buy(2, 10)).unwrap_err().code, RiskCode::KillSwitch);
     gate.cancel(T0, id).unwrap();
     gate.resume(T0).unwrap();

@@ -1,0 +1,246 @@
+//! The kill switch while no guard takes it: before a node has one, behind its end, and in a process that only starts others.
+//!
+//! Then there is no loop to stop, and the word is for whoever opens the accounts next: the signal's handler itself leaves the
+//! marker beside each log, and says so on stderr. So there is no instant between a node and the end of its process in which
+//! the signal is nobody's. The handler is native and stays to the end: an interpreter that ends takes its own back.
+//!
+//! A process that passes the signal on ([`Heard::PassOn`]) leaves the markers first, in silence: the node that answers
+//! takes its own away, and where it has died nobody has to notice. What is left in the end is told then ([`tell`]).
+//!
+//! Everything that the handler does is async-signal-safe: texts and paths are made before, and nothing is allocated. With no
+//! descriptor left the marker is made without one.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::ending::say_bytes;
+use crate::alarm::{marker_of, touch};
+use crate::clock::monotonic_ns;
+
+const HEAD: &[u8] = b"libra: kill switch: no node answers it: ";
+/// How long handlers that are under way are waited for.
+const HANDLERS_NS: i64 = 2_000_000_000;
+const NOTHING: &[u8] = b"nothing is latched";
+
+/// An account that comes up latched when the switch is pulled now.
+struct Latch {
+    marker: Option<CString>,
+    /// The folders above the marker, the uppermost first.
+    folders: Vec<CString>,
+    done: Vec<u8>,
+    failed: Vec<u8>,
+    /// Its log was opened: a folder that is not there is one that somebody removed.
+    is_opened: AtomicBool,
+}
+
+/// Whose accounts they are; null where nobody has said so yet. A handler reads it, so it is replaced as a whole.
+static LATCHES: AtomicPtr<Vec<Latch>> = AtomicPtr::new(null_mut());
+/// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
+static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
+/// How often the switch came here.
+static CAME: AtomicU64 = AtomicU64::new(0);
+static HEARD: AtomicU8 = AtomicU8::new(Heard::Leave as u8);
+
+/// What a signal does that no guard takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Heard {
+    /// It leaves the markers, and says so.
+    Leave = 0,
+    /// It leaves them in silence, and whoever had the signal before hears it too.
+    PassOn = 1,
+}
+
+/// A handler begins; it ends with the value.
+pub(super) struct UnderWay;
+
+impl UnderWay {
+    pub(super) fn begin() -> UnderWay {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        UnderWay
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits for handlers that began before this: what was theirs has come by then. One takes as long as its disk does, so not for ever.
+pub(super) fn wait_for_handlers() {
+    let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
+    while UNDER_WAY.load(Ordering::SeqCst) > 0 && monotonic_ns() < until_ns {
+        std::thread::yield_now();
+    }
+}
+
+/// In a forked child: the handlers of its parent are none of its own.
+pub(super) fn forget_in_child() {
+    UNDER_WAY.store(0, Ordering::SeqCst);
+    LATCHES.store(null_mut(), Ordering::SeqCst);
+}
+
+/// The accounts that the switch is about from now on: name, and log where it is a file.
+pub fn name_accounts(accounts: &[(String, Option<PathBuf>)]) {
+    let latches = accounts.iter().map(|(account, log)| Latch::of(account, log.as_deref())).collect();
+    let before = LATCHES.swap(Box::into_raw(Box::new(latches)), Ordering::SeqCst);
+    if !before.is_null() && UNDER_WAY.load(Ordering::SeqCst) == 0 {
+        // SAFETY: it was made by a box here, and no handler that could read it is under way: one that begins now finds the
+        // new one. Where one is, this little stays.
+        drop(unsafe { Box::from_raw(before) });
+    }
+}
+
+/// What a signal that no guard takes does from now on.
+pub(super) fn set_heard(heard: Heard) {
+    HEARD.store(heard as u8, Ordering::SeqCst);
+}
+
+/// The handler's part: true where whoever had the signal before is to hear it, too.
+pub(super) fn heard() -> bool {
+    CAME.fetch_add(1, Ordering::SeqCst);
+    let passes_on = HEARD.load(Ordering::SeqCst) == Heard::PassOn as u8;
+    leave(!passes_on, |_| false);
+    passes_on
+}
+
+/// Leaves the marker of each account but of those that `is_answered`, who says the latch stands in the log.
+pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&CStr>) -> bool) {
+    let Some(latches) = latches() else { return };
+    if latches.is_empty() && aloud {
+        line(NOTHING, None);
+    }
+    for latch in latches.iter().filter(|latch| !is_answered(latch.marker.as_deref())) {
+        match &latch.marker {
+            Some(marker) => {
+                let left = latch.touch(marker);
+                if aloud {
+                    line(if left.is_ok() { &latch.done } else { &latch.failed }, left.err());
+                }
+            }
+            None if aloud => line(&latch.failed, None),
+            None => {}
+        }
+    }
+}
+
+/// Nobody takes the switch any more: tells which markers are left of what came until now. From now on each signal says so itself.
+pub fn tell() {
+    set_heard(Heard::Leave);
+    if CAME.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    wait_for_handlers();
+    for latch in latches().unwrap_or_default() {
+        let is_left = latch.marker.as_deref().is_none_or(exists);
+        if is_left {
+            line(if latch.marker.is_some() { &latch.done } else { &latch.failed }, None);
+        }
+    }
+}
+
+/// An account was opened.
+pub(super) fn note_opened(marker: Option<&Path>) {
+    let Some(marker) = marker else { return };
+    for latch in latches().unwrap_or_default() {
+        if latch.marker.as_ref().is_some_and(|kept| kept.as_bytes() == marker.as_os_str().as_bytes()) {
+            latch.is_opened.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+fn latches() -> Option<&'static [Latch]> {
+    let latches = LATCHES.load(Ordering::SeqCst);
+    // SAFETY: null, or what a box here was made of. Handlers read it while they are counted as under way; elsewhere it is
+    // read by who replaces it, or by a guard, of which a process has one at a time.
+    unsafe { latches.as_ref() }.map(Vec::as_slice)
+}
+
+impl Latch {
+    fn of(account: &str, log: Option<&Path>) -> Latch {
+        let marker = log.map(marker_of);
+        let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+        let above = marker.iter().flat_map(|marker| marker.ancestors().skip(1));
+        let mut folders: Vec<CString> =
+            above.filter(|folder| !folder.as_os_str().is_empty()).filter_map(c_path).collect();
+        folders.reverse();
+        let shown = marker.as_ref().map_or_else(String::new, |marker| marker.display().to_string());
+        let failed = match &marker {
+            Some(_) => format!("account {account} is NOT LATCHED: {shown} cannot be written"),
+            None => format!("account {account} has no log, so nothing is latched"),
+        };
+        Latch {
+            marker: marker.as_deref().and_then(c_path),
+            folders,
+            done: format!("account {account} comes up latched ({shown})").into_bytes(),
+            failed: failed.into_bytes(),
+            is_opened: AtomicBool::new(false),
+        }
+    }
+
+    fn touch(&self, marker: &CStr) -> Result<(), i32> {
+        match touch(marker) {
+            Err(libc::ENOENT) if !self.is_opened.load(Ordering::SeqCst) => {
+                for folder in &self.folders {
+                    // SAFETY: a path that ends with a zero. One that is there already is as good.
+                    unsafe { libc::mkdir(folder.as_ptr(), 0o777) };
+                }
+                touch(marker)
+            }
+            left => left,
+        }
+    }
+}
+
+fn exists(path: &CStr) -> bool {
+    // SAFETY: a path that ends with a zero.
+    unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
+}
+
+/// Says one line, made of pieces on the stack.
+fn line(text: &[u8], errno: Option<i32>) {
+    let mut line = [0u8; 2048];
+    let mut end = 0;
+    let mut put = |piece: &[u8]| {
+        let piece = &piece[..piece.len().min(line.len() - 1 - end)];
+        line[end..end + piece.len()].copy_from_slice(piece);
+        end += piece.len();
+    };
+    put(HEAD);
+    put(text);
+    if let Some(errno) = errno {
+        let digits = [errno / 100 % 10, errno / 10 % 10, errno % 10].map(|digit| b'0' + digit as u8);
+        put(b" (errno ");
+        put(&digits);
+        put(b")");
+    }
+    line[end] = b'\n';
+    say_bytes(&line[..=end]);
+}
+
+/// What a handler does to the thread's error number is undone when it ends.
+pub(super) struct Errno(i32);
+
+impl Errno {
+    pub(super) fn keep() -> Errno {
+        Errno(io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: the thread's own error number, which is always there.
+        unsafe {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let place = libc::__errno_location();
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let place = libc::__error();
+            *place = self.0;
+        }
+    }
+}

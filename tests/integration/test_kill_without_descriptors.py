@@ -1,0 +1,35 @@
+"""The kill switch where somebody's code has taken every descriptor that the process may have."""
+
+import signal
+
+from tests.cluster.conftest import wait_until
+
+from libra.cli.nodes import running_nodes
+
+TAKES_ALL = """
+def on_quote(self, quote):
+    import os, resource
+    if not hasattr(self, "taken"):
+        self.taken = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        while True:
+            self.taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        if not hasattr(self, "told"):
+            self.told = print("none left", flush=True)
+"""
+LOG = 'log = { path = "gate.log", resume = true }'
+
+
+def test_the_verb_is_confirmed_more_than_once(shell):
+    running = shell.start("run", shell.profile(shell.strategy(TAKES_ALL), account=LOG), "--json")
+    running.wait_for("none left")
+    wait_until(lambda: [one for one in running_nodes() if one.node.pid == running.process.pid], "it is found")
+    for _ in range(3):
+        told = shell.run("kill-switch", "--pid", running.process.pid, "--reason", "it leaks")
+        assert (told.code, "no new orders leave" in told.out) == (0, True), told.out + running.said
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, "it leaks" in ended.summary["stopped"]["paper"]) == (3, True), ended.err
+    assert not (shell.folder / "gate.log.killed").exists()
