@@ -32,6 +32,7 @@ __all__ = ["Remains"]
 
 _log = logging.getLogger(__name__)
 _SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_CALLBACKS_S = 0.02
 _PATIENCE_S = 1.0
 """How long tasks that were cancelled may take to end before what they hold is not waited for."""
 
@@ -44,11 +45,13 @@ class _Left:
         until: When its tasks are not waited for any more.
         things: Instances and exceptions.
         tasks: What was cancelled with its instance.
+        has_ended: So they have.
     """
 
-    until: float
+    until: float = 0.0
     things: list[object] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    has_ended: bool = False
 
 
 class Remains:
@@ -72,11 +75,10 @@ class Remains:
             thing: It.
             tasks: Tasks that were cancelled with it.
         """
-        left = self._left.get(slot)
-        if left is None:
-            left = self._left[slot] = _Left(time.monotonic() + _PATIENCE_S)
+        left = self._left.setdefault(slot, _Left())
         left.things.append(thing)
         left.tasks.extend(tasks)
+        left.has_ended, left.until = False, time.monotonic() + _PATIENCE_S
 
     def let_go(self, *, at_once: bool = False) -> None:
         """Between two events: let go of what waits for nothing any more.
@@ -88,7 +90,10 @@ class Remains:
             return
         now = time.monotonic()
         for slot, left in list(self._left.items()):
-            if at_once or now >= left.until or all(task.done() for task in left.tasks):
+            if left.tasks and not left.has_ended and all(task.done() for task in left.tasks):
+                # The loop has their callbacks still.
+                left.has_ended, left.until = True, min(left.until, now + _CALLBACKS_S)
+            if at_once or now >= left.until or not left.tasks:
                 del self._left[slot]
                 self._drop(slot, left)
 
