@@ -22,7 +22,10 @@ def run(shell):
     return run_beside(shell)
 
 
-@pytest.mark.parametrize("how", HELD)
+OFTEN = ("by the traceback", "by a task")
+
+
+@pytest.mark.parametrize("how", [how if how in OFTEN else pytest.param(how, marks=pytest.mark.slow) for how in HELD])
 def test_the_end_of_a_failed_instance_that_never_returns_holds_nobody_up(run, how):
     ended, fills = run(HELD[how] + NEVER, "--duration", "3", **LIVE)
     assert ended.summary["failed"] == ["mine"], ended.err

@@ -1,7 +1,5 @@
 """What belongs to the whole process, changed by one strategy: put back and told; a second strategy trades on."""
 
-import signal
-
 import pytest
 from tests.integration.hostile import run_beside
 
@@ -83,17 +81,17 @@ def test_what_belongs_to_the_process_is_put_back_and_told_and_the_other_trades_o
     assert list((shell.folder / "elsewhere").iterdir()) == []
 
 
-def test_a_timers_signal_that_nobody_takes_does_not_end_the_process(shell, run):
+def test_a_timers_signal_that_nobody_takes_does_not_end_the_process(run):
     """Set in a handler, so that it is only known that somebody did it."""
     body = (
-        "def on_quote(self, quote):\n    import signal\n    self.log.warning('rings')\n"
-        "    signal.setitimer(signal.ITIMER_REAL, 1.0)\n    self.on_quote = None\n    self.stop()"
+        "rings = False\n\ndef on_quote(self, quote):\n    import signal\n    if not self.rings:\n"
+        "        self.rings = True\n        signal.setitimer(signal.ITIMER_REAL, 1.0)\n"
     )
     ended, fills = run(body, "--duration", "2.5", clock="live")
     assert (ended.code, ended.summary["failed"]) == (0, []), ended.err
-    assert "changed what belongs to the whole process: signal.setitimer(ITIMER_REAL)" in ended.err
+    told = "somebody's code changed what belongs to the whole process: signal.setitimer(ITIMER_REAL)"
+    assert ended.err.count(told) == 1
     assert len(fills) >= 6
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 SILENCED = {
@@ -115,14 +113,20 @@ SILENCED = {
 }
 
 
-@pytest.mark.parametrize("how", SILENCED)
+OFTEN = ("dictConfig", "disable", "no handlers", "filter", "stderr closed")
+
+
+@pytest.mark.parametrize(
+    "how", [how if how in OFTEN else pytest.param(how, marks=pytest.mark.slow) for how in SILENCED]
+)
 def test_what_the_node_says_of_a_failure_is_heard_whatever_its_strategy_did_to_the_log(run, how):
     body = f"def on_quote(self, quote):\n    {SILENCED[how]}\n    raise ValueError('for good')"
     node = "[node.supervision]\nmax_restarts = 0\n"
     ended, fills = run(body, "--speed", "max", "--duration", "3", node=node)
     assert ended.summary["failed"] == ["mine"], ended.err
-    assert "actor mine raised while handling QUOTE" in ended.err
-    assert "given up: actor mine" in ended.err
+    # By the node's own handler, and not by the one that Python has for those that have none.
+    assert "ERROR   libra.core.lifecycle: actor mine raised while handling QUOTE" in ended.err
+    assert "ERROR   libra.core.recoveries: given up: actor mine" in ended.err
     # These two change nothing for the node.
     silent = how in ("basicConfig", "shutdown")
     assert ("actor mine changed what belongs to the whole process" in ended.err) != silent

@@ -89,7 +89,7 @@ class LogLines:
         for logger, handlers in self._handlers.items():
             is_ours = logger.name == _OURS
             if is_ours and logger.handlers != handlers:
-                logger.handlers[:] = handlers
+                logger.handlers = list(handlers)
                 differ = True
             for handler in handlers:
                 if handler not in logger.handlers:
@@ -101,7 +101,7 @@ class LogLines:
         for handler, (level, filters) in self._terms.items():
             if handler.level > level or handler.filters != filters:
                 handler.setLevel(level)
-                handler.filters[:] = filters
+                handler.filters = list(filters)
                 differ = True
         return differ
 

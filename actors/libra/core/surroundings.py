@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from libra.core.faults import log_failure
 from libra.core.log_lines import LogLines
 
 if TYPE_CHECKING:
@@ -65,6 +66,16 @@ class Surroundings:
         Args:
             who: The actor whose code has just run; None where that is not known.
         """
+        try:
+            found = self._put_back()
+        except Exception as error:
+            # Somebody has put there what nobody foresaw; what the node does besides has to go on.
+            log_failure(_log, "what belongs to the whole process could not be put back", error=error)
+            return
+        for what in found:
+            self._tell(who, what)
+
+    def _put_back(self) -> list[str]:
         # First of all: what is told of the others has to be heard.
         found = self._log_lines.look() + self._look_at_loop()
         if sys.getswitchinterval() > self._switch_s:
@@ -81,8 +92,7 @@ class Surroundings:
             found.append("os.umask")
         if self._folder is not None and _folder() != self._folder:
             found.append(_return_to(self._folder))
-        for what in found:
-            self._tell(who, what)
+        return found
 
     def _tell(self, who: str | None, what: str) -> None:
         if (who, what) not in self._told:
