@@ -120,7 +120,7 @@ class Remains:
 
 
 def _has_end(actor: Actor) -> bool:
-    """Its class says what is to be done at its end. Looking for circles takes some 40 ms: only for these."""
+    """Its class says what is to be done at its end. Looking for circles takes 40 ms, with CCXT 260."""
     return hasattr(type(actor), "__del__")
 
 
