@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
     early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
     _require_data(settings)
     if options.out is not None:
+        options.out = options.out.absolute()
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
     with with_exchange(settings) as settings:

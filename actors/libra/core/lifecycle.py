@@ -23,6 +23,7 @@ from libra.core.mail import Ask
 from libra.core.own_context import context_for_an_actor
 from libra.core.place import Place
 from libra.core.recoveries import Recoveries
+from libra.core.remains import Remains
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
 from libra.core.tasks import Tasks
@@ -71,6 +72,7 @@ class Lifecycles:
         on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
+        look: Called with the name of an actor whose code may have changed what belongs to the process.
 
     Attributes:
         errors: What hooks raised so far, counted.
@@ -97,11 +99,13 @@ class Lifecycles:
         on_stopped: Callable[[str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
+        look: Callable[[str | None], None],
     ) -> None:
         self.errors = 0
         self.failed: list[str] = []
         self.snapshots = Snapshots(state_dir, fatal, at_once=not switchboard.core.is_simulated)
         self.tasks = Tasks(switchboard.core, self.owner_of, self.task_raised, fatal, on_fatal, max_tasks)
+        self._remains = Remains(switchboard.core, fatal)
         self._fatal = fatal
         self._switchboard = switchboard
         self._core = switchboard.core
@@ -113,6 +117,7 @@ class Lifecycles:
         self._on_stopped = on_stopped
         self._on_change = on_change
         self._on_fatal = on_fatal
+        self._look = look
         self._tree = SupervisionTree(policy, self._jitter)
         self._watches = Watches()
         self._places: dict[int, Place] = {}
@@ -260,6 +265,7 @@ class Lifecycles:
         except BaseException as error:
             self._failed(place, error, None)
             return
+        self._look(place.name)
         if started is None:
             self._started(place)
         else:
@@ -317,6 +323,9 @@ class Lifecycles:
 
     def _failed(self, place: Place, error: BaseException, event: Event | None) -> None:
         self.errors += 1
+        self._remains.keep(place.slot, error)
+        # Before it is told: the log itself may have been turned off.
+        self._look(place.name)
         where = f"handling {event.event_type.name}, trace_id={event.trace_id}" if event is not None else place.state
         detail = self._report(place, where, error)
         if event is not None:
@@ -343,6 +352,7 @@ class Lifecycles:
         place = self._places[slot]
         if place.actor is None or (instance is not None and place.actor is not instance):
             self.errors += 1
+            self._remains.keep(slot, error)
             self._report(place, "it was gone already, in a task", error)
             return
         if place.busy_worker is not None and not self._is_ending:
@@ -401,11 +411,11 @@ class Lifecycles:
 
     def drop_instance(self, place: Place) -> None:
         """An instance has failed, or makes room for the next: what is left of it must not act any more."""
-        if place.actor is not None and hasattr(place.actor, "_context"):
-            place.actor._context.retire()
-        if place.actor is not None and not place.actor._keeps_tasks:
-            self.tasks.cancel(place.slot)
-        place.actor = None
+        actor, place.actor = place.actor, None
+        if actor is not None:
+            if hasattr(actor, "_context"):
+                actor._context.retire()
+            self._remains.keep(place.slot, actor, () if actor._keeps_tasks else self.tasks.cancel(place.slot))
         self._watches.forget(place.slot)
         self._end_timers(place)
 
@@ -498,6 +508,18 @@ class Lifecycles:
                 await place.worker.close()
                 self._core.note_running_slot(None)
 
+    def let_go(self) -> None:
+        """Between events: what is left of instances that are no more ends here, each in a turn of its actor."""
+        self._remains.let_go()
+
+    def let_all_go(self) -> None:
+        """The run is over, and nobody's code runs: instances end here, each in a turn of its actor."""
+        for place in self._places.values():
+            if place.actor is not None:
+                self._remains.keep(place.slot, place.actor)
+            place.actor = place.worker = None
+        self._remains.let_go(at_once=True)
+
     def stop(self, place: Place) -> None:
         """Stop the instance in order, or begin to."""
         actor = place.actor if place.state is ActorState.RUNNING else None
@@ -514,6 +536,7 @@ class Lifecycles:
         except BaseException as error:
             self._failed(place, error, None)
             stopping = None
+        self._look(place.name)
         if stopping is not None:
             self._core.hold(place.slot)
             if not self._is_ending:

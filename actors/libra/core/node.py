@@ -29,6 +29,7 @@ from libra.core.options import NodeOptions, Outcome
 from libra.core.own_loop import end_undisturbed, run_on_own_loop
 from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
+from libra.core.surroundings import Surroundings
 from libra.core.tasks import OwnTask
 from libra_core import NodeCore, PanicException, name_latches
 
@@ -74,13 +75,15 @@ class Node:
         self.post = Post(self)
         """Messages to and from actors of other nodes."""
         self._sleepers = Sleepers(self.core)
+        # Its writer, and who reads it behind a failure, must find it whoever leaves this folder.
+        state_dir = None if options.state_dir is None else options.state_dir.absolute()
         self._actors = Lifecycles(
             self,
             self._voice,
             self._sleepers,
             options.restarts,
             options.seed,
-            options.state_dir,
+            state_dir,
             options.keep_up_s,
             fatal_errors(takes_signals=options.signals),
             max_tasks=options.max_tasks,
@@ -90,6 +93,7 @@ class Node:
             on_stopped=self._actor_stopped,
             on_change=self._changed,
             on_fatal=self._fatal_error,
+            look=self._look,
         )
         self.core.set_publish_limit(options.publish_limit)
         self.dead_letters = DeadLetters(self.core)
@@ -109,6 +113,7 @@ class Node:
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
         self._engine: Engine
+        self._surroundings: Surroundings | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
     # Building --------------------------------------------------------------------------------------------------------
@@ -212,6 +217,7 @@ class Node:
         try:
             return await self._run(on_progress, progress_interval_s)
         finally:
+            self._actors.let_all_go()
             self.core.remove_guard()
 
     def run_blocking(self, on_progress: Callable[[], None] | None = None, progress_interval_s: float = 0.25) -> Outcome:
@@ -226,6 +232,7 @@ class Node:
             )
         finally:
             # Tasks that a user's code has left behind are ended or left by now, or the guard has ended the process.
+            self._actors.let_all_go()
             self.core.remove_guard()
 
     def _loop_has_ended(self, left: int) -> None:
@@ -283,6 +290,7 @@ class Node:
             # From here until `release` the node and its native side hold each other.
             self.core.set_on_answer(self.post.answered)
             self._actors.tasks.install()
+            self._surroundings = Surroundings(self._actors.tasks.look)
             if not options.simulated and options.slow_handler_s > 0:
                 self.blocking.is_watched = True
                 self._beat(asyncio.get_running_loop(), options.slow_handler_s / _BEATS)
@@ -384,6 +392,7 @@ class Node:
         # In the middle of an instant of simulated time it would depend on how fast the machine is.
         if not self.core.is_mid_drain:
             self._actors.tend()
+            self._look_around()
         self.dead_letters.log_news(time.monotonic_ns())
         return self._stop_asked or self.core.stop_signal() is not None or self._has_too_much_memory()
 
@@ -483,7 +492,19 @@ class Node:
         """The loop comes round. The guard looks for turns of handlers; a callback that holds the loop has none."""
         if self.blocking.is_watched:
             self.core.beat()
+            self._look_around()
             loop.call_later(interval_s, self._beat, loop, interval_s)
+
+    def _look_around(self) -> None:
+        """Between two events: nobody's code runs."""
+        self._actors.let_go()
+        if self._surroundings is not None:
+            self._surroundings.look_if_due()
+
+    def _look(self, who: str | None) -> None:
+        """This actor's code may have changed what belongs to the process."""
+        if self._surroundings is not None:
+            self._surroundings.look(who)
 
     def _end_of_time(self) -> None:
         self._time_is_over = not self.should_stop()
@@ -537,6 +558,7 @@ class Node:
             self._alarm.cancel()
         self.blocking.is_watched = False
         await self._actors.close()
+        self._look(None)
         self._actors.tasks.uninstall()
         self.core.stop_feed()
         if self._is_simulating:

@@ -13,6 +13,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -29,6 +30,7 @@ __all__ = ["OwnTask", "Tasks"]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_SETTERS = ("set_task_factory", "set_exception_handler")
 _TURNS = 3
 """Whoever awaits a task takes what it raised within so many turns of the loop."""
 
@@ -97,6 +99,7 @@ class Tasks:
         self._before: tuple[Any, Any] = (None, None)
         self._told: set[str] = set()
         self._context = contextvars.copy_context()
+        self._refused: set[tuple[str, str]] = set()
 
     def guard(self, owner: str | None) -> Callable[[], bool]:
         """Who may cancel a task of an actor, or of the node's own: that actor and the node; of others it is told."""
@@ -119,17 +122,40 @@ class Tasks:
         self._before = (loop.get_task_factory(), loop.get_exception_handler())
         loop.set_task_factory(cast("Any", self._make))
         loop.set_exception_handler(self._callback_raised)
+        # An attribute of this one loop, before those of its class: whoever sets another one is known by name.
+        for name in _SETTERS:
+            setattr(loop, name, partial(self._refuse, name))
 
     def uninstall(self) -> None:
         """The loop is as it was. What tasks have raised that nobody took is told now."""
         loop, self._loop = self._loop, None
         if loop is not None:
+            for name in _SETTERS:
+                vars(loop).pop(name, None)
             loop.set_task_factory(self._before[0])
             loop.set_exception_handler(self._before[1])
         for slot, tasks in self._tasks.items():
             for task in list(tasks):
                 if task.done():
                     self._tell(slot, None, task)
+
+    def _refuse(self, setter: str, _theirs: object) -> None:
+        name = self._core.running()
+        whose = "somebody's code" if name is None else f"actor {name}"
+        if (whose, setter) not in self._refused:
+            self._refused.add((whose, setter))
+            _log.error("%s calls %s of the node's loop: it does nothing, and it is not told again", whose, setter)
+
+    def look(self) -> list[str]:
+        """Put back what somebody has set all the same; gives what that was."""
+        loop, found = self._loop, []
+        if loop is not None and loop.get_task_factory() != self._make:
+            type(loop).set_task_factory(loop, cast("Any", self._make))
+            found.append("the loop's task factory")
+        if loop is not None and loop.get_exception_handler() != self._callback_raised:
+            type(loop).set_exception_handler(loop, self._callback_raised)
+            found.append("the loop's exception handler")
+        return found
 
     def allow_any(self, slot: int) -> None:
         """This actor makes tasks for others, and is bounded by what they may ask for."""
@@ -139,10 +165,12 @@ class Tasks:
         """How many tasks of an actor have not ended."""
         return self._alive.get(slot, 0)
 
-    def cancel(self, slot: int) -> None:
-        """The instance of an actor has failed: so have its tasks."""
-        for task in list(self._tasks.pop(slot, ())):
+    def cancel(self, slot: int) -> list[OwnTask[Any]]:
+        """The instance of an actor has failed: so have its tasks. Gives them."""
+        tasks = list(self._tasks.pop(slot, ()))
+        for task in tasks:
             task.end()
+        return tasks
 
     def _make(
         self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: object
