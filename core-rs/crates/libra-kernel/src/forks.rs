@@ -41,6 +41,12 @@ pub fn life() -> u32 {
     LIFE.load(Ordering::Relaxed)
 }
 
+/// The same, for whoever remembers it to compare: from here on a child has another one, whatever else the process has.
+pub fn remembered() -> u32 {
+    install();
+    life()
+}
+
 /// In children this signal does what the system does by default, though it has a handler here.
 pub fn end_by(signal: libc::c_int) {
     install();

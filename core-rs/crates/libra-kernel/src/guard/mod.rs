@@ -105,8 +105,13 @@ impl Guard {
             }
         };
         let thread = std::thread::Builder::new().name("libra-guard".into()).spawn(guarded)?;
-        let mut guard =
-            Guard { shared, taken: Taken::default(), signal_write: write, thread: Some(thread), life: forks::life() };
+        let mut guard = Guard {
+            shared,
+            taken: Taken::default(),
+            signal_write: write,
+            thread: Some(thread),
+            life: forks::remembered(),
+        };
         if signals {
             guard.shared.takes_signals.store(true, Ordering::SeqCst);
             guard.taken.take(&guard.signal_write)?;

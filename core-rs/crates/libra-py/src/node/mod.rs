@@ -190,7 +190,7 @@ impl NodeCore {
             interruption: GilCell::new(None),
             simulated,
             intakes: Mutex::default(),
-            life: forks::life(),
+            life: forks::remembered(),
         })
     }
 

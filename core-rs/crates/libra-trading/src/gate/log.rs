@@ -182,7 +182,7 @@ impl Log {
         mut replay: impl FnMut(u64, Record) -> Result<(), &'static str>,
     ) -> Result<(Log, Option<TornTail>), LogError> {
         let LogConfig::File { path, sync } = config else {
-            return Ok((Log { file: None, sequence: 0, writer: Writer::default(), life: forks::life() }, None));
+            return Ok((Log { file: None, sequence: 0, writer: Writer::default(), life: forks::remembered() }, None));
         };
         let io_error = |error| LogError::Io { path: path.clone(), error };
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(io_error)?;
@@ -200,7 +200,7 @@ impl Log {
         };
         log.header()?;
         let (sequence, torn) = log.read(&mut replay)?;
-        Ok((Log { file: Some(log), sequence, writer: Writer::default(), life: forks::life() }, torn))
+        Ok((Log { file: Some(log), sequence, writer: Writer::default(), life: forks::remembered() }, torn))
     }
 
     /// The number of the last record, from 1.

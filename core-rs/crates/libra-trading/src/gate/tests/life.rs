@@ -289,6 +289,20 @@ fn the_latch_holds_through_a_restart_and_cancels_pass() {
 }
 
 #[test]
+fn an_approval_of_before_the_latch_is_void_behind_a_resume() {
+    let file = TempLog::new();
+    let (mut gate, _) = file.open(RiskLimits::default(), T0);
+    quote(&mut gate, T0);
+    let [before, after] = [1, 2].map(|id| buy(id, 10));
+    let approval = gate.reserve(T0, &before).unwrap();
+    gate.kill(T0, "loss").1.unwrap();
+    gate.resume(T0).unwrap();
+    let refused = gate.spend(T0, &approval).unwrap_err();
+    assert_eq!((refused.code, gate.stats().spent), (RiskCode::KillSwitch, 0));
+    place(&mut gate, T0, &after).unwrap();
+}
+
+#[test]
 fn not_found_is_final_only_behind_the_window_and_twice() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);
