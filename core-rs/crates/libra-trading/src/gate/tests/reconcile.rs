@@ -306,17 +306,81 @@ fn a_fill_that_races_the_picture_is_no_difference() {
     gate.on_report(venue.now_ns, &report(id, VenueOutcome::Accepted)).unwrap();
     venue.lists(Some(id), 10);
     // Each picture shows a fill of which the report comes later: the same difference, twice, and no incident.
-    for trade_id in 1..=3 {
+    for trade_id in 1..=8 {
         venue.holds(&format!("0.00{trade_id}"), 60_000);
         venue.has(money(10_000));
         let taken = venue.look(&mut gate);
         assert!(taken.report.differences.is_empty() && !taken.report.undecided.is_empty());
+        assert!(venue.looks.is_settled() && !gate.is_reconciling(), "each is explained by the next look");
         let late = filled(id, trade_id, PRICE, 1);
         gate.on_report(venue.now_ns, &late).unwrap();
     }
     assert!(gate.incident().is_none());
     let taken = venue.look(&mut gate);
     assert!(taken.report.settled && venue.looks.is_settled());
+}
+
+#[test]
+fn a_picture_lacks_the_last_executions_by_the_venues_order() {
+    let (mut gate, mut venue) = opened();
+    let id = place(&mut gate, venue.now_ns, &buy(1, 10)).unwrap();
+    gate.on_report(venue.now_ns, &report(id, VenueOutcome::Accepted)).unwrap();
+    venue.lists(Some(id), 10);
+    venue.holds("0.001", 60_000);
+    venue.looks.begin(&gate, venue.now_ns);
+    // Their reports come in the other order, and the picture has the venue's first alone.
+    for (trade_id, size) in [(2, 2), (1, 1)] {
+        gate.on_report(venue.now_ns, &filled(id, trade_id, PRICE, size)).unwrap();
+    }
+    let mut taken = Taken::default();
+    venue.looks.take(&mut gate, venue.now_ns + 1, &venue.look, |_| false, &mut taken).unwrap();
+    assert_eq!((taken.report.racing, taken.report.settled), (1, true), "{:?}", taken.report);
+}
+
+#[test]
+fn orders_go_on_while_a_history_may_explain_a_balance_and_wait_where_a_position_differs() {
+    let (mut gate, mut venue) = opened();
+    venue.looks.require(30 * SECOND);
+    venue.has(money(10_500));
+    // A look takes two seconds, and begins one behind the last.
+    let mut known_ns = None;
+    while gate.incident().is_none() {
+        let taken = venue.look(&mut gate);
+        let since_ns = *known_ns.get_or_insert(venue.now_ns);
+        let lasts = venue.now_ns - SECOND - since_ns >= 30 * SECOND;
+        assert_eq!((taken.report.undecided.len(), taken.report.differences.len()), if lasts { (0, 1) } else { (1, 0) });
+        assert!(venue.looks.is_settled() && !gate.is_reconciling() || venue.now_ns - since_ns >= 30 * SECOND);
+    }
+    assert!(venue.now_ns - known_ns.unwrap() >= 30 * SECOND);
+    let (mut gate, mut venue) = opened();
+    venue.looks.require(30 * SECOND);
+    venue.holds("0.010", 60_000);
+    venue.look(&mut gate);
+    assert!(!gate.is_reconciling(), "it may be under way");
+    let second = venue.look(&mut gate);
+    assert_eq!((second.report.undecided.len(), second.report.differences.len()), (1, 0));
+    assert!(gate.is_reconciling() && gate.incident().is_none(), "no ground for more orders, and no incident yet");
+}
+
+#[test]
+fn a_balance_that_nobody_trades_in_is_taken_over_in_its_time_and_stops_nothing() {
+    let (mut gate, mut venue) = opened();
+    venue.looks.require(30 * SECOND);
+    venue.look.state.balances.push((name("DUST"), money(7)));
+    let began_ns = venue.now_ns;
+    let apart = loop {
+        let taken = venue.look(&mut gate);
+        assert!(taken.report.settled && taken.report.undecided.is_empty() && taken.report.differences.is_empty());
+        assert!(venue.looks.is_settled() && !gate.is_reconciling());
+        if !taken.report.apart.is_empty() {
+            break taken.report.apart;
+        }
+        assert!(venue.now_ns - began_ns < 40 * SECOND);
+    };
+    assert!(venue.now_ns - began_ns >= 30 * SECOND);
+    assert_eq!((apart.len(), apart[0].amount()), (1, Some(money(7))));
+    assert_eq!(gate.account().balance(name("DUST")).map(|balance| balance.total), Some(money(7)));
+    assert!(venue.look(&mut gate).report.apart.is_empty() && gate.incident().is_none(), "once");
 }
 
 #[test]
