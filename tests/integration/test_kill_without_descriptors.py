@@ -19,6 +19,8 @@ def on_quote(self, quote):
         if not hasattr(self, "told"):
             self.told = print("none left", flush=True)
 """
+# Nothing can be raised any more: one descriptor is kept.
+TAKES_ALL_FOR_GOOD = TAKES_ALL.replace("resource.getrlimit(resource.RLIMIT_NOFILE)[1]", "128")
 LOG = 'log = { path = "gate.log", resume = true }'
 
 
@@ -33,3 +35,15 @@ def test_the_verb_is_confirmed_more_than_once(shell):
     ended = running.end()
     assert (ended.code, "it leaks" in ended.summary["stopped"]["paper"]) == (3, True), ended.err
     assert not (shell.folder / "gate.log.killed").exists()
+
+
+def test_one_is_kept_where_the_limit_cannot_be_raised(shell):
+    running = shell.start("run", shell.profile(shell.strategy(TAKES_ALL_FOR_GOOD)), "--json")
+    running.wait_for("none left")
+    wait_until(lambda: [one for one in running_nodes() if one.node.pid == running.process.pid], "it is found")
+    for _ in range(3):
+        told = shell.run("kill-switch", "--pid", running.process.pid, "--reason", "it leaks")
+        assert (told.code, "no new orders leave" in told.out) == (0, True), told.out + running.said
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, "it leaks" in ended.summary["stopped"]["paper"]) == (3, True), ended.err

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import select
 import socket
 import time
@@ -41,6 +42,8 @@ _IDLE_S = 30.0
 _WRITE_S = 5.0
 _FAREWELL_S = 1.0
 _LOOK_EVERY_S = 1.0
+_BEYOND = 16
+"""So many descriptors beyond the limit, while somebody is let in: other threads may take some of them."""
 
 
 class ControlServer:
@@ -74,6 +77,7 @@ class ControlServer:
         self._folder = folder
         self._spare: int | None = None
         """A descriptor for an operator who comes when there is none left."""
+        self._has_ended = asyncio.Event()
 
     def open(self) -> None:
         """Listen, be found, and begin to answer on the running loop.
@@ -184,10 +188,16 @@ class ControlServer:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # Out of descriptors, most likely: trading goes on, and so does this, later.
-                let_in = self._let_in_by_the_spare(listener)
+                let_in = _let_in_beyond_the_limit(listener) or self._let_in_by_the_spare(listener)
                 if let_in is None:
-                    _log.warning("control socket: %s", error)
-                    await asyncio.sleep(1.0)
+                    self._keep_a_spare()
+                    if not self._connections:
+                        _log.warning("control socket: %s", error)
+                    self._has_ended.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1.0):
+                            # A verb has more than one connection: the next has its turn behind the first.
+                            await self._has_ended.wait()
                     continue
                 connection = let_in
             connection.setblocking(False)  # noqa: FBT003
@@ -223,6 +233,7 @@ class ControlServer:
         finally:
             # Before anybody else runs, who may wait for this one.
             self._keep_a_spare()
+            self._has_ended.set()
 
     async def _hear(self, connection: socket.socket, private: PrivateDescriptor) -> None:
         with connection, private, contextlib.suppress(OSError, TimeoutError):
@@ -285,6 +296,25 @@ def _is_there(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, 0)
     return not any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
+
+
+def _let_in_beyond_the_limit(listener: socket.socket) -> socket.socket | None:
+    """Somebody's code has taken all descriptors up to its soft limit, which may be raised for a moment.
+
+    The kept descriptor alone would not do: between its end and the connection's beginning a thread (of a journal that
+    tries to open its file again) may take its place.
+    """
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft + _BEYOND if hard < 0 else min(soft + _BEYOND, hard), hard))
+    except (OSError, ValueError):
+        return None
+    try:
+        return listener.accept()[0]
+    except OSError:
+        return None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def _say(connection: socket.socket, line: bytes) -> None:

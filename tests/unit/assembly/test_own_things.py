@@ -56,8 +56,10 @@ def test_parameters_that_cannot_be_copied_are_refused_at_once(settings):
 def test_a_module_that_sets_decimals_when_it_is_imported_is_told_of(tmp_path, caplog, line, names):
     file = tmp_path / "sets.py"
     file.write_text(f"import decimal\n\n{line}\n\n\nclass Sets:\n    pass\n", encoding="utf-8")
-    before, default = repr(decimal.getcontext()), repr(decimal.DefaultContext)
-    assert load_class(f"{file}:Sets").__name__ == "Sets"
-    assert (repr(decimal.getcontext()), repr(decimal.DefaultContext)) == (before, default)
+    # As in a fresh process: tests before this one may have left another context behind.
+    with decimal.localcontext(decimal.Context()):
+        before, default = repr(decimal.getcontext()), repr(decimal.DefaultContext)
+        assert load_class(f"{file}:Sets").__name__ == "Sets"
+        assert (repr(decimal.getcontext()), repr(decimal.DefaultContext)) == (before, default)
     told = f"{file} changes {names} of decimal when it is imported: that holds for no actor; set it in on_start"
     assert [record.getMessage() for record in caplog.records] == ([told] if names else [])
