@@ -181,11 +181,14 @@ impl Desk {
         let gate = GateConfig { strategies: config.strategies.clone(), ..config.gate };
         let (mut gate, mut recovered) = Gate::open(gate, now_ns)?;
         if alarm.is_marked().map_err(marker_error)? {
-            // An earlier process was stopped while it could not write: the latch is as good as one in its log.
-            let (latched, logged) = gate.kill(now_ns, "set by a signal to an earlier process");
-            logged?;
-            let sequence = gate.sequence();
-            recovered.unconfirmed.extend(latched.into_iter().map(|event| (sequence, event)));
+            // An earlier process was stopped while it could not write: the latch is as good as one in its log. Beside a log that
+            // has one it says nothing more: it was the process itself that left it, until it could write.
+            if !gate.is_killed() {
+                let (latched, logged) = gate.kill(now_ns, "set by a signal to an earlier process");
+                logged?;
+                let sequence = gate.sequence();
+                recovered.unconfirmed.extend(latched.into_iter().map(|event| (sequence, event)));
+            }
             recovered.killed = true;
             alarm.settle(alarm.count()).map_err(marker_error)?;
         }
