@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -106,10 +107,10 @@ def decides(joined: Joined, stop_s: float) -> str:
 @pytest.mark.parametrize(
     ("skew_ms", "stop_s", "word"),
     [
-        # Not yet over by the clock of its host.
-        (1_900, 3.0, "1900 ms ahead of ours"),
-        (60_000, 0.0, "is refused (EXPIRED)"),
-        (-10_000, 0.0, "is refused (EXPIRED)"),
+        # Not yet over by the clock of its host. Said is what is known: at least so much, as a beacon is on its way.
+        (1_900, 3.0, r"(1[5-8]\d\d|1900) ms ahead of ours"),
+        (60_000, 0.0, r"is refused \(EXPIRED\)"),
+        (-10_000, 0.0, r"is refused \(EXPIRED\)"),
     ],
 )
 def test_a_deadline_holds_by_the_clock_of_the_accounts_node_or_is_refused_with_a_word(
@@ -125,7 +126,7 @@ def test_a_deadline_holds_by_the_clock_of_the_accounts_node_or_is_refused_with_a
     ended = running.end()
     assert told == "REJECTED EXPIRED, FILLED"
     [line] = [line for line in ended.err.splitlines() if "clock of node strategies" in line and "trading:" in line]
-    assert word in line or word.replace("1900", "1899") in line
+    assert re.search(word, line), line
     way = "ahead" if skew_ms > 0 else "behind"
     assert f"its clock is {abs(skew_ms) / 1_000:.1f} s {way}" in shown
 
