@@ -79,9 +79,10 @@ def read(path: Path) -> Mutant:
     return Mutant(path, found["guards"], found["tests"])
 
 
-def find(only: str = "*") -> list[Mutant]:
-    """All mutants whose name matches, in the order of their names."""
-    return [mutant for path in sorted(HERE.glob("*/*.patch")) if fnmatch.fnmatch((mutant := read(path)).name, only)]
+def find(*only: str) -> list[Mutant]:
+    """All mutants whose name matches one of these, or any where there are none, in the order of their names."""
+    mutants = map(read, sorted(HERE.glob("*/*.patch")))
+    return [mutant for mutant in mutants if any(fnmatch.fnmatch(mutant.name, glob) for glob in only or ("*",))]
 
 
 @dataclasses.dataclass
@@ -334,14 +335,14 @@ def judge(copy: Copy, mutant: Mutant, seconds: float) -> Result:
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="Takes out guards and sees whether the tests notice.")
-    parser.add_argument("--only", default="*", metavar="GLOB", help="mutants by name, such as 'gate/*'")
+    parser.add_argument("--only", nargs="+", default=[], metavar="GLOB", help="mutants by name, such as 'gate/*'")
     parser.add_argument("--json", action="store_true", help="print the results as JSON at the end")
     parser.add_argument("--list", action="store_true", help="say what there is, and run nothing")
     parser.add_argument("--resume", action="store_true", help="leave out what was caught with the same code and tests")
     parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N parts, in a copy of its own")
     options = parser.parse_args()
     try:
-        mutants = part_of(find(options.only), options.part)
+        mutants = part_of(find(*options.only), options.part)
     except ValueError as error:
         parser.error(str(error))
     if options.list:
@@ -349,7 +350,7 @@ def main() -> int:
             print(f"{mutant.name:<40} {mutant.guards}")
         return 0
     if not mutants:
-        print(f"no mutant matches {options.only}", file=sys.stderr)
+        print(f"no mutant matches {' '.join(options.only)}", file=sys.stderr)
         return 2
     say = sys.stderr if options.json else sys.stdout
     copy = Copy(
