@@ -42,6 +42,7 @@ _IDLE_S = 30.0
 _WRITE_S = 5.0
 _FAREWELL_S = 1.0
 _LOOK_EVERY_S = 1.0
+_ACCEPT_AGAIN_S = 1.0
 _BEYOND = 16
 """So many descriptors beyond the limit, while somebody is let in: other threads may take some of them."""
 
@@ -195,7 +196,7 @@ class ControlServer:
                         _log.warning("control socket: %s", error)
                     self._has_ended.clear()
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(1.0):
+                        async with asyncio.timeout(_ACCEPT_AGAIN_S):
                             # A verb has more than one connection: the next has its turn behind the first.
                             await self._has_ended.wait()
                     continue

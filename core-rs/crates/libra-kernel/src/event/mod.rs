@@ -100,7 +100,6 @@ impl Payload {
 }
 
 /// An event. It never changes after it was accepted; a queue keeps its own copy with the sequence it gave.
-#[derive(Clone)]
 #[repr(C)]
 pub struct Event {
     /// What happened.
@@ -132,12 +131,61 @@ pub struct Event {
 
 const _: () = assert!(std::mem::size_of::<Event>() == 128);
 
+impl Clone for Event {
+    /// In one piece, not field by field.
+    #[inline]
+    fn clone(&self) -> Self {
+        const fn is_plain<T: Copy>() {}
+        const { (is_plain::<(EventType, Name, TraceId)>(), is_plain::<(Quote, Trade, Bar)>()) };
+        match &self.payload {
+            Payload::Shared(shared) => std::mem::forget(Arc::clone(shared)),
+            Payload::Empty | Payload::Quote(_) | Payload::Trade(_) | Payload::Bar(_) => {}
+        }
+        // SAFETY: an event is plain but for a shared payload, of which the copy has a count of its own by now.
+        unsafe { std::ptr::read(self) }
+    }
+}
+
+/// An event that is offered to a queue. Of a reference the copy is made where it stays: one that is made and then moved on costs
+/// more than its making.
+pub trait Offered {
+    /// What is offered.
+    fn event(&self) -> &Event;
+
+    /// What the queue keeps.
+    fn into_event(self) -> Event;
+}
+
+impl Offered for Event {
+    #[inline]
+    fn event(&self) -> &Event {
+        self
+    }
+
+    #[inline]
+    fn into_event(self) -> Event {
+        self
+    }
+}
+
+impl Offered for &Event {
+    #[inline]
+    fn event(&self) -> &Event {
+        self
+    }
+
+    #[inline]
+    fn into_event(self) -> Event {
+        self.clone()
+    }
+}
+
 impl Event {
     /// Bit 0 of the W3C trace flags: the trace is followed.
     pub const SAMPLED: u8 = 1;
 
     /// A root event: a new trace and a new span.
-    #[inline]
+    #[inline(always)]
     pub fn new(event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
         Event {
             event_type,
