@@ -327,6 +327,37 @@ impl std::fmt::Debug for Event {
 mod tests {
     use super::*;
 
+    struct Large;
+
+    impl SharedPayload for Large {
+        fn kind(&self) -> &'static str {
+            "large"
+        }
+        fn digest(&self, _digest: &mut Digest) {}
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    #[test]
+    fn a_copy_holds_its_payload_by_itself() {
+        let large = Arc::new(Large);
+        let source = Name::intern("test");
+        let event = Event::new(EventType::Signal, source, 1, Payload::Shared(large.clone()));
+        let copies = [event.clone(), event.clone()];
+        assert_eq!(Arc::strong_count(&large), 4);
+        drop(event);
+        assert!(copies.iter().all(|copy| copy.payload.downcast::<Large>().is_some()));
+        drop(copies);
+        assert_eq!(Arc::strong_count(&large), 1);
+        let quote = Quote { bid: 1, ask: 2, bid_size: 3, ask_size: 4, ..Quote::default() };
+        let event = Event::new(EventType::Quote, source, 7, Payload::Quote(quote));
+        let copy = event.clone();
+        assert!(matches!(copy.payload, Payload::Quote(copied) if copied == quote));
+        let told = |event: &Event| (event.event_type, event.source, event.ts_ns, event.trace_id, event.span_id);
+        assert_eq!(told(&copy), told(&event));
+    }
+
     #[test]
     fn a_child_keeps_the_trace_and_knows_its_parent() {
         let source = Name::intern("test");
