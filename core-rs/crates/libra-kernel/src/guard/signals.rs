@@ -113,12 +113,7 @@ impl Taken {
         // SAFETY: cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
         for signal in OURS {
-            let previous = ask(signal)?;
-            let (handler, flags) = kept(signal);
-            handler.store(previous.sa_sigaction, Ordering::SeqCst);
-            flags.store(previous.sa_flags, Ordering::SeqCst);
-            take_over(signal)?;
-            self.previous.push((signal, previous));
+            self.previous.push((signal, take_and_keep(signal)?));
         }
         Ok(())
     }
@@ -154,12 +149,8 @@ pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
     forks::install();
     // SAFETY: cannot fail.
     OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
-    let previous = ask(libc::SIGUSR1)?;
-    let (handler, flags) = kept(libc::SIGUSR1);
-    handler.store(previous.sa_sigaction, Ordering::SeqCst);
-    flags.store(previous.sa_flags, Ordering::SeqCst);
     late::set_heard(heard);
-    take_over(libc::SIGUSR1)
+    take_and_keep(libc::SIGUSR1).map(drop)
 }
 
 /// The signals that a guard takes.
@@ -201,6 +192,16 @@ pub(super) fn take_back() {
     for signal in OURS {
         let _ = take_over(signal);
     }
+}
+
+/// Takes a signal over. What was done with it before is kept, and given.
+fn take_and_keep(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    let previous = ask(signal)?;
+    let (handler, flags) = kept(signal);
+    handler.store(previous.sa_sigaction, Ordering::SeqCst);
+    flags.store(previous.sa_flags, Ordering::SeqCst);
+    take_over(signal)?;
+    Ok(previous)
 }
 
 fn take_over(signal: libc::c_int) -> io::Result<()> {
