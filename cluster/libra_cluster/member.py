@@ -135,7 +135,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
-    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
+    early_kill.is_about(settings.account_logs)
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
     from libra.assembly.turn import Turn

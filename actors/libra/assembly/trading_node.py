@@ -276,7 +276,7 @@ class TradingNode(Node):
 
     def _switch_is_about(self) -> list[tuple[str, str | None]]:
         # Of a node that has none those of the whole run: what it cannot tell the others of, the next start has to know.
-        return [(group.name, group.log.path) for group in self.settings.account_groups]
+        return self.settings.account_logs
 
     def _open(self) -> None:
         for warning in limits_without_parts(self.settings, self._groups):

@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     from libra.config import load
 
     settings = load(options.profile, flags=flags_of(options))
-    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
+    early_kill.is_about(settings.account_logs)
     _require_data(settings)
     if options.out is not None:
         options.out = options.out.absolute()
