@@ -27,7 +27,7 @@ from libra.core.remains import Remains
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
 from libra.core.tasks import Tasks
-from libra.core.watching import Terminated, TerminationReason, Watches
+from libra.core.watching import TerminationReason, Watches
 from libra.core.worker import Worker
 from libra_core import Mail
 
@@ -79,6 +79,7 @@ class Lifecycles:
         failed: Actors that were given up.
         snapshots: What actors carry over.
         tasks: What actors made beside their handlers.
+        watches: Who learns of their ends.
     """
 
     def __init__(
@@ -119,7 +120,6 @@ class Lifecycles:
         self._on_fatal = on_fatal
         self._look = look
         self._tree = SupervisionTree(policy, self._jitter)
-        self._watches = Watches()
         self._places: dict[int, Place] = {}
         self._by_name: dict[str, int] = {}
         self._stops: list[int] = []
@@ -128,6 +128,7 @@ class Lifecycles:
         self._keep_up_s = keep_up_s
         self._stop_timers: dict[int, Place] = {}
         self._supervisor = self._core.add_actor(SUPERVISOR)
+        self.watches = Watches(self._core, switchboard.post, self._places, self._supervisor)
         self._recoveries = Recoveries(
             self,
             self._core,
@@ -202,21 +203,6 @@ class Lifecycles:
             )
             for place in self._places.values()
         }
-
-    def watch(self, watcher: int | str, watched: int) -> None:
-        """An actor, of another node by its address, wants to learn of each end of another one.
-
-        Of one that is over it learns at once.
-        """
-        place = self._places[watched]
-        if place.is_over:
-            self.tell_end(watcher, Terminated(place.name, TerminationReason.GONE))
-        else:
-            self._watches.add(watcher, watched)
-
-    def unwatch(self, watcher: int | str, watched: int) -> bool:
-        """It does not want to any more; False when it did not."""
-        return self._watches.remove(watcher, watched)
 
     def take_snapshot(self, slot: int) -> None:
         """Take a snapshot of an actor, between two of its events, while its turn lasts."""
@@ -392,12 +378,12 @@ class Lifecycles:
         self._move(place, ActorState.DEGRADED)
         self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._core.unsubscribe_all_handlers(place.slot)
-        self._tell_watchers(place, reason, detail, comes_back=True)
+        self.watches.tell(place, reason, detail, comes_back=True)
 
     def _end_as_failed(self, place: Place, reason: TerminationReason, detail: str) -> None:
         self._move(place, ActorState.FAILED)
         self.failed.append(place.name)
-        self._tell_watchers(place, reason, detail, comes_back=False)
+        self.watches.tell(place, reason, detail, comes_back=False)
         self._remove(place)
 
     def _remove(self, place: Place) -> None:
@@ -416,25 +402,13 @@ class Lifecycles:
             if hasattr(actor, "_context"):
                 actor._context.retire()
             self._remains.keep(place.slot, actor, () if actor._keeps_tasks else self.tasks.cancel(place.slot))
-        self._watches.forget(place.slot)
+        self.watches.forget(place.slot)
         self._end_timers(place)
 
     def _end_timers(self, place: Place) -> None:
         """An instance is no more: its timers end, and tasks that it left sleeping on the clock are cancelled."""
         self._core.cancel_timers(place.slot)
         self._sleepers.cancel(place.slot)
-
-    def _tell_watchers(self, place: Place, reason: TerminationReason, detail: str, *, comes_back: bool) -> None:
-        told = Terminated(place.name, reason, detail, comes_back)
-        for watcher in self._watches.of(place.slot, for_good=not comes_back):
-            self.tell_end(watcher, told)
-
-    def tell_end(self, watcher: int | str, told: Terminated) -> None:
-        """Tell a watcher of an end, in order with its other messages."""
-        if isinstance(watcher, str):
-            self._switchboard.post.tell_end(watcher, told)
-        elif not self._places[watcher].is_over:
-            self._core.send(watcher, EventType.ACTOR_TERMINATED, self._supervisor, told)
 
     def _jitter(self, name: str) -> Callable[[], float]:
         """Draws for the waits of one member: repeatable in simulated time, different in every live process."""
@@ -576,7 +550,7 @@ class Lifecycles:
             self.come_down(place, TerminationReason.TAKEN_DOWN, "")
             return
         self._move(place, ActorState.STOPPED)
-        self._tell_watchers(place, reason, detail, comes_back=False)
+        self.watches.tell(place, reason, detail, comes_back=False)
         self._remove(place)
         if not self._is_ending:
             self._on_stopped(place.name)
