@@ -1,9 +1,7 @@
 """A run that ends with an account stopped says so, whatever stops it: by its exit code and in its summary."""
 
 from tests.earlier_life import contradict, with_account
-from tests.integration.conftest import Shell
-
-LOG = 'log = { path = "gate.log", resume = true }'
+from tests.integration.conftest import LOG, Shell
 
 
 def test_an_incident_ends_with_3_and_is_named(shell: Shell):

@@ -3,6 +3,7 @@
 import signal
 
 from tests.cluster.conftest import wait_until
+from tests.integration.conftest import LOG
 
 from libra.cli.nodes import running_nodes
 
@@ -21,7 +22,6 @@ def on_quote(self, quote):
 """
 # Nothing can be raised any more: one descriptor is kept.
 TAKES_ALL_FOR_GOOD = TAKES_ALL.replace("resource.getrlimit(resource.RLIMIT_NOFILE)[1]", "128")
-LOG = 'log = { path = "gate.log", resume = true }'
 
 
 def kills_often(shell, strategy: str, **terms: str) -> None:
