@@ -530,7 +530,7 @@ class TradingNode(Node):
             self._lost_input |= fatal
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
-    def _exit_code(self, *, failed: bool, stopped: bool = False) -> int:
+    def _exit_code(self, *, failed: bool, stopped: bool) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
         if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
