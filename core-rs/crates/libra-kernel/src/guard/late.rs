@@ -100,7 +100,8 @@ pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&Path>) -> bool) {
     }
 }
 
-/// Nobody takes the switch any more: tells which markers are left of what came until now. From now on each signal says so itself.
+/// Nobody takes the switch any more: tells which markers are left of what came until now. From now on each signal says so
+/// itself.
 pub fn tell() {
     set_heard(Heard::Leave);
     if CAME.load(Ordering::SeqCst) == 0 {
