@@ -68,7 +68,7 @@ class RunResult:
 
     Attributes:
         summary: What `libra run --json` prints.
-        exit_code: 0 ok, 1 failed, 3 a risk stop.
+        exit_code: 0 ok, 1 failed, 3 an account ended stopped.
         orders: A row for each order and each refused request.
         fills: A row for each execution.
         equity: A row for each note of a currency's equity.

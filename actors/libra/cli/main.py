@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments behind the program's name, those of the process where left out.
 
     Returns:
-        0 ok, 1 failed, 2 usage or configuration, 3 a risk stop.
+        0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:

@@ -141,9 +141,8 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
         console.print(f"strategy {strategy} was lost with its node", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
-            console.print(
-                f"account {account} ended stopped: {why}.{_stays(account, why)}", soft_wrap=True, markup=False
-            )
+            told = f"account {account} ended stopped: {why}.{_stays(account, why)}"
+            console.print(told, soft_wrap=True, markup=False)
 
 
 def _stays(account: str, why: str) -> str:
