@@ -104,9 +104,7 @@ fn requests(count: usize, events: usize, is_account: bool) -> f64 {
     if is_account {
         router.set_account(id, Name::intern("account"));
     }
-    run(router, count, BURST, events, |_, source| {
-        Event::new(EventType::OrderRequest, names[source], 1, Payload::Empty)
-    })
+    run(router, count, BURST, events, |_, source| Event::new(EventType::OrderRequest, names[source], 1, Payload::Empty))
 }
 
 fn turns(count: usize, events: usize) -> f64 {

@@ -18,8 +18,8 @@
 //! Events stand in the lane's slots; here are their positions only.
 
 use std::cmp::Reverse;
-use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::collections::VecDeque;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
 
 use crate::event::{Event, Policy};
 use crate::name::Name;
