@@ -132,8 +132,8 @@ fn owners(count: usize, events: usize) -> f64 {
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (events, repeats) = if quick { (1 << 18, 5) } else { (1 << 21, 9) };
-    type Case = (String, fn(usize, usize) -> f64, usize);
-    let kinds: [(&str, fn(usize, usize) -> f64); 6] = [
+    type Case = fn(usize, usize) -> f64;
+    let kinds: [(&str, Case); 6] = [
         ("instruments", many_instruments),
         ("own", own),
         ("all", all),
@@ -141,7 +141,7 @@ fn main() {
         ("turns", turns),
         ("owners", owners),
     ];
-    let mut cases: Vec<Case> = Vec::new();
+    let mut cases: Vec<(String, Case, usize)> = Vec::new();
     for (kind, case) in kinds {
         cases.extend(COUNTS.map(|count| (format!("{kind}_{count}"), case, count)));
     }
