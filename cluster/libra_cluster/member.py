@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra import early_kill, exit_codes
 from libra.cli.faults import report_fault
-from libra.cli.leaving import leave_threads_behind
+from libra.cli.leaving import run_and_leave
 from libra.cli.logs import configure_logging
 from libra.config import NodePart, settings_model
 from libra.config.secrets import hand_over, seclude
@@ -99,14 +99,8 @@ def main(arguments: list[str]) -> int:
     """
     # Our supervisor may pass the kill switch on at any time: it is kept until the node takes it.
     early_kill.hold()
-    before = threading.enumerate()
-    try:
-        code = _serve(arguments)
-    finally:
-        early_kill.give_up()
-    # By now the supervisor knows how the run went.
-    leave_threads_behind(code, before)
-    return code
+    # Behind this the supervisor knows how the run went.
+    return run_and_leave(lambda: _serve(arguments))
 
 
 def _serve(arguments: list[str]) -> int:
@@ -135,7 +129,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
     settings = settings_model().model_validate(order["settings"], by_alias=True, by_name=False)
-    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
+    early_kill.is_about(settings.account_logs)
     configure_logging(settings.node.log_level, settings.node.log_format)
     from libra.assembly import build
     from libra.assembly.turn import Turn

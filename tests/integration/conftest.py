@@ -39,6 +39,9 @@ max_order_notional = "20000"
 {risk}
 """
 
+LOG = 'log = { path = "gate.log", resume = true }'
+"""Of an account: the next life goes on with it."""
+
 STRATEGY_ENTRY = """
 [[strategies]]
 name = "mine"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.integration.conftest import LOG
 from tests.integration.hostile import SECOND, VICTIM
 
 POOL = """
@@ -137,8 +138,7 @@ def on_start(self):
 
 
 def test_a_child_that_outlives_its_killed_node_keeps_neither_its_account_nor_its_name(shell, profile):
-    account = 'log = { path = "gate.log", resume = true }'
-    path = profile(KEEPS_A_CHILD, account=account)
+    path = profile(KEEPS_A_CHILD, account=LOG)
     running = shell.start("run", path, "--json")
     running.wait_for("victim has three fills")
     child = int(running.said.split("child ")[1].split()[0])
@@ -168,8 +168,7 @@ def test_what_is_executed_inherits_nothing_but_its_streams(shell, profile):
         "    found = subprocess.run(look, close_fds=False, capture_output=True, text=True, check=True).stdout\n"
         "    self.log.warning('inherited: %s.', ' '.join(found.split()))"
     )
-    account = 'log = { path = "gate.log", resume = true }'
-    ended = shell.run("run", profile(body, account=account), "--json", "--duration", "2")
+    ended = shell.run("run", profile(body, account=LOG), "--json", "--duration", "2")
     assert ended.code == 0, ended.err
     assert "inherited: looked." in ended.err
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.conftest import TWO_NODES
-from tests.integration.conftest import Ended, Shell
+from tests.integration.conftest import LOG, Ended, Shell
 
 from libra import early_kill
 
@@ -21,16 +21,13 @@ def on_quote(self, quote):
         self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.ask)
 """
 PULLS = "import os, signal\nos.kill({whom}, signal.SIGUSR1)\nos.kill({whom}, signal.SIGUSR1)\n"
-LOG = 'log = { path = "gate.log", resume = true }'
 
 
 def profile(shell: Shell, *, pulls: str = "", ends: str = "", more: str = "") -> str:
     """A profile whose strategy's file pulls the switch when it is loaded, which is long before a node takes signals."""
-    name = shell.profile(shell.strategy(BUYS), account=LOG, node="duration_s = 1.5")
+    name = shell.profile(shell.strategy(BUYS), account=LOG, node="duration_s = 1.5", strategy_more=more)
     path = shell.folder / "mine.py"
     path.write_text((PULLS.format(whom=pulls) if pulls else "") + ends + path.read_text())
-    with (shell.folder / name).open("a") as text:
-        text.write(more)
     return name
 
 

@@ -3,6 +3,8 @@
 import json
 import signal
 
+from tests.integration.conftest import LOG
+
 ORDERS = """
 def on_start(self):
     self.said = set()
@@ -22,8 +24,7 @@ REFUSED = "<REJECTED ORDER_SIZE_LIMIT "
 
 
 def start(shell, *, risk=""):
-    account = 'log = { path = "gate.log", resume = true }'
-    return shell.start("run", shell.profile(shell.strategy(ORDERS), account=account, risk=risk), "--json")
+    return shell.start("run", shell.profile(shell.strategy(ORDERS), account=LOG, risk=risk), "--json")
 
 
 def account_of(shell):

@@ -64,8 +64,8 @@ def run(shell):
 
 
 def test_what_belongs_to_the_process_is_put_back_and_told_and_the_other_trades_on(run, shell):
-    node = f'state_dir = "{shell.folder.name}"\nhandler_timeout_s = 0.3\nslow_handler_ms = 50\n'
-    node = node.replace(shell.folder.name, "state") + "[node.supervision]\nmax_restarts = 1\nbackoff_s = 0.05\n"
+    node = 'state_dir = "state"\nhandler_timeout_s = 0.3\nslow_handler_ms = 50\n'
+    node += "[node.supervision]\nmax_restarts = 1\nbackoff_s = 0.05\n"
     ended, fills = run(CHANGES, "--duration", "4", clock="live", node=node)
     # Its first life ended by the task that never returns, its second by what it raises.
     assert (ended.summary["failed"], ended.summary["errors"]) == (["mine"], 2), ended.err

@@ -68,7 +68,7 @@ class RunResult:
 
     Attributes:
         summary: What `libra run --json` prints.
-        exit_code: 0 ok, 1 failed, 3 a risk stop.
+        exit_code: 0 ok, 1 failed, 3 an account ended stopped.
         orders: A row for each order and each refused request.
         fills: A row for each execution.
         equity: A row for each note of a currency's equity.
@@ -276,7 +276,7 @@ class TradingNode(Node):
 
     def _switch_is_about(self) -> list[tuple[str, str | None]]:
         # Of a node that has none those of the whole run: what it cannot tell the others of, the next start has to know.
-        return [(group.name, group.log.path) for group in self.settings.account_groups]
+        return self.settings.account_logs
 
     def _open(self) -> None:
         for warning in limits_without_parts(self.settings, self._groups):
@@ -530,7 +530,7 @@ class TradingNode(Node):
             self._lost_input |= fatal
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
-    def _exit_code(self, *, failed: bool, stopped: bool = False) -> int:
+    def _exit_code(self, *, failed: bool, stopped: bool) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
         if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED

@@ -1,4 +1,4 @@
-"""The end of the process: a thread that somebody's code has left behind does not hold it up."""
+"""The end of the process: what comes to it from here on is for the next one, and no thread that is left holds it up."""
 
 from __future__ import annotations
 
@@ -8,22 +8,36 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-PATIENCE_S = 2.0
+from libra import early_kill
+
+_PATIENCE_S = 2.0
 """How long threads may take that are about to end."""
 _POOLS = ("concurrent.futures.process", "concurrent.futures.thread")
 
 
-def leave_threads_behind(code: int, before: Collection[threading.Thread], patience_s: float = PATIENCE_S) -> None:
-    """End the process with ``code`` if a thread is left that the interpreter would wait for without end.
+def run_and_leave(run: Callable[[], int]) -> int:
+    """Do what a process is there for.
 
     Args:
-        code: The exit code.
-        before: Threads that are somebody else's, who will see to them.
-        patience_s: How long such threads have to end by themselves.
+        run: That; gives the exit code.
+
+    Returns:
+        The code, unless a thread of it is left that the interpreter would wait for without end: that ends the process.
     """
-    until = time.monotonic() + patience_s
+    before = threading.enumerate()
+    try:
+        code = run()
+    finally:
+        early_kill.give_up()
+    _leave_threads_behind(code, before)
+    return code
+
+
+def _leave_threads_behind(code: int, before: Collection[threading.Thread]) -> None:
+    """End the process with ``code`` where threads do not end by themselves; those of ``before`` are somebody else's."""
+    until = time.monotonic() + _PATIENCE_S
     left = [
         thread
         for thread in threading.enumerate()

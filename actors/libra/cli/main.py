@@ -10,13 +10,12 @@ import argparse
 import difflib
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 
 from libra import early_kill, exit_codes
 from libra.cli.faults import report_fault, silence_stdout
-from libra.cli.leaving import leave_threads_behind
+from libra.cli.leaving import run_and_leave
 from libra.errors import ConfigError, LibraError
 
 COMMANDS_GROUP = "libra.commands"
@@ -45,19 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments behind the program's name, those of the process where left out.
 
     Returns:
-        0 ok, 1 failed, 2 usage or configuration, 3 a risk stop.
+        0 ok, 1 failed, 2 usage or configuration, 3 an account ended stopped.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
         # Before anything else: until a node takes it, the signal would end a process that comes to trade.
         early_kill.hold()
-    before = threading.enumerate()
-    try:
-        code = _run_verb(arguments)
-    finally:
-        early_kill.give_up()
-    leave_threads_behind(code, before)
-    return code
+    return run_and_leave(lambda: _run_verb(arguments))
 
 
 def _run_verb(arguments: list[str]) -> int:

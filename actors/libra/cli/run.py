@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     from libra.config import load
 
     settings = load(options.profile, flags=flags_of(options))
-    early_kill.is_about((group.name, group.log.path) for group in settings.account_groups)
+    early_kill.is_about(settings.account_logs)
     _require_data(settings)
     if options.out is not None:
         options.out = options.out.absolute()
@@ -141,9 +141,8 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
         console.print(f"strategy {strategy} was lost with its node", soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
-            console.print(
-                f"account {account} ended stopped: {why}.{_stays(account, why)}", soft_wrap=True, markup=False
-            )
+            told = f"account {account} ended stopped: {why}.{_stays(account, why)}"
+            console.print(told, soft_wrap=True, markup=False)
 
 
 def _stays(account: str, why: str) -> str:

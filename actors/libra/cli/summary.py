@@ -27,7 +27,7 @@ _POSITION_COLUMNS = ("symbol", "account", "size", "realised", "unrealised", "fee
 _VERDICTS = {
     0: ("done", "bold green"),
     1: ("failed", "bold red"),
-    3: ("ended stopped: kill switch or loss limit", "bold yellow"),
+    3: ("ended stopped: kill switch, loss limit or incident", "bold yellow"),
 }
 
 

@@ -47,6 +47,11 @@ class Settings(Section):
         found = [entry for entry in self.instruments if key in (entry.id, entry.symbol)]
         return found[0] if len(found) == 1 else None
 
+    @property
+    def account_logs(self) -> list[tuple[str, str | None]]:
+        """Each account with the path of its log; None for one in memory."""
+        return [(group.name, group.log.path) for group in self.account_groups]
+
     def strategies_of(self, account: str) -> tuple[StrategySettings, ...]:
         """The strategies that trade for an account, in the order of the profile."""
         return tuple(strategy for strategy in self.strategies if strategy.account == account)

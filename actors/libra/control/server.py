@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import resource
 import select
 import socket
 import time
@@ -26,6 +24,7 @@ from typing import Any
 from libra.control.folder import RunFile, find_nodes, make_folder
 from libra.control.messages import LASTING, LONGEST_REQUEST, LOOKS, decode_request, encode_error, encode_reply
 from libra.control.peer import Peer, peer_of
+from libra.control.spare import Spare
 from libra.core.tasks import OwnTask
 from libra.errors import ControlError, LibraError
 from libra_core import PrivateDescriptor
@@ -43,8 +42,6 @@ _WRITE_S = 5.0
 _FAREWELL_S = 1.0
 _LOOK_EVERY_S = 1.0
 _ACCEPT_AGAIN_S = 1.0
-_BEYOND = 16
-"""So many descriptors beyond the limit, while somebody is let in: other threads may take some of them."""
 
 
 class ControlServer:
@@ -76,9 +73,8 @@ class ControlServer:
         self._private: PrivateDescriptor | None = None
         self._node = node
         self._folder = folder
-        self._spare: int | None = None
-        """A descriptor for an operator who comes when there is none left."""
-        self._has_ended = asyncio.Event()
+        self._spare = Spare()
+        self._one_has_left = asyncio.Event()
 
     def open(self) -> None:
         """Listen, be found, and begin to answer on the running loop.
@@ -99,7 +95,7 @@ class ControlServer:
 
     def _begin(self, listener: socket.socket, private: PrivateDescriptor) -> None:
         self._listener, self._private = listener, private
-        self._keep_a_spare()
+        self._spare.keep()
         self._accepting = self._own_task(self._accept(listener), "libra-control")
 
     def _bind(self) -> tuple[socket.socket, PrivateDescriptor]:
@@ -177,7 +173,7 @@ class ControlServer:
         if self._listener is not None:
             self._listener.close()
         self._listener = self._private = None
-        self._spend_the_spare()
+        self._spare.spend()
 
     def _own_task(self, coro: Coroutine[Any, Any, None], name: str) -> OwnTask[None]:
         return OwnTask(coro, self._may_cancel, loop=asyncio.get_running_loop(), name=name)
@@ -189,16 +185,16 @@ class ControlServer:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # Out of descriptors, most likely: trading goes on, and so does this, later.
-                let_in = _let_in_beyond_the_limit(listener) or self._let_in_by_the_spare(listener)
+                let_in = self._spare.let_in(listener)
                 if let_in is None:
-                    self._keep_a_spare()
+                    self._spare.keep()
                     if not self._connections:
                         _log.warning("control socket: %s", error)
-                    self._has_ended.clear()
+                    self._one_has_left.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_ACCEPT_AGAIN_S):
                             # A verb has more than one connection: the next has its turn behind the first.
-                            await self._has_ended.wait()
+                            await self._one_has_left.wait()
                     continue
                 connection = let_in
             connection.setblocking(False)  # noqa: FBT003
@@ -207,34 +203,13 @@ class ControlServer:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
-    def _keep_a_spare(self) -> None:
-        if self._spare is None:
-            with contextlib.suppress(OSError):
-                self._spare = os.open(os.devnull, os.O_RDONLY)
-
-    def _let_in_by_the_spare(self, listener: socket.socket) -> socket.socket | None:
-        """Somebody's code has taken all descriptors: this is for who wants to stop it, at once, before it goes too."""
-        if self._spare is None:
-            return None
-        self._spend_the_spare()
-        try:
-            return listener.accept()[0]
-        except OSError:
-            self._keep_a_spare()
-            return None
-
-    def _spend_the_spare(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            os.close(spare)
-
     async def _serve(self, connection: socket.socket, private: PrivateDescriptor) -> None:
         try:
             await self._hear(connection, private)
         finally:
             # Before anybody else runs, who may wait for this one.
-            self._keep_a_spare()
-            self._has_ended.set()
+            self._spare.keep()
+            self._one_has_left.set()
 
     async def _hear(self, connection: socket.socket, private: PrivateDescriptor) -> None:
         with connection, private, contextlib.suppress(OSError, TimeoutError):
@@ -297,25 +272,6 @@ def _is_there(connection: socket.socket) -> bool:
     poll = select.poll()
     poll.register(connection, 0)
     return not any(happened & (select.POLLHUP | select.POLLERR) for _, happened in poll.poll(0))
-
-
-def _let_in_beyond_the_limit(listener: socket.socket) -> socket.socket | None:
-    """Somebody's code has taken all descriptors up to its soft limit, which may be raised for a moment.
-
-    The kept descriptor alone would not do: between its end and the connection's beginning a thread (of a journal that
-    tries to open its file again) may take its place.
-    """
-    try:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft + _BEYOND if hard < 0 else min(soft + _BEYOND, hard), hard))
-    except (OSError, ValueError):
-        return None
-    try:
-        return listener.accept()[0]
-    except OSError:
-        return None
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def _say(connection: socket.socket, line: bytes) -> None:

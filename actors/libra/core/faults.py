@@ -13,7 +13,7 @@ import traceback
 
 from libra_core import PanicException
 
-__all__ = ["Fatal", "describe", "fatal_errors", "log_failure"]
+__all__ = ["Fatal", "describe", "fatal_errors", "log_failure", "whose_doing"]
 
 Fatal = tuple[type[BaseException], ...]
 
@@ -30,6 +30,11 @@ def fatal_errors(*, takes_signals: bool) -> Fatal:
         takes_signals: The node takes SIGINT natively, so that a `KeyboardInterrupt` can only be somebody's own doing.
     """
     return (PanicException,) if takes_signals else (PanicException, KeyboardInterrupt)
+
+
+def whose_doing(actor: str | None) -> str:
+    """Who has done something, in the log's words; None where nobody can tell."""
+    return "somebody's code" if actor is None else f"actor {actor}"
 
 
 def describe(error: BaseException, fatal: Fatal = (PanicException,)) -> str:

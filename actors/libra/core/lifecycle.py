@@ -1,12 +1,11 @@
 """The life cycles of a node's actors: each is started, supervised, started anew after a failure, and stopped.
 
 See `libra.core.actor.ActorState` for the states, `libra.core.supervision` for what a failure leads to, and
-`libra.core.recoveries` for how that is carried out.
+`libra.core.recoveries` for how that is carried out; `libra.core.ending` has the end of them all.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 import random
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from libra.core.actor import ActorState
 from libra.core.backlogs import Backlogs
 from libra.core.context import ActorContext
+from libra.core.ending import Ending
 from libra.core.events import EventType
 from libra.core.faults import log_failure
 from libra.core.mail import Ask
@@ -27,7 +27,7 @@ from libra.core.remains import Remains
 from libra.core.snapshots import Snapshots
 from libra.core.supervision import SupervisionTree
 from libra.core.tasks import Tasks
-from libra.core.watching import Terminated, TerminationReason, Watches
+from libra.core.watching import TerminationReason, Watches
 from libra.core.worker import Worker
 from libra_core import Mail
 
@@ -49,7 +49,6 @@ SUPERVISOR = "supervisor"
 """The name under which failed actors are started again."""
 
 _log = logging.getLogger(__name__)
-_NAP_S = 0.001
 
 
 class Lifecycles:
@@ -79,6 +78,7 @@ class Lifecycles:
         failed: Actors that were given up.
         snapshots: What actors carry over.
         tasks: What actors made beside their handlers.
+        watches: Who learns of their ends.
     """
 
     def __init__(
@@ -119,7 +119,6 @@ class Lifecycles:
         self._on_fatal = on_fatal
         self._look = look
         self._tree = SupervisionTree(policy, self._jitter)
-        self._watches = Watches()
         self._places: dict[int, Place] = {}
         self._by_name: dict[str, int] = {}
         self._stops: list[int] = []
@@ -128,6 +127,7 @@ class Lifecycles:
         self._keep_up_s = keep_up_s
         self._stop_timers: dict[int, Place] = {}
         self._supervisor = self._core.add_actor(SUPERVISOR)
+        self.watches = Watches(self._core, switchboard.post, self._places, self._supervisor)
         self._recoveries = Recoveries(
             self,
             self._core,
@@ -202,21 +202,6 @@ class Lifecycles:
             )
             for place in self._places.values()
         }
-
-    def watch(self, watcher: int | str, watched: int) -> None:
-        """An actor, of another node by its address, wants to learn of each end of another one.
-
-        Of one that is over it learns at once.
-        """
-        place = self._places[watched]
-        if place.is_over:
-            self.tell_end(watcher, Terminated(place.name, TerminationReason.GONE))
-        else:
-            self._watches.add(watcher, watched)
-
-    def unwatch(self, watcher: int | str, watched: int) -> bool:
-        """It does not want to any more; False when it did not."""
-        return self._watches.remove(watcher, watched)
 
     def take_snapshot(self, slot: int) -> None:
         """Take a snapshot of an actor, between two of its events, while its turn lasts."""
@@ -335,7 +320,7 @@ class Lifecycles:
         self.drop_instance(place)
         if place.stop_asked:
             self._move(place, ActorState.STOPPING)
-            self._stopped(place, TerminationReason.FAILED, detail)
+            self.stopped(place, TerminationReason.FAILED, detail)
         elif self._recoveries.is_coming_down(place):
             self.come_down(place, TerminationReason.FAILED, detail)
         else:
@@ -392,12 +377,12 @@ class Lifecycles:
         self._move(place, ActorState.DEGRADED)
         self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._core.unsubscribe_all_handlers(place.slot)
-        self._tell_watchers(place, reason, detail, comes_back=True)
+        self.watches.tell(place, reason, detail, comes_back=True)
 
     def _end_as_failed(self, place: Place, reason: TerminationReason, detail: str) -> None:
         self._move(place, ActorState.FAILED)
         self.failed.append(place.name)
-        self._tell_watchers(place, reason, detail, comes_back=False)
+        self.watches.tell(place, reason, detail, comes_back=False)
         self._remove(place)
 
     def _remove(self, place: Place) -> None:
@@ -416,25 +401,13 @@ class Lifecycles:
             if hasattr(actor, "_context"):
                 actor._context.retire()
             self._remains.keep(place.slot, actor, () if actor._keeps_tasks else self.tasks.cancel(place.slot))
-        self._watches.forget(place.slot)
+        self.watches.forget(place.slot)
         self._end_timers(place)
 
     def _end_timers(self, place: Place) -> None:
         """An instance is no more: its timers end, and tasks that it left sleeping on the clock are cancelled."""
         self._core.cancel_timers(place.slot)
         self._sleepers.cancel(place.slot)
-
-    def _tell_watchers(self, place: Place, reason: TerminationReason, detail: str, *, comes_back: bool) -> None:
-        told = Terminated(place.name, reason, detail, comes_back)
-        for watcher in self._watches.of(place.slot, for_good=not comes_back):
-            self.tell_end(watcher, told)
-
-    def tell_end(self, watcher: int | str, told: Terminated) -> None:
-        """Tell a watcher of an end, in order with its other messages."""
-        if isinstance(watcher, str):
-            self._switchboard.post.tell_end(watcher, told)
-        elif not self._places[watcher].is_over:
-            self._core.send(watcher, EventType.ACTOR_TERMINATED, self._supervisor, told)
 
     def _jitter(self, name: str) -> Callable[[], float]:
         """Draws for the waits of one member: repeatable in simulated time, different in every live process."""
@@ -473,32 +446,10 @@ class Lifecycles:
                 self.stop(place)
 
     async def stop_all(self, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
-        """Stop the actors in the reverse order of their start, each after what the one before it left is handled.
-
-        Each has a part of the time of its own, of half of it, which no other can use; the rest is for whoever needs it.
-
-        Args:
-            settle: Lets handlers finish what waits until the loop's time that it is given; True when they did.
-            deadline: When all has to be done, in the loop's time.
-
-        Returns:
-            True when every handler ended in time.
-        """
+        """The node ends, and so do its actors: see `Ending.stop_all`."""
         self._is_ending = True
         self._recoveries.end()
-        in_time = True
-        part_s = max(0.0, deadline - asyncio.get_running_loop().time()) / 2 / max(1, len(self._places))
-        for behind, place in reversed(tuple(enumerate(self._places.values()))):
-            until = deadline - behind * part_s
-            in_time &= await self._end_handler(place, settle, until)
-            if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
-                self.stop(place)
-            in_time &= await settle(until)
-            await self._let_sleep(place, settle, until)
-            in_time &= await self._end_handler(place, settle, until)
-            if place.state is ActorState.STOPPING:
-                self._stopped(place)
-        return in_time
+        return await Ending(self, self._core, self._sleepers, self._places, settle).stop_all(deadline)
 
     async def close(self) -> None:
         """End the actors' tasks. A handler that will not be cancelled holds this up: the guard names it."""
@@ -526,7 +477,7 @@ class Lifecycles:
         place.stopped_well = False
         self._move(place, ActorState.STOPPING)
         if actor is None:
-            self._stopped(place)
+            self.stopped(place)
             return
         try:
             stopping = self._core.turn(place.slot, actor.on_stop)
@@ -544,12 +495,12 @@ class Lifecycles:
                 self._stop_timers[place.stop_timer] = place
             self.await_for(place.slot, _end_of(stopping), partial(self._stop_has_ended, place))
         elif not self._is_ending:
-            self._stopped(place)
+            self.stopped(place)
 
     def _stop_has_ended(self, place: Place, well: bool) -> None:  # noqa: FBT001 - a worker says so
         place.stopped_well = well
         if not self._is_ending and place.state is ActorState.STOPPING:
-            self._stopped(place)
+            self.stopped(place)
 
     def _timer_due(self, event: Event) -> None:
         """A wait is over: that before a restart, or the time of an ``on_stop``."""
@@ -567,7 +518,8 @@ class Lifecycles:
             self._core.cancel_timer(place.stop_timer)
             place.stop_timer = None
 
-    def _stopped(self, place: Place, reason: TerminationReason = TerminationReason.STOPPED, detail: str = "") -> None:
+    def stopped(self, place: Place, reason: TerminationReason = TerminationReason.STOPPED, detail: str = "") -> None:
+        """An instance that was to stop has, or its time is over."""
         self._end_stop_timer(place)
         if place.stopped_well:
             self._take_last_snapshot(place)
@@ -576,33 +528,15 @@ class Lifecycles:
             self.come_down(place, TerminationReason.TAKEN_DOWN, "")
             return
         self._move(place, ActorState.STOPPED)
-        self._tell_watchers(place, reason, detail, comes_back=False)
+        self.watches.tell(place, reason, detail, comes_back=False)
         self._remove(place)
         if not self._is_ending:
             self._on_stopped(place.name)
 
-    async def _let_sleep(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> None:
-        """A hook that sleeps on a live clock while it stops has until the deadline; a simulated one stands still."""
-        loop = asyncio.get_running_loop()
-        while not self._core.is_simulated and place.busy_worker is not None and loop.time() < deadline:
-            await asyncio.sleep(_NAP_S)
-            await settle(deadline)
-
-    async def _end_handler(self, place: Place, settle: Callable[[float], Awaitable[bool]], deadline: float) -> bool:
-        """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
-        worker = place.busy_worker
-        if worker is None or place.state is ActorState.FAILED:
-            return True
-        is_asleep = self._sleepers.has(place.slot)
-        # What waits behind it is thrown away, and counted.
-        self._core.set_paused(place.slot, True)  # noqa: FBT003
-        self.cancel_handler(place, worker)
-        await settle(deadline)
-        if is_asleep and not worker.is_busy:
-            return True
+    def did_not_end(self, place: Place) -> None:
+        """Its handler was cancelled, and goes on."""
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
         self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
-        return False
 
     def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended; its event is a dead letter."""

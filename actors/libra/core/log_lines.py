@@ -48,10 +48,10 @@ class LogLines:
         if logging.getLogRecordFactory() is not self._make_record:
             logging.setLogRecordFactory(self._make_record)
             found.append("logging.setLogRecordFactory")
-        if self._handlers_differ():
+        if self._put_back_handlers():
             found.append("handlers of the node's log lines")
         self._find()
-        changed = [logger for logger in self._loggers if self._put_back(logger)]
+        changed = [logger for logger in self._loggers if self._put_back_logger(logger)]
         if changed:
             found.append(f"the loggers {', '.join(sorted(logger.name for logger in changed)[:3])}")
         return found
@@ -70,7 +70,7 @@ class LogLines:
         for logger in self._loggers:
             self._was.setdefault(logger.name, (logger.level, logger.propagate, logger.disabled and is_first))
 
-    def _put_back(self, logger: logging.Logger) -> bool:
+    def _put_back_logger(self, logger: logging.Logger) -> bool:
         level, propagates, disabled = self._was[logger.name]
         is_changed = logger.disabled and not disabled
         logger.disabled = disabled
@@ -83,12 +83,11 @@ class LogLines:
                 is_changed = True
         return is_changed
 
-    def _handlers_differ(self) -> bool:
-        """Put back the handlers of the node's logger, and such of those above it as are missing."""
+    def _put_back_handlers(self) -> bool:
+        """Those of the node's logger, and such of those above it as are missing."""
         differ = False
         for logger, handlers in self._handlers.items():
-            is_ours = logger.name == _OURS
-            if is_ours and logger.handlers != handlers:
+            if logger.name == _OURS and logger.handlers != handlers:
                 logger.handlers = list(handlers)
                 differ = True
             for handler in handlers:

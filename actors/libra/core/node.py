@@ -459,15 +459,15 @@ class Node:
 
     def watch(self, watcher: int | str, watched: int) -> None:
         """An actor wants to learn of each end of another one."""
-        self._actors.watch(watcher, watched)
+        self._actors.watches.add(watcher, watched)
 
     def unwatch(self, watcher: int | str, watched: int) -> bool:
         """It does not want to any more; False when it did not."""
-        return self._actors.unwatch(watcher, watched)
+        return self._actors.watches.remove(watcher, watched)
 
     def tell_end(self, watcher: int, told: Terminated) -> None:
         """Tell an actor of the end of one that it watches."""
-        self._actors.tell_end(watcher, told)
+        self._actors.watches.tell_end(watcher, told)
 
     def take_snapshot(self, slot: int) -> None:
         """Take a snapshot of an actor, between two of its events."""

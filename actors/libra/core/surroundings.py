@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from libra.core.faults import log_failure
+from libra.core.faults import log_failure, whose_doing
 from libra.core.log_lines import LogLines
 
 if TYPE_CHECKING:
@@ -97,10 +97,9 @@ class Surroundings:
     def _tell(self, who: str | None, what: str) -> None:
         if (who, what) not in self._told:
             self._told.add((who, what))
-            whose = "somebody's code" if who is None else f"actor {who}"
             _log.error(
                 "%s changed what belongs to the whole process: %s; the node puts it back, and does not tell it again",
-                *(whose, what),
+                *(whose_doing(who), what),
             )
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
-from libra.core.faults import log_failure
+from libra.core.faults import log_failure, whose_doing
 from libra.errors import TooManyError
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class Tasks:
                     self._tell(slot, None, task)
 
     def _refuse(self, setter: str, _theirs: object) -> None:
-        name = self._core.running()
-        whose = "somebody's code" if name is None else f"actor {name}"
+        whose = whose_doing(self._core.running())
         if (whose, setter) not in self._refused:
             self._refused.add((whose, setter))
             _log.error("%s calls %s of the node's loop: it does nothing, and it is not told again", whose, setter)

@@ -7,10 +7,19 @@ ends for good. A watch is the watching instance's: the next one begins without.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from libra.core import codec
+from libra.core.events import EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from libra.core.place import Place
+    from libra.core.post import Post
+    from libra_core import NodeCore
 
 __all__ = ["Ended", "Terminated", "TerminationReason", "WatchRequest", "Watches"]
 
@@ -62,14 +71,29 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Watches:
-    """The watches of a node, by slots; a watcher elsewhere by its address."""
+    """The watches of a node, by slots; a watcher elsewhere by its address.
 
-    def __init__(self) -> None:
+    Args:
+        core: The node's native side.
+        post: What goes to other nodes.
+        places: The node's actors.
+        teller: The slot in whose name they are told.
+    """
+
+    def __init__(self, core: NodeCore, post: Post, places: Mapping[int, Place], teller: int) -> None:
+        self._core = core
+        self._post = post
+        self._places = places
+        self._teller = teller
         self._watchers: dict[int, dict[int | str, None]] = {}
 
     def add(self, watcher: int | str, watched: int) -> None:
-        """``watcher`` learns of each end of ``watched`` from now on."""
-        self._watchers.setdefault(watched, {})[watcher] = None
+        """``watcher`` learns of each end of ``watched`` from now on; of one that is over at once."""
+        place = self._places[watched]
+        if place.is_over:
+            self.tell_end(watcher, Terminated(place.name, TerminationReason.GONE))
+        else:
+            self._watchers.setdefault(watched, {})[watcher] = None
 
     def remove(self, watcher: int | str, watched: int) -> bool:
         """It does not any more; False when it did not."""
@@ -84,3 +108,16 @@ class Watches:
         """Who watches an actor that has just ended, in the order of watching."""
         watchers = self._watchers.pop(watched, {}) if for_good else self._watchers.get(watched, {})
         return list(watchers)
+
+    def tell(self, place: Place, reason: TerminationReason, detail: str, *, comes_back: bool) -> None:
+        """An instance has ended: its watchers learn that."""
+        told = Terminated(place.name, reason, detail, comes_back)
+        for watcher in self.of(place.slot, for_good=not comes_back):
+            self.tell_end(watcher, told)
+
+    def tell_end(self, watcher: int | str, told: Terminated) -> None:
+        """Tell a watcher of an end, in order with its other messages."""
+        if isinstance(watcher, str):
+            self._post.tell_end(watcher, told)
+        elif not self._places[watcher].is_over:
+            self._core.send(watcher, EventType.ACTOR_TERMINATED, self._teller, told)

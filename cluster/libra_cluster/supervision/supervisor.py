@@ -315,7 +315,7 @@ class Supervisor:
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         # Before it is passed on, each account has its marker, which its node takes away with its answer: so it does not
         # matter whether that node lives.
-        name_latches([(group.name, group.log.path) for group in self._settings.account_groups])
+        name_latches(self._settings.account_logs)
         take_kill_switch(pass_on=True)
         woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ)

@@ -44,7 +44,7 @@ def test_no_profile_means_paper_and_data_means_replay(engine, tmp_path: Path):
 def test_the_engines_exit_code_is_ours(engine, capsys, code):
     engine.exit_code = code
     assert main(["run"]) == code
-    verdict = {0: "done", 1: "failed", 3: "ended stopped: kill switch or loss limit"}[code]
+    verdict = {0: "done", 1: "failed", 3: "ended stopped: kill switch, loss limit or incident"}[code]
     assert verdict in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from libra.control import messages, server
+from libra.control import messages, server, spare
 from libra.control.folder import RunFile, find_nodes
 from libra.control.peer import Peer, peer_of
 from libra.control.server import ControlServer
@@ -140,7 +140,7 @@ async def test_where_no_descriptor_is_left_who_waits_is_let_in_behind_the_one_be
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(loop, "sock_accept", sock_accept, raising=False)
-    monkeypatch.setattr(server, "_let_in_beyond_the_limit", lambda listener: None)
+    monkeypatch.setattr(spare, "_let_in_beyond_the_limit", lambda listener: None)
     # By a look at the clock it never is.
     monkeypatch.setattr(server, "_ACCEPT_AGAIN_S", 3_600.0)
     path = open_server()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests import profiles
+from tests.earlier_life import contradict, with_account
 
 from libra.assembly import build
 from libra.config import Flags, load
 from libra.storage.journal import Projector
 from libra.storage.journal.schema import TABLES
-from libra_core import ContractKind, Instrument, NodeCore, OrderReport
+from libra_core import AccountGroup
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -89,41 +90,15 @@ def live(folder: Path, log: Path, *, seed: int, seconds: float) -> None:
     gc.collect()
 
 
-def operate(log: Path) -> None:
+def operate(account: AccountGroup) -> None:
     """What operators do, and a venue that says what cannot be."""
-    instrument = Instrument(
-        SYMBOL,
-        "synthetic",
-        base="BTC",
-        quote="USDT",
-        price_decimals=1,
-        size_decimals=3,
-        tick_size="0.1",
-        lot_size="0.001",
-        kind=ContractKind.LINEAR,
-    )
-    account = NodeCore(simulated=False).open_account(
-        "paper",
-        [instrument],
-        ["mine"],
-        balances=[("USDT", "100000")],
-        sizing=("fixed_size", "1"),
-        sizing_overrides=[],
-        allow_short=True,
-        limits=[("max_position_notional", "50000"), ("max_order_notional", "20000"), ("max_open_orders", 100)],
-        log_path=log,
-    )
     account.change_limits([("max_open_orders", "50"), ("max_order_notional", "15000")], 'ops "night" \\ shift', False)
     account.kill("a test\nof two lines")
     account.resume("libra resume by a test: ünïcode")
-    report = OrderReport("L" + "7" * 32, "FILLED", trade_id=9, price="60000", size="1", fee="0", fee_currency="USDT")
-    account.on_report(report)
+    contradict(account)
     account.resume("it was another account's")
     account.kill("the last word")
     account.resume("really")
-    account.flush()
-    del account
-    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +107,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lived")
     log = folder / "lived.log"
     live(folder, log, seed=1, seconds=20)
-    operate(log)
+    with_account(log, operate, ("max_open_orders", 100))
     live(folder, log, seed=2, seconds=10)
     return log
 

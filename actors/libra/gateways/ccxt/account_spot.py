@@ -143,18 +143,8 @@ class SpotAccount(BinanceAccount):
             params = {"type": kind, "startTime": since_ms, "endTime": until_ms}
             return self.ask("sapiGetAssetTransfer", {**params, "current": number, "size": _TRANSFER_PAGE})
 
-        return [
-            VenueFlow(
-                key_of("TRANSFER", row["tranId"]),
-                "transfer",
-                str(row["asset"]),
-                decimal_of(row["amount"]) if sign > 0 else decimal_of(row["amount"]).copy_negate(),
-                None,
-                int(row["timestamp"]) * MS,
-            )
-            for row in await self.pages(page, _TRANSFER_PAGE)
-            if row["status"] == "CONFIRMED"
-        ]
+        rows = await self.pages(page, _TRANSFER_PAGE)
+        return [_transfer(row, sign) for row in rows if row["status"] == "CONFIRMED"]
 
     async def _dividends(self, since_ms: int) -> list[VenueFlow]:
         found: dict[str, VenueFlow] = {}
@@ -174,6 +164,13 @@ class SpotAccount(BinanceAccount):
                 end_ms = window["startTime"] - 1
             else:
                 return list(found.values())
+
+
+def _transfer(row: Row, sign: int) -> VenueFlow:
+    amount = decimal_of(row["amount"])
+    amount = amount if sign > 0 else amount.copy_negate()
+    ts_ns = int(row["timestamp"]) * MS
+    return VenueFlow(key_of("TRANSFER", row["tranId"]), "transfer", str(row["asset"]), amount, None, ts_ns)
 
 
 def _withdrawal(row: Row) -> Iterator[VenueFlow]:

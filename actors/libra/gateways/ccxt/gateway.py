@@ -186,9 +186,8 @@ class CcxtGateway:
         for row in rows:
             size = decimal_of(row.get("contracts") or "0")
             if size:
-                found.append(
-                    (f"{row['symbol']}@{self.name}", size.copy_negate() if row.get("side") == "short" else size)
-                )
+                signed = size.copy_negate() if row.get("side") == "short" else size
+                found.append((f"{row['symbol']}@{self.name}", signed))
         return found
 
     async def balance(self) -> Mapping[str, Decimal]:

@@ -165,7 +165,7 @@ class Orders:
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
         reports = [from_trade(order_id, trade) for trade in trades]
-        executed = _sum_of(trades)
+        executed = _executed_size(trades)
         # What is booked here already needs not be told again.
         if executed != filled and order.filled != filled:
             raise GatewayError(
@@ -259,7 +259,7 @@ class Orders:
         """Of perpetuals Binance shows a week at once, of one order too: from the order's birth on, until it adds up."""
         trades: dict[str, dict[str, Any]] = {}
         start_ms, end_ms = born_ms - _EARLY_MS, self._venue.venue_now_ns() // 1_000_000 + _EARLY_MS
-        while start_ms <= end_ms and _sum_of(trades.values()) != filled:
+        while start_ms <= end_ms and _executed_size(trades.values()) != filled:
             until_ms = start_ms + _WEEK_MS - 1
             since: int | None = start_ms
             params: dict[str, Any] = {"orderId": venue_id, "endTime": until_ms}
@@ -314,7 +314,7 @@ class Orders:
         return await hooks.turnstile.take(urgency, cost, account=hooks.account, within_s=within_s, wanted=wanted)
 
 
-def _sum_of(trades: Iterable[dict[str, Any]]) -> Decimal:
+def _executed_size(trades: Iterable[dict[str, Any]]) -> Decimal:
     return sum_of(decimal_of(trade["amount"]) for trade in trades)
 
 

@@ -29,19 +29,14 @@ fn instruments(count: usize) -> Vec<Name> {
     (0..count).map(|n| Name::intern(&format!("SYM{n}/USDT"))).collect()
 }
 
-/// Publishes in bursts and empties the mailboxes that are ready; nanoseconds a delivery.
-fn run(mut router: Router, names: &[Name], events: usize) -> f64 {
-    let source = Name::intern("bench");
+/// Publishes what `event` makes (of its number in a burst, and one of `count` at random) in bursts, and empties the mailboxes
+/// that are ready; nanoseconds a delivery.
+fn run(mut router: Router, count: usize, burst: usize, events: usize, event: impl Fn(usize, usize) -> Event) -> f64 {
     let mut rng = fastrand::Rng::with_seed(1);
     let mut delivered = 0;
     let started = thread_ns();
     while delivered < events {
-        for tag in 0..BURST.min(names.len() * 8) {
-            let quote = Quote { bid: tag as i64, ..Quote::default() };
-            let mut event = Event::new(EventType::Quote, source, 1, Payload::Quote(quote));
-            event.instrument = names[rng.usize(..names.len())];
-            router.deliver(event);
-        }
+        (0..burst).for_each(|number| assert!(router.deliver(event(number, rng.usize(..count)))));
         while let Some(turn) = router.next_turn() {
             while let Some(event) = router.mailbox(turn.id).pop_up_to(turn.least) {
                 black_box(event);
@@ -52,11 +47,21 @@ fn run(mut router: Router, names: &[Name], events: usize) -> f64 {
     (thread_ns() - started) as f64 / delivered as f64
 }
 
+fn run_quotes(router: Router, names: &[Name], events: usize) -> f64 {
+    let source = Name::intern("bench");
+    run(router, names.len(), BURST.min(names.len() * 8), events, |number, one| {
+        let quote = Quote { bid: number as i64, ..Quote::default() };
+        let mut event = Event::new(EventType::Quote, source, 1, Payload::Quote(quote));
+        event.instrument = names[one];
+        event
+    })
+}
+
 fn many_instruments(count: usize, events: usize) -> f64 {
     let (mut router, names) = (Router::new(), instruments(count));
     let id = router.add_mailbox(Capacity::PerLane(65_536));
     names.iter().for_each(|name| router.subscribe(id, EventType::Quote, *name));
-    run(router, &names, events)
+    run_quotes(router, &names, events)
 }
 
 fn own(count: usize, events: usize) -> f64 {
@@ -65,7 +70,7 @@ fn own(count: usize, events: usize) -> f64 {
         let id = router.add_mailbox(Capacity::PerLane(65_536));
         router.subscribe(id, EventType::Quote, *name);
     }
-    run(router, &names, events)
+    run_quotes(router, &names, events)
 }
 
 fn all(count: usize, events: usize) -> f64 {
@@ -74,7 +79,7 @@ fn all(count: usize, events: usize) -> f64 {
         let id = router.add_mailbox(Capacity::PerLane(65_536));
         router.subscribe(id, EventType::Quote, Name::NONE);
     }
-    run(router, &names, events)
+    run_quotes(router, &names, events)
 }
 
 struct Owned(Name);
@@ -92,23 +97,6 @@ impl SharedPayload for Owned {
     }
 }
 
-/// Bursts of what `event` makes of the number of a source, and all of it handled; nanoseconds a delivery.
-fn run_sources(mut router: Router, count: usize, events: usize, event: impl Fn(usize) -> Event) -> f64 {
-    let mut rng = fastrand::Rng::with_seed(1);
-    let mut delivered = 0;
-    let started = thread_ns();
-    while delivered < events {
-        (0..BURST).for_each(|_| assert!(router.deliver(event(rng.usize(..count)))));
-        while let Some(turn) = router.next_turn() {
-            while let Some(event) = router.mailbox(turn.id).pop_up_to(turn.least) {
-                black_box(event);
-                delivered += 1;
-            }
-        }
-    }
-    (thread_ns() - started) as f64 / delivered as f64
-}
-
 fn requests(count: usize, events: usize, is_account: bool) -> f64 {
     let (mut router, names) = (Router::new(), instruments(count));
     let id = router.add_mailbox(Capacity::PerLane(65_536));
@@ -116,7 +104,7 @@ fn requests(count: usize, events: usize, is_account: bool) -> f64 {
     if is_account {
         router.set_account(id, Name::intern("account"));
     }
-    run_sources(router, count, events, |source| Event::new(EventType::OrderRequest, names[source], 1, Payload::Empty))
+    run(router, count, BURST, events, |_, source| Event::new(EventType::OrderRequest, names[source], 1, Payload::Empty))
 }
 
 fn turns(count: usize, events: usize) -> f64 {
@@ -134,7 +122,7 @@ fn owners(count: usize, events: usize) -> f64 {
         router.subscribe_own(id, EventType::OrderRejected, names[0], *name);
     }
     let payloads: Vec<Payload> = names.iter().map(|name| Payload::shared(Owned(*name))).collect();
-    run_sources(router, count, events, |source| {
+    run(router, count, BURST, events, |_, source| {
         let mut event = Event::new(EventType::OrderRejected, names[source], 1, payloads[source].clone());
         event.instrument = names[0];
         event
@@ -144,14 +132,19 @@ fn owners(count: usize, events: usize) -> f64 {
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (events, repeats) = if quick { (1 << 18, 5) } else { (1 << 21, 9) };
-    type Case = (String, fn(usize, usize) -> f64, usize);
-    let mut cases: Vec<Case> = Vec::new();
-    cases.extend(COUNTS.map(|count| (format!("instruments_{count}"), many_instruments as _, count)));
-    cases.extend(COUNTS.map(|count| (format!("own_{count}"), own as _, count)));
-    cases.extend(COUNTS.map(|count| (format!("all_{count}"), all as _, count)));
-    cases.extend(COUNTS.map(|count| (format!("row_{count}"), row as _, count)));
-    cases.extend(COUNTS.map(|count| (format!("turns_{count}"), turns as _, count)));
-    cases.extend(COUNTS.map(|count| (format!("owners_{count}"), owners as _, count)));
+    type Case = fn(usize, usize) -> f64;
+    let kinds: [(&str, Case); 6] = [
+        ("instruments", many_instruments),
+        ("own", own),
+        ("all", all),
+        ("row", row),
+        ("turns", turns),
+        ("owners", owners),
+    ];
+    let mut cases: Vec<(String, Case, usize)> = Vec::new();
+    for (kind, case) in kinds {
+        cases.extend(COUNTS.map(|count| (format!("{kind}_{count}"), case, count)));
+    }
     let only: Option<String> = std::env::args().skip_while(|argument| argument != "--only").nth(1);
     cases.retain(|(name, ..)| only.as_ref().is_none_or(|only| name.starts_with(only.as_str())));
     let mut results: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];

@@ -147,7 +147,7 @@ def test_whoever_does_not_watch_any_more_hears_nothing(joined):
         assert not await a.ref("watcher").ask("unwatch b/watched", timeout=10)
         # What the two nodes said before lies before this.
         assert await a.ref("b/watched").ask("nothing", timeout=10) is None
-        assert not b._actors._watches.of(b.find_slot("watched"), for_good=False)
+        assert not b._actors.watches.of(b.find_slot("watched"), for_good=False)
         b.ref("watched").tell("stop")
         await until(lambda: "STOPPED" in str(b._actors.state_of(b.find_slot("watched"))).upper())
 

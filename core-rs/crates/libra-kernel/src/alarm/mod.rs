@@ -103,8 +103,8 @@ pub(crate) fn marker_of(log: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes a marker, on the disk where that can be; gives the error's number. Async-signal-safe. Where no descriptor is left, it is made
-/// without one.
+/// Makes a marker, on the disk where that can be; gives the error's number. Async-signal-safe.
+/// Where no descriptor is left, it is made without one.
 pub(crate) fn touch(marker: &CStr) -> Result<(), i32> {
     let errno = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
     // SAFETY: system calls with a path that ends with a zero, and a descriptor that is closed here and nowhere else.

@@ -8,6 +8,8 @@
 mod encoded;
 mod kind;
 mod market;
+#[cfg(test)]
+pub(crate) mod owned;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here may wait for anyone: a stderr that nobody reads and a disk that hangs are just what may have brought it.
 
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -86,16 +87,9 @@ fn say_to(fd: RawFd, text: &[u8]) {
         stat.st_mode & libc::S_IFMT
     };
     if kind == libc::S_IFIFO || kind == libc::S_IFCHR {
-        let mut path = *b"/proc/self/fd/0000000\0";
-        let (mut rest, mut at) = (fd, path.len() - 1);
-        while at > path.len() - 8 {
-            at -= 1;
-            path[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        // No leading zeros: the number is moved to the front.
-        let skip = path[at..path.len() - 2].iter().take_while(|digit| **digit == b'0').count();
-        path.copy_within(at + skip.., at);
+        let mut path = [0u8; 32];
+        // It has room for any number, and a zero behind it.
+        let _ = write!(&mut path[..], "/proc/self/fd/{fd}");
         let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
         // SAFETY: a path that ends with a zero, a plain write of a live buffer, which does not wait, and a descriptor that is
         // closed here and nowhere else.

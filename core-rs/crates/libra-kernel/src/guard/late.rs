@@ -10,20 +10,18 @@
 //! Everything that the handler does is async-signal-safe: texts and paths are made before, and nothing is allocated. With no
 //! descriptor left the marker is made without one.
 
-use std::ffi::{CStr, CString};
-use std::io;
+use std::ffi::{CStr, CString, OsStr};
+use std::io::{Cursor, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use super::ending::say_bytes;
+use super::signals::{are_handlers_under_way, wait_for_handlers};
 use crate::alarm::{marker_of, touch};
-use crate::clock::monotonic_ns;
 
 const HEAD: &[u8] = b"libra: kill switch: no node answers it: ";
-/// How long handlers that are under way are waited for.
-const HANDLERS_NS: i64 = 2_000_000_000;
 const NOTHING: &[u8] = b"nothing is latched";
 
 /// An account that comes up latched when the switch is pulled now.
@@ -39,8 +37,6 @@ struct Latch {
 
 /// Whose accounts they are; null where nobody has said so yet. A handler reads it, so it is replaced as a whole.
 static LATCHES: AtomicPtr<Vec<Latch>> = AtomicPtr::new(null_mut());
-/// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
-static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
 /// How often the switch came here.
 static CAME: AtomicU64 = AtomicU64::new(0);
 static HEARD: AtomicU8 = AtomicU8::new(Heard::Leave as u8);
@@ -55,33 +51,8 @@ pub enum Heard {
     PassOn = 1,
 }
 
-/// A handler begins; it ends with the value.
-pub(super) struct UnderWay;
-
-impl UnderWay {
-    pub(super) fn begin() -> UnderWay {
-        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
-        UnderWay
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Waits for handlers that began before this: what was theirs has come by then. One takes as long as its disk does, so not for ever.
-pub(super) fn wait_for_handlers() {
-    let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
-    while UNDER_WAY.load(Ordering::SeqCst) > 0 && monotonic_ns() < until_ns {
-        std::thread::yield_now();
-    }
-}
-
-/// In a forked child: the handlers of its parent are none of its own.
+/// In a forked child: the accounts of its parent are none of its own.
 pub(super) fn forget_in_child() {
-    UNDER_WAY.store(0, Ordering::SeqCst);
     LATCHES.store(null_mut(), Ordering::SeqCst);
 }
 
@@ -89,7 +60,7 @@ pub(super) fn forget_in_child() {
 pub fn name_accounts(accounts: &[(String, Option<PathBuf>)]) {
     let latches = accounts.iter().map(|(account, log)| Latch::of(account, log.as_deref())).collect();
     let before = LATCHES.swap(Box::into_raw(Box::new(latches)), Ordering::SeqCst);
-    if !before.is_null() && UNDER_WAY.load(Ordering::SeqCst) == 0 {
+    if !before.is_null() && !are_handlers_under_way() {
         // SAFETY: it was made by a box here, and no handler that could read it is under way: one that begins now finds the
         // new one. Where one is, this little stays.
         drop(unsafe { Box::from_raw(before) });
@@ -109,13 +80,13 @@ pub(super) fn heard() -> bool {
     passes_on
 }
 
-/// Leaves the marker of each account but of those that `is_answered`, who says the latch stands in the log.
-pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&CStr>) -> bool) {
+/// Leaves the marker of each account but of those whose latch stands in the log, as `is_answered` says of a marker.
+pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&Path>) -> bool) {
     let Some(latches) = latches() else { return };
     if latches.is_empty() && aloud {
         line(NOTHING, None);
     }
-    for latch in latches.iter().filter(|latch| !is_answered(latch.marker.as_deref())) {
+    for latch in latches.iter().filter(|latch| !is_answered(latch.marker_path())) {
         match &latch.marker {
             Some(marker) => {
                 let left = latch.touch(marker);
@@ -129,7 +100,8 @@ pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&CStr>) -> bool) {
     }
 }
 
-/// Nobody takes the switch any more: tells which markers are left of what came until now. From now on each signal says so itself.
+/// Nobody takes the switch any more: tells which markers are left of what came until now. From now on each signal says so
+/// itself.
 pub fn tell() {
     set_heard(Heard::Leave);
     if CAME.load(Ordering::SeqCst) == 0 {
@@ -148,7 +120,7 @@ pub fn tell() {
 pub(super) fn note_opened(marker: Option<&Path>) {
     let Some(marker) = marker else { return };
     for latch in latches().unwrap_or_default() {
-        if latch.marker.as_ref().is_some_and(|kept| kept.as_bytes() == marker.as_os_str().as_bytes()) {
+        if latch.marker_path() == Some(marker) {
             latch.is_opened.store(true, Ordering::SeqCst);
         }
     }
@@ -183,6 +155,10 @@ impl Latch {
         }
     }
 
+    fn marker_path(&self) -> Option<&Path> {
+        self.marker.as_deref().map(|marker| Path::new(OsStr::from_bytes(marker.to_bytes())))
+    }
+
     fn touch(&self, marker: &CStr) -> Result<(), i32> {
         match touch(marker) {
             Err(libc::ENOENT) if !self.is_opened.load(Ordering::SeqCst) => {
@@ -202,45 +178,17 @@ fn exists(path: &CStr) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
 }
 
-/// Says one line, made of pieces on the stack.
+/// Says one line, made on the stack. What is too long for it is left out.
 fn line(text: &[u8], errno: Option<i32>) {
     let mut line = [0u8; 2048];
-    let mut end = 0;
-    let mut put = |piece: &[u8]| {
-        let piece = &piece[..piece.len().min(line.len() - 1 - end)];
-        line[end..end + piece.len()].copy_from_slice(piece);
-        end += piece.len();
-    };
-    put(HEAD);
-    put(text);
+    let room = line.len() - 1;
+    let mut cursor = Cursor::new(&mut line[..room]);
+    let _ = cursor.write_all(HEAD);
+    let _ = cursor.write_all(text);
     if let Some(errno) = errno {
-        let digits = [errno / 100 % 10, errno / 10 % 10, errno % 10].map(|digit| b'0' + digit as u8);
-        put(b" (errno ");
-        put(&digits);
-        put(b")");
+        let _ = write!(cursor, " (errno {errno:03})");
     }
+    let end = cursor.position() as usize;
     line[end] = b'\n';
     say_bytes(&line[..=end]);
-}
-
-/// What a handler does to the thread's error number is undone when it ends.
-pub(super) struct Errno(i32);
-
-impl Errno {
-    pub(super) fn keep() -> Errno {
-        Errno(io::Error::last_os_error().raw_os_error().unwrap_or(0))
-    }
-}
-
-impl Drop for Errno {
-    fn drop(&mut self) {
-        // SAFETY: the thread's own error number, which is always there.
-        unsafe {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            let place = libc::__errno_location();
-            #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            let place = libc::__error();
-            *place = self.0;
-        }
-    }
 }

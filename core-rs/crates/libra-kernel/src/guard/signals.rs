@@ -7,14 +7,17 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
-use super::late::{self, Errno, Heard, UnderWay};
+use super::late::{self, Heard};
 use crate::clock::monotonic_ns;
 use crate::forks;
 
 /// A second signal within this time is the first one, delivered twice.
 pub(super) const SECOND_SIGNAL_AFTER_NS: i64 = 500_000_000;
+
+/// How long handlers that are under way are waited for.
+const HANDLERS_NS: i64 = 2_000_000_000;
 
 /// Where the signal handler writes; -1 while no guard is installed. A signal handler can be given nothing else.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -28,6 +31,9 @@ pub(super) const ECHO: i32 = 255;
 static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
 /// Handler and flags that each of [`OURS`] had before the guard, or before the one that a signal has ended.
 static BEFORE: [(AtomicUsize, AtomicI32); 3] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 3];
+
+/// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
+static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let _errno = Errno::keep();
@@ -64,9 +70,61 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
+/// A handler begins; it ends with the value.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> UnderWay {
+        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+        UnderWay
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(super) fn are_handlers_under_way() -> bool {
+    UNDER_WAY.load(Ordering::SeqCst) > 0
+}
+
+/// Waits for handlers that began before this: what was theirs has come by then. One takes as long as its disk does, so not
+/// for ever.
+pub(super) fn wait_for_handlers() {
+    let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
+    while are_handlers_under_way() && monotonic_ns() < until_ns {
+        std::thread::yield_now();
+    }
+}
+
+/// What a handler does to the thread's error number is undone when it ends.
+struct Errno(i32);
+
+impl Errno {
+    fn keep() -> Errno {
+        Errno(io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: the thread's own error number, which is always there.
+        unsafe {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            let place = libc::__errno_location();
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            let place = libc::__error();
+            *place = self.0;
+        }
+    }
+}
+
 /// In a child that was forked: gives back what is ours. It makes system calls and touches atomics, nothing else.
 pub(crate) fn let_go_in_child() {
     SIGNAL_PIPE.store(-1, Ordering::SeqCst);
+    UNDER_WAY.store(0, Ordering::SeqCst);
     late::forget_in_child();
     for signal in OURS.into_iter().filter(|signal| is_ours(*signal)) {
         // SAFETY: async-signal-safe, with what sigaction itself wrote.
@@ -113,12 +171,7 @@ impl Taken {
         // SAFETY: cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
         for signal in OURS {
-            let previous = ask(signal)?;
-            let (handler, flags) = kept(signal);
-            handler.store(previous.sa_sigaction, Ordering::SeqCst);
-            flags.store(previous.sa_flags, Ordering::SeqCst);
-            take_over(signal)?;
-            self.previous.push((signal, previous));
+            self.previous.push((signal, take_and_keep(signal)?));
         }
         Ok(())
     }
@@ -146,7 +199,7 @@ impl Taken {
 /// No guard takes signals any more: what handlers that are under way write has come when this returns, or they take long.
 pub(super) fn let_go() {
     SIGNAL_PIPE.store(-1, Ordering::SeqCst);
-    late::wait_for_handlers();
+    wait_for_handlers();
 }
 
 /// From now on, or until a guard comes, SIGUSR1 leaves its markers.
@@ -154,12 +207,8 @@ pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
     forks::install();
     // SAFETY: cannot fail.
     OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
-    let previous = ask(libc::SIGUSR1)?;
-    let (handler, flags) = kept(libc::SIGUSR1);
-    handler.store(previous.sa_sigaction, Ordering::SeqCst);
-    flags.store(previous.sa_flags, Ordering::SeqCst);
     late::set_heard(heard);
-    take_over(libc::SIGUSR1)
+    take_and_keep(libc::SIGUSR1).map(drop)
 }
 
 /// The signals that a guard takes.
@@ -201,6 +250,16 @@ pub(super) fn take_back() {
     for signal in OURS {
         let _ = take_over(signal);
     }
+}
+
+/// Takes a signal over. What was done with it before is kept, and given.
+fn take_and_keep(signal: libc::c_int) -> io::Result<libc::sigaction> {
+    let previous = ask(signal)?;
+    let (handler, flags) = kept(signal);
+    handler.store(previous.sa_sigaction, Ordering::SeqCst);
+    flags.store(previous.sa_flags, Ordering::SeqCst);
+    take_over(signal)?;
+    Ok(previous)
 }
 
 fn take_over(signal: libc::c_int) -> io::Result<()> {

@@ -1,8 +1,7 @@
 //! SIGUSR1, the kill switch: what the guard's thread does at once, and what it says when the loop does not do the rest.
 
-use std::ffi::CStr;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -46,12 +45,9 @@ impl Shared {
             return;
         }
         // One whose latch stands in the log is answered.
-        let is_answered = |marker: Option<&CStr>| {
-            let its_own = |alarm: &&Arc<Alarm>| {
-                alarm.marker().map(|path| path.as_os_str().as_bytes()) == marker.map(CStr::to_bytes)
-            };
+        let is_answered = |marker: Option<&Path>| {
             // Those in memory are not told apart.
-            let mut own = alarms.open.iter().filter(its_own).peekable();
+            let mut own = alarms.open.iter().filter(|alarm| alarm.marker() == marker).peekable();
             own.peek().is_some() && own.all(|alarm| !alarm.is_raised())
         };
         late::leave(true, is_answered);

@@ -18,7 +18,8 @@
 //! Events stand in the lane's slots; here are their positions only.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
 
 use crate::event::{Event, Policy};
 use crate::name::Name;
@@ -86,7 +87,7 @@ impl Sharing {
             *first = Reverse((*next, place));
             return;
         }
-        std::collections::binary_heap::PeekMut::pop(first);
+        PeekMut::pop(first);
         if self.first.is_empty() {
             // Nobody owes anybody a turn.
             self.now = self.end;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::owned::Owned;
 use crate::event::{EventType, Payload, SharedPayload};
 
 struct Book {
@@ -316,27 +317,12 @@ fn whoever_asks_for_much_waits_behind_itself_alone() {
     assert!(then.windows(2).all(|pair| (pair[0] < 0) != (pair[1] < 0)), "{then:?}");
 }
 
-struct For(Name);
-
-impl SharedPayload for For {
-    fn kind(&self) -> &'static str {
-        "for"
-    }
-    fn digest(&self, _digest: &mut crate::digest::Digest) {}
-    fn owner(&self) -> Name {
-        self.0
-    }
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
 #[test]
 fn what_comes_of_a_request_is_its_strategys_and_a_fact_is_of_who_tells_it() {
     let mut mailbox = shared(100);
     let of_first = |event_type, tag| {
         let mut event = asked_by(9, event_type, tag);
-        event.payload = Payload::shared(For(Name::intern("source-0")));
+        event.payload = Payload::shared(Owned(Name::intern("source-0")));
         event
     };
     ask_for(&mut mailbox, 0, 0..2);

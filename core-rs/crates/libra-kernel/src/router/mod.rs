@@ -188,6 +188,12 @@ impl Router {
         self.tell_interest(is_first, event_type, instrument, true);
     }
 
+    /// Takes a subscription back.
+    pub fn unsubscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
+        let was_last = self.interest_in(event_type).remove(id, instrument);
+        self.tell_interest(was_last, event_type, instrument, false);
+    }
+
     /// Takes a subscription to what somebody owns back.
     pub fn unsubscribe_own(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
         let was_last = self.interest_in(event_type).remove_own(id, instrument);
@@ -202,12 +208,6 @@ impl Router {
         if let (true, Some(remote)) = (is_news, &mut self.remote) {
             remote.interest_changed(event_type, instrument, interested);
         }
-    }
-
-    /// Takes a subscription back.
-    pub fn unsubscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let was_last = self.interest_in(event_type).remove(id, instrument);
-        self.tell_interest(was_last, event_type, instrument, false);
     }
 
     /// Sets the bridge; it is told of all present interest at once.

@@ -6,22 +6,8 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Payload, SharedPayload};
-
-struct Owned(Name);
-
-impl SharedPayload for Owned {
-    fn kind(&self) -> &'static str {
-        "owned"
-    }
-    fn digest(&self, _digest: &mut Digest) {}
-    fn owner(&self) -> Name {
-        self.0
-    }
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
+use crate::event::Payload;
+use crate::event::owned::Owned;
 
 fn rejected(instrument: Name, owner: Name) -> Event {
     let mut event = Event::new(EventType::OrderRejected, Name::intern("gate"), 0, Payload::shared(Owned(owner)));

@@ -96,8 +96,8 @@ pub enum Act {
         /// Its place among the declared ones.
         group: usize,
     },
-    /// To the node: facts were cut that this group had not, and while no acknowledgement could come. It hears which they are, and what is
-    /// left is kept for it.
+    /// To the node: facts were cut that this group had not, and while no acknowledgement could come. It hears which they are,
+    /// and what is left is kept for it.
     CutOff {
         /// Its place among the declared ones.
         group: usize,

@@ -104,8 +104,8 @@ impl Sender {
         self.groups.waited_for()
     }
 
-    /// Of a group that came back by a snapshot, or is to, and has not come to what is held: where it can be sure that all is there. Below
-    /// the stream is all there is, and a trim that was asked for before may still cut it.
+    /// Of a group that came back by a snapshot, or is to, and has not come to what is held: where it can be sure that all is
+    /// there. Below the stream is all there is, and a trim that was asked for before may still cut it.
     pub fn catches_up(&self, group: usize) -> Option<Position> {
         self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
     }

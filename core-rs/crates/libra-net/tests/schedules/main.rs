@@ -117,6 +117,20 @@ fn runs() -> u64 {
     if long { LONG_RUNS } else { RUNS }
 }
 
+/// How often these come about in a fifth of the runs, in worlds that `set` changes.
+fn count<const N: usize>(set: impl Fn(&mut World), wanted: [&str; N]) -> [u64; N] {
+    let mut counts = [0; N];
+    for seed in 0..runs() / 5 {
+        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
+        set(&mut world);
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        for (count, what) in counts.iter_mut().zip(wanted) {
+            *count += world.cover.get(what).copied().unwrap_or_default();
+        }
+    }
+    counts
+}
+
 #[test]
 fn one_seed() {
     let Some(seed) = std::env::var("LIBRA_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
@@ -135,27 +149,15 @@ fn what_failed_once() {
 /// Publishers that had more to say before they had a life than they may hold.
 #[test]
 fn what_was_cut_before_a_life_had_its_channel_is_told_as_any_other_loss() {
-    let mut early = 0;
-    for seed in 0..runs() / 5 {
-        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
-        world.cuts_early = true;
-        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
-        early += world.cover.get("a cut before the channel").copied().unwrap_or_default();
-    }
+    let [early] = count(|world| world.cuts_early = true, ["a cut before the channel"]);
     assert!(early > RUNS / 10, "only {early} times");
 }
 
 /// Nothing in the stream says that events are missing, and the group knows that there were some.
 #[test]
 fn what_a_group_knew_of_is_lost_for_certain_also_over_lives_that_said_nothing() {
-    let (mut quiet, mut lost) = (0, 0);
-    for seed in 0..runs() / 5 {
-        let mut world = World::new(seed, Faults::All, Box::new(Model::new(NAMES, 1)));
-        world.has_quiet_lives = true;
-        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
-        quiet += world.cover.get("lives without a word").copied().unwrap_or_default();
-        lost += world.cover.get("lost: known, up to a life").copied().unwrap_or_default();
-    }
+    let wanted = ["lives without a word", "lost: known, up to a life"];
+    let [quiet, lost] = count(|world| world.has_quiet_lives = true, wanted);
     assert!(quiet > RUNS / 5 && lost > RUNS / 20, "only {quiet} and {lost} times");
 }
 

@@ -66,7 +66,7 @@ impl NodeCore {
 
     /// The context of an actor's turns; None before its first instance.
     fn context_of(&self, py: Python<'_>, slot: usize) -> PyResult<Option<Py<PyAny>>> {
-        Ok(slot_of(&mut self.state.borrow(py).slots, slot)?.context.as_ref().map(|context| context.clone_ref(py)))
+        Ok(slot_of(&mut self.state.borrow(py).slots, slot)?.context(py))
     }
 
     /// Calls an actor's code outside its handlers (a start, a stop), as a watched turn of it, in its context.
@@ -96,6 +96,6 @@ impl NodeCore {
     pub fn place_of(&self, py: Python<'_>, slot: usize) -> PyResult<(Name, Option<Py<PyAny>>)> {
         let mut state = self.state.borrow(py);
         let place = slot_of(&mut state.slots, slot)?;
-        Ok((place.name, place.context.as_ref().map(|context| context.clone_ref(py))))
+        Ok((place.name, place.context(py)))
     }
 }

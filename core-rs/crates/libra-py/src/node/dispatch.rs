@@ -233,7 +233,7 @@ impl NodeCore {
             }
             let place = &mut state.slots[slot];
             place.current = Some(flight.event.clone_ref(py));
-            let context = inside.is_none().then(|| place.context.as_ref().map(|context| context.clone_ref(py)));
+            let context = inside.is_none().then(|| place.context(py));
             (place.name, context)
         };
         if let Some(context) = context {

@@ -50,6 +50,10 @@ impl Slot {
         }
     }
 
+    pub fn context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.context.as_ref().map(|context| context.clone_ref(py))
+    }
+
     pub fn may_run(&self) -> bool {
         !self.suspended && !self.paused && !self.gone
     }

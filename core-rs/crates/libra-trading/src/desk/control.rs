@@ -138,14 +138,22 @@ impl Desk {
             self.on_report(router, now_ns, &report);
         }
         let outside = self.cancel_all(router, now_ns, None);
+        self.tell_latch(router, now_ns, latched, logged).map(|()| outside)
+    }
+
+    /// The account is latched: that is published, and marked where the log has not taken it.
+    fn tell_latch(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        latched: Vec<GateEvent>,
+        logged: Result<(), GateError>,
+    ) -> Result<(), GateError> {
         self.publish_all(router, now_ns, latched);
-        match logged {
-            Ok(()) => Ok(outside),
-            Err(error) => {
-                self.mark_latch();
-                Err(error)
-            }
+        if logged.is_err() {
+            self.mark_latch();
         }
+        logged
     }
 
     /// The kill switch as an event: sets the latch at once, before the event fans out. What a gateway outside has to cancel
@@ -155,21 +163,14 @@ impl Desk {
         let done = match self.gate.is_killed() {
             false => self.kill(router, now_ns, &reason).map(drop),
             // What is open is being cancelled. It counts all the same: whoever resumes has not seen it.
-            true => self.latch(router, now_ns, &reason),
+            true => {
+                let (latched, logged) = self.gate.kill(now_ns, &reason);
+                self.tell_latch(router, now_ns, latched, logged)
+            }
         };
         if let Err(error) = done {
             self.fault(error);
         }
-    }
-
-    /// The latch alone, of an account that is stopped.
-    fn latch(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<(), GateError> {
-        let (latched, logged) = self.gate.kill(now_ns, reason);
-        self.publish_all(router, now_ns, latched);
-        if logged.is_err() {
-            self.mark_latch();
-        }
-        logged
     }
 
     /// How often something has stopped the account in this process: see [`Gate::stops`](crate::gate::Gate::stops). An alarm is

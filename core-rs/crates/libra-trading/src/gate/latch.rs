@@ -94,10 +94,9 @@ impl Gate {
         }
     }
 
-    /// Sets the kill latch, or says why once more while it is set: no new order leaves until [`Gate::resume`], in this process or a later one, and
-    /// none ever by an approval that was given before. It is set, and is to
-    /// be published, even when the log cannot be written, which the error then tells: the log gets it later. The caller
-    /// cancels what is open.
+    /// Sets the kill latch, or says why once more while it is set: no new order leaves until [`Gate::resume`], in this process
+    /// or a later one, and none ever by an approval that was given before. It is set, and is to be published, even when the log
+    /// cannot be written, which the error then tells: the log gets it later. The caller cancels what is open.
     pub fn kill(&mut self, now_ns: i64, reason: &str) -> (Vec<GateEvent>, Result<(), GateError>) {
         self.stops += 1;
         let reason = match &self.state.killed {
