@@ -389,6 +389,10 @@ impl SharedPayload for Order {
         }
     }
 
+    fn carried(&self) -> usize {
+        self.venue_order_id.len() + self.reason.len() + self.detail.len()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -58,6 +58,10 @@ impl SharedPayload for Signal {
         digest.blob(self.reason.as_bytes());
     }
 
+    fn carried(&self) -> usize {
+        self.reason.len()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -40,6 +40,10 @@ impl SharedPayload for Encoded {
         digest.blob(&self.data);
     }
 
+    fn carried(&self) -> usize {
+        self.tag.len() + self.data.len()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -42,6 +42,11 @@ pub trait SharedPayload: Any + Send + Sync {
         Name::NONE
     }
 
+    /// Bytes that it holds beside itself, about: texts, and what is encoded.
+    fn carried(&self) -> usize {
+        0
+    }
+
     /// What takes its place where the event leaves the process.
     fn leaving(&self) -> Leaving {
         Leaving::AsItIs

@@ -9,7 +9,7 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libra_kernel::{Encoded, Event, EventType, Lane, Payload};
+use libra_kernel::{Event, EventType, Lane, Payload};
 
 use super::mail;
 
@@ -52,7 +52,7 @@ impl Asking {
     }
 }
 
-/// What an event takes beside what it carries encoded: itself, and as much again in a frame.
+/// What an event takes beside what its payload carries: itself, and as much again in a frame.
 const AROUND: u64 = 2 * size_of::<Event>() as u64;
 
 /// What a durable event takes, or several.
@@ -70,10 +70,9 @@ impl Credit {
     /// That of an event as it leaves.
     pub fn of(event: &Event) -> Self {
         let carried = match &event.payload {
-            Payload::Shared(shared) => shared.as_any().downcast_ref::<Encoded>(),
-            _ => None,
+            Payload::Shared(shared) => shared.carried() as u64,
+            _ => 0,
         };
-        let carried = carried.map_or(0, |encoded| (encoded.tag().len() + encoded.data().len()) as u64);
         let mut asking = [0; Asking::KINDS];
         if let Some(kind) = Asking::of(event) {
             asking[kind as usize] = 1;
@@ -219,6 +218,10 @@ impl Credits {
 
 #[cfg(test)]
 mod tests {
+    use libra_kernel::Name;
+    use libra_trading::desk::payload::Notice;
+    use libra_trading::signal::{Signal, SignalType};
+
     use super::*;
 
     fn credit(events: u64, bytes: u64) -> Credit {
@@ -253,6 +256,30 @@ mod tests {
         credits.give_back(Lane::Signals, credit(16, 1_000));
         assert_eq!((credits.in_use(), credits.bytes_in_use()), (1, 10));
         assert_eq!((credits.in_use_of(Lane::Orders), credits.in_use_of(Lane::Signals)), (1, 0));
+    }
+
+    #[test]
+    fn the_words_of_a_native_payload_are_bytes_too() {
+        let said = |reason: String| {
+            let (strategy, instrument) = (Name::intern("a"), Name::intern("x"));
+            let signal = Signal {
+                id: 1,
+                strategy,
+                instrument,
+                signal_type: SignalType::Long,
+                strength: 1.0,
+                price: 0,
+                deadline_ns: 0,
+                reason,
+            };
+            Credit::of(&Event::new(EventType::Signal, strategy, 1, Payload::shared(signal))).bytes
+        };
+        let notice = |detail: String| {
+            let notice = Notice { account: Name::NONE, strategy: Name::NONE, code: String::from("CODE"), detail };
+            Credit::of(&Event::new(EventType::CircuitBreaker, Name::NONE, 1, Payload::shared(notice))).bytes
+        };
+        assert_eq!(said("x".repeat(20_000)) - said(String::new()), 20_000);
+        assert_eq!(notice("x".repeat(20_000)) - notice(String::new()), 20_000);
     }
 
     #[test]

@@ -99,6 +99,10 @@ impl SharedPayload for Notice {
         digest.blob(self.detail.as_bytes());
     }
 
+    fn carried(&self) -> usize {
+        self.code.len() + self.detail.len()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
