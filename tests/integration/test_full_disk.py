@@ -91,3 +91,18 @@ def test_the_next_process_is_latched_though_the_log_never_had_it(shell):
     assert account["open_orders"] == 0, "what its log knew as open is cancelled"
     again.signal(signal.SIGINT)
     assert again.end().code == 3
+
+
+def test_a_disk_that_is_full_to_the_end_ends_the_run_with_3(shell):
+    log = shell.folder / "gate.log"
+    path = shell.profile(shell.strategy(RESTS), account=f'log = {{ path = "{log}", resume = true }}')
+    running = shell.start("run", path, "--json")
+    running.wait_for("three rest")
+    fill_disk(running, log.stat().st_size)
+    running.wait_for("refused by LOG_FAILED")
+    running.signal(signal.SIGINT)
+    ended = running.end()
+    assert ended.code == 3, ended.err
+    assert ended.summary["stopped"]["paper"].startswith("LOG_FAILED: its log did not take what it has to")
+    fixed = shell.run("run", shell.profile(account=f'log = {{ path = "{log}", resume = true }}', node="duration_s = 0.5"))
+    assert fixed.code == 0, "its orders are known from before"

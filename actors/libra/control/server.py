@@ -41,6 +41,7 @@ _IDLE_S = 30.0
 _WRITE_S = 5.0
 _FAREWELL_S = 1.0
 _LOOK_EVERY_S = 1.0
+_ACCEPT_AGAIN_S = 1.0
 
 
 class ControlServer:
@@ -191,7 +192,7 @@ class ControlServer:
                         _log.warning("control socket: %s", error)
                     self._one_has_left.clear()
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(1.0):
+                        async with asyncio.timeout(_ACCEPT_AGAIN_S):
                             # A verb has more than one connection: the next has its turn behind the first.
                             await self._one_has_left.wait()
                     continue

@@ -1,6 +1,7 @@
 """The node's side of a control socket: whatever comes in is answered, and harms nothing."""
 
 import asyncio
+import errno
 import json
 import os
 import select
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from libra.control import messages, server
+from libra.control import messages, server, spare
 from libra.control.folder import RunFile, find_nodes
 from libra.control.peer import Peer, peer_of
 from libra.control.server import ControlServer
@@ -124,6 +125,39 @@ async def test_what_is_no_request_gets_an_error_and_the_next_one_its_answer(open
     bad, good = await ask(path, line, b'{"v": 1, "op": "echo"}')
     assert (bad["ok"], bad["error"]["code"]) == (False, code)
     assert good["ok"] is True
+
+
+async def test_where_no_descriptor_is_left_who_waits_is_let_in_behind_the_one_before(open_server, monkeypatch):
+    loop = asyncio.get_running_loop()
+
+    async def sock_accept(listener):
+        comes = asyncio.Event()
+        loop.add_reader(listener, comes.set)
+        try:
+            await comes.wait()
+        finally:
+            loop.remove_reader(listener)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(loop, "sock_accept", sock_accept, raising=False)
+    monkeypatch.setattr(spare, "_let_in_beyond_the_limit", lambda listener: None)
+    # By a look at the clock it never is.
+    monkeypatch.setattr(server, "_ACCEPT_AGAIN_S", 3_600.0)
+    path = open_server()
+    line = b'{"v": 1, "op": "echo"}\n'
+    async with asyncio.timeout(20):
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(line)
+        assert json.loads(await reader.readline())["ok"]
+        waits, asks = await asyncio.open_unix_connection(str(path))
+        asks.write(line)
+        heard = asyncio.ensure_future(waits.readline())
+        await asyncio.sleep(0.05)
+        assert not heard.done(), "one is let in at a time"
+        writer.close()
+        assert json.loads(await heard)["ok"]
+        asks.close()
+        await asyncio.gather(writer.wait_closed(), asks.wait_closed())
 
 
 def later(**more):

@@ -1,6 +1,6 @@
 //! What an event costs in the router and the mailboxes, without any Python: as mailboxes and instruments grow in number.
 //!
-//! `cargo run --release -p libra-kernel --example router_scale [-- --quick]` prints one JSON object: nanoseconds of CPU an
+//! `cargo run --release -p libra-kernel --example router_scale [-- --quick --only all_10]` prints one JSON object: nanoseconds of CPU an
 //! event, from publication to the mailbox's end, medians of repeats that take turns. `instruments_N`: N instruments of one
 //! mailbox, in random order. `own_N`: N mailboxes with an instrument each. `all_N`: an event to N mailboxes, a delivery.
 //! `turns_N`: commands of N sources to an account's mailbox, where they take turns; `row_N`: the same to any other. `owners_N`:
@@ -145,6 +145,8 @@ fn main() {
     for (kind, case) in kinds {
         cases.extend(COUNTS.map(|count| (format!("{kind}_{count}"), case, count)));
     }
+    let only: Option<String> = std::env::args().skip_while(|argument| argument != "--only").nth(1);
+    cases.retain(|(name, ..)| only.as_ref().is_none_or(|only| name.starts_with(only.as_str())));
     let mut results: Vec<Vec<f64>> = vec![Vec::new(); cases.len()];
     for _ in 0..repeats {
         for ((_, case, count), results) in cases.iter().zip(&mut results) {

@@ -102,7 +102,6 @@ impl Payload {
 }
 
 /// An event. It never changes after it was accepted; a queue keeps its own copy with the sequence it gave.
-#[derive(Clone)]
 #[repr(C)]
 pub struct Event {
     /// What happened.
@@ -134,12 +133,61 @@ pub struct Event {
 
 const _: () = assert!(std::mem::size_of::<Event>() == 128);
 
+impl Clone for Event {
+    /// In one piece, not field by field.
+    #[inline]
+    fn clone(&self) -> Self {
+        const fn is_plain<T: Copy>() {}
+        const { (is_plain::<(EventType, Name, TraceId)>(), is_plain::<(Quote, Trade, Bar)>()) };
+        match &self.payload {
+            Payload::Shared(shared) => std::mem::forget(Arc::clone(shared)),
+            Payload::Empty | Payload::Quote(_) | Payload::Trade(_) | Payload::Bar(_) => {}
+        }
+        // SAFETY: an event is plain but for a shared payload, of which the copy has a count of its own by now.
+        unsafe { std::ptr::read(self) }
+    }
+}
+
+/// An event that is offered to a queue. Of a reference the copy is made where it stays: one that is made and then moved on costs
+/// more than its making.
+pub trait Offered {
+    /// What is offered.
+    fn event(&self) -> &Event;
+
+    /// What the queue keeps.
+    fn into_event(self) -> Event;
+}
+
+impl Offered for Event {
+    #[inline]
+    fn event(&self) -> &Event {
+        self
+    }
+
+    #[inline]
+    fn into_event(self) -> Event {
+        self
+    }
+}
+
+impl Offered for &Event {
+    #[inline]
+    fn event(&self) -> &Event {
+        self
+    }
+
+    #[inline]
+    fn into_event(self) -> Event {
+        self.clone()
+    }
+}
+
 impl Event {
     /// Bit 0 of the W3C trace flags: the trace is followed.
     pub const SAMPLED: u8 = 1;
 
     /// A root event: a new trace and a new span.
-    #[inline]
+    #[inline(always)]
     pub fn new(event_type: EventType, source: Name, ts_ns: i64, payload: Payload) -> Self {
         Event {
             event_type,
@@ -280,6 +328,37 @@ impl std::fmt::Debug for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Large;
+
+    impl SharedPayload for Large {
+        fn kind(&self) -> &'static str {
+            "large"
+        }
+        fn digest(&self, _digest: &mut Digest) {}
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
+    #[test]
+    fn a_copy_holds_its_payload_by_itself() {
+        let large = Arc::new(Large);
+        let source = Name::intern("test");
+        let event = Event::new(EventType::Signal, source, 1, Payload::Shared(large.clone()));
+        let copies = [event.clone(), event.clone()];
+        assert_eq!(Arc::strong_count(&large), 4);
+        drop(event);
+        assert!(copies.iter().all(|copy| copy.payload.downcast::<Large>().is_some()));
+        drop(copies);
+        assert_eq!(Arc::strong_count(&large), 1);
+        let quote = Quote { bid: 1, ask: 2, bid_size: 3, ask_size: 4, ..Quote::default() };
+        let event = Event::new(EventType::Quote, source, 7, Payload::Quote(quote));
+        let copy = event.clone();
+        assert!(matches!(copy.payload, Payload::Quote(copied) if copied == quote));
+        let told = |event: &Event| (event.event_type, event.source, event.ts_ns, event.trace_id, event.span_id);
+        assert_eq!(told(&copy), told(&event));
+    }
 
     #[test]
     fn a_child_keeps_the_trace_and_knows_its_parent() {

@@ -17,7 +17,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::sharing::Sharing;
-use crate::event::{Event, EventType, Payload, Policy};
+use crate::event::{Event, EventType, Offered, Payload, Policy};
 use crate::name::Name;
 
 /// What became of an event that was offered to a mailbox.
@@ -126,15 +126,15 @@ impl LaneQueue {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, event: Event) -> Offer {
+    pub(super) fn push(&mut self, event: impl Offered) -> Offer {
         let position = self.head + self.slots.len() as u64;
         if let Some(overload) = &mut self.overload {
-            overload.note(position, &event);
+            overload.note(position, event.event());
         }
         if let Some(sharing) = &mut self.sharing {
-            sharing.came(position, &event);
+            sharing.came(position, event.event());
         }
-        self.slots.push_back(Some(event));
+        self.slots.push_back(Some(event.into_event()));
         self.live += 1;
         self.stats.accepted += 1;
         Offer::Queued
@@ -181,27 +181,28 @@ impl LaneQueue {
         own * part < limit.saturating_sub(self.live).max(1)
     }
 
-    pub(super) fn offer(&mut self, event: Event, limit: usize) -> Offer {
-        if event.event_type == EventType::OrderBook && !self.broken_books.is_empty() && self.still_broken(&event) {
+    pub(super) fn offer(&mut self, event: impl Offered, limit: usize) -> Offer {
+        let event_type = event.event().event_type;
+        if event_type == EventType::OrderBook && !self.broken_books.is_empty() && self.still_broken(event.event()) {
             return self.drop_arrival();
         }
         if self.live < limit {
             return self.push(event);
         }
-        match event.event_type.policy() {
-            Policy::Refuse if self.has_room_for(&event, limit) => self.push(event),
+        match event_type.policy() {
+            Policy::Refuse if self.has_room_for(event.event(), limit) => self.push(event),
             Policy::Refuse => self.refuse(),
             Policy::Never => {
                 self.stale = true;
                 self.push(event)
             }
-            Policy::Conflate => self.conflate(event),
+            Policy::Conflate => self.conflate(event.into_event()),
             Policy::DropOldest => {
                 self.drop_oldest();
                 self.push(event);
                 Offer::DroppedOldest
             }
-            Policy::Resync => self.drop_book(event),
+            Policy::Resync => self.drop_book(event.into_event()),
         }
     }
 
@@ -210,39 +211,47 @@ impl LaneQueue {
         if self.sharing.is_some() {
             return self.pop_in_turn();
         }
-        while let Some(slot) = self.slots.pop_front() {
-            let position = self.head;
+        while let Some(None) = self.slots.front() {
+            self.slots.pop_front();
             self.head += 1;
-            let Some(event) = slot else { continue };
-            self.note_taken(position, &event);
-            if self.slots.is_empty() {
-                self.ran_empty();
-            }
-            return Some(event);
         }
-        None
+        if self.slots.is_empty() {
+            return None;
+        }
+        self.note_taken(0);
+        self.head += 1;
+        if self.slots.len() == 1 {
+            self.ran_empty();
+        }
+        // Last, and returned at once: an event that is moved once more costs more than all of this.
+        self.slots.pop_front().flatten()
     }
 
     /// Takes the event whose turn it is: mostly the first one.
+    #[inline(never)]
     fn pop_in_turn(&mut self) -> Option<Event> {
         let sharing = self.sharing.as_mut()?;
         let position = sharing.next()?;
-        let event = self.slots[(position - self.head) as usize].take()?;
-        sharing.took(&event);
-        self.note_taken(position, &event);
+        let index = (position - self.head) as usize;
+        sharing.took(self.slots[index].as_ref()?);
+        self.note_taken(index);
+        let event = self.slots[index].take();
         self.close_up();
         if self.slots.is_empty() {
             self.ran_empty();
         }
-        Some(event)
+        event
     }
 
+    /// The event in this slot is about to be taken out of it.
     #[inline]
-    fn note_taken(&mut self, position: u64, event: &Event) {
+    fn note_taken(&mut self, index: usize) {
         self.live -= 1;
         self.stats.dispatched += 1;
         if let Some(overload) = &mut self.overload {
-            overload.forget(position, event);
+            if let Some(Some(event)) = self.slots.get(index) {
+                overload.forget(self.head + index as u64, event);
+            }
             if self.live * 2 <= overload.size_at_start {
                 self.overload = None;
             }

@@ -12,7 +12,7 @@ mod sharing;
 
 pub use lane::{ASKED, CANCELS_ASKED, LaneStats, Offer};
 
-use crate::event::{Event, Lane};
+use crate::event::{Event, Lane, Offered};
 use crate::name::Name;
 use lane::LaneQueue;
 
@@ -68,8 +68,8 @@ impl Mailbox {
 
     /// Puts `event` at the end of its lane, or does what its policy says when there is no room.
     #[inline]
-    pub fn offer(&mut self, event: Event) -> Offer {
-        let lane = &mut self.lanes[event.lane() as usize];
+    pub fn offer(&mut self, event: impl Offered) -> Offer {
+        let lane = &mut self.lanes[event.event().lane() as usize];
         let before = lane.len();
         let offer = match self.capacity {
             Capacity::Unbounded => lane.push(event),
@@ -95,17 +95,18 @@ impl Mailbox {
         }
         let first = if self.owed == 0 { 0 } else { self.owed_lane(least) };
         for index in first..=least as usize {
-            let lane = &mut self.lanes[index];
-            if let Some(event) = lane.pop() {
-                self.waiting -= 1;
-                // But for what is owed, more urgent lanes are empty: what is left waits here or in less urgent ones.
-                if self.waiting != lane.len() {
-                    self.pass_over(index);
-                } else if self.passes != 0 {
-                    self.passes = 0;
-                }
-                return Some(event);
+            let left = match self.lanes[index].len() {
+                0 => continue,
+                waiting => waiting - 1,
+            };
+            self.waiting -= 1;
+            // But for what is owed, more urgent lanes are empty: what is left waits here or in less urgent ones.
+            if self.waiting != left {
+                self.pass_over(index);
+            } else if self.passes != 0 {
+                self.passes = 0;
             }
+            return self.lanes[index].pop();
         }
         None
     }

@@ -20,10 +20,31 @@ pub(super) struct Interest {
     has_everything: Vec<bool>,
     /// By the number of the instrument's name.
     by_instrument: Vec<Few>,
-    /// Who wants its own, in the order of owners; no instrument for all of them.
-    own: Vec<(Name, Vec<(MailboxId, Name)>)>,
-    /// How many stand in `own`, by instrument.
-    own_of: HashMap<Name, usize>,
+    /// Who wants its own; elsewhere, since an event takes the rest out of its table and puts it back.
+    own: Option<Box<Own>>,
+}
+
+/// The subscriptions of actors to their own alone.
+#[derive(Default)]
+struct Own {
+    /// In the order of owners; no instrument for all of them.
+    owners: Vec<(Name, Vec<(MailboxId, Name)>)>,
+    /// How many stand there, by instrument.
+    counts: HashMap<Name, usize>,
+}
+
+impl Own {
+    /// Whose an event is: one owner, or all of them where nobody knows.
+    fn owners_of(&self, event: &Event) -> &[(Name, Vec<(MailboxId, Name)>)] {
+        let owner = event.payload.owner();
+        if owner.is_none() {
+            return &self.owners;
+        }
+        match self.owners.binary_search_by_key(&owner, |(owner, _)| *owner) {
+            Ok(index) => &self.owners[index..=index],
+            Err(_) => &[],
+        }
+    }
 }
 
 /// The subscribers of an instrument: mostly one.
@@ -63,7 +84,7 @@ impl Interest {
         let instrument = event.instrument;
         let of_instrument = self.by_instrument.get(instrument.index()).map_or(&[][..], Few::as_slice);
         let both = of_instrument.iter().filter(|id| !self.has_everything.get(**id).is_some_and(|has| *has));
-        let owners = if self.own.is_empty() { &[][..] } else { self.owners_of(event) };
+        let owners = self.own.as_ref().map_or(&[][..], |own| own.owners_of(event));
         let own = owners.iter().flat_map(move |(_, places)| {
             let wants = move |(id, of): &&(MailboxId, Name)| {
                 let is_asked = of.is_none() || (*of == instrument && !places.contains(&(*id, Name::NONE)));
@@ -74,51 +95,42 @@ impl Interest {
         self.everything.iter().chain(both).chain(own).copied()
     }
 
-    /// Whose an event is: one owner, or all of them where nobody knows.
-    fn owners_of(&self, event: &Event) -> &[(Name, Vec<(MailboxId, Name)>)] {
-        let owner = event.payload.owner();
-        if owner.is_none() {
-            return &self.own;
-        }
-        match self.own.binary_search_by_key(&owner, |(owner, _)| *owner) {
-            Ok(index) => &self.own[index..=index],
-            Err(_) => &[],
-        }
-    }
-
     /// Adds a subscription to what `owner` owns. True when it is the first of its instrument, of anybody.
     pub(super) fn add_own(&mut self, id: MailboxId, instrument: Name, owner: Name) -> bool {
         let is_first = !self.is_wanted(instrument);
-        let index = match self.own.binary_search_by_key(&owner, |(owner, _)| *owner) {
+        let own = self.own.get_or_insert_default();
+        let index = match own.owners.binary_search_by_key(&owner, |(owner, _)| *owner) {
             Ok(index) => index,
             Err(index) => {
-                self.own.insert(index, (owner, Vec::new()));
+                own.owners.insert(index, (owner, Vec::new()));
                 index
             }
         };
-        let places = &mut self.own[index].1;
+        let places = &mut own.owners[index].1;
         if !places.contains(&(id, instrument)) {
             places.push((id, instrument));
-            *self.own_of.entry(instrument).or_default() += 1;
+            *own.counts.entry(instrument).or_default() += 1;
         }
         is_first
     }
 
     /// Takes a mailbox's subscription to its own back. True when it was the last of its instrument, of anybody.
     pub(super) fn remove_own(&mut self, id: MailboxId, instrument: Name) -> bool {
+        let Some(own) = &mut self.own else { return false };
         let mut removed = 0;
-        for (_, places) in &mut self.own {
+        for (_, places) in &mut own.owners {
             let before = places.len();
             places.retain(|place| *place != (id, instrument));
             removed += before - places.len();
         }
-        self.own.retain(|(_, places)| !places.is_empty());
-        if let Some(count) = self.own_of.get_mut(&instrument) {
+        own.owners.retain(|(_, places)| !places.is_empty());
+        if let Some(count) = own.counts.get_mut(&instrument) {
             *count -= removed;
             if *count == 0 {
-                self.own_of.remove(&instrument);
+                own.counts.remove(&instrument);
             }
         }
+        self.own.take_if(|own| own.owners.is_empty());
         removed != 0 && !self.is_wanted(instrument)
     }
 
@@ -127,7 +139,7 @@ impl Interest {
             true => !self.everything.is_empty(),
             false => self.by_instrument.get(instrument.index()).is_some_and(|few| !few.as_slice().is_empty()),
         };
-        self.own_of.contains_key(&instrument) || by_all()
+        self.own.as_ref().is_some_and(|own| own.counts.contains_key(&instrument)) || by_all()
     }
 
     /// Adds a subscription: of one instrument, or of all for `Name::NONE`. True when it is the first of its instrument.
@@ -172,7 +184,8 @@ impl Interest {
 
     /// Takes all subscriptions of a mailbox back. Gives the instruments of which it had the last.
     pub(super) fn remove_all(&mut self, id: MailboxId) -> Vec<Name> {
-        let own = self.own.iter().flat_map(|(_, places)| places).filter(|(of, _)| *of == id);
+        let own =
+            self.own.iter().flat_map(|own| &own.owners).flat_map(|(_, places)| places).filter(|(of, _)| *of == id);
         let own: Vec<Name> = own.map(|(_, instrument)| *instrument).collect();
         let mut last: Vec<Name> = own.into_iter().filter(|instrument| self.remove_own(id, *instrument)).collect();
         let of_some = (0..self.by_instrument.len()).filter_map(Name::at).collect::<Vec<_>>();
@@ -187,7 +200,7 @@ impl Interest {
 
     /// The instruments that somebody wants by themselves.
     pub(super) fn instruments(&self) -> impl Iterator<Item = Name> + '_ {
-        let own = self.own_of.keys().map(|instrument| instrument.index() + 1).max();
+        let own = self.own.iter().flat_map(|own| own.counts.keys()).map(|instrument| instrument.index() + 1).max();
         let places = self.by_instrument.len().max(own.unwrap_or(0));
         (0..places).filter_map(Name::at).filter(|instrument| !instrument.is_none() && self.is_wanted(*instrument))
     }

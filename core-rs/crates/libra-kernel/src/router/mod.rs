@@ -20,7 +20,7 @@ mod remote;
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
-use crate::event::{Event, EventType, Lane, Policy};
+use crate::event::{Event, EventType, Lane, Offered, Policy};
 use crate::mailbox::{Capacity, Mailbox, Offer};
 use crate::name::Name;
 use crate::recent::Recorder;
@@ -92,7 +92,8 @@ pub struct Router {
     decisive: Vec<bool>,
     /// Whose facts a mailbox has to keep up with: see [`Router::set_account`].
     accounts: Vec<Name>,
-    interest: Vec<Interest>,
+    /// By event type, where anybody has asked for one. Boxed: it is taken out while an event of its type is dealt with.
+    interest: Vec<Option<Box<Interest>>>,
     remote: Option<Box<dyn RemoteSink>>,
     /// What came from other nodes and has not been handled; made by the first of it.
     applied: Option<Box<Applied>>,
@@ -126,7 +127,7 @@ impl Router {
             pressed: Vec::new(),
             decisive: Vec::new(),
             accounts: Vec::new(),
-            interest: (0..types).map(|_| Interest::default()).collect(),
+            interest: (0..types).map(|_| None).collect(),
             remote: None,
             applied: None,
             books_lost: false,
@@ -177,26 +178,30 @@ impl Router {
 
     /// From now on `id` gets events of `event_type`: of one instrument, or of all for `Name::NONE`.
     pub fn subscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let is_first = self.interest[event_type as usize].add(id, instrument);
+        let is_first = self.interest_in(event_type).add(id, instrument);
         self.tell_interest(is_first, event_type, instrument, true);
     }
 
     /// As [`Router::subscribe`], but `id` gets only what `owner` owns, and that of which nobody knows whose it is.
     pub fn subscribe_own(&mut self, id: MailboxId, event_type: EventType, instrument: Name, owner: Name) {
-        let is_first = self.interest[event_type as usize].add_own(id, instrument, owner);
+        let is_first = self.interest_in(event_type).add_own(id, instrument, owner);
         self.tell_interest(is_first, event_type, instrument, true);
     }
 
     /// Takes a subscription back.
     pub fn unsubscribe(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let was_last = self.interest[event_type as usize].remove(id, instrument);
+        let was_last = self.interest_in(event_type).remove(id, instrument);
         self.tell_interest(was_last, event_type, instrument, false);
     }
 
     /// Takes a subscription to what somebody owns back.
     pub fn unsubscribe_own(&mut self, id: MailboxId, event_type: EventType, instrument: Name) {
-        let was_last = self.interest[event_type as usize].remove_own(id, instrument);
+        let was_last = self.interest_in(event_type).remove_own(id, instrument);
         self.tell_interest(was_last, event_type, instrument, false);
+    }
+
+    fn interest_in(&mut self, event_type: EventType) -> &mut Interest {
+        self.interest[event_type as usize].get_or_insert_default()
     }
 
     fn tell_interest(&mut self, is_news: bool, event_type: EventType, instrument: Name, interested: bool) {
@@ -208,7 +213,7 @@ impl Router {
     /// Sets the bridge; it is told of all present interest at once.
     pub fn set_remote(&mut self, mut remote: Box<dyn RemoteSink>) {
         for &event_type in EventType::ALL {
-            let interest = &self.interest[event_type as usize];
+            let Some(interest) = &self.interest[event_type as usize] else { continue };
             if interest.wants_everything() {
                 remote.interest_changed(event_type, Name::NONE, true);
             }
@@ -263,8 +268,8 @@ impl Router {
     #[inline]
     fn deliver_of(&mut self, mut event: Event, is_asked: bool) -> bool {
         // Taken out while mailboxes are filled, which asks for the whole router; no call below comes back here.
-        let interest = std::mem::take(&mut self.interest[event.event_type as usize]);
-        let taken = self.may_take(&event, &interest, is_asked) && self.may_leave(&event);
+        let interest = self.interest[event.event_type as usize].take();
+        let taken = self.may_take(&event, interest.as_deref(), is_asked) && self.may_leave(&event);
         if taken {
             self.number(&mut event);
             self.note_published(&mut event);
@@ -273,7 +278,7 @@ impl Router {
                 remote.published(&event);
             }
             let ticket = self.applied.as_ref().and_then(|applied| remote::joined(applied, &event));
-            self.fan_out(&event, &interest, ticket);
+            self.fan_out(&event, interest.as_deref(), ticket);
         } else {
             self.stats_refused[event.lane() as usize] += 1;
         }
@@ -314,13 +319,13 @@ impl Router {
         self.remote.take()
     }
 
-    fn may_take(&self, event: &Event, interest: &Interest, is_asked: bool) -> bool {
+    fn may_take(&self, event: &Event, interest: Option<&Interest>, is_asked: bool) -> bool {
         if event.event_type.policy() != Policy::Refuse {
             return true;
         }
         // Of all subscribers, and of the decisive ones among them.
         let (mut have_room, mut decide, mut deciders_have_room) = (true, false, true);
-        for id in interest.of(event) {
+        for id in interest.into_iter().flat_map(|interest| interest.of(event)) {
             let mailbox = &self.mailboxes[id];
             let has_room = mailbox.has_room_for(event) && (!is_asked || mailbox.shares(event));
             have_room &= has_room;
@@ -338,17 +343,22 @@ impl Router {
         }
     }
 
-    fn fan_out(&mut self, event: &Event, interest: &Interest, ticket: Option<Ticket>) {
-        let lane = event.lane() as usize;
-        for id in interest.of(event) {
-            match self.put(id, event.clone()) {
-                Offer::Refused => self.stats_missed[lane] += 1,
-                Offer::DroppedBook => self.books_lost = true,
-                _ => self.expect(id, event, ticket),
-            }
+    fn fan_out(&mut self, event: &Event, interest: Option<&Interest>, ticket: Option<Ticket>) {
+        if let Some(interest) = interest {
+            interest.of(event).for_each(|id| self.hand(id, event, ticket));
         }
         if let Some(ticket) = ticket {
             self.note_cause(event, ticket);
+        }
+    }
+
+    /// Once in the code: what is moved about between copies of it costs more than the call.
+    #[inline(never)]
+    fn hand(&mut self, id: MailboxId, event: &Event, ticket: Option<Ticket>) {
+        match self.put(id, event) {
+            Offer::Refused => self.stats_missed[event.lane() as usize] += 1,
+            Offer::DroppedBook => self.books_lost = true,
+            _ => self.expect(id, event, ticket),
         }
     }
 
@@ -426,8 +436,8 @@ impl Router {
     }
 
     /// Offers an event to a mailbox, and lists the mailbox as one with work.
-    fn put(&mut self, id: MailboxId, event: Event) -> Offer {
-        let lane = event.lane();
+    fn put(&mut self, id: MailboxId, event: impl Offered) -> Offer {
+        let lane = event.event().lane();
         let mailbox = &mut self.mailboxes[id];
         let offer = mailbox.offer(event);
         if offer == Offer::Refused {

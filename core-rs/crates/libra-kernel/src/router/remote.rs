@@ -37,9 +37,9 @@ impl Router {
             return Delivery::Ignored;
         }
         let event_type = event.event_type as usize;
-        let interest = std::mem::take(&mut self.interest[event_type]);
-        let delivery = if self.may_take(&event, &interest, false) {
-            self.arrive(event, origin, |router, event, ticket| router.fan_out(event, &interest, ticket))
+        let interest = self.interest[event_type].take();
+        let delivery = if self.may_take(&event, interest.as_deref(), false) {
+            self.arrive(event, origin, |router, event, ticket| router.fan_out(event, interest.as_deref(), ticket))
         } else {
             Delivery::NoRoom(event)
         };
@@ -56,7 +56,7 @@ impl Router {
             return Delivery::NoRoom(event);
         }
         self.arrive(event, origin, |router, event, ticket| {
-            if router.put(id, event.clone()) != Offer::Refused {
+            if router.put(id, event) != Offer::Refused {
                 router.expect(id, event, ticket);
             }
         })
@@ -90,7 +90,8 @@ impl Router {
     /// A mailbox's actor is no more: it gets nothing any more, and is done with all that it took.
     pub fn mailbox_gone(&mut self, id: MailboxId) {
         for &event_type in EventType::ALL {
-            for instrument in self.interest[event_type as usize].remove_all(id) {
+            let Some(interest) = &mut self.interest[event_type as usize] else { continue };
+            for instrument in interest.remove_all(id) {
                 if let Some(remote) = &mut self.remote {
                     remote.interest_changed(event_type, instrument, false);
                 }

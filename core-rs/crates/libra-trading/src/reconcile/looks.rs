@@ -426,14 +426,14 @@ impl Looks {
             }
             untraded.insert(currency);
             let Some(amount) = difference.amount() else { continue };
-            let suspect = (before.get(&currency).copied())
+            let since_ns = (before.get(&currency))
                 .filter(|suspect| suspect.difference == difference)
-                .unwrap_or(Suspect { difference, since_ns: now_ns });
-            let known = before.get(&currency).is_some_and(|before| before.difference == difference);
+                .map(|suspect| suspect.since_ns);
             // Its histories were asked for when the look began.
             let in_flight = matches!(finding, Finding::InFlight(_));
-            if in_flight || !known || flight.began_ns.saturating_sub(suspect.since_ns) < self.patience_ns {
-                self.apart.insert(currency, suspect);
+            let lasts = |since_ns| flight.began_ns.saturating_sub(since_ns) >= self.patience_ns;
+            if in_flight || !since_ns.is_some_and(lasts) {
+                self.apart.insert(currency, Suspect { difference, since_ns: since_ns.unwrap_or(now_ns) });
                 continue;
             }
             let flow = VenueFlow {
