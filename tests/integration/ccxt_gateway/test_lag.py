@@ -24,14 +24,19 @@ def undecided(row):
     return {difference[0] for difference in row["look"]["undecided"]}
 
 
+def where_money_comes(world, market):
+    """A run that has found money of which no history says anything yet; gives its account's row."""
+    world.start(market)
+    world.until_agreed(market)
+    world.venue.control("faults", {"kind": "lag", "account": "sim", "seconds": 3_600})
+    add_money(world.venue, market)
+    return world.until(market, lambda row: undecided(row) == {"BALANCE_DIFFERS"})
+
+
 @pytest.mark.parametrize("market", MARKETS)
 def test_orders_go_on_while_a_history_lags_and_the_money_is_booked_behind_it(thin, world_of, market):
     world = world_of(thin, Patient)
-    world.start(market)
-    world.until_agreed(market)
-    thin.control("faults", {"kind": "lag", "account": "sim", "seconds": 3_600})
-    add_money(thin, market)
-    world.until(market, lambda row: undecided(row) == {"BALANCE_DIFFERS"})
+    where_money_comes(world, market)
     world.tell(market, f"BUY {SIZE[market]}")
     world.until_venue(market, 1)
     row = world.until(market, lambda row: row["positions"] or market == "spot")
@@ -48,11 +53,7 @@ def test_orders_go_on_while_a_history_lags_and_the_money_is_booked_behind_it(thi
 @pytest.mark.parametrize("market", [pytest.param("spot", marks=pytest.mark.slow), "linear"])
 def test_what_no_history_explains_in_its_time_stops_new_orders(thin, world_of, market):
     world = world_of(thin, Hasty)
-    world.start(market)
-    world.until_agreed(market)
-    thin.control("faults", {"kind": "lag", "account": "sim", "seconds": 3_600})
-    add_money(thin, market)
-    first = world.until(market, lambda row: undecided(row) == {"BALANCE_DIFFERS"})
+    first = where_money_comes(world, market)
     assert first["incident"] is None, first
     row = world.until(market, lambda row: row["incident"] is not None)
     assert row["stopped"][0] == "INCIDENT"
