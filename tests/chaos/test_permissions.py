@@ -43,6 +43,14 @@ def test_who_may_not_listen_or_speak_does_not_start(place: Place, refused: str):
         place.node("pub")
 
 
+@pytest.mark.parametrize("command", ["hset", "hget", "hmget", "hgetall", "xadd", "xrange", "xrevrange", "xtrim", "del"])
+def test_who_may_not_keep_what_is_durable_does_not_start(place: Place, command: str):
+    place.server.ask(f"ACL SETUSER trader -{command}")
+    with pytest.raises(ConnectionRefusedError, match=f"NOPERM.*{command}"):
+        place.node("pub")
+    assert place.server.ask("KEYS *:trial") in ("", "*0"), "it leaves nothing behind"
+
+
 def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):
     con = place.node("con", EventType.ORDER_FILLED)
     place.until(lambda: con.told("connected"))

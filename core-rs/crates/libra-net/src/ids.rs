@@ -122,6 +122,11 @@ impl Environment {
         format!("libra:{}:incarnation", self.0)
     }
 
+    /// A key on which a node tries at its start what it may do. It is gone again at once.
+    pub fn trial(&self) -> String {
+        format!("libra:{}:trial", self.0)
+    }
+
     /// The hash of the publishers' epochs.
     pub fn epochs(&self) -> String {
         format!("libra:{}:epochs", self.0)

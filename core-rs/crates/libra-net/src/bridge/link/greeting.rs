@@ -58,6 +58,7 @@ pub(super) fn greet(
         Some(epoch) => epoch,
         None => {
             may_speak_and_listen(connection, environment)?;
+            may_keep(connection, environment)?;
             let epoch = begin(connection, settings, channels, claimed.token)?;
             claimed.epoch.store(epoch, Ordering::Release);
             epoch
@@ -103,6 +104,37 @@ fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) 
     // What is confirmed is no answer; what is refused comes before that of the PING.
     connection.commands().push(&[b"PING"]);
     connection.answer("SUBSCRIBE").map(drop)
+}
+
+/// What the functions do with the server's data, each as a command by itself: the permissions of the same user decide. In such an
+/// order that nothing is left behind, whichever is refused.
+const KEEPING: [&[&str]; 12] = [
+    &["DEL"],
+    &["GET"],
+    &["HGET", "field"],
+    &["HMGET", "field"],
+    &["HGETALL"],
+    &["XRANGE", "-", "+"],
+    &["XREVRANGE", "+", "-"],
+    &["XTRIM", "MAXLEN", "0"],
+    &["HSET", "field", "value"],
+    &["DEL"],
+    &["XADD", "*", "field", "value"],
+    &["DEL"],
+];
+
+/// Whether the server lets us keep and read what is durable. Any other refusal passes: one that is full takes a node all the same.
+fn may_keep(connection: &mut Connection, environment: &Environment) -> Result<(), RespError> {
+    let key = environment.trial();
+    for (command, words) in KEEPING.iter().filter_map(|words| words.split_first()) {
+        let mut call = vec![command.as_bytes(), key.as_bytes()];
+        call.extend(words.iter().map(|word| word.as_bytes()));
+        match connection.call(&call) {
+            Err(error @ RespError::Refused { .. }) if error.may_pass() => {}
+            answer => drop(answer?),
+        }
+    }
+    Ok(())
 }
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
@@ -155,4 +187,18 @@ fn claim(
 /// The incarnation as a reply of READ has it.
 pub(super) fn incarnation_of(reply: Reply<'_>) -> Option<u128> {
     u128::from_str_radix(reply.text()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_the_functions_do_is_tried() {
+        let called = library::SOURCE.split("call('").skip(1).filter_map(|rest| rest.split('\'').next());
+        for command in called {
+            let is_tried = KEEPING.iter().any(|words| words[0] == command) || command == "PUBLISH";
+            assert!(is_tried, "{command}");
+        }
+    }
 }
