@@ -545,7 +545,9 @@ async def test_a_venue_that_is_gone_for_long_leaves_its_account_unattended(runni
         tried = len(script.connect_errors)
         await node.until(lambda: len(script.connect_errors) <= tried - 2)
     assert node.outcome.failed == []
-    assert node.node._exit_code(failed=False, stopped=False) == exit_codes.FAILED, "nobody was given up, and all is not well"
+    assert node.node._exit_code(failed=False, stopped=False) == exit_codes.FAILED, (
+        "nobody was given up, and all is not well"
+    )
     assert "acct.gateway failed" in summary(node.node, node.outcome)["unattended"]["acct"]
     assert caplog.text.count("account acct is unattended") == 1
     assert script.ordered == []

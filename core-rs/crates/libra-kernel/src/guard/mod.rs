@@ -242,6 +242,7 @@ impl Drop for Guard {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 
@@ -356,6 +357,27 @@ mod tests {
             assert_eq!(left, [true, true], "{behind}");
             std::fs::remove_dir_all(&folder).unwrap();
         }
+    }
+
+    #[test]
+    fn a_guard_that_ends_waits_for_handlers_that_are_under_way() {
+        let _one = lock(&ONE);
+        let (guard, folder, _alarms) = guard_of_two("under-way");
+        let handler = signals::UnderWay::begin();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = std::thread::spawn({
+            let is_over = is_over.clone();
+            move || {
+                // Nobody may come to the pipe's end before this one has written.
+                std::thread::sleep(Duration::from_millis(50));
+                is_over.store(true, Ordering::SeqCst);
+                drop(handler);
+            }
+        });
+        drop(guard);
+        assert!(is_over.load(Ordering::SeqCst));
+        ends.join().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -71,10 +71,10 @@ extern "C" fn on_signal(signal: libc::c_int) {
 }
 
 /// A handler begins; it ends with the value.
-struct UnderWay;
+pub(super) struct UnderWay;
 
 impl UnderWay {
-    fn begin() -> UnderWay {
+    pub(super) fn begin() -> UnderWay {
         UNDER_WAY.fetch_add(1, Ordering::SeqCst);
         UnderWay
     }
