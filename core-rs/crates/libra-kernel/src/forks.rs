@@ -15,10 +15,10 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Once;
-use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{MutexGuard, Once, RwLockWriteGuard};
 
+use crate::alarm::disk;
 use crate::guard;
 use crate::name;
 
@@ -117,21 +117,22 @@ pub(crate) fn install() {
     });
 }
 
-/// The names' lock while a process forks: a child whose copy some other thread held would wait for it for ever.
-struct Names(UnsafeCell<Option<RwLockWriteGuard<'static, name::Table>>>);
-// SAFETY: only who holds that very lock touches the cell.
-unsafe impl Sync for Names {}
-static NAMES: Names = Names(UnsafeCell::new(None));
+/// The locks of ours that outlive a call, the names' and the markers', while a process forks: a child whose copy some other
+/// thread held would wait for it for ever.
+struct Locks(UnsafeCell<Option<(RwLockWriteGuard<'static, name::Table>, MutexGuard<'static, disk::Shared>)>>);
+// SAFETY: only who holds these very locks touches the cell.
+unsafe impl Sync for Locks {}
+static LOCKS: Locks = Locks(UnsafeCell::new(None));
 
 extern "C" fn before() {
-    let held = name::write();
-    // SAFETY: the lock is held, and until `release` this thread is the only one that has it.
-    unsafe { *NAMES.0.get() = Some(held) };
+    let held = (name::write(), disk::held());
+    // SAFETY: the locks are held, and until `release` this thread is the only one that has them.
+    unsafe { *LOCKS.0.get() = Some(held) };
 }
 
 fn release() {
-    // SAFETY: this thread, or the one that it is a copy of, holds the lock since `before`.
-    let held = unsafe { (*NAMES.0.get()).take() };
+    // SAFETY: this thread, or the one that it is a copy of, holds the locks since `before`.
+    let held = unsafe { (*LOCKS.0.get()).take() };
     drop(held);
 }
 
