@@ -49,7 +49,6 @@ def on_order(self, order):
 """
 LOOPS = """
 def on_quote(self, quote):
-    print("it loops", flush=True)
     while True:
         pass
 """
@@ -109,7 +108,7 @@ def test_a_node_whose_loop_hangs_too_ends_with_a_marker_and_says_what_the_disk_h
 ):
     name = profile(shell, LOOPS, node="drain_timeout_s = 0.3\nhandler_timeout_s = 0")
     running = shell.start("run", name, env=hanging)
-    running.wait_for("it loops")
+    running.wait_for("has blocked the loop")
     running.signal(signal.SIGUSR1)
     wait_until((shell.folder / "gate.log.killed.asked").exists, "it is forced at once")
     running.wait_for("no new order leaves any more")

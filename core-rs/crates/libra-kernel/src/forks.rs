@@ -222,15 +222,15 @@ mod tests {
         std::fs::remove_file(path).unwrap();
     }
 
-    #[test]
-    fn names_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+    /// Forks while another thread does `busy` over and over; each child does `needs`, and is not held up.
+    fn children_while(busy: impl Fn(u32) + Sync, needs: impl Fn() -> bool) {
         let _kept = Private::new(File::open("/dev/null").unwrap());
         let is_over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut n = 0;
                 while !is_over.load(Ordering::Relaxed) {
-                    name::Name::intern(&format!("forks-{}", n % 50_000));
+                    busy(n);
                     n += 1;
                 }
             });
@@ -238,12 +238,28 @@ mod tests {
                 in_a_fork(|| {
                     // SAFETY: a clock that ends the child where it waits for ever.
                     unsafe { libc::alarm(5) };
-                    drop(name::write());
-                    i32::from(name::Name::at(0).is_none())
+                    i32::from(!needs())
                 }) != 0
             });
             is_over.store(true, Ordering::Relaxed);
             assert!(!blocked);
         });
+    }
+
+    #[test]
+    fn names_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+        let interns = |n| {
+            name::Name::intern(&format!("forks-{}", n % 50_000));
+        };
+        children_while(interns, || {
+            drop(name::write());
+            name::Name::at(0).is_some()
+        });
+    }
+
+    #[test]
+    fn markers_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+        let marker = || crate::alarm::Alarm::new(Some(std::path::Path::new("nowhere"))).marker().is_some();
+        children_while(|_| assert!(marker()), marker);
     }
 }

@@ -95,7 +95,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -180,7 +180,9 @@ mod tests {
         assert!(marker.is_on_its_way());
         std::fs::remove_file(marker.path()).unwrap();
         drop(hanging);
+        let until = Instant::now() + Duration::from_secs(20);
         while marker.is_on_its_way() {
+            assert!(Instant::now() < until, "nobody forces it");
             std::thread::yield_now();
         }
         assert!(!alarm.is_marked().unwrap(), "who forces it makes none");
