@@ -162,25 +162,30 @@ mod tests {
     #[test]
     fn a_disk_that_hangs_holds_up_neither_who_marks_nor_who_settles_and_what_is_taken_away_is_gone() {
         let path = log("hangs");
-        let alarm = Alarm::new(Some(&path));
+        let alarm = Arc::new(Alarm::new(Some(&path)));
         let marker = alarm.marker.clone().unwrap();
         let is_forced = |patience_ms| disk::wait_for(vec![marker.clone()], Duration::from_millis(patience_ms));
         let hanging = disk::tests::HANGING_DISK.write().unwrap();
+        let marks = || {
+            let (kept, (done, is_done)) = (alarm.clone(), std::sync::mpsc::channel());
+            std::thread::spawn(move || done.send(kept.mark().is_ok()));
+            assert_eq!(is_done.recv_timeout(Duration::from_secs(5)), Ok(true), "it waits for the disk");
+            assert!(alarm.is_marked().unwrap(), "the next process finds it");
+        };
         for _ in 0..3 {
             alarm.raise();
-            alarm.mark().unwrap();
-            assert!(alarm.is_marked().unwrap(), "the next process finds it");
+            marks();
             assert!(!is_forced(20), "and the disk has not taken it");
             alarm.settle(alarm.count()).unwrap();
             assert!(!alarm.is_marked().unwrap());
             assert!(is_forced(0), "nobody waits for what is gone");
         }
         alarm.raise();
-        alarm.mark().unwrap();
+        marks();
         assert!(marker.is_on_its_way());
         std::fs::remove_file(marker.path()).unwrap();
         drop(hanging);
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(10);
         while marker.is_on_its_way() {
             assert!(Instant::now() < until, "nobody forces it");
             std::thread::yield_now();
