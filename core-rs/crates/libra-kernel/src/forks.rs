@@ -15,10 +15,10 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Once;
-use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{MutexGuard, Once, RwLockWriteGuard};
 
+use crate::alarm::disk;
 use crate::guard;
 use crate::name;
 
@@ -117,21 +117,22 @@ pub(crate) fn install() {
     });
 }
 
-/// The names' lock while a process forks: a child whose copy some other thread held would wait for it for ever.
-struct Names(UnsafeCell<Option<RwLockWriteGuard<'static, name::Table>>>);
-// SAFETY: only who holds that very lock touches the cell.
-unsafe impl Sync for Names {}
-static NAMES: Names = Names(UnsafeCell::new(None));
+/// The locks of ours that outlive a call, the names' and the markers', while a process forks: a child whose copy some other
+/// thread held would wait for it for ever.
+struct Locks(UnsafeCell<Option<(RwLockWriteGuard<'static, name::Table>, MutexGuard<'static, disk::Shared>)>>);
+// SAFETY: only who holds these very locks touches the cell.
+unsafe impl Sync for Locks {}
+static LOCKS: Locks = Locks(UnsafeCell::new(None));
 
 extern "C" fn before() {
-    let held = name::write();
-    // SAFETY: the lock is held, and until `release` this thread is the only one that has it.
-    unsafe { *NAMES.0.get() = Some(held) };
+    let held = (name::write(), disk::held());
+    // SAFETY: the locks are held, and until `release` this thread is the only one that has them.
+    unsafe { *LOCKS.0.get() = Some(held) };
 }
 
 fn release() {
-    // SAFETY: this thread, or the one that it is a copy of, holds the lock since `before`.
-    let held = unsafe { (*NAMES.0.get()).take() };
+    // SAFETY: this thread, or the one that it is a copy of, holds the locks since `before`.
+    let held = unsafe { (*LOCKS.0.get()).take() };
     drop(held);
 }
 
@@ -221,15 +222,15 @@ mod tests {
         std::fs::remove_file(path).unwrap();
     }
 
-    #[test]
-    fn names_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+    /// Forks while another thread does `busy` over and over; each child does `needs`, and is not held up.
+    fn children_while(busy: impl Fn(u32) + Sync, needs: impl Fn() -> bool) {
         let _kept = Private::new(File::open("/dev/null").unwrap());
         let is_over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut n = 0;
                 while !is_over.load(Ordering::Relaxed) {
-                    name::Name::intern(&format!("forks-{}", n % 50_000));
+                    busy(n);
                     n += 1;
                 }
             });
@@ -237,12 +238,28 @@ mod tests {
                 in_a_fork(|| {
                     // SAFETY: a clock that ends the child where it waits for ever.
                     unsafe { libc::alarm(5) };
-                    drop(name::write());
-                    i32::from(name::Name::at(0).is_none())
+                    i32::from(!needs())
                 }) != 0
             });
             is_over.store(true, Ordering::Relaxed);
             assert!(!blocked);
         });
+    }
+
+    #[test]
+    fn names_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+        let interns = |n| {
+            name::Name::intern(&format!("forks-{}", n % 50_000));
+        };
+        children_while(interns, || {
+            drop(name::write());
+            name::Name::at(0).is_some()
+        });
+    }
+
+    #[test]
+    fn markers_can_be_had_in_a_child_whatever_other_threads_did_with_them() {
+        let marker = || crate::alarm::Alarm::new(Some(std::path::Path::new("nowhere"))).marker().is_some();
+        children_while(|_| assert!(marker()), marker);
     }
 }

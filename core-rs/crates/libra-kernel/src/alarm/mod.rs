@@ -6,33 +6,36 @@
 //! *settles* the alarm: the marker goes, the flag falls.
 //!
 //! Raises are counted, and settling names the count that it answers: an alarm that is raised while an earlier one is being
-//! settled stays up. The marker is made and taken away under one lock, so that a settled alarm never leaves one behind.
+//! settled stays up. The marker is made and taken away under one lock, so that a settled alarm never leaves one behind; it
+//! is forced to the disk under none, so that nobody waits for that.
 //!
-//! - [`raises`] — the two counts; this file — the alarm with its marker.
+//! - [`raises`] — the two counts; this file — the alarm with its marker;
+//! - [`marker`] — who makes a marker, who forces it to the disk, who takes it away; [`disk`] — the threads that force it.
 
+pub(crate) mod disk;
+pub(crate) mod marker;
 mod raises;
 
-use std::ffi::{CStr, CString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use marker::Marker;
 use raises::Raises;
 
 /// The alarm of one account. See the module.
 #[derive(Debug)]
 pub struct Alarm {
     raises: Raises<AtomicU64>,
-    marker: Option<PathBuf>,
+    marker: Option<Arc<Marker>>,
     marking: Mutex<()>,
 }
 
 impl Alarm {
     /// An alarm that is not raised. `log` is the account's log; `None` for one in memory, which no process outlives.
     pub fn new(log: Option<&Path>) -> Self {
-        Alarm { raises: Raises::new(), marker: log.map(marker_of), marking: Mutex::new(()) }
+        Alarm { raises: Raises::new(), marker: log.and_then(Marker::beside), marking: Mutex::new(()) }
     }
 
     /// True from a raise until it is settled.
@@ -41,7 +44,7 @@ impl Alarm {
         self.raises.is_any_open()
     }
 
-    /// Raises it: from now on nothing new leaves. [`Alarm::mark`] comes second, since a disk may be slow.
+    /// Raises it: from now on nothing new leaves. [`Alarm::mark`] comes second.
     pub fn raise(&self) {
         self.raises.raise();
     }
@@ -51,27 +54,28 @@ impl Alarm {
         self.raises.count()
     }
 
-    /// Leaves the marker for the next process, unless the latch stands in the log already.
+    /// Leaves the marker for the next process, unless the latch stands in the log already. It waits for no disk: that is told
+    /// on stderr where one does not take it.
     pub fn mark(&self) -> io::Result<()> {
-        let Some(path) = &self.marker else { return Ok(()) };
+        let Some(marker) = &self.marker else { return Ok(()) };
+        disk::start();
         let _marking = self.lock();
         if !self.is_raised() {
             return Ok(());
         }
-        let path = CString::new(path.as_os_str().as_bytes())?;
-        touch(&path).map_err(io::Error::from_raw_os_error)
+        marker.make().map_err(io::Error::from_raw_os_error)
     }
 
     /// Where its marker is, if it has one.
     pub fn marker(&self) -> Option<&Path> {
-        self.marker.as_deref()
+        self.marker.as_ref().map(|marker| marker.path())
     }
 
     /// The raises up to `count` are answered: the latch stands in the log.
     pub fn settle(&self, count: u64) -> io::Result<()> {
         let _marking = self.lock();
-        if self.count() == count {
-            self.take_marker()?;
+        if let Some(marker) = self.marker.as_ref().filter(|_| self.count() == count) {
+            marker.take_away()?;
         }
         self.raises.settle(count);
         Ok(())
@@ -79,15 +83,7 @@ impl Alarm {
 
     /// True when a process before this one was told to stop, and could not write it into the log.
     pub fn is_marked(&self) -> io::Result<bool> {
-        self.marker.as_ref().map_or(Ok(false), |path| path.try_exists())
-    }
-
-    fn take_marker(&self) -> io::Result<()> {
-        let Some(path) = &self.marker else { return Ok(()) };
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.marker().map_or(Ok(false), Path::try_exists)
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -96,38 +92,11 @@ impl Alarm {
     }
 }
 
-/// The marker of an account, by its log.
-pub(crate) fn marker_of(log: &Path) -> PathBuf {
-    let mut name = log.as_os_str().to_owned();
-    name.push(".killed");
-    PathBuf::from(name)
-}
-
-/// Makes a marker, on the disk where that can be; gives the error's number. Async-signal-safe.
-/// Where no descriptor is left, it is made without one.
-pub(crate) fn touch(marker: &CStr) -> Result<(), i32> {
-    let errno = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-    // SAFETY: system calls with a path that ends with a zero, and a descriptor that is closed here and nowhere else.
-    unsafe {
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        let fd = libc::open(marker.as_ptr(), flags, 0o600 as libc::c_uint);
-        if fd >= 0 {
-            let done = if libc::fsync(fd) == 0 { Ok(()) } else { Err(errno()) };
-            libc::close(fd);
-            return done;
-        }
-        match errno() {
-            libc::EMFILE | libc::ENFILE => match libc::mknod(marker.as_ptr(), libc::S_IFREG | 0o600, 0) {
-                0 => Ok(()),
-                _ => Some(errno()).filter(|errno| *errno != libc::EEXIST).map_or(Ok(()), Err),
-            },
-            other => Err(other),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn log(name: &str) -> PathBuf {
@@ -188,5 +157,43 @@ mod tests {
         assert!(alarm.is_raised() && !alarm.is_marked().unwrap());
         alarm.settle(1).unwrap();
         assert!(!alarm.is_raised());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_neither_who_marks_nor_who_settles_and_what_is_taken_away_is_gone() {
+        let path = log("hangs");
+        let alarm = Arc::new(Alarm::new(Some(&path)));
+        let marker = alarm.marker.clone().unwrap();
+        let is_forced = |patience_ms| disk::wait_for(vec![marker.clone()], Duration::from_millis(patience_ms));
+        let hanging = disk::tests::HANGING_DISK.write().unwrap();
+        let marks = || {
+            let (kept, (done, is_done)) = (alarm.clone(), std::sync::mpsc::channel());
+            std::thread::spawn(move || done.send(kept.mark().is_ok()));
+            assert_eq!(is_done.recv_timeout(Duration::from_secs(5)), Ok(true), "it waits for the disk");
+            assert!(alarm.is_marked().unwrap(), "the next process finds it");
+        };
+        for _ in 0..3 {
+            alarm.raise();
+            marks();
+            assert!(!is_forced(20), "and the disk has not taken it");
+            alarm.settle(alarm.count()).unwrap();
+            assert!(!alarm.is_marked().unwrap());
+            assert!(is_forced(0), "nobody waits for what is gone");
+        }
+        alarm.raise();
+        marks();
+        assert!(marker.is_on_its_way());
+        std::fs::remove_file(marker.path()).unwrap();
+        drop(hanging);
+        let until = Instant::now() + Duration::from_secs(10);
+        while marker.is_on_its_way() {
+            assert!(Instant::now() < until, "nobody forces it");
+            std::thread::yield_now();
+        }
+        assert!(!alarm.is_marked().unwrap(), "who forces it makes none");
+        alarm.mark().unwrap();
+        assert!(is_forced(20_000), "a disk takes it");
+        assert!(alarm.is_marked().unwrap() && !marker.is_on_its_way());
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }

@@ -6,15 +6,16 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::signals;
 use super::watch::{Shared, lock};
+use crate::alarm::disk;
 use crate::forks::Private;
 
 /// What ends the process waits so long to learn the line where the interpreter stands.
 const LINE_PATIENCE: Duration = Duration::from_millis(150);
-/// How long a disk may take to flush the logs before the process ends without: the kernel has what was written.
+/// How long a disk may take to flush the logs, and what markers there are, before the process ends without: the kernel has what was written.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 /// What fits into a pipe that says it has room.
 const ROOM: usize = 4096;
@@ -42,10 +43,12 @@ impl Shared {
     /// Flushes what must not be lost, says what happened and whose fault it is (the running handler's, unless `whose`
     /// knows better), and ends the process, without Python.
     pub(super) fn end(self: &Arc<Self>, why: &str, whose: Option<String>) -> ! {
+        let begun = Instant::now();
         let is_flushed = self.flush_within(FLUSH_PATIENCE);
         // A kill switch that came meanwhile is for the next process.
         signals::let_go();
         self.take_the_rest();
+        force_markers_within(FLUSH_PATIENCE.saturating_sub(begun.elapsed()));
         let whose = whose.unwrap_or_else(|| self.whose());
         let flushed = if is_flushed { "the order log is flushed" } else { "the disk did not flush the order log" };
         say(&format!("libra: {why}{whose}; {flushed}\n"));
@@ -62,6 +65,17 @@ impl Shared {
         };
         let thread = std::thread::Builder::new().name("libra-flush".into()).spawn(flush);
         thread.is_ok() && is_done.recv_timeout(patience).unwrap_or(false)
+    }
+}
+
+/// What makes accounts come up latched is there: gives the disk its time to take it, too, and says where it does not.
+pub(super) fn force_markers() {
+    force_markers_within(FLUSH_PATIENCE);
+}
+
+fn force_markers_within(patience: Duration) {
+    if !disk::wait(patience) {
+        say("libra: kill switch: the disk has not taken a marker yet; it is lost should the machine fail now\n");
     }
 }
 

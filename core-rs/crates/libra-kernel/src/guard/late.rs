@@ -7,26 +7,28 @@
 //! A process that passes the signal on ([`Heard::PassOn`]) leaves the markers first, in silence: the node that answers
 //! takes its own away, and where it has died nobody has to notice. What is left in the end is told then ([`tell`]).
 //!
-//! Everything that the handler does is async-signal-safe: texts and paths are made before, and nothing is allocated. With no
+//! Everything that the handler does is async-signal-safe: texts and paths are made before, and nothing is allocated. It waits
+//! for no disk: threads that take no signals force to it what was made ([`marker`](crate::alarm::marker)). With no
 //! descriptor left the marker is made without one.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::CString;
 use std::io::{Cursor, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-use super::ending::say_bytes;
+use super::ending::{force_markers, say_bytes};
 use super::signals::{are_handlers_under_way, wait_for_handlers};
-use crate::alarm::{marker_of, touch};
+use crate::alarm::marker::Marker;
 
 const HEAD: &[u8] = b"libra: kill switch: no node answers it: ";
 const NOTHING: &[u8] = b"nothing is latched";
 
 /// An account that comes up latched when the switch is pulled now.
 struct Latch {
-    marker: Option<CString>,
+    marker: Option<Arc<Marker>>,
     /// The folders above the marker, the uppermost first.
     folders: Vec<CString>,
     done: Vec<u8>,
@@ -89,7 +91,7 @@ pub(super) fn leave(aloud: bool, is_answered: impl Fn(Option<&Path>) -> bool) {
     for latch in latches.iter().filter(|latch| !is_answered(latch.marker_path())) {
         match &latch.marker {
             Some(marker) => {
-                let left = latch.touch(marker);
+                let left = latch.leave(marker);
                 if aloud {
                     line(if left.is_ok() { &latch.done } else { &latch.failed }, left.err());
                 }
@@ -109,11 +111,11 @@ pub fn tell() {
     }
     wait_for_handlers();
     for latch in latches().unwrap_or_default() {
-        let is_left = latch.marker.as_deref().is_none_or(exists);
-        if is_left {
+        if latch.marker.as_ref().is_none_or(|marker| marker.exists()) {
             line(if latch.marker.is_some() { &latch.done } else { &latch.failed }, None);
         }
     }
+    force_markers();
 }
 
 /// An account was opened.
@@ -135,19 +137,20 @@ fn latches() -> Option<&'static [Latch]> {
 
 impl Latch {
     fn of(account: &str, log: Option<&Path>) -> Latch {
-        let marker = log.map(marker_of);
+        let marker = log.and_then(Marker::beside);
+        let path = marker.as_ref().map(|marker| marker.path());
         let c_path = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
-        let above = marker.iter().flat_map(|marker| marker.ancestors().skip(1));
+        let above = path.into_iter().flat_map(|path| path.ancestors().skip(1));
         let mut folders: Vec<CString> =
             above.filter(|folder| !folder.as_os_str().is_empty()).filter_map(c_path).collect();
         folders.reverse();
-        let shown = marker.as_ref().map_or_else(String::new, |marker| marker.display().to_string());
-        let failed = match &marker {
+        let shown = path.map_or_else(String::new, |path| path.display().to_string());
+        let failed = match log {
             Some(_) => format!("account {account} is NOT LATCHED: {shown} cannot be written"),
             None => format!("account {account} has no log, so nothing is latched"),
         };
         Latch {
-            marker: marker.as_deref().and_then(c_path),
+            marker,
             folders,
             done: format!("account {account} comes up latched ({shown})").into_bytes(),
             failed: failed.into_bytes(),
@@ -156,26 +159,21 @@ impl Latch {
     }
 
     fn marker_path(&self) -> Option<&Path> {
-        self.marker.as_deref().map(|marker| Path::new(OsStr::from_bytes(marker.to_bytes())))
+        self.marker.as_ref().map(|marker| marker.path())
     }
 
-    fn touch(&self, marker: &CStr) -> Result<(), i32> {
-        match touch(marker) {
+    fn leave(&self, marker: &Marker) -> Result<(), i32> {
+        match marker.make() {
             Err(libc::ENOENT) if !self.is_opened.load(Ordering::SeqCst) => {
                 for folder in &self.folders {
                     // SAFETY: a path that ends with a zero. One that is there already is as good.
                     unsafe { libc::mkdir(folder.as_ptr(), 0o777) };
                 }
-                touch(marker)
+                marker.make()
             }
             left => left,
         }
     }
-}
-
-fn exists(path: &CStr) -> bool {
-    // SAFETY: a path that ends with a zero.
-    unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
 }
 
 /// Says one line, made on the stack. What is too long for it is left out.

@@ -33,7 +33,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, disk};
 use crate::clock::monotonic_ns;
 use crate::forks::{self, Private};
 use crate::heartbeat::{Heartbeat, Listener};
@@ -47,7 +47,7 @@ pub(crate) use signals::let_go_in_child;
 pub use signals::take_kill_switch;
 use watch::{Shared, lock};
 
-/// How long [`Guard::catch_up`] waits at most: the thread may have to write a marker to a slow disk.
+/// How long [`Guard::catch_up`] waits at most: the thread may have to make a marker in a folder that hangs.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Limits that the guard watches; 0 stands for none.
@@ -113,6 +113,7 @@ impl Guard {
             life: forks::remembered(),
         };
         if signals {
+            disk::start();
             guard.shared.takes_signals.store(true, Ordering::SeqCst);
             guard.taken.take(&guard.signal_write)?;
             *lock(&guard.shared.holds_signals) = true;
@@ -236,251 +237,9 @@ impl Drop for Guard {
         }
         // No handler writes any more, and nobody else reads.
         self.shared.take_the_rest();
+        ending::force_markers();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::AtomicBool;
-
-    use super::*;
-
-    /// A process has one guard at a time.
-    static ONE: Mutex<()> = Mutex::new(());
-
-    #[test]
-    fn a_disk_that_does_not_flush_is_told() {
-        let _one = lock(&ONE);
-        let limits = Limits::default();
-        let guard = Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, limits, None).unwrap();
-        assert!(guard.flush_logs(), "there is none");
-        let kept = std::env::temp_dir().join(format!("flushed-{}", std::process::id()));
-        guard.watch_log(std::fs::File::create(&kept).unwrap().into());
-        std::fs::remove_file(kept).unwrap();
-        assert!(guard.flush_logs());
-        // A pipe can't be flushed.
-        guard.watch_log(std::io::pipe().unwrap().1.into());
-        assert!(!guard.flush_logs());
-    }
-
-    #[test]
-    fn who_catches_up_knows_of_every_signal_that_came_before() {
-        let _one = lock(&ONE);
-        let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
-        let alarm = Arc::new(Alarm::new(None));
-        guard.watch_alarm(alarm.clone());
-        for n in 1..=200 {
-            // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
-            unsafe { libc::raise(libc::SIGUSR1) };
-            assert!(guard.catch_up());
-            assert_eq!(alarm.count(), n);
-        }
-    }
-
-    #[test]
-    fn a_kill_switch_before_an_account_is_opened_raises_its_alarm_and_that_of_the_next_with_their_markers() {
-        let _one = lock(&ONE);
-        let folder = std::env::temp_dir().join(format!("libra-guard-early-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let alarms = ["one", "two"].map(|name| Arc::new(Alarm::new(Some(&folder.join(name)))));
-        let guard =
-            Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, Limits::default(), None).unwrap();
-        // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
-        unsafe { libc::raise(libc::SIGUSR1) };
-        assert!(guard.catch_up());
-        for alarm in &alarms {
-            guard.watch_alarm(alarm.clone());
-            assert!(alarm.is_raised() && alarm.is_marked().unwrap());
-        }
-        // The next one without such a signal knows nothing of it.
-        drop(guard);
-        let guard =
-            Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, Limits::default(), None).unwrap();
-        let alarm = Arc::new(Alarm::new(None));
-        guard.watch_alarm(alarm.clone());
-        assert!(!alarm.is_raised());
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    /// A guard, and the accounts `one` and `two` in a folder of their own.
-    fn guard_of_two(name: &str) -> (Guard, std::path::PathBuf, [Arc<Alarm>; 2]) {
-        let folder = std::env::temp_dir().join(format!("libra-guard-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
-        name_accounts(&["one", "two"].map(|name| (name.to_owned(), Some(folder.join(name)))));
-        let alarms = ["one", "two"].map(|name| Arc::new(Alarm::new(Some(&folder.join(name)))));
-        (guard, folder, alarms)
-    }
-
-    #[test]
-    fn what_the_loop_did_not_answer_is_the_next_processs_and_what_comes_behind_the_guard_too() {
-        let _one = lock(&ONE);
-        // An account that was answered, and one that was never opened.
-        let (guard, folder, alarms) = guard_of_two("left");
-        let is_left = || ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
-        guard.watch_alarm(alarms[0].clone());
-        // SAFETY: the guard has taken the signal over; this thread handles it before the call returns.
-        unsafe { libc::raise(libc::SIGUSR1) };
-        assert!(guard.catch_up());
-        alarms[0].settle(alarms[0].count()).unwrap();
-        drop(guard);
-        assert_eq!(is_left(), [false, true]);
-        std::fs::remove_file(folder.join("two.killed")).unwrap();
-        // SAFETY: the handler is still ours.
-        unsafe { libc::raise(libc::SIGUSR1) };
-        assert_eq!(is_left(), [true, true]);
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn signals_that_a_guard_has_not_read_when_it_ends_are_not_lost() {
-        let _one = lock(&ONE);
-        for behind in 0..200 {
-            let (guard, folder, alarms) = guard_of_two("unread");
-            alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
-            // SAFETY: asks for this thread's handle, which outlives the other one.
-            let here = unsafe { libc::pthread_self() } as usize;
-            let pulls = std::thread::spawn(move || {
-                (0..behind * 20).for_each(|_| std::hint::spin_loop());
-                // SAFETY: the thread lives, and handles the signal wherever it is.
-                unsafe { libc::pthread_kill(here as libc::pthread_t, libc::SIGUSR1) };
-            });
-            drop(guard);
-            pulls.join().unwrap();
-            // SAFETY: as above; a signal that another thread has sent has come by now.
-            unsafe { libc::sched_yield() };
-            let left = ["one", "two"].map(|name| folder.join(format!("{name}.killed")).exists());
-            assert_eq!(left, [true, true], "{behind}");
-            std::fs::remove_dir_all(&folder).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_guard_that_ends_waits_for_handlers_that_are_under_way() {
-        let _one = lock(&ONE);
-        let (guard, folder, _alarms) = guard_of_two("under-way");
-        let handler = signals::UnderWay::begin();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ends = std::thread::spawn({
-            let is_over = is_over.clone();
-            move || {
-                // Nobody may come to the pipe's end before this one has written.
-                std::thread::sleep(Duration::from_millis(50));
-                is_over.store(true, Ordering::SeqCst);
-                drop(handler);
-            }
-        });
-        drop(guard);
-        assert!(is_over.load(Ordering::SeqCst));
-        ends.join().unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn signals_that_somebody_takes_are_taken_back() {
-        let _one = lock(&ONE);
-        let limits = Limits { block_ns: 2_000_000, ..Limits::default() };
-        let guard = Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, limits, None).unwrap();
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
-            // SAFETY: ignores a signal, as a strategy may.
-            unsafe { libc::signal(signal, libc::SIG_IGN) };
-        }
-        let deadline = monotonic_ns() + 20_000_000_000;
-        while !signals::stand() && monotonic_ns() < deadline {
-            std::thread::yield_now();
-        }
-        assert!(signals::stand());
-        drop(guard);
-        assert!(!signals::stand(), "and given back in the end, for good");
-    }
-
-    /// A child of this process: by `fork`, or by the bare system call, of which no handler of ours hears.
-    fn child(by_fork: bool, signal: libc::c_int) -> libc::c_int {
-        // SAFETY: the child makes system calls and ends without anyone's exit code.
-        unsafe {
-            let zero: libc::c_ulong = 0;
-            let child = match by_fork {
-                true => libc::fork(),
-                false => libc::syscall(libc::SYS_clone, libc::SIGCHLD as libc::c_ulong, zero, zero, zero, zero) as i32,
-            };
-            if child == 0 {
-                libc::alarm(20);
-                if by_fork && signals::any_stands() {
-                    libc::_exit(8);
-                }
-                libc::kill(libc::syscall(libc::SYS_getpid) as i32, signal);
-                libc::_exit(7);
-            }
-            let mut status = 0;
-            assert_eq!(libc::waitpid(child, &mut status, 0), child);
-            status
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_signal_to_a_child_ends_the_child_and_is_nothing_to_the_parent() {
-        let _one = lock(&ONE);
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
-            // SAFETY: the system's own effect; a guard before may have left SIGUSR1 ignored.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
-        let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
-        let alarm = Arc::new(Alarm::new(None));
-        guard.watch_alarm(alarm.clone());
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
-            for by_fork in [true, false] {
-                let status = child(by_fork, signal);
-                let ended_by = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
-                assert_eq!(ended_by, signal, "by fork: {by_fork}");
-            }
-        }
-        assert!(guard.catch_up());
-        assert_eq!((guard.stop_signal(), guard.kill_signals(), alarm.count()), (None, 0, 0));
-        assert!(signals::stand());
-    }
-
-    #[test]
-    fn a_childs_copy_of_a_guard_can_be_dropped() {
-        let _one = lock(&ONE);
-        let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
-        // SAFETY: the child drops what it has, frees memory (which libc lets it), and ends without anyone's exit code.
-        unsafe {
-            let child = libc::fork();
-            if child == 0 {
-                libc::alarm(20);
-                drop(guard);
-                libc::_exit(7);
-            }
-            let mut status = 0;
-            assert_eq!(libc::waitpid(child, &mut status, 0), child);
-            assert_eq!((libc::WIFEXITED(status), libc::WEXITSTATUS(status)), (true, 7));
-        }
-        assert!(guard.catch_up(), "the parent's thread goes on");
-    }
-
-    #[test]
-    fn sigusr1_raises_every_alarm_wakes_the_loop_and_ends_nothing() {
-        let _one = lock(&ONE);
-        let waker = Arc::new(Waker::new().unwrap());
-        let guard = Guard::install(waker.clone(), 1_000_000_000, true, Limits::default(), None).unwrap();
-        let alarms = [(); 2].map(|()| Arc::new(Alarm::new(None)));
-        alarms.iter().for_each(|alarm| guard.watch_alarm(alarm.clone()));
-        // SAFETY: the guard has taken the signal over, so it ends nothing.
-        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
-        let mut woken = libc::pollfd { fd: waker.fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid pollfd.
-        assert_eq!(unsafe { libc::poll(&mut woken, 1, 10_000) }, 1);
-        assert!(alarms.iter().all(|alarm| alarm.is_raised()), "before the loop is woken");
-        assert_eq!(guard.stop_signal(), None);
-        drop(guard);
-        // SAFETY: the handler stays: a late one must not end the process.
-        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
-    }
-}
+mod tests;

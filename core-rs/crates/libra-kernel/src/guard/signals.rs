@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
 use super::late::{self, Heard};
+use crate::alarm::disk;
 use crate::clock::monotonic_ns;
 use crate::forks;
 
@@ -90,8 +91,8 @@ pub(super) fn are_handlers_under_way() -> bool {
     UNDER_WAY.load(Ordering::SeqCst) > 0
 }
 
-/// Waits for handlers that began before this: what was theirs has come by then. One takes as long as its disk does, so not
-/// for ever.
+/// Waits for handlers that began before this: what was theirs has come by then. A folder may be one that hangs, so not for
+/// ever.
 pub(super) fn wait_for_handlers() {
     let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
     while are_handlers_under_way() && monotonic_ns() < until_ns {
@@ -205,6 +206,7 @@ pub(super) fn let_go() {
 /// From now on, or until a guard comes, SIGUSR1 leaves its markers.
 pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
     forks::install();
+    disk::start();
     // SAFETY: cannot fail.
     OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
     late::set_heard(heard);

@@ -55,8 +55,8 @@ impl Shared {
 
     /// The loop had its time: whoever pulled the switch has to know what is not done.
     pub(super) fn tell_of_alarms(&self) {
-        let alarms = lock(&self.alarms);
-        if alarms.open.iter().any(|alarm| alarm.is_raised()) {
+        let is_any_raised = lock(&self.alarms).open.iter().any(|alarm| alarm.is_raised());
+        if is_any_raised {
             let whose = self.whose();
             say(&format!(
                 "libra: kill switch: no new order leaves any more{whose}; open orders could not be cancelled yet\n"
