@@ -91,7 +91,6 @@ impl Desk {
         let resumed = self.take_back(router, now_ns, reason, losses);
         let breaches = self.gate.watch_all(now_ns);
         self.publish_all(router, now_ns, breaches);
-        self.pursue_unwanted(router, now_ns);
         resumed.map_err(AcceptError::NotResumed)?;
         Ok(adjustment)
     }
