@@ -131,8 +131,8 @@ def test_a_venues_word_that_passes_a_loss_limit_is_taken_and_stops_the_account_b
     assert accepted.code == 1, "something stops it"
     assert accepted.out.startswith("account acct: the venue's word is taken\n"), accepted.out + accepted.err
     assert "DAILY_LOSS" in accepted.out
-    row = world.until_agreed()
-    assert (row["incident"], row["stopped"][0]) == (None, "DAILY_LOSS")
+    row = world.until(lambda row: row["look"]["settled"] and row["stopped"][0] == "DAILY_LOSS")
+    assert (row["incident"], row["look"]["differences"]) == (None, [])
     assert Decimal(row["positions"][0]["size"]) == Decimal("-0.5")
     world.check(world.stop())
     assert "the venue's word is taken" in world.life.said
