@@ -83,3 +83,34 @@ def test_what_is_refused_to_one_is_not_even_handed_to_the_other(shell):
     assert "was told of 50" in ended.err
     assert "hears of" not in ended.err
     assert "was handed 0" in ended.err
+
+
+ASKS = """
+def on_start(self):
+    self.told = {}
+    self.set_timer("go", 0.2)
+
+def on_timer(self, name):
+    kept = sum(self.cancel(f"L{number:032x}") for number in range(8_000))
+    self.log.warning("asked for %d", kept)
+
+def on_refused(self, notice):
+    told = notice.strategy, notice.detail.partition(":")[0]
+    self.told[told] = self.told.get(told, 0) + 1
+
+def on_stop(self):
+    self.log.warning("was told %s", self.told)
+"""
+
+
+def test_a_cancel_that_finds_no_room_is_told_to_who_asked_and_handed_to_no_other(shell):
+    shell.strategy(COUNTS, "other.py")
+    ended = shell.run(
+        "run", shell.profile(shell.strategy(ASKS), clock="live", strategy_more=BESIDE), "--duration", "3", "--json"
+    )
+    assert ended.code == 0, ended.err
+    # Of 10,000 a quarter is the other one's.
+    assert "asked for 8000" in ended.err
+    assert "was told {('mine', 'UNKNOWN_ORDER'): 500}" in ended.err, ended.err
+    assert ended.summary["rejections"] == {"UNKNOWN_ORDER": 500}
+    assert "was handed 0" in ended.err

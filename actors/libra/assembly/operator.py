@@ -180,9 +180,13 @@ class Operator:
         except ValueError as error:
             raise ControlError("CANNOT_ACCEPT", f"account {account.name}: {error}") from error
         except OSError as error:
-            raise ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}") from error
+            text = f"account {account.name} stays stopped: its log says: {error}"
+            _log.error("%s", text)
+            raise ControlError("LOG", text) from error
         taken = [] if look is None else look["differences"]
         _log.warning("account %s: the venue's word is taken (%s): %s", account.name, reason, taken)
+        for code, explanation in account.breaches():
+            _log.error("account %s stands stopped by a loss all the same: %s: %s", account.name, code, explanation)
         return account
 
     def limits(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look

@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps({"name": client.node.name, "pid": client.node.pid, "accounts": after}, ensure_ascii=False))
     else:
-        print("\n".join(line for account in after for line in account_lines(account)))
+        taken = [f"account {chosen[0]['name']}: the venue's word is taken"] if options.accept_venue else []
+        print("\n".join([*taken, *(line for account in after for line in account_lines(account))]))
     return exit_codes.FAILED if any(account["stopped"] is not None for account in after) else exit_codes.OK
 
 

@@ -121,6 +121,24 @@ def test_a_trade_by_hand_stops_new_orders_until_the_venues_word_is_taken(world, 
     world.check(world.stop())
 
 
+def test_a_venues_word_that_passes_a_loss_limit_is_taken_and_stops_the_account_by_it(world):
+    profile = world.folder / "p.toml"
+    profile.write_text(profile.read_text().replace("risk = {", 'risk = { max_daily_loss = "10",'))
+    opened_with_a_resting_order(world)
+    world.venue("by_hand", side="SELL", size="0.5", price="101.0", fee="100")
+    world.until(lambda row: row["incident"] is not None and len(row["look"]["differences"]) == 2)
+    accepted = world.verb("resume", "--account", "acct", "--accept-venue", "--yes", "--reason", "a fee")
+    assert accepted.code == 1, "something stops it"
+    assert accepted.out.startswith("account acct: the venue's word is taken\n"), accepted.out + accepted.err
+    assert "DAILY_LOSS" in accepted.out
+    row = world.until(lambda row: row["look"]["settled"] and row["stopped"][0] == "DAILY_LOSS")
+    assert (row["incident"], row["look"]["differences"]) == (None, [])
+    assert Decimal(row["positions"][0]["size"]) == Decimal("-0.5")
+    world.check(world.stop())
+    assert "the venue's word is taken" in world.life.said
+    assert "stands stopped by a loss all the same: DAILY_LOSS" in world.life.said
+
+
 def test_funding_and_a_deposit_are_no_difference(world):
     opened_with_a_resting_order(world)
     for kind, amount in FLOWS:

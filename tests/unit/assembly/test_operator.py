@@ -256,9 +256,21 @@ def test_the_venues_word_is_taken_for_one_account_with_who_and_why(caplog):
     account.log_fails = True
     assert code(node, "resume", account="a", accept_venue=True) == "LOG"
     account.log_fails = False
+    assert "stays stopped: its log says: no space" in caplog.text
     [row] = ask(node, "resume", account="a", accept_venue=True, reason="by hand")["accounts"]
     assert (row["name"], account.accepted) == ("a", f"libra resume --accept-venue by {OPS}: by hand")
     assert "POSITION_DIFFERS" in caplog.text
+    assert "a loss" not in caplog.text
+
+
+def test_a_venues_word_that_passes_a_loss_limit_is_told_with_the_stop(caplog):
+    node = Node("a")
+    account = node.accounts["a"]
+    account.differs = ("BALANCE_DIFFERS", "USDT", "1000", "500", "-500")
+    account.passed = [("DAILY_LOSS", "limit 100 USDT, value 500 USDT")]
+    ask(node, "resume", account="a", accept_venue=True, reason="a fee")
+    assert "the venue's word is taken" in caplog.text
+    assert "account a stands stopped by a loss all the same: DAILY_LOSS: limit 100 USDT, value 500 USDT" in caplog.text
 
 
 def test_a_log_that_fails_keeps_no_other_account_from_being_stopped_or_resumed():

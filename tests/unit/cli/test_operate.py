@@ -360,6 +360,13 @@ def test_the_venues_word_is_shown_and_asked_about(node, monkeypatch, capsys):
     assert main.main(["resume", "--accept-venue", "--yes", "--reason", "by hand"]) == 0
     given = {"account": "paper", "reason": "by hand", "accept_venue": True, "latches": {"paper": "a1"}}
     assert client.asked[-1] == ("resume", given)
+    assert capsys.readouterr().out.startswith("account paper: the venue's word is taken\n")
+    loses = {**TRADING, "stopped": ["DAILY_LOSS", "limit 100 USDT, value 500 USDT"]}
+    node(status={"accounts": [differs]}, resume={"accounts": [loses]})
+    assert main.main(["resume", "--accept-venue", "--yes"]) == 1
+    shown = capsys.readouterr().out
+    assert "the venue's word is taken" in shown
+    assert "DAILY_LOSS" in shown
     node(status={"accounts": [TRADING, {**TRADING, "name": "other"}]})
     assert main.main(["resume", "--accept-venue", "--yes"]) == 1
     assert "name the account" in capsys.readouterr().err

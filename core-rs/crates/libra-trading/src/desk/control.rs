@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use libra_kernel::bridge_state::BridgeState;
+use libra_kernel::bridge_state::{BridgeState, Losses};
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
@@ -18,8 +18,8 @@ use super::{Desk, Link};
 /// For whom an order is cancelled.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Asker {
-    /// The strategy that owns it, or that will if it is still to come.
-    Strategy(Name),
+    /// The strategy that owns it.
+    Strategy,
     /// An operator, the kill switch, the policy for a vanished strategy.
     Account,
     /// A loss limit that is passed.
@@ -53,7 +53,16 @@ impl Desk {
             Some(owner) => not_owner(owner, asker),
             // What the account asks for always goes; a strategy's goes once in a while.
             None => match self.gate.cancel_pause(now_ns, id) {
-                None => return self.cancel(router, now_ns, id, Asker::Strategy(asker)),
+                None => match self.try_cancel(router, now_ns, id, Asker::Strategy) {
+                    Ok(outside) => return outside,
+                    // It may be on its way through risk: it ends there, before it leaves.
+                    Err(why)
+                        if why.code == RiskCode::UnknownOrder && self.keep_early_cancel(router, now_ns, id, asker) =>
+                    {
+                        return None;
+                    }
+                    Err(why) => why,
+                },
                 // The venue has been asked, and its answer is this one's too.
                 Some(CancelPause::Unanswered) => return None,
                 Some(CancelPause::Refused) => cancel_rate(),
@@ -97,6 +106,48 @@ impl Desk {
         Notice { account: self.name, strategy, code: id.to_string(), detail: why.to_string() }
     }
 
+    fn keep_early_cancel(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, asker: Name) -> bool {
+        self.forget_early_cancels(router, now_ns);
+        self.early_cancels.keep(now_ns, id, asker)
+    }
+
+    /// Whoever asked for a cancel that has waited its time, and no order came, is told so.
+    #[inline]
+    pub(super) fn forget_early_cancels(&mut self, router: &mut Router, now_ns: i64) {
+        if self.early_cancels.next_due_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+            self.tell_forgotten_cancels(router, now_ns);
+        }
+    }
+
+    #[cold]
+    fn tell_forgotten_cancels(&mut self, router: &mut Router, now_ns: i64) {
+        for (id, asker) in self.early_cancels.forget_old(now_ns) {
+            let why = Rejection::new(RiskCode::UnknownOrder, format!("{id}: no order of it came within a minute"));
+            self.tell_early_refusal(router, now_ns, id, asker, &why);
+        }
+    }
+
+    fn tell_early_refusal(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        asker: Name,
+        why: &Rejection,
+    ) {
+        let payload = Payload::shared(self.refuse_cancel(id, asker, why));
+        router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+    }
+
+    /// An order has ended: the cancels that came ahead of it wait for nothing. Its own strategy hears of the end, others are
+    /// refused.
+    #[inline]
+    pub(super) fn end_early_cancels(&mut self, router: &mut Router, now_ns: i64, id: ClientOrderId, owner: Name) {
+        if !self.early_cancels.is_empty() {
+            self.take_early_cancels(router, now_ns, id, owner);
+        }
+    }
+
     /// An order is here: takes the cancels that came ahead of it. True when its own strategy asked for one; others are
     /// refused.
     pub(super) fn take_early_cancels(
@@ -111,8 +162,7 @@ impl Desk {
             if asker == owner {
                 own = true;
             } else {
-                let payload = Payload::shared(self.refuse_cancel(id, asker, &not_owner(owner, asker)));
-                router.publish(Event::new(EventType::OrderCancelRejected, self.sources.risk, now_ns, payload));
+                self.tell_early_refusal(router, now_ns, id, asker, &not_owner(owner, asker));
             }
         }
         own
@@ -263,11 +313,32 @@ impl Desk {
         reason: &str,
         stops: Option<u64>,
     ) -> Result<(), GateError> {
+        let losses = self.as_it_was_seen(router, now_ns, stops)?;
+        self.take_back(router, now_ns, reason, losses)
+    }
+
+    /// Losses on the bridge as they are taken back; an error where something has stopped the account since somebody saw `stops`.
+    pub(super) fn as_it_was_seen(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        stops: Option<u64>,
+    ) -> Result<Losses, GateError> {
         let losses = self.gate.bridge_losses();
         self.heed_alarm(router, now_ns);
-        if stops.is_some_and(|stops| stops != self.gate.stops_with(losses)) {
-            return Err(GateError::StoppedAgain);
+        match stops {
+            Some(stops) if stops != self.gate.stops_with(losses) => Err(GateError::StoppedAgain),
+            _ => Ok(losses),
         }
+    }
+
+    pub(super) fn take_back(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        reason: &str,
+        losses: Losses,
+    ) -> Result<(), GateError> {
         self.gate.note(now_ns, reason)?;
         self.look_behind_incident();
         let was_killed = self.gate.is_killed();
@@ -358,6 +429,7 @@ impl Desk {
         self.gate.flush()
     }
 
+    /// Cancels an order for the account; of one that cannot be, its strategy is told.
     pub(super) fn cancel(
         &mut self,
         router: &mut Router,
@@ -365,40 +437,41 @@ impl Desk {
         id: ClientOrderId,
         asker: Asker,
     ) -> Option<ClientOrderId> {
-        let intent = self.gate.cancel(now_ns, id);
-        if intent.as_ref().is_ok_and(|intent| !intent.logged) {
+        self.try_cancel(router, now_ns, id, asker).unwrap_or_else(|rejection| {
+            self.count_rejection(rejection.code);
+            let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };
+            self.publish_all(router, now_ns, vec![event]);
+            None
+        })
+    }
+
+    /// Cancels an order. Gives the one that a gateway outside has to cancel; whoever asked is still to be told of an error.
+    fn try_cancel(
+        &mut self,
+        router: &mut Router,
+        now_ns: i64,
+        id: ClientOrderId,
+        asker: Asker,
+    ) -> Result<Option<ClientOrderId>, Rejection> {
+        let intent = self.gate.cancel(now_ns, id)?;
+        if !intent.logged {
             self.fault(format!("{id}: a cancel leaves before its intent stands in the log, which takes nothing"));
         }
-        match intent {
-            Ok(_) if self.link.cancel(now_ns, id) => None,
-            Ok(_) if self.unsent.remove(&id).is_some() => {
-                // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
-                let why = match asker {
-                    _ if self.gate.is_killed() => Some(before_it_left(RiskCode::KillSwitch)),
-                    Asker::Breach(breach) => Some(breach.rejection()),
-                    Asker::Strategy(_) | Asker::Account => None,
-                };
-                self.hold_back(router, now_ns, id, why);
-                None
-            }
-            Ok(_) => {
-                self.cancelling.insert(id);
-                Some(id)
-            }
-            // It may be on its way through risk: it ends there, before it leaves.
-            Err(rejection)
-                if rejection.code == RiskCode::UnknownOrder
-                    && matches!(asker, Asker::Strategy(asker) if self.early_cancels.keep(now_ns, id, asker)) =>
-            {
-                None
-            }
-            Err(rejection) => {
-                self.count_rejection(rejection.code);
-                let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };
-                self.publish_all(router, now_ns, vec![event]);
-                None
-            }
+        if self.link.cancel(now_ns, id) {
+            return Ok(None);
         }
+        if self.unsent.remove(&id).is_some() {
+            // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
+            let why = match asker {
+                _ if self.gate.is_killed() => Some(before_it_left(RiskCode::KillSwitch)),
+                Asker::Breach(breach) => Some(breach.rejection()),
+                Asker::Strategy | Asker::Account => None,
+            };
+            self.hold_back(router, now_ns, id, why);
+            return Ok(None);
+        }
+        self.cancelling.insert(id);
+        Ok(Some(id))
     }
 }
 

@@ -36,11 +36,12 @@ impl Desk {
     }
 
     /// When [`Desk::advance`] has something to do next: a venue in simulated time, an order whose time to leave is over, a
-    /// cancel that is asked for again, or the next try of a flattening.
+    /// cancel that is asked for again, or has waited its time for its order, or the next try of a flattening.
     pub fn next_due_ns(&self) -> Option<i64> {
         let over =
             self.unsent.keys().filter_map(|id| self.leaves_by_ns(*id)).min().map(|by_ns| by_ns.saturating_add(1));
-        let own = [self.next_unwanted_ns(), self.next_stray_ns(), self.next_flattening_ns()];
+        let early = self.early_cancels.next_due_ns();
+        let own = [self.next_unwanted_ns(), self.next_stray_ns(), self.next_flattening_ns(), early];
         [self.link.next_due_ns(), over].into_iter().chain(own).flatten().min()
     }
 
@@ -48,7 +49,7 @@ impl Desk {
     pub fn advance(&mut self, router: &mut Router, now_ns: i64) {
         self.heed_alarm(router, now_ns);
         self.let_lapse(router, now_ns);
-        self.early_cancels.forget_old(now_ns);
+        self.forget_early_cancels(router, now_ns);
         self.book_again(router, now_ns);
         self.end_unsent(router, now_ns);
         let mut reports = std::mem::take(&mut self.reports);

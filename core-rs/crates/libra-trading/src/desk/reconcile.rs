@@ -75,7 +75,8 @@ impl Desk {
     }
 
     /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.
-    /// As with [`Desk::resume_of`], not where something has stopped the account since somebody saw `stops`.
+    /// As with [`Desk::resume_of`], not where something has stopped the account since somebody saw `stops`: then nothing is
+    /// booked. A loss limit that the word itself passes is measured behind the resume, and stops the account anew.
     pub fn accept_venue(
         &mut self,
         router: &mut Router,
@@ -83,13 +84,14 @@ impl Desk {
         reason: &str,
         stops: Option<u64>,
     ) -> Result<Adjustment, AcceptError> {
-        if stops.is_some_and(|seen| seen != self.stops(router, now_ns)) {
-            return Err(GateError::StoppedAgain.into());
-        }
+        let losses = self.as_it_was_seen(router, now_ns, stops)?;
         let (adjustment, events) = self.looks.accept(&mut self.gate, now_ns, reason)?;
         self.publish_all(router, now_ns, events);
         self.note_equity(now_ns);
-        self.resume_of(router, now_ns, reason, stops)?;
+        let resumed = self.take_back(router, now_ns, reason, losses);
+        let breaches = self.gate.watch_all(now_ns);
+        self.publish_all(router, now_ns, breaches);
+        resumed.map_err(AcceptError::NotResumed)?;
         Ok(adjustment)
     }
 

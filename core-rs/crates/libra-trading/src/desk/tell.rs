@@ -158,15 +158,17 @@ impl Desk {
     }
 
     pub(super) fn publish_order(&mut self, router: &mut Router, now_ns: i64, source: Name, order: Arc<Order>) {
-        let (id, status, instrument) = (order.client_order_id, order.status, order.request.instrument);
+        let (id, status) = (order.client_order_id, order.status);
+        let (instrument, strategy) = (order.request.instrument, order.request.strategy);
         self.portfolio.on_order(&order);
         let mut event = self.child(id, status.event_type(), source, now_ns, Payload::Shared(order));
         self.name_instrument(&mut event, instrument);
-        if status.is_final() {
-            self.causes.remove(&id);
-        }
         self.has_unconfirmed = true;
         router.publish(event);
+        if status.is_final() {
+            self.causes.remove(&id);
+            self.end_early_cancels(router, now_ns, id, strategy);
+        }
     }
 
     /// A request that did not become an order: its rejection is an order event, so whoever asked learns of it.
@@ -206,7 +208,9 @@ impl Desk {
             self.causes.remove(&order.client_order_id);
             self.has_unconfirmed = true;
             self.portfolio.on_order(&order);
+            let id = order.client_order_id;
             router.publish(cause.child(EventType::OrderRejected, self.sources.risk, now_ns, Payload::Shared(order)));
+            self.end_early_cancels(router, now_ns, id, request.strategy);
         }
     }
 }

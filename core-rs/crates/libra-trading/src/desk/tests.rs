@@ -25,6 +25,7 @@ mod cancels;
 mod cancels_again;
 mod clock;
 mod conflict;
+mod early_cancels;
 mod faults;
 mod flatten;
 mod inventory;

@@ -21,7 +21,7 @@ use crate::risk::{Breach, Rejection, RiskCode};
 
 use super::codec::clip;
 use super::record::{Record, Watermark};
-use super::{Gate, GateError, GateEvent, Incident};
+use super::{Gate, GateError, GateEvent, Incident, LogError};
 
 /// A peak is appended when it rose by one part in so many.
 const PEAK_STEP: i128 = 1_000;
@@ -118,7 +118,8 @@ impl Gate {
     }
 
     /// How often something has stopped new orders in this process that a resume takes back: kill switches, losses, incidents,
-    /// actors that failed, losses on the bridge; also while it was stopped. It only rises, so whoever resumes names what he saw.
+    /// actors that failed, a log that failed, losses on the bridge; also while it was stopped. It only rises, so whoever resumes
+    /// names what he saw.
     pub fn stops(&self) -> u64 {
         self.stops_with(self.bridge_losses())
     }
@@ -152,7 +153,8 @@ impl Gate {
     }
 
     /// Takes the kill latch back, and with it incidents, losses on the bridge, a drawdown (equity's peak begins anew here) and
-    /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good.
+    /// a log that failed but can be written again. A daily loss stays until the day is over, and a fence for good; so does the
+    /// peak above a drawdown over the limit that is not measured yet: nobody has seen that one.
     pub fn resume(&mut self, now_ns: i64) -> Result<Vec<GateEvent>, GateError> {
         self.resume_with(now_ns, self.bridge_losses())
     }
@@ -161,7 +163,8 @@ impl Gate {
     pub fn resume_with(&mut self, now_ns: i64, losses: Losses) -> Result<Vec<GateEvent>, GateError> {
         // The word that lets orders leave comes last: behind it nothing can fail, so the next process knows no other outcome
         // than the one that is told here.
-        let peaks = std::mem::replace(&mut self.new_peaks, (0..self.state.account.balances().len()).collect());
+        let anew = (0..self.state.account.balances().len()).filter(|index| !self.falls_unseen(*index)).collect();
+        let peaks = std::mem::replace(&mut self.new_peaks, anew);
         let watermark = self.commit_watermark(utc_day(now_ns).max(self.state.account.day()));
         let events = match watermark.and_then(|()| self.commit(Record::Resume { now_ns })) {
             Ok(events) => events,
@@ -173,6 +176,19 @@ impl Gate {
         self.log_failed = false;
         self.known_losses = losses;
         Ok(events)
+    }
+
+    /// A write failed: nothing new leaves until a resume. That is one stop, however many writes fail until then.
+    pub(super) fn fail_log(&mut self) {
+        self.stops += u64::from(!self.log_failed);
+        self.log_failed = true;
+    }
+
+    /// The same, of what the log says. A text that is too long says nothing about the log.
+    pub(super) fn heed_log(&mut self, error: &LogError) {
+        if !matches!(error, LogError::TooLong) {
+            self.fail_log();
+        }
     }
 
     /// True from a write that failed until a resume: nothing new leaves.
@@ -322,8 +338,19 @@ impl Gate {
         self.measure(now_ns, index)
     }
 
-    /// Looks at every currency whose equity is known, where limits are others than before. Returns what is to be published.
-    pub(super) fn watch_all(&mut self, now_ns: i64) -> Vec<GateEvent> {
+    /// True where a drawdown is over its limit and no breach says so yet.
+    fn falls_unseen(&self, index: usize) -> bool {
+        let balance = &self.state.account.balances()[index];
+        let is_known = self.state.account.unmarked(index) == 0 && !self.new_peaks.contains(&index);
+        let limit = self.limits.max_drawdown_bps.filter(|_| is_known && self.state.account.is_settle(index));
+        let told = |b: &Breach| b.code == RiskCode::Drawdown && b.currency == balance.currency;
+        let fall = limit.zip(balance.drawdown_bps().map(i128::from));
+        fall.is_some_and(|(limit, fall)| fall > i128::from(limit)) && !self.state.breaches.iter().any(told)
+    }
+
+    /// Looks at every currency whose equity is known, where limits, or the books, are others than before. Returns what is to be
+    /// published.
+    pub fn watch_all(&mut self, now_ns: i64) -> Vec<GateEvent> {
         let mut events = Vec::new();
         for index in 0..self.state.account.balances().len() {
             if self.state.account.is_settle(index) {

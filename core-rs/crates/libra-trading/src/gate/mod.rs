@@ -235,13 +235,12 @@ impl Gate {
     fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
         self.pay()?;
         if let Err(error) = self.log.append(&record) {
-            // A text that is too long says nothing about the log.
-            self.log_failed |= !matches!(error, LogError::TooLong);
+            self.heed_log(&error);
             return Err(error.into());
         }
         let mut events = Vec::new();
         if let Err(what) = self.state.apply(&record, &mut events) {
-            self.log_failed = true;
+            self.fail_log();
             return Err(GateError::Inconsistent(what));
         }
         self.stats.incidents += events.iter().filter(|event| matches!(event, GateEvent::Incident(_))).count() as u64;
@@ -319,7 +318,10 @@ impl Gate {
     /// Forces the log to the disk, with the refusals that were gathered.
     pub fn flush(&mut self) -> Result<(), GateError> {
         self.record_all_gathered_now();
-        self.log.flush().inspect_err(|_| self.log_failed = true).map_err(GateError::from)
+        self.log.flush().map_err(|error| {
+            self.fail_log();
+            error.into()
+        })
     }
 
     /// A descriptor of the log, of its own, for a thread that forces it to the disk (`fdatasync`) when this one hangs;

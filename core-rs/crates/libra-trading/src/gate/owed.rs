@@ -6,7 +6,7 @@
 //! order is open and no cancel was asked for; the next one asks the venue, which says what became of it.
 
 use super::record::Record;
-use super::{Gate, GateError, GateEvent, LogError};
+use super::{Gate, GateError, GateEvent};
 
 impl Gate {
     /// Appends and books a record; where the log does not take it, it is booked and owed. Returns what is to be published.
@@ -29,7 +29,7 @@ impl Gate {
     pub fn pay(&mut self) -> Result<(), GateError> {
         while let Some(record) = self.owed.front() {
             if let Err(error) = self.log.append(record) {
-                self.log_failed |= !matches!(error, LogError::TooLong);
+                self.heed_log(&error);
                 return Err(error.into());
             }
             self.owed.pop_front();

@@ -397,6 +397,18 @@ impl Gate {
 
     /// Takes the venue's word; `who` says whose decision that is, and why.
     pub fn adjust(&mut self, now_ns: i64, who: &str, adjustment: Adjustment) -> Result<Vec<GateEvent>, GateError> {
+        let mut events = self.adjust_unmeasured(now_ns, who, adjustment)?;
+        events.extend(self.watch_all(now_ns));
+        Ok(events)
+    }
+
+    /// The same; what it loses is measured by [`Gate::watch_all`] behind it.
+    pub fn adjust_unmeasured(
+        &mut self,
+        now_ns: i64,
+        who: &str,
+        adjustment: Adjustment,
+    ) -> Result<Vec<GateEvent>, GateError> {
         let _ = self.roll_day(now_ns);
         let moved: Vec<(Name, Money)> = adjustment.balances.iter().map(|line| (line.currency, line.capital)).collect();
         let mut tried = self.state.account.clone();
@@ -407,11 +419,10 @@ impl Gate {
             return Err(GateError::DoesNotFit("an adjustment"));
         }
         let record = VenueRecord::Adjusted { now_ns, who: clip(who).to_owned(), adjustment };
-        let mut events = self.commit(Record::Venue(record))?;
+        let events = self.commit(Record::Venue(record))?;
         for (currency, capital) in moved {
             self.move_logged_peak(currency, capital);
         }
-        events.extend(self.watch_all(now_ns));
         Ok(events)
     }
 

@@ -67,6 +67,9 @@ pub enum AcceptError {
     /// An amount is not one of the account's units, or fits no integer.
     #[error("{0}: the venue's amount does not fit the account's units")]
     DoesNotFit(Name),
+    /// It is taken, and the log did not take the resume behind it.
+    #[error("the venue's word is taken, but not the resume behind it: {0}")]
+    NotResumed(GateError),
     /// The gate could not write or book it.
     #[error(transparent)]
     Gate(#[from] GateError),

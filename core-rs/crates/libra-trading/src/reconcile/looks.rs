@@ -488,7 +488,8 @@ impl Looks {
         Ok(())
     }
 
-    /// Takes the venue's word for the differences that stand, as of the last look, once.
+    /// Takes the venue's word for the differences that stand, as of the last look, once. What is lost by it is measured by
+    /// [`Gate::watch_all`] behind it.
     pub fn accept(
         &mut self,
         gate: &mut Gate,
@@ -503,7 +504,7 @@ impl Looks {
             return Err(AcceptError::Moved);
         }
         let adjustment = adjustment(gate, &report.differences, state)?;
-        let events = gate.adjust(now_ns, who, adjustment.clone())?;
+        let events = gate.adjust_unmeasured(now_ns, who, adjustment.clone())?;
         report.differences.clear();
         self.suspects.clear();
         Ok((adjustment, events))

@@ -2,7 +2,7 @@
 
 use libra_trading::reconcile::{AcceptError, Difference, Finding, LookReport};
 use libra_trading::risk::code::format_money;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -105,13 +105,15 @@ impl AccountGroup {
     }
 
     /// Takes the venue's word for the differences that stand and resumes; who does it and why goes into the log. Raises
-    /// ValueError where there is nothing to take, or not now, or where something has stopped the account since somebody saw `stops`.
+    /// ValueError where there is nothing to take, or not now, or where something has stopped the account since somebody saw
+    /// `stops`: nothing is changed then. A loss limit that the word itself passes is no error: the account stands stopped by it.
     #[pyo3(signature = (reason, stops=None))]
     fn accept_venue(&self, py: Python<'_>, reason: &str, stops: Option<u64>) -> PyResult<()> {
         let taken = self.with(py, |desk, router, now_ns| desk.accept_venue(router, now_ns, reason, stops));
         match taken {
             Ok(_) => Ok(()),
             Err(AcceptError::Gate(error)) => Err(gate_error(error)),
+            Err(error @ AcceptError::NotResumed(_)) => Err(PyOSError::new_err(error.to_string())),
             Err(error) => Err(PyValueError::new_err(error.to_string())),
         }
     }

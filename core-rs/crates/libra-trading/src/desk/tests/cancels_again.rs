@@ -17,10 +17,7 @@ fn died(folder: &Folder) -> (ClientOrderId, ClientOrderId, u64) {
     assert_eq!(status(&bench, works), OrderStatus::Accepted);
     let lost = ask(&mut bench, 11);
     for id in [works, lost] {
-        assert_eq!(
-            bench.desk.cancel(&mut bench.router, bench.now_ns, id, Asker::Strategy(Name::intern(STRATEGY))),
-            None
-        );
+        assert_eq!(bench.desk.cancel(&mut bench.router, bench.now_ns, id, Asker::Strategy), None);
     }
     (works, lost, bench.desk.gate().sequence())
 }

@@ -248,6 +248,36 @@ fn who_resumes_has_seen_every_stop_that_came_and_the_log_has_each_reason_once() 
     assert_eq!(bench.desk.stops(&mut bench.router, now_ns), seen, "it only rises");
 }
 
+/// A write fails, and the disk is there again.
+fn fail_the_log(bench: &mut Bench) {
+    bench.desk.gate.break_log();
+    assert!(bench.desk.gate.note(bench.now_ns, "a full disk").is_err());
+    bench.desk.gate.mend_log();
+}
+
+#[test]
+fn a_log_that_failed_behind_the_look_is_not_taken_back_and_is_one_stop() {
+    let folder = Folder::new("fails-behind-the-look");
+    let (mut bench, _) = Bench::open(config(paper(0), folder.log(), RiskLimits::default()), 1);
+    bench.quote(6_000_000, 6_000_010);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "ops").unwrap();
+    let seen = bench.desk.stops(&mut bench.router, bench.now_ns);
+    fail_the_log(&mut bench);
+    let resumed = bench.desk.resume_of(&mut bench.router, bench.now_ns, "ops", Some(seen));
+    assert!(matches!(resumed, Err(GateError::StoppedAgain)));
+    assert!(bench.desk.gate().log_failed() && bench.desk.gate().is_killed());
+    let seen = bench.desk.stops(&mut bench.router, bench.now_ns);
+    bench.desk.gate.break_log();
+    assert!(bench.desk.flush().is_err() && bench.desk.gate.note(bench.now_ns, "still full").is_err());
+    bench.desk.gate.mend_log();
+    assert_eq!(bench.desk.stops(&mut bench.router, bench.now_ns), seen, "each try of a failed log is no stop anew");
+    bench.desk.resume_of(&mut bench.router, bench.now_ns, "ops", Some(seen)).unwrap();
+    assert!(!bench.desk.gate().log_failed() && !bench.desk.gate().is_killed());
+    bench.desk.gate.break_log();
+    assert!(bench.desk.flush().is_err());
+    assert!(bench.desk.stops(&mut bench.router, bench.now_ns) > seen, "and the next one is");
+}
+
 #[test]
 fn a_latch_is_explained_and_taken_back_in_the_log() {
     let mut bench = Bench::new(paper(0));

@@ -3,9 +3,11 @@
 use super::*;
 use crate::gate::ADOPTED;
 use crate::order::ClientOrderId;
-use crate::reconcile::{VenueLook, VenueOrder, VenuePosition, VenueState};
+use crate::reconcile::{AcceptError, VenueLook, VenueOrder, VenuePosition, VenueState};
+use crate::risk::RiskCode;
 
-const USDT: i128 = 100_000 * 1_000_000_000_000;
+const ONE: i128 = 1_000_000_000_000;
+const USDT: i128 = 100_000 * ONE;
 
 fn shown() -> VenueLook {
     let state = VenueState { balances: vec![(Name::intern("USDT"), USDT)], ts_venue_ns: 1, ..VenueState::default() };
@@ -116,4 +118,78 @@ fn an_adopted_order_is_told_and_goes_with_the_kill_switch() {
     assert_eq!(bench.desk.kill(&mut bench.router, bench.now_ns, "ops").unwrap(), [id]);
     // Of a strategy nobody knows, it is cancelled by the next process as well.
     assert_eq!(bench.desk.strangers()[&Name::intern(ADOPTED)].open_orders, 1);
+}
+
+/// A desk that is settled under these limits, then lacks 500 of its 100,000 at the venue, as an incident says.
+fn short_of_500(limits: RiskLimits) -> Bench {
+    let (mut bench, _) = Bench::open(config(Link::External, LogConfig::Memory, limits), 1);
+    bench.desk.require_looks(0);
+    bench.quote(6_000_000, 6_000_010);
+    let mut look = shown();
+    (0..2).for_each(|_| drop(bench.look(&look)));
+    bench.desk.set_reconciled();
+    look.state.balances[0].1 -= 500 * ONE;
+    while bench.desk.gate().incident().is_none() {
+        bench.look(&look);
+    }
+    bench
+}
+
+fn ours(bench: &Bench) -> i128 {
+    bench.desk.gate().account().balance(Name::intern("USDT")).unwrap().total
+}
+
+#[test]
+fn a_venues_word_that_passes_a_loss_limit_is_taken_and_stops_the_account_by_it() {
+    let daily = RiskLimits { max_daily_loss: Some(100 * ONE), ..RiskLimits::default() };
+    let drawdown = RiskLimits { max_drawdown_bps: Some(40), ..RiskLimits::default() };
+    for (limits, code) in [(daily, RiskCode::DailyLoss), (drawdown, RiskCode::Drawdown)] {
+        let mut bench = short_of_500(limits);
+        let seen = bench.desk.stops(&mut bench.router, bench.now_ns);
+        bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: a fee", Some(seen)).unwrap();
+        assert_eq!(ours(&bench), USDT - 500 * ONE);
+        assert!(bench.desk.gate().incident().is_none());
+        let breaches: Vec<RiskCode> = bench.desk.gate().breaches().iter().map(|breach| breach.code).collect();
+        assert_eq!(breaches, [code]);
+        let nothing = Event::new(EventType::Signal, Name::NONE, bench.now_ns, Payload::Empty);
+        let told = bench.settle(nothing);
+        let stop = if code == RiskCode::Drawdown { EventType::DrawdownWarning } else { EventType::RiskLimitBreach };
+        assert_eq!(
+            types(&told),
+            [EventType::TradingResumed, stop, EventType::BalanceUpdated],
+            "a stop comes behind the resume"
+        );
+        assert!(bench.desk.stops(&mut bench.router, bench.now_ns) > seen, "whoever resumes now looks again");
+        let seen = bench.desk.stops(&mut bench.router, bench.now_ns);
+        bench.desk.resume_of(&mut bench.router, bench.now_ns, "ops", Some(seen)).unwrap();
+        assert_eq!(bench.desk.gate().breaches().is_empty(), code == RiskCode::Drawdown, "as of any loss");
+    }
+}
+
+#[test]
+fn a_venues_word_takes_back_a_drawdown_that_was_seen() {
+    let limits = RiskLimits { max_drawdown_bps: Some(40), ..RiskLimits::default() };
+    let mut bench = short_of_500(limits);
+    bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: a fee", None).unwrap();
+    let mut look = shown();
+    look.state.balances[0].1 -= 1_000 * ONE;
+    while bench.desk.gate().incident().is_none() {
+        bench.look(&look);
+    }
+    assert_eq!(bench.desk.gate().breaches().len(), 1, "it stands beside the incident");
+    bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: another fee", None).unwrap();
+    assert!(bench.desk.gate().breaches().is_empty());
+}
+
+#[test]
+fn a_stop_that_came_behind_the_look_leaves_the_books_as_they_are() {
+    let daily = RiskLimits { max_daily_loss: Some(100 * ONE), ..RiskLimits::default() };
+    let mut bench = short_of_500(daily);
+    let seen = bench.desk.stops(&mut bench.router, bench.now_ns);
+    bench.desk.kill_for(&mut bench.router, bench.now_ns, Name::intern("mine"), bench.now_ns);
+    let sequence = bench.desk.gate().sequence();
+    let refused = bench.desk.accept_venue(&mut bench.router, bench.now_ns, "ops: a fee", Some(seen));
+    assert!(matches!(refused, Err(AcceptError::Gate(GateError::StoppedAgain))));
+    assert_eq!((ours(&bench), bench.desk.gate().sequence()), (USDT, sequence));
+    assert!(bench.desk.gate().incident().is_some() && bench.desk.gate().breaches().is_empty());
 }
