@@ -21,7 +21,7 @@ from typing import TextIO, cast
 
 __all__ = ["Outlets", "unhurried_output"]
 
-_MOST_WAITING = 4 << 20
+_MOST_WAITING = 8 << 20
 """Bytes that wait for a reader; what comes then is left out, until all of them are written."""
 _OF_EACH = 128
 """Bytes that a line takes beside its own."""
@@ -67,8 +67,10 @@ class Outlets:
             found = os.fstat(descriptor)
         except (OSError, ValueError, AttributeError):
             return stream
-        writer = self._writers.setdefault((found.st_dev, found.st_ino), _Writer())
-        outlet = _Outlet(stream, _End(descriptor, stream.encoding, note), writer)
+        key = (found.st_dev, found.st_ino)
+        if key not in self._writers:
+            self._writers[key] = _Writer()
+        outlet = _Outlet(stream, _End(descriptor, stream.encoding, note), self._writers[key])
         return cast("TextIO", outlet)
 
     def keep_all(self) -> None:

@@ -82,7 +82,7 @@ class Child:
         self._may_run = False
         self._may_drain = False
         self._say({"type": "build", **order})
-        self._lines: dict[int, tuple[LineReader, Callable[[bytes], None]]] = {}
+        self._lines: dict[int, tuple[LineReader, Callable[[list[bytes]], None]]] = {}
         self._streams: dict[int, IO[bytes] | socket.socket] = {}
         self._open(ours, LineReader(), self._hear)
         if self.process.stdout is None or self.process.stderr is None:
@@ -163,8 +163,8 @@ class Child:
         except OSError:
             piece = b""
         reader, take = self._lines[descriptor]
-        for line in reader.feed(piece):
-            take(line)
+        if lines := reader.feed(piece):
+            take(lines)
         if not piece:
             self._close(descriptor)
         return bool(piece)
@@ -192,7 +192,7 @@ class Child:
         with contextlib.suppress(OSError):
             self._control.sendall(encode(message))
 
-    def _open(self, stream: IO[bytes] | socket.socket, reader: LineReader, take: Callable[[bytes], None]) -> None:
+    def _open(self, stream: IO[bytes] | socket.socket, reader: LineReader, take: Callable[[list[bytes]], None]) -> None:
         descriptor = stream.fileno()
         os.set_blocking(descriptor, False)
         if not isinstance(stream, socket.socket) and hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -205,37 +205,41 @@ class Child:
     def _close(self, descriptor: int) -> None:
         reader, take = self._lines.pop(descriptor)
         if rest := reader.end():
-            take(rest)
+            take([rest])
         self._selector.unregister(descriptor)
         self._streams.pop(descriptor).close()
 
     # What it says ----------------------------------------------------------------------------------------------------
 
-    def _hear(self, line: bytes) -> None:
-        message = decode(line)
-        kind = message["type"]
-        if kind == "built":
-            self.is_built = True
-        elif kind == "status":
-            self.status = message["status"]
-        elif kind == "result":
-            self.result = message
-        elif kind == "error":
-            self.error = message
-        elif kind == "asks":
-            self.asks = message
+    def _hear(self, lines: list[bytes]) -> None:
+        for message in map(decode, lines):
+            kind = message["type"]
+            if kind == "built":
+                self.is_built = True
+            elif kind == "status":
+                self.status = message["status"]
+            elif kind == "result":
+                self.result = message
+            elif kind == "error":
+                self.error = message
+            elif kind == "asks":
+                self.asks = message
 
-    def _print(self, line: bytes) -> None:
+    # What has come together is written together: a live table is drawn anew behind each write.
+
+    def _print(self, lines: list[bytes]) -> None:
         # Where standard output belongs to the summary, `sys.stdout` is another stream by now.
         with contextlib.suppress(OSError):
-            sys.stdout.write(_shown(line) + "\n")
+            sys.stdout.write("".join(f"{_shown(line)}\n" for line in lines))
 
-    def _pass_on(self, line: bytes) -> None:
-        text = _shown(line)
-        self._last_words.append(text[:_LONGEST_WORD])
+    def _pass_on(self, lines: list[bytes]) -> None:
+        texts = [_shown(line) for line in lines]
+        self._last_words.extend(text[:_LONGEST_WORD] for text in texts)
         with contextlib.suppress(OSError):
             # A line for machines is one JSON object, and has to stay one.
-            sys.stderr.write(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n")
+            sys.stderr.write(
+                "".join(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n" for text in texts)
+            )
 
 
 def _shown(line: bytes) -> str:

@@ -322,9 +322,8 @@ class Supervisor:
         for descriptor in (sink, reader, waker):
             os.set_blocking(descriptor, False)
         hearing = threading.Thread(target=self._hear_signals, args=(source, waker), name="libra-signals", daemon=True)
-        # It takes none itself: what is kept for the main thread stays there.
-        with early_kill.passed_on():
-            hearing.start()
+        # Before the hold is released, which it inherits: it takes no signal itself.
+        hearing.start()
         handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
             signal.SIGINT: self._ask_to_stop,
             signal.SIGTERM: self._ask_to_stop,
