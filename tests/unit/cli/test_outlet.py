@@ -179,12 +179,32 @@ def test_the_end_does_not_wait_for_ever_for_a_reader_of_errors(pipe: Pipe, monke
     with os.fdopen(writer, "w", encoding="utf-8") as out:
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", pipe.stream)
-        with unhurried_output():
-            sys.stdout.write("the summary\n")
-            sys.stderr.write("nobody reads this\n")
+
+        def run() -> None:
+            with unhurried_output():
+                sys.stdout.write("the summary\n")
+                sys.stderr.write("nobody reads this\n")
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
         assert (sys.stdout, sys.stderr) == (out, pipe.stream)
     assert os.read(reader, 100) == b"the summary\n"
     os.close(reader)
+
+
+def test_the_end_waits_for_whoever_reads_the_summary(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_PATIENCE_S", 0.01)
+    filled = pipe.fill()
+    outlets = Outlets()
+    outlets.of(pipe.stream, note).write("the summary\n")
+    thread = closing(outlets, pipe)
+    # Many times its patience with others.
+    thread.join(0.5)
+    assert thread.is_alive()
+    assert pipe.read_to_end(filled) == "the summary\n"
+    thread.join()
 
 
 def test_a_log_for_machines_stays_one(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
