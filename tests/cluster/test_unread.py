@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from tests.cluster.conftest import UNJOINED, Topologies, nodes, wait_until
 
+from libra import early_kill
+
 STREAMS = {"stdout": 1, "stderr": 2}
 
 WRITES = """
@@ -146,6 +148,52 @@ def test_the_kill_switch_is_passed_on_whatever_holds_up_the_supervisor(topologie
         process.wait()
     assert process.returncode == 3, err
     assert json.loads(out)["stopped"]["paper"].startswith("KILL_SWITCH")
+
+
+TICKS = """
+def on_start(self):
+    self.set_timer("tick", 0.05, interval_s=0.05)
+
+def on_timer(self, name):
+    with open("ticks", "a") as file:
+        file.write(".")
+"""
+
+
+def test_behind_ctrl_z_the_nodes_trade_on_and_are_stopped_by_the_verb(topologies: Topologies, tmp_path: Path):
+    running = topologies.start("run", topologies.topology(strategy=topologies.strategy(TICKS)), "--json")
+    wait_until((tmp_path / "ticks").exists, "both nodes run")
+    # As SIGTSTP does, which a run without a terminal may not be sent.
+    running.signal(signal.SIGSTOP)
+    wait_until(lambda: stands_still(running.process.pid), "the run is stopped")
+    before = (tmp_path / "ticks").stat().st_size
+    wait_until(lambda: (tmp_path / "ticks").stat().st_size > before + 3, "the nodes go on")
+    # To the stopped process the signal is kept; the verb asks the nodes.
+    running.signal(signal.SIGUSR1)
+    assert not account(topologies)["killed"]
+    ended = topologies.run("kill-switch", "--reason", "looks wrong")
+    assert ended.code == 0, ended.err
+    assert account(topologies)["killed"]
+    running.signal(signal.SIGCONT)
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 3, ended.err
+
+
+def stands_still(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_switch_from_before_the_nodes_are_started_stops_accounts_without_a_log(topologies: Topologies):
+    # No marker says it to them: it is in memory that such an account is kept.
+    with early_kill.passed_on():
+        running = topologies.start("run", topologies.topology(), "--json")
+        running.signal(signal.SIGUSR1)
+    wait_until(lambda: nodes().get("trading") and account(topologies).get("killed"), "the account is latched")
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 3, ended.err
+    assert ended.summary["stopped"]["paper"].startswith("KILL_SWITCH")
 
 
 BAR = """
