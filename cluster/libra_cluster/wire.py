@@ -51,23 +51,34 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 class LineReader:
-    """Puts lines together from what arrives in pieces."""
+    """Puts lines together from what arrives in pieces.
 
-    def __init__(self) -> None:
+    Args:
+        longest: A line is given in parts, of which none is longer than that by more than a piece; None for no end.
+    """
+
+    def __init__(self, longest: int | None = None) -> None:
+        self._longest = longest
         self._rest: list[bytes] = []
+        self._size = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The lines that a piece completes, without their ends."""
-        if b"\n" not in piece:
-            self._rest.append(piece)
+        self._rest.append(piece)
+        self._size += len(piece)
+        is_long = self._longest is not None and self._size > self._longest
+        if b"\n" not in piece and not is_long:
             return []
-        *lines, rest = b"".join((*self._rest, piece)).split(b"\n")
-        self._rest = [rest]
+        *lines, rest = b"".join(self._rest).split(b"\n")
+        if self._longest is not None and len(rest) > self._longest:
+            lines.append(rest)
+            rest = b""
+        self._rest, self._size = [rest], len(rest)
         return lines
 
     def end(self) -> bytes:
         """What is left without an end of line."""
-        rest, self._rest = b"".join(self._rest), []
+        rest, self._rest, self._size = b"".join(self._rest), [], 0
         return rest
 
 

@@ -47,6 +47,21 @@ def test_lines_are_put_together_from_any_pieces(lines, size):
     assert reader.end() == b""
 
 
+@given(st.lists(st.binary(max_size=40), max_size=12), st.integers(1, 30))
+def test_a_long_line_comes_in_parts_and_nothing_of_it_is_kept_or_lost(pieces, longest):
+    reader = LineReader(longest)
+    found = []
+    for piece in pieces:
+        lines = reader.feed(piece)
+        assert sum(map(len, reader._rest)) <= longest
+        assert all(len(line) <= longest + len(piece) for line in lines)
+        found += lines
+    whole = b"".join(pieces)
+    assert b"".join([*found, reader.end()]) == whole.replace(b"\n", b"")
+    short = LineReader(longest=max(len(whole), 1))
+    assert [line for piece in pieces for line in short.feed(piece)] == whole.split(b"\n")[:-1]
+
+
 def test_what_nobody_knows_is_refused():
     with pytest.raises(TypeError):
         encode({"type": "x", "value": object()})

@@ -10,4 +10,8 @@ from libra.cli.main import main
 if __name__ == "__main__":
     supervision._GRACE_S = float(os.environ.get("LIBRA_TEST_GRACE_S", supervision._GRACE_S))
     supervision.Supervisor = partial(supervision.Supervisor, joined=False)
+    if "LIBRA_TEST_HELD_UP" in os.environ:
+        # Until its other end is closed.
+        held_up = int(os.environ["LIBRA_TEST_HELD_UP"])
+        supervision._Pace.__call__ = lambda *_: os.read(held_up, 1)
     sys.exit(main())

@@ -18,6 +18,7 @@ from libra.cli.beside import with_exchange
 from libra.cli.display import SafeDisplay, open_display
 from libra.cli.faults import silence_stdout
 from libra.cli.logs import configure_logging
+from libra.cli.outlet import unhurried_output
 from libra.cli.results import Rows, prepare_folder, write_results
 from libra.errors import ConfigError, LibraError
 
@@ -65,13 +66,18 @@ def main(arguments: list[str]) -> int:
         options.out = options.out.absolute()
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
-    with with_exchange(settings) as settings:
-        result = _run(settings, options)
-    try:
-        if options.out is not None:
-            write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})
-    finally:  # a full disk must not hide what was traded
-        _tell(result, as_json=options.json, out=options.out)
+    with ExitStack() as stack:
+        # One process writes for several nodes, and stops them: no reader may hold that up.
+        outlets = stack.enter_context(unhurried_output()) if getattr(settings, "nodes", None) else None
+        with with_exchange(settings) as settings:
+            result = _run(settings, options)
+        if outlets is not None:
+            outlets.keep_all()
+        try:
+            if options.out is not None:
+                write_results(options.out, {"orders": result.orders, "fills": result.fills, "equity": result.equity})
+        finally:  # a full disk must not hide what was traded
+            _tell(result, as_json=options.json, out=options.out)
     return result.exit_code
 
 

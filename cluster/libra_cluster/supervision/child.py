@@ -27,6 +27,8 @@ _LAST_WORDS = 5
 _LONGEST_WORD = 300
 _PIPE_BYTES = 1 << 20
 """What a member may write while we do not read, before it waits."""
+_LONGEST_LINE = 1 << 20
+"""Of a member's output: what is longer comes out in parts, each a line of its own."""
 
 
 class Child:
@@ -80,13 +82,13 @@ class Child:
         self._may_run = False
         self._may_drain = False
         self._say({"type": "build", **order})
-        self._lines: dict[int, tuple[LineReader, Callable[[bytes], None]]] = {}
+        self._lines: dict[int, tuple[LineReader, Callable[[list[bytes]], None]]] = {}
         self._streams: dict[int, IO[bytes] | socket.socket] = {}
-        self._open(ours, self._hear)
+        self._open(ours, LineReader(), self._hear)
         if self.process.stdout is None or self.process.stderr is None:
             raise AssertionError("both were asked for")
-        self._open(self.process.stdout, self._print)
-        self._open(self.process.stderr, self._pass_on)
+        self._open(self.process.stdout, LineReader(_LONGEST_LINE), self._print)
+        self._open(self.process.stderr, LineReader(_LONGEST_LINE), self._pass_on)
 
     @property
     def name(self) -> str:
@@ -161,8 +163,8 @@ class Child:
         except OSError:
             piece = b""
         reader, take = self._lines[descriptor]
-        for line in reader.feed(piece):
-            take(line)
+        if lines := reader.feed(piece):
+            take(lines)
         if not piece:
             self._close(descriptor)
         return bool(piece)
@@ -190,50 +192,59 @@ class Child:
         with contextlib.suppress(OSError):
             self._control.sendall(encode(message))
 
-    def _open(self, stream: IO[bytes] | socket.socket, take: Callable[[bytes], None]) -> None:
+    def _open(self, stream: IO[bytes] | socket.socket, reader: LineReader, take: Callable[[list[bytes]], None]) -> None:
         descriptor = stream.fileno()
         os.set_blocking(descriptor, False)
         if not isinstance(stream, socket.socket) and hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):
                 fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._streams[descriptor] = stream
-        self._lines[descriptor] = (LineReader(), take)
+        self._lines[descriptor] = (reader, take)
         self._selector.register(descriptor, selectors.EVENT_READ, self)
 
     def _close(self, descriptor: int) -> None:
         reader, take = self._lines.pop(descriptor)
         if rest := reader.end():
-            take(rest)
+            take([rest])
         self._selector.unregister(descriptor)
         self._streams.pop(descriptor).close()
 
     # What it says ----------------------------------------------------------------------------------------------------
 
-    def _hear(self, line: bytes) -> None:
-        message = decode(line)
-        kind = message["type"]
-        if kind == "built":
-            self.is_built = True
-        elif kind == "status":
-            self.status = message["status"]
-        elif kind == "result":
-            self.result = message
-        elif kind == "error":
-            self.error = message
-        elif kind == "asks":
-            self.asks = message
+    def _hear(self, lines: list[bytes]) -> None:
+        for message in map(decode, lines):
+            kind = message["type"]
+            if kind == "built":
+                self.is_built = True
+            elif kind == "status":
+                self.status = message["status"]
+            elif kind == "result":
+                self.result = message
+            elif kind == "error":
+                self.error = message
+            elif kind == "asks":
+                self.asks = message
 
-    def _print(self, line: bytes) -> None:
+    # What has come together is written together: a live table is drawn anew behind each write.
+
+    def _print(self, lines: list[bytes]) -> None:
         # Where standard output belongs to the summary, `sys.stdout` is another stream by now.
         with contextlib.suppress(OSError):
-            sys.stdout.write(line.decode(errors="replace") + "\n")
+            sys.stdout.write("".join(f"{_shown(line)}\n" for line in lines))
 
-    def _pass_on(self, line: bytes) -> None:
-        text = line.decode(errors="replace")
-        self._last_words.append(text[:_LONGEST_WORD])
+    def _pass_on(self, lines: list[bytes]) -> None:
+        texts = [_shown(line) for line in lines]
+        self._last_words.extend(text[:_LONGEST_WORD] for text in texts)
         with contextlib.suppress(OSError):
             # A line for machines is one JSON object, and has to stay one.
-            sys.stderr.write(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n")
+            sys.stderr.write(
+                "".join(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n" for text in texts)
+            )
+
+
+def _shown(line: bytes) -> str:
+    """A line as a terminal leaves it: of a progress bar its last state, which has overwritten those before it."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
 
 
 def _all_but(names: Collection[str]) -> dict[str, str]:

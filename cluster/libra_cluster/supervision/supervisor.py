@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
         self._asked_by: str | None = None
-        self._kills = 0
+        self._kill_lock = threading.Lock()
+        self._is_killed = False
         self._time_is_over = False
 
     def run(
@@ -162,7 +163,10 @@ class Supervisor:
             without=self._key_names,
             secluded=bool(member.part.accounts and self._key_names),
         )
-        self._children.append(child)
+        with self._kill_lock:
+            self._children.append(child)
+            if self._is_killed and member.part.accounts:
+                child.signal(signal.SIGUSR1)
 
     def _build(self) -> None:
         while not all(child.is_built for child in self._children):
@@ -277,25 +281,35 @@ class Supervisor:
     # Meanwhile -------------------------------------------------------------------------------------------------------
 
     def _look(self, timeout_s: float) -> None:
-        """Take in what members say, and pass signals on."""
+        """Take in what members say, and pass on a second signal to stop."""
         for key, _ in self._selector.select(timeout_s):
             if isinstance(key.data, Child):
                 key.data.read(key.fd)
             else:
                 os.read(key.fd, 4096)
-        while self._kills:
-            self._kills -= 1
-            for child in self._having_accounts():
-                child.signal(signal.SIGUSR1)
         if len(self._stops) > 1:
             # Whoever is draining ends at once; whoever is not begins, whatever its turn.
             self._stops = self._stops[:1]
             for child in self._children:
                 child.stop()
 
-    def _having_accounts(self) -> list[Child]:
-        """Others would only have the same accounts stopped, by an event that may come behind a resume."""
-        return [child for child in self._children if child.member.part.accounts]
+    def _hear_signals(self, source: int, waker: int) -> None:
+        """A thread's work: the kill switch is passed on at once, whatever holds up the main thread; then that is woken.
+
+        Args:
+            source: Where the interpreter writes the number of each signal.
+            waker: What the main thread looks at.
+        """
+        while numbers := os.read(source, 4096):
+            if signal.SIGUSR1 in numbers:
+                with self._kill_lock:
+                    self._is_killed = True
+                    # Others would only have the same accounts stopped, by an event that may come behind a resume.
+                    for child in self._children:
+                        if child.member.part.accounts:
+                            child.signal(signal.SIGUSR1)
+            with suppress(BlockingIOError):
+                os.write(waker, numbers)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -303,13 +317,17 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        reader, writer = os.pipe()
-        for descriptor in (reader, writer):
+        source, sink = os.pipe()
+        reader, waker = os.pipe()
+        for descriptor in (sink, reader, waker):
             os.set_blocking(descriptor, False)
+        hearing = threading.Thread(target=self._hear_signals, args=(source, waker), name="libra-signals", daemon=True)
+        # Before the hold is released, which it inherits: it takes no signal itself.
+        hearing.start()
         handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
             signal.SIGINT: self._ask_to_stop,
             signal.SIGTERM: self._ask_to_stop,
-            signal.SIGUSR1: self._ask_to_kill,
+            signal.SIGUSR1: _nothing,
             signal.SIGCHLD: _nothing,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -317,7 +335,7 @@ class Supervisor:
         # matter whether that node lives.
         name_latches(self._settings.account_logs)
         take_kill_switch(pass_on=True)
-        woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        woken = signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
         self._selector.register(reader, selectors.EVENT_READ)
         was_held = early_kill.release()
         try:
@@ -329,8 +347,10 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._selector.close()
-            os.close(reader)
-            os.close(writer)
+            os.close(sink)
+            hearing.join()
+            for descriptor in (source, reader, waker):
+                os.close(descriptor)
 
     def _ask_to_stop(self, number: int, _frame: object) -> None:
         now = time.monotonic()
@@ -338,9 +358,6 @@ class Supervisor:
             self._asked_by = signal.Signals(number).name
         if not self._stops or now - self._stops[-1] >= _SAME_STOP_S:
             self._stops.append(now)
-
-    def _ask_to_kill(self, *_: object) -> None:
-        self._kills += 1
 
     def _close(self) -> None:
         """Nothing is left, however the run ended; after a fault of ours members still drain."""
@@ -398,4 +415,4 @@ def _exit_code(codes: Sequence[int], *, any_died: bool) -> int:
 
 
 def _nothing(*_: object) -> None:
-    """A handler is needed for the signal to wake us."""
+    """A handler is needed for the signal to be heard of."""

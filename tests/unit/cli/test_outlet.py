@@ -1,0 +1,256 @@
+"""Output that nobody reads: writers go on, what waits is bounded, and its reader is told what is missing."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+import pytest
+
+from libra.cli import outlet
+from libra.cli.logs import configure_logging
+from libra.cli.outlet import Outlets, unhurried_output
+
+
+@dataclass
+class Pipe:
+    """A pipe, and the stream that writes into it."""
+
+    reader: int
+    stream: TextIO
+
+    def fill(self) -> int:
+        """Leave no room in it; gives how much it took."""
+        end = self.stream.fileno()
+        os.set_blocking(end, False)
+        size = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                size += os.write(end, b"." * 4096)
+        os.set_blocking(end, True)
+        return size
+
+    def read_to_end(self, filled: int = 0) -> str:
+        """What comes behind the filling until nobody has it open for writing."""
+        with open(self.reader, "rb", closefd=False) as file:
+            return file.read()[filled:].decode()
+
+    def read(self, size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            assert select.select([self.reader], [], [], 10)[0], "nothing comes"
+            found += os.read(self.reader, size - len(found))
+        return found
+
+    def line(self) -> str:
+        found = b""
+        while not found.endswith(b"\n"):
+            found += self.read(1)
+        return found.decode()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    reader, writer = os.pipe()
+    made = Pipe(reader, os.fdopen(writer, "w", encoding="utf-8"))
+    yield made
+    with contextlib.suppress(OSError):
+        made.stream.close()
+    os.close(reader)
+
+
+def note(lines: int) -> str:
+    return f"[{lines}]\n"
+
+
+def closing(outlets: Outlets, pipe: Pipe) -> threading.Thread:
+    """Close them meanwhile, and then the pipe, so that what is read of it has an end."""
+
+    def close() -> None:
+        outlets.close(without_end=pipe.stream)
+        pipe.stream.close()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    return thread
+
+
+def test_what_nobody_reads_waits_and_its_writer_does_not(pipe: Pipe):
+    filled = pipe.fill()
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    for number in range(1000):
+        print("line", number, file=stream)
+    stream.write("the rest")
+    stream.flush()
+    thread = closing(outlets, pipe)
+    assert pipe.read_to_end(filled) == "".join(f"line {number}\n" for number in range(1000)) + "the rest"
+    thread.join()
+
+
+def test_what_waits_is_bounded_and_the_gap_is_told_where_it_is(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 200 * 1024)
+    filled = pipe.fill()
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    for number in range(5000):
+        stream.write(f"{number:0896d}\n")
+    pipe.read(filled)
+    lines: list[str] = []
+    while not lines or not lines[-1].startswith("["):
+        lines.append(pipe.line())
+    *whole, gap = lines
+    assert [int(line) for line in whole] == list(range(len(whole)))
+    assert 150 < len(whole) <= 200 * 1024 // 1024
+    assert gap == note(5000 - len(whole))
+    # Somebody reads: nothing is left out any more.
+    stream.write("again\n")
+    assert pipe.line() == "again\n"
+    outlets.close(without_end=pipe.stream)
+
+
+def test_a_gap_is_one_also_for_what_would_find_room(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
+    filled = pipe.fill()
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    for length in (3800, 1000, 3):
+        stream.write("x" * length + "\n")
+    pipe.read(filled)
+    assert len(pipe.line()) == 3801
+    assert pipe.line() == note(2)
+    outlets.close(without_end=pipe.stream)
+
+
+def test_short_lines_take_no_more_memory(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 100 * 1024)
+    filled = pipe.fill()
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    for _ in range(5000):
+        stream.write("\n")
+    thread = closing(outlets, pipe)
+    told = pipe.read_to_end(filled)
+    thread.join()
+    kept = len(told) - len(told.lstrip("\n"))
+    assert kept < 1000
+    assert told.lstrip("\n") == note(5000 - kept)
+
+
+def test_the_last_word_is_not_left_out(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
+    filled = pipe.fill()
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    for _ in range(100):
+        stream.write("x" * 99 + "\n")
+    outlets.keep_all()
+    stream.write("summary " * 10_000 + "\n")
+    thread = closing(outlets, pipe)
+    told = pipe.read_to_end(filled)
+    thread.join()
+    before, summary = re.fullmatch(r"((?:x{99}\n)+\[\d+\]\n)((?:summary )+\n)", told).groups()
+    assert before.count("\n") - 1 + int(before.rpartition("[")[2].rstrip("]\n")) == 100
+    assert summary.count("summary") == 10_000
+
+
+def test_two_streams_of_one_file_keep_their_order(pipe: Pipe):
+    filled = pipe.fill()
+    outlets = Outlets()
+    with os.fdopen(os.dup(pipe.stream.fileno()), "w", encoding="utf-8") as other:
+        streams = outlets.of(pipe.stream, note), outlets.of(other, note)
+        for number in range(100):
+            streams[number % 2].write(f"{number}\n")
+        thread = closing(outlets, pipe)
+        pipe.read(filled)
+        assert [int(pipe.line()) for _ in range(100)] == list(range(100))
+        thread.join()
+
+
+def test_who_writes_for_a_reader_who_left_is_told(pipe: Pipe):
+    outlets = Outlets()
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as gone:
+        os.close(reader)
+        stream = outlets.of(gone, note)
+
+        def write_on() -> None:
+            while True:
+                stream.write("line\n")
+
+        with pytest.raises(BrokenPipeError):
+            write_on()
+        outlets.close(without_end=gone)
+
+
+def test_the_end_does_not_wait_for_ever_for_a_reader_of_errors(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_PATIENCE_S", 0.1)
+    pipe.fill()
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", pipe.stream)
+
+        def run() -> None:
+            with unhurried_output():
+                sys.stdout.write("the summary\n")
+                sys.stderr.write("nobody reads this\n")
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert (sys.stdout, sys.stderr) == (out, pipe.stream)
+    assert os.read(reader, 100) == b"the summary\n"
+    os.close(reader)
+
+
+def test_the_end_waits_for_whoever_reads_the_summary(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_PATIENCE_S", 0.01)
+    filled = pipe.fill()
+    outlets = Outlets()
+    outlets.of(pipe.stream, note).write("the summary\n")
+    thread = closing(outlets, pipe)
+    # Many times its patience with others.
+    thread.join(0.5)
+    assert thread.is_alive()
+    assert pipe.read_to_end(filled) == "the summary\n"
+    thread.join()
+
+
+def test_a_log_for_machines_stays_one(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    logger = logging.getLogger("libra")
+    before = list(logger.handlers), logger.level, logger.propagate
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
+    monkeypatch.setattr(sys, "stderr", pipe.stream)
+    filled = pipe.fill()
+    try:
+        configure_logging("info", "json")
+        outlets = Outlets()
+        monkeypatch.setattr(sys, "stderr", outlets.of(pipe.stream, outlet._logged))
+        for number in range(100):
+            logger.warning("line %d", number)
+        thread = closing(outlets, pipe)
+        rows = [json.loads(line) for line in pipe.read_to_end(filled).splitlines()]
+        thread.join()
+    finally:
+        logger.handlers, level, logger.propagate = before
+        logger.setLevel(level)
+    assert rows[0]["message"] == "line 0"
+    assert (rows[-1]["level"], rows[-1]["message"]) == (
+        "warning",
+        f"nobody read this: {100 - (len(rows) - 1)} lines are left out here",
+    )
+
+
+def test_a_stream_without_a_file_stays_as_it_is():
+    stream = io.StringIO()
+    assert Outlets().of(stream, note) is stream
