@@ -1,5 +1,7 @@
 """A strategy that takes every reader of the loop back: the node's own stays, and a second strategy trades on."""
 
+import signal
+
 import pytest
 from tests.integration.hostile import run_beside
 
@@ -12,6 +14,7 @@ def on_timer(self, name):
     for fd in range(3, 200):
         try:
             CALL
+            loop.remove_writer(fd)
         except RuntimeError:
             pass
     self.log.warning("all are removed")
@@ -26,3 +29,15 @@ def test_the_reader_that_wakes_the_node_stays(shell, call):
     told = ended.err.count("actor mine calls remove_reader for the descriptor that wakes the node: it does nothing")
     assert told == (call == "loop.remove_reader(fd)")
     assert len(fills) >= 6
+
+
+def test_an_operator_is_heard_all_the_same(shell):
+    """The loop itself waits for the node's control socket."""
+    profile = shell.profile(shell.strategy(REMOVES.replace("CALL", "loop.remove_reader(fd)")))
+    running = shell.start("run", profile, "--json")
+    running.wait_for("all are removed")
+    asked = shell.start("kill-switch", "--pid", str(running.process.pid)).end()
+    assert asked.code == 0, asked.err
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert "KILL" in ended.out, ended.err

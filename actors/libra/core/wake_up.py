@@ -2,6 +2,9 @@
 
 Without it nothing comes in any more: no market, no answer of a venue, no signal. Whoever takes it back, or sets another
 one for the same descriptor, is refused and told of by name; who goes around that is undone at the next look.
+
+What the loop itself waits for (the node's control socket, a gateway's connection) is no actor's to take either: only
+what somebody has given the loop by name can be taken back.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["WakeUp"]
 
 _log = logging.getLogger(__name__)
-_CALLS = ("add_reader", "remove_reader")
+_CALLS = ("add_reader", "remove_reader", "add_writer", "remove_writer")
 
 
 class WakeUp:
@@ -36,6 +39,7 @@ class WakeUp:
         self._core = core
         self._loop: asyncio.AbstractEventLoop | None = None
         self._call: Callable[[], None] = _nothing
+        self._given: set[tuple[str, int | None]] = set()
         self._told: set[tuple[str, str]] = set()
 
     def install(self, call: Callable[[], None]) -> None:
@@ -66,7 +70,15 @@ class WakeUp:
         return ["the reader that wakes the node"] if was_there is False else []
 
     def _asked(self, loop: asyncio.AbstractEventLoop, name: str, fd: Any, *args: Any) -> Any:  # noqa: ANN401
-        if _number(fd) != self._core.fileno:
+        number = _number(fd)
+        does, kind = name.split("_")
+        if number != self._core.fileno:
+            if does == "add":
+                self._given.add((kind, number))
+            elif (kind, number) in self._given:
+                self._given.discard((kind, number))
+            elif self._core.running() is not None and number is not None:
+                return False
             return getattr(type(loop), name)(loop, fd, *args)
         whose = whose_doing(self._core.running())
         if (whose, name) not in self._told:
@@ -76,7 +88,7 @@ class WakeUp:
                 whose,
                 name,
             )
-        return False if name == "remove_reader" else None
+        return False if does == "remove" else None
 
 
 def _number(fd: object) -> int | None:

@@ -1,6 +1,7 @@
 """The reader by which native threads wake a node's loop, on either kind of loop: refused, told and put back."""
 
 import asyncio
+import socket
 
 import pytest
 import uvloop
@@ -85,19 +86,31 @@ def test_whoever_goes_around_that_has_it_put_back(on_loop):
     on_loop(main())
 
 
-def test_other_readers_are_anybodys(on_loop):
+def test_what_somebody_has_given_the_loop_can_be_taken_back_and_what_the_loop_waits_for_itself_cannot(on_loop):
     async def main():
-        _core, wake_up, call, _calls = made()
+        core, wake_up, call, _calls = made()
         loop = asyncio.get_running_loop()
         wake_up.install(call)
-        other = NodeCore(simulated=False)
-        heard = asyncio.Event()
-        loop.add_reader(other.fileno, heard.set)
-        other.signal()
-        await asyncio.wait_for(heard.wait(), 5)
-        assert loop.remove_reader(other.fileno) is not False
+        slot = core.add_actor("mine")
+        core.install_guard(10.0, signals=False)
+        mine, yours = socket.socketpair()
+        with mine, yours:
+            for end in (mine, yours):
+                end.setblocking(False)
+            heard = asyncio.Event()
+            loop.add_reader(mine, heard.set)
+            yours.send(b"1")
+            await asyncio.wait_for(heard.wait(), 5)
+            assert core.turn(slot, loop.remove_reader, mine.fileno()) is not False
+            assert mine.recv(1) == b"1"
+            waits = asyncio.ensure_future(loop.sock_recv(mine, 1))
+            await asyncio.sleep(0)
+            assert core.turn(slot, loop.remove_reader, mine.fileno()) is False
+            yours.send(b"2")
+            assert await asyncio.wait_for(waits, 5) == b"2"
+        core.remove_guard()
         with pytest.raises((TypeError, ValueError)):
-            loop.remove_reader("no descriptor")
+            core.turn(slot, loop.remove_reader, "no descriptor")
         wake_up.uninstall()
 
     on_loop(main())
