@@ -1034,7 +1034,7 @@ class NodeCore:
         drain_timeout_s: float,
         signals: bool,
         *,
-        look: Callable[[str | None, float, bool], str | None] | None = None,
+        look: Callable[..., str | None] | None = None,
         slow_handler_s: float = 0.0,
         handler_timeout_s: float = 0.0,
         timeout_error: type[BaseException] | None = None,

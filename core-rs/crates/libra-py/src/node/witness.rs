@@ -22,6 +22,8 @@ enum Asked {
     Blocked { actor: Name, held_ns: i64, turn: Turn, turns: Arc<Turns> },
     /// Nobody's handler runs, and the loop has not come round for so long.
     HeldByNobody(i64),
+    /// Other threads have kept the loop waiting for so long, of the time that it stands in a turn of this actor, or in nobody's.
+    KeptWaiting { actor: Option<Name>, held_ns: i64, kept_ns: i64 },
     /// The time of this handler is over.
     TimedOut { turn: Turn, turns: Arc<Turns> },
     /// Where does the loop stand?
@@ -94,7 +96,7 @@ pub struct Interpreter {
 
 impl Interpreter {
     /// Starts the thread. `look` is called there: with (actor, seconds, whether the handler still runs) it reports, with
-    /// None it says where the loop stands.
+    /// the seconds that other threads took of these behind them where they did, with None it says where the loop stands.
     pub fn spawn(
         look: Py<PyAny>,
         interruption: Option<Arc<Interruption>>,
@@ -135,6 +137,10 @@ impl Witness for Interpreter {
         let _ = self.asked.send(Asked::HeldByNobody(held_ns));
     }
 
+    fn kept_waiting(&self, actor: Option<Name>, held_ns: i64, kept_ns: i64) {
+        let _ = self.asked.send(Asked::KeptWaiting { actor, held_ns, kept_ns });
+    }
+
     fn line(&self, patience: Duration) -> Option<String> {
         let (reply, line) = channel();
         self.asked.send(Asked::Line(reply)).ok()?;
@@ -155,6 +161,12 @@ fn answer(look: &Py<PyAny>, interruption: Option<&Interruption>, questions: &Rec
             }
             Asked::HeldByNobody(held_ns) => {
                 if let Err(error) = look.call1(py, ("", *held_ns as f64 / 1e9, true)) {
+                    error.write_unraisable(py, Some(look.bind(py)));
+                }
+            }
+            Asked::KeptWaiting { actor, held_ns, kept_ns } => {
+                let actor = actor.map_or("", Name::as_str);
+                if let Err(error) = look.call1(py, (actor, *held_ns as f64 / 1e9, true, *kept_ns as f64 / 1e9)) {
                     error.write_unraisable(py, Some(look.bind(py)));
                 }
             }
