@@ -58,7 +58,7 @@ use crate::gil::GilCell;
 use recent::Recording;
 use run::Pace;
 use slot::Slot;
-use witness::Interruption;
+pub use witness::Interruption;
 
 /// Events that a lane of an actor's mailbox holds in a live node, unless its configuration says otherwise.
 const LANE_CAPACITY: usize = 65_536;

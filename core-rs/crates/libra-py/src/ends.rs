@@ -1,0 +1,47 @@
+//! The end of what somebody publishes, in a watched turn of whoever published it.
+//!
+//! The last hold on a payload is often the node's: its object ends when the last handler is done with the event, when the
+//! event is displaced or its receiver is no more. The end of an object is its author's code, and a `__del__` may never return.
+//! In a turn it is a part of that turn; outside of all, where nobody would be named or ended for it, it gets a turn by itself.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use libra_kernel::Name;
+use libra_kernel::turns::Turns;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::node::Interruption;
+
+/// Who watches the turns of the loop that this thread runs.
+#[derive(Clone)]
+pub struct Watched {
+    pub turns: Arc<Turns>,
+    pub interruption: Option<Arc<Interruption>>,
+}
+
+thread_local! {
+    static WATCHED: RefCell<Option<Watched>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread's turns are watched, or not any more.
+pub fn watch(watched: Option<Watched>) {
+    WATCHED.set(watched);
+}
+
+/// Drops what `whose` has published, outside of any borrow.
+pub fn let_go(object: Py<PyAny>, whose: Name) {
+    let watched = WATCHED.with_borrow(|watched| {
+        watched.as_ref().filter(|watched| !whose.is_none() && watched.turns.now().actor().is_none()).cloned()
+    });
+    // SAFETY: takes nothing. Without the interpreter PyO3 keeps the reference until somebody comes by who has it.
+    let Some(watched) = watched.filter(|_| unsafe { ffi::PyGILState_Check() } == 1) else { return drop(object) };
+    watched.turns.enter(whose);
+    drop(object);
+    watched.turns.enter(Name::NONE);
+    if let Some(interruption) = watched.interruption.filter(|interruption| interruption.is_set()) {
+        // SAFETY: the interpreter is held, as was just asked.
+        interruption.take_back(unsafe { Python::assume_attached() });
+    }
+}
