@@ -5,6 +5,7 @@
 //! In a turn it is a part of that turn; outside of all, where nobody would be named or ended for it, it gets a turn by itself.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use libra_kernel::Name;
@@ -15,32 +16,33 @@ use pyo3::prelude::*;
 use crate::node::Interruption;
 
 /// Who watches the turns of the loop that this thread runs.
-#[derive(Clone)]
 pub struct Watched {
     pub turns: Arc<Turns>,
     pub interruption: Option<Arc<Interruption>>,
 }
 
 thread_local! {
-    static WATCHED: RefCell<Option<Watched>> = const { RefCell::new(None) };
+    static WATCHED: RefCell<Option<Rc<Watched>>> = const { RefCell::new(None) };
 }
 
 /// From now on this thread's turns are watched, or not any more.
 pub fn watch(watched: Option<Watched>) {
-    WATCHED.set(watched);
+    WATCHED.set(watched.map(Rc::new));
 }
 
 /// Drops what `whose` has published, outside of any borrow.
 pub fn let_go(object: Py<PyAny>, whose: Name) {
-    let watched = WATCHED.with_borrow(|watched| {
-        watched.as_ref().filter(|watched| !whose.is_none() && watched.turns.now().actor().is_none()).cloned()
-    });
-    // SAFETY: takes nothing. Without the interpreter PyO3 keeps the reference until somebody comes by who has it.
-    let Some(watched) = watched.filter(|_| unsafe { ffi::PyGILState_Check() } == 1) else { return drop(object) };
+    // SAFETY: the first takes nothing, and the object is live. Without the interpreter PyO3 keeps the reference until somebody
+    // comes by who has it.
+    let is_its_end = unsafe { ffi::PyGILState_Check() == 1 && ffi::Py_REFCNT(object.as_ptr()) == 1 };
+    let is_nobodys = |watched: &&Rc<Watched>| !whose.is_none() && watched.turns.now().actor().is_none();
+    let watched =
+        WATCHED.try_with(|watched| watched.borrow().as_ref().filter(|_| is_its_end).filter(is_nobodys).cloned());
+    let Ok(Some(watched)) = watched else { return drop(object) };
     watched.turns.enter(whose);
     drop(object);
     watched.turns.enter(Name::NONE);
-    if let Some(interruption) = watched.interruption.filter(|interruption| interruption.is_set()) {
+    if let Some(interruption) = watched.interruption.as_ref().filter(|interruption| interruption.is_set()) {
         // SAFETY: the interpreter is held, as was just asked.
         interruption.take_back(unsafe { Python::assume_attached() });
     }

@@ -153,7 +153,11 @@ mod tests {
         let is_over = AtomicBool::new(false);
         std::thread::scope(|threads| {
             for _ in 0..3 {
-                threads.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+                threads.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop()
+                    }
+                });
             }
             guard.beat();
             guard.set_running(Name::intern("own-time"));
