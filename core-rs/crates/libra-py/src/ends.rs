@@ -22,6 +22,8 @@ pub struct Watched {
 }
 
 thread_local! {
+    /// Whose objects did not end in time, and have not been told of.
+    static OVERDUE: RefCell<Vec<Name>> = const { RefCell::new(Vec::new()) };
     static WATCHED: RefCell<Option<Rc<Watched>>> = const { RefCell::new(None) };
 }
 
@@ -44,6 +46,14 @@ pub fn let_go(object: Py<PyAny>, whose: Name) {
     watched.turns.enter(Name::NONE);
     if let Some(interruption) = watched.interruption.as_ref().filter(|interruption| interruption.is_set()) {
         // SAFETY: the interpreter is held, as was just asked.
-        interruption.take_back(unsafe { Python::assume_attached() });
+        if interruption.take_back(unsafe { Python::assume_attached() }) {
+            OVERDUE.with_borrow_mut(|overdue| overdue.push(whose));
+        }
     }
+}
+
+/// Somebody whose object did not end in time, and was ended by the interruption: each is given once.
+#[inline]
+pub fn overdue() -> Option<Name> {
+    OVERDUE.with_borrow_mut(Vec::pop)
 }

@@ -51,6 +51,11 @@ impl Interruption {
         Interruption { thread, exception, is_set: AtomicBool::new(false) }
     }
 
+    /// What is raised, with a reason.
+    pub fn error(&self, py: Python<'_>, why: &str) -> PyResult<Py<PyAny>> {
+        self.exception.call1(py, (why,))
+    }
+
     fn set(&self, _py: Python<'_>) {
         self.is_set.store(true, Ordering::Relaxed);
         // SAFETY: the interpreter is held; the exception is a live class, of which the call takes a reference of its own.
@@ -67,15 +72,18 @@ impl Interruption {
     ///
     /// Taking it back by null would do for later code, but not for the interpreter: before 3.13 that goes on looking for an
     /// exception for ever, and under a debugger or a coverage tool never gets beyond the look.
+    /// True where it has been raised.
     #[cold]
-    pub fn take_back(&self, py: Python<'_>) {
+    pub fn take_back(&self, py: Python<'_>) -> bool {
         self.is_set.store(false, Ordering::Relaxed);
-        let mut interrupted = false;
+        let (mut interrupted, mut was_raised) = (false, true);
         // What waits is raised one by one: a Ctrl-C that is not the guard's, then ours.
         while let Err(error) = py.eval(c"None", None, None) {
             if error.is_instance_of::<PyKeyboardInterrupt>(py) {
                 interrupted = true;
-            } else if !error.is_instance(py, self.exception.bind(py)) {
+            } else if error.is_instance(py, self.exception.bind(py)) {
+                was_raised = false;
+            } else {
                 error.write_unraisable(py, None);
             }
         }
@@ -83,6 +91,7 @@ impl Interruption {
             // SAFETY: takes nothing; it has the interpreter meet the signal in the code that runs next.
             unsafe { ffi::PyErr_SetInterrupt() };
         }
+        was_raised
     }
 }
 
