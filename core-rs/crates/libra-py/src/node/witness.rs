@@ -68,11 +68,11 @@ impl Interruption {
         self.is_set.load(Ordering::Relaxed)
     }
 
-    /// A turn has ended: what was meant for it is met here, by code that does nothing, if it has not been raised.
+    /// A turn has ended: what was meant for it is met here, by code that does nothing, if it has not been raised. True where
+    /// it has.
     ///
     /// Taking it back by null would do for later code, but not for the interpreter: before 3.13 that goes on looking for an
     /// exception for ever, and under a debugger or a coverage tool never gets beyond the look.
-    /// True where it has been raised.
     #[cold]
     pub fn take_back(&self, py: Python<'_>) -> bool {
         self.is_set.store(false, Ordering::Relaxed);
