@@ -66,3 +66,47 @@ def test_an_end_that_cannot_be_ended_is_named_when_the_drains_time_is_over(run):
     assert ended.code == 1
     assert "the drain ran out of time; mine did not return from its handler at " in ended.err
     assert "in Mine.__del__" in ended.err.rsplit("did not return", 1)[1]
+
+
+BAD = "\nclass Bad:\n    def __del__(self):\n        while True:\n            pass\n"
+PUBLISHES = """
+def on_start(self):
+    HOW
+    self.set_timer("go", 0.5)
+
+def heard(self, event):
+    event.payload
+
+def on_timer(self, name):
+    self.emit(EventType.BAR, self.Bad())
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["by its own handler", "by another's handler", "by one that raises", "by nobody any more"]
+)
+def test_the_end_of_what_was_published_that_never_returns_holds_nobody_up(run, shell, how):
+    """The node holds it last: behind the last handler, or of an event that nobody handles any more."""
+    body = PUBLISHES.replace("HOW", "self.subscription = self.subscribe(EventType.BAR, self.heard)") + BAD
+    if how == "by another's handler":
+        body = PUBLISHES.replace("HOW", "pass") + BAD
+        victim = (shell.folder / "victim.py").read_text(encoding="utf-8")
+        hears = "filled = 0\n        self.subscribe(EventType.BAR, lambda event: event.payload)\n"
+        imports = "from libra.core.events import EventType\n"
+        (shell.folder / "victim.py").write_text(imports + victim.replace("filled = 0\n", hears), encoding="utf-8")
+    elif how == "by one that raises":
+        body = body.replace("    event.payload\n\ndef on_timer", "    raise ValueError('for good')\n\ndef on_timer")
+    elif how == "by nobody any more":
+        body += "\ndef on_quote(self, quote):\n    pass\n"
+        body = body.replace("self.Bad())\n", "self.Bad())\n    self.unsubscribe(self.subscription)\n")
+    ended, fills = run(body, "--duration", "3", **LIVE)
+    assert ended.summary["failed"] == ["mine"], ended.err
+    assert ended.summary["ended"] == "ended"
+    # One that raised is held by the traceback as well, and is let go of with that.
+    told = "HandlerTimedOut: the end of something that it has published did not return"
+    assert (told in ended.err) == (how != "by one that raises"), ended.err
+    assert "actor mine has blocked the loop for" in ended.err
+    assert "in Mine.Bad.__del__" in ended.err
+    assert set(ended.summary["blocked"]) == {"mine"}
+    assert "no actor's handler runs" not in ended.err
+    assert len(fills) >= 6

@@ -23,6 +23,9 @@ __all__ = ["Blocking", "HandlerTimedOut"]
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 5.0
+_THREADS = ""
+"""Whose warning is of other threads: no actor has that name."""
+_NAMED = 4
 _LIBRARIES = (
     *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
     "<frozen ",
@@ -54,16 +57,26 @@ class Blocking:
         self._thread_id = threading.get_ident()
         self._quiet_until: dict[str, float] = {}
 
-    def look(self, actor: str | None, held_s: float, still: bool) -> str | None:  # noqa: FBT001 - called natively
+    def look(
+        self,
+        actor: str | None,
+        held_s: float,
+        still: bool,  # noqa: FBT001 - called natively
+        taken_s: float = 0.0,
+    ) -> str | None:
         """Report an actor whose handler has held the loop for so long, or (for None) say where the loop stands.
 
         Args:
             actor: Whose handler it is; empty where nobody's is.
             held_s: For how long it has held the loop at least.
             still: It still does.
+            taken_s: So much of that other threads of the process took from it; 0 where it is the loop's own time.
         """
         if actor is None:
             return self._line()
+        if taken_s:
+            self._kept_waiting(actor, held_s, taken_s)
+            return None
         if not actor:
             self._held_by_nobody(held_s)
             return None
@@ -79,6 +92,18 @@ class Blocking:
         )
         return None
 
+    def _kept_waiting(self, actor: str, held_s: float, taken_s: float) -> None:
+        """Nobody's failure, and nobody knows whose threads they are: their names are all that there is to say."""
+        now = time.monotonic()
+        if now < self._quiet_until.get(_THREADS, now):
+            return
+        self._quiet_until[_THREADS] = now + _QUIET_S
+        _log.warning(
+            "other threads of this process compute: of the last %d ms they took %d from the loop, %s (%s); "
+            "what computes for long belongs into a process of its own",
+            *(held_s * 1e3, taken_s * 1e3, f"in a turn of {actor}" if actor else "in nobody's turn", _threads()),
+        )
+
     def _held_by_nobody(self, held_s: float) -> None:
         if self.is_watched:
             line = self._line()
@@ -90,6 +115,14 @@ class Blocking:
     def _line(self) -> str | None:
         frame = sys._current_frames().get(self._thread_id)
         return None if frame is None else _place_of(frame)
+
+
+def _threads() -> str:
+    # What `threading` calls a dummy is native, the caller among them.
+    threads = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    names = [thread.name for thread in threads if not thread.name.startswith("Dummy-")]
+    shown = ", ".join(names[:_NAMED]) or "none of Python's own"
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
 
 
 def _place_of(frame: FrameType) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from libra.core.wake_up import WakeUp
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -46,7 +48,13 @@ class Host(Protocol):
 
 
 class Engine(Protocol):
-    """Drives a node."""
+    """Drives a node.
+
+    Attributes:
+        wake_up: What wakes it.
+    """
+
+    wake_up: WakeUp
 
     async def run(self) -> str:
         """Run until a stop is asked for or nothing is left to come; gives which: ``stop`` or ``ended``."""
@@ -70,6 +78,7 @@ class SimulatedEngine:
     def __init__(self, host: Host, until_ns: int | None, speed: float) -> None:
         self._host = host
         self._core = host.core
+        self.wake_up = WakeUp(host.core)
         self._until_ns = until_ns
         self._speed = speed
         self._awake = asyncio.Event()
@@ -80,8 +89,7 @@ class SimulatedEngine:
 
     async def run(self) -> str:
         """See `Engine.run`."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._core.fileno, self._awake.set)
+        self.wake_up.install(self._awake.set)
         try:
             while not self._host.should_stop():
                 progress = self._core.simulate(_SIMULATE_US, self._until_ns, self._speed)
@@ -103,7 +111,7 @@ class SimulatedEngine:
                     await asyncio.sleep(0)
             return "stop"
         finally:
-            loop.remove_reader(self._core.fileno)
+            self.wake_up.uninstall()
 
     async def settle(self, deadline: float) -> bool:
         """See `Engine.settle`."""
@@ -152,6 +160,7 @@ class LiveEngine:
     def __init__(self, host: Host, *, spin: bool) -> None:
         self._host = host
         self._core = host.core
+        self.wake_up = WakeUp(host.core)
         self._spin = spin
         self._scheduled = False
         self._draining = False
@@ -167,8 +176,7 @@ class LiveEngine:
 
     async def run(self) -> str:
         """See `Engine.run`."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._core.fileno, self._woken)
+        self.wake_up.install(self._woken)
         self._wake()
         try:
             while True:
@@ -185,7 +193,7 @@ class LiveEngine:
                     # Looking for an end may have taken a wake-up away.
                     self._wake()
         finally:
-            loop.remove_reader(self._core.fileno)
+            self.wake_up.uninstall()
             self._draining = True
             if self._timer is not None:
                 self._timer.cancel()

@@ -297,8 +297,11 @@ class Lifecycles:
 
     # Failing ---------------------------------------------------------------------------------------------------------
 
-    def _hook_raised(self, slot: int, error: BaseException, event: Event) -> None:
-        """A handler raised: called natively. Its event counts as handled and is not delivered again."""
+    def _hook_raised(self, slot: int, error: BaseException, event: Event | None) -> None:
+        """A handler raised: called natively. Its event counts as handled and is not delivered again.
+
+        None for an event: what it has published did not end in time.
+        """
         if slot not in self._places:
             raise error
         self._failed(self._places[slot], error, event)

@@ -290,7 +290,7 @@ class Node:
             # From here until `release` the node and its native side hold each other.
             self.core.set_on_answer(self.post.answered)
             self._actors.tasks.install()
-            self._surroundings = Surroundings(self._actors.tasks.look)
+            self._surroundings = Surroundings(lambda: self._actors.tasks.look() + engine.wake_up.look())
             if not options.simulated and options.slow_handler_s > 0:
                 self.blocking.is_watched = True
                 self._beat(asyncio.get_running_loop(), options.slow_handler_s / _BEATS)

@@ -1009,7 +1009,7 @@ class NodeVoice:
 class NodeCore:
     # node/mod.rs
     def __new__(cls, *, simulated: bool, lane_capacity: int = ...) -> Self: ...
-    def set_on_failure(self, call: Callable[[int, Exception, Event], None]) -> None: ...
+    def set_on_failure(self, call: Callable[[int, Exception, Event | None], None]) -> None: ...
     def release(self) -> None: ...
     def interrupt(self) -> None: ...
     @property
@@ -1034,7 +1034,7 @@ class NodeCore:
         drain_timeout_s: float,
         signals: bool,
         *,
-        look: Callable[[str | None, float, bool], str | None] | None = None,
+        look: Callable[..., str | None] | None = None,
         slow_handler_s: float = 0.0,
         handler_timeout_s: float = 0.0,
         timeout_error: type[BaseException] | None = None,

@@ -17,14 +17,15 @@ use crate::payload::{self, PyPayload};
 /// the object itself, where nobody but the queue holds it any more.
 #[pyclass(frozen, immutable_type, name = "Event", module = "libra.core.events")]
 pub struct PyEvent {
+    /// The payload as a Python object, once it was asked for. It goes before what it was made of: the end of that object is
+    /// its publisher's.
+    payload: GilOnce<Py<PyAny>>,
     /// The event; a view's base has it.
     own: Option<Event>,
     /// The object that this is a view of: itself no view.
     base: Option<Py<PyEvent>>,
     /// The number that this view shows; the event's own is of no interest.
     pub sequence: u64,
-    /// The payload as a Python object, once it was asked for.
-    payload: GilOnce<Py<PyAny>>,
     /// `payload` is all of the event's payload, and was there from the start; it becomes a payload of the kernel only where
     /// a node needs one.
     is_object: bool,
@@ -61,7 +62,7 @@ impl PyEvent {
         let mut event = self.event().clone();
         event.sequence = self.sequence;
         if let Some(object) = self.python_payload(py) {
-            event.payload = Payload::shared(PyPayload::new(object.clone_ref(py)));
+            event.payload = Payload::shared(PyPayload::new(object.clone_ref(py), event.source));
         }
         event
     }
@@ -117,7 +118,7 @@ impl PyEvent {
         {
             let payload = inside.payload.take();
             *spare = Some(Spare(object));
-            drop((base, payload));
+            drop((payload, base));
         }
     }
 }
@@ -146,7 +147,7 @@ pub fn make(
     let object = object.filter(|object| !object.is_none());
     let mut event = make_native(parent, event_type, Name::intern(source), object)?;
     if let (Payload::Empty, Some(object)) = (&event.payload, object) {
-        event.payload = Payload::shared(PyPayload::new(object.clone().unbind()));
+        event.payload = Payload::shared(PyPayload::new(object.clone().unbind(), event.source));
     }
     Ok(event)
 }

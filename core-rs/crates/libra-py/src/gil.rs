@@ -7,12 +7,15 @@
 use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 
+use libra_kernel::Name;
 use pyo3::{Py, PyAny, Python};
+
+use crate::ends;
 
 thread_local! {
     /// Borrows of this thread that have not ended, and whether something was buried meanwhile.
     static BORROWS: Cell<(u32, bool)> = const { Cell::new((0, false)) };
-    static GRAVES: RefCell<Vec<Py<PyAny>>> = const { RefCell::new(Vec::new()) };
+    static GRAVES: RefCell<Vec<(Py<PyAny>, Name)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A `RefCell` that Python objects may share between threads, since only the holder of the GIL gets in.
@@ -94,14 +97,15 @@ impl<T> Drop for Borrow<'_, T> {
     }
 }
 
-/// Drops a reference to a Python object: at once where that is safe, after the last borrow otherwise.
+/// Drops a reference to a Python object, which `whose` has published: at once where that is safe, after the last borrow
+/// otherwise.
 #[inline]
-pub fn bury(object: Py<PyAny>) {
+pub fn bury(object: Py<PyAny>, whose: Name) {
     let (count, _) = BORROWS.with(Cell::get);
     if count == 0 {
-        drop(object);
+        ends::let_go(object, whose);
     } else {
-        GRAVES.with(|graves| graves.borrow_mut().push(object));
+        GRAVES.with(|graves| graves.borrow_mut().push((object, whose)));
         BORROWS.with(|borrows| borrows.set((count, true)));
     }
 }
@@ -113,7 +117,7 @@ fn release() {
         let mut graves = graves.borrow_mut();
         (!graves.is_empty()).then(|| std::mem::take(&mut *graves))
     }) {
-        drop(objects);
+        objects.into_iter().for_each(|(object, whose)| ends::let_go(object, whose));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Python module `libra_core._core`: bindings, and nothing that decides anything.
 //!
 //! - [`gil`] — state that the GIL guards; [`names`] — Python's strings as interned names;
+//! - [`ends`] — the end of what is published;
 //! - [`enums`], [`event`], [`payload`], [`market_data`] — events and what they carry;
 //! - [`trading`] — instruments, orders, fills, signals; [`decimal`] — decimals at the edge;
 //! - [`subscriptions`] — who handles what; [`handlers`] — the calls; [`block`] — many events as one NumPy array;
@@ -25,6 +26,7 @@ mod bus;
 mod decimal;
 mod done;
 mod drain;
+mod ends;
 mod enums;
 mod errors;
 mod event;

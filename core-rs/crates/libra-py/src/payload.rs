@@ -32,6 +32,8 @@ const MOST_SAID: usize = 1_000;
 pub struct PyPayload {
     /// There from the start, or decoded from `wire` when it was first asked for.
     object: GilOnce<Py<PyAny>>,
+    /// Who has published it.
+    whose: Name,
     /// What other processes get, or what came from one: an [`Encoded`].
     wire: OnceLock<Arc<dyn SharedPayload>>,
     /// What a digest takes in: made by [`prepare`] before a borrow, since encoding runs Python.
@@ -39,8 +41,8 @@ pub struct PyPayload {
 }
 
 impl PyPayload {
-    pub fn new(object: Py<PyAny>) -> Self {
-        PyPayload { object: GilOnce::with(object), wire: OnceLock::new(), encoded: OnceLock::new() }
+    pub fn new(object: Py<PyAny>, whose: Name) -> Self {
+        PyPayload { object: GilOnce::with(object), whose, wire: OnceLock::new(), encoded: OnceLock::new() }
     }
 
     /// What came from another process; none for a message, which its receiver opens, and for native payloads.
@@ -48,6 +50,7 @@ impl PyPayload {
         let encoded = payload.as_any().downcast_ref::<Encoded>()?;
         (encoded.tag() != mail::TAG).then(|| PyPayload {
             object: GilOnce::new(),
+            whose: Name::NONE,
             wire: OnceLock::from(payload.clone()),
             encoded: OnceLock::new(),
         })
@@ -86,7 +89,7 @@ impl PyPayload {
 impl Drop for PyPayload {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
-            gil::bury(object);
+            gil::bury(object, self.whose);
         }
     }
 }
@@ -186,9 +189,9 @@ fn release_on_native_thread(py: Python<'_>, list: &Bound<'_, PyList>) -> PyResul
                 std::thread::yield_now();
             }
         });
-        let events = objects
-            .into_iter()
-            .map(|object| Event::new(EventType::Trade, Name::NONE, 0, Payload::shared(PyPayload::new(object))));
+        let events = objects.into_iter().map(|object| {
+            Event::new(EventType::Trade, Name::NONE, 0, Payload::shared(PyPayload::new(object, Name::NONE)))
+        });
         sender.send_many(events);
         drop(sender);
         consumer.join().map_err(|_| PyRuntimeError::new_err("the native thread panicked"))

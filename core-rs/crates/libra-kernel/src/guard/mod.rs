@@ -17,10 +17,12 @@
 //! end of a run's time where the loop's own alarm cannot ring.
 //!
 //! - this file — the loop's side; [`watch`] — what the thread looks at; [`signals`] — how a signal comes to it;
+//! - [`own_time`] — what of the time a handler holds the loop others took from it;
 //! - [`switch`] — the kill switch; [`late`] — while no guard takes it; [`ending`] — the end of the process.
 
 mod ending;
 mod late;
+mod own_time;
 mod signals;
 mod switch;
 mod watch;
@@ -53,9 +55,9 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// Limits that the guard watches; 0 stands for none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// A handler that holds the loop for so long is reported.
+    /// A handler that holds the loop for so long, in the loop's own time, is reported.
     pub block_ns: i64,
-    /// A handler that holds the loop for so long is to be ended.
+    /// A handler that holds the loop for so long, in the loop's own time, is to be ended.
     pub timeout_ns: i64,
     /// A native thread that is silent for so long ends the process.
     pub heartbeat_ns: i64,
@@ -72,6 +74,10 @@ pub trait Witness: Send + Sync {
     /// Nobody's handler runs, and the loop has not come round for `held_ns`. As [`Witness::blocked`], it must not block.
     fn held_by_nobody(&self, held_ns: i64);
 
+    /// Other threads of the process have kept the loop waiting for `kept_ns` of the `held_ns` that it stands where it is: in
+    /// a turn of this actor, or in nobody's. As [`Witness::blocked`], it must not block.
+    fn kept_waiting(&self, actor: Option<Name>, held_ns: i64, kept_ns: i64);
+
     /// Where the loop's thread stands, if that can be learned within `patience`.
     fn line(&self, patience: Duration) -> Option<String>;
 }
@@ -86,7 +92,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts the thread, and takes over its signals where `signals` is true. A drain may take `drain_ns`.
+    /// For the loop of the calling thread: starts the guard's, and takes over its signals where `signals` is true. A drain may
+    /// take `drain_ns`.
     pub fn install(
         waker: Arc<Waker>,
         drain_ns: i64,
@@ -201,6 +208,11 @@ impl Guard {
     /// Whose handlers run now, if anyone's.
     pub fn running(&self) -> Option<Name> {
         self.shared.turns.now().actor()
+    }
+
+    /// Whose handlers run, for whoever tells it besides the loop; on the loop's thread only.
+    pub fn turns(&self) -> Arc<Turns> {
+        self.shared.turns.clone()
     }
 
     /// The loop has come round. From the first beat on, one that does not for three times the time that a handler may take is

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::ending::say;
+use super::own_time::{OwnTime, Stand, ThreadClock};
 use super::signals::{self, ECHO, SECOND_SIGNAL_AFTER_NS, next_signal};
 use super::{Limits, Witness};
 use crate::alarm::Alarm;
@@ -12,7 +13,7 @@ use crate::clock::monotonic_ns;
 use crate::forks::Private;
 use crate::heartbeat::Listener;
 use crate::memory;
-use crate::turns::{BlockWatch, Turns};
+use crate::turns::{BlockWatch, Turn, Turns};
 use crate::wake::Waker;
 
 /// How often memory is looked at.
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     /// Bytes that were in use when that was over the limit; 0 before.
     pub(super) too_much_memory: AtomicU64,
     pub(super) turns: Arc<Turns>,
+    /// How long the loop's thread has run.
+    loop_clock: ThreadClock,
     pub(super) witness: Option<Arc<dyn Witness>>,
     pub(super) listeners: Mutex<Vec<Listener>>,
     pub(super) finished: AtomicBool,
@@ -55,6 +58,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// For the loop of the calling thread.
     pub(super) fn new(
         waker: Arc<Waker>,
         drain_ns: i64,
@@ -74,6 +78,7 @@ impl Shared {
             limits,
             too_much_memory: AtomicU64::new(0),
             turns: Arc::default(),
+            loop_clock: ThreadClock::of_this_thread(),
             witness,
             listeners: Mutex::default(),
             finished: AtomicBool::new(false),
@@ -136,12 +141,19 @@ impl Shared {
         }
         if let (Some(watch), Some(witness)) = (&mut rounds.block, &self.witness) {
             let turn = self.turns.now();
-            if let Some(blocked) = watch.look(turn, now_ns) {
+            rounds.time.look(now_ns, self.loop_clock.read());
+            if let Some(blocked) = watch.look(turn, rounds.time.own_ns) {
                 witness.blocked(blocked, turn, &self.turns);
+            }
+            let actor = turn.actor();
+            let place = (actor.map(|_| turn), self.beat_ns.load(Ordering::Relaxed));
+            let kept = rounds.stand.look(place, now_ns, rounds.time.taken_ns, self.limits.block_ns);
+            if let Some((held_ns, kept_ns)) = kept.filter(|_| place.1 > 0) {
+                witness.kept_waiting(actor, held_ns, kept_ns);
             }
         }
         let awake_ns = rounds.awake_ns(now_ns);
-        self.look_at_the_loop(rounds, now_ns);
+        self.look_at_the_loop(rounds);
         self.look_at_signals();
         if self.limits.heartbeat_ns > 0 {
             let mut listeners = lock(&self.listeners);
@@ -165,13 +177,13 @@ impl Shared {
     }
 
     /// A callback or a task that is no handler may hold the loop: the watch of turns sees nobody.
-    fn look_at_the_loop(&self, rounds: &mut Rounds, now_ns: i64) {
+    fn look_at_the_loop(&self, rounds: &mut Rounds) {
         let beat_ns = self.beat_ns.load(Ordering::Relaxed);
         let Some(witness) = self.witness.as_ref().filter(|_| beat_ns > 0 && self.limits.block_ns > 0) else { return };
         if beat_ns != rounds.seen_beat.0 || self.turns.now().actor().is_some() {
-            rounds.seen_beat = (beat_ns, now_ns, false);
+            rounds.seen_beat = (beat_ns, rounds.time.own_ns, false);
         }
-        let held_ns = now_ns.saturating_sub(rounds.seen_beat.1);
+        let held_ns = rounds.time.own_ns.saturating_sub(rounds.seen_beat.1);
         if held_ns >= self.limits.block_ns.saturating_mul(BEATS_MISSED) && !rounds.seen_beat.2 {
             rounds.seen_beat.2 = true;
             witness.held_by_nobody(held_ns);
@@ -220,7 +232,10 @@ struct Rounds {
     block: Option<BlockWatch>,
     interval_ns: i64,
     last_ns: i64,
-    /// The loop's last beat, when it was seen first, and whether its silence was told.
+    /// What of the time is the loop's own; where it stands, in whose turn and behind which beat.
+    time: OwnTime,
+    stand: Stand<(Option<Turn>, i64)>,
+    /// The loop's last beat, when in its own time it was seen first, and whether its silence was told.
     seen_beat: (i64, i64, bool),
     memory_due_ns: i64,
     /// When the loop has to have answered an alarm; `i64::MAX` where none is raised.
@@ -241,6 +256,8 @@ impl Rounds {
             block,
             interval_ns,
             last_ns: monotonic_ns(),
+            time: OwnTime::default(),
+            stand: Stand::default(),
             seen_beat: (0, i64::MAX, false),
             memory_due_ns: i64::MIN,
             answer_by_ns: i64::MAX,

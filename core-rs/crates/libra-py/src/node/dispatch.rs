@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use super::context::Inside;
 use super::timing::fired_timer;
 use super::{NodeCore, State, batch};
+use crate::ends;
 use crate::event::PyEvent;
 use crate::forks::leave;
 use crate::handlers::{InFlight, Step};
@@ -71,6 +72,9 @@ impl NodeCore {
         self.leave_fork(py, None);
         let mut budget = Budget::new(events, Duration::from_micros(time_us));
         self.drain_ready(py, &mut budget)?;
+        while let Some(whose) = ends::overdue() {
+            self.fail_overdue(py, whose)?;
+        }
         let mut state = self.state.borrow(py);
         state.report_applied();
         Ok((budget.used, std::mem::take(&mut state.suspended)))
@@ -274,6 +278,23 @@ impl NodeCore {
                 }
             }
         }
+    }
+
+    /// What an actor has published did not end in time: a failure of it like any other, or it would hold up the others for
+    /// that time again and again.
+    #[cold]
+    fn fail_overdue(&self, py: Python<'_>, whose: Name) -> PyResult<()> {
+        let (slot, on_failure) = {
+            let state = self.state.borrow(py);
+            let slot = state.slots.iter().position(|slot| slot.name == whose && !slot.gone);
+            (slot, state.on_failure.as_ref().map(|call| call.clone_ref(py)))
+        };
+        let interruption = self.interruption.borrow(py).clone();
+        if let (Some(slot), Some(call), Some(interruption)) = (slot, on_failure, interruption) {
+            let error = interruption.error(py, "the end of something that it has published did not return")?;
+            call.call1(py, (slot, error, py.None()))?;
+        }
+        Ok(())
     }
 
     /// True in a child that somebody's code has forked: nothing of this node goes on there.

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use super::witness::{Interpreter, Interruption};
 use super::{NodeCore, slot_of};
+use crate::ends;
 
 #[pymethods]
 impl NodeCore {
@@ -48,6 +49,7 @@ impl NodeCore {
         let witness = witness.map(|witness| witness as Arc<dyn Witness>);
         let guard =
             Guard::install(self.waker.clone(), ns(drain_timeout_s), signals, limits, witness).map_err(os_error)?;
+        ends::watch(Some(ends::Watched { turns: guard.turns(), interruption: interruption.clone() }));
         *self.guard.borrow(py) = Some(guard);
         *self.witness.borrow(py) = thread;
         *self.interruption.borrow(py) = interruption;
@@ -57,6 +59,7 @@ impl NodeCore {
 
     /// Gives signals back and ends the guard's threads.
     fn remove_guard(&self, py: Python<'_>) {
+        ends::watch(None);
         let guard = self.guard.borrow(py).take();
         let witness = self.witness.borrow(py).take();
         // The witness may be waiting for the interpreter, and ends when the guard has let go of it.

@@ -58,7 +58,7 @@ use crate::gil::GilCell;
 use recent::Recording;
 use run::Pace;
 use slot::Slot;
-use witness::Interruption;
+pub use witness::Interruption;
 
 /// Events that a lane of an actor's mailbox holds in a live node, unless its configuration says otherwise.
 const LANE_CAPACITY: usize = 65_536;
@@ -88,7 +88,8 @@ pub struct State {
     pub publish_limit: u32,
     pub letters: Letters,
     pub native_policy: NativePolicy,
-    /// Called with (slot, exception, event) when a handler raised.
+    /// Called with (slot, exception, event) when a handler raised; with None for an event where what was published did not
+    /// end in time.
     pub on_failure: Option<Py<PyAny>>,
     /// Events to be dropped outside a borrow.
     pub garbage: Vec<Event>,

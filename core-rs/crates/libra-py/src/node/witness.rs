@@ -22,6 +22,8 @@ enum Asked {
     Blocked { actor: Name, held_ns: i64, turn: Turn, turns: Arc<Turns> },
     /// Nobody's handler runs, and the loop has not come round for so long.
     HeldByNobody(i64),
+    /// Other threads have kept the loop waiting for so long, of the time that it stands in a turn of this actor, or in nobody's.
+    KeptWaiting { actor: Option<Name>, held_ns: i64, kept_ns: i64 },
     /// The time of this handler is over.
     TimedOut { turn: Turn, turns: Arc<Turns> },
     /// Where does the loop stand?
@@ -49,6 +51,11 @@ impl Interruption {
         Interruption { thread, exception, is_set: AtomicBool::new(false) }
     }
 
+    /// What is raised, with a reason.
+    pub fn error(&self, py: Python<'_>, why: &str) -> PyResult<Py<PyAny>> {
+        self.exception.call1(py, (why,))
+    }
+
     fn set(&self, _py: Python<'_>) {
         self.is_set.store(true, Ordering::Relaxed);
         // SAFETY: the interpreter is held; the exception is a live class, of which the call takes a reference of its own.
@@ -61,19 +68,22 @@ impl Interruption {
         self.is_set.load(Ordering::Relaxed)
     }
 
-    /// A turn has ended: what was meant for it is met here, by code that does nothing, if it has not been raised.
+    /// A turn has ended: what was meant for it is met here, by code that does nothing, if it has not been raised. True where
+    /// it has.
     ///
     /// Taking it back by null would do for later code, but not for the interpreter: before 3.13 that goes on looking for an
     /// exception for ever, and under a debugger or a coverage tool never gets beyond the look.
     #[cold]
-    pub fn take_back(&self, py: Python<'_>) {
+    pub fn take_back(&self, py: Python<'_>) -> bool {
         self.is_set.store(false, Ordering::Relaxed);
-        let mut interrupted = false;
+        let (mut interrupted, mut was_raised) = (false, true);
         // What waits is raised one by one: a Ctrl-C that is not the guard's, then ours.
         while let Err(error) = py.eval(c"None", None, None) {
             if error.is_instance_of::<PyKeyboardInterrupt>(py) {
                 interrupted = true;
-            } else if !error.is_instance(py, self.exception.bind(py)) {
+            } else if error.is_instance(py, self.exception.bind(py)) {
+                was_raised = false;
+            } else {
                 error.write_unraisable(py, None);
             }
         }
@@ -81,6 +91,7 @@ impl Interruption {
             // SAFETY: takes nothing; it has the interpreter meet the signal in the code that runs next.
             unsafe { ffi::PyErr_SetInterrupt() };
         }
+        was_raised
     }
 }
 
@@ -94,7 +105,7 @@ pub struct Interpreter {
 
 impl Interpreter {
     /// Starts the thread. `look` is called there: with (actor, seconds, whether the handler still runs) it reports, with
-    /// None it says where the loop stands.
+    /// the seconds that other threads took of these behind them where they did, with None it says where the loop stands.
     pub fn spawn(
         look: Py<PyAny>,
         interruption: Option<Arc<Interruption>>,
@@ -135,6 +146,10 @@ impl Witness for Interpreter {
         let _ = self.asked.send(Asked::HeldByNobody(held_ns));
     }
 
+    fn kept_waiting(&self, actor: Option<Name>, held_ns: i64, kept_ns: i64) {
+        let _ = self.asked.send(Asked::KeptWaiting { actor, held_ns, kept_ns });
+    }
+
     fn line(&self, patience: Duration) -> Option<String> {
         let (reply, line) = channel();
         self.asked.send(Asked::Line(reply)).ok()?;
@@ -155,6 +170,12 @@ fn answer(look: &Py<PyAny>, interruption: Option<&Interruption>, questions: &Rec
             }
             Asked::HeldByNobody(held_ns) => {
                 if let Err(error) = look.call1(py, ("", *held_ns as f64 / 1e9, true)) {
+                    error.write_unraisable(py, Some(look.bind(py)));
+                }
+            }
+            Asked::KeptWaiting { actor, held_ns, kept_ns } => {
+                let actor = actor.map_or("", Name::as_str);
+                if let Err(error) = look.call1(py, (actor, *held_ns as f64 / 1e9, true, *kept_ns as f64 / 1e9)) {
                     error.write_unraisable(py, Some(look.bind(py)));
                 }
             }
