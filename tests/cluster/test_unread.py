@@ -63,6 +63,11 @@ def account(topologies: Topologies) -> dict[str, object]:
     return dict(*node.get("accounts", ()))
 
 
+def catches(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return bool(int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16) >> (number - 1) & 1)
+
+
 def latch_and_end(topologies: Topologies, process: subprocess.Popen[bytes]) -> None:
     """By signals to a run whose strategy has written more than its reader took."""
     # A node does not wait for our reader either.
@@ -83,6 +88,11 @@ def test_signals_reach_the_nodes_of_a_run_that_nobody_reads(topologies: Topologi
         try:
             os.close(writer)
             latch_and_end(topologies, process)
+            if unread != "stderr":
+                # It waits for whoever reads the summary, and may be ended meanwhile: the switch is not kept till then.
+                wait_until(lambda: not catches(process.pid, signal.SIGTERM), "its handlers are given back")
+                process.send_signal(signal.SIGUSR1)
+                wait_until((tmp_path / "paper.log.killed").exists, "the next start comes up latched", timeout_s=10)
             if unread == "stderr":
                 # Whoever reads the summary has it, and the run ends.
                 assert process.wait(30) == 3
