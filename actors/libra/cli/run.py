@@ -72,6 +72,8 @@ def main(arguments: list[str]) -> int:
         with with_exchange(settings) as settings:
             result = _run(settings, options)
         if outlets is not None:
+            # The nodes are gone, and our end may wait for a reader: from here on the switch is the next start's.
+            early_kill.give_up()
             outlets.keep_all()
         try:
             if options.out is not None:

@@ -83,6 +83,22 @@ def closing(outlets: Outlets, pipe: Pipe) -> threading.Thread:
     return thread
 
 
+def unread(pipe: Pipe, monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[int, Outlets, TextIO]:
+    """A pipe that nobody reads, and a stream for it: up to so much waits."""
+    monkeypatch.setattr(outlet, "_MOST_WAITING", most)
+    filled = pipe.fill()
+    outlets = Outlets()
+    return filled, outlets, outlets.of(pipe.stream, note)
+
+
+def told_by(outlets: Outlets, pipe: Pipe, filled: int) -> str:
+    """All that comes behind the filling when somebody reads."""
+    thread = closing(outlets, pipe)
+    told = pipe.read_to_end(filled)
+    thread.join()
+    return told
+
+
 def test_what_nobody_reads_waits_and_its_writer_does_not(pipe: Pipe):
     filled = pipe.fill()
     outlets = Outlets()
@@ -91,16 +107,12 @@ def test_what_nobody_reads_waits_and_its_writer_does_not(pipe: Pipe):
         print("line", number, file=stream)
     stream.write("the rest")
     stream.flush()
-    thread = closing(outlets, pipe)
-    assert pipe.read_to_end(filled) == "".join(f"line {number}\n" for number in range(1000)) + "the rest"
-    thread.join()
+    told = told_by(outlets, pipe, filled)
+    assert told == "".join(f"line {number}\n" for number in range(1000)) + "the rest"
 
 
 def test_what_waits_is_bounded_and_the_gap_is_told_where_it_is(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outlet, "_MOST_WAITING", 200 * 1024)
-    filled = pipe.fill()
-    outlets = Outlets()
-    stream = outlets.of(pipe.stream, note)
+    filled, outlets, stream = unread(pipe, monkeypatch, 200 * 1024)
     for number in range(5000):
         stream.write(f"{number:0896d}\n")
     pipe.read(filled)
@@ -118,10 +130,7 @@ def test_what_waits_is_bounded_and_the_gap_is_told_where_it_is(pipe: Pipe, monke
 
 
 def test_a_gap_is_one_also_for_what_would_find_room(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
-    filled = pipe.fill()
-    outlets = Outlets()
-    stream = outlets.of(pipe.stream, note)
+    filled, outlets, stream = unread(pipe, monkeypatch, 4096)
     for length in (3800, 1000, 3):
         stream.write("x" * length + "\n")
     pipe.read(filled)
@@ -131,32 +140,22 @@ def test_a_gap_is_one_also_for_what_would_find_room(pipe: Pipe, monkeypatch: pyt
 
 
 def test_short_lines_take_no_more_memory(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outlet, "_MOST_WAITING", 100 * 1024)
-    filled = pipe.fill()
-    outlets = Outlets()
-    stream = outlets.of(pipe.stream, note)
+    filled, outlets, stream = unread(pipe, monkeypatch, 100 * 1024)
     for _ in range(5000):
         stream.write("\n")
-    thread = closing(outlets, pipe)
-    told = pipe.read_to_end(filled)
-    thread.join()
+    told = told_by(outlets, pipe, filled)
     kept = len(told) - len(told.lstrip("\n"))
     assert kept < 1000
     assert told.lstrip("\n") == note(5000 - kept)
 
 
 def test_the_last_word_is_not_left_out(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
-    filled = pipe.fill()
-    outlets = Outlets()
-    stream = outlets.of(pipe.stream, note)
+    filled, outlets, stream = unread(pipe, monkeypatch, 4096)
     for _ in range(100):
         stream.write("x" * 99 + "\n")
     outlets.keep_all()
     stream.write("summary " * 10_000 + "\n")
-    thread = closing(outlets, pipe)
-    told = pipe.read_to_end(filled)
-    thread.join()
+    told = told_by(outlets, pipe, filled)
     before, summary = re.fullmatch(r"((?:x{99}\n)+\[\d+\]\n)((?:summary )+\n)", told).groups()
     assert before.count("\n") - 1 + int(before.rpartition("[")[2].rstrip("]\n")) == 100
     assert summary.count("summary") == 10_000
@@ -238,9 +237,7 @@ def test_a_log_for_machines_stays_one(pipe: Pipe, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys, "stderr", outlets.of(pipe.stream, outlet._logged))
         for number in range(100):
             logger.warning("line %d", number)
-        thread = closing(outlets, pipe)
-        rows = [json.loads(line) for line in pipe.read_to_end(filled).splitlines()]
-        thread.join()
+        rows = [json.loads(line) for line in told_by(outlets, pipe, filled).splitlines()]
     finally:
         logger.handlers, level, logger.propagate = before
         logger.setLevel(level)
