@@ -24,8 +24,9 @@ fn take_kill_switch(pass_on: bool) -> PyResult<()> {
 
 /// Whoever SIGUSR1 was passed on to has ended: says which markers are left. From now on each says so itself.
 #[pyfunction]
-fn tell_latches() {
-    guard::tell_latches();
+fn tell_latches(py: Python<'_>) {
+    // A disk gets its time for them.
+    py.detach(guard::tell_latches);
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
