@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use libra_kernel::{Event, EventType, Name, Payload};
-use libra_trading::desk::payload::Approved;
+use libra_trading::desk::payload::{Approved, Notice};
 use libra_trading::gate::client_order_id;
 use libra_trading::order::{CancelRequest, ClientOrderId, Order, OrderRequest, OrderStatus};
 
@@ -206,9 +206,22 @@ impl World {
                 if event.event_type == EventType::OrderRequestRejected {
                     self.cover.note("a request asks for something else under a known id");
                 }
+                if event.event_type == EventType::OrderCancelRejected {
+                    self.hear_of_cancel(&event)?;
+                }
             }
         }
         Ok(true)
+    }
+
+    /// A refused cancel has somebody whom it is told to.
+    fn hear_of_cancel(&mut self, event: &Event) -> Done<()> {
+        let notice = event.payload.downcast::<Notice>().filter(|notice| !notice.strategy.is_none());
+        let Some(notice) = notice else { return broken("a refused cancel is told to nobody by name") };
+        if notice.detail.starts_with("UNKNOWN_ORDER") {
+            self.cover.note("a cancel is refused whose order did not come");
+        }
+        Ok(())
     }
 
     fn on_request(&mut self, event: &Event) -> Done<()> {

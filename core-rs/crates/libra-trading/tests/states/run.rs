@@ -84,6 +84,7 @@ const MISHAPS: &[&str] = &[
     "died where a day begins",
     "a write to the log fails",
     "another strategy's order is not cancelled",
+    "a cancel is refused whose order did not come",
     "a repeated cancel waits for the answer",
     "a repeated cancel comes too soon behind a refusal",
     "an order is cancelled for a loss",
