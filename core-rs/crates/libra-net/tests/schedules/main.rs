@@ -78,6 +78,7 @@ const COVER: &[&str] = &[
     "a publisher killed",
     "a sender fenced",
     "a server that lost something",
+    "a server that took nothing for longer than a group is waited for",
     "a skip",
     "a snapshot",
     "a late claim refused",
