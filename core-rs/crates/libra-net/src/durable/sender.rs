@@ -415,13 +415,21 @@ impl Sender {
         }
     }
 
-    /// Frames of an [`Act::Append`] up to here had left the outbox before they were sent, and nothing was. The server is asked what
-    /// it has, and sending goes on behind what is gone.
-    pub fn not_sent(&mut self, last: u64, out: &mut Vec<Act>) {
-        self.in_flight.retain(|sent| *sent != last);
-        if self.phase == Phase::Up {
-            self.open(out);
+    /// An [`Act::Append`] is carried out: where the channel has to go on first, by a `trim` that waits for nobody, since frames of it have
+    /// left the outbox meanwhile. What has left to its end is no call without a reply.
+    pub fn has_left(&mut self, first: u64, last: u64, out: &mut Vec<Act>) -> Option<Position> {
+        let base = self.outbox.base();
+        if base < first {
+            return None;
         }
+        let upto = Position::new(self.epoch, base);
+        self.groups.trims(upto);
+        (self.sent, self.here) = (self.sent.max(base), self.here.max(base));
+        if last <= base {
+            self.in_flight.retain(|sent| *sent != last);
+            self.fill(out);
+        }
+        Some(upto)
     }
 
     /// A group says what it has applied, on the publisher's control channel.

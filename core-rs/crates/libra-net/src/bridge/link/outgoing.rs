@@ -422,7 +422,7 @@ impl Outgoing {
             for act in acts.drain(..) {
                 sends |= self.carry_out(act, run, calls.as_deref_mut());
             }
-            // What could not be done any more has the sender want something else.
+            // What had left the outbox made room in the window.
             std::mem::swap(&mut acts, &mut self.acts);
         }
         self.acts = acts;
@@ -438,9 +438,11 @@ impl Outgoing {
                 calls.open(self.lane, &self.keys, epoch, confirmed, run, &acknowledged);
             }
             (Act::Append { first, last }, Some(calls)) => {
+                if let Some(upto) = self.sender.has_left(first, last, &mut self.acts) {
+                    calls.trim(self.lane, &self.keys, epoch, upto, &[]);
+                }
                 let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
-                if frames.first().is_none_or(|frame| frame.first != first) {
-                    self.sender.not_sent(last, &mut self.acts);
+                if frames.is_empty() {
                     return false;
                 }
                 calls.append(self.lane, &self.keys, epoch, &frames);

@@ -126,7 +126,8 @@ impl World {
             let state = &life.sender.groups().all()[group];
             self.broken = Some(format!(
                 "group {group} at {told} is given up by life {epoch} of {name}, of which {there} are there: it owed that for \
-                 {spent} of {stale_after} ns; {state:?}, outbox from {}", life.sender.outbox().base()
+                 {spent} of {stale_after} ns; {state:?}, outbox from {}",
+                life.sender.outbox().base()
             ));
         }
         owing.was_given_up = true;
