@@ -133,3 +133,19 @@ fn a_question_that_was_long_on_its_way_is_about_no_hole() {
     sender.snapshot_requested(0, 1, at(7, 0), &mut acts);
     assert_eq!(acts, [Act::Open { confirmed: 4 }]);
 }
+
+#[test]
+fn what_is_on_its_way_to_the_server_is_owed_from_its_answer_on() {
+    let (mut sender, mut acts) = sender();
+    for _ in 0..2 {
+        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
+    }
+    sender.reply(0, Reply::Appended(Ok(())), &mut acts);
+    (0..2).for_each(|group| sender.acknowledged(MS, group, at(7, 1), &mut acts));
+    let stale = limits().stale_after;
+    sender.reply(stale, Reply::Appended(Ok(())), &mut acts);
+    sender.tick(2 * stale - 1, &mut acts);
+    assert!(sender.groups().waits_for(0) && sender.groups().waits_for(1), "{acts:?}");
+    sender.tick(2 * stale, &mut acts);
+    assert!(!sender.groups().waits_for(0) && !sender.groups().waits_for(1));
+}
