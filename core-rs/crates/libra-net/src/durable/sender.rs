@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::act::{Act, Opened, Refusal, Refused, Reply, SenderLimits, SenderStats};
-use super::groups::{Group, Groups};
+use super::groups::Groups;
 use super::outbox::{Outbox, Outgoing};
 use super::{Kind, reaches};
 use crate::ids::Position;
@@ -469,12 +469,8 @@ impl Sender {
                 self.repeat(at.seq, out);
             }
             self.open(out);
-            // The floor passes over a hole that nobody can fill, once everybody who is waited for has come to it. A question that was
-            // long on its way is about none: who asked it has come further.
-            let is_there = |group: &Group| group.acknowledged <= at;
-            let asks_still = self.groups.all().get(group).is_some_and(is_there);
-            let all_came = self.groups.lowest().is_none_or(|lowest| lowest >= at);
-            if at.epoch == self.epoch && !is_held && asks_still && all_came {
+            // The floor passes over a hole that nobody can fill, once everybody who is waited for has come to it.
+            if at.epoch == self.epoch && !is_held && self.groups.lowest().is_none_or(|lowest| lowest >= at) {
                 out.push(Act::Mend { at });
             }
         } else {

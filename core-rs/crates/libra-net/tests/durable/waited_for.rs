@@ -121,19 +121,6 @@ fn a_cut_of_what_was_never_appended_gives_nobody_up() {
     assert!(sender.groups().waits_for(0) && !sender.groups().waits_for(1));
 }
 
-/// It was asked before who asks came further, and the floor would pass over what others have not yet.
-#[test]
-fn a_question_that_was_long_on_its_way_is_about_no_hole() {
-    let (mut sender, mut acts) = sender();
-    append(&mut sender, 4, &mut acts);
-    for group in 0..2 {
-        sender.acknowledged(0, group, at(7, 2), &mut acts);
-    }
-    acts.clear();
-    sender.snapshot_requested(0, 1, at(7, 0), &mut acts);
-    assert_eq!(acts, [Act::Open { confirmed: 4 }]);
-}
-
 #[test]
 fn what_is_on_its_way_to_the_server_is_owed_from_its_answer_on() {
     let (mut sender, mut acts) = sender();
