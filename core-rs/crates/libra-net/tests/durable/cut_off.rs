@@ -98,3 +98,19 @@ fn who_was_given_up_before_an_outage_is_not_kept_anything_by_it() {
     assert!(acts.contains(&Act::CutOff { group: 0 }) && !acts.contains(&Act::CutOff { group: 1 }), "{acts:?}");
     assert!(sender.groups().waits_for(0) && !sender.groups().waits_for(1));
 }
+
+#[test]
+fn who_is_cut_off_has_all_of_its_time_from_when_the_server_is_there_again() {
+    let (mut sender, mut acts) = sender();
+    append(&mut sender, 2, &mut acts);
+    let stale = limits().stale_after;
+    sender.disconnected(stale / 2);
+    assert_eq!(offer(&mut sender, Kind::Fact, 15, &mut acts), Ok(()));
+    assert!(acts.contains(&Act::CutOff { group: 0 }), "{acts:?}");
+    sender.connected(&mut acts);
+    sender.reply(stale, opened(2, at(7, 0)), &mut acts);
+    sender.tick(2 * stale - 1, &mut acts);
+    assert!(sender.groups().waits_for(0) && sender.groups().waits_for(1), "{acts:?}");
+    sender.tick(2 * stale, &mut acts);
+    assert!(!sender.groups().waits_for(0), "{acts:?}");
+}
