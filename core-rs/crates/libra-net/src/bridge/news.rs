@@ -53,7 +53,8 @@ pub enum NewsKind {
     NodeMissing,
     /// Another node owes acknowledgements and gives none, so that it will not be waited for much longer.
     NodeBehind,
-    /// Facts were cut while the server was away, which another node had not: it misses these, and is kept the rest.
+    /// Facts were cut that another node could not have had, since no server was there, or none that took them: it misses these, and is
+    /// kept the rest.
     NodeCutOff,
     /// Nobody is there who could answer what is asked of accounts: so much of it came back, and more is refused.
     Unanswered,

@@ -21,6 +21,8 @@ pub struct Group {
     pub name: String,
     /// What it said it has applied.
     pub acknowledged: Position,
+    /// Where the stream began when this life came to it, as long as nothing of this life was cut.
+    start: Position,
     /// The stamp of the last snapshot that was made for it: it is owed what comes behind, which the stream has or the sender
     /// holds.
     stamp: Position,
@@ -35,13 +37,19 @@ pub struct Group {
 }
 
 impl Group {
+    /// What it acknowledged, or where the stream began when this life came to it: of what lies below, which only lives before it could
+    /// have kept, it has a snapshot or is told; all of this life is owed to it.
+    fn begins(&self) -> Position {
+        self.acknowledged.max(self.start)
+    }
+
     /// Where it will go on, given what is gone: behind what it acknowledged, or behind its snapshot when it cannot go on
     /// from there. Who is kept what there is will have a snapshot of where that begins.
     fn position(&self, gone: Position, floor: Position) -> Position {
-        if reaches(self.acknowledged, gone) {
-            return self.acknowledged;
+        if reaches(self.begins(), gone) {
+            return self.begins();
         }
-        let at = self.acknowledged.max(self.stamp);
+        let at = self.begins().max(self.stamp);
         match self.kept {
             Kept::No => at,
             Kept::InStream => at.max(floor),
@@ -86,6 +94,7 @@ impl Groups {
         let group = |name: &str| Group {
             name: name.to_owned(),
             acknowledged: zero,
+            start: zero,
             stamp: zero,
             waiting_since: None,
             told_behind: false,
@@ -120,7 +129,7 @@ impl Groups {
     pub(super) fn came_back(&self, group: usize) -> bool {
         let (gone, floor) = (self.gone, self.floor);
         let is_to = |group: &Group| group.kept != Kept::No && !reaches(group.acknowledged, gone);
-        let is_back = |group: &Group| group.position(gone, floor) > group.acknowledged || group.catches_up(gone, floor);
+        let is_back = |group: &Group| group.position(gone, floor) > group.begins() || group.catches_up(gone, floor);
         self.groups.get(group).is_some_and(|group| is_back(group) || is_to(group))
     }
 
@@ -182,22 +191,30 @@ impl Groups {
         self.gone(floor);
     }
 
+    /// A life of the publisher came to a server whose stream begins here, with the end of another life or where the channel does: who has
+    /// not come so far is no less owed what this life says.
+    pub(super) fn starts(&mut self, floor: Position) {
+        self.groups.iter_mut().for_each(|group| group.start = group.start.max(floor));
+    }
+
     /// The server was asked to cut the stream up to here: who is below is not waited for, unless it says that it has not.
     pub(super) fn trims(&mut self, upto: Position) {
         self.floor = self.floor.max(upto);
     }
 
     /// The sender let go of what nobody had acknowledged: not even who came back by a snapshot is waited for any more. But where none
-    /// of them could acknowledge anything (`is_up`: the server is there), what is left is kept for those that were waited for:
-    /// `told` is called for each.
-    pub(super) fn cut(&mut self, upto: Position, is_up: bool, mut told: impl FnMut(usize)) {
+    /// of them could acknowledge anything, since no server is there, or one that has (`there`) no more than they, what is left is kept for
+    /// those that were waited for: `told` is called for each.
+    pub(super) fn cut(&mut self, upto: Position, there: Option<Position>, mut told: impl FnMut(usize)) {
         let before = self.gone;
         self.gone(upto);
         let (gone, floor) = (self.gone, self.floor);
         for (index, group) in
             self.groups.iter_mut().enumerate().filter(|(_, group)| !reaches(group.position(gone, floor), gone))
         {
-            match (group.kept, is_up) {
+            let is_kept = group.kept != Kept::No;
+            let could = there.is_some_and(|there| is_kept || group.position(before, floor) < there);
+            match (group.kept, could) {
                 (Kept::No, false) if group.is_waited_for(before, floor) => {
                     // It has all of its time from when it can acknowledge again.
                     (group.kept, group.waiting_since, group.told_behind) = (Kept::InStream, None, false);

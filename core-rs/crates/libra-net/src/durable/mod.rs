@@ -20,6 +20,7 @@
 //! | the connection is up (library loaded, run id read) | [`Sender::connected`] |
 //! | it is gone | [`Sender::disconnected`] |
 //! | a reply came | [`Sender::reply`] with the [`Reply`] of its kind |
+//! | an [`Act::Append`] is carried out later than it was wanted | [`Sender::has_left`], before the call |
 //! | an event is to be sent | [`Sender::next_seq`], encode the frame, [`Sender::offer`] |
 //! | an acknowledgement was heard on the publisher's control channel | [`Sender::acknowledged`] |
 //! | a group says that a later life was heard of | [`Sender::heard_of`] |

@@ -20,7 +20,7 @@ const REPEATED_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Down { since: u64 },
+    Down,
     Opening,
     Waiting { until: u64 },
     Up,
@@ -33,6 +33,10 @@ pub struct Sender {
     epoch: u64,
     limits: SenderLimits,
     phase: Phase,
+    /// When the server last took what was said, or was gone: until then acknowledgements could come.
+    taken_at: u64,
+    /// None can come: there is no connection, or a server that takes nothing.
+    is_away: bool,
     outbox: Outbox,
     groups: Groups,
     /// The last event of each append call without a reply.
@@ -54,7 +58,9 @@ impl Sender {
         Sender {
             epoch,
             limits,
-            phase: Phase::Down { since: now },
+            phase: Phase::Down,
+            taken_at: now,
+            is_away: true,
             outbox: Outbox::default(),
             groups: Groups::new(groups, limits.stale_after),
             in_flight: VecDeque::with_capacity(limits.window),
@@ -154,7 +160,6 @@ impl Sender {
         self.stats.offered += last - first + 1;
         self.outbox.push(Outgoing { first, last, frame, command: kind != Kind::Fact });
         if self.phase == Phase::Up {
-            self.groups.wait(Position::new(self.epoch, last), now);
             self.read_acks_due.get_or_insert(now.saturating_add(self.limits.read_acks_after));
             self.fill(out);
         }
@@ -171,8 +176,9 @@ impl Sender {
     }
 
     fn gives_up_behind(&mut self, cut: u64, out: &mut Vec<Act>) {
-        let (upto, is_up) = (Position::new(self.epoch, cut), self.phase == Phase::Up);
-        self.groups.cut(upto, is_up, |group| out.push(Act::CutOff { group }));
+        let upto = Position::new(self.epoch, cut);
+        let there = (self.phase == Phase::Up).then(|| Position::new(self.epoch, self.here));
+        self.groups.cut(upto, there, |group| out.push(Act::CutOff { group }));
         self.groups.newly_given_up(|group| out.push(Act::GivenUp { group }));
     }
 
@@ -255,10 +261,10 @@ impl Sender {
     }
 
     /// The connection is up.
-    pub fn connected(&mut self, now: u64, out: &mut Vec<Act>) {
-        let Phase::Down { since } = self.phase else { return };
-        self.groups.excuse(now.saturating_sub(since));
-        self.open(out);
+    pub fn connected(&mut self, out: &mut Vec<Act>) {
+        if self.phase == Phase::Down {
+            self.open(out);
+        }
     }
 
     fn open(&mut self, out: &mut Vec<Act>) {
@@ -266,19 +272,23 @@ impl Sender {
         out.push(Act::Open { confirmed: self.confirmed });
     }
 
-    /// For so long this side did not look, or had not read what waited: that counts against nobody. Of the time without a connection nothing
-    /// does anyway.
+    /// For so long this side did not look, or had not read what waited: that counts against nobody. Of the time in which no
+    /// acknowledgement can come nothing does anyway.
     pub fn excuse(&mut self, span: u64) {
-        if !matches!(self.phase, Phase::Down { .. }) {
+        if !self.is_away {
             self.groups.excuse(span);
+            self.taken_at = self.taken_at.saturating_add(span);
         }
     }
 
     /// The connection is gone, and with it all replies that had not come.
     pub fn disconnected(&mut self, now: u64) {
         self.in_flight.clear();
-        if !matches!(self.phase, Phase::Down { .. } | Phase::Fenced) {
-            self.phase = Phase::Down { since: now };
+        if !self.is_away {
+            (self.is_away, self.taken_at) = (true, now);
+        }
+        if self.phase != Phase::Fenced {
+            self.phase = Phase::Down;
         }
     }
 
@@ -288,6 +298,7 @@ impl Sender {
             Reply::Opened(Ok(opened)) if self.phase == Phase::Opening => self.opened(now, &opened, out),
             Reply::Opened(Ok(_)) => {}
             Reply::Appended(Ok(())) => {
+                self.taken_at = now;
                 let Some(last) = self.in_flight.pop_front() else { return };
                 self.confirmed = self.confirmed.max(last);
                 if self.phase == Phase::Up {
@@ -297,19 +308,24 @@ impl Sender {
                 }
             }
             Reply::Trimmed(Ok(floor)) => {
+                self.taken_at = now;
                 // The server may have held it back, because of an acknowledgement that it does not know yet.
                 self.floor_is(floor);
                 self.progress(now, out);
             }
             Reply::Acknowledged(all) => {
                 self.read_acks_due = None;
-                self.take_acknowledged(&all, now, out);
+                self.take_all(&all, now, out);
+                self.progress(now, out);
+                self.fill(out);
             }
             Reply::Appended(Err(refusal)) => {
                 self.in_flight.pop_front();
                 self.refused(now, refusal, out);
             }
             Reply::Opened(Err(refusal)) => {
+                // What it refuses us it refuses those who would acknowledge. (A full one takes both, and refuses events alone.)
+                self.is_away |= refusal == Refusal::Failed;
                 self.refused(now, refusal, out);
                 if self.phase == Phase::Opening {
                     self.wait(now);
@@ -332,9 +348,25 @@ impl Sender {
         }
         (self.sent, self.here) = (opened.top, opened.top);
         self.confirmed = self.confirmed.max(opened.top);
+        if std::mem::take(&mut self.is_away) {
+            self.groups.excuse(now.saturating_sub(self.taken_at));
+        }
+        self.taken_at = now;
         self.floor_is(opened.floor);
-        self.take_acknowledged(&opened.acknowledged, now, out);
+        if opened.floor.epoch < self.epoch || opened.floor.seq == 0 {
+            self.groups.starts(opened.floor);
+        }
+        self.take_all(&opened.acknowledged, now, out);
+        // A full server is open for moments only, between one refusal and the next: there may be no tick in any of them.
+        self.judge(now, out);
+        self.progress(now, out);
         self.fill(out);
+    }
+
+    fn judge(&mut self, now: u64, out: &mut Vec<Act>) {
+        self.groups.wait(Position::new(self.epoch, self.here), now);
+        self.groups.find_stale(now);
+        self.groups.newly_behind(now, |group| out.push(Act::Behind { group }));
     }
 
     fn floor_is(&mut self, floor: Position) {
@@ -364,14 +396,12 @@ impl Sender {
         }
     }
 
-    fn take_acknowledged(&mut self, all: &[(String, Position)], now: u64, out: &mut Vec<Act>) {
+    fn take_all(&mut self, all: &[(String, Position)], now: u64, out: &mut Vec<Act>) {
         for (name, position) in all {
             if let Some(group) = self.groups.find(name) {
                 self.take(group, *position, now, out);
             }
         }
-        self.progress(now, out);
-        self.fill(out);
     }
 
     fn take(&mut self, group: usize, position: Position, now: u64, out: &mut Vec<Act>) {
@@ -383,6 +413,23 @@ impl Sender {
         if offered && self.groups.acknowledged(group, position) {
             self.groups.gets_on(group, now);
         }
+    }
+
+    /// An [`Act::Append`] is carried out: where the channel has to go on first, by a `trim` that waits for nobody, since frames of it have
+    /// left the outbox meanwhile. What has left to its end is no call without a reply.
+    pub fn has_left(&mut self, first: u64, last: u64, out: &mut Vec<Act>) -> Option<Position> {
+        let base = self.outbox.base();
+        if base < first {
+            return None;
+        }
+        let upto = Position::new(self.epoch, base);
+        self.groups.trims(upto);
+        (self.sent, self.here) = (self.sent.max(base), self.here.max(base));
+        if last <= base {
+            self.in_flight.retain(|sent| *sent != last);
+            self.fill(out);
+        }
+        Some(upto)
     }
 
     /// A group says what it has applied, on the publisher's control channel.
@@ -471,7 +518,8 @@ impl Sender {
                 self.groups.gone(Position::new(self.epoch, self.outbox.base()));
             }
         }
-        self.groups.wait(Position::new(self.epoch, self.outbox.last()), now);
+        // Nobody owes what no server has.
+        self.groups.wait(appended, now);
         let mut is_given_up = false;
         self.groups.newly_given_up(|group| {
             is_given_up = true;
@@ -506,11 +554,14 @@ impl Sender {
         if self.phase != Phase::Up {
             return;
         }
-        self.groups.find_stale(now);
-        self.groups.newly_behind(now, |group| out.push(Act::Behind { group }));
+        self.judge(now, out);
         self.progress(now, out);
         if self.read_acks_due.is_some_and(|due| now >= due) {
             self.read_acks_due = Some(now.saturating_add(self.limits.read_acks_after));
+            // A server that takes nothing may be read all the same. Where we have nothing to say, what changes nothing shows it.
+            if now.saturating_sub(self.taken_at) >= self.limits.read_acks_after {
+                out.push(Act::Trim { upto: self.trimmed, waiting: true });
+            }
             out.push(Act::ReadAcknowledged);
         }
         self.fill(out);
@@ -521,7 +572,7 @@ impl Sender {
         match self.phase {
             Phase::Waiting { until } => Some(until),
             Phase::Up => [self.groups.deadline(), self.trim_due, self.read_acks_due].into_iter().flatten().min(),
-            Phase::Down { .. } | Phase::Opening | Phase::Fenced => None,
+            Phase::Down | Phase::Opening | Phase::Fenced => None,
         }
     }
 }

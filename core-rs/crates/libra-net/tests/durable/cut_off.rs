@@ -10,7 +10,7 @@ fn cut_in_an_outage() -> (Sender, Vec<Act>) {
     let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
     sender.cut_before(100, &mut acts);
     assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     sender.reply(0, opened(0, at(7, 0)), &mut acts);
     sender.reply(0, Reply::Trimmed(Ok(at(7, 100))), &mut acts);
     sender.reply(0, Reply::Appended(Ok(())), &mut acts);
@@ -24,7 +24,7 @@ fn who_could_not_acknowledge_before_a_cut_is_kept_what_is_left_and_a_snapshot_pa
     let (mut sender, mut acts) = cut_in_an_outage();
     let late = 4 * limits().trim_after;
     sender.tick(late, &mut acts);
-    assert!(!acts.iter().any(|act| matches!(act, Act::Trim { .. } | Act::GivenUp { .. })), "{acts:?}");
+    assert_eq!(acts, [Act::Trim { upto: at(7, 100), waiting: true }, Act::ReadAcknowledged], "it cuts nothing");
     assert_eq!((sender.outbox().base(), sender.outbox().events()), (100, 2));
     acts.clear();
     sender.snapshot_requested(late, 0, at(6, 9), &mut acts);
@@ -65,13 +65,13 @@ fn a_stream_is_kept_for_who_was_cut_off_until_more_is_cut() {
     assert_eq!(offer(&mut sender, Kind::Fact, 12, &mut acts), Ok(()));
     let cut_off = [Act::CutOff { group: 0 }, Act::CutOff { group: 1 }];
     assert_eq!(acts, [&[Act::Cut { first: 5, last: 6, commands: 0 }][..], &cut_off].concat());
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     sender.reply(0, opened(10, at(7, 4)), &mut acts);
     sender.reply(0, Reply::Appended(Ok(())), &mut acts);
     assert_eq!(sender.groups().position(1), Some(at(7, 4)), "the stream has 5 and 6 still");
     acts.clear();
     sender.tick(2 * limits().trim_after, &mut acts);
-    assert!(!acts.iter().any(|act| matches!(act, Act::Trim { .. })), "{acts:?}");
+    assert_eq!(acts, [Act::Trim { upto: at(7, 4), waiting: true }, Act::ReadAcknowledged], "it cuts nothing");
     assert_eq!(sender.waited_for().collect::<Vec<_>>(), ["a", "b"]);
     // One of them reads that, and the other does not come while more is said.
     sender.acknowledged(0, 0, at(7, 22), &mut acts);
@@ -97,4 +97,20 @@ fn who_was_given_up_before_an_outage_is_not_kept_anything_by_it() {
     assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));
     assert!(acts.contains(&Act::CutOff { group: 0 }) && !acts.contains(&Act::CutOff { group: 1 }), "{acts:?}");
     assert!(sender.groups().waits_for(0) && !sender.groups().waits_for(1));
+}
+
+#[test]
+fn who_is_cut_off_has_all_of_its_time_from_when_the_server_is_there_again() {
+    let (mut sender, mut acts) = sender();
+    append(&mut sender, 2, &mut acts);
+    let stale = limits().stale_after;
+    sender.disconnected(stale / 2);
+    assert_eq!(offer(&mut sender, Kind::Fact, 15, &mut acts), Ok(()));
+    assert!(acts.contains(&Act::CutOff { group: 0 }), "{acts:?}");
+    sender.connected(&mut acts);
+    sender.reply(stale, opened(2, at(7, 0)), &mut acts);
+    sender.tick(2 * stale - 1, &mut acts);
+    assert!(sender.groups().waits_for(0) && sender.groups().waits_for(1), "{acts:?}");
+    sender.tick(2 * stale, &mut acts);
+    assert!(!sender.groups().waits_for(0), "{acts:?}");
 }

@@ -3,6 +3,7 @@
 mod cut_off;
 mod receiver;
 mod sender;
+mod waited_for;
 
 use libra_net::ids::Position;
 

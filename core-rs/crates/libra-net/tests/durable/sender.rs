@@ -18,7 +18,7 @@ pub(super) fn opened(top: u64, floor: Position) -> Reply {
 /// A sender of life 7 with groups `a` and `b`, open on an empty server.
 pub(super) fn sender() -> (Sender, Vec<Act>) {
     let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     assert_eq!(acts, [Act::Open { confirmed: 0 }]);
     acts.clear();
     sender.reply(0, opened(0, at(7, 0)), &mut acts);
@@ -57,6 +57,7 @@ fn appends_go_out_within_the_window_and_in_batches() {
 fn a_full_outbox_refuses_commands_then_cancels_and_cuts_before_facts() {
     let (mut sender, mut acts) = sender();
     assert_eq!(offer(&mut sender, Kind::Command, 14, &mut acts), Ok(()));
+    sender.reply(0, Reply::Appended(Ok(())), &mut acts);
     assert_eq!(offer(&mut sender, Kind::Command, 1, &mut acts), Err(Refused::Full));
     assert_eq!(offer(&mut sender, Kind::Cancel, 2, &mut acts), Ok(()));
     assert_eq!(offer(&mut sender, Kind::Cancel, 1, &mut acts), Err(Refused::Full));
@@ -64,7 +65,7 @@ fn a_full_outbox_refuses_commands_then_cancels_and_cuts_before_facts() {
     acts.clear();
     assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
     let cut = Act::Cut { first: 1, last: 14, commands: 1 };
-    assert_eq!(acts, [cut, Act::GivenUp { group: 0 }, Act::GivenUp { group: 1 }]);
+    assert_eq!(acts[..3], [cut, Act::GivenUp { group: 0 }, Act::GivenUp { group: 1 }]);
     assert_eq!(offer(&mut sender, Kind::Fact, 17, &mut acts), Err(Refused::TooLarge));
     assert_eq!(sender.offer(0, Kind::Fact, 3, Arc::from(vec![0]), &mut acts), Err(Refused::OutOfOrder));
 }
@@ -77,7 +78,7 @@ fn what_was_cut_before_there_was_a_channel_is_missing_to_its_groups_as_behind_an
     acts.clear();
     assert_eq!((sender.next_seq(), sender.stats().cut, sender.stats().offered), (101, 100, 100));
     assert_eq!(offer(&mut sender, Kind::Fact, 2, &mut acts), Ok(()));
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     acts.clear();
     sender.reply(0, opened(0, at(7, 0)), &mut acts);
     assert_eq!(acts, [Act::Trim { upto: at(7, 100), waiting: false }, Act::Append { first: 101, last: 102 }]);
@@ -172,7 +173,7 @@ fn time_in_which_this_side_did_not_look_counts_against_nobody() {
     // Without a connection all of the time is excused, once.
     sender.disconnected(2 * stale - 1);
     sender.excuse(stale);
-    sender.connected(3 * stale - 1, &mut acts);
+    sender.connected(&mut acts);
     sender.reply(3 * stale - 1, opened(2, at(7, 0)), &mut acts);
     sender.tick(3 * stale - 1, &mut acts);
     assert!(!acts.contains(&Act::GivenUp { group: 1 }), "{acts:?}");
@@ -195,7 +196,7 @@ fn a_server_that_lost_something_gets_it_again_and_skips_what_everybody_has() {
     sender.acknowledged(0, 1, at(7, 4), &mut acts);
     sender.disconnected(0);
     acts.clear();
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     assert_eq!(acts, [Act::Open { confirmed: 6 }]);
     acts.clear();
     sender.reply(0, opened(0, at(7, 0)), &mut acts);
@@ -254,7 +255,7 @@ fn who_is_heard_of_again_below_a_cut_under_way_is_not_waited_for() {
     assert!(sender.groups().waits_for(1), "7-4 is kept");
     // A life that is over, of which the outbox holds nothing.
     let (mut sender, mut acts) = (Sender::new(7, ["a", "b"], limits(), 0), Vec::new());
-    sender.connected(0, &mut acts);
+    sender.connected(&mut acts);
     sender.reply(0, opened(0, at(6, 0)), &mut acts);
     assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
     sender.reply(0, Reply::Appended(Ok(())), &mut acts);
@@ -388,7 +389,7 @@ fn a_later_life_ends_the_sender_whoever_tells_of_it() {
         assert_eq!(acts, [Act::Fenced { by: 9 }]);
         assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Err(Refused::Fenced));
         sender.disconnected(0);
-        sender.connected(0, &mut acts);
+        sender.connected(&mut acts);
         assert_eq!(acts.len(), 1, "it stays over");
     }
 }

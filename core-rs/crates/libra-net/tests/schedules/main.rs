@@ -12,7 +12,8 @@
 //!    telling is about all that was gone by then, of higher epochs too (an emptied server lets a slow clock claim a lower one).
 //! 3. **Recoverable.** An owed event that a declared group has not applied stands in the stream above the floor, or in a living
 //!    sender's outbox; unless a fault took it away (the server lost data and the publisher died), or the sender has given the
-//!    group up and said so.
+//!    group up and said so: only who owed something that was appended, for long enough while it could acknowledge, or had not what an
+//!    outbox cut and the server had.
 //!    A snapshot stands only for what neither the stream of the publisher's server nor its outbox has.
 //! 4. **`Lost` is true.** It is said only when the life is over, by what happened and not by what anybody believes, and a server lost data or
 //!    the floor passed; or when the frame cannot be decoded. What a living publisher holds is never called lost for certain.
@@ -78,6 +79,7 @@ const COVER: &[&str] = &[
     "a publisher killed",
     "a sender fenced",
     "a server that lost something",
+    "a server that took nothing for longer than a group is waited for",
     "a skip",
     "a snapshot",
     "a late claim refused",

@@ -4,6 +4,7 @@ mod actors;
 mod checks;
 mod faults;
 mod nodes;
+mod patience;
 mod publishers;
 mod servers;
 
@@ -15,6 +16,7 @@ use libra_net::ids::Position;
 use crate::server::{Answer, Call, Frame, Model, Server};
 use crate::truth::{Ledger, Source};
 use actors::{Actors, STALE_AFTER};
+use patience::Patience;
 
 pub const NAMES: usize = 2;
 pub const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
@@ -31,6 +33,7 @@ pub struct Life {
     calls: VecDeque<Call>,
     replies: VecDeque<(Call, Answer)>,
     control: Vec<Control>,
+    patience: Patience,
 }
 
 /// What comes on a publisher's control channel.
@@ -82,6 +85,32 @@ struct Orphan {
     calls: VecDeque<Call>,
 }
 
+/// What the server refuses for a reason of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refuses {
+    Nothing,
+    /// Now and then to write.
+    Some,
+    /// Events, since it is full: acknowledgements need no room.
+    Events,
+    /// To write anything: its replicas or its disk are gone.
+    Writes,
+}
+
+impl Refuses {
+    fn refuses(self, call: &Call, by_chance: impl FnOnce() -> bool) -> bool {
+        let is_event = matches!(call, Call::Append { .. });
+        let is_said = is_event || matches!(call, Call::Open { .. } | Call::Ack { .. });
+        let settles = matches!(call, Call::Claim { .. } | Call::Raise { .. } | Call::Trim { .. } | Call::Mend { .. });
+        match self {
+            Refuses::Nothing => false,
+            Refuses::Some => is_said && by_chance(),
+            Refuses::Events => is_event,
+            Refuses::Writes => is_said || settles,
+        }
+    }
+}
+
 /// What may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Faults {
@@ -114,7 +143,9 @@ pub struct World {
     lost_data: bool,
     /// It lost everything at least once.
     forgot: bool,
-    sick: bool,
+    refuses: Refuses,
+    /// Since when it has.
+    refuses_since: u64,
     sender_limits: SenderLimits,
     receiver_limits: ReceiverLimits,
     /// Bytes of frames in one answer.
@@ -205,7 +236,8 @@ impl World {
             ledgers: (0..NAMES * GROUPS.len()).map(|_| Ledger::default()).collect(),
             lost_data: false,
             forgot: false,
-            sick: false,
+            refuses: Refuses::Nothing,
+            refuses_since: 0,
             sender_limits,
             receiver_limits,
             read_bytes,
@@ -241,7 +273,9 @@ impl World {
             68..84 => self.work()?,
             84..89 => self.post()?,
             89..93 => {
-                let is_long = self.rng.u8(..) < 8 && self.faults != Faults::Actors;
+                // What is refused is to last for longer than anybody is waited for, now and then.
+                let of_256 = if self.refuses == Refuses::Writes { 64 } else { 8 };
+                let is_long = self.rng.u8(..) < of_256 && self.faults != Faults::Actors;
                 let span = if is_long { 5_000 } else { 25 };
                 let span = self.rng.u64(0..span);
                 self.wait(span * MS)?;

@@ -363,9 +363,9 @@ impl Outgoing {
         self.sender.snapshot_made(now, group)
     }
 
-    pub fn connected(&mut self, now: u64) {
+    pub fn connected(&mut self) {
         (self.in_flight, self.is_connected) = (0, true);
-        self.sender.connected(now, &mut self.acts);
+        self.sender.connected(&mut self.acts);
     }
 
     pub fn disconnected(&mut self, now: u64) {
@@ -417,54 +417,71 @@ impl Outgoing {
     /// Makes the calls that the sender wants made; whether events are among them. Without a connection there are none but what
     /// the node is told.
     pub fn execute(&mut self, run: &str, mut calls: Option<&mut Calls<'_>>) -> bool {
-        let mut sends = false;
-        for act in self.acts.drain(..) {
-            let epoch = self.sender.epoch();
-            match (act, calls.as_deref_mut()) {
-                (Act::Open { confirmed }, Some(calls)) => {
-                    let acknowledged: Vec<_> = self.sender.acknowledgements().collect();
-                    calls.open(self.lane, &self.keys, epoch, confirmed, run, &acknowledged);
-                }
-                (Act::Append { first, last }, Some(calls)) => {
-                    let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
-                    calls.append(self.lane, &self.keys, epoch, &frames);
-                    self.in_flight += 1;
-                    sends = true;
-                }
-                (Act::Trim { upto, waiting }, Some(calls)) => {
-                    let groups: Vec<&str> = self.sender.waited_for().filter(|_| waiting).collect();
-                    calls.trim(self.lane, &self.keys, epoch, upto, &groups);
-                }
-                (Act::Repeat { first, last }, Some(calls)) => {
-                    for outgoing in self.sender.frames(first, last) {
-                        calls.publish(&self.keys.channel, &outgoing.frame);
-                    }
-                }
-                (Act::Mend { at }, Some(calls)) => calls.mend(self.lane, &self.keys, epoch, at),
-                (Act::ReadAcknowledged, Some(calls)) => calls.read_acknowledged(self.lane, &self.keys),
-                (Act::Fenced { by }, calls) => {
-                    if let Some(calls) = calls {
-                        calls.raise(&self.keys, by);
-                    }
-                    self.notices.push(Notice::Fenced { by });
-                }
-                (Act::Cut { first, last, commands }, _) => {
-                    self.asked.cut(epoch, last, self.sender.groups());
-                    self.notices.push(Notice::Cut { events: last + 1 - first, commands });
-                }
-                (Act::Behind { group }, _) => self.notices.push(Notice::Behind(name_of(&self.sender, group))),
-                (Act::CutOff { group }, _) => self.notices.push(Notice::CutOff(name_of(&self.sender, group))),
-                (Act::GivenUp { group }, _) => self.notices.push(Notice::GivenUp(name_of(&self.sender, group))),
-                (Act::ServerLost { confirmed, top }, _) => {
-                    self.notices.push(Notice::ServerLost { events: confirmed - top });
-                }
-                (Act::SnapshotWanted { group }, _) => self.notices.push(Notice::SnapshotWanted(group)),
-                // The sender makes no calls while it knows of no connection.
-                (Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged, None)
-                | (Act::Repeat { .. } | Act::Mend { .. }, None) => {}
+        let (mut sends, mut acts) = (false, std::mem::take(&mut self.acts));
+        while !acts.is_empty() {
+            for act in acts.drain(..) {
+                sends |= self.carry_out(act, run, calls.as_deref_mut());
             }
+            // What had left the outbox made room in the window.
+            std::mem::swap(&mut acts, &mut self.acts);
         }
+        self.acts = acts;
         sends
+    }
+
+    /// Whether that sends events.
+    fn carry_out(&mut self, act: Act, run: &str, calls: Option<&mut Calls<'_>>) -> bool {
+        let epoch = self.sender.epoch();
+        match (act, calls) {
+            (Act::Open { confirmed }, Some(calls)) => {
+                let acknowledged: Vec<_> = self.sender.acknowledgements().collect();
+                calls.open(self.lane, &self.keys, epoch, confirmed, run, &acknowledged);
+            }
+            (Act::Append { first, last }, Some(calls)) => {
+                if let Some(upto) = self.sender.has_left(first, last, &mut self.acts) {
+                    calls.trim(self.lane, &self.keys, epoch, upto, &[]);
+                }
+                let frames: Vec<&Outbound> = self.sender.frames(first, last).collect();
+                if frames.is_empty() {
+                    return false;
+                }
+                calls.append(self.lane, &self.keys, epoch, &frames);
+                self.in_flight += 1;
+                return true;
+            }
+            (Act::Trim { upto, waiting }, Some(calls)) => {
+                let groups: Vec<&str> = self.sender.waited_for().filter(|_| waiting).collect();
+                calls.trim(self.lane, &self.keys, epoch, upto, &groups);
+            }
+            (Act::Repeat { first, last }, Some(calls)) => {
+                for outgoing in self.sender.frames(first, last) {
+                    calls.publish(&self.keys.channel, &outgoing.frame);
+                }
+            }
+            (Act::Mend { at }, Some(calls)) => calls.mend(self.lane, &self.keys, epoch, at),
+            (Act::ReadAcknowledged, Some(calls)) => calls.read_acknowledged(self.lane, &self.keys),
+            (Act::Fenced { by }, calls) => {
+                if let Some(calls) = calls {
+                    calls.raise(&self.keys, by);
+                }
+                self.notices.push(Notice::Fenced { by });
+            }
+            (Act::Cut { first, last, commands }, _) => {
+                self.asked.cut(epoch, last, self.sender.groups());
+                self.notices.push(Notice::Cut { events: last + 1 - first, commands });
+            }
+            (Act::Behind { group }, _) => self.notices.push(Notice::Behind(name_of(&self.sender, group))),
+            (Act::CutOff { group }, _) => self.notices.push(Notice::CutOff(name_of(&self.sender, group))),
+            (Act::GivenUp { group }, _) => self.notices.push(Notice::GivenUp(name_of(&self.sender, group))),
+            (Act::ServerLost { confirmed, top }, _) => {
+                self.notices.push(Notice::ServerLost { events: confirmed - top });
+            }
+            (Act::SnapshotWanted { group }, _) => self.notices.push(Notice::SnapshotWanted(group)),
+            // The sender makes no calls while it knows of no connection.
+            (Act::Open { .. } | Act::Append { .. } | Act::Trim { .. } | Act::ReadAcknowledged, None)
+            | (Act::Repeat { .. } | Act::Mend { .. }, None) => {}
+        }
+        false
     }
 }
 

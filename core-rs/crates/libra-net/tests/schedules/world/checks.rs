@@ -3,7 +3,7 @@
 use libra_net::durable::Delivery;
 use libra_net::ids::Position;
 
-use super::{Done, Faults, Life, MS, NAMES, World};
+use super::{Done, Faults, Life, MS, NAMES, Refuses, World};
 use crate::server::{Frame, Stored};
 
 impl World {
@@ -139,7 +139,7 @@ impl World {
 
     /// The faults stop: within bounded time every group has everything.
     pub fn settle(&mut self) -> Done {
-        (self.faults, self.sick) = (Faults::None, false);
+        (self.faults, self.refuses) = (Faults::None, Refuses::Nothing);
         self.members.iter_mut().for_each(|member| member.hangs = false);
         self.all_go_on()?;
         (0..self.current).for_each(|server| self.cut_all(server));

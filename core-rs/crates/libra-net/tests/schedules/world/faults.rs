@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use libra_net::durable::Receiver;
 
-use super::{Done, Faults, Mail, NAMES, Orphan, Subscription, World};
+use super::{Done, Faults, Mail, NAMES, Orphan, Refuses, Subscription, World};
 use crate::real::some_entries;
 use crate::server::{Call, Key, Model, Server};
 
@@ -31,7 +31,7 @@ impl World {
         let (lives, members, server) = (self.lives.len(), self.members.len(), self.current);
         if at < lives {
             self.lives[at].server = Some(server);
-            self.lives[at].sender.connected(self.now, &mut self.acts);
+            self.lives[at].sender.connected(&mut self.acts);
             self.carry_out(at);
         } else if at < lives + members {
             let member = &mut self.members[at - lives];
@@ -57,6 +57,8 @@ impl World {
     pub(super) fn cut_life(&mut self, at: usize) {
         let life = &mut self.lives[at];
         let Some(server) = life.server.take() else { return };
+        self.gone(at);
+        let life = &mut self.lives[at];
         let calls = std::mem::take(&mut life.calls);
         life.replies.clear();
         life.sender.disconnected(self.now);
@@ -158,12 +160,27 @@ impl World {
                 let at = self.rng.usize(0..members);
                 self.members[at].mail.push(Mail::Dead);
             }
-            94..98 => self.sick = !self.sick,
+            94..98 => self.refuse(),
             _ => {
                 // Servers that were left behind come to their end.
                 (0..self.current).for_each(|server| self.cut_all(server));
             }
         }
+    }
+
+    /// The server refuses from now on, or takes everything again.
+    fn refuse(&mut self) {
+        if self.refuses == Refuses::Writes && self.now - self.refuses_since > self.sender_limits.stale_after {
+            self.count("a server that took nothing for longer than a group is waited for");
+        }
+        let kinds = [Refuses::Some, Refuses::Events, Refuses::Writes];
+        self.refuses = match self.refuses {
+            Refuses::Nothing => kinds[self.steps as usize % kinds.len()],
+            _ => Refuses::Nothing,
+        };
+        self.refuses_since = self.now;
+        let refuses = self.refuses;
+        self.note(|| format!("the server refuses: {refuses:?}"));
     }
 
     /// A group's node dies, and comes back with what it applied, or without.

@@ -92,8 +92,13 @@ impl World {
 
     pub(super) fn take_control(&mut self, at: usize, lost: bool) -> Done {
         let which = self.rng.usize(0..self.lives[at].control.len());
+        let message = self.lives[at].control.swap_remove(which);
+        match &message {
+            Control::Acknowledged(group, upto) if !lost => self.told_applied(at, *group, *upto),
+            Control::Ask(group, _) if !lost => self.asked(at, *group),
+            _ => {}
+        }
         let life = &mut self.lives[at];
-        let message = life.control.swap_remove(which);
         match message {
             _ if lost => {}
             Control::Acknowledged(group, upto) => life.sender.acknowledged(self.now, group, upto, &mut self.acts),
@@ -101,6 +106,7 @@ impl World {
             Control::Ask(group, at) => life.sender.snapshot_requested(self.now, group, at, &mut self.acts),
         }
         self.carry_out(at);
+        self.took_applied(at);
         Ok(())
     }
 

@@ -49,8 +49,8 @@ impl World {
         }
         let sender = Sender::new(epoch, GROUPS, self.sender_limits, self.now);
         self.note(|| format!("life {epoch} of {name} starts"));
-        let (calls, replies) = (VecDeque::new(), VecDeque::new());
-        self.lives.push(Life { name, epoch, sender, alive: true, server: None, calls, replies, control: Vec::new() });
+        let (calls, replies, control, patience) = Default::default();
+        self.lives.push(Life { name, epoch, sender, alive: true, server: None, calls, replies, control, patience });
         if self.cuts_early && self.rng.bool() {
             self.cut_before(self.lives.len() - 1);
         }
@@ -116,6 +116,7 @@ impl World {
                 Act::Trim { upto, waiting } => {
                     let groups = life.sender.waited_for().filter(|_| waiting).map(str::to_owned).collect();
                     if !waiting {
+                        self.skips(at, upto.seq);
                         self.count("a skip");
                     }
                     Call::Trim { name, epoch, upto, groups }
@@ -127,7 +128,8 @@ impl World {
                 }
                 Act::Mend { at } => Call::Mend { name, epoch, at },
                 Act::ReadAcknowledged => Call::Acknowledged { name },
-                Act::Cut { .. } => {
+                Act::Cut { last, .. } => {
+                    self.was_cut(at, last);
                     self.count("a cut");
                     continue;
                 }
@@ -135,12 +137,15 @@ impl World {
                 Act::CutOff { group } => {
                     let place = Position::new(epoch, life.sender.outbox().base());
                     self.count("a group that is kept what was not cut");
+                    self.was_cut_off(at, group);
                     self.cut_off.insert((name, epoch, group), (self.now, place));
                     continue;
                 }
                 Act::GivenUp { group } => {
                     self.count("a group given up");
+                    self.note(|| format!("life {epoch} of {name} gives group {group} up"));
                     self.check_given_up(at, group);
+                    self.check_patience(at, group);
                     if self.members[group * NAMES + name].hangs {
                         self.count("a group given up that lives and applies nothing");
                     }

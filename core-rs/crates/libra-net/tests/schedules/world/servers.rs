@@ -10,8 +10,7 @@ impl World {
     /// Runs a call on a server and writes down what it changed.
     pub(super) fn run(&mut self, server: usize, call: &Call) -> Answer {
         let mut published = Vec::new();
-        let refuses = self.sick && matches!(call, Call::Append { .. } | Call::Open { .. } | Call::Ack { .. });
-        if refuses && self.rng.bool() {
+        if self.refuses.refuses(call, || self.rng.bool()) {
             return Answer::Refused(Refusal::Failed);
         }
         let answer = self.servers[server].call(call, &mut published);
@@ -156,6 +155,8 @@ impl World {
         };
         let reply = match (call, answer) {
             (Call::Open { .. }, Answer::Opened { top, floor, acknowledged }) => {
+                self.taken(at, |_| top);
+                self.told_all(at, &acknowledged);
                 Reply::Opened(Ok(Opened { top, floor, acknowledged }))
             }
             (Call::Append { name, epoch, frames }, Answer::Appended) => {
@@ -164,21 +165,35 @@ impl World {
                     let event = self.sources[name].events.get_mut(&Position::new(epoch, seq));
                     event.expect("it was published").confirmed = true;
                 }
+                self.taken(at, |there| there.max(last));
                 Reply::Appended(Ok(()))
             }
             (Call::Mend { at: hole, .. }, Answer::Floor(floor)) => {
                 if floor > hole {
+                    self.passed_a_hole(at, floor);
                     self.count("a hole that nobody can fill");
                 }
+                self.taken(at, |there| there);
                 Reply::Trimmed(Ok(floor))
             }
             (Call::Repeat { .. }, _) => return Ok(()),
-            (Call::Trim { .. }, Answer::Floor(floor)) => Reply::Trimmed(Ok(floor)),
-            (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => Reply::Acknowledged(all),
+            (Call::Trim { .. }, Answer::Floor(floor)) => {
+                self.taken(at, |there| there);
+                Reply::Trimmed(Ok(floor))
+            }
+            (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => {
+                self.told_all(at, &all);
+                Reply::Acknowledged(all)
+            }
             (call, answer) => {
                 let Some(refusal) = refused else { return Err(format!("{call:?} was answered by {answer:?}")) };
                 match call {
-                    Call::Open { .. } => Reply::Opened(Err(refusal)),
+                    Call::Open { .. } => {
+                        if refusal == Refusal::Failed {
+                            self.not_taken(at);
+                        }
+                        Reply::Opened(Err(refusal))
+                    }
                     Call::Append { .. } => Reply::Appended(Err(refusal)),
                     _ => Reply::Trimmed(Err(refusal)),
                 }
@@ -186,7 +201,16 @@ impl World {
         };
         self.lives[at].sender.reply(self.now, reply, &mut self.acts);
         self.carry_out(at);
+        self.took_applied(at);
         Ok(())
+    }
+
+    fn told_all(&mut self, at: usize, all: &[(String, Position)]) {
+        for (name, upto) in all {
+            if let Some(group) = GROUPS.iter().position(|known| known == name) {
+                self.told_applied(at, group, *upto);
+            }
+        }
     }
 
     pub(super) fn answer_member(&mut self, at: usize) -> Done {

@@ -152,7 +152,7 @@ fn of_what_was_asked_in_an_outage_only_what_facts_pushed_out_comes_back() {
     assert_eq!((back(&mut channel), channel.is_alone), (vec![id(2), id(3)], false));
     let cut_off = ["other", "con"].map(|node| Notice::CutOff(node.into()));
     assert!(cut_off.iter().all(|notice| channel.notices.contains(notice)), "{:?}", channel.notices);
-    channel.connected(7);
+    channel.connected();
     server.execute(&mut channel);
     answer(&mut channel, Pending::Open(ORDERS), "*3\r\n:5\r\n$3\r\n7-0\r\n*0\r\n");
     channel.acknowledged(8, 0, Position::new(7, 11));
@@ -167,7 +167,7 @@ fn what_the_account_has_told_of_is_the_accounts_to_end() {
     send(&mut server, &mut channel, (1..=3).map(|number| request("theirs", number)));
     channel.asked.told_of(id(2));
     channel.asked.told_of(id(9));
-    channel.tick(3 + STALE);
+    channel.tick(9 + STALE);
     server.execute(&mut channel);
     assert_eq!(back(&mut channel), [id(1), id(3)]);
 }
@@ -182,7 +182,7 @@ fn what_waits_for_room_comes_back_once_it_has_left_and_was_not_acknowledged() {
     assert!(channel.gathers(), "there is no room for all of them");
     // A fact passes them, and has a number that is none of theirs.
     send(&mut server, &mut channel, [event(EventType::OrderFilled)]);
-    channel.tick(3 + STALE);
+    channel.tick(9 + STALE);
     server.execute(&mut channel);
     let mut ended = back(&mut channel);
     for _ in 0..4 {
@@ -202,7 +202,7 @@ fn cancels_and_signals_come_back_as_what_is_refused_of_them() {
     let mut of_signal_asked = signal();
     of_signal_asked.instrument = Name::intern("X");
     send(&mut server, &mut channel, [cancel(4), of_signal_asked.clone(), event(EventType::OrderFilled)]);
-    channel.tick(3 + STALE);
+    channel.tick(9 + STALE);
     server.execute(&mut channel);
     let told = channel.settle();
     let words = |event: &Event| {
@@ -244,7 +244,7 @@ fn what_an_account_of_this_node_is_asked_waits_for_nobody() {
     channel.asked.know(shared.clone());
     open(&mut server, &mut channel);
     send(&mut server, &mut channel, [request("mine", 1), request("theirs", 2)]);
-    channel.tick(3 + STALE);
+    channel.tick(9 + STALE);
     server.execute(&mut channel);
     assert_eq!(back(&mut channel), [id(2)]);
     assert!(!shared.is_alone(Lane::Orders));
@@ -275,7 +275,7 @@ fn a_node_with_accounts_and_one_of_unknown_topology_are_alone_only_where_nobody_
         open(&mut server, &mut channel);
         send(&mut server, &mut channel, [request("theirs", 1)]);
         channel.acknowledged(4, 1, Position::new(7, 1));
-        channel.tick(3 + STALE);
+        channel.tick(9 + STALE);
         server.execute(&mut channel);
         (back(&mut channel).len(), channel.is_alone)
     };

@@ -47,7 +47,7 @@ pub(super) fn channel(settings: &LinkSettings) -> Outgoing {
 }
 
 pub(super) fn open(server: &mut Server, channel: &mut Outgoing) {
-    channel.connected(2);
+    channel.connected();
     assert_eq!(server.execute(channel), [Pending::Open(ORDERS)]);
     answer(channel, Pending::Open(ORDERS), "*3\r\n:0\r\n$3\r\n7-0\r\n*0\r\n");
 }
@@ -263,7 +263,7 @@ fn that_it_is_fenced_is_told_though_the_connection_ends_behind_the_refusal() {
     // In one turn: the refusal is read, and behind it the end of the connection.
     answer(&mut channel, Pending::Append(ORDERS), "-FENCED 9\r\n");
     channel.disconnected(4);
-    channel.connected(5);
+    channel.connected();
     assert_eq!(server.execute(&mut channel), [Pending::Other], "and the epoch is raised where it is connected next");
     assert_eq!((channel.notices.as_slice(), channel.sender.is_fenced()), (&[Notice::Fenced { by: 9 }][..], true));
 }
@@ -281,7 +281,7 @@ fn what_was_cut_is_told_though_the_connection_ends_behind_it() {
     channel.take(event(EventType::OrderFilled), 3);
     channel.send(3);
     channel.disconnected(4);
-    channel.connected(5);
+    channel.connected();
     assert_eq!(server.execute(&mut channel), [Pending::Open(ORDERS)], "no call of the connection that is gone");
     assert_eq!(channel.notices.first(), Some(&Notice::Cut { events: 1, commands: 0 }));
 }
@@ -295,4 +295,27 @@ fn a_channel_that_is_fenced_says_so_and_raises_the_epoch() {
     assert_eq!(server.execute(&mut channel), [Pending::Other], "raise");
     assert_eq!(channel.notices, [Notice::Fenced { by: 8 }]);
     assert!(channel.sender.is_fenced());
+}
+
+/// Facts that come faster than calls are made push out of a small outbox what was to be sent just now.
+#[test]
+fn what_was_cut_before_it_was_sent_is_not_taken_for_appended() {
+    let mut settings = settings();
+    settings.outbox_events = 4;
+    let (mut server, mut channel) = (Server::new(), channel(&settings));
+    open(&mut server, &mut channel);
+    for _ in 0..6 {
+        channel.take(event(EventType::OrderFilled), 3);
+        channel.send(3);
+    }
+    assert_eq!((channel.sender.outbox().base(), channel.sender.outbox().last()), (2, 6));
+    let asked = server.execute(&mut channel);
+    let skips = asked.iter().filter(|pending| **pending == Pending::Trim(ORDERS)).count();
+    assert_eq!((asked.len() - skips, skips, channel.in_flight), (4, 2, 4), "{asked:?}");
+    assert_eq!(asked[..2], [Pending::Trim(ORDERS); 2], "the channel goes on behind the cut, and then there is more");
+    for pending in &asked[..3] {
+        let answered = if *pending == Pending::Trim(ORDERS) { "$3\r\n7-2\r\n" } else { "-OOM it is full\r\n" };
+        answer(&mut channel, *pending, answered);
+    }
+    assert_eq!(channel.sender.confirmed(), Position::new(7, 0), "nothing was taken");
 }

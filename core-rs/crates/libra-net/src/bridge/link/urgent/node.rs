@@ -109,7 +109,7 @@ impl Node {
             self.common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
         }
         self.greeting = greeting;
-        self.outgoing.iter_mut().for_each(|channel| channel.connected(now));
+        self.outgoing.iter_mut().for_each(|channel| channel.connected());
         self.keeper.iter_mut().for_each(Keeper::connected);
         self.state.disconnected();
         self.incoming.iter_mut().for_each(|channel| channel.connected(now));

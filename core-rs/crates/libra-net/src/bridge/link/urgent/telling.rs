@@ -203,7 +203,7 @@ impl Node {
                         seam.tell(News { node: node.into(), ..said(NewsKind::NodeBehind, 0, detail) });
                     }
                     Notice::CutOff(node) => {
-                        let detail = "it misses what was cut while the server was away, and is given the rest".into();
+                        let detail = "it misses what was cut before it could have had it, and is given the rest".into();
                         seam.tell(News { node: node.into(), ..said(NewsKind::NodeCutOff, 0, detail) });
                     }
                     Notice::GivenUp(node) => {
