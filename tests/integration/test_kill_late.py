@@ -1,5 +1,6 @@
 """The kill switch by a signal at any moment of a run's end: it latches, or leaves a marker and says so."""
 
+import contextlib
 import os
 import signal
 import time
@@ -27,15 +28,22 @@ def on_start(self):
 """
 
 
+# linux/sched.h
+PF_EXITING = 0x4
+
+
 def profile(shell: Shell, body: str = RESTS, more: str = "") -> str:
     return shell.profile(shell.strategy(body), account=LOG, strategy_more=more)
 
 
 def pull(running: Running) -> bool:
-    """Pulls the switch; False where the process has ended already."""
+    """Pulls the switch; False where the process has ended, or is taken down: the system drops what it is sent then."""
     if running.process.poll() is not None:
         return False
     os.kill(running.process.pid, signal.SIGUSR1)
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{running.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return not int(fields[6]) & PF_EXITING
     return True
 
 
