@@ -77,7 +77,8 @@ class WakeUp:
                 self._given.add((kind, number))
             elif (kind, number) in self._given:
                 self._given.discard((kind, number))
-            elif self._core.running() is not None and number is not None:
+            elif self._core.running() is not None and isinstance(fd, int):
+                # By its number: uvloop itself calls this with the socket of a wait that is cancelled.
                 return False
             return getattr(type(loop), name)(loop, fd, *args)
         whose = whose_doing(self._core.running())
