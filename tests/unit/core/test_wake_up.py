@@ -108,6 +108,12 @@ def test_what_somebody_has_given_the_loop_can_be_taken_back_and_what_the_loop_wa
             assert core.turn(slot, loop.remove_reader, mine.fileno()) is False
             yours.send(b"2")
             assert await asyncio.wait_for(waits, 5) == b"2"
+            # A wait that is given up in a turn: the loop lets go of it, or it would be called without end.
+            waits = asyncio.ensure_future(loop.sock_recv(mine, 1))
+            await asyncio.sleep(0)
+            core.turn(slot, waits.cancel)
+            core.turn(slot, loop.remove_reader, mine)
+            assert type(loop).remove_reader(loop, mine.fileno()) is not True
         core.remove_guard()
         with pytest.raises((TypeError, ValueError)):
             core.turn(slot, loop.remove_reader, "no descriptor")
