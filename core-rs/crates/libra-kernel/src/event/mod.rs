@@ -332,29 +332,18 @@ impl std::fmt::Debug for Event {
 
 #[cfg(test)]
 mod tests {
+    use super::owned::Owned;
     use super::*;
-
-    struct Large;
-
-    impl SharedPayload for Large {
-        fn kind(&self) -> &'static str {
-            "large"
-        }
-        fn digest(&self, _digest: &mut Digest) {}
-        fn as_any(&self) -> &dyn Any {
-            self
-        }
-    }
 
     #[test]
     fn a_copy_holds_its_payload_by_itself() {
-        let large = Arc::new(Large);
+        let large = Arc::new(Owned(Name::NONE));
         let source = Name::intern("test");
         let event = Event::new(EventType::Signal, source, 1, Payload::Shared(large.clone()));
         let copies = [event.clone(), event.clone()];
         assert_eq!(Arc::strong_count(&large), 4);
         drop(event);
-        assert!(copies.iter().all(|copy| copy.payload.downcast::<Large>().is_some()));
+        assert!(copies.iter().all(|copy| copy.payload.downcast::<Owned>().is_some()));
         drop(copies);
         assert_eq!(Arc::strong_count(&large), 1);
         let quote = Quote { bid: 1, ask: 2, bid_size: 3, ask_size: 4, ..Quote::default() };

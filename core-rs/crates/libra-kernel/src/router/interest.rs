@@ -20,8 +20,8 @@ pub(super) struct Interest {
     has_everything: Vec<bool>,
     /// By the number of the instrument's name.
     by_instrument: Vec<Few>,
-    /// Who wants its own; elsewhere, since an event takes the rest out of its table and puts it back.
-    own: Option<Box<Own>>,
+    /// Who wants its own; none where nobody does.
+    own: Option<Own>,
 }
 
 /// The subscriptions of actors to their own alone.

@@ -11,9 +11,14 @@ use crate::world::{Done, Maybe, Task, World, broken};
 impl World {
     pub fn kill(&mut self) -> Done<()> {
         self.cover.note("the kill latch is set");
+        // A latch of a marker, or of a signal, knows other reasons: one that it does not know is a record of its own.
+        let is_known = self.knows_the_operator();
         let outside = self.call("a kill", Maybe::Kill, |desk, router, now_ns| desk.kill(router, now_ns, "operator"))?;
-        let again = std::mem::replace(&mut self.truth.killed, true);
-        if self.truth.memory.full && !again {
+        if !self.knows_the_operator() {
+            return broken("a kill whose reason the latch does not tell");
+        }
+        self.truth.killed = true;
+        if self.truth.memory.full && !is_known {
             self.truth.memory.owed.push(Owed::Kill);
         }
         self.truth.memory.approvals.values_mut().for_each(|approved| approved.void = true);
@@ -24,7 +29,7 @@ impl World {
         self.done();
         let outside = match outside {
             Ok(outside) => outside,
-            Err(error) if again || !self.truth.memory.full => return broken(error.to_string()),
+            Err(error) if is_known || !self.truth.memory.full => return broken(error.to_string()),
             Err(_) => {
                 self.cover.note("a kill that the log does not take");
                 let cancelling = self.life().desk.cancelling();
@@ -32,6 +37,10 @@ impl World {
             }
         };
         self.cancel_outside(outside, expected)
+    }
+
+    fn knows_the_operator(&self) -> bool {
+        self.gate().kill_reason().is_some_and(|reason| reason.contains("operator"))
     }
 
     pub fn stop_strategy(&mut self, strategy: u8, policy: OnVanish) -> Done<()> {

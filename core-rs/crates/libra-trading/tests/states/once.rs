@@ -14,6 +14,7 @@ pub fn runs() -> Vec<(u64, Vec<Step>)> {
         (1395, lost_and_executed()),
         (1426, a_fill_told_again()),
         (2319, refused_behind_a_miss()),
+        (1_795_406_179, killed_again_behind_a_marker()),
     ]
 }
 
@@ -135,5 +136,17 @@ fn refused_behind_a_miss() -> Vec<Step> {
         Step::Tell { which: 142 },
         Step::Disk { full: true, room: 12 },
         Step::Flow { roll: 187 },
+    ]
+}
+
+/// On a disk that is full again: a latch that a marker kept gets the reason of the next kill.
+fn killed_again_behind_a_marker() -> Vec<Step> {
+    vec![
+        Step::Disk { full: true, room: 12 },
+        Step::Kill,
+        Step::Die(Death { point: 1, cut: 26912, tail: Tail::Nothing, again: 0, limits: 250 }),
+        Step::Quote { spot: false, ticks: -7 },
+        Step::Disk { full: true, room: 9 },
+        Step::Kill,
     ]
 }
