@@ -228,7 +228,6 @@ impl LaneQueue {
     }
 
     /// Takes the event whose turn it is: mostly the first one.
-    #[inline(never)]
     fn pop_in_turn(&mut self) -> Option<Event> {
         let sharing = self.sharing.as_mut()?;
         let position = sharing.next()?;

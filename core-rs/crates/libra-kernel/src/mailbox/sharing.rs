@@ -52,7 +52,6 @@ pub(super) struct Sharing {
 
 impl Sharing {
     /// An event came to a position behind all others.
-    #[inline(never)]
     pub(super) fn came(&mut self, position: u64, event: &Event) {
         let place = self.place(source_of(event).index());
         let source = &mut self.sources[place as usize];
