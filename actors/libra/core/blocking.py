@@ -55,7 +55,8 @@ class Blocking:
         self.counts: Counter[str] = Counter()
         self.is_watched = False
         self._thread_id = threading.get_ident()
-        self._quiet_until: dict[str, float] = {}
+        # With the line, or without one: who was only named may still be shown.
+        self._quiet_until: dict[tuple[str, bool], float] = {}
 
     def look(
         self,
@@ -81,23 +82,27 @@ class Blocking:
             self._held_by_nobody(held_s)
             return None
         self.counts[actor] += 1
-        now = time.monotonic()
-        if now < self._quiet_until.get(actor, now):
-            return None
-        self._quiet_until[actor] = now + _QUIET_S
         line = self._line() if still else None
+        if self._is_quiet(actor, shown=line is not None):
+            return None
         where = f"at {line}" if line else "in native code that held the interpreter, or it has just ended"
         _log.warning(
             "actor %s has blocked the loop for %d ms, %s (%d so far)", actor, held_s * 1e3, where, self.counts[actor]
         )
         return None
 
+    def _is_quiet(self, actor: str, *, shown: bool) -> bool:
+        """Whether as much of an actor was told a moment ago; where it was not, it is now."""
+        now = time.monotonic()
+        if any(now < self._quiet_until.get((actor, told), now) for told in {shown, True}):
+            return True
+        self._quiet_until[actor, shown] = now + _QUIET_S
+        return False
+
     def _kept_waiting(self, actor: str, held_s: float, taken_s: float) -> None:
         """Nobody's failure, and nobody knows whose threads they are: their names are all that there is to say."""
-        now = time.monotonic()
-        if now < self._quiet_until.get(_THREADS, now):
+        if self._is_quiet(_THREADS, shown=True):
             return
-        self._quiet_until[_THREADS] = now + _QUIET_S
         _log.warning(
             "other threads of this process compute: of the last %d ms they took %d from the loop, %s (%s); "
             "what computes for long belongs into a process of its own",

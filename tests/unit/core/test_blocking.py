@@ -254,6 +254,16 @@ def test_each_episode_is_counted_and_few_are_logged(caplog):
     )
 
 
+def test_who_was_named_without_a_line_is_named_with_it_when_there_is_one(caplog):
+    seen = Blocking()
+    for still in (False, False, True, True, False):
+        seen.look("a", 0.2, still)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert "it has just ended (1 so far)" in first
+    assert " ms, at " in second
+    assert "(3 so far)" in second
+
+
 def test_where_the_loop_stands_is_a_line_of_its_thread():
     blocking = Blocking()
     seen = []
