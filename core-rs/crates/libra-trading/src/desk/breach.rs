@@ -54,6 +54,7 @@ impl Desk {
     #[cold]
     fn cancel_unwanted(&mut self, router: &mut Router, now_ns: i64) {
         let mut count = 0;
+        self.gate.begin_together();
         for (id, asker) in self.unwanted_orders() {
             if now_ns < self.asks_for_at(id) {
                 continue;
@@ -62,6 +63,7 @@ impl Desk {
             self.cancel(router, now_ns, id, asker);
             count += u32::from(matches!(asker, Asker::Breach(_)));
         }
+        self.force_together();
         if let Some(breach) = self.gate.breaches().first().copied().filter(|_| count > 0) {
             let orders = if count == 1 { "1 open order is".to_owned() } else { format!("{count} open orders are") };
             let detail = format!("{orders} cancelled: {}", breach.rejection().explanation());

@@ -170,6 +170,20 @@ impl Desk {
 
     /// Cancels every open order, or those of one strategy. Gives those that a gateway outside has to cancel.
     pub fn cancel_all(&mut self, router: &mut Router, now_ns: i64, strategy: Option<Name>) -> Vec<ClientOrderId> {
+        self.gate.begin_together();
+        let outside = self.cancel_each(router, now_ns, strategy);
+        self.force_together();
+        outside
+    }
+
+    /// What was appended together goes to the disk.
+    pub(super) fn force_together(&mut self) {
+        if let Err(error) = self.gate.force_together() {
+            self.fault(error);
+        }
+    }
+
+    fn cancel_each(&mut self, router: &mut Router, now_ns: i64, strategy: Option<Name>) -> Vec<ClientOrderId> {
         let open: Vec<ClientOrderId> = (self.gate.open_orders())
             .filter(|order| strategy.is_none_or(|name| order.request.strategy == name))
             .map(|order| order.client_order_id)
@@ -183,11 +197,13 @@ impl Desk {
     /// a gateway outside has to cancel. All of that is done when it fails, too: an error means that the log has not taken it
     /// yet, and what is to be cancelled outside stands in [`Desk::cancelling`].
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
+        self.gate.begin_together();
         let (latched, logged) = self.gate.kill(now_ns, reason);
         for report in self.link.recall(now_ns) {
             self.on_report(router, now_ns, &report);
         }
-        let outside = self.cancel_all(router, now_ns, None);
+        let outside = self.cancel_each(router, now_ns, None);
+        let logged = logged.and(self.gate.force_together());
         self.tell_latch(router, now_ns, latched, logged).map(|()| outside)
     }
 

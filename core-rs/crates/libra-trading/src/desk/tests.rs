@@ -44,6 +44,7 @@ mod restart;
 mod room;
 mod standing;
 mod stray;
+mod together;
 mod unjudged;
 mod vanish;
 mod venue_clock;

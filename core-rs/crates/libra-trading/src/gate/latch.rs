@@ -433,6 +433,11 @@ impl Gate {
         self.log.break_writes();
     }
 
+    /// How often something was forced to the disk.
+    pub fn times_forced(&self) -> usize {
+        self.log.times_forced()
+    }
+
     /// Lets it take so many more records.
     pub fn leave_room(&mut self, records: u32) {
         self.log.leave_room(records);

@@ -10,6 +10,8 @@
 //! stays as it is. One process owns a log, by `flock`; what it forks has neither the lock nor a word
 //! in it.
 
+#[cfg(test)]
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -159,6 +161,8 @@ struct LogFile {
     sync: SyncPolicy,
     length: u64,
     closed: bool,
+    /// What was appended to be forced later has not been.
+    unforced: bool,
     #[cfg(test)]
     fault: Fault,
 }
@@ -173,6 +177,8 @@ struct Fault {
     no_sync: bool,
     /// It makes no file shorter.
     no_cut: bool,
+    /// How often something was forced onto it.
+    forced: Cell<usize>,
 }
 
 impl Log {
@@ -195,6 +201,7 @@ impl Log {
             sync: *sync,
             length: 0,
             closed: false,
+            unforced: false,
             #[cfg(test)]
             fault: Fault::default(),
         };
@@ -211,15 +218,33 @@ impl Log {
     /// Appends a record. When it fails nothing was appended, also for the next process; where that is in doubt the error says
     /// so ([`LogError::InDoubt`]).
     pub fn append(&mut self, record: &Record) -> Result<u64, LogError> {
+        self.append_or_later(record, false)
+    }
+
+    /// The same, but for the disk: that is asked by [`Log::force_the_rest`], or with whatever is forced before it.
+    pub fn append_unforced(&mut self, record: &Record) -> Result<u64, LogError> {
+        self.append_or_later(record, true)
+    }
+
+    fn append_or_later(&mut self, record: &Record, later: bool) -> Result<u64, LogError> {
         if self.life != forks::life() {
             return Err(LogError::Forked);
         }
         if let Some(file) = &mut self.file {
             encode(record, &mut self.writer)?;
-            file.append(&self.writer.bytes, record.needs_sync())?;
+            file.append(&self.writer.bytes, record.needs_sync() && !later)?;
+            file.unforced |= later && record.needs_sync() && file.sync == SyncPolicy::EveryRecord;
         }
         self.sequence += 1;
         Ok(self.sequence)
+    }
+
+    /// Forces what was appended unforced, once. An error says that nobody knows what of it is on the disk; it stays in the
+    /// file, and nothing more is appended.
+    pub fn force_the_rest(&mut self) -> Result<(), LogError> {
+        let Some(log) = self.file.as_mut().filter(|log| log.unforced) else { return Ok(()) };
+        log.unforced = false;
+        if log.closed { Err(LogError::Closed { path: log.path.clone() }) } else { log.sync_now() }
     }
 
     /// Forces everything to the disk.
@@ -438,11 +463,16 @@ impl LogFile {
     /// After a failed `fdatasync` nobody knows what is on the disk, and a second one may falsely succeed: no more.
     fn force(&mut self) -> io::Result<()> {
         let forced = self.sync_data();
-        self.closed |= forced.is_err();
+        match forced {
+            Ok(()) => self.unforced = false,
+            Err(_) => self.closed = true,
+        }
         forced
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        #[cfg(test)]
+        self.fault.forced.set(self.fault.forced.get() + 1);
         #[cfg(test)]
         if self.fault.no_sync {
             return Err(io::Error::from_raw_os_error(libc::EIO));
@@ -510,6 +540,11 @@ impl Log {
         if let Some(log) = &mut self.file {
             (log.fault.no_sync, log.fault.no_cut) = (true, no_cut);
         }
+    }
+
+    /// How often something was forced to the disk.
+    pub fn times_forced(&self) -> usize {
+        self.file.as_ref().map_or(0, |log| log.fault.forced.get())
     }
 
     /// Undoes [`Log::break_writes`].

@@ -211,6 +211,8 @@ pub struct Gate {
     reasons: u32,
     /// What holds and the log has not taken, in order.
     owed: VecDeque<Record>,
+    /// Above 0 what only takes risk away is forced to the disk together.
+    together: u32,
     stopping: Option<String>,
     /// Which of the account's own actors failed, while nobody can be relied on to carry its orders.
     unattended: Option<String>,
@@ -233,8 +235,14 @@ pub struct Gate {
 impl Gate {
     /// Appends a record, behind what is owed, then books it, then returns what is to be published.
     fn commit(&mut self, record: Record) -> Result<Vec<GateEvent>, GateError> {
+        self.commit_by(record, false)
+    }
+
+    /// The same; the disk may come later.
+    fn commit_by(&mut self, record: Record, later: bool) -> Result<Vec<GateEvent>, GateError> {
         self.pay()?;
-        if let Err(error) = self.log.append(&record) {
+        let appended = if later { self.log.append_unforced(&record) } else { self.log.append(&record) };
+        if let Err(error) = appended {
             self.heed_log(&error);
             return Err(error.into());
         }

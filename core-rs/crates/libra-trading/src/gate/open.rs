@@ -157,6 +157,7 @@ impl Gate {
             stops: 0,
             reasons: 0,
             owed: VecDeque::new(),
+            together: 0,
             stopping: None,
             unattended: None,
             reconciling: false,

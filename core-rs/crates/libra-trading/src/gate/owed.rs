@@ -4,6 +4,9 @@
 //! at once and *owed* to the log, which gets them before any other record and in their order as soon as it takes records
 //! again. So a log never lacks what stands before its last record. A process that dies in debt leaves a log in which the
 //! order is open and no cancel was asked for; the next one asks the venue, which says what became of it.
+//!
+//! Many of them at once, as of a kill switch, go to the disk together behind the last one: where each is forced there, the
+//! last order would wait for the disk as often as there are orders.
 
 use super::record::Record;
 use super::{Gate, GateError, GateEvent};
@@ -11,7 +14,7 @@ use super::{Gate, GateError, GateEvent};
 impl Gate {
     /// Appends and books a record; where the log does not take it, it is booked and owed. Returns what is to be published.
     pub(super) fn commit_or_owe(&mut self, record: Record) -> (Vec<GateEvent>, Result<(), GateError>) {
-        match self.commit(record.clone()) {
+        match self.commit_by(record.clone(), self.together > 0) {
             Ok(events) => (events, Ok(())),
             Err(error @ GateError::Log(_)) => {
                 let mut events = Vec::new();
@@ -35,6 +38,24 @@ impl Gate {
             self.owed.pop_front();
         }
         Ok(())
+    }
+
+    /// Until its [`Gate::force_together`] what only takes risk away is not forced to the disk by itself.
+    pub fn begin_together(&mut self) {
+        self.together += 1;
+    }
+
+    /// Forces to the disk what was appended since [`Gate::begin_together`], once. It holds all the same where that fails; the
+    /// log is closed then, and the next process may find it there or not.
+    pub fn force_together(&mut self) -> Result<(), GateError> {
+        self.together -= 1;
+        if self.together > 0 {
+            return Ok(());
+        }
+        self.log.force_the_rest().map_err(|error| {
+            self.heed_log(&error);
+            error.into()
+        })
     }
 
     /// How many records hold that the log has not taken.
