@@ -104,3 +104,15 @@ def test_where_it_is_ignored_the_run_goes_on(shell, profile):
     ended = running.end()
     assert (ended.code, ended.summary["asked_by"]) == (0, "SIGTERM"), ended.err
     assert "for itself" not in ended.err
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_simulated_exchange_ends_too():
+    process = subprocess.Popen([str(LIBRA), "exchange-sim", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        assert (*process.communicate(timeout=20), process.returncode) == (b"", b"", 0)
+    finally:
+        process.kill()
+        process.wait()
