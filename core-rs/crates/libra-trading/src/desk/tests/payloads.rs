@@ -115,8 +115,8 @@ fn the_words_of_a_notice_are_what_it_carries() {
     assert_eq!(said("X", &"a".repeat(4_000)).carried(), 4_001);
 }
 
-/// Who asks for much waits behind what it asked for itself, and nobody else does: also where the account's own risk actor
-/// publishes what came of it.
+/// Who asks for much waits behind what it asked for itself, and nobody else does: also where the account's own risk
+/// actor publishes what came of it.
 #[test]
 fn an_approval_waits_behind_those_of_its_own_strategy_alone() {
     let [storm, calm] = [STRATEGY, "desk-calm"].map(Name::intern);
@@ -125,7 +125,7 @@ fn an_approval_waits_behind_those_of_its_own_strategy_alone() {
     let (mut bench, _) = Bench::open(config, 1);
     bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
-    let execution = bench.router.add_mailbox(Capacity::Shared(100));
+    let execution = bench.router.add_mailbox(Capacity::PerLane(100));
     bench.router.set_account(execution, Name::intern(ACCOUNT));
     bench.router.subscribe(execution, EventType::OrderApproved, Name::NONE);
     for strategy in [storm, storm, storm, calm] {

@@ -1,4 +1,5 @@
-//! What is taken over from the venue is booked once, as a whole, or not at all; and what of it stands in the account's history.
+//! What is taken over from the venue is booked once, as a whole, or not at all; and what of it stands in the account's
+//! history.
 
 use super::reconcile::{SYMBOL, Venue, opened, usdt};
 use super::*;
