@@ -6,7 +6,7 @@ use libra_kernel::bridge_state::{BridgeState, Losses};
 use libra_kernel::router::Router;
 use libra_kernel::{Event, EventType, Name, Payload};
 
-use crate::gate::{BY_SIGNAL, CancelPause, GateError, GateEvent, SET_BY, before_the_latch};
+use crate::gate::{BY_SIGNAL, CancelIntent, CancelPause, GateError, GateEvent, SET_BY, before_the_latch};
 use crate::order::{CancelRequest, ClientOrderId, OrderStatus};
 use crate::risk::{Breach, Rejection, RiskCode};
 
@@ -53,8 +53,8 @@ impl Desk {
             Some(owner) => not_owner(owner, asker),
             // What the account asks for always goes; a strategy's goes once in a while.
             None => match self.gate.cancel_pause(now_ns, id) {
-                None => match self.try_cancel(router, now_ns, id, Asker::Strategy) {
-                    Ok(outside) => return outside,
+                None => match self.gate.cancel(now_ns, id) {
+                    Ok(intent) => return self.send_cancel(router, now_ns, &intent, Asker::Strategy),
                     // It may be on its way through risk: it ends there, before it leaves.
                     Err(why)
                         if why.code == RiskCode::UnknownOrder && self.keep_early_cancel(router, now_ns, id, asker) =>
@@ -445,7 +445,7 @@ impl Desk {
         self.gate.flush()
     }
 
-    /// Cancels an order for the account; of one that cannot be, its strategy is told.
+    /// Cancels an open order for the account. Gives the one that a gateway outside has to cancel.
     pub(super) fn cancel(
         &mut self,
         router: &mut Router,
@@ -453,28 +453,25 @@ impl Desk {
         id: ClientOrderId,
         asker: Asker,
     ) -> Option<ClientOrderId> {
-        self.try_cancel(router, now_ns, id, asker).unwrap_or_else(|rejection| {
-            self.count_rejection(rejection.code);
-            let event = GateEvent::CancelRejected { client_order_id: id, detail: rejection.to_string() };
-            self.publish_all(router, now_ns, vec![event]);
-            None
-        })
+        // The gate takes back whatever is open; one that is over needs no cancel.
+        let intent = self.gate.cancel(now_ns, id).ok()?;
+        self.send_cancel(router, now_ns, &intent, asker)
     }
 
-    /// Cancels an order. Gives the one that a gateway outside has to cancel; whoever asked is still to be told of an error.
-    fn try_cancel(
+    /// A cancel leaves. Gives the order that a gateway outside has to cancel.
+    fn send_cancel(
         &mut self,
         router: &mut Router,
         now_ns: i64,
-        id: ClientOrderId,
+        intent: &CancelIntent,
         asker: Asker,
-    ) -> Result<Option<ClientOrderId>, Rejection> {
-        let intent = self.gate.cancel(now_ns, id)?;
+    ) -> Option<ClientOrderId> {
+        let id = intent.client_order_id;
         if !intent.logged {
             self.fault(format!("{id}: a cancel leaves before its intent stands in the log, which takes nothing"));
         }
         if self.link.cancel(now_ns, id) {
-            return Ok(None);
+            return None;
         }
         if self.unsent.remove(&id).is_some() {
             // The venue never heard of it; were the cancel to run ahead of it, it would be refused and the order live.
@@ -484,10 +481,10 @@ impl Desk {
                 Asker::Strategy | Asker::Account => None,
             };
             self.hold_back(router, now_ns, id, why);
-            return Ok(None);
+            return None;
         }
         self.cancelling.insert(id);
-        Ok(Some(id))
+        Some(id)
     }
 }
 

@@ -4,7 +4,7 @@ use libra_kernel::EventType;
 use libra_kernel::router::Router;
 
 use crate::gate::GateError;
-use crate::reconcile::{AcceptError, Adjustment, Finding, Looks, Taken, VenueLook};
+use crate::reconcile::{AcceptError, Adjustment, Looks, Taken, VenueLook};
 
 use super::Desk;
 
@@ -54,16 +54,8 @@ impl Desk {
             self.note_equity(now_ns);
         }
         self.publish_all(router, now_ns, events);
-        for finding in &taken.foreign {
-            let detail = match finding {
-                Finding::ForeignOrder(order) => format!("{}: order {} is not ours", order.symbol, order.venue_order_id),
-                Finding::ForeignExecution(execution) => {
-                    let (symbol, trade, order) = (execution.symbol, execution.trade_id, &execution.venue_order_id);
-                    format!("{symbol}: execution {trade} of order {order} is not ours")
-                }
-                _ => continue,
-            };
-            self.notice(router, now_ns, EventType::RiskLimitBreach, FOREIGN, detail);
+        for foreign in &taken.foreign {
+            self.notice(router, now_ns, EventType::RiskLimitBreach, FOREIGN, foreign.to_string());
         }
         for difference in &taken.report.apart {
             self.notice(router, now_ns, EventType::RiskLimitBreach, UNTRADED, difference.to_string());

@@ -313,14 +313,13 @@ impl Record {
             13 => Record::Confirmed { sequence: r.u64()? },
             20 => Record::Note { now_ns: r.i64()?, text: r.string()? },
             14 => Record::Limits(decode_limits(r)?),
-            30..=36 => Record::Venue(VenueRecord::decode(number, r)?),
             17 => Record::Refused {
                 now_ns: r.i64()?,
                 strategy: r.name()?,
                 code: RiskCode::parse(r.text()?)?,
                 ids: (0..r.u32()?).map(|_| r.u128()).collect::<Option<_>>()?,
             },
-            _ => return None,
+            _ => Record::Venue(VenueRecord::decode(number, r)?),
         };
         r.is_done().then_some(record)
     }

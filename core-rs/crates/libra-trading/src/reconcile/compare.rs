@@ -87,6 +87,26 @@ pub struct Orphan {
     pub size: i64,
 }
 
+/// What is at the venue and is not ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// An order.
+    Order(VenueOrder),
+    /// An execution.
+    Execution(VenueExecution),
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Foreign::Order(order) => write!(f, "{}: order {} is not ours", order.symbol, order.venue_order_id),
+            Foreign::Execution(VenueExecution { symbol, trade_id, venue_order_id, .. }) => {
+                write!(f, "{symbol}: execution {trade_id} of order {venue_order_id} is not ours")
+            }
+        }
+    }
+}
+
 /// What one look found. A match is no finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -104,10 +124,8 @@ pub enum Finding {
     Incomplete(ClientOrderId, Name),
     /// An order that is open on one side only: the venue is asked about it.
     Unsettled(ClientOrderId),
-    /// An order that is not ours.
-    ForeignOrder(VenueOrder),
-    /// An execution that is not ours.
-    ForeignExecution(VenueExecution),
+    /// An order or an execution that is not ours.
+    Foreign(Foreign),
 }
 
 /// What cannot be compared now: it may be booked on one side and not on the other.
@@ -173,7 +191,7 @@ fn orders(
     for order in &look.orders {
         let id = order.client_order_id.or_else(|| open.get(&*order.venue_order_id).copied());
         let Some(id) = id else {
-            findings.push(Finding::ForeignOrder(order.clone()));
+            findings.push(Finding::Foreign(Foreign::Order(order.clone())));
             continue;
         };
         listed.insert(id);
@@ -195,7 +213,7 @@ fn orders(
                 size: order.size,
             })),
             (None, Some(_)) => {}
-            (None, None) => findings.push(Finding::ForeignOrder(order.clone())),
+            (None, None) => findings.push(Finding::Foreign(Foreign::Order(order.clone()))),
         }
     }
     for order in gate.open_orders() {
@@ -221,7 +239,7 @@ fn executions(
         let (Some(id), Some(instrument)) = (id, execution.instrument) else {
             // Of an order that was not answered yet the venue's id is not known here.
             if !before && !flight.unanswered && seen.insert((None, execution.trade_id)) {
-                findings.push(Finding::ForeignExecution(execution.clone()));
+                findings.push(Finding::Foreign(Foreign::Execution(execution.clone())));
             }
             continue;
         };

@@ -24,7 +24,7 @@ use crate::gate::{Gate, GateError, GateEvent, IncidentCode};
 use crate::order::{ClientOrderId, OrderStatus};
 
 use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
-use super::compare::{Difference, Finding, Flight, Subject, compare, contract_of, differences, is_traded};
+use super::compare::{Difference, Finding, Flight, Foreign, Subject, compare, contract_of, differences, is_traded};
 use super::order::in_venue_order;
 use super::picture::Before;
 use super::rounding;
@@ -85,7 +85,7 @@ pub struct Taken {
     /// To be asked about, one by one.
     pub ask: Vec<ClientOrderId>,
     /// What is foreign and was not told before.
-    pub foreign: Vec<Finding>,
+    pub foreign: Vec<Foreign>,
     /// What it came to.
     pub report: LookReport,
 }
@@ -275,10 +275,10 @@ impl Looks {
                         taken.ask.push(id);
                     }
                 }
-                Finding::ForeignOrder(_) | Finding::ForeignExecution(_) => {
+                Finding::Foreign(foreign) => {
                     taken.report.foreign += 1;
-                    if self.is_news(&finding) {
-                        taken.foreign.push(finding);
+                    if self.is_news(&foreign) {
+                        taken.foreign.push(foreign);
                     }
                 }
                 Finding::InFlight(_) | Finding::Differs(_) => {}
@@ -510,11 +510,10 @@ impl Looks {
         Ok((adjustment, events))
     }
 
-    fn is_news(&mut self, finding: &Finding) -> bool {
-        let key = match finding {
-            Finding::ForeignOrder(order) => (format!("{} {}", order.symbol, order.venue_order_id), u64::MAX),
-            Finding::ForeignExecution(execution) => (execution.symbol.to_string(), execution.trade_id),
-            _ => return false,
+    fn is_news(&mut self, foreign: &Foreign) -> bool {
+        let key = match foreign {
+            Foreign::Order(order) => (format!("{} {}", order.symbol, order.venue_order_id), u64::MAX),
+            Foreign::Execution(execution) => (execution.symbol.to_string(), execution.trade_id),
         };
         if !self.told.insert(key.clone()) {
             return false;

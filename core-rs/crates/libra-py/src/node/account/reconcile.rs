@@ -1,6 +1,6 @@
 //! Looks at the venue of an account, as its gateway's actor takes them, and what an operator does about them.
 
-use libra_trading::reconcile::{AcceptError, Difference, Finding, LookReport};
+use libra_trading::reconcile::{AcceptError, Difference, Foreign, LookReport};
 use libra_trading::risk::code::format_money;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -65,15 +65,12 @@ impl AccountGroup {
         let account = self.with(py, |desk, _, _| desk.gate().account().clone());
         let look = venue::look(&account, &orders, &executions, &flows, state)?;
         let taken = self.with(py, |desk, router, now_ns| desk.take_look(router, now_ns, &look)).map_err(gate_error)?;
-        let foreign = |finding: &Finding| match finding {
-            Finding::ForeignOrder(order) => Some((order.symbol.as_str(), format!("order {}", order.venue_order_id))),
-            Finding::ForeignExecution(execution) => {
-                Some((execution.symbol.as_str(), format!("execution {}", execution.trade_id)))
-            }
-            _ => None,
+        let foreign = |foreign: &Foreign| match foreign {
+            Foreign::Order(order) => (order.symbol.as_str(), format!("order {}", order.venue_order_id)),
+            Foreign::Execution(execution) => (execution.symbol.as_str(), format!("execution {}", execution.trade_id)),
         };
         let ask = taken.ask.iter().map(ToString::to_string).collect();
-        Ok((ask, taken.foreign.iter().filter_map(foreign).collect()))
+        Ok((ask, taken.foreign.iter().map(foreign).collect()))
     }
 
     /// What the last look came to, or None before there was one: `at_ns`, `duration_ns`, counts (`missed_executions`,

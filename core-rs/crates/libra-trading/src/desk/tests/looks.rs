@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::gate::ADOPTED;
-use crate::order::ClientOrderId;
-use crate::reconcile::{AcceptError, VenueLook, VenueOrder, VenuePosition, VenueState};
+use crate::order::{ClientOrderId, Liquidity};
+use crate::reconcile::{AcceptError, VenueExecution, VenueLook, VenueOrder, VenuePosition, VenueState};
 use crate::risk::RiskCode;
 
 const ONE: i128 = 1_000_000_000_000;
@@ -192,4 +192,100 @@ fn a_stop_that_came_behind_the_look_leaves_the_books_as_they_are() {
     assert!(matches!(refused, Err(AcceptError::Gate(GateError::StoppedAgain))));
     assert_eq!((ours(&bench), bench.desk.gate().sequence()), (USDT, sequence));
     assert!(bench.desk.gate().incident().is_some() && bench.desk.gate().breaches().is_empty());
+}
+
+/// The code and the words of each notice among events.
+fn notices(events: &[Event]) -> Vec<(String, String)> {
+    let told = events.iter().filter(|event| event.event_type == EventType::RiskLimitBreach);
+    let notices = told.filter_map(|event| event.payload.downcast::<payload::Notice>());
+    notices.map(|notice| (notice.code.clone(), notice.detail.clone())).collect()
+}
+
+/// A desk that two looks have opened, and that trades.
+fn opened() -> Bench {
+    let mut bench = bench();
+    (0..2).for_each(|_| drop(bench.look(&shown())));
+    bench.desk.set_reconciled();
+    bench
+}
+
+#[test]
+fn what_is_foreign_is_told_once_and_stays_as_it_is() {
+    let mut bench = opened();
+    let mut look = shown();
+    let symbol = btc().symbol;
+    look.orders.push(VenueOrder {
+        client_order_id: None,
+        venue_order_id: "v8".into(),
+        symbol,
+        instrument: Some(btc().id),
+        side: OrderSide::Buy,
+        order_type: OrderType::Limit,
+        price: 5_990_000,
+        size: 10,
+        filled: 0,
+        ts_venue_ns: 1,
+    });
+    look.executions.push(VenueExecution {
+        client_order_id: None,
+        venue_order_id: "v9".into(),
+        trade_id: 41,
+        symbol,
+        instrument: Some(btc().id),
+        side: OrderSide::Sell,
+        price: 6_000_000,
+        size: 1,
+        fee: 0,
+        fee_currency: Name::intern("USDT"),
+        liquidity: Liquidity::Taker,
+        ts_venue_ns: i64::MAX,
+    });
+    let books = bench.desk.gate().state_digest();
+    let foreign = |detail: &str| ("FOREIGN_ORDER".to_owned(), format!("{symbol}: {detail} is not ours"));
+    assert_eq!(notices(&bench.look(&look)), [foreign("order v8"), foreign("execution 41 of order v9")]);
+    assert_eq!(notices(&bench.look(&look)), [], "once");
+    assert_eq!(bench.desk.gate().state_digest(), books, "nothing of it is booked");
+    assert_eq!(bench.reason(), "", "nor does it stop the account");
+    let open: Vec<ClientOrderId> = bench.desk.gate().open_orders().map(|order| order.client_order_id).collect();
+    assert_eq!(open.len(), 1);
+    bench.desk.kill(&mut bench.router, bench.now_ns, "ops").unwrap();
+    assert_eq!(bench.desk.cancelling(), [], "a kill switch takes back ours alone, which had not left");
+}
+
+#[test]
+fn money_that_nobody_trades_is_told_once_when_it_is_taken_over() {
+    let mut bench = opened();
+    let mut look = shown();
+    look.state.balances.push((Name::intern("DUST"), 7 * ONE));
+    assert_eq!(bench.look(&look).len(), 0, "a history may explain it yet");
+    let told = bench.look(&look);
+    assert_eq!(types(&told), [EventType::RiskLimitBreach, EventType::BalanceUpdated]);
+    let words = "DUST: ours 0, the venue's 7, difference 7";
+    assert_eq!(notices(&told), [("UNTRADED_BALANCE".to_owned(), words.to_owned())]);
+    assert_eq!(bench.look(&look).len(), 0, "once");
+    let dust = bench.desk.gate().account().balance(Name::intern("DUST")).unwrap().total;
+    assert_eq!((dust, bench.desk.gate().flows()), (7 * ONE, 1));
+    assert_eq!(bench.reason(), "", "no order waits for it");
+}
+
+#[test]
+fn a_look_that_failed_decides_nothing_and_another_one_is_due() {
+    let mut bench = opened();
+    bench.desk.begin_look(bench.now_ns);
+    bench.desk.fail_look();
+    assert!(!bench.desk.looks().is_wanted(), "the last one that was taken in stands: there is no haste");
+    assert_eq!(bench.reason(), "");
+    // Behind a time out of sight orders wait for one, and it is not waited for until its turn comes.
+    bench.desk.begin_reconciling();
+    bench.desk.begin_look(bench.now_ns);
+    assert!(!bench.desk.looks().is_wanted(), "it is under way");
+    bench.desk.fail_look();
+    assert!(bench.desk.looks().is_wanted());
+    // What comes of it all the same is of no look.
+    assert!(bench.desk.take_look(&mut bench.router, bench.now_ns, &shown()).is_err());
+    bench.desk.set_reconciled();
+    assert_eq!(bench.reason(), "RECONCILING");
+    bench.look(&shown());
+    bench.desk.set_reconciled();
+    assert_eq!(bench.reason(), "");
 }

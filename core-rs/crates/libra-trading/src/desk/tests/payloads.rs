@@ -100,3 +100,41 @@ fn an_approval() {
     };
     all_differ(make, 4, "order_approved");
 }
+
+#[test]
+fn the_words_of_a_notice_are_what_it_carries() {
+    let said = |code: &str, detail: &str| Notice {
+        account: Name::intern("a"),
+        strategy: Name::intern("mine"),
+        code: code.into(),
+        detail: detail.into(),
+    };
+    // What an outbox has room for is counted in these: a venue's page of HTML is not as small as a word.
+    assert_eq!(said("", "").carried(), 0);
+    assert_eq!(said("FOREIGN_ORDER", "é").carried(), 13 + 2);
+    assert_eq!(said("X", &"a".repeat(4_000)).carried(), 4_001);
+}
+
+/// Who asks for much waits behind what it asked for itself, and nobody else does: also where the account's own risk
+/// actor publishes what came of it.
+#[test]
+fn an_approval_waits_behind_those_of_its_own_strategy_alone() {
+    let [storm, calm] = [STRATEGY, "desk-calm"].map(Name::intern);
+    let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
+    config.strategies = vec![storm, calm];
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    let execution = bench.router.add_mailbox(Capacity::PerLane(100));
+    bench.router.set_account(execution, Name::intern(ACCOUNT));
+    bench.router.subscribe(execution, EventType::OrderApproved, Name::NONE);
+    for strategy in [storm, storm, storm, calm] {
+        let request = OrderRequest { strategy, ..bench.request(10) };
+        let event = Event::new(EventType::OrderRequest, strategy, bench.now_ns, Payload::shared(request));
+        bench.desk.on_request(&mut bench.router, bench.now_ns, &event);
+    }
+    let approved = std::iter::from_fn(|| bench.router.mailbox(execution).pop());
+    let whose: Vec<Name> =
+        approved.map(|event| event.payload.downcast::<Approved>().unwrap().request.strategy).collect();
+    assert_eq!(whose, [storm, calm, storm, storm]);
+}

@@ -3,6 +3,7 @@
 use super::aside::all_of;
 use super::*;
 use crate::desk::payload::Notice;
+use crate::order::CLOCK_IS_OFF_NS;
 
 fn signal(bench: &mut Bench, change: impl FnOnce(&mut Signal)) -> Event {
     let event = bench.signal(SignalType::Long);
@@ -35,6 +36,23 @@ fn a_signal_behind_its_deadline_is_refused_aloud() {
     assert_eq!(bench.desk.portfolio().skipped().map(|(_, times)| times).sum::<u64>(), 1);
     assert!(bench.desk.tally.rejections.is_empty(), "no order was refused");
     assert_eq!(bench.desk.portfolio().pending(Name::intern(STRATEGY), btc().id), (0, 0));
+}
+
+/// The bridge marks what came from a node whose clock is too far off: there is no time that it could name.
+#[test]
+fn what_a_clock_that_is_off_asks_for_is_refused_with_words_of_clocks() {
+    let words = "no deadline of its node counts: its clock is too far from that of the account's node, or not known";
+    let mut bench = Bench::new(paper(0));
+    bench.quote(6_000_000, 6_000_010);
+    let off = signal(&mut bench, |signal| signal.deadline_ns = CLOCK_IS_OFF_NS);
+    let (code, why) = refusal(&mut bench, off);
+    assert_eq!((code.as_str(), why), ("EXPIRED", format!("a signal for {}: {words}", btc().id)));
+    let request = OrderRequest { deadline_ns: CLOCK_IS_OFF_NS, ..bench.request(10) };
+    let events = bench.submit(request);
+    assert_eq!(types(&events), [EventType::OrderRejected]);
+    let refused = order_of(&events[0]);
+    assert_eq!((refused.reason.as_str(), refused.detail.as_str()), ("EXPIRED", words));
+    assert_eq!(bench.desk.gate().reserved(btc().id), Some((0, 0)));
 }
 
 #[test]

@@ -106,3 +106,28 @@ fn a_disk_that_refuses_them_holds_up_no_cancel() {
     assert!(bench.desk.gate().is_killed(), "by its log or by the marker");
     assert_eq!(recovered.open.len(), ORDERS);
 }
+
+/// Nobody asked for a kill switch, so nobody is there to be given the error: it is told as a fault of the account.
+#[test]
+fn a_disk_that_refuses_the_cancels_of_a_strategy_is_a_fault_that_is_told() {
+    let folder = Folder::new("together-fault");
+    let (mut bench, orders) = working(&folder);
+    bench.desk.gate.break_syncs(false);
+    let errors = bench.desk.tally().errors;
+    assert_eq!(bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(Name::intern(STRATEGY))), orders);
+    assert_eq!((bench.desk.tally().errors, bench.desk.gate().log_failed()), (errors + 1, true));
+    assert!(bench.desk.tally().last_error.contains("os error 5"), "{}", bench.desk.tally().last_error);
+}
+
+#[test]
+fn what_is_forced_together_within_another_is_forced_with_it() {
+    let folder = Folder::new("together-within");
+    let (mut bench, orders) = working(&folder);
+    let within = |bench: &mut Bench| {
+        bench.desk.gate.begin_together();
+        bench.desk.cancel_all(&mut bench.router, bench.now_ns, None);
+    };
+    assert_eq!(forced(&mut bench, within), 0, "the one around it is not at its end");
+    assert_eq!(forced(&mut bench, |bench| bench.desk.gate.force_together().unwrap()), 1);
+    assert_eq!(bench.desk.cancelling(), orders);
+}

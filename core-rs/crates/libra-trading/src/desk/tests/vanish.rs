@@ -386,3 +386,27 @@ fn a_strategy_that_is_back_after_a_restart_has_not_vanished() {
     assert_eq!((net(&bench, strategy()), position(&bench)), (0, 0));
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn what_a_strategy_left_is_its_open_orders_and_whether_it_holds_something() {
+    let mut bench = bench(RiskLimits::default());
+    assert_eq!(bench.desk.left_by(strategy()), (0, false));
+    rest(&mut bench, other());
+    trade(&mut bench, other(), OrderSide::Sell, 5);
+    assert_eq!(bench.desk.left_by(strategy()), (0, false), "another one's is not its own");
+    let open = rest(&mut bench, strategy());
+    rest(&mut bench, strategy());
+    assert_eq!(bench.desk.left_by(strategy()), (2, false));
+    trade(&mut bench, strategy(), OrderSide::Buy, 5);
+    assert_eq!(
+        (bench.desk.left_by(strategy()), position(&bench)),
+        ((2, true), 0),
+        "its own fills count, not the account's"
+    );
+    assert_eq!(bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(strategy())), []);
+    go_on(&mut bench);
+    assert_eq!(status(&bench, open), OrderStatus::Cancelled);
+    trade(&mut bench, strategy(), OrderSide::Sell, 5);
+    assert_eq!(bench.desk.left_by(strategy()), (0, false), "what it closed itself is not left");
+    assert_eq!(bench.desk.left_by(other()), (1, true));
+}

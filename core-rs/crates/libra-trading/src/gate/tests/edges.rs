@@ -11,8 +11,10 @@ use crate::gate::codec::{MAX_TEXT, Writer, clip};
 use crate::gate::ids::{DerivedHasher, IdHasher};
 use crate::gate::log::encode;
 use crate::gate::record::Record;
+use crate::gate::venue_record::VenueRecord;
 use crate::gate::{GateError, client_order_id};
 use crate::order::OrderStatus;
+use crate::reconcile::{FlowKind, VenueFlow};
 use crate::risk::{Breach, InstrumentLimits, RiskCode};
 
 fn append(file: &TempLog, records: &[Record]) {
@@ -31,6 +33,20 @@ fn whole_records_that_cannot_be_true_are_damage() {
     let refused = Record::Refused { now_ns: T0, strategy: name("sma"), code: RiskCode::OrderRate, ids: vec![id] };
     let fill = || Record::Report { now_ns: T0, report: filled(client_order_id(name("main"), 1), 1, PRICE, 5) };
     let other = Record::Instrument(Box::new(Instrument { size_decimals: 4, ..linear() }));
+    let adopted = |client_order_id, request_id| {
+        let (venue_order_id, request) = ("v".to_owned(), buy(request_id, 10));
+        let client_order_id = ClientOrderId(client_order_id);
+        Record::Venue(VenueRecord::Adopted { now_ns: T0, client_order_id, venue_order_id, request })
+    };
+    let opened = || {
+        let (positions, balances, elsewhere) = (Vec::new(), vec![(name("USDT"), money(5))], Vec::new());
+        Record::Venue(VenueRecord::Opened { now_ns: T0, ts_venue_ns: T0, positions, balances, elsewhere })
+    };
+    let flow = || {
+        let (kind, currency, symbol) = (FlowKind::Transfer, name("USDT"), Name::NONE);
+        let flow = VenueFlow { key: "f-1".into(), kind, currency, amount: money(1), symbol, ts_venue_ns: T0 };
+        Record::Venue(VenueRecord::Flow { now_ns: T0, flow })
+    };
     let cases = [
         (vec![Record::Epoch { now_ns: T0, epoch: 7, account: name("main") }], "an epoch or an account out of order"),
         (vec![Record::Epoch { now_ns: T0, epoch: 2, account: name("other") }], "an epoch or an account out of order"),
@@ -40,6 +56,11 @@ fn whole_records_that_cannot_be_true_are_damage() {
         (vec![intent(), other], "an instrument in use was defined anew"),
         (vec![Record::Submitted { now_ns: T0, client_order_id: ClientOrderId(9) }], "a record of an unknown order"),
         (vec![Record::Limits(limits_changed()), Record::Limits(limits_changed())], "versions of limits out of order"),
+        (vec![adopted(7, 7), adopted(7, 7)], "a second outcome of one request"),
+        (vec![adopted(7, 8)], "a second outcome of one request"),
+        (vec![flow(), flow()], "a flow that was booked before"),
+        (vec![opened(), opened()], "an account that has a past was opened"),
+        (vec![intent(), opened()], "an account that has a past was opened"),
     ];
     for (records, what) in cases {
         let file = TempLog::new();

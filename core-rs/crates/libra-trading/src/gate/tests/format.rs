@@ -177,6 +177,17 @@ fn every_record_reads_back() {
 }
 
 #[test]
+fn a_number_that_no_type_has_is_no_record_whatever_follows() {
+    let known: Vec<u8> = samples().iter().chain(&of_the_venue()).map(Record::number).collect();
+    assert!(known.contains(&36));
+    for number in (0..=u8::MAX).filter(|number| !known.contains(number)) {
+        for length in 0..40 {
+            assert_eq!(Record::decode(number, &vec![0; length]), None, "{number}, {length} bytes");
+        }
+    }
+}
+
+#[test]
 fn damage_in_the_middle_is_an_error_with_its_place() {
     let file = TempLog::new();
     let (mut gate, _) = file.open(RiskLimits::default(), T0);

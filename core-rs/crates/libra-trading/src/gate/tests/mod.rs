@@ -7,7 +7,8 @@
 //! - `parts` — what one strategy's storm leaves the others;
 //! - `history` — orders that are over, in little memory; `beyond` — storms of refusals;
 //! - `forked` — processes that the log's owner forks;
-//! - `recent` — what a restart goes on counting; `reconcile`, `rounding` — what is taken over from the venue;
+//! - `recent` — what a restart goes on counting; `waiting` — limits asked again of an order that has not left;
+//! - `reconcile`, `rounding`, `taken_over` — what is taken over from the venue;
 //! - `marks` — quotes that are too old; `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
 
@@ -35,6 +36,8 @@ mod rounding;
 mod rules;
 mod share;
 mod synced;
+mod taken_over;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

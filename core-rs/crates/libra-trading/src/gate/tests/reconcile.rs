@@ -4,7 +4,7 @@ use super::*;
 use crate::gate::{ADOPTED, GateError, IncidentCode};
 use crate::order::OrderStatus;
 use crate::reconcile::{
-    AcceptError, Finding, FlowKind, Looks, Taken, VenueExecution, VenueFlow, VenueLook, VenueOrder, VenuePosition,
+    AcceptError, FlowKind, Foreign, Looks, Taken, VenueExecution, VenueFlow, VenueLook, VenueOrder, VenuePosition,
     VenueState,
 };
 use crate::risk::RiskCode;
@@ -40,7 +40,7 @@ impl Venue {
         self.try_look(gate).unwrap()
     }
 
-    fn try_look(&mut self, gate: &mut Gate) -> Result<Taken, GateError> {
+    pub fn try_look(&mut self, gate: &mut Gate) -> Result<Taken, GateError> {
         self.now_ns += SECOND;
         self.look.state.ts_venue_ns += SECOND;
         self.looks.begin(gate, self.now_ns);
@@ -273,7 +273,7 @@ fn what_is_foreign_is_told_once_and_left_alone() {
     venue.executes(None, 8, OrderSide::Sell, 1);
     let digest = gate.state_digest();
     let taken = venue.look(&mut gate);
-    assert!(matches!(taken.foreign[..], [Finding::ForeignOrder(_), Finding::ForeignExecution(_)]));
+    assert!(matches!(taken.foreign[..], [Foreign::Order(_), Foreign::Execution(_)]));
     let again = venue.look(&mut gate);
     assert_eq!((again.foreign.len(), again.report.foreign), (0, 2));
     assert_eq!(gate.state_digest(), digest);

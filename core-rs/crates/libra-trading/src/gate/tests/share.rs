@@ -71,9 +71,17 @@ fn what_a_restart_found_without_a_limit_counts_for_one_that_comes_later() {
 #[test]
 fn a_volume_beyond_64_bits_is_shared_exactly() {
     let mut gate = gate(limited());
-    for _ in 0..3 {
-        gate.on_trade(linear().id, i64::MAX, T0, T0);
+    gate.set_instrument(Instrument { max_size: i64::MAX, ..linear() }).unwrap();
+    // Each second has a sum of its own, which 64 bits hold; the window's does not.
+    let now_ns = T0 + 2 * SECOND;
+    for second in 0..3 {
+        gate.on_trade(linear().id, i64::MAX, T0 + second * SECOND, now_ns);
     }
-    quote(&mut gate, T0);
-    assert!(gate.reserve(T0, &buy(1, 90)).is_ok());
+    quote(&mut gate, now_ns);
+    let room = i64::try_from(3 * i128::from(i64::MAX) / 10).unwrap();
+    assert_eq!(gate.volume_room(now_ns, linear().id), Some(room));
+    let refused = gate.reserve(now_ns, &buy(1, room + 1)).unwrap_err();
+    assert_eq!((refused.code, refused.value.as_str()), (RiskCode::ParticipationLimit, "10.01 %"), "one beyond");
+    assert!(gate.reserve(now_ns, &buy(2, room)).is_ok(), "to the last unit");
+    assert_eq!(gate.volume_room(now_ns, linear().id), Some(0));
 }
