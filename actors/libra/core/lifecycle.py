@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from libra.core.actor import ActorState
 from libra.core.backlogs import Backlogs
 from libra.core.context import ActorContext
-from libra.core.ending import Ending
+from libra.core.ending import Ending, unsettled
 from libra.core.events import EventType
 from libra.core.faults import log_failure
 from libra.core.mail import Ask
@@ -471,6 +471,10 @@ class Lifecycles:
         self._is_ending = True
         self._recoveries.end()
         return await Ending(self, self._core, self._sleepers, self._places, settle).stop_all(deadline)
+
+    def unsettled(self) -> dict[str, str]:
+        """Who has something to handle yet, and what: see `libra.core.ending.unsettled`."""
+        return unsettled(self._core, self._places.values())
 
     async def close(self) -> None:
         """End the actors' tasks. A handler that will not be cancelled holds this up: the guard names it."""
