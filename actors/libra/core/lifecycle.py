@@ -290,7 +290,7 @@ class Lifecycles:
 
     def _started(self, place: Place) -> None:
         try:
-            self._core.turn(place.slot, _set_snapshot_timer, place)
+            self._core.turn(place.slot, place.set_snapshot_timer)
         except self._fatal:
             raise
         except BaseException as error:
@@ -569,13 +569,6 @@ class Lifecycles:
         if event is not None:
             self._core.note_dead(place.slot, "CANCELLED", event)
         worker.end_handler()
-
-
-def _set_snapshot_timer(place: Place) -> None:
-    """What an actor says of its snapshots is its author's code: it is asked in a turn."""
-    interval_s = None if place.actor is None else place.actor.snapshot_interval_s
-    if interval_s and place.context is not None:
-        place.context.set_snapshot_timer(interval_s)
 
 
 async def _end_of(hook: Awaitable[None]) -> None:

@@ -68,6 +68,12 @@ class Place:
         """True when no instance is there now."""
         return self.state is ActorState.DEGRADED or self.is_over
 
+    def set_snapshot_timer(self) -> None:
+        """Have snapshots taken as the instance says; in its turn, since that is its author's code."""
+        interval_s = None if self.actor is None else self.actor.snapshot_interval_s
+        if interval_s and self.context is not None:
+            self.context.set_snapshot_timer(interval_s)
+
 
 @dataclass(slots=True, eq=False)
 class Recovery:
