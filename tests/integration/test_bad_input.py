@@ -288,6 +288,10 @@ EMPTY = "class Mine:\n    pass\n"
         ("class Mine:\n    pass\n", "is no strategy"),
         ("raise SystemExit(0)\n" + EMPTY, "SystemExit"),
         ("from libra.core.actor import Actor\n\n\nclass Mine(Actor):\n    pass\n", "is no strategy"),
+        (
+            "from libra.strategies import Strategy\nclass Mine(Strategy):\n    def on_quote(self, q):\n        yield\n",
+            "Mine.on_quote is a generator",
+        ),
         pytest.param("\x00", "null", marks=pytest.mark.slow),
     ],
 )

@@ -37,8 +37,9 @@ from libra.config.sharing import limits_without_parts
 from libra.control.folder import RunFile, run_folder
 from libra.control.peer import Peer
 from libra.control.server import ControlServer
-from libra.core.actor import ActorState
+from libra.core.actor import HOOKS, ActorState
 from libra.core.events import Event, EventType
+from libra.core.handlers import check_hooks
 from libra.core.node import Node
 from libra.errors import ConfigError, ControlError
 from libra.gateways.market import MarketActor
@@ -254,6 +255,10 @@ class TradingNode(Node):
         strategy_class = load_class(strategy.class_path)
         if not all(hasattr(strategy_class, name) for name in ("on_start", "_attach", "_assign")):
             raise ConfigError(f"{strategy.class_path} is no strategy: derive it from libra.strategies.Strategy")
+        try:
+            check_hooks(strategy_class, *HOOKS)
+        except TypeError as error:
+            raise ConfigError(f"{strategy.class_path}: {error}") from error
         scope = scope_of(strategy, self.instruments, self.part.request_deadline_ms / 1_000)
         try:
             params = deepcopy(strategy.params)

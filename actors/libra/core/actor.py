@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from libra.core.events import Event, EventType
+from libra.core.handlers import check_handler, check_hooks
 from libra.core.mail import ActorRef, Ask, Tell
 from libra.model import Notice, Order
 from libra_core import Mail
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from libra.core.watching import Terminated
     from libra.model import BookDelta, Fill, Position, Quote, Signal, Trade
 
-__all__ = ["Actor", "ActorRef", "ActorState"]
+__all__ = ["HOOKS", "Actor", "ActorRef", "ActorState"]
 
 ORDER_EVENTS = (
     EventType.ORDER_NEW,
@@ -183,9 +184,11 @@ class Actor:
 
         Raises:
             ValueError: For a batch of anything but market data.
-            TypeError: For a block of an event type that has none, and for a handler that cannot be called.
+            TypeError: For a block of an event type that has none, and for a handler that cannot be called, or has a
+                `yield` in it.
         """
         call = self.on_event if handler is None else handler
+        check_handler(call)
         core, slot = self._context.core, self._context.slot
         return core.subscribe(slot, event_type, call, instruments=list(instruments), batch=batch)
 
@@ -313,6 +316,7 @@ class Actor:
 
     def _attach(self, context: ActorContext) -> None:
         self._context = context
+        check_hooks(self, *HOOKS)
         core, slot = context.core, context.slot
         core.subscribe(slot, EventType.MESSAGE, self._receive)
         core.subscribe(slot, EventType.TIMER, self._timer_due)
@@ -391,3 +395,7 @@ class Actor:
             return None
         self._context.missed_ticks = self._context.core.missed_ticks(event)
         return self.on_timer(name)
+
+
+HOOKS = tuple(name for name in vars(Actor) if name.startswith("on_")), ("snapshot", "restore")
+"""What subclasses override: what may be async, and what may not."""

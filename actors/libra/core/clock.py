@@ -28,8 +28,12 @@ def delay_ns(what: str, seconds: float) -> int:
     Raises:
         ValueError: For what is none: negative, not a number, or longer than thirty years.
     """
-    # Whatever is not a number compares as false.
-    if not 0 <= seconds <= _LONGEST_S:
+    try:
+        # NaN compares as false, and text or a timedelta not at all.
+        is_a_time = 0 <= seconds <= _LONGEST_S
+    except TypeError:
+        is_a_time = False
+    if not is_a_time:
         raise ValueError(f"{what} is a number of seconds from 0 to {_LONGEST_S:.0f}, not {seconds!r}")
     return round(seconds * 1e9)
 

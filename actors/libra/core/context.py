@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ActorContext", "Switchboard"]
 
+_MOST_WAKES = 1_000_000
+_WITHIN_NS = 10_000_000
+"""An actor whose timers are due so often within so little of simulated time would hold that up for ever."""
+
 
 class Switchboard(Protocol):
     """What actors and addresses need of their node."""
@@ -90,6 +94,8 @@ class ActorContext:
         self._watched: set[str] = set()
         self._hears_of_nodes = False
         self._snapshot_timer: int | None = None
+        self._wakes = 0
+        self._wakes_since_ns = self.core.now_ns()
         self.missed_ticks = 0
 
     @property
@@ -163,8 +169,21 @@ class ActorContext:
         interval = delay_ns("snapshot_interval_s", interval_s)
         self._snapshot_timer = self.core.set_timer(self.slot, interval, interval)
 
+    def _look_at_time(self) -> None:
+        """After very many timers: has time gone on?"""
+        now_ns = self.core.now_ns()
+        if self.core.is_simulated and now_ns - self._wakes_since_ns < _WITHIN_NS:
+            raise TooManyError(
+                f"the timers and sleeps of actor {self.name} were due {_MOST_WAKES:,} times within "
+                f"{_WITHIN_NS / 1e9:g} s: simulated time would stand still"
+            )
+        self._wakes, self._wakes_since_ns = 0, now_ns
+
     def take_snapshot_if_due(self, timer: int) -> bool:
         """Take a snapshot, if this timer is for that."""
+        self._wakes += 1
+        if self._wakes >= _MOST_WAKES:
+            self._look_at_time()
         if timer != self._snapshot_timer:
             return False
         self._switchboard.take_snapshot(self.slot)
@@ -202,6 +221,9 @@ class ActorContext:
         return name
 
     async def _sleep(self, seconds: float) -> None:
+        self._wakes += 1
+        if self._wakes >= _MOST_WAKES:
+            self._look_at_time()
         await self._switchboard.sleep(self.slot, seconds)
 
 

@@ -6,16 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from libra.core.actor import ActorState
+from libra.core.events import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from libra.core.clock import Sleepers
     from libra.core.place import Place
     from libra.core.worker import Worker
     from libra_core import NodeCore
 
-__all__ = ["Ending", "Lives"]
+__all__ = ["Ending", "Lives", "unsettled"]
 
 _NAP_S = 0.001
 
@@ -107,3 +108,20 @@ class Ending:
             return True
         self._lives.did_not_end(place)
         return False
+
+
+def unsettled(core: NodeCore, places: Iterable[Place]) -> dict[str, str]:
+    """What holds an end up, by actor: for people. Market data that waits does not."""
+    waiting, found = core.waiting_s(), {}
+    for place in places:
+        lanes = [lane for lane in waiting.get(place.name, {}) if lane != Priority.MARKET_DATA.name]
+        timers = 0 if place.context is None or place.is_over else place.context.timers
+        event = core.current(place.slot)
+        why = [f"events of {', '.join(lanes)} wait for it"] if lanes else []
+        if event is not None:
+            why.append(f"its handler of {event.event_type.name} awaits something")
+        if why and timers:
+            why.append(f"its timers ({timers}) go on until it has stopped")
+        if why:
+            found[place.name] = ", ".join(why)
+    return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from libra.core.actor import ActorState
 from libra.core.backlogs import Backlogs
 from libra.core.context import ActorContext
-from libra.core.ending import Ending
+from libra.core.ending import Ending, unsettled
 from libra.core.events import EventType
 from libra.core.faults import log_failure
 from libra.core.mail import Ask
@@ -198,7 +198,7 @@ class Lifecycles:
         return {
             place.name: (
                 self.tasks.alive(place.slot),
-                place.actor._context.timers if place.actor is not None and not place.is_over else 0,
+                place.context.timers if place.context is not None and not place.is_over else 0,
             )
             for place in self._places.values()
         }
@@ -237,6 +237,9 @@ class Lifecycles:
                 may_cancel=self.tasks.guard(place.name),
             )
         place.worker.feed(awaitable, then)
+        if place.actor is None:
+            # Its instance has failed since it was called, by what it had published.
+            self.cancel_handler(place, place.worker)
 
     def start(self, place: Place) -> None:
         """Start a fresh instance of an actor."""
@@ -276,7 +279,9 @@ class Lifecycles:
 
     def _attached(self, place: Place) -> Actor:
         actor = place.factory()
-        actor._attach(ActorContext(place.name, place.slot, self._switchboard, self._seed, place.max_timers))
+        place.context = ActorContext(place.name, place.slot, self._switchboard, self._seed, place.max_timers)
+        place.keeps_tasks = actor._keeps_tasks
+        actor._attach(place.context)
         return actor
 
     def _start_has_ended(self, place: Place, well: bool) -> None:  # noqa: FBT001 - a worker says so
@@ -284,8 +289,13 @@ class Lifecycles:
             self._started(place)
 
     def _started(self, place: Place) -> None:
-        if place.actor is not None and place.actor.snapshot_interval_s:
-            place.actor._context.set_snapshot_timer(place.actor.snapshot_interval_s)
+        try:
+            self._core.turn(place.slot, place.set_snapshot_timer)
+        except self._fatal:
+            raise
+        except BaseException as error:
+            self._failed(place, error, None)
+            return
         self._move(place, ActorState.RUNNING)
         self._core.set_paused(place.slot, place.stop_asked or self._recoveries.is_coming_down(place))
         if place.recovery is not None:
@@ -304,7 +314,11 @@ class Lifecycles:
         """
         if slot not in self._places:
             raise error
-        self._failed(self._places[slot], error, event)
+        place = self._places[slot]
+        if event is None and place.actor is not None:
+            self._fails_beside_its_handler(place, error)
+        else:
+            self._failed(place, error, event)
 
     def _awaited_raised(self, slot: int, error: BaseException) -> None:
         self._failed(self._places[slot], error, self._core.current(slot))
@@ -343,6 +357,10 @@ class Lifecycles:
             self._remains.keep(slot, error)
             self._report(place, "it was gone already, in a task", error)
             return
+        self._fails_beside_its_handler(place, error)
+
+    def _fails_beside_its_handler(self, place: Place, error: BaseException) -> None:
+        """An instance fails by what is not its handler, which may be suspended: that ends with it."""
         if place.busy_worker is not None and not self._is_ending:
             self.cancel_handler(place, place.busy_worker)
         self._failed(place, error, None)
@@ -399,11 +417,11 @@ class Lifecycles:
 
     def drop_instance(self, place: Place) -> None:
         """An instance has failed, or makes room for the next: what is left of it must not act any more."""
-        actor, place.actor = place.actor, None
+        (actor, context), (place.actor, place.context) = (place.actor, place.context), (None, None)
+        if context is not None:
+            context.retire()
         if actor is not None:
-            if hasattr(actor, "_context"):
-                actor._context.retire()
-            self._remains.keep(place.slot, actor, () if actor._keeps_tasks else self.tasks.cancel(place.slot))
+            self._remains.keep(place.slot, actor, () if place.keeps_tasks else self.tasks.cancel(place.slot))
         self.watches.forget(place.slot)
         self._end_timers(place)
 
@@ -453,6 +471,10 @@ class Lifecycles:
         self._is_ending = True
         self._recoveries.end()
         return await Ending(self, self._core, self._sleepers, self._places, settle).stop_all(deadline)
+
+    def unsettled(self) -> dict[str, str]:
+        """Who has something to handle yet, and what: see `libra.core.ending.unsettled`."""
+        return unsettled(self._core, self._places.values())
 
     async def close(self) -> None:
         """End the actors' tasks. A handler that will not be cancelled holds this up: the guard names it."""

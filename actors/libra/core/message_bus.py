@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from libra.core.faults import log_failure
+from libra.core.handlers import check_handler
 from libra_core import BusCore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from libra.core.events import Event
+    from libra.core.events import Event, EventType
 
 __all__ = ["MessageBus"]
 
@@ -53,6 +54,19 @@ class MessageBus(BusCore):
     def is_running(self) -> bool:
         """True from `start` until the bus has stopped."""
         return self._runner is not None
+
+    def subscribe(
+        self,
+        event_type: EventType,
+        handler: Callable[..., Any],
+        filter_fn: Callable[[Event], Any] | None = None,
+        *,
+        instruments: Sequence[str] = (),
+        batch: bool | Literal["block"] | None = None,
+    ) -> str:
+        """See `libra_core.BusCore.subscribe`. TypeError for a handler with a ``yield`` in it, which would never run."""
+        check_handler(handler)
+        return super().subscribe(event_type, handler, filter_fn, instruments=instruments, batch=batch)
 
     async def publish_many(self, events: Iterable[Event]) -> int:
         """Publish several; gives how many were taken."""

@@ -112,6 +112,7 @@ class Node:
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
         self._outcome = Outcome()
+        self._late: dict[str, str] = {}
         self._engine: Engine
         self._surroundings: Surroundings | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -528,6 +529,9 @@ class Node:
         own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
         drained &= await self._actors.stop_all(settle, max(now + self.options.drain_timeout_s * _DEADLINE, own))
         self._outcome.drained = drained
+        if not drained:
+            late = [f"; actor {name}: {why}" for name, why in self._late.items()]
+            _log.error("not all was handled within the drain's time%s", "".join(late))
         self.core.extend_drain(_FLUSH_S)
         self._flush()
         # Behind the order logs: their disk may be another one, and must not wait for this one.
@@ -551,7 +555,10 @@ class Node:
             return True
         lanes = self.core.counts()["lanes"]
         urgent = (row["waiting"] for lane, row in lanes.items() if lane != Priority.MARKET_DATA.name)
-        return not any(urgent) and not self.core.is_suspended()
+        if not any(urgent) and not self.core.is_suspended():
+            return True
+        self._late.update(self._actors.unsettled())
+        return False
 
     async def _close(self) -> None:
         if self._alarm is not None:

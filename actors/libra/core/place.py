@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from libra.core.actor import Actor
+    from libra.core.context import ActorContext
     from libra.core.worker import Worker
 
 __all__ = ["Place", "Recovery"]
@@ -26,6 +27,8 @@ class Place:
         factory: Makes an instance.
         max_timers: Timers that it may have set at a time; 0 for no limit.
         actor: The running instance, or the last one that stopped; None after a failure.
+        context: What the node gave that instance. Not by what the instance says: it may have put something else there.
+        keeps_tasks: Its tasks go on when it has failed.
         state: Where it stands in its life cycle.
         worker: The task that awaits its handlers, once it has had an async one.
         stop_asked: It asked to be stopped.
@@ -40,6 +43,8 @@ class Place:
     factory: Callable[[], Actor]
     max_timers: int = 0
     actor: Actor | None = None
+    context: ActorContext | None = None
+    keeps_tasks: bool = False
     state: ActorState = ActorState.CREATED
     worker: Worker | None = None
     stop_asked: bool = False
@@ -62,6 +67,12 @@ class Place:
     def is_down(self) -> bool:
         """True when no instance is there now."""
         return self.state is ActorState.DEGRADED or self.is_over
+
+    def set_snapshot_timer(self) -> None:
+        """Have snapshots taken as the instance says; in its turn, since that is its author's code."""
+        interval_s = None if self.actor is None else self.actor.snapshot_interval_s
+        if interval_s and self.context is not None:
+            self.context.set_snapshot_timer(interval_s)
 
 
 @dataclass(slots=True, eq=False)

@@ -59,7 +59,12 @@ class Worker:
         self._closing = False
         loop = asyncio.get_running_loop()
         self._wake: asyncio.Future[Awaitable[object]] = loop.create_future()
-        self._task = OwnTask(self._run(), may_cancel, loop=loop, name=f"libra-actor-{slot}")
+
+        def may_cancel_now() -> bool:
+            # Between two handlers it is the node's own, whatever its actor cancels.
+            return may_cancel() and (self._has_begun or core.running() is None)
+
+        self._task = OwnTask(self._run(), may_cancel_now, loop=loop, name=f"libra-actor-{slot}")
 
     def feed(self, awaitable: Awaitable[object], then: Callable[[bool], None] | None = None) -> None:
         """Await what a handler gave, in the actor's task: one at a time, a second one is an `InvalidStateError`.
@@ -95,10 +100,11 @@ class Worker:
     async def _run(self) -> None:
         try:
             await self._work()
-        except Exception as error:
+        except BaseException as error:
             # What handlers raise does not come here: it is a fault of ours, and an actor whose task is gone must not
             # stand still unnoticed.
-            self._on_fatal(error)
+            if not self._closing and not self._is_thrown_away():
+                self._on_fatal(error)
             raise
 
     async def _work(self) -> None:
@@ -142,8 +148,6 @@ class Worker:
         try:
             await self._core.steps(self._slot, awaitable)
             return True
-        except GeneratorExit:
-            raise
         except self._fatal as error:
             self._end_run(error)
         except asyncio.CancelledError as error:
@@ -154,11 +158,20 @@ class Worker:
             else:
                 self._on_failure(self._slot, error)
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and self._is_thrown_away():
+                raise
             self._on_failure(self._slot, error)
         finally:
             self._ending_handler = self._has_begun = False
         self._core.drop_flight(self._slot)
         return False
+
+    def _is_thrown_away(self) -> bool:
+        """True where Python ends the task, with its loop: it does not run. Where it does, the handler has raised."""
+        try:
+            return asyncio.current_task() is not self._task
+        except RuntimeError:
+            return True
 
     def _tell(self, then: Callable[[bool], None], *, well: bool) -> None:
         try:

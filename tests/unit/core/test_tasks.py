@@ -203,6 +203,30 @@ def test_who_cancels_every_task_and_stops_the_loop_ends_only_its_own(run, simula
     assert caplog.text.count("actor acts cancels tasks that are not its own: they go on") == 1
 
 
+def test_an_actor_that_cancels_every_task_between_two_async_handlers_has_the_next_one(stage):
+    seen = []
+
+    class Cancels(Actor):
+        async def on_start(self):
+            await asyncio.sleep(0)
+
+        def on_quote(self, quote):
+            if quote.bid == 100:
+                for task in asyncio.all_tasks():
+                    task.cancel()
+                return None
+            return self.handle(quote)
+
+        async def handle(self, quote):
+            await asyncio.sleep(0)
+            seen.append(int(quote.bid))
+
+    set_up = stage()
+    set_up.quotes(0, 1, 2)
+    set_up.add("cancels", Cancels)
+    assert (set_up.run().errors, seen) == (0, [101, 102])
+
+
 def test_an_actor_cancels_its_own_tasks_and_no_others(stage):
     cancelled = {}
 

@@ -19,6 +19,9 @@ class Core:
     def drop_flight(self, slot):
         pass
 
+    def running(self):
+        return None
+
 
 @pytest.fixture
 def told():
@@ -98,3 +101,46 @@ async def test_what_ends_the_run_may_come_of_what_follows_a_hook(worker, told):
     assert told == [error]
     assert not made.is_busy
     await made.close()
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+async def test_a_hook_that_raises_what_python_ends_coroutines_by_has_failed(worker, told, steps):
+    ends = []
+
+    async def hook():
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        raise GeneratorExit
+
+    made = worker()
+    made.feed(hook(), ends.append)
+    await asyncio.sleep(0.001)
+    assert ([type(error) for error in told], ends, made.is_busy) == ([GeneratorExit], [False], False)
+    made.feed(asyncio.sleep(0), ends.append)
+    await asyncio.sleep(0.001)
+    assert ends == [False, True], "its actor goes on"
+    await made.close()
+
+
+async def test_an_actors_task_that_ends_by_itself_is_told_whatever_ended_it(worker, told):
+    made = worker()
+    await asyncio.sleep(0)
+    made._task.end()
+    with pytest.raises(asyncio.CancelledError):
+        await made._task
+    assert [type(error) for error in told] == [asyncio.CancelledError]
+
+
+def test_a_task_that_is_thrown_away_without_a_loop_tells_of_no_failure(worker, told):
+    async def begin():
+        made = worker()
+        made.feed(asyncio.Event().wait())
+        await asyncio.sleep(0)
+        return made
+
+    loop = asyncio.new_event_loop()
+    made = loop.run_until_complete(begin())
+    loop.close()
+    made._task.get_coro().close()
+    made._task._log_destroy_pending = False
+    assert told == []
