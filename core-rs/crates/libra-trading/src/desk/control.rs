@@ -454,7 +454,7 @@ impl Desk {
         asker: Asker,
     ) -> Option<ClientOrderId> {
         // The gate takes back whatever is open; one that is over needs no cancel.
-        let intent = self.gate.cancel(now_ns, id).ok()?;
+        let intent = self.gate.cancel(now_ns, id).map_err(|why| self.fault(why)).ok()?;
         self.send_cancel(router, now_ns, &intent, asker)
     }
 
