@@ -114,7 +114,8 @@ fn a_disk_that_refuses_the_cancels_of_a_strategy_is_a_fault_that_is_told() {
     let (mut bench, orders) = working(&folder);
     bench.desk.gate.break_syncs(false);
     let errors = bench.desk.tally().errors;
-    assert_eq!(bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(Name::intern(STRATEGY))), orders);
+    let outside = bench.desk.cancel_all(&mut bench.router, bench.now_ns, Some(Name::intern(STRATEGY)));
+    assert_eq!((outside.len(), bench.desk.cancelling()), (ORDERS, orders), "each leaves");
     assert_eq!((bench.desk.tally().errors, bench.desk.gate().log_failed()), (errors + 1, true));
     assert!(bench.desk.tally().last_error.contains("os error 5"), "{}", bench.desk.tally().last_error);
 }
