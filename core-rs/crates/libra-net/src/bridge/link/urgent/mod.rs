@@ -99,6 +99,7 @@ impl Urgent {
             state: StateWanted::default(),
             was_told_down: false,
             down: Default::default(),
+            told_why: String::new(),
             told_deaf: String::new(),
             names_server: false,
             has_complained: false,

@@ -73,6 +73,8 @@ pub(super) struct Node {
     pub(super) was_told_down: bool,
     /// Why each of the two connections is not there, as it was heard last in this outage.
     pub(super) down: [String; 2],
+    /// The one of them that was told last.
+    pub(super) told_why: String,
     /// Why it may not listen, as it was told last.
     pub(super) told_deaf: String,
     /// The server has lost its name: it is to be given one.
@@ -147,14 +149,17 @@ impl Node {
         self.told_down(CALLS, &Failure::passing(why));
     }
 
-    /// Tells why there is no connection: once for each reason, however often it is tried, and again when another one has come between.
+    /// Tells why there is no connection, where that is another reason than it was: not what each try finds anew, on either of the two.
     pub(super) fn told_down(&mut self, line: usize, failure: &Failure) {
-        if !std::mem::replace(&mut self.was_told_down, true) {
+        let why = &failure.why;
+        let is_new = !std::mem::replace(&mut self.was_told_down, true);
+        if is_new {
             self.down = Default::default();
         }
-        let is_news = !self.down.contains(&failure.why);
-        self.down[line].clone_from(&failure.why);
-        if is_news {
+        let is_other = self.down[line] != *why && self.told_why != *why;
+        self.down[line].clone_from(why);
+        if is_new || is_other {
+            self.told_why.clone_from(why);
             let kind = if failure.is_lasting { NewsKind::ServerRefuses } else { NewsKind::Disconnected };
             self.common.seam.tell(News { detail: failure.why.as_str().into(), ..News::new(kind) });
         }
