@@ -19,6 +19,14 @@ def found(node: Driven, what: str) -> list[str]:
     return [news.detail for news in node.told("server_finding") if what in news.detail]
 
 
+def refusals(node: Driven) -> list[str]:
+    return [news.detail for news in node.told("server_refuses")]
+
+
+def tried(node: Driven) -> int:
+    return node.link()["connections"]["calls"]["failures"]
+
+
 def test_what_may_not_be_published_is_appended_all_the_same_and_the_channel_goes_on(place: Place):
     pub = place.node("pub")
     place.until(lambda: pub.told("connected"))
@@ -69,6 +77,8 @@ def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):
     place.server.ask("ACL SETUSER trader allchannels")
     place.until(lambda: con.link()["connected"])
     assert len(found(con, "does not let this node listen")) == 1, "once"
+    [why] = refusals(con)
+    assert "ACL SETUSER <user> &libra:*" in why
     pub = place.node("pub")
     assert pub.publish(EventType.ORDER_FILLED, 1)
     place.until(lambda: con.handled)
@@ -113,14 +123,6 @@ def test_who_may_not_load_functions_is_told_what_that_costs(place: Place):
     assert not found(boss, "FUNCTIONS_FIXED")
     assert place.server.ask("FUNCTION LIST").count("library_code") == 0
     assert place.server.ask("FUNCTION LIST").count("libra1\r\n") == 1, "nothing else was loaded"
-
-
-def refusals(node: Driven) -> list[str]:
-    return [news.detail for news in node.told("server_refuses")]
-
-
-def tried(node: Driven) -> int:
-    return node.link()["connections"]["calls"]["failures"]
 
 
 def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_with_the_right_one(place: Place):
