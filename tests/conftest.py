@@ -36,6 +36,15 @@ def _run_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """What programs begin with, which inherit what is ignored: SIGUSR1 behind a node of a test, SIGHUP by `nohup`."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGUSR1, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 T0_NS = 1_723_161_600_000_000_000
 """Where made-up recordings begin."""
 

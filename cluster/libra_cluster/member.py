@@ -23,6 +23,7 @@ from libra.cli.logs import configure_logging
 from libra.config import NodePart, settings_model
 from libra.config.secrets import hand_over, seclude
 from libra.errors import ConfigError, LibraError
+from libra.stop_signals import stop_signals
 from libra_cluster.bridge.settings import BridgeSettings
 from libra_cluster.wire import LineReader, decode, encode
 from libra_core import PrivateDescriptor, end_forks_by
@@ -149,9 +150,10 @@ def _run(order: dict[str, Any], reader: _Commands, teller: _Teller) -> int:
             patience_s=order["patience_s"],
         )
         # From here on a stop is an orderly one, also when it comes before the node has taken the signal for itself.
-        signal.signal(signal.SIGTERM, lambda *_: node.stop("SIGTERM"))
-        # What a strategy forks is no node.
-        end_forks_by(signal.SIGTERM)
+        for number in stop_signals():
+            signal.signal(number, lambda *_, name=number.name: node.stop(name))
+            # What a strategy forks is no node.
+            end_forks_by(number)
         teller.tell({"type": "built"})
         if reader.next() is None:
             return exit_codes.FAILED

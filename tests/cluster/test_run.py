@@ -73,7 +73,8 @@ def on_timer(self, name):
     assert str(fills.schema.field("price").type) == "decimal128(38, 12)"
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_all_of_it(topologies: Topologies, number: int):
     running = topologies.start("run", topologies.topology(), "--json")
     pids = wait_for_nodes(running, "trading", "strategies")
@@ -85,8 +86,24 @@ def test_a_signal_drains_all_of_it(topologies: Topologies, number: int):
     assert_all_gone(pids.values())
 
 
+def test_where_a_closed_terminal_is_ignored_all_of_it_goes_on(topologies: Topologies):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running = topologies.start("run", topologies.topology(), "--json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    pids = wait_for_nodes(running, "trading", "strategies")
+    for pid in (running.process.pid, *pids.values()):
+        os.kill(pid, signal.SIGHUP)
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, ended.summary["asked_by"]) == (0, "SIGTERM"), ended.err
+    assert {row["asked_by"] for row in ended.summary["nodes"]} == {"SIGTERM"}
+
+
+@pytest.mark.usefixtures("usual_signals")
 def test_a_pool_in_a_member_computes_and_ends_and_the_run_goes_on(topologies: Topologies):
-    """A member has a handler of SIGTERM from before its node runs: no worker may have that either."""
+    """A member has handlers of signals from before its node runs: no worker may have these either."""
     strategy = topologies.strategy("""
 def on_start(self):
     self.set_timer("compute", 0.5)
@@ -95,17 +112,20 @@ def on_timer(self, name):
     import multiprocessing
     with multiprocessing.Pool(2) as pool:
         self.log.warning("computed %s", pool.map(abs, range(-3, 0)))
-    worker = multiprocessing.Process(target=time.sleep, args=(60,))
-    worker.start()
-    worker.terminate()
-    worker.join(3)
-    self.log.warning("a worker ended with %s", worker.exitcode)
-    worker.kill()
+    import os, signal
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        worker = multiprocessing.Process(target=time.sleep, args=(60,))
+        worker.start()
+        os.kill(worker.pid, number)
+        worker.join(3)
+        self.log.warning("a worker ended with %s", worker.exitcode)
+        worker.kill()
 """)
     running = topologies.start("run", topologies.topology(strategy=strategy), "--duration", "4", "--json")
     pids = wait_for_nodes(running, "trading", "strategies")
     running.wait_for("computed [3, 2, 1]")
-    running.wait_for(f"a worker ended with -{signal.SIGTERM:d}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        running.wait_for(f"a worker ended with -{number:d}")
     ended = running.end()
     assert (ended.code, ended.summary["ended"], ended.summary["asked_by"]) == (0, "ended", None), ended.err
     assert [(row["exit_code"], row["died"], row["asked_by"]) for row in ended.summary["nodes"]] == [
@@ -114,10 +134,12 @@ def on_timer(self, name):
     assert_all_gone(pids.values())
 
 
-def test_a_member_that_ends_by_itself_is_who_asked_for_the_end(topologies: Topologies):
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_member_that_ends_by_itself_is_who_asked_for_the_end(topologies: Topologies, number: int):
     running = topologies.start("run", topologies.topology(), "--json")
     pids = wait_for_nodes(running, "trading", "strategies")
-    os.kill(pids["strategies"], signal.SIGTERM)
+    os.kill(pids["strategies"], number)
     ended = running.end()
     assert (ended.code, ended.summary["ended"]) == (0, "stop"), ended.err
     assert ended.summary["asked_by"] == "the end of node strategies"
@@ -348,12 +370,16 @@ def test_prints_and_environment_of_a_node(topologies: Topologies):
 def on_start(self):
     import os
     print("told:", os.environ["EELS"], flush=True)
+    print('{"eels": "many"}', flush=True)
 """)
     profile = topologies.topology(TWO_NODES + 'env = { EELS = "many" }\n', strategy=strategy)
     ended = topologies.run("run", profile, "--duration", "0.5", "--json")
     assert ended.code == 0, ended.err
-    assert "told: many" in ended.err
-    assert "told: many" in topologies.run("run", profile, "--duration", "0.5").out
+    told = "strategies: told: many"
+    assert told in ended.err.splitlines()
+    # A line for machines stays one.
+    assert '{"eels": "many"}' in ended.err.splitlines()
+    assert told in topologies.run("run", profile, "--duration", "0.5").out.splitlines()
 
 
 def test_nodes_without_a_bridge_are_refused(topologies: Topologies, monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """A run of several nodes whose output nobody reads is stopped like any other; and a node may write what it likes."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -8,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +136,47 @@ def test_a_terminal_that_stands_still_holds_up_no_signal(topologies: Topologies)
         os.close(reader)
     assert told.count(b"0" * 60) == 6_000
     assert b"ended stopped: KILL_SWITCH" in told
+
+
+GOODBYE = """
+def on_stop(self):
+    print("goodbye")
+    open("goodbye", "w").close()
+"""
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_run_whose_terminal_is_closed_ends_in_order(topologies: Topologies, tmp_path: Path):
+    profile = topologies.topology(strategy=topologies.strategy(GOODBYE))
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(UNJOINED), "run", profile, "--out", "out"],
+        cwd=topologies.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        wait_until(lambda: set(nodes()) == {"trading", "strategies"}, "both nodes run")
+        os.close(terminal)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not nodes()
+    assert (tmp_path / "goodbye").exists()
+    assert (tmp_path / "out" / "orders.parquet").exists()
+
+
+def test_a_summary_that_finds_a_full_disk_is_a_failure(topologies: Topologies, tmp_path: Path):
+    profile = topologies.topology()
+    with Path("/dev/full").open("wb") as full, (tmp_path / "err").open("wb") as err:
+        assert started(topologies, profile, "--json", "--duration", "0.5", out=full, err=err).wait(30) == 1
+    *_, told = (tmp_path / "err").read_text().splitlines()
+    assert told == "libra: the summary could not be written: No space left on device"
 
 
 def test_the_kill_switch_is_passed_on_whatever_holds_up_the_supervisor(topologies: Topologies):

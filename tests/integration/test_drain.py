@@ -27,7 +27,8 @@ def start(shell, body, *, account="", clock="live", arguments=()):
     return running
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_prints_the_summary_and_exits_0(shell, which):
     running = start(shell, TRADES, arguments=["--json"])
     began = time.monotonic()

@@ -22,7 +22,7 @@ def on_timer(self, name):
 SIGNALS = """
 def on_start(self):
     import os, signal
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         child = os.fork()
         if child == 0:
             try:
@@ -87,20 +87,13 @@ def test_a_pool_computes_and_ends_and_the_node_trades_on(shell, profile):
     assert ended.summary["fills"] >= 5
 
 
-@pytest.fixture
-def usual_signals():
-    """What programs begin with: a node that ran in this process has left SIGUSR1 ignored, which they inherit."""
-    before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGUSR1, before)
-
-
 @pytest.mark.usefixtures("usual_signals")
 def test_signals_to_a_child_are_the_childs(shell, profile):
     ended = shell.run("run", profile(SIGNALS), "--json", "--duration", "2")
     assert (ended.code, ended.summary["ended"], ended.summary["stopped"]) == (0, "ended", {}), ended.err
     # Python's own handler of SIGINT, and the system's effect of the others, as before the node.
-    for told in ("SIGINT: 2", f"SIGTERM: -{signal.SIGTERM:d}", f"SIGUSR1: -{signal.SIGUSR1:d}"):
+    ends = [f"{number.name}: -{number:d}" for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)]
+    for told in ("SIGINT: 2", *ends):
         assert told in ended.err
     assert ended.summary["fills"] >= 3
 

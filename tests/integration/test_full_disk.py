@@ -3,6 +3,10 @@
 import json
 import resource
 import signal
+import subprocess
+from pathlib import Path
+
+from tests.integration.conftest import LIBRA
 
 RESTS = """
 def on_start(self):
@@ -38,6 +42,14 @@ def account_of(shell):
     [node] = json.loads(shell.run("status", "--json").out)["nodes"]
     [account] = node["accounts"]
     return account
+
+
+def test_a_summary_that_cannot_be_written_is_a_failure(shell):
+    command = [str(LIBRA), "run", shell.profile(), "--json", "--duration", "0.2"]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, cwd=shell.folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "libra: the summary could not be written: No space left on device"
 
 
 def test_the_kill_switch_cancels_though_the_disk_is_full(shell):

@@ -8,7 +8,7 @@ from libra.core.actor import Actor
 from libra.core.events import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from libra.core.events import Event
 
@@ -21,18 +21,28 @@ _LOOKS = 4
 class StaleWatch(Actor):
     """Watches the quotes of one strategy's instruments.
 
-    Counts from the first quote of an instrument on: before that no strategy has seen anything to trade on.
+    Counts from the first quote of an instrument on: before that no strategy has seen anything to trade on. What a
+    strategy itself says of a market is no quote of it.
 
     Args:
         strategy: The strategy's name.
+        strategies: The names of all of them.
         instruments: What it trades, by ``SYMBOL@VENUE``.
         max_age_ms: How old the last quote of each may be.
         stop: Called with the strategy's name when one is older.
     """
 
-    def __init__(self, strategy: str, instruments: Sequence[str], max_age_ms: int, stop: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        strategy: str,
+        strategies: Container[str],
+        instruments: Sequence[str],
+        max_age_ms: int,
+        stop: Callable[[str], None],
+    ) -> None:
         super().__init__()
         self._strategy = strategy
+        self._strategies = strategies
         self._watched = instruments
         self._max_age_ns = max_age_ms * 1_000_000
         self._stop = stop
@@ -47,7 +57,7 @@ class StaleWatch(Actor):
 
     def note(self, event: Event) -> None:
         """A quote. One of a clock that is ahead of ours counts from when it came."""
-        if event.instrument is not None:
+        if event.instrument is not None and event.source not in self._strategies:
             self._last_ns[event.instrument] = min(event.ts_ns, self.clock.now_ns())
 
     def on_timer(self, name: str) -> None:

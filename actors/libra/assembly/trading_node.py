@@ -269,7 +269,8 @@ class TradingNode(Node):
         self.add_actor(strategy.name, make)
         silence_ms = strategy.stop_after_silence_ms
         if silence_ms is not None:
-            watch = partial(StaleWatch, strategy.name, scope.names, silence_ms, self.stop_strategy)
+            all_of_them = frozenset(strategy.name for strategy in self.settings.strategies)
+            watch = partial(StaleWatch, strategy.name, all_of_them, scope.names, silence_ms, self.stop_strategy)
             self.add_actor(f"silence.{strategy.name}", watch)
 
     # Running ---------------------------------------------------------------------------------------------------------

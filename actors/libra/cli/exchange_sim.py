@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="libra exchange-sim",
         description="A simulated exchange that speaks Binance's protocols, spot and USD-M, to unmodified clients.",
         epilog="libra exchange-sim fault ... breaks something at one that runs; "
-        "exit codes: 0 ended by Ctrl-C or SIGTERM, 1 failed, 2 usage or configuration",
+        "exit codes: 0 ended by Ctrl-C, SIGTERM or SIGHUP, 1 failed, 2 usage or configuration",
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="markets, accounts and limits (TOML)")

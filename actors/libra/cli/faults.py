@@ -1,14 +1,19 @@
-"""What a user sees of an error that nobody foresaw: one line, and where the rest was written; and a reader who left."""
+"""What a user sees of an error that nobody foresaw: one line, and where the rest was written; and output that fails."""
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
+import stat
 import sys
 import tempfile
 import time
 import traceback
 from pathlib import Path
+from typing import TextIO
+
+from libra.errors import LibraError
 
 
 def report_fault(error: BaseException) -> None:
@@ -27,6 +32,22 @@ def silence_stdout() -> None:
     void = os.open(os.devnull, os.O_WRONLY)
     os.dup2(void, sys.stdout.fileno())
     os.close(void)
+
+
+def is_reader_gone(error: OSError, stream: TextIO) -> bool:
+    """Whether a write failed since there is nobody to read it: a pipe without a reader, a terminal that was closed."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    try:
+        is_terminal = stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return False
+    return is_terminal and error.errno == errno.EIO
+
+
+def not_told(error: OSError) -> LibraError:
+    """For a run whose summary could not be written, which is the end of what a run writes."""
+    return LibraError(f"the summary could not be written: {error.strerror or error}")
 
 
 def _write_crash_log(error: BaseException) -> Path | None:

@@ -2,6 +2,9 @@
 
 A terminal behind Ctrl-S or a frozen connection, a pager, a log driver that hangs: a write to any of these lasts until
 somebody reads. What has more to do than to write puts this in the place of standard output and standard error.
+
+A write that fails (a disk that is full) is tried again, with the next one and every so often: what it was to write
+waits meanwhile as for a reader. Only a reader that has gone is gone for good.
 """
 
 from __future__ import annotations
@@ -19,20 +22,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO, cast
 
+from libra.cli.faults import is_reader_gone, not_told
+
 __all__ = ["Outlets", "unhurried_output"]
 
 _MOST_WAITING = 8 << 20
-"""Bytes that wait for a reader; what comes then is left out, until all of them are written."""
+"""Bytes that wait for a reader; what comes then is left out, until they are written. One write has room always."""
 _OF_EACH = 128
 """Bytes that a line takes beside its own."""
 _AT_ONCE = 1 << 16
 _PATIENCE_S = 2.0
 """How long the end waits for somebody who reads standard error."""
+_UNREAD = "nobody read this"
+_AGAIN_S = 1.0
+"""A write that has failed is tried again then, unless another one comes before."""
 
 
 @contextmanager
 def unhurried_output() -> Iterator[Outlets]:
-    """Within, no write to `sys.stdout` and `sys.stderr` waits; behind it, what was written is out or told of."""
+    """Within, no write to `sys.stdout` and `sys.stderr` waits; behind it, what was written is out or told of.
+
+    Raises:
+        LibraError: When what was written to `sys.stdout` cannot be: the summary is among that. A reader who has left is
+            no such fault.
+    """
     outlets = Outlets()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = outlets.of(before[0], _told), outlets.of(before[1], _logged)
@@ -43,7 +56,9 @@ def unhurried_output() -> Iterator[Outlets]:
         raise
     else:
         # The summary is not given up, however long its reader takes.
-        outlets.close(without_end=before[0])
+        fault = outlets.close(without_end=before[0])
+        if fault is not None and not is_reader_gone(fault, before[0]):
+            raise not_told(fault) from fault
     finally:
         sys.stdout, sys.stderr = before
 
@@ -54,12 +69,12 @@ class Outlets:
     def __init__(self) -> None:
         self._writers: dict[tuple[int, int], _Writer] = {}
 
-    def of(self, stream: TextIO, note: Callable[[int], str]) -> TextIO:
+    def of(self, stream: TextIO, note: Callable[[int, str], str]) -> TextIO:
         """A stream in the place of another; that itself where it has no file.
 
         Args:
             stream: What is written to. Nobody else may, until all of these are closed.
-            note: Tells of a number of lines that were left out.
+            note: Tells of a number of lines that were left out, and why.
         """
         try:
             stream.flush()
@@ -78,8 +93,12 @@ class Outlets:
         for writer in self._writers.values():
             writer.keep_all()
 
-    def close(self, without_end: TextIO | None = None) -> None:
-        """Write what waits; where nobody reads for a while, give that up, but for the file of one stream."""
+    def close(self, without_end: TextIO | None = None) -> OSError | None:
+        """Write what waits; where nobody reads for a while, give that up, but for the file of one stream.
+
+        Returns:
+            Why not all that was written to that one is there.
+        """
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
@@ -88,19 +107,22 @@ class Outlets:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 found = os.fstat(without_end.fileno())
                 kept = (found.st_dev, found.st_ino)
+        fault = None
         for key, writer in self._writers.items():
-            writer.close(None if key == kept else _PATIENCE_S)
+            failure = writer.close(None if key == kept else _PATIENCE_S)
+            fault = failure if key == kept else fault
+        return fault
 
 
 class _End:
     """Where a stream's bytes go."""
 
-    def __init__(self, descriptor: int, encoding: str, note: Callable[[int], str]) -> None:
+    def __init__(self, descriptor: int, encoding: str, note: Callable[[int, str], str]) -> None:
         self.descriptor = descriptor
         self.encoding = encoding
         self.note = note
         self.left_out = 0
-        self.failure: OSError | None = None
+        self.why = _UNREAD
 
     def encoded(self, text: str) -> bytes:
         return text.encode(self.encoding, errors="backslashreplace")
@@ -116,23 +138,34 @@ class _Writer:
         self._ends: dict[int, _End] = {}
         self._is_bounded = True
         self._is_over = False
+        self._has_news = False
+        self._failure: OSError | None = None
+        """Why what waits, or what was last written, could not be."""
+        self._is_gone = False
         self._last_step = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="libra-output", daemon=True)
         self._thread.start()
 
     def put(self, end: _End, text: str) -> None:
-        """Write it when its turn comes; raises what a write to this end has raised."""
+        """Write it when its turn comes.
+
+        Raises:
+            BrokenPipeError: When the reader has gone.
+        """
         data = end.encoded(text)
         with self._news:
-            if end.failure is not None:
-                raise type(end.failure)(*end.failure.args)
+            if self._is_gone and self._failure is not None:
+                raise BrokenPipeError(*self._failure.args)
             if self._is_over:
                 raise OSError("this stream has ended")
             self._ends[end.descriptor] = end
             # One gap, told of once, rather than a line here and there.
             is_gap = any(other.left_out for other in self._ends.values())
-            if self._is_bounded and (is_gap or self._size + len(data) + _OF_EACH > _MOST_WAITING):
+            is_full = self._size > 0 and self._size + len(data) + _OF_EACH > _MOST_WAITING
+            if self._is_bounded and (is_gap or is_full):
                 end.left_out += max(text.count("\n"), 1)
+                end.why = _UNREAD if self._failure is None else _why(self._failure)
+                self._wake()
                 return
             self._add(end, data)
 
@@ -141,44 +174,57 @@ class _Writer:
             self._is_bounded = False
             self._tell_of_gaps()
 
-    def close(self, patience_s: float | None) -> None:
-        """End when all is written, or when nothing was for so long."""
+    def close(self, patience_s: float | None) -> OSError | None:
+        """End when all is written or cannot be, or when nothing was for so long; says why not all is written."""
         with self._news:
             self._tell_of_gaps()
             self._last_step = time.monotonic()
             self._is_over = True
-            self._news.notify()
+            self._wake()
         while self._thread.is_alive():
             self._thread.join(0.05)
             if patience_s is not None and time.monotonic() - self._last_step >= patience_s:
-                return
+                break
+        return self._failure
 
     def _add(self, end: _End, data: bytes) -> None:
         self._waiting.append((end, data))
         self._size += len(data) + _OF_EACH
+        self._wake()
+
+    def _wake(self) -> None:
+        self._has_news = True
         self._news.notify()
 
     def _tell_of_gaps(self) -> None:
         for end in self._ends.values():
             lines, end.left_out = end.left_out, 0
             if lines:
-                self._add(end, end.encoded(end.note(lines)))
+                self._add(end, end.encoded(end.note(lines, end.why)))
 
     def _run(self) -> None:
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._waiting or self._is_over)
+                if self._failure is None:
+                    self._news.wait_for(lambda: self._waiting or self._is_over)
+                else:
+                    # With the next write, or a while later; at the end once more.
+                    self._news.wait_for(lambda: self._has_news, _AGAIN_S)
+                is_last_try, self._has_news = self._is_over, False
                 if not self._waiting:
                     return
                 end, data, size = self._next()
-            try:
-                if end.failure is None:
-                    self._write(end.descriptor, data)
-            except OSError as error:
-                end.failure = error
+            rest, failure = self._write(end.descriptor, data)
             with self._news:
+                self._failure = failure
                 self._size -= size
-                if not self._waiting:
+                if failure is not None:
+                    self._is_gone = isinstance(failure, BrokenPipeError)
+                    if self._is_gone or is_last_try:
+                        return
+                    self._waiting.appendleft((end, bytes(rest)))
+                    self._size += len(rest) + _OF_EACH
+                elif not self._waiting:
                     self._tell_of_gaps()
 
     def _next(self) -> tuple[_End, bytes, int]:
@@ -190,7 +236,8 @@ class _Writer:
             size += len(pieces[-1]) + _OF_EACH
         return end, b"".join(pieces), size
 
-    def _write(self, descriptor: int, data: bytes) -> None:
+    def _write(self, descriptor: int, data: bytes) -> tuple[memoryview, OSError | None]:
+        """Gives what is not written, and why."""
         rest = memoryview(data)
         while rest:
             try:
@@ -198,7 +245,10 @@ class _Writer:
             except BlockingIOError:
                 # Somebody who shares it has made it so.
                 select.select([], [descriptor], [])
+            except OSError as error:
+                return rest, error
             self._last_step = time.monotonic()
+        return rest, None
 
 
 class _Outlet(io.TextIOBase):
@@ -242,13 +292,17 @@ class _Outlet(io.TextIOBase):
                 self._writer.put(self._end, text)
 
 
-def _told(lines: int) -> str:
-    return f"libra: nobody read this: {lines} lines are left out here\n"
+def _why(failure: OSError) -> str:
+    return f"this could not be written ({failure.strerror or failure})"
 
 
-def _logged(lines: int) -> str:
+def _told(lines: int, why: str) -> str:
+    return f"libra: {why}: {lines} lines are left out here\n"
+
+
+def _logged(lines: int, why: str) -> str:
     """The same as a line of the log, which may be for machines."""
-    text = f"nobody read this: {lines} lines are left out here"
+    text = f"{why}: {lines} lines are left out here"
     record = logging.getLogger("libra.cli").makeRecord("libra.cli", logging.WARNING, __file__, 0, text, (), None)
     for handler in logging.getLogger("libra").handlers:
         return f"{handler.format(record)}\n"

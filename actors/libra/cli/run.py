@@ -16,10 +16,11 @@ from libra import early_kill, exit_codes
 from libra.cli.arguments import add_profile_arguments, flags_of
 from libra.cli.beside import with_exchange
 from libra.cli.display import SafeDisplay, open_display
-from libra.cli.faults import silence_stdout
+from libra.cli.faults import is_reader_gone, not_told, silence_stdout
 from libra.cli.logs import configure_logging
 from libra.cli.outlet import unhurried_output
 from libra.cli.results import Rows, prepare_folder, write_results
+from libra.cli.terminal import terminal_that_may_close
 from libra.errors import ConfigError, LibraError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def main(arguments: list[str]) -> int:
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
     with ExitStack() as stack:
+        stack.enter_context(terminal_that_may_close())
         # One process writes for several nodes, and stops them: no reader may hold that up.
         outlets = stack.enter_context(unhurried_output()) if getattr(settings, "nodes", None) else None
         with with_exchange(settings) as settings:
@@ -126,8 +128,11 @@ def _tell(result: RunResult, *, as_json: bool, out: Path | None) -> None:
     try:
         _print_result(result, as_json=as_json, out=out)
         sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()  # how the run ended matters more than a reader who left
+    except OSError as error:
+        is_gone = is_reader_gone(error, sys.stdout)
+        silence_stdout()
+        if not is_gone:  # how the run ended matters more than a reader who left
+            raise not_told(error) from error
 
 
 def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None:

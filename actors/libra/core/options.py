@@ -26,7 +26,8 @@ class NodeOptions:
         drain_timeout_s: How long a stopping node may take.
         spin: A live node never sleeps.
         restarts: How often a failing actor is started again, where it has no policy of its own; native threads too.
-        signals: Take over SIGINT and SIGTERM while running; only possible in the main thread.
+        signals: Take over SIGINT, SIGTERM and SIGHUP while running (SIGHUP unless it is ignored); only possible in the
+            main thread.
         lane_capacity: Events that a lane of an actor's mailbox holds before its type's policy applies; a simulated run
             has no limit.
         keep_up_s: An actor of no account whose facts fill most of a lane is given up where, after so many seconds, no

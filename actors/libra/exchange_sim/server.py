@@ -21,6 +21,7 @@ from libra.exchange_sim.params import Params
 from libra.exchange_sim.rest_wallet import PREFIX
 from libra.exchange_sim.signing import split_signature
 from libra.exchange_sim.sockets import Sockets
+from libra.stop_signals import stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +130,7 @@ def _json(status: int, body: object, headers: dict[str, str] | None = None) -> w
 
 
 async def serve(venue: Venue, ready: Callable[[str, int], None], *, until_eof: bool = False) -> None:
-    """Serves a venue until SIGINT or SIGTERM.
+    """Serves a venue until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         venue: What is served.
@@ -139,7 +140,7 @@ async def serve(venue: Venue, ready: Callable[[str, int], None], *, until_eof: b
     settings = venue.settings
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *stop_signals()):
         loop.add_signal_handler(number, stop.set)
     if until_eof:
         loop.add_reader(0, _read_end, stop)

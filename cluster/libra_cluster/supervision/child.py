@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from libra import early_kill
@@ -230,16 +230,17 @@ class Child:
     def _print(self, lines: list[bytes]) -> None:
         # Where standard output belongs to the summary, `sys.stdout` is another stream by now.
         with contextlib.suppress(OSError):
-            sys.stdout.write("".join(f"{_shown(line)}\n" for line in lines))
+            sys.stdout.write(self._named(map(_shown, lines)))
 
     def _pass_on(self, lines: list[bytes]) -> None:
         texts = [_shown(line) for line in lines]
         self._last_words.extend(text[:_LONGEST_WORD] for text in texts)
         with contextlib.suppress(OSError):
-            # A line for machines is one JSON object, and has to stay one.
-            sys.stderr.write(
-                "".join(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n" for text in texts)
-            )
+            sys.stderr.write(self._named(texts))
+
+    def _named(self, texts: Iterable[str]) -> str:
+        # A line for machines is one JSON object, and has to stay one.
+        return "".join(f"{text}\n" if text.startswith("{") else f"{self.name}: {text}\n" for text in texts)
 
 
 def _shown(line: bytes) -> str:

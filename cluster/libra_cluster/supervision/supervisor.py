@@ -27,6 +27,7 @@ from libra.assembly.trading_node import RunResult
 from libra.config.live import check_live, key_names
 from libra.config.secrets import seclude, take_out
 from libra.errors import ConfigError, LibraError
+from libra.stop_signals import stop_signals
 from libra_cluster.bridge.native import require_bridge
 from libra_cluster.server.membership import ServerMembership
 from libra_cluster.supervision.child import Child
@@ -313,7 +314,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the run, SIGUSR1 is the kill switch of every account, SIGCHLD wakes us."""
+        """SIGINT, SIGTERM and SIGHUP stop the run, SIGUSR1 is the kill switch of every account, SIGCHLD wakes us."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -326,7 +327,7 @@ class Supervisor:
         hearing.start()
         handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {
             signal.SIGINT: self._ask_to_stop,
-            signal.SIGTERM: self._ask_to_stop,
+            **dict.fromkeys(stop_signals(), self._ask_to_stop),
             signal.SIGUSR1: _nothing,
             signal.SIGCHLD: _nothing,
         }

@@ -82,14 +82,17 @@ def test_silence_that_is_shorter_stops_nobody(record, tmp_path):
     assert [order["status"] for order in result.orders] == ["ACCEPTED"]
 
 
-def test_a_market_whose_clock_is_ahead_is_missed_as_soon():
+def test_a_market_is_missed_by_our_clock_whatever_a_strategy_says_of_it():
     now, stopped = SimpleNamespace(ns=1_000_000_000_000), []
-    watch = StaleWatch("rests", ["BTC/USDT@binance"], 5_000, stopped.append)
+    watch = StaleWatch("rests", {"rests"}, ["BTC/USDT@binance"], 5_000, stopped.append)
     watch._context = SimpleNamespace(
         clock=SimpleNamespace(now_ns=lambda: now.ns), cancel_timer=lambda _name: None, log=getLogger()
     )
-    watch.note(SimpleNamespace(instrument="BTC/USDT@binance", ts_ns=now.ns + 3_600_000_000_000))
+    ahead_ns = now.ns + 3_600_000_000_000
+    watch.note(SimpleNamespace(instrument="BTC/USDT@binance", source="market", ts_ns=ahead_ns))
     for wait_ns, expected in ((5_000_000_000, []), (1, ["rests"])):
         now.ns += wait_ns
+        # It says the last one again, for others.
+        watch.note(SimpleNamespace(instrument="BTC/USDT@binance", source="rests", ts_ns=now.ns))
         watch.on_timer("look")
         assert stopped == expected

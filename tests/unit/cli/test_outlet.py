@@ -1,16 +1,20 @@
-"""Output that nobody reads: writers go on, what waits is bounded, and its reader is told what is missing."""
+"""Output that nobody reads, or that cannot be written: writers go on, what waits is bounded, gaps are told."""
 
 import contextlib
 import io
 import json
 import logging
 import os
+import pty
 import re
+import resource
 import select
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -18,6 +22,7 @@ import pytest
 from libra.cli import outlet
 from libra.cli.logs import configure_logging
 from libra.cli.outlet import Outlets, unhurried_output
+from libra.errors import LibraError
 
 
 @dataclass
@@ -67,8 +72,8 @@ def pipe() -> Iterator[Pipe]:
     os.close(reader)
 
 
-def note(lines: int) -> str:
-    return f"[{lines}]\n"
+def note(lines: int, why: str = "nobody read this") -> str:
+    return f"[{lines}]\n" if why == "nobody read this" else f"[{lines}: {why}]\n"
 
 
 def closing(outlets: Outlets, pipe: Pipe) -> threading.Thread:
@@ -188,6 +193,124 @@ def test_who_writes_for_a_reader_who_left_is_told(pipe: Pipe):
         with pytest.raises(BrokenPipeError):
             write_on()
         outlets.close(without_end=gone)
+
+
+def test_a_write_that_is_more_than_may_wait_keeps_nothing_behind_it_out(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
+    outlets = Outlets()
+    stream = outlets.of(pipe.stream, note)
+    stream.write("x" * 5000 + "\n")
+    assert pipe.line() == "x" * 5000 + "\n"
+    stream.write("again\n")
+    assert pipe.line() == "again\n"
+    outlets.close(without_end=pipe.stream)
+
+
+class Disk:
+    """A file, and the disk below it, which can be full."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream = path.open("w", encoding="utf-8")
+        self.outlets = Outlets()
+        self.written = self.outlets.of(self.stream, note)
+        self._file = os.dup(self.stream.fileno())
+
+    def fill(self) -> None:
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, self.stream.fileno())
+        os.close(full)
+
+    def make_room(self) -> None:
+        os.dup2(self._file, self.stream.fileno())
+
+    def wait_until_it_fails(self) -> None:
+        [writer] = self.outlets._writers.values()
+        wait_until(lambda: writer._failure is not None)
+
+    def close(self) -> list[str]:
+        fault = self.outlets.close(without_end=self.stream)
+        assert fault is None
+        self.stream.close()
+        os.close(self._file)
+        return self.path.read_text(encoding="utf-8").splitlines()
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until, "it never comes about"
+        time.sleep(0.001)
+
+
+def test_behind_a_disk_that_was_full_every_line_is_there(tmp_path: Path):
+    disk = Disk(tmp_path / "log")
+    # It takes a part of a write, and no more.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1050, before[1]))
+    try:
+        for number in range(100):
+            disk.written.write(f"{number:099d}\n")
+        disk.wait_until_it_fails()
+        assert disk.path.stat().st_size == 1050
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    disk.written.write("100\n")
+    assert [int(line) for line in disk.close()] == list(range(101))
+
+
+def test_a_write_that_failed_is_tried_again_though_none_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outlet, "_AGAIN_S", 0.01)
+    disk = Disk(tmp_path / "log")
+    disk.fill()
+    disk.written.write("kept\n")
+    disk.wait_until_it_fails()
+    disk.make_room()
+    wait_until(lambda: disk.path.read_text(encoding="utf-8") == "kept\n")
+    assert disk.close() == ["kept"]
+
+
+def test_a_disk_that_is_full_for_long_takes_no_memory_and_what_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(outlet, "_MOST_WAITING", 4096)
+    disk = Disk(tmp_path / "log")
+    disk.fill()
+    disk.written.write("0\n")
+    disk.wait_until_it_fails()
+    for number in range(1, 1000):
+        disk.written.write(f"{number}\n")
+    disk.make_room()
+    *kept, gap = disk.close()
+    assert [int(line) for line in kept] == list(range(len(kept)))
+    assert 20 < len(kept) < 100
+    assert gap == f"[{1000 - len(kept)}: this could not be written (No space left on device)]"
+
+
+def told(out: TextIO, err: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with unhurried_output():
+        sys.stdout.write("the summary\n")
+        sys.stderr.write("the log\n")
+
+
+def test_a_summary_that_cannot_be_written_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with Path("/dev/full").open("w") as full, (tmp_path / "other").open("w") as other:
+        with pytest.raises(LibraError, match=r"the summary could not be written: No space left on device$"):
+            told(full, other, monkeypatch)
+        # The log ends as it does where it is written at once.
+        told(other, full, monkeypatch)
+    assert (tmp_path / "other").read_text() == "the log\nthe summary\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_a_reader_who_left_is_no_fault(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    reader, writer = os.pipe() if kind == "pipe" else pty.openpty()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone, (tmp_path / "other").open("w") as other:
+        told(gone, other, monkeypatch)
+    assert (tmp_path / "other").read_text() == "the log\n"
 
 
 def test_the_end_does_not_wait_for_ever_for_a_reader_of_errors(pipe: Pipe, monkeypatch: pytest.MonkeyPatch):

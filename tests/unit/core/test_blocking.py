@@ -296,3 +296,39 @@ def test_the_line_is_the_callers_where_our_own_code_is_what_takes_so_long():
     exec(compile("import sys\ndef held(look):\n    return look(sys._getframe())\n", path, "exec"), made)
     place = made["held"](blocking._place_of)
     assert place.startswith(f"{path}:3 in held, called at {__file__}:"), place
+
+
+def test_whose_threads_keep_the_loop_waiting_is_told_once_in_a_while(caplog):
+    is_over = threading.Event()
+    threads = [threading.Thread(target=is_over.wait, args=(20,), name=f"computes-{n}") for n in range(6)]
+    for thread in threads:
+        thread.start()
+    seen = Blocking()
+    try:
+        for actor in ("a", "b", ""):
+            assert seen.look(actor, 0.2, True, 0.15) is None
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    [message] = [record.getMessage() for record in caplog.records]
+    assert "of the last 200 ms they took 150 from the loop, in a turn of a (" in message
+    assert "computes-0" in message
+    assert " more); what computes for long belongs into a process of its own" in message
+    assert seen.counts == {}
+    caplog.clear()
+    Blocking().look("", 0.2, True, 0.15)
+    assert "in nobody's turn" in caplog.text
+
+
+def test_nobodys_callback_that_holds_the_loop_is_told_where_the_loop_says_that_it_comes_round(caplog):
+    seen = Blocking()
+    seen.look("", 0.3, True)
+    assert caplog.records == []
+    seen.is_watched = True
+    seen.look("", 0.3, True)
+    assert "the loop has not come round for 300 ms, and no actor's handler runs: it is at " in caplog.text
+    caplog.clear()
+    seen._thread_id = -1
+    seen.look("", 0.3, True)
+    assert "it is in native code" in caplog.text

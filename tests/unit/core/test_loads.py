@@ -1,11 +1,15 @@
 """Tasks and timers that one actor leaks: bounded, told with its name, and nothing of the others' orderly end."""
 
 import asyncio
+import collections.abc
 import contextlib
+import inspect
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from libra.core import own_loop
 from libra.core.actor import Actor
 from libra.core.own_loop import _close
 from libra.core.supervision import RestartPolicy
@@ -49,6 +53,39 @@ def test_one_task_more_than_an_actor_may_have_is_its_failure(stage, caplog, simu
     assert detail.startswith("TooManyError: actor leaks has 10 tasks")
     assert (outcome.failed, outcome.drained) == (["leaks"], True)
     assert all(task.cancelled() for task in tasks)
+
+
+class OfItsOwn(collections.abc.Coroutine):
+    """What a task may run, and no coroutine of Python's."""
+
+    def send(self, _value):
+        raise AssertionError("no task was made of it")
+
+    def throw(self, *_what):
+        raise AssertionError("nor ended")
+
+    def __await__(self):
+        raise AssertionError("nor awaited")
+
+
+def test_whatever_a_task_would_have_run_is_refused_where_there_are_too_many(stage):
+    refused = []
+
+    class Leaks(Actor):
+        def on_start(self):
+            loop = asyncio.get_running_loop()
+            self.made = [loop.create_task(rests()) for _ in range(5)]
+            for what in (rests(), OfItsOwn()):
+                with pytest.raises(TooManyError, match=r"as many as node.max_tasks allows"):
+                    self.made.append(loop.create_task(what))
+                refused.append(what)
+
+    set_up = stage(max_tasks=5)
+    set_up.quotes(0)
+    set_up.add("leaks", Leaks)
+    assert set_up.run().errors == 0
+    assert len(refused) == 2
+    assert inspect.getcoroutinestate(refused[0]) == inspect.CORO_CLOSED
 
 
 def test_tasks_that_have_ended_do_not_count_and_those_of_an_instance_before_do(stage):
@@ -213,3 +250,26 @@ def test_one_that_swallows_its_end_is_left_and_makes_the_run_fail(stage, caplog)
     outcome = set_up.run()
     assert not outcome.drained
     assert "1 tasks that somebody's code has left on the loop did not end in time" in caplog.text
+
+
+def test_a_child_that_was_forked_in_the_loop_goes_no_further_in_it(monkeypatch):
+    """What it raises comes out of the loop, which is its parent's."""
+    ended = []
+
+    class EndedError(Exception):
+        pass
+
+    def end(error):
+        ended.append(error)
+        raise EndedError
+
+    async def forks():
+        raise ValueError("a child")
+
+    pids = iter((1, 2))
+    monkeypatch.setattr(own_loop, "os", SimpleNamespace(getpid=lambda: next(pids)))
+    monkeypatch.setattr(own_loop, "end_fork", end)
+    loop = asyncio.new_event_loop()
+    with contextlib.closing(loop), pytest.raises(EndedError):
+        own_loop._run_to_the_end(loop, forks(), lambda: True, takes_signals=False)
+    assert [str(error) for error in ended] == ["a child"]

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from libra.core import actor
 from libra.core.actor import Actor
 from libra.model import Order
 from libra.strategies import Strategy
@@ -21,3 +22,21 @@ def test_an_order_without_an_owner_is_no_strategys(base, hears):
     listener._context = SimpleNamespace(name="mine")
     listener._order_changed(SimpleNamespace(payload=Order("BTC/USDT@sim", "BUY", "1")))
     assert len(heard) == hears
+
+
+def test_what_is_no_notice_and_what_is_another_strategys_is_not_told(monkeypatch):
+    # Only a desk makes one.
+    monkeypatch.setattr(actor, "Notice", SimpleNamespace)
+    heard = []
+
+    class Listener(Strategy):
+        def on_refused(self, notice):
+            heard.append(notice)
+
+    listener = Listener()
+    listener._context = SimpleNamespace(name="mine")
+    listener._hears_its_own = True
+    mine, other = (SimpleNamespace(strategy=strategy) for strategy in ("mine", "yours"))
+    for payload in ({"code": "ORDER_RATE"}, other, mine):
+        listener._refused(SimpleNamespace(payload=payload))
+    assert heard == [mine]

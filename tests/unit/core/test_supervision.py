@@ -320,3 +320,23 @@ def test_a_failure_of_an_async_start_is_tried_again(stage):
     assert tries[:3] == [0.0, 2.0, 5.0]
     assert tries.count("quote") == 12
     assert (outcome.errors, outcome.failed) == (2, [])
+
+
+def test_one_that_throws_away_all_that_it_has_is_given_up_like_any_other(stage):
+    heard = []
+
+    class Clears(Actor):
+        def on_start(self):
+            vars(self).clear()
+            raise ValueError("no")
+
+    class Fine(Actor):
+        def on_quote(self, quote):
+            heard.append(quote)
+
+    set_up = stage(restarts=RestartPolicy(max_restarts=0))
+    set_up.quotes(0, 1, 2)
+    set_up.add("clears", Clears)
+    set_up.add("fine", Fine)
+    outcome = set_up.run()
+    assert (outcome.failed, len(heard)) == (["clears"], 3)

@@ -82,3 +82,24 @@ def test_a_logger_of_ours_that_is_made_later_is_ours_too():
     late.disabled = True
     surroundings.look(None)
     assert not late.disabled
+
+
+def test_what_nobody_foresaw_is_told_and_the_node_goes_on(caplog):
+    def odd():
+        raise RuntimeError("odd")
+
+    Surroundings(odd).look("a")
+    assert "what belongs to the whole process could not be put back" in caplog.text
+    assert "odd" in caplog.text
+
+
+def test_where_there_is_no_folder_there_is_nothing_to_return_to(tmp_path, monkeypatch, caplog):
+    here = Path.cwd()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    surroundings = Surroundings(list)
+    os.chdir(here)
+    surroundings.look("a")
+    assert caplog.records == []
+    assert Path.cwd() == here

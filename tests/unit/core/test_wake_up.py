@@ -59,6 +59,7 @@ def test_whoever_takes_it_back_or_sets_another_is_refused_and_told(on_loop, capl
             for name in ("remove_reader", "add_reader")
         ]
         wake_up.uninstall()
+        wake_up.uninstall()
         assert not loop.remove_reader(core.fileno)
         assert not await wakes(core, calls)
         assert not {"add_reader", "remove_reader"} & vars(loop).keys()

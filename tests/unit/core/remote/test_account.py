@@ -1,4 +1,4 @@
-"""An account whose strategies and market are on another node: what it sees, what stops it, and what is acknowledged."""
+"""An account whose strategies are on another node: what it believes, what stops it, and what is acknowledged."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def opened(core, name, strategy="strategy", **more):
 
 @pytest.fixture
 def split(pair):
-    """Node `a` has the market and a strategy (slot 0), node `b` the account."""
+    """Node `a` has a strategy (slot 0), node `b` the market and the account."""
     two = pair()
     two.account = opened(two.b.core, "main")
     two.account.set_reconciled()
@@ -63,16 +63,43 @@ def split(pair):
     return two.join()
 
 
-def trade_on(two):
-    """A market that node `b`, where no actor listens to it, learns of from node `a`; then an order."""
+def market(node, price="60000.00"):
+    """A quote and a trade at about this price, of the market of a node."""
     for event_type, payload in (
-        (EventType.QUOTE, Quote(INSTRUMENT.id, "60000.00", "60000.10", "1", "1")),
-        (EventType.TRADE, Trade(INSTRUMENT.id, "60000.00", "100000")),
+        (EventType.QUOTE, Quote(INSTRUMENT.id, price, f"{price[:-2]}10", "1", "1")),
+        (EventType.TRADE, Trade(INSTRUMENT.id, price, "100000")),
     ):
-        assert two.a.core.publish_market(Event.create(event_type, "market", payload), INSTRUMENT.id)
+        assert node.core.publish_market(Event.create(event_type, "market", payload), INSTRUMENT.id)
+
+
+def ask(two, price="60000.00"):
+    return two.a.core.emit_order_request(0, "main", INSTRUMENT.id, "BUY", "0.001", price, "GTC", 0, None)
+
+
+def trade_on(two):
+    market(two.b)
     two.settle()
-    order = ("main", INSTRUMENT.id, "BUY", "0.001", "60000.00", "GTC", 0, None)
-    return two.a.core.emit_order_request(0, *order)
+    return ask(two)
+
+
+def test_an_account_believes_the_market_of_its_own_node_alone(split):
+    """Out there anyone may say anything: a fair value is no price, and an old quote said again is no fresh one."""
+    _, heard = split.b.actor("listens", EventType.QUOTE)
+    split.settle()
+    market(split.a)
+    split.settle()
+    assert len(heard) == 1
+    ask(split)
+    split.settle()
+    market(split.b)
+    market(split.a, "90000.00")
+    assert split.a.core.emit(0, EventType.QUOTE, Quote(INSTRUMENT.id, "90000.00", "90000.10", "1", "1"), INSTRUMENT.id)
+    split.settle()
+    ask(split, "90000.00")
+    made = ask(split)
+    split.settle()
+    assert [event.payload.reason for event in split.rejected] == ["NO_MARKET", "PRICE_COLLAR"]
+    assert [event.payload.order_id for event in split.made] == [made]
 
 
 def test_where_an_account_was_opened_its_facts_are_its_desks_alone(split):

@@ -1,5 +1,5 @@
-//! The guard of a process: notices SIGINT, SIGTERM and SIGUSR1 natively, and ends a process whose interpreter cannot be
-//! taken back.
+//! The guard of a process: notices SIGINT, SIGTERM, SIGHUP and SIGUSR1 natively, and ends a process whose interpreter
+//! cannot be taken back.
 //!
 //! A strategy that loops for ever holds Python's lock, so nothing written in Python can end it. The guard is a native
 //! thread. The first signal asks the loop to drain; when the drain's deadline passes, or a second signal comes half a

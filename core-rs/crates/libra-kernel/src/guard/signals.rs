@@ -31,7 +31,7 @@ pub(super) const ECHO: i32 = 255;
 /// Until when (on the monotonic clock) a signal that finds no guard belongs to the stop that ended the last one.
 static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
 /// Handler and flags that each of [`OURS`] had before the guard, or before the one that a signal has ended.
-static BEFORE: [(AtomicUsize, AtomicI32); 3] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 3];
+static BEFORE: [(AtomicUsize, AtomicI32); 4] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 4];
 
 /// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
 static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
@@ -165,14 +165,16 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes SIGINT, SIGTERM and SIGUSR1 over: from now on they are written into `pipe`.
+    /// Takes [`OURS`] over: from now on they are written into `pipe`.
     pub(super) fn take(&mut self, pipe: &OwnedFd) -> io::Result<()> {
         forks::install();
         SIGNAL_PIPE.store(pipe.as_raw_fd(), Ordering::SeqCst);
         // SAFETY: cannot fail.
         OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
         for signal in OURS {
-            self.previous.push((signal, take_and_keep(signal)?));
+            if let Some(previous) = take_and_keep(signal)? {
+                self.previous.push((signal, previous));
+            }
         }
         Ok(())
     }
@@ -213,12 +215,17 @@ pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
     take_and_keep(libc::SIGUSR1).map(drop)
 }
 
-/// The signals that a guard takes.
-const OURS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1];
+/// The signals that a guard takes; SIGHUP unless it [stays ignored](stays_ignored).
+const OURS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP];
+
+/// Whoever has a process ignore that its terminal is closed, as `nohup` does, means it to go on.
+fn stays_ignored(signal: libc::c_int) -> bool {
+    signal == libc::SIGHUP && before(signal).sa_sigaction == libc::SIG_IGN
+}
 
 /// True while all of them are still the guard's.
 pub(super) fn stand() -> bool {
-    OURS.iter().all(|signal| is_ours(*signal))
+    OURS.into_iter().all(|signal| stays_ignored(signal) || is_ours(signal))
 }
 
 /// True while one of them is the guard's.
@@ -249,19 +256,22 @@ fn ask(signal: libc::c_int) -> io::Result<libc::sigaction> {
 
 /// Somebody's code has put a handler of its own in our place: takes them back.
 pub(super) fn take_back() {
-    for signal in OURS {
+    for signal in OURS.into_iter().filter(|signal| !stays_ignored(*signal)) {
         let _ = take_over(signal);
     }
 }
 
-/// Takes a signal over. What was done with it before is kept, and given.
-fn take_and_keep(signal: libc::c_int) -> io::Result<libc::sigaction> {
+/// Takes a signal over. What was done with it before is kept, and given; `None` where it is left as it is.
+fn take_and_keep(signal: libc::c_int) -> io::Result<Option<libc::sigaction>> {
     let previous = ask(signal)?;
     let (handler, flags) = kept(signal);
     handler.store(previous.sa_sigaction, Ordering::SeqCst);
     flags.store(previous.sa_flags, Ordering::SeqCst);
+    if stays_ignored(signal) {
+        return Ok(None);
+    }
     take_over(signal)?;
-    Ok(previous)
+    Ok(Some(previous))
 }
 
 fn take_over(signal: libc::c_int) -> io::Result<()> {

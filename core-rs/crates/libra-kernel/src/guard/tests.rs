@@ -200,7 +200,7 @@ fn signals_that_somebody_takes_are_taken_back() {
     let _one = lock(&ONE);
     let limits = Limits { block_ns: 2_000_000, ..Limits::default() };
     let guard = Guard::install(Arc::new(Waker::new().unwrap()), 1_000_000_000, true, limits, None).unwrap();
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP] {
         // SAFETY: ignores a signal, as a strategy may.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
@@ -211,6 +211,28 @@ fn signals_that_somebody_takes_are_taken_back() {
     assert!(signals::stand());
     drop(guard);
     assert!(!signals::stand(), "and given back in the end, for good");
+}
+
+#[test]
+fn a_closed_terminal_asks_for_a_stop_unless_that_is_ignored() {
+    let _one = lock(&ONE);
+    for (before, asked) in [(libc::SIG_DFL, Some(libc::SIGHUP)), (libc::SIG_IGN, None)] {
+        // SAFETY: what the shell hands on: the system's own effect, or `nohup`.
+        unsafe { libc::signal(libc::SIGHUP, before) };
+        let waker = Arc::new(Waker::new().unwrap());
+        let guard = Guard::install(waker, 20_000_000_000, true, Limits::default(), None).unwrap();
+        assert!(signals::stand(), "nothing is to be taken back");
+        // As its thread does with what it finds taken.
+        signals::take_back();
+        // SAFETY: taken by the guard, or ignored; this thread handles it before the call returns.
+        unsafe { libc::raise(libc::SIGHUP) };
+        assert!(guard.catch_up());
+        assert_eq!(guard.stop_signal(), asked);
+        drop(guard);
+        // SAFETY: asks, and leaves it to the system for the tests that follow.
+        let after = unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        assert_eq!(after == libc::SIG_IGN, asked.is_none(), "as it was, or ours for a second delivery");
+    }
 }
 
 /// A child of this process: by `fork`, or by the bare system call, of which no handler of ours hears.
@@ -240,7 +262,7 @@ fn child(by_fork: bool, signal: libc::c_int) -> libc::c_int {
 #[test]
 fn a_signal_to_a_child_ends_the_child_and_is_nothing_to_the_parent() {
     let _one = lock(&ONE);
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP] {
         // SAFETY: the system's own effect; a guard before may have left SIGUSR1 ignored.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
@@ -248,7 +270,7 @@ fn a_signal_to_a_child_ends_the_child_and_is_nothing_to_the_parent() {
     let guard = Guard::install(waker, 1_000_000_000, true, Limits::default(), None).unwrap();
     let alarm = Arc::new(Alarm::new(None));
     guard.watch_alarm(alarm.clone());
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGHUP] {
         for by_fork in [true, false] {
             let status = child(by_fork, signal);
             let ended_by = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };

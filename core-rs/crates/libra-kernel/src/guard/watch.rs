@@ -195,7 +195,9 @@ impl Shared {
         let held = lock(&self.holds_signals);
         if *held && !signals::stand() {
             signals::take_back();
-            say("libra: somebody's code took SIGINT, SIGTERM or SIGUSR1 for itself: the node has taken it back\n");
+            say(
+                "libra: somebody's code took SIGHUP, SIGINT, SIGTERM or SIGUSR1 for itself: the node has taken it back\n",
+            );
         }
     }
 

@@ -87,8 +87,6 @@ impl NodeCore {
             told: Board::default(),
             up: BTreeSet::new(),
         }));
-        let traded = std::mem::take(&mut state.traded);
-        state.need_market(&traded);
         self.wake(&state);
     }
 
@@ -178,17 +176,13 @@ impl State {
                 Delivery::Taken | Delivery::Ignored => None,
             }
         });
-        // Received elsewhere, by another clock.
-        let now_ns = clock::now_ns();
+        // No account sees it: one is priced by the market of its own process. Out there anyone may have said it.
         taken += inbound.receive_market(INGEST, |event| {
             // A price in other decimals would be another price.
             let Ok(event) = self.in_listed_decimals(event) else {
                 *misfits += 1;
                 return;
             };
-            for desk in &mut self.desks {
-                desk.on_market(&mut self.router, now_ns, &event);
-            }
             self.take_in(event, None);
         });
         self.bridge = Some(bridge);
@@ -230,16 +224,6 @@ impl State {
             event.payload = Payload::shared(arrived);
         }
         self.router.deliver_remote(event, origin)
-    }
-
-    /// An account trades these: its desk sees their market natively, so other nodes have to send it.
-    pub fn need_market(&mut self, instruments: &[Name]) {
-        self.traded.extend(instruments);
-        let Some(bridge) = &self.bridge else { return };
-        for &instrument in instruments {
-            bridge.shared.own.need(EventType::Quote, instrument);
-            bridge.shared.own.need(EventType::Trade, instrument);
-        }
     }
 
     /// Tells the bridge what has been applied since the last time.

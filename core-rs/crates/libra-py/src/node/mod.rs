@@ -96,8 +96,6 @@ pub struct State {
     /// Sources of a simulated run; of a live one until its feed takes them.
     pub inputs: Inputs,
     pub desks: Vec<Desk>,
-    /// Instruments of accounts: their market is needed, whoever subscribes.
-    pub traded: Vec<Name>,
     /// Decimals of the listed instruments.
     pub listed: HashMap<Name, (u8, u8)>,
     /// What desks have to publish again, by desk.
@@ -168,7 +166,6 @@ impl NodeCore {
             owing: VecDeque::new(),
             inputs: Inputs::default(),
             desks: Vec::new(),
-            traded: Vec::new(),
             listed: HashMap::new(),
             again: Vec::new(),
             venues: Vec::new(),

@@ -463,10 +463,8 @@ impl LogFile {
     /// After a failed `fdatasync` nobody knows what is on the disk, and a second one may falsely succeed: no more.
     fn force(&mut self) -> io::Result<()> {
         let forced = self.sync_data();
-        match forced {
-            Ok(()) => self.unforced = false,
-            Err(_) => self.closed = true,
-        }
+        self.closed |= forced.is_err();
+        self.unforced &= forced.is_err();
         forced
     }
 

@@ -92,7 +92,6 @@ impl NodeCore {
         let py = slf.py();
         let account = Name::intern(account);
         let instruments: Vec<Instrument> = instruments.iter().map(|i| i.get().inner.clone()).collect();
-        let traded: Vec<Name> = instruments.iter().map(|instrument| instrument.id).collect();
         let amount = |what: &str, value: &Bound<'_, PyAny>| decimal::wide_units_of(what, value, MONEY_DECIMALS);
         let opening: PyResult<Vec<_>> =
             balances.iter().map(|(currency, value)| Ok((Name::intern(currency), amount("balance", value)?))).collect();
@@ -156,7 +155,6 @@ impl NodeCore {
         }
         state.desks.push(desk);
         state.facts_are_reserved = true;
-        state.need_market(&traded);
         let group = AccountGroup {
             desk: state.desks.len() - 1,
             name: account,

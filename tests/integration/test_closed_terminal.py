@@ -1,0 +1,118 @@
+"""The terminal of a run is closed, as at the end of an SSH session: the run ends in order, and `nohup` keeps it."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import termios
+
+import pytest
+from tests.integration.conftest import LIBRA, LOG
+
+BODY = """
+def on_start(self):
+    self.asked = None
+
+def on_quote(self, quote):
+    if self.asked is None:
+        self.asked = self.submit(quote.symbol, OrderSide.BUY, "0.010", price=str(int(quote.bid) - 40) + ".0")
+
+def on_order(self, order):
+    self.log.warning("the order is %s", order.status)
+    with open("orders", "a") as file:
+        file.write(f"{order.status}\\n")
+
+def on_stop(self):
+    import sys
+    for number in range(200):
+        print("goodbye", number, flush=True)
+        print("goodbye", number, file=sys.stderr)
+    self.cancel(self.asked)
+"""
+
+
+@pytest.fixture
+def profile(shell):
+    return shell.profile(shell.strategy(BODY), account=LOG)
+
+
+def orders(shell):
+    path = shell.folder / "orders"
+    return path.read_text().split() if path.exists() else []
+
+
+def on_a_terminal(shell, *arguments):
+    """A process that leads the session of a terminal, and that terminal."""
+    ours, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [str(LIBRA), *arguments],
+        cwd=shell.folder,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    return process, ours
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_run_whose_terminal_is_closed_ends_in_order(shell, profile):
+    process, terminal = on_a_terminal(shell, "run", profile, "--out", "out")
+    try:
+        shown = b""
+        while b"the order is ACCEPTED" not in shown:
+            shown += os.read(terminal, 1 << 16)
+        os.close(terminal)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert orders(shell)[-1] == "CANCELLED"
+    assert (shell.folder / "out" / "orders.parquet").exists()
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_second_one_ends_it_at_once(shell):
+    loops = 'def on_start(self):\n    self.log.warning("loops")\n    while True:\n        pass\n'
+    running = shell.start("run", shell.profile(shell.strategy(loops)), "--json")
+    running.wait_for("loops")
+    running.signal(signal.SIGHUP)
+    while running.process.poll() is None:
+        # What comes within half a second is the same one.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.process.wait(0.1)
+        running.signal(signal.SIGHUP)
+    ended = running.end()
+    assert ended.code == 1
+    assert "stopped at once by a second signal" in ended.err
+
+
+def test_where_it_is_ignored_the_run_goes_on(shell, profile):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running = shell.start("run", profile, "--json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    running.wait_for("the order is ACCEPTED")
+    running.signal(signal.SIGHUP)
+    # The guard has seen all that came before this.
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert (ended.code, ended.summary["asked_by"]) == (0, "SIGTERM"), ended.err
+    assert "for itself" not in ended.err
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_simulated_exchange_ends_too():
+    process = subprocess.Popen([str(LIBRA), "exchange-sim", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        assert (*process.communicate(timeout=20), process.returncode) == (b"", b"", 0)
+    finally:
+        process.kill()
+        process.wait()
