@@ -125,12 +125,18 @@ def test_who_may_not_load_functions_is_told_what_that_costs(place: Place):
     assert place.server.ask("FUNCTION LIST").count("libra1\r\n") == 1, "nothing else was loaded"
 
 
-def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_with_the_right_one(place: Place):
+def cut_off(place: Place, change: str) -> Driven:
+    """A node that was connected, and has tried for a while to be again since something was changed at the server."""
     pub = place.node("pub")
     place.until(lambda: pub.told("connected"))
-    place.server.ask("ACL SETUSER trader resetpass >other")
+    place.server.ask(change)
     place.server.ask("CLIENT KILL USER trader")
     place.until(lambda: tried(pub) >= 5)
+    return pub
+
+
+def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_with_the_right_one(place: Place):
+    pub = cut_off(place, "ACL SETUSER trader resetpass >other")
     [why] = refusals(pub)
     assert "WRONGPASS" in why
     assert "; to change: bridge.username names the server's user, and bridge.password_env" in why
@@ -146,11 +152,7 @@ def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_w
 
 
 def test_a_server_that_another_one_leads_now_is_told_with_what_to_change(place: Place):
-    pub = place.node("pub")
-    place.until(lambda: pub.told("connected"))
-    place.server.ask("REPLICAOF 127.0.0.1 1")
-    place.server.ask("CLIENT KILL USER trader")
-    place.until(lambda: tried(pub) >= 3)
+    pub = cut_off(place, "REPLICAOF 127.0.0.1 1")
     [why] = refusals(pub)
     assert "is a replica, and a master is needed: name its master in the configuration" in why
     place.server.ask("REPLICAOF NO ONE")
