@@ -1,5 +1,6 @@
 """Behind an outage who lives is not called dead, however much later it connects, and who is connected says so."""
 
+import itertools
 import time
 from typing import Any
 
@@ -43,8 +44,9 @@ def is_connected(one: NodeProcess) -> bool:
 
 
 def said(one: NodeProcess) -> list[str]:
-    """What its actors were told of the connection."""
-    return [news[0] for news in one.status["news"] if news[0] in ("connected", "disconnected")]
+    """What its actors were told of the connection, each time that it changed: of an outage they hear each reason."""
+    told = [news[0] for news in one.status["news"] if news[0] in ("connected", "disconnected", "server_refuses")]
+    return [kind for kind, _ in itertools.groupby(told)]
 
 
 def heard(one: NodeProcess, other: str) -> int:

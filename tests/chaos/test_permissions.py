@@ -19,6 +19,14 @@ def found(node: Driven, what: str) -> list[str]:
     return [news.detail for news in node.told("server_finding") if what in news.detail]
 
 
+def refusals(node: Driven) -> list[str]:
+    return [news.detail for news in node.told("server_refuses")]
+
+
+def tried(node: Driven) -> int:
+    return node.link()["connections"]["calls"]["failures"]
+
+
 def test_what_may_not_be_published_is_appended_all_the_same_and_the_channel_goes_on(place: Place):
     pub = place.node("pub")
     place.until(lambda: pub.told("connected"))
@@ -43,10 +51,17 @@ def test_who_may_not_listen_or_speak_does_not_start(place: Place, refused: str):
         place.node("pub")
 
 
-@pytest.mark.parametrize("command", ["hset", "hget", "hmget", "hgetall", "xadd", "xrange", "xrevrange", "xtrim", "del"])
-def test_who_may_not_keep_what_is_durable_does_not_start(place: Place, command: str):
+KEEPS = ["hset", "hget", "hmget", "hgetall", "xadd", "xrange", "xrevrange", "xtrim", "del"]
+
+
+@pytest.mark.parametrize("command", [*KEEPS, "hscan", "set"])
+def test_who_may_not_keep_and_read_what_lasts_does_not_start_and_is_told_what_to_change(place: Place, command: str):
+    # Somebody with all rights was here before: nothing has to be made anew.
+    place.server.ask("ACL SETUSER boss on >pw ~* &* +@all")
+    boss = place.join(Driven(place.settings | {"username": "boss"}, "con"))
+    place.until(lambda: boss.told("connected"))
     place.server.ask(f"ACL SETUSER trader -{command}")
-    with pytest.raises(ConnectionRefusedError, match=f"NOPERM.*{command}"):
+    with pytest.raises(ConnectionRefusedError, match=rf"NOPERM.*; to change: ACL SETUSER trader \+{command}$"):
         place.node("pub")
     assert place.server.ask("KEYS *:trial") in ("", "*0"), "it leaves nothing behind"
 
@@ -62,6 +77,8 @@ def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):
     place.server.ask("ACL SETUSER trader allchannels")
     place.until(lambda: con.link()["connected"])
     assert len(found(con, "does not let this node listen")) == 1, "once"
+    [why] = refusals(con)
+    assert "ACL SETUSER <user> &libra:*" in why
     pub = place.node("pub")
     assert pub.publish(EventType.ORDER_FILLED, 1)
     place.until(lambda: con.handled)
@@ -75,6 +92,81 @@ def test_market_data_that_may_not_be_listened_to_is_told_and_tried_again(place: 
     place.server.ask("ACL SETUSER trader allchannels")
     place.until(lambda: pub.publish(EventType.TICK, 1) and con.handled)
     assert len(found(con, "does not let this node listen")) == 1, "once"
+
+
+def test_latest_values_that_may_not_be_looked_up_are_told_and_looked_up_again(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+    pub.core.take_voice().announce(pub.slot, EventType.GATEWAY_CONNECTED, {"gateway": "one"})
+    place.until(lambda: "GATEWAY" in place.server.ask("HKEYS libra:driven:state:pub"))
+    # Another type of the same shard: what is said again to who is new has come and gone.
+    con = place.node("con", EventType.ACTOR_STATE)
+    place.until(lambda: con.link()["market_in"]["unwanted"] > 0)
+    place.server.ask("ACL SETUSER trader -hscan")
+    con.core.subscribe(con.slot, EventType.GATEWAY_CONNECTED, con._handle)
+    place.until(lambda: found(con, "NOPERM"))
+    assert found(con, "ACL SETUSER trader +hscan")
+    assert con.link()["market_in"]["loaded"] == 0
+    place.server.ask("ACL SETUSER trader +hscan")
+    place.until(lambda: con.handled)
+    assert con.link()["market_in"]["loaded"] == 1
+    assert len(found(con, "NOPERM")) == 1, "once"
+
+
+def test_who_may_not_load_functions_is_told_what_that_costs(place: Place):
+    place.server.ask("ACL SETUSER boss on >pw ~* &* +@all")
+    boss = place.join(Driven(place.settings | {"username": "boss"}, "con"))
+    place.until(lambda: boss.told("connected"))
+    place.server.ask("ACL SETUSER trader -function|load")
+    pub = place.node("pub")
+    place.until(lambda: found(pub, "FUNCTIONS_FIXED"))
+    assert not found(boss, "FUNCTIONS_FIXED")
+    assert place.server.ask("FUNCTION LIST").count("library_code") == 0
+    assert place.server.ask("FUNCTION LIST").count("libra1\r\n") == 1, "nothing else was loaded"
+
+
+def cut_off(place: Place, change: str) -> Driven:
+    """A node that was connected, and has tried for a while to be again since something was changed at the server."""
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+    place.server.ask(change)
+    place.server.ask("CLIENT KILL USER trader")
+    place.until(lambda: tried(pub) >= 5)
+    return pub
+
+
+def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_with_the_right_one(place: Place):
+    pub = cut_off(place, "ACL SETUSER trader resetpass >other")
+    [why] = refusals(pub)
+    assert "WRONGPASS" in why
+    assert "; to change: bridge.username names the server's user, and bridge.password_env" in why
+    assert not pub.link()["connected"]
+    place.server.kill()
+    place.until(lambda: "cannot connect" in pub.told("disconnected")[-1].detail)
+    place.server.start()
+    # It comes back without that user.
+    place.until(lambda: len(refusals(pub)) == 2)
+    place.server.ask("ACL SETUSER trader on >pw ~* &* +@all")
+    place.until(lambda: len(pub.told("connected")) == 2)
+    assert len(refusals(pub)) == 2
+
+
+def test_a_server_that_another_one_leads_now_is_told_with_what_to_change(place: Place):
+    pub = cut_off(place, "REPLICAOF 127.0.0.1 1")
+    [why] = refusals(pub)
+    assert "is a replica, and a master is needed: name its master in the configuration" in why
+    place.server.ask("REPLICAOF NO ONE")
+    place.until(lambda: len(pub.told("connected")) == 2)
+
+
+def test_why_there_is_no_connection_is_told_once_for_each_reason(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+    place.server.kill()
+    place.until(lambda: tried(pub) >= 6)
+    why = [news.detail for news in pub.told("disconnected")]
+    assert len(why) == len(set(why)), why
+    assert sum("cannot connect" in reason for reason in why) == 1, why
 
 
 def test_a_server_that_wants_a_password_names_where_it_would_be_taken_from():

@@ -27,6 +27,7 @@ AGAIN_AFTER_S: Final = 10.0
 _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "connected": (logging.INFO, "the server is connected"),
     "disconnected": (logging.WARNING, "no connection to the server"),
+    "server_refuses": (logging.ERROR, "no connection to the server, and none before somebody changes something"),
     "gap_opened": (logging.WARNING, "events of {channel} are missing; new orders wait where it is RISK or ORDERS"),
     "gap_repaired": (logging.INFO, "the missing events of {channel} are here"),
     "gap_lost": (
@@ -69,7 +70,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
 
 
 _STATES: Final[dict[str, str]] = {
-    **dict.fromkeys(("connected", "disconnected"), "connection"),
+    **dict.fromkeys(("connected", "disconnected", "server_refuses"), "connection"),
     **dict.fromkeys(("gap_opened", "gap_repaired"), "gap"),
     **dict.fromkeys(("snapshot_wanted", "snapshot_loaded"), "snapshot"),
     **dict.fromkeys(("node_up", "node_down", "node_left"), "node"),
@@ -133,7 +134,7 @@ class BridgeLog:
                 self.left.discard(told.node)
             if told.kind == "connected":
                 self.connected_since_ns = time.time_ns()
-            elif told.kind in ("disconnected", "fenced"):
+            elif told.kind in ("disconnected", "server_refuses", "fenced"):
                 self.connected_since_ns = None
             self._take(told, now)
         if self._waiting or len(self._told_at) > _MOST_REMEMBERED:
@@ -190,6 +191,8 @@ class BridgeLog:
         """When it was, and how often: for what is told later than it happened."""
         clock = time.strftime("%H:%M:%S", time.localtime(self._wall_clock() - (now - held.at)))
         if held.told.kind in _STATES:
+            if held.at == now and held.changes <= 1:
+                return ""
             again = f"; it changed {held.changes} times meanwhile" if held.changes > 1 else ""
             return f" (since {clock}{again})"
         return f" (said {held.times} times meanwhile, last at {clock})" if held.times > 1 else f" (at {clock})"

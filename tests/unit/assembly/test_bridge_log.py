@@ -121,6 +121,33 @@ def test_a_state_that_waited_is_told_with_the_time_at_which_it_changed(log):
     ]
 
 
+def test_why_there_is_no_connection_is_told_again_where_it_is_another_reason(log):
+    made, clock, caplog = log
+    for at, kind, why in (
+        (0, "disconnected", "it ended"),
+        (0.1, "disconnected", "nobody there"),
+        (2, "server_refuses", "WRONGPASS; to change: the password"),
+        (3, "server_refuses", "WRONGPASS; to change: the user"),
+        (20, "connected", ""),
+        (30.5, "disconnected", "it ended"),
+        (30.6, "disconnected", "nobody there"),
+        (31, "connected", ""),
+    ):
+        clock.now = 100.0 + at
+        made.tell([])
+        made.tell([news(kind, detail=why)])
+        assert (made.connected_since_ns is not None) == (kind == "connected")
+    refused = "bridge: no connection to the server, and none before somebody changes something: WRONGPASS; to change:"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "bridge: no connection to the server: it ended"),
+        ("ERROR", f"{refused} the password"),
+        ("ERROR", f"{refused} the user (since 12:00:02)"),
+        ("INFO", "bridge: the server is connected"),
+        ("WARNING", "bridge: no connection to the server: it ended"),
+        ("INFO", "bridge: the server is connected"),
+    ], "a reason that held for a moment is not told behind its end"
+
+
 def test_what_will_never_come_ends_a_gap_that_waits_to_be_told(log):
     made, clock, caplog = log
     gap, here = news("gap_opened", channel=ORDERS), news("gap_repaired", channel=ORDERS)

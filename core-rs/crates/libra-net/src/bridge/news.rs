@@ -23,6 +23,8 @@ pub enum NewsKind {
     Connected,
     /// The server is gone.
     Disconnected,
+    /// There is no connection, and none before somebody changes something.
+    ServerRefuses,
     /// Events of a channel are missing.
     GapOpened,
     /// They have been read again.
@@ -77,6 +79,7 @@ impl NewsKind {
         match self {
             NewsKind::Connected => "connected",
             NewsKind::Disconnected => "disconnected",
+            NewsKind::ServerRefuses => "server_refuses",
             NewsKind::GapOpened => "gap_opened",
             NewsKind::GapRepaired => "gap_repaired",
             NewsKind::GapLost => "gap_lost",
@@ -121,7 +124,8 @@ impl NewsKind {
         match self {
             NewsKind::Connected | NewsKind::ServerFinding => EventType::BridgeConnected,
             NewsKind::NodeDiffers | NewsKind::ClockDiffers => EventType::BridgeConnected,
-            NewsKind::Disconnected | NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
+            NewsKind::Disconnected | NewsKind::ServerRefuses => EventType::BridgeDisconnected,
+            NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
             NewsKind::GapOpened | NewsKind::GapRepaired | NewsKind::GapLost => EventType::BridgeGap,
             NewsKind::GapSuspected | NewsKind::SnapshotWanted | NewsKind::SnapshotLoaded => EventType::BridgeGap,
             NewsKind::OutboxFull | NewsKind::Overflow | NewsKind::NodeCutOff => EventType::BridgeOverflow,

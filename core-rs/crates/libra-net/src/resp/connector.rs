@@ -128,7 +128,10 @@ impl Connector {
 }
 
 fn told(reasons: &[(String, RespError)]) -> String {
-    reasons.iter().map(|(who, error)| format!("{who}: {error}")).collect::<Vec<_>>().join("; ")
+    let mut reasons: Vec<_> = reasons.iter().map(|(who, error)| format!("{who}: {error}")).collect();
+    // Whoever answered first: the same reasons are told in the same words.
+    reasons.sort();
+    reasons.join("; ")
 }
 
 fn ask(endpoint: &Endpoint, options: &Options, sentinel: &Host) -> Result<Host, RespError> {

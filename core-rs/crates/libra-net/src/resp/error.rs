@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::limits::ProtocolError;
+use super::tls;
 
 /// Why there is no connection, or none any more, or no answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,8 @@ pub enum RespError {
         place: String,
         /// What rustls says.
         reason: String,
+        /// One end does not take what the other one proves itself with: no other try changes that.
+        lasting: bool,
     },
     /// The server is older than what is needed.
     #[error(
@@ -137,8 +140,19 @@ impl RespError {
             RespError::TooOld { .. } | RespError::Library { .. } | RespError::Taken { .. } | RespError::Config(_) => {
                 false
             }
+            RespError::Tls { lasting, .. } => !lasting,
             _ => true,
         }
+    }
+
+    /// Whether somebody has to change something, as far as can be told. So it is of a server with another role as well: one that
+    /// another server follows may be made the master yet, so a node starts, but nobody is to wait for it unknowingly.
+    pub fn is_lasting(&self) -> bool {
+        !self.may_pass() || matches!(self, RespError::NotMaster { .. })
+    }
+
+    pub(super) fn tls(place: &str, error: &io::Error) -> Self {
+        RespError::Tls { place: place.into(), reason: error.to_string(), lasting: tls::is_lasting(error) }
     }
 
     pub(super) fn closed(place: &str, reason: impl Into<String>) -> Self {
@@ -147,6 +161,8 @@ impl RespError {
 
     pub(super) fn io(place: &str, error: &io::Error) -> Self {
         match error.kind() {
+            // A server that asks who we are says only behind its handshake what it makes of the answer.
+            _ if tls::is_lasting(error) => Self::tls(place, error),
             io::ErrorKind::UnexpectedEof => Self::closed(place, "the server closed it"),
             _ => Self::closed(place, error.to_string()),
         }

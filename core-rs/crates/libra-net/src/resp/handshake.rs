@@ -133,9 +133,9 @@ fn open(endpoint: &Endpoint, options: &Options) -> Result<Connection, RespError>
     let socket = socket.map_err(|error| RespError::Connect { place: shown.clone(), reason: error.to_string() })?;
     let socket = match &endpoint.tls {
         None => socket,
-        Some(files) => socket
-            .with_tls(tls::client(files, host)?, until)
-            .map_err(|error| RespError::Tls { place: shown.clone(), reason: error.to_string() })?,
+        Some(files) => {
+            socket.with_tls(tls::client(files, host)?, until).map_err(|error| RespError::tls(&shown, &error))?
+        }
     };
     let mut connection = Connection::over(socket, shown, options.limits, options.answer_within);
     connection.ended = options.ended.clone();

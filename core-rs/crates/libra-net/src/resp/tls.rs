@@ -1,11 +1,12 @@
 //! What rustls needs to know: whom to trust, who we are, and which name the server must have.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, RootCertStore};
 
 use super::endpoint::TlsFiles;
 use super::error::EndpointError;
@@ -32,6 +33,27 @@ pub(super) fn client(files: &TlsFiles, host: &str) -> Result<ClientConnection, E
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| EndpointError::Url(format!("{name:?} cannot be the name in a certificate: set server_name")))?;
     ClientConnection::new(Arc::new(config), server).map_err(|error| wrong("TLS", "", error.to_string()))
+}
+
+/// Whether an error of a connection says that one end does not take what the other proves itself with.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else { return false };
+    match error {
+        Error::InvalidCertificate(_) | Error::NoCertificatesPresented | Error::PeerIncompatible(_) => true,
+        Error::AlertReceived(alert) => matches!(
+            alert,
+            AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::ProtocolVersion
+        ),
+        _ => false,
+    }
 }
 
 fn authorities(files: &TlsFiles) -> Result<RootCertStore, EndpointError> {

@@ -12,8 +12,8 @@ pub struct BridgeNews {
 
 #[pymethods]
 impl BridgeNews {
-    /// `connected`, `disconnected`, `gap_opened`, `gap_repaired`, `gap_lost`, `gap_suspected`, `snapshot_wanted`, `snapshot_loaded`,
-    /// `fenced`, `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced`, `node_missing`, `node_behind`,
+    /// `connected`, `disconnected`, `server_refuses`, `gap_opened`, `gap_repaired`, `gap_lost`, `gap_suspected`, `snapshot_wanted`,
+    /// `snapshot_loaded`, `fenced`, `outbox_full`, `overflow`, `node_up`, `node_down`, `node_left`, `node_replaced`, `node_missing`, `node_behind`,
     /// `node_cut_off`, `node_differs`, `clock_differs`, `actor_excused`, `loop_stood_still` or `server_finding`.
     #[getter]
     fn kind(&self) -> &'static str {

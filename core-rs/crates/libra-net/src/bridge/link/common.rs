@@ -9,6 +9,7 @@ use libra_kernel::Event;
 use libra_kernel::wake::Waker;
 
 use super::greeting::Claimed;
+use super::remedy;
 use super::report::Value;
 use super::settings::LinkSettings;
 use crate::bridge::Shared;
@@ -141,7 +142,8 @@ pub(super) enum Part {
 impl Common {
     /// A subscription was refused: tells so once, and says what the connection is given up for.
     pub fn may_not_listen(&self, told: &mut String, message: &[u8]) -> String {
-        let why = format!("the server does not let this node listen: {}", String::from_utf8_lossy(message));
+        let message = remedy::behind(&String::from_utf8_lossy(message));
+        let why = format!("the server does not let this node listen: {message}");
         if *told != why {
             told.clone_from(&why);
             self.seam.tell(News { detail: why.as_str().into(), ..News::new(NewsKind::ServerFinding) });

@@ -9,7 +9,7 @@ use super::namesake;
 use super::settings::{DURABLE, LinkSettings, WHOLE};
 use crate::durable::{claim_at_least, library};
 use crate::ids::{ChannelId, Environment, LATEST, Position};
-use crate::resp::health::{Finding, inspect};
+use crate::resp::health::{Finding, Severity, inspect};
 use crate::resp::{Connection, Reply, RespError};
 
 /// What a server said.
@@ -54,18 +54,21 @@ pub(super) fn greet(
 ) -> Result<Greeting, RespError> {
     let environment = &settings.environment;
     let incarnation = incarnation(connection, environment)?;
+    let mut findings = Vec::new();
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
             may_speak_and_listen(connection, environment)?;
             may_keep(connection, environment)?;
+            findings.extend(may_load(connection)?);
             let epoch = begin(connection, settings, channels, claimed.token)?;
             claimed.epoch.store(epoch, Ordering::Release);
             epoch
         }
     };
     let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
-    Ok(Greeting { incarnation, epoch, run, findings: inspect(connection)? })
+    findings.extend(inspect(connection)?);
+    Ok(Greeting { incarnation, epoch, run, findings })
 }
 
 /// Claims our life, unless a node of our name lives. Where one is quicker than we are, it is looked for: of two that start in one
@@ -106,18 +109,23 @@ fn may_speak_and_listen(connection: &mut Connection, environment: &Environment) 
     connection.answer("SUBSCRIBE").map(drop)
 }
 
-/// What the functions do with the server's data, each as a command by itself: the permissions of the same user decide. In such an
-/// order that nothing is left behind, whichever is refused.
-const KEEPING: [&[&str]; 12] = [
+/// What the functions do with the server's data, and what a node does without them, maybe only when it finds a server that came back
+/// empty: each as a command by itself, since the permissions of the same user decide. In such an order that nothing is left behind,
+/// whichever is refused.
+const KEEPING: [&[&str]; 16] = [
     &["DEL"],
     &["GET"],
     &["HGET", "field"],
     &["HMGET", "field"],
     &["HGETALL"],
+    &["HVALS"],
+    &["HSCAN", "0"],
     &["XRANGE", "-", "+"],
     &["XREVRANGE", "+", "-"],
     &["XTRIM", "MAXLEN", "0"],
     &["HSET", "field", "value"],
+    &["DEL"],
+    &["SET", "value", "NX"],
     &["DEL"],
     &["XADD", "*", "field", "value"],
     &["DEL"],
@@ -135,6 +143,22 @@ fn may_keep(connection: &mut Connection, environment: &Environment) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Whether the server would let us load our functions, should it come back without them: tried with a library that no server takes.
+/// Who may not can live with functions that somebody else loads, so that is told and no more.
+fn may_load(connection: &mut Connection) -> Result<Option<Finding>, RespError> {
+    match connection.call(&[b"FUNCTION", b"LOAD", b""]) {
+        Err(error @ RespError::Refused { .. }) if !error.may_pass() => Ok(Some(Finding {
+            code: "FUNCTIONS_FIXED",
+            severity: Severity::Warning,
+            sentence: "this user may not load functions: a server that comes back without them keeps this node out"
+                .into(),
+            change: "ACL SETUSER <user> +function|load".into(),
+        })),
+        Ok(_) | Err(RespError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn incarnation(connection: &mut Connection, environment: &Environment) -> Result<u128, RespError> {
@@ -198,6 +222,32 @@ mod tests {
         let called = library::SOURCE.split("call('").skip(1).filter_map(|rest| rest.split('\'').next());
         for command in called {
             let is_tried = KEEPING.iter().any(|words| words[0] == command) || command == "PUBLISH";
+            assert!(is_tried, "{command}");
+        }
+    }
+
+    #[test]
+    fn all_that_a_node_does_without_the_functions_is_tried() {
+        // Tried by themselves, called at each start, or done without where they are forbidden.
+        let elsewhere = ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE", "PING", "FCALL", "FUNCTION", "PUBSUB"];
+        let sources = [
+            include_str!("greeting.rs"),
+            include_str!("namesake.rs"),
+            include_str!("calls.rs"),
+            include_str!("keeper.rs"),
+            include_str!("market_in.rs"),
+            include_str!("market_out.rs"),
+            include_str!("urgent/mod.rs"),
+            include_str!("urgent/doing.rs"),
+        ];
+        let mut found = std::collections::BTreeSet::new();
+        for before in ["push(&[b\"", "call(&[b\"", "bulk(b\""] {
+            let calls = sources.iter().flat_map(|source| source.split(before).skip(1));
+            found.extend(calls.filter_map(|rest| rest.split('"').next()).filter(|word| word.len() > 2));
+        }
+        assert!(found.contains("HSCAN") && found.contains("SET") && found.contains("HGET"), "{found:?}");
+        for command in found {
+            let is_tried = KEEPING.iter().any(|words| words[0] == command) || elsewhere.contains(&command);
             assert!(is_tried, "{command}");
         }
     }

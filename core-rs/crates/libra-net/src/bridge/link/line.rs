@@ -34,7 +34,22 @@ pub(super) enum Change {
     /// It stands.
     Up(Greeting),
     /// It could not be had.
-    Failed(String),
+    Failed(Failure),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub why: String,
+    /// Somebody has to change something, which `why` names.
+    pub is_lasting: bool,
+}
+
+impl Failure {
+    /// What may pass by itself.
+    pub fn passing(why: impl Into<String>) -> Self {
+        Failure { why: why.into(), is_lasting: false }
+    }
 }
 
 /// What a line has counted.
@@ -106,8 +121,10 @@ impl Line {
             Phase::Dialling(dialled) => {
                 let result = match dialled.try_recv() {
                     Err(TryRecvError::Empty) => return None,
-                    Err(TryRecvError::Disconnected) => Err("the thread that dials has panicked".to_owned()),
-                    Ok(result) => result.map_err(|error| error.to_string()),
+                    Err(TryRecvError::Disconnected) => Err(Failure::passing("the thread that dials has panicked")),
+                    Ok(result) => {
+                        result.map_err(|error| Failure { is_lasting: error.is_lasting(), why: error.to_string() })
+                    }
                 };
                 match result {
                     Ok((connection, greeting)) => {
@@ -116,10 +133,10 @@ impl Line {
                         self.phase = Phase::Up(Box::new(connection), Liveness::new(now_ns));
                         Some(Change::Up(greeting))
                     }
-                    Err(error) => {
+                    Err(failure) => {
                         self.counts.failures += 1;
-                        self.wait(now_ns, &error);
-                        Some(Change::Failed(error))
+                        self.wait(now_ns, &failure.why);
+                        Some(Change::Failed(failure))
                     }
                 }
             }

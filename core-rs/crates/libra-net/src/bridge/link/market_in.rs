@@ -16,14 +16,18 @@ use super::calls::scan;
 use super::common::{Common, Part, Sent};
 use super::lag::Lag;
 use super::line::{Change, Line};
+use super::remedy;
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
+use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameReader;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
 
 /// So many events are put into the loop's queue before it is woken, so that it begins on them while the rest is read.
 const HANDED_OVER: usize = 512;
+/// How soon latest values are looked up again where that was refused.
+const LOOK_AGAIN_NS: i64 = 1_000_000_000;
 /// How soon what found no room at the loop is offered again.
 const RETRY_NS: i64 = 5_000_000;
 
@@ -61,6 +65,10 @@ pub(super) struct MarketIn {
     questions: VecDeque<Asked>,
     /// Why it may not listen, as it was told last.
     told_deaf: String,
+    /// A refused look-up was told on this connection.
+    has_complained: bool,
+    /// When it is done again.
+    look_again_ns: Option<i64>,
     /// Up to which beacons the books are closed, or were asked to be.
     closed: u64,
     reported: u64,
@@ -116,6 +124,8 @@ impl MarketIn {
             asked: 0,
             questions: VecDeque::new(),
             told_deaf: String::new(),
+            has_complained: false,
+            look_again_ns: None,
             closed: 0,
             reported: u64::MAX,
         }
@@ -130,8 +140,11 @@ impl MarketIn {
         {
             self.asked = 0;
             self.questions.clear();
+            self.has_complained = false;
         }
         self.inner.follow(&self.common);
+        self.inner.is_due |= self.look_again_ns.take_if(|&mut at_ns| at_ns <= now_ns).is_some();
+        let (has_complained, look_again_ns) = (&mut self.has_complained, &mut self.look_again_ns);
         let (inner, questions, told_deaf) = (&mut self.inner, &mut self.questions, &mut self.told_deaf);
         let common = &self.common;
         let read = self.line.read(now_ns, |reply| {
@@ -149,7 +162,17 @@ impl MarketIn {
                 inner.hear(reply);
                 return Ok(());
             }
-            match questions.pop_front() {
+            let question = questions.pop_front();
+            if let (Some(Asked::Life(_) | Asked::State(_)), Reply::Error(message)) = (&question, reply) {
+                look_again_ns.get_or_insert(now_ns + LOOK_AGAIN_NS);
+                if !std::mem::replace(has_complained, true) {
+                    let message = remedy::behind(&String::from_utf8_lossy(message));
+                    let detail = format!("the server refuses what others' gateways and actors are like: {message}");
+                    common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
+                }
+                return Ok(());
+            }
+            match question {
                 Some(Asked::Ping) => inner.close(reply.bytes().unwrap_or_default()),
                 Some(Asked::Life(node)) => inner.hear_life(&node, reply),
                 Some(Asked::State(node)) => inner.hear_state(node, reply),
@@ -253,7 +276,8 @@ impl MarketIn {
         let waiting = self.inner.to.is_waiting().then_some(now_ns + RETRY_NS);
         let wanted = self.common.listen_to.load(Ordering::Acquire);
         let line = if wanted != 0 || self.line.is_up() { self.line.due_ns(now_ns) } else { None };
-        let due_ns = [waiting, line].into_iter().flatten().min();
+        let look_again = self.look_again_ns.filter(|_| self.line.is_up());
+        let due_ns = [waiting, line, look_again].into_iter().flatten().min();
         let timeout = due_ns.map(|due| Duration::from_nanos(due.saturating_sub(now_ns).max(0) as u64));
         let waker = &self.common.wakers.market_in;
         let may_close = self.line.is_up() && self.inner.closing.is_none() && self.asked != 0;

@@ -17,6 +17,7 @@ use libra_kernel::{Event, EventType, Lane, Travel};
 use super::common::{Common, Part};
 use super::line::{Change, Line, needs_another_connection};
 use super::pace::{PATIENCE_NS, Pace};
+use super::remedy;
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
@@ -169,6 +170,7 @@ impl MarketOut {
                             return Err(message.into_owned());
                         }
                         if !std::mem::replace(has_complained, true) {
+                            let message = remedy::behind(&message);
                             let detail = format!("the server refuses this node's market data: {message}");
                             common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
                         }

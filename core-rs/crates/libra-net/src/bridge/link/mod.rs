@@ -13,7 +13,8 @@
 //! - [`keeper`] — the newest of what only the latest counts of, in the server's hash;
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
-//! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back; [`sentinels`] — where to, while it stands;
+//! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back, [`remedy`] — what has to be changed where it
+//!   does not; [`sentinels`] — where to, while it stands;
 //! - [`lag`] — how long frames are on their way, and [`skew`] — how far clocks are apart; [`settings`], [`report`] — what it is made
 //!   with, and what it tells.
 //!
@@ -38,6 +39,7 @@ mod namesake;
 mod outgoing;
 mod pace;
 mod prompt;
+mod remedy;
 mod report;
 mod sentinels;
 mod settings;
@@ -214,17 +216,6 @@ fn connector(common: &Common, name: &str, library: Option<Library>) -> Connector
     Connector::new(settings.endpoint.clone(), Options { library, ended: common.ended.clone(), ..Options::new(&name) })
 }
 
-/// A server that wants a password says so, but not where this node takes one from.
-fn names_the_password(error: RespError) -> RespError {
-    match error {
-        RespError::Refused { place, during, message } if message.starts_with("NOAUTH") => {
-            let message = format!("{message} (bridge.password_env names the variable that holds the password)");
-            RespError::Refused { place, during, message }
-        }
-        other => other,
-    }
-}
-
 /// How a connection is made.
 fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>> {
     let library = Library::new(library::SOURCE).map_err(io::Error::other)?;
@@ -232,12 +223,12 @@ fn dial(common: &Arc<Common>, name: &str, greets: bool) -> io::Result<Arc<Dial>>
     let channels = common.settings.channels_of(&common.settings.node);
     let common = common.clone();
     Ok(Arc::new(move || {
-        let mut connection =
-            connector.lock().unwrap_or_else(PoisonError::into_inner).connect().map_err(names_the_password)?;
-        let greeting = match greets {
-            true => greet(&mut connection, &common.settings, &channels, &common.claimed)?,
-            false => Greeting::default(),
-        };
-        Ok((connection, greeting))
+        let connected = connector.lock().unwrap_or_else(PoisonError::into_inner).connect();
+        let greeted = connected.and_then(|mut connection| match greets {
+            true => greet(&mut connection, &common.settings, &channels, &common.claimed)
+                .map(|greeting| (connection, greeting)),
+            false => Ok((connection, Greeting::default())),
+        });
+        greeted.map_err(remedy::told)
     }))
 }

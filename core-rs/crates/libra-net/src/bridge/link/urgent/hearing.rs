@@ -12,6 +12,7 @@ use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
 use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
+use super::super::remedy;
 use super::super::settings::DURABLE;
 use super::super::skew::Level;
 use super::node::Node;
@@ -74,7 +75,7 @@ impl Node {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
-            _ => self.complain(&format!("the server refuses: {message}")),
+            _ => self.complain(&format!("the server refuses: {}", remedy::behind(message))),
         }
         Ok(())
     }

@@ -31,15 +31,15 @@ use super::control::Peer;
 use super::greeting::Greeting;
 use super::held::Held;
 use super::incoming::Incoming;
-use super::line::{Change, Line};
-use super::prompt;
+use super::line::{Change, Failure, Line};
 use super::settings::{DURABLE, WHOLE};
+use super::{prompt, remedy};
 use crate::bridge::{Arrivals, OutboundEnd};
 use crate::frame::FrameReader;
 use crate::resp::{RespError, Watch, wait};
 use early::Early;
 use living::Living;
-use node::Node;
+use node::{CALLS, HEARS, Node};
 use silence::Silence;
 use state::StateWanted;
 
@@ -98,6 +98,8 @@ impl Urgent {
             keeper: None,
             state: StateWanted::default(),
             was_told_down: false,
+            down: Default::default(),
+            told_why: String::new(),
             told_deaf: String::new(),
             names_server: false,
             has_complained: false,
@@ -195,7 +197,7 @@ impl Urgent {
     fn dial(&mut self, now_ns: i64, now: u64) {
         match self.calls.turn(now_ns) {
             Some(Change::Up(greeting)) => self.node.connected(now_ns, now, greeting),
-            Some(Change::Failed(error)) => self.node.told_down(&error),
+            Some(Change::Failed(failure)) => self.node.told_down(CALLS, &failure),
             None => {}
         }
         // Whoever listens here is taken for this node: not before it may be.
@@ -214,7 +216,7 @@ impl Urgent {
                     });
                 }
             }
-            Some(Change::Failed(error)) => self.node.told_down(&error),
+            Some(Change::Failed(failure)) => self.node.told_down(HEARS, &failure),
             None => {}
         }
     }
@@ -229,7 +231,7 @@ impl Urgent {
         (self.node.hearing_since_ns, self.node.confirmed) = (None, 0);
         self.node.silence.ends();
         self.node.incoming.iter_mut().for_each(|channel| channel.receiver.unsubscribed());
-        self.node.told_down(why);
+        self.node.told_down(HEARS, &Failure { why: why.into(), is_lasting: remedy::of(why).is_some() });
     }
 
     fn sleep(&mut self, life: &Life) {

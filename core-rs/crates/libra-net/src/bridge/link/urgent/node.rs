@@ -14,6 +14,7 @@ use super::super::greeting::Greeting;
 use super::super::held::Held;
 use super::super::incoming::Incoming;
 use super::super::keeper::Keeper;
+use super::super::line::Failure;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::early::Early;
@@ -27,6 +28,10 @@ use crate::durable::groups::Group;
 use crate::frame::{FrameReader, FrameWriter};
 use crate::ids::Position;
 use crate::resp::health::{Finding, Severity};
+
+/// The connections, where they are numbered.
+pub(super) const CALLS: usize = 0;
+pub(super) const HEARS: usize = 1;
 
 /// Everything but the connections.
 pub(super) struct Node {
@@ -66,6 +71,10 @@ pub(super) struct Node {
     pub(super) reported: u64,
     pub(super) leaving_since_ns: Option<i64>,
     pub(super) was_told_down: bool,
+    /// Why each of the two connections is not there, as it was heard last in this outage.
+    pub(super) down: [String; 2],
+    /// The one of them that was told last.
+    pub(super) told_why: String,
     /// Why it may not listen, as it was told last.
     pub(super) told_deaf: String,
     /// The server has lost its name: it is to be given one.
@@ -137,13 +146,22 @@ impl Node {
         self.incoming.iter_mut().for_each(Incoming::disconnected);
         (self.calls, self.hearing_since_ns) = (false, None);
         self.silence.ends();
-        self.told_down(why);
+        self.told_down(CALLS, &Failure::passing(why));
     }
 
-    pub(super) fn told_down(&mut self, why: &str) {
-        if !self.was_told_down {
-            self.was_told_down = true;
-            self.common.seam.tell(News { detail: why.into(), ..News::new(NewsKind::Disconnected) });
+    /// Tells why there is no connection, where that is another reason than it was: not what each try finds anew, on either of the two.
+    pub(super) fn told_down(&mut self, line: usize, failure: &Failure) {
+        let why = &failure.why;
+        let is_new = !std::mem::replace(&mut self.was_told_down, true);
+        if is_new {
+            self.down = Default::default();
+        }
+        let is_other = self.down[line] != *why && self.told_why != *why;
+        self.down[line].clone_from(why);
+        if is_new || is_other {
+            self.told_why.clone_from(why);
+            let kind = if failure.is_lasting { NewsKind::ServerRefuses } else { NewsKind::Disconnected };
+            self.common.seam.tell(News { detail: failure.why.as_str().into(), ..News::new(kind) });
         }
     }
 
