@@ -16,6 +16,8 @@ def ours():
     logger, handler = logging.getLogger("libra"), logging.StreamHandler(io.StringIO())
     before = (list(logger.handlers), logger.level, logger.propagate, logging.root.manager.disable)
     logger.addHandler(handler)
+    # Whoever configured it for a run has its lines end here.
+    logger.propagate = True
     yield logger, handler
     logger.handlers, logger.propagate = before[0], before[2]
     logger.setLevel(before[1])
