@@ -45,7 +45,7 @@ class Hears(Actor):
 class TwoNodes:
     """`a` tells, and `b` has an actor that waits and one that hears."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, stale_after_ms: int) -> None:
         self.server = server
         self.may_go_on = asyncio.Event()
         self.waits = Waits(self.may_go_on)
@@ -54,7 +54,7 @@ class TwoNodes:
         self.a, self.b = (Node(NodeOptions(name=name, signals=False, drain_timeout_s=2.0)) for name in "ab")
         self.b.add_actor("waits", lambda: self.waits)
         self.b.add_actor("hears", lambda: Hears(self.heard))
-        settings = {"environment": "hung", "nodes": ["a", "b"], "url": server.url, "stale_after_ms": 2_000}
+        settings = {"environment": "hung", "nodes": ["a", "b"], "url": server.url, "stale_after_ms": stale_after_ms}
         self.bridges = [Bridge(node.core, settings | {"node": node.options.name}) for node in (self.a, self.b)]
 
     def outbox(self) -> dict[str, Any]:
@@ -72,8 +72,8 @@ class TwoNodes:
 
 
 @asynccontextmanager
-async def two_nodes(server: Server) -> AsyncIterator[TwoNodes]:
-    two = TwoNodes(server)
+async def two_nodes(server: Server, stale_after_ms: int = 2_000) -> AsyncIterator[TwoNodes]:
+    two = TwoNodes(server, stale_after_ms)
     for node, bridge in zip((two.a, two.b), two.bridges, strict=True):
         node.endless = True
         bridge.start()
@@ -143,13 +143,14 @@ def test_what_an_excused_actor_has_is_lost_to_it_alone_when_its_node_dies():
 @pytest.mark.slow
 async def test_what_others_are_sent_while_one_awaits_and_connections_are_cut_all_arrives():
     with Place([]) as place:
-        async with two_nodes(place.server) as two:
+        # Longer than the cut, with the pauses between the tries to be back from it.
+        async with two_nodes(place.server, stale_after_ms=6_000) as two:
             assert two.a.ref("b/waits").tell("one")
             hears, sent, start = two.a.ref("b/hears"), 0, time.monotonic()
-            # Longer than anybody is waited for who acknowledges nothing; the cut is shorter.
-            while (passed := time.monotonic() - start) < 6:
+            # Longer than anybody is waited for who acknowledges nothing.
+            while (passed := time.monotonic() - start) < 10:
                 sent += hears.tell(sent)
-                if 4 < passed < 5:
+                if 7 < passed < 8:
                     for name, number in place.server.connections().items():
                         if name.startswith("libra:hung:b:"):
                             place.server.ask(f"CLIENT KILL ID {number}")

@@ -91,7 +91,7 @@ def test_whoever_asks_while_its_account_is_stopped_is_answered(joined: Joined, w
     stop(joined, pids, "trading", way)
     ended = running.end()
     assert ended.code == 0, ended.err
-    [asked] = map(int, re.findall(r"^asked (\d+) refused 0$", ended.err, re.MULTILINE))
+    [asked] = map(int, re.findall(r"^strategies: asked (\d+) refused 0$", ended.err, re.MULTILINE))
     assert asked > 20
     assert "STOPPING" not in ended.summary["rejections"]
     # A timer may have rung while it stopped, and is handled behind that.

@@ -112,6 +112,8 @@ class Operator:
         _only(arguments, "account", "reason")
         reason = _reason(arguments, peer, "libra kill-switch")
         accounts = self._accounts(arguments)
+        # Whoever asks has sent a signal before: by its number it is his, and not one that came later.
+        self._node.core.catch_up_with_signals()
         if not accounts:
             self._node.pull_switch(reason)
         failed: list[str] = []

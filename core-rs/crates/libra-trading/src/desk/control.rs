@@ -197,6 +197,12 @@ impl Desk {
     /// a gateway outside has to cancel. All of that is done when it fails, too: an error means that the log has not taken it
     /// yet, and what is to be cancelled outside stands in [`Desk::cancelling`].
     pub fn kill(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
+        // Whoever asks has sent a signal before: the latch tells of him, and not of a signal that came behind him.
+        self.heed_alarm(router, now_ns);
+        self.latch(router, now_ns, reason)
+    }
+
+    fn latch(&mut self, router: &mut Router, now_ns: i64, reason: &str) -> Result<Vec<ClientOrderId>, GateError> {
         self.gate.begin_together();
         let (latched, logged) = self.gate.kill(now_ns, reason);
         for report in self.link.recall(now_ns) {
@@ -286,7 +292,7 @@ impl Desk {
         if count == self.unlogged_alarm {
             return;
         }
-        match self.kill(router, now_ns, BY_SIGNAL) {
+        match self.latch(router, now_ns, BY_SIGNAL) {
             Ok(_) if self.gate.owed() > 0 => self.mark_latch(),
             Ok(_) => self.settle_alarm(count),
             // Latched in this process; for the next one the marker stays.

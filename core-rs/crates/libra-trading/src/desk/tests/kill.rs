@@ -69,6 +69,17 @@ fn an_alarm_alone_stops_the_gate_at_its_last_moment() {
     assert_eq!(bench.desk.gate.reserve(bench.now_ns, &another).unwrap_err().code.as_str(), KILLED);
 }
 
+/// The command sends the signal, then asks: the latch tells of who asked, whichever of the two the loop sees first.
+#[test]
+fn a_kill_that_overtakes_its_own_signal_is_told_as_one() {
+    let mut bench = Bench::new(paper(0));
+    bench.desk.alarm().raise();
+    bench.desk.kill(&mut bench.router, bench.now_ns, "libra kill-switch by ops").unwrap();
+    bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+    assert_eq!(bench.desk.gate().kill_reason(), Some("libra kill-switch by ops"));
+    assert!(!bench.desk.alarm().is_raised());
+}
+
 #[test]
 fn whatever_waits_when_the_alarm_is_raised_is_refused_and_told() {
     let mut bench = Bench::new(paper(0));
