@@ -115,6 +115,7 @@ class Node:
         self._late: dict[str, str] = {}
         self._engine: Engine
         self._surroundings: Surroundings | None = None
+        self._look_if_due: Callable[[], None] = lambda: None
         self._alarm: asyncio.TimerHandle | None = None
 
     # Building --------------------------------------------------------------------------------------------------------
@@ -292,6 +293,7 @@ class Node:
             self.core.set_on_answer(self.post.answered)
             self._actors.tasks.install()
             self._surroundings = Surroundings(lambda: self._actors.tasks.look() + engine.wake_up.look())
+            self._look_if_due = self._surroundings.look_if_due
             if not options.simulated and options.slow_handler_s > 0:
                 self.blocking.is_watched = True
                 self._beat(asyncio.get_running_loop(), options.slow_handler_s / _BEATS)
@@ -499,8 +501,7 @@ class Node:
     def _look_around(self) -> None:
         """Between two events: nobody's code runs."""
         self._actors.let_go()
-        if self._surroundings is not None:
-            self._surroundings.look_if_due()
+        self._look_if_due()
 
     def _look(self, who: str | None) -> None:
         """This actor's code may have changed what belongs to the process."""

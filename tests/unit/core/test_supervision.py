@@ -340,3 +340,30 @@ def test_one_that_throws_away_all_that_it_has_is_given_up_like_any_other(stage):
     set_up.add("fine", Fine)
     outcome = set_up.run()
     assert (outcome.failed, len(heard)) == (["clears"], 3)
+
+
+def test_an_on_stop_that_does_not_end_while_the_node_does_has_the_drains_time(stage, caplog):
+    """Its own is over meanwhile: that is for a node which goes on."""
+
+    class Slow(Actor):
+        def on_start(self):
+            self.stop()
+
+        async def on_stop(self):
+            await asyncio.Event().wait()
+
+    class Ends(Actor):
+        def on_start(self):
+            self.set_timer("end", 0.05)
+
+        def on_timer(self, name):
+            set_up.node.stop()
+
+    set_up = stage(simulated=False, keep_up_s=1.0, drain_timeout_s=1.5)
+    set_up.node.endless = True
+    set_up.add("slow", Slow)
+    set_up.add("ends", Ends)
+    outcome = set_up.run()
+    assert (outcome.failed, outcome.errors, outcome.drained) == (["slow"], 0, False)
+    assert "actor slow: its handler did not end within the drain's time" in caplog.text
+    assert "its on_stop has not ended" not in caplog.text

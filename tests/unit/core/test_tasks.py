@@ -286,6 +286,16 @@ def test_the_loop_is_given_back_as_it_was(stage):
     assert asyncio.run(script())
 
 
+def test_who_calls_what_belongs_to_the_nodes_loop_is_told_once(run, caplog):
+    def calls(_actor):
+        for _ in range(2):
+            asyncio.get_running_loop().set_task_factory(None)
+
+    assert run(calls)[0].errors == 0
+    [message] = [row.getMessage() for row in caplog.records if "set_task_factory" in row.getMessage()]
+    assert message.startswith("actor acts calls set_task_factory of the node's loop: it does nothing")
+
+
 def test_what_ends_the_run_ends_it_from_a_task_too(run):
     with pytest.raises(PanicException, match="within"):
         run(lambda actor: actor.kept.append(asyncio.create_task(raises(PanicException("within")))))
