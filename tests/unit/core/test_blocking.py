@@ -332,3 +332,16 @@ def test_nobodys_callback_that_holds_the_loop_is_told_where_the_loop_says_that_i
     seen._thread_id = -1
     seen.look("", 0.3, True)
     assert "it is in native code" in caplog.text
+
+
+def test_where_all_of_it_is_a_librarys_the_innermost_line_is_told():
+    is_over = threading.Event()
+    thread = threading.Thread(target=is_over.wait, args=(20,))
+    thread.start()
+    seen = Blocking()
+    seen._thread_id = thread.ident
+    line = seen.look(None, 0.0, True)
+    is_over.set()
+    thread.join()
+    assert "threading.py:" in line
+    assert "called at" not in line

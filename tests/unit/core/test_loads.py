@@ -273,3 +273,26 @@ def test_a_child_that_was_forked_in_the_loop_goes_no_further_in_it(monkeypatch):
     with contextlib.closing(loop), pytest.raises(EndedError):
         own_loop._run_to_the_end(loop, forks(), lambda: True, takes_signals=False)
     assert [str(error) for error in ended] == ["a child"]
+
+
+def test_a_task_that_fails_while_the_loop_is_closed_is_told():
+    told = []
+
+    async def clings():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ValueError("at the end") from None
+
+    async def leaves():
+        task = asyncio.get_running_loop().create_task(clings())
+        await asyncio.sleep(0)
+        return task
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, what: told.append((what["message"], str(what["exception"]))))
+    task = loop.run_until_complete(leaves())
+    _close(loop, 5.0, lambda _left: None)
+    assert told == [("a task failed while the node's loop was closed", "at the end")]
+    assert loop.is_closed()
+    assert task.done()

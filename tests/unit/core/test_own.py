@@ -1,5 +1,6 @@
 """What a strategy hears of orders: its own, and nothing of which nobody knows whose it is."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -40,3 +41,27 @@ def test_what_is_no_notice_and_what_is_another_strategys_is_not_told(monkeypatch
     for payload in ({"code": "ORDER_RATE"}, other, mine):
         listener._refused(SimpleNamespace(payload=payload))
     assert heard == [mine]
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+def test_a_fill_is_told_behind_its_order_whatever_is_awaited(awaits):
+    heard = []
+
+    class Listener(Actor):
+        async def on_order(self, order):
+            await asyncio.sleep(0)
+            heard.append("order")
+
+        if awaits:
+
+            async def on_fill(self, fill):
+                await asyncio.sleep(0)
+                heard.append(fill)
+
+        else:
+
+            def on_fill(self, fill):
+                heard.append(fill)
+
+    asyncio.run(Listener()._order_then_fill(Listener().on_order(None), "fill"))
+    assert heard == ["order", "fill"]

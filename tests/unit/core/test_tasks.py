@@ -406,3 +406,16 @@ def test_a_task_is_made_for_those_that_are_there(stage):
     set_up.add("asks", Asks)
     assert set_up.run().errors == 0
     assert made == [None, "'nobody'"]
+
+
+def test_what_ends_the_run_ends_it_from_an_attribute_too(stage):
+    class Panics(Actor):
+        @property
+        def snapshot_interval_s(self):
+            raise PanicException("within")
+
+    set_up = stage()
+    set_up.quotes(0)
+    set_up.add("panics", Panics)
+    with pytest.raises(PanicException, match="within"):
+        set_up.run()
