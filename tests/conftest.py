@@ -118,6 +118,13 @@ def stage(record: Callable[..., Path]) -> Callable[..., Stage]:
     return lambda **options: Stage(record, **options)
 
 
+@pytest.fixture
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts are left alone by coverage, which takes SIGTERM and writes a file at the end."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path | None:
     """The recorded data beside the repository; None, with the reason printed, where it is missing."""

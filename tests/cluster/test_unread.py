@@ -81,6 +81,7 @@ def latch_and_end(topologies: Topologies, process: subprocess.Popen[bytes]) -> N
     wait_until(lambda: not nodes(), "the nodes end")
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.parametrize("unread", ["stdout", "stderr", "both"])
 def test_signals_reach_the_nodes_of_a_run_that_nobody_reads(topologies: Topologies, tmp_path: Path, unread: str):
     profile = writing(topologies, LINES)

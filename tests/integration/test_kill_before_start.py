@@ -131,6 +131,7 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.parametrize("without_descriptors", [[], ["none"]])
 def test_what_is_latched_and_what_is_not_is_said(tmp_path: Path, without_descriptors: list[str]):
     (tmp_path / "file").touch()
