@@ -410,9 +410,16 @@ def test_a_task_is_made_for_those_that_are_there(stage):
 
 def test_what_ends_the_run_ends_it_from_an_attribute_too(stage):
     class Panics(Actor):
+        has_started = False
+
+        def on_start(self):
+            self.has_started = True
+
         @property
         def snapshot_interval_s(self):
-            raise PanicException("within")
+            if self.has_started:
+                raise PanicException("within")
+            return 1
 
     set_up = stage()
     set_up.quotes(0)
