@@ -1,7 +1,6 @@
 """A run of several nodes whose output nobody reads is stopped like any other; and a node may write what it likes."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pty
@@ -9,12 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.conftest import UNJOINED, Topologies, nodes, wait_until
+from tests.terminals import on_a_terminal
 
 from libra import early_kill
 
@@ -149,17 +148,8 @@ def on_stop(self):
 @pytest.mark.usefixtures("usual_signals")
 def test_a_run_whose_terminal_is_closed_ends_in_order(topologies: Topologies, tmp_path: Path):
     profile = topologies.topology(strategy=topologies.strategy(GOODBYE))
-    terminal, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, str(UNJOINED), "run", profile, "--out", "out"],
-        cwd=topologies.folder,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
-    os.close(theirs)
+    command = [sys.executable, str(UNJOINED), "run", profile, "--out", "out"]
+    process, terminal = on_a_terminal(command, topologies.folder)
     try:
         wait_until(lambda: set(nodes()) == {"trading", "strategies"}, "both nodes run")
         os.close(terminal)

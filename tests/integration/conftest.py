@@ -39,6 +39,13 @@ max_order_notional = "20000"
 {risk}
 """
 
+
+def synthetic(quotes_hz: float, trades_hz: float, books_hz: float) -> str:
+    """The market of one symbol, at these rates."""
+    rates = {"quotes_hz": quotes_hz, "trades_hz": trades_hz, "books_hz": books_hz}
+    return MARKET + profiles.symbol(SYMBOL, start_price="60000.0", volatility_bps=3.0, level_size="0.5", **rates)
+
+
 LOG = 'log = { path = "gate.log", resume = true }'
 """Of an account: the next life goes on with it."""
 
@@ -152,9 +159,7 @@ class Shell:
         quotes_hz: float = 50,
         name: str = "test.toml",
     ) -> str:
-        rates = {"quotes_hz": quotes_hz, "trades_hz": 20, "books_hz": 10}
-        btc = profiles.symbol(SYMBOL, start_price="60000.0", volatility_bps=3.0, level_size="0.5", **rates)
-        text = HEAD.format(clock=clock, node=node) + (market or MARKET + btc)
+        text = HEAD.format(clock=clock, node=node) + (market or synthetic(quotes_hz, 20, 10))
         text += profiles.instrument(SYMBOL) + RISK.format(risk=risk)
         text += profiles.account(balance="100000", order_value="5000", more=account)
         text += STRATEGY_ENTRY.format(strategy=strategy, strategy_more=strategy_more)

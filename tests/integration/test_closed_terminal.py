@@ -1,15 +1,13 @@
 """The terminal of a run is closed, as at the end of an SSH session: the run ends in order, and `nohup` keeps it."""
 
 import contextlib
-import fcntl
 import os
-import pty
 import signal
 import subprocess
-import termios
 
 import pytest
 from tests.integration.conftest import LIBRA, LOG
+from tests.terminals import on_a_terminal
 
 BODY = """
 def on_start(self):
@@ -43,25 +41,9 @@ def orders(shell):
     return path.read_text().split() if path.exists() else []
 
 
-def on_a_terminal(shell, *arguments):
-    """A process that leads the session of a terminal, and that terminal."""
-    ours, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [str(LIBRA), *arguments],
-        cwd=shell.folder,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
-    os.close(terminal)
-    return process, ours
-
-
 @pytest.mark.usefixtures("usual_signals")
 def test_a_run_whose_terminal_is_closed_ends_in_order(shell, profile):
-    process, terminal = on_a_terminal(shell, "run", profile, "--out", "out")
+    process, terminal = on_a_terminal([str(LIBRA), "run", profile, "--out", "out"], shell.folder)
     try:
         shown = b""
         while b"the order is ACCEPTED" not in shown:

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.cluster.conftest import TWO_NODES
-from tests.integration.conftest import LOG
+from tests.integration.conftest import LOG, synthetic
 
 SAYS = """
 def on_start(self):
@@ -27,25 +27,12 @@ def on_timer(self, name):
         self.submit(self.quote.symbol, OrderSide.BUY, "0.300")
 """
 RISK = 'price_collar_pct = "1"\nmax_participation_pct = "1"\nmax_daily_loss = "2000"\nmax_quote_age_ms = 5000\n'
-MARKET = """
-[market]
-kind = "synthetic"
-[[market.symbols]]
-symbol = "BTC/USDT:USDT"
-start_price = "60000.0"
-volatility_bps_per_sqrt_s = 3.0
-spread_ticks = 1
-quote_rate_hz = 10
-trade_rate_hz = 2
-book_rate_hz = 1
-level_size = "0.5"
-"""
 
 
 @pytest.mark.parametrize("nodes", ["", TWO_NODES], ids=["one", "two"])
 def test_no_order_passes_risk_by_what_its_strategy_says_of_the_market(shell, nodes):
     profile = shell.profile(
-        shell.strategy(SAYS), strategy_more=nodes, clock="live", account=LOG, risk=RISK, market=MARKET
+        shell.strategy(SAYS), strategy_more=nodes, clock="live", account=LOG, risk=RISK, market=synthetic(10, 2, 1)
     )
     ended = shell.start("run", profile, "--json", "--duration", "4").end(60)
     assert (ended.code, ended.summary["stopped"]) == (0, {}), ended.err

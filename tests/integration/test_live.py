@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from tests.integration.conftest import synthetic
 
 from libra.core.actor import Actor
 from libra.core.events import EventType
@@ -59,21 +60,7 @@ def on_order(self, order):
     self.n += 1
 """
     )
-    market = """
-[market]
-kind = "synthetic"
-
-[[market.symbols]]
-symbol = "BTC/USDT:USDT"
-start_price = "60000.0"
-volatility_bps_per_sqrt_s = 3.0
-spread_ticks = 1
-quote_rate_hz = 20000
-trade_rate_hz = 5000
-book_rate_hz = 5000
-level_size = "0.5"
-"""
-    ended = shell.run("run", shell.profile(path, market=market), "--duration", "3", "--json")
+    ended = shell.run("run", shell.profile(path, market=synthetic(20_000, 5_000, 5_000)), "--duration", "3", "--json")
     summary = ended.summary
     assert summary["errors"] == 0, ended.err
     assert ended.code == 0, "a backlog of market data is no failure"

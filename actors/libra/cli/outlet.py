@@ -141,7 +141,6 @@ class _Writer:
         self._has_news = False
         self._failure: OSError | None = None
         """Why what waits, or what was last written, could not be."""
-        self._is_gone = False
         self._last_step = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="libra-output", daemon=True)
         self._thread.start()
@@ -154,7 +153,7 @@ class _Writer:
         """
         data = end.encoded(text)
         with self._news:
-            if self._is_gone and self._failure is not None:
+            if isinstance(self._failure, BrokenPipeError):
                 raise BrokenPipeError(*self._failure.args)
             if self._is_over:
                 raise OSError("this stream has ended")
@@ -219,8 +218,7 @@ class _Writer:
                 self._failure = failure
                 self._size -= size
                 if failure is not None:
-                    self._is_gone = isinstance(failure, BrokenPipeError)
-                    if self._is_gone or is_last_try:
+                    if isinstance(failure, BrokenPipeError) or is_last_try:
                         return
                     self._waiting.appendleft((end, bytes(rest)))
                     self._size += len(rest) + _OF_EACH

@@ -64,12 +64,15 @@ class Lives(Obeying):
         return int(self.parent.stdout.readline())
 
     def meanwhile(self):
-        """While nobody of ours is there, what rests nearest is filled, and the next is cancelled by hand."""
+        """While nobody of ours is there, what rests nearest is filled, and the next is cancelled by hand.
+
+        So is what rests farthest: a life leaves one or two, and the account's limit is 20 of an instrument.
+        """
         for market in MARKETS:
             resting = sorted(self.venue.resting(market), key=lambda row: -float(row["price"]))
             if resting:
                 self.sweep(market, resting[0]["price"])
-            for row in resting[1:2]:
+            for row in resting[1:2] + resting[8:]:
                 self.venue.cancel(market, row["clientOrderId"])
 
     def lines(self):

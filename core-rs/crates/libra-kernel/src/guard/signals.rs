@@ -223,9 +223,14 @@ fn stays_ignored(signal: libc::c_int) -> bool {
     signal == libc::SIGHUP && before(signal).sa_sigaction == libc::SIG_IGN
 }
 
+/// Those of them that it takes in this process.
+fn taken() -> impl Iterator<Item = libc::c_int> {
+    OURS.into_iter().filter(|signal| !stays_ignored(*signal))
+}
+
 /// True while all of them are still the guard's.
 pub(super) fn stand() -> bool {
-    OURS.into_iter().all(|signal| stays_ignored(signal) || is_ours(signal))
+    taken().all(is_ours)
 }
 
 /// True while one of them is the guard's.
@@ -256,7 +261,7 @@ fn ask(signal: libc::c_int) -> io::Result<libc::sigaction> {
 
 /// Somebody's code has put a handler of its own in our place: takes them back.
 pub(super) fn take_back() {
-    for signal in OURS.into_iter().filter(|signal| !stays_ignored(*signal)) {
+    for signal in taken() {
         let _ = take_over(signal);
     }
 }

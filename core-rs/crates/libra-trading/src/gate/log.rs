@@ -221,12 +221,8 @@ impl Log {
         self.append_or_later(record, false)
     }
 
-    /// The same, but for the disk: that is asked by [`Log::force_the_rest`], or with whatever is forced before it.
-    pub fn append_unforced(&mut self, record: &Record) -> Result<u64, LogError> {
-        self.append_or_later(record, true)
-    }
-
-    fn append_or_later(&mut self, record: &Record, later: bool) -> Result<u64, LogError> {
+    /// The same; where the disk may come `later` it is asked by [`Log::force_the_rest`], or with whatever is forced before it.
+    pub fn append_or_later(&mut self, record: &Record, later: bool) -> Result<u64, LogError> {
         if self.life != forks::life() {
             return Err(LogError::Forked);
         }

@@ -241,8 +241,7 @@ impl Gate {
     /// The same; the disk may come later.
     fn commit_by(&mut self, record: Record, later: bool) -> Result<Vec<GateEvent>, GateError> {
         self.pay()?;
-        let appended = if later { self.log.append_unforced(&record) } else { self.log.append(&record) };
-        if let Err(error) = appended {
+        if let Err(error) = self.log.append_or_later(&record, later) {
             self.heed_log(&error);
             return Err(error.into());
         }

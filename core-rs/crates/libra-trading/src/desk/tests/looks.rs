@@ -94,14 +94,11 @@ fn a_resume_behind_a_difference_waits_for_a_look() {
     assert!(bench.desk.accept_venue(&mut bench.router, bench.now_ns, "again", None).is_err());
 }
 
-#[test]
-fn an_adopted_order_is_told_and_goes_with_the_kill_switch() {
-    let mut bench = bench();
-    let mut look = shown();
-    let id = ClientOrderId(7);
-    look.orders.push(VenueOrder {
-        client_order_id: Some(id),
-        venue_order_id: "v7".into(),
+/// An order that the venue shows.
+fn resting(client_order_id: Option<ClientOrderId>, venue_order_id: &str) -> VenueOrder {
+    VenueOrder {
+        client_order_id,
+        venue_order_id: venue_order_id.into(),
         symbol: btc().symbol,
         instrument: Some(btc().id),
         side: OrderSide::Buy,
@@ -110,7 +107,15 @@ fn an_adopted_order_is_told_and_goes_with_the_kill_switch() {
         size: 10,
         filled: 0,
         ts_venue_ns: 1,
-    });
+    }
+}
+
+#[test]
+fn an_adopted_order_is_told_and_goes_with_the_kill_switch() {
+    let mut bench = bench();
+    let mut look = shown();
+    let id = ClientOrderId(7);
+    look.orders.push(resting(Some(id), "v7"));
     bench.look(&look);
     let told = bench.look(&look);
     let accepted = told.iter().find(|event| event.event_type == EventType::OrderAccepted).unwrap();
@@ -214,18 +219,7 @@ fn what_is_foreign_is_told_once_and_stays_as_it_is() {
     let mut bench = opened();
     let mut look = shown();
     let symbol = btc().symbol;
-    look.orders.push(VenueOrder {
-        client_order_id: None,
-        venue_order_id: "v8".into(),
-        symbol,
-        instrument: Some(btc().id),
-        side: OrderSide::Buy,
-        order_type: OrderType::Limit,
-        price: 5_990_000,
-        size: 10,
-        filled: 0,
-        ts_venue_ns: 1,
-    });
+    look.orders.push(resting(None, "v8"));
     look.executions.push(VenueExecution {
         client_order_id: None,
         venue_order_id: "v9".into(),
