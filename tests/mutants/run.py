@@ -38,7 +38,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "mutants"
 HEADER = re.compile(r"\A# guards: (?P<guards>\S.*)\n# tests: (?P<tests>\S.*)\n(?P<diff>(?:.*\n)*)\Z")
-SHORTEST_LIMIT_S = 180.0
+SHORTEST_LIMIT_S = 90.0
 # Without bytecode each process of a test compiles all that it imports.
 DROPPED = ("VIRTUAL_ENV", "CARGO_TARGET_DIR", "PYTHONDONTWRITEBYTECODE")
 SUMMARY = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed|(?:^|, )(\d+) passed", re.MULTILINE)
