@@ -178,6 +178,7 @@ def test_a_stop_right_behind_the_kill_switch_waits_for_the_venues_answers(shell)
     assert "without an answer" not in ended.err
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_other_signals_that_users_know_do_nothing_new(shell):
     running = start(shell, TRADES)
     assert Path(f"/proc/{running.process.pid}/status").exists()
