@@ -153,20 +153,23 @@ class Operator:
         if accept:
             return {"accounts": [self._account_row(self._accept_venue(accounts, arguments, peer, stops))]}
         reason = _reason(arguments, peer, "libra resume")
-        failed: list[str] = []
+        failed: list[ControlError] = []
         for account in accounts:
             try:
                 account.resume(reason, stops[account.name])
             except ValueError:
-                raise _changed(account, "It stays stopped") from None
+                failed.append(_changed(account, "It stays stopped"))
+                continue
             except OSError as error:
-                failed.append(f"account {account.name} stays stopped: its log says: {error}")
+                failed.append(ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}"))
                 continue
             _log.warning("account %s is resumed: %s", account.name, reason)
             if self._node.attend(account):
                 _log.warning("account %s is attended again: its gateway runs", account.name)
         if failed:
-            raise ControlError("LOG", "; ".join(failed))
+            stands = {account.name for account in accounts if account.standing()["killed"] is None}
+            told = f"; resumed: {', '.join(sorted(stands))}" if stands else ""
+            raise ControlError(failed[0].code, "; ".join(error.text for error in failed) + told)
         return {"accounts": [self._account_row(account) for account in accounts]}
 
     def _accept_venue(

@@ -217,6 +217,18 @@ def test_what_comes_between_the_last_look_and_the_resume_keeps_the_account_stopp
     assert node.accounts["a"].is_killed
 
 
+def test_of_several_accounts_each_that_can_is_resumed_and_told():
+    node = Node("a", "b", "c")
+    rows = ask(node, "kill", reason="first")["accounts"]
+    node.accounts["b"].meanwhile = 1
+    with pytest.raises(ControlError) as caught:
+        ask(node, "resume", latches={row["name"]: row["latch"] for row in rows})
+    assert caught.value.code == "CHANGED"
+    assert caught.value.text.startswith("account b does not stand any more as it was looked at: ")
+    assert caught.value.text.endswith(". It stays stopped; resumed: a, c")
+    assert [account.is_killed for account in node.accounts.values()] == [False, True, False]
+
+
 def test_a_loss_that_goes_on_is_the_same_stop():
     node = Node("a")
     node.accounts["a"].passed = [("DRAWDOWN", "6 of 5")]
