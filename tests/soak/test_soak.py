@@ -7,6 +7,7 @@ from tests.soak.watch import soak
 HOURS = {"bus": 0.08, "simulated": 0.02, "live": 0.02}
 
 
+@pytest.mark.usefixtures("uncounted")
 @pytest.mark.parametrize("load", HOURS)
 def test_what_a_load_takes_is_flat(load):
     soaked = soak(load, HOURS[load])
