@@ -39,6 +39,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "mutants"
 HEADER = re.compile(r"\A# guards: (?P<guards>\S.*)\n# tests: (?P<tests>\S.*)\n(?P<diff>(?:.*\n)*)\Z")
 SHORTEST_LIMIT_S = 90.0
+# What coreutils' `timeout` ends with where it had to end the command.
+TIMED_OUT = 124
 # Without bytecode each process of a test compiles all that it imports.
 DROPPED = ("VIRTUAL_ENV", "CARGO_TARGET_DIR", "PYTHONDONTWRITEBYTECODE")
 SUMMARY = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed|(?:^|, )(\d+) passed", re.MULTILINE)
@@ -298,6 +300,11 @@ def baseline(copy: Copy, command: str) -> float:
     return time.monotonic() - began
 
 
+def has_no_end(command: str, exit_code: int) -> bool:
+    """Whether tests were ended: by us, or by the limit that their own command has."""
+    return exit_code == -signal.SIGKILL or (command.startswith("timeout ") and exit_code == TIMED_OUT)
+
+
 def judge(copy: Copy, mutant: Mutant, seconds: float) -> Result:
     """Put a mutant in, run its tests, take it out."""
     began = time.monotonic()
@@ -321,7 +328,7 @@ def judge(copy: Copy, mutant: Mutant, seconds: float) -> Result:
     log.write_text(done.stdout)
     if done.returncode == 0:
         return result("survived")
-    if done.returncode == -signal.SIGKILL:
+    if has_no_end(mutant.tests, done.returncode):
         return result("caught", "it never ended")
     if "could not compile" in done.stdout:
         return result("error", f"it does not compile: see {log}")

@@ -2,10 +2,23 @@
 
 import re
 import shlex
+import signal
 import subprocess
 
 import pytest
-from tests.mutants.run import HERE, ROOT, Copy, MutantError, Record, count_tests, find, part_of, places_of, read
+from tests.mutants.run import (
+    HERE,
+    ROOT,
+    Copy,
+    MutantError,
+    Record,
+    count_tests,
+    find,
+    has_no_end,
+    part_of,
+    places_of,
+    read,
+)
 
 MUTANTS = find()
 
@@ -51,6 +64,13 @@ def test_runs_are_counted_by_what_the_tools_say():
     assert count_tests("test result: ok. 0 passed; 0 failed; 0 ignored") == 0
     assert count_tests("1 failed, 4 passed in 0.1s") == 4
     assert count_tests("5 passed in 0.1s") == 5
+
+
+def test_what_had_to_be_ended_has_no_end():
+    assert has_no_end("pytest tests", -signal.SIGKILL)
+    assert has_no_end("timeout 20 pytest tests", subprocess.run(["timeout", "0.01", "sleep", "10"]).returncode)
+    assert not has_no_end("pytest tests", 124)
+    assert not has_no_end("timeout 20 pytest tests", 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
