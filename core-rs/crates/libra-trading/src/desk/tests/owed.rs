@@ -132,6 +132,7 @@ fn a_latch_that_the_log_never_took_is_the_next_processs() {
     for _ in 0..2 {
         bench.desk.alarm().raise();
         bench.desk.heed_alarm(&mut bench.router, bench.now_ns);
+        assert!(folder.marker().exists());
     }
     assert!(bench.desk.kill(&mut bench.router, bench.now_ns, "again").is_err(), "nor does it take another reason");
     assert!(bench.desk.cancelling().contains(&works));
