@@ -4,8 +4,10 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 
 import pytest
+from _pytest.mark.expression import Expression
 from tests.mutants.run import (
     HERE,
     ROOT,
@@ -49,6 +51,47 @@ def test_a_mutant_applies_and_its_tests_are_there(mutant):
             name = words[words.index("--test") + 1]
             assert (crate / "tests" / name / "main.rs").exists() or (crate / "tests" / f"{name}.rs").exists()
     assert re.search(r"\bcargo test\b|\bpytest\b", mutant.tests), f"{mutant.name}: neither cargo test nor pytest"
+
+
+@pytest.fixture(scope="module")
+def all_tests():
+    """Each test that pytest finds, as `tests/unit/test_a.py::test_b[c]`."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def chosen(command, tests):
+    """Those of the tests that a command of pytest runs."""
+    words = shlex.split(command)
+    places = [word for word in words if word.startswith("tests/")]
+    found = [
+        test for test in tests if any(re.match(re.escape(place.rstrip("/")) + r"(/|::|\[|$)", test) for place in places)
+    ]
+    if "-k" not in words:
+        return found
+    names = Expression.compile(words[words.index("-k") + 1])
+
+    def has(test):
+        return names.evaluate(lambda name, **_: name.lower() in test.lower())
+
+    return list(filter(has, found))
+
+
+def test_a_command_of_pytest_finds_its_tests(all_tests):
+    """A test that has another name since would leave its mutants without any: an error, hours into their run."""
+    assert len(all_tests) > len(MUTANTS)
+    commands = {mutant.tests: mutant.name for mutant in MUTANTS if "pytest" in mutant.tests}
+    assert commands
+    assert [f"{name}: {command}" for command, name in commands.items() if not chosen(command, all_tests)] == []
+
+
+def test_a_command_runs_what_it_names():
+    tests = ["tests/unit/a.py::test_b[c d]", "tests/unit/a.py::test_be", "tests/unit/ab.py::test_b"]
+    assert chosen("pytest -q tests/unit/a.py", tests) == tests[:2]
+    assert chosen("pytest tests/unit/a.py::test_b", tests) == tests[:1]
+    assert chosen("uv sync -q && pytest tests/unit/ -k 'test_b and not C'", tests) == tests[1:]
+    assert chosen("pytest tests/unit/a.py -k c_d", tests) == []
 
 
 def test_a_patch_without_its_header_is_refused(tmp_path):

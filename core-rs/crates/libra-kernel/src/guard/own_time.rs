@@ -152,7 +152,8 @@ mod tests {
         let guard = Guard::install(waker, 60_000_000_000, false, limits, Some(Arc::new(Hears(tells)))).unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|threads| {
-            for _ in 0..3 {
+            // So many that they have half of a machine that other processes keep busy, too.
+            for _ in 0..8 {
                 threads.spawn(|| {
                     while !is_over.load(Ordering::Relaxed) {
                         std::hint::spin_loop()
