@@ -310,6 +310,7 @@ impl Desk {
         }
         let over = |id: &ClientOrderId| self.leaves_by_ns(*id).is_none_or(|by_ns| now_ns > by_ns);
         let over: Vec<ClientOrderId> = self.unsent.keys().copied().filter(over).collect();
+        self.gate.begin_together();
         for id in over {
             self.unsent.remove(&id);
             // What a venue says of an order that never left is judged by the gate.
@@ -317,6 +318,7 @@ impl Desk {
                 self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::Expired)));
             }
         }
+        self.force_together();
     }
 
     /// Ends an order that has not left and never will: rejected as risk rejects, or cancelled as was asked for.

@@ -184,10 +184,12 @@ impl Desk {
         let gate = &self.gate;
         let of = |id: &ClientOrderId| gate.order(*id).is_some_and(|order| order.request.strategy == strategy);
         let own: Vec<ClientOrderId> = self.unsent.keys().copied().filter(of).collect();
+        self.gate.begin_together();
         for id in own {
             self.unsent.remove(&id);
             self.hold_back(router, now_ns, id, Some(before_it_left(RiskCode::StrategyStopped)));
         }
+        self.force_together();
     }
 
     /// What strategies left behind that the account does not know any more: the log has their orders open, or they hold

@@ -6,7 +6,8 @@
 //! order is open and no cancel was asked for; the next one asks the venue, which says what became of it.
 //!
 //! Many of them at once, as of a kill switch, go to the disk together behind the last one: where each is forced there, the
-//! last order would wait for the disk as often as there are orders.
+//! last order would wait for the disk as often as there are orders. So do the ends of orders that are held back with them,
+//! which the venue never heard of.
 
 use super::record::Record;
 use super::{Gate, GateError, GateEvent};

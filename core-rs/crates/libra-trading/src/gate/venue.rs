@@ -119,6 +119,9 @@ impl Gate {
                     let _ = self.roll_day(now_ns);
                 }
                 let said = clipped(report);
+                // Among cancels that are forced together: what is held back ends with them.
+                let later = self.together > 0
+                    && matches!(said.outcome, VenueOutcome::Rejected { .. } | VenueOutcome::Cancelled { .. });
                 let record = match said.outcome {
                     VenueOutcome::NotFound => {
                         let ends = self.state.agrees_within(&said, NOT_FOUND_AGES_NS);
@@ -126,7 +129,7 @@ impl Gate {
                     }
                     _ => Record::Report { now_ns, report: said },
                 };
-                let mut events = self.commit(record)?;
+                let mut events = self.commit_by(record, later)?;
                 self.stats.reports += 1;
                 if filled {
                     self.watch_fill(now_ns, report.client_order_id, &mut events);

@@ -74,6 +74,58 @@ fn the_disk_is_asked_once_for_all_of_them() {
     }
 }
 
+/// As behind a venue's rate limit: what has not begun to leave ends here, and the disk is asked once for it, too.
+#[test]
+fn the_disk_is_asked_once_for_what_waits_for_its_turn() {
+    let later = |bench: &mut Bench| {
+        bench.desk.advance(&mut bench.router, bench.now_ns + 60_000_000_000);
+    };
+    let by: [(&str, By, &str); 5] = [
+        ("a kill", kill, "KILL_SWITCH"),
+        (
+            "a strategy that is cancelled",
+            |bench| {
+                bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Cancel);
+            },
+            "REQUESTED",
+        ),
+        (
+            "a strategy that is kept",
+            |bench| {
+                bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Keep);
+            },
+            "STRATEGY_STOPPED",
+        ),
+        (
+            "an actor that failed",
+            |bench| {
+                bench.desk.abandon(&mut bench.router, bench.now_ns, "execution failed");
+            },
+            "REQUESTED",
+        ),
+        ("their time is over", later, "EXPIRED"),
+    ];
+    for (what, by, reason) in by {
+        let folder = Folder::new("together-waiting");
+        let (mut bench, _) = working(&folder);
+        let waiting: Vec<ClientOrderId> = (0..20)
+            .map(|_| {
+                let request = bench.request(10);
+                order_of(bench.submit(request).last().unwrap()).client_order_id
+            })
+            .collect();
+        assert_eq!(forced(&mut bench, by), 1, "{what}");
+        let ended = |bench: &Bench| {
+            let ended = |id: &&ClientOrderId| bench.desk.gate().order(**id).is_some_and(|order| order.reason == reason);
+            waiting.iter().filter(ended).count()
+        };
+        assert_eq!(ended(&bench), waiting.len(), "{what}");
+        drop(bench);
+        let (bench, _) = Bench::open(config(Link::External, folder.log(), RiskLimits::default()), 2);
+        assert_eq!(ended(&bench), waiting.len(), "{what}: it stands in the log");
+    }
+}
+
 #[test]
 fn a_cancel_by_itself_is_forced_before_it_leaves() {
     let folder = Folder::new("together-alone");
