@@ -263,11 +263,12 @@ impl Gate {
     }
 
     /// Begins a new UTC day: losses count from here, the last day's loss limit is free again. A currency whose equity is
-    /// not known follows when it is.
+    /// not known follows when it is, and where the log did not take that, when it takes it.
     #[inline]
     pub(super) fn roll_day(&mut self, now_ns: i64) -> Result<(), GateError> {
         let day = utc_day(now_ns);
-        if day > self.state.account.day() { self.commit_watermark(day) } else { Ok(()) }
+        let known = self.state.account.day();
+        if day > known || self.owes_watermark { self.commit_watermark(day.max(known)) } else { Ok(()) }
     }
 
     /// Appends peaks and starts of the day. What begins its day does so at its equity now, what has to have a new peak
@@ -291,7 +292,9 @@ impl Gate {
             });
         }
         let new_peaks = self.new_peaks.iter().copied().filter(|index| !known(*index)).collect();
+        self.owes_watermark = true;
         self.commit(Record::Watermark { day, lines })?;
+        self.owes_watermark = false;
         self.new_peaks = new_peaks;
         self.logged_peaks.clear();
         self.logged_peaks.extend(self.state.account.balances().iter().map(|balance| balance.peak));

@@ -229,6 +229,8 @@ pub struct Gate {
     new_peaks: Vec<usize>,
     /// Peaks that the log knows, by the balance's index.
     logged_peaks: Vec<Money>,
+    /// True while the log has not taken the last record of peaks and starts of the day.
+    owes_watermark: bool,
     stats: GateStats,
 }
 

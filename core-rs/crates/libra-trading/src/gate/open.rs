@@ -146,6 +146,7 @@ impl Gate {
             on_breach: config.on_breach,
             new_peaks: Vec::new(),
             logged_peaks: state.account.balances().iter().map(|balance| balance.peak).collect(),
+            owes_watermark: false,
             state,
             approvals: Approvals::default(),
             lapsed: Vec::new(),

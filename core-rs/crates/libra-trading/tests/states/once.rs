@@ -15,6 +15,7 @@ pub fn runs() -> Vec<(u64, Vec<Step>)> {
         (1426, a_fill_told_again()),
         (2319, refused_behind_a_miss()),
         (1_795_406_179, killed_again_behind_a_marker()),
+        (7638, a_day_begins_on_a_full_disk()),
     ]
 }
 
@@ -148,5 +149,20 @@ fn killed_again_behind_a_marker() -> Vec<Step> {
         Step::Quote { spot: false, ticks: -7 },
         Step::Disk { full: true, room: 9 },
         Step::Kill,
+    ]
+}
+
+/// A disk that is full where a day begins, with money that comes then.
+fn a_day_begins_on_a_full_disk() -> Vec<Step> {
+    vec![
+        Step::Request { spot: false, buy: false, kind: Kind::Ioc, size: 14, ticks: 73, ttl_ms: 0, strategy: 35 },
+        Step::Flow { roll: 97 },
+        Step::Wait { ms: 86400000 },
+        Step::Die(Death { point: 0, cut: 44197, tail: Tail::Nothing, again: 0, limits: 182 }),
+        Step::Confirm,
+        Step::Disk { full: true, room: 11 },
+        Step::Flow { roll: 123 },
+        Step::Disk { full: false, room: 0 },
+        Step::Quote { spot: true, ticks: -20 },
     ]
 }
