@@ -92,7 +92,7 @@ class Venues:
         """The actor that takes in market data."""
         market = self._the_market()
         return CcxtMarketActor(
-            self._market_gateway(market, self._turnstile(market)), market.symbols, self._instruments, {}
+            self._market_gateway(market, self._turnstile(market), strict=False), market.symbols, self._instruments, {}
         )
 
     def gateway_actor(self, group: AccountGroupSettings, account: AccountGroup) -> CcxtGatewayActor:
@@ -105,6 +105,7 @@ class Venues:
                 self._traded(group.name),
                 known=account.order,
                 books=False,
+                strict=False,
             ),
             account,
             {},
@@ -154,9 +155,9 @@ class Venues:
     def _traded(self, name: str) -> list[Instrument]:
         return [self._instruments[entry.id] for entry in self._settings.instruments_of(name)]
 
-    def _market_gateway(self, market: CcxtMarketSettings, turnstile: Turnstile) -> CcxtGateway:
+    def _market_gateway(self, market: CcxtMarketSettings, turnstile: Turnstile, *, strict: bool = True) -> CcxtGateway:
         instruments = [self._instruments[f"{symbol}@{market.venue}"] for symbol in market.symbols]
-        return CcxtGateway(_place(market), turnstile, instruments, books=market.books)
+        return CcxtGateway(_place(market), turnstile, instruments, books=market.books, strict=strict)
 
     def _options(self, name: str) -> CcxtOptions:
         gateway = self._groups[name]

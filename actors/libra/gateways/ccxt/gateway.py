@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from libra.errors import GatewayError
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.guard import urgent
-from libra.gateways.ccxt.listing import check_listing
+from libra.gateways.ccxt.listing import check_listing, differences_of
 from libra.gateways.ccxt.numbers import decimal_of
 from libra.gateways.ccxt.orders import Orders
 from libra.gateways.ccxt.streams import MarketStreams
@@ -42,7 +42,9 @@ class CcxtGateway:
     Args:
         options: Which venue, where, with which keys.
         turnstile: The rate budget of our address there, as `libra.gateways.ccxt.make_turnstile` makes it.
-        instruments: What is traded there: connecting fails where the venue lists it otherwise.
+        instruments: What is traded there. Where the venue lists it otherwise, connecting fails.
+        strict: False where that was tried before: what differs now is told, its orders are refused here
+            (`LISTING_CHANGED`) until the venue lists it as before, and all else goes on.
         known: An order by our id, also one of an earlier process; without it only orders that were sent by this object
             are found.
         books: Stream order books too.
@@ -56,8 +58,10 @@ class CcxtGateway:
         *,
         known: Callable[[str], Order | None] | None = None,
         books: bool = True,
+        strict: bool = True,
     ) -> None:
         self._options = options
+        self._strict = strict
         is_binance = options.venue.startswith("binance")
         self._venue = Venue(options, turnstile, exact=is_binance or bool(options.credentials) or not books)
         self._instruments = tuple(instruments)
@@ -99,12 +103,15 @@ class CcxtGateway:
             reports: False to ask only, and hear nothing.
 
         Raises:
-            GatewayError: When the venue cannot be reached, refuses the keys, or lists an instrument otherwise.
+            GatewayError: When the venue cannot be reached or refuses the keys.
+            ConfigError: When it lists an instrument otherwise, unless that was tried before.
         """
         del config
         await self._venue.open(instrument.symbol for instrument in self._instruments)
         try:
-            check_listing(self._venue.exchange, self._instruments)
+            if self._strict:
+                check_listing(self._venue.exchange, self._instruments)
+            self._compare_listing()
             if self._options.credentials and reports:
                 await self._user.begin()
                 await self._warm_up()
@@ -128,9 +135,9 @@ class CcxtGateway:
     async def subscribe(self, symbols: Sequence[str]) -> None:
         """Stream market data of these symbols."""
         unknown = [symbol for symbol in symbols if symbol not in self._venue.exchange.markets]
-        if unknown:
+        if unknown and self._strict:
             raise GatewayError(f"{self.name} does not list {', '.join(unknown)}")
-        self._symbols = tuple(symbols)
+        self._symbols = tuple(symbol for symbol in symbols if symbol not in unknown)
         self._streams.begin(self._symbols)
 
     def stream_ticks(self) -> AsyncIterator[Quote | Trade | BookDelta]:
@@ -233,6 +240,26 @@ class CcxtGateway:
         exchange.open()
         await exchange.client(url).connect(exchange.session)
 
+    async def _look_at_listing(self) -> None:
+        try:
+            with urgent(Urgency.SNAPSHOT):
+                await self._venue.exchange.load_markets(reload=True)
+        except Exception as error:
+            _log.warning("%s: its markets could not be read again: %s", self.name, self._venue.error(error))
+        else:
+            self._compare_listing()
+
+    def _compare_listing(self) -> None:
+        """What the venue lists otherwise by now is told, and so is its return; orders of it are refused meanwhile."""
+        before = self._orders.withheld
+        found = differences_of(self._venue.exchange, self._instruments)
+        self._orders.withheld = withheld = {symbol: "; ".join(problems) for symbol, problems in found.items()}
+        for symbol, why in withheld.items():
+            if before.get(symbol) != why:
+                _log.error("%s lists %s otherwise than the profile, no order of it leaves: %s", self.name, symbol, why)
+        for symbol in before.keys() - withheld.keys():
+            _log.warning("%s lists %s as the profile does again: orders leave", self.name, symbol)
+
     async def _keep_clock(self) -> None:
         """Measure the venue's clock now and then, and when it refuses a request for its time: that has jumped."""
         doubted = self._venue.hooks.clock_doubted
@@ -249,5 +276,7 @@ class CcxtGateway:
                     await measure()
             except Exception as error:
                 _log.warning("%s: its clock could not be measured: %s", self.name, self._venue.error(error))
+            if self._orders.withheld:
+                await self._look_at_listing()
             # A venue that goes on with that is not asked without end.
             await asyncio.sleep(_CLOCK_PAUSE_S)

@@ -9,34 +9,42 @@ from libra.errors import ConfigError, GatewayError
 from libra.gateways.ccxt.numbers import decimal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from libra.model import Instrument
 
-__all__ = ["check_listing", "terms_of"]
+__all__ = ["check_listing", "differences_of", "terms_of"]
 
 _TICK_SIZE = 4
 """CCXT's precision mode in which a precision is the step itself, and not a number of decimals."""
 
 
-def check_listing(exchange: Any, instruments: Iterable[Instrument]) -> None:  # noqa: ANN401 - CCXT's
-    """Compare instruments with the venue's markets.
+def differences_of(exchange: Any, instruments: Iterable[Instrument]) -> dict[str, list[str]]:  # noqa: ANN401 - CCXT's
+    """How instruments differ from the venue's markets, by symbol; one that is listed as it is here is left out.
 
     A profile may be stricter than the venue, never looser: a tick may be a multiple of the venue's.
+    """
+    found: dict[str, list[str]] = {}
+    for instrument in instruments:
+        market = exchange.markets.get(instrument.symbol)
+        if market is None:
+            found[instrument.symbol] = ["the venue does not list it"]
+            continue
+        problems = ["the venue does not trade it at the moment"] if market.get("active") is False else []
+        problems += _differences(instrument, terms_of(exchange, instrument.symbol))
+        if problems:
+            found[instrument.symbol] = problems
+    return found
+
+
+def check_listing(exchange: Any, instruments: Sequence[Instrument]) -> None:  # noqa: ANN401 - CCXT's
+    """Compare instruments with the venue's markets: see `differences_of`.
 
     Raises:
         ConfigError: With every difference.
     """
-    problems: list[str] = []
-    for instrument in instruments:
-        market = exchange.markets.get(instrument.symbol)
-        if market is None:
-            problems.append(f"{instrument.id}: the venue does not list it")
-            continue
-        if market.get("active") is False:
-            problems.append(f"{instrument.id}: the venue does not trade it at the moment")
-        terms = terms_of(exchange, instrument.symbol)
-        problems += [f"{instrument.id}: {problem}" for problem in _differences(instrument, terms)]
+    found = differences_of(exchange, instruments)
+    problems = [f"{one.id}: {problem}" for one in instruments for problem in found.get(one.symbol, [])]
     if problems:
         raise ConfigError(f"{exchange.id} lists instruments otherwise than the profile:", tuple(problems))
 
@@ -72,11 +80,20 @@ def _step(exchange: Any, precision: object) -> object:  # noqa: ANN401 - CCXT's
     return Decimal(1).scaleb(-int(decimals))
 
 
+def _decimals(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -int(exponent))
+
+
 def _differences(instrument: Instrument, terms: dict[str, Decimal]) -> Iterator[str]:
     for name in ("tick_size", "lot_size"):
         ours, theirs = getattr(instrument, name), terms.get(name)
         if theirs is not None and ours % theirs:
             yield f"{name} is {ours:f}, no multiple of the venue's {theirs:f}"
+    for name, step in (("price_decimals", "tick_size"), ("size_decimals", "lot_size")):
+        ours, theirs = getattr(instrument, name), terms.get(step)
+        if theirs is not None and ours < (decimals := _decimals(theirs)):
+            yield f"{name} is {ours}, too few for the venue's {step} {theirs:f}, which needs {decimals}"
     for name in ("min_size", "min_notional"):
         ours, theirs = getattr(instrument, name), terms.get(name)
         if theirs is not None and ours < theirs:

@@ -50,6 +50,8 @@ class Orders:
         self._tell = tell
         self._known = known
         self._sent: dict[str, Order] = {}
+        self.withheld: dict[str, str] = {}
+        """Why no order of a symbol may leave: the venue lists it otherwise than the profile."""
 
     async def turn(self, *, within_s: float, wanted: Callable[[], bool]) -> Turn:
         """Wait until an order may be sent by the venue's rate limits.
@@ -79,6 +81,12 @@ class Orders:
         """
         if self._known is None:
             self._sent[order.order_id] = order
+        if (why := self.withheld.get(order.symbol)) is not None:
+            if turn is not None:
+                self._venue.hooks.turnstile.give_back(turn)
+            now_ns = self._venue.venue_now_ns()
+            self._tell(state_report(order.order_id, "REJECTED", "", now_ns, "LISTING_CHANGED", why))
+            return None
         if turn is None:
             turn = await self._take(Urgency.ORDER, orders=1)
         self._venue.hooks.turnstile.used(turn)

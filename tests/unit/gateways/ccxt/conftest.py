@@ -44,10 +44,11 @@ async def connect(venue):
     """Connects a gateway; keywords are options."""
     made = []
 
-    async def connect(instruments=(), *, credentials=KEYS, known=None, connected=True, **options):
+    async def connect(instruments=(), *, credentials=KEYS, known=None, strict=True, connected=True, **options):
         options = {"timeout_ms": 2_000, **options}
         options = CcxtOptions("binance", redirect=venue.url, credentials=credentials, account="a", **options)
-        gateway = CcxtGateway(options, make_turnstile("binance"), instruments or [listed()], known=known)
+        turnstile = make_turnstile("binance")
+        gateway = CcxtGateway(options, turnstile, instruments or [listed()], known=known, strict=strict)
         made.append(gateway)
         if connected:
             await gateway.connect()

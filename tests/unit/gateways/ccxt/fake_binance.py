@@ -39,6 +39,8 @@ class FakeBinance:
 
     def __init__(self):
         self.requests = []
+        self.listed = [{}]
+        """What each symbol says of itself otherwise than `SYMBOL`."""
         self.user_sockets = []
         self.market_sockets = []
         self.subscribed = []
@@ -95,7 +97,9 @@ class FakeBinance:
 
     async def exchange_info(self, request):
         self.requests.append(("exchangeInfo", {}))
-        return self.answer({"timezone": "UTC", "rateLimits": RATE_LIMITS, "symbols": [SYMBOL]})
+        return self.answer(
+            {"timezone": "UTC", "rateLimits": RATE_LIMITS, "symbols": [SYMBOL | more for more in self.listed]}
+        )
 
     async def server_time(self, request):
         return self.answer({"serverTime": self.now_ms()})
