@@ -79,3 +79,4 @@ async def test_accounts_that_refused_orders_for_their_bridge_are_named(stats, un
     await end.leave(Ended(stats), BridgeLog(), core, 1.0)
     assert end.unsound == unsound
     assert end.is_failure is bool(unsound)
+    assert end.lost_events.get("outbox", 0) == stats.get("credits_in_use", 0)

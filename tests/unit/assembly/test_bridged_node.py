@@ -98,6 +98,7 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
     with caplog.at_level(logging.INFO):
         result = run(bridge)
     assert (bridge.was_flushed, result.exit_code) == (True, 1)
+    assert result.summary["lost"] == {"strategies": [], "events": {"outbox": 3}}
     assert "bridge: the server is connected" in caplog.text
     [left] = [record for record in caplog.records if "durable events" in record.getMessage()]
     assert (left.levelname, left.getMessage()) == (
@@ -110,7 +111,8 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
 def test_what_only_a_server_holds_that_ends_with_it_has_not_left(run, caplog, keeps, code):
     bridge = Bridge("node_up", "node_left", kept=10, keeps=keeps)
     with caplog.at_level(logging.ERROR):
-        assert run(bridge).exit_code == code
+        result = run(bridge)
+    assert (result.exit_code, result.summary["lost"]["events"]) == (code, {} if keeps else {"outbox": 10})
     assert bridge.told_of == ["away"]
     assert ("bridge: 10 durable events did not reach those that they are for" in caplog.text) is not keeps
 
