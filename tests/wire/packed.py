@@ -1,7 +1,7 @@
 """What Python nodes pack, in pure Python: msgpack as its specification has it, and what docs/wire.md puts into it."""
 
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,16 +10,33 @@ from typing import Any
 __all__ = ["Extension", "PackedError", "Tagged", "unpack", "value_of"]
 
 _NUMBERS = {
-    **{0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"},
-    **{0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"},
+    0xCA: ">f",
+    0xCB: ">d",
+    0xCC: ">B",
+    0xCD: ">H",
+    0xCE: ">I",
+    0xCF: ">Q",
+    0xD0: ">b",
+    0xD1: ">h",
+    0xD2: ">i",
+    0xD3: ">q",
 }
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
 _BINARY, _TEXT, _LIST, _MAP, _EXTENSION = "binary", "text", "list", "map", "extension"
 _LENGTHS = {
-    **{0xC4: (_BINARY, 1), 0xC5: (_BINARY, 2), 0xC6: (_BINARY, 4)},
-    **{0xC7: (_EXTENSION, 1), 0xC8: (_EXTENSION, 2), 0xC9: (_EXTENSION, 4)},
-    **{0xD9: (_TEXT, 1), 0xDA: (_TEXT, 2), 0xDB: (_TEXT, 4)},
-    **{0xDC: (_LIST, 2), 0xDD: (_LIST, 4), 0xDE: (_MAP, 2), 0xDF: (_MAP, 4)},
+    0xC4: (_BINARY, 1),
+    0xC5: (_BINARY, 2),
+    0xC6: (_BINARY, 4),
+    0xC7: (_EXTENSION, 1),
+    0xC8: (_EXTENSION, 2),
+    0xC9: (_EXTENSION, 4),
+    0xD9: (_TEXT, 1),
+    0xDA: (_TEXT, 2),
+    0xDB: (_TEXT, 4),
+    0xDC: (_LIST, 2),
+    0xDD: (_LIST, 4),
+    0xDE: (_MAP, 2),
+    0xDF: (_MAP, 4),
 }
 """What has its length in so many bytes behind the first."""
 
@@ -124,8 +141,7 @@ def _opened(extension: Extension) -> Any:
             tag, value = _read(data, _opened)
             return Tagged(tag, value)
         case 5:
-            pairs: list[list[Hashable]] = _read(data, _opened)
-            return {key: value for key, value in pairs}
+            return dict(_read(data, _opened))
     raise PackedError(f"extension type {extension.code} is of a later version")
 
 

@@ -75,8 +75,3 @@ class BridgeEnd:
         """Durable events that were lost, by channel; as `outbox` those that did not leave."""
         lost = lost_events(self.stats)
         return lost | {"outbox": self.left_behind} if self.left_behind else lost
-
-    @property
-    def is_failure(self) -> bool:
-        """True when something was lost, so that the run has failed."""
-        return bool(self.unsound or self.lost_events or self.lost_strategies)
