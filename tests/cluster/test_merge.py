@@ -22,6 +22,7 @@ def summary(**more):
         "events_per_s": 4.0,
         "digest": None,
         "failed": ["a"],
+        "failures": ["a failed for good"],
         "stopped": {"paper": "KILL_SWITCH: why"},
         "ended": "stop",
         "asked_by": "SIGTERM",

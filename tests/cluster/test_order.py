@@ -188,6 +188,11 @@ def test_what_was_for_an_account_that_died_has_not_been_sent(joined: Joined):
     kept = rows["strategies"]["bridge"]["credits_in_use"]
     assert kept >= 20, "all that it asked for while it stopped"
     assert f"bridge: {kept} durable events did not reach those that they are for" in ended.err
+    assert ended.summary["lost"]["events"]["outbox"] == kept
+    died, *own = ended.summary["failures"]
+    assert died.startswith("node trading died: ")
+    assert rows["strategies"]["failures"] == own
+    assert f"{kept} durable events did not leave" in own, own
 
 
 class Native:

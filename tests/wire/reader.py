@@ -1,7 +1,7 @@
 """A reader of frames in pure Python, written from docs/wire.md alone: what another language needs, and no more.
 
-`read(frame)` gives the frame as plain data: the words of the document as keys, 128-bit ids as hexadecimal digits. What
-it refuses it names by the document's codes.
+`read(frame)` gives the frame as plain data: the words of the document as keys, 128-bit ids and msgpack as hexadecimal
+digits; `packed.py` says what the msgpack holds. What it refuses it names by the document's codes.
 """
 
 import re
@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
+from tests.wire import packed
 
 MAJOR, MINOR = 1, 2
 _HEADER = struct.Struct("<4sBBBBHHIQQIIqIIHBB")
@@ -254,8 +254,8 @@ def _message(it: _Fields) -> dict[str, Any]:
 
 def _msgpack(data: bytes) -> str:
     try:
-        msgspec.msgpack.decode(data)
-    except msgspec.DecodeError as error:
+        packed.unpack(data)
+    except packed.PackedError as error:
         raise FieldError(f"no msgpack: {error}") from None
     return data.hex()
 

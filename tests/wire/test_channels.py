@@ -94,8 +94,11 @@ def test_every_key_and_channel_of_a_run_is_stated_and_there_is_each_that_is(run:
 
 def test_what_is_said_on_each_channel_is_of_the_kinds_that_are_stated(run: Run) -> None:
     kinds: dict[str, set[int]] = {}
+    empty: set[str] = set()
     for channel, data in run.heard:
-        if channel.startswith("libra:") and data:
+        if channel.startswith("libra:") and not data:
+            empty.add(channel)
+        elif channel.startswith("libra:"):
             said = reader.read(data)
             assert not [event for event in said["events"] if "skipped" in event]
             kinds.setdefault(channel, set()).add(said["header"]["kind"])
@@ -103,6 +106,11 @@ def test_what_is_said_on_each_channel_is_of_the_kinds_that_are_stated(run: Run) 
     for channel, seen in kinds.items():
         [words] = [words for key, words in rows if stated()[key].fullmatch(channel)]
         assert seen <= {int(number) for number in re.findall(r"\((?:kind )?(\d)\)", words)}, channel
+    # What says nothing is stated, too: on the same channels, and of a lane's where the row says that.
+    stating = {key for key, words in rows if "messages of no bytes at each start of a node" in words}
+    assert stating == {"libra:ENV:control", "libra:ENV:LANE:SHARD"}
+    assert "at each start of a node, where it is `all` |" in DOCUMENT
+    assert empty == {"libra:wire-test:control", *(f"libra:wire-test:{lane}:all" for lane in LANES[:3])}
     assert kinds["libra:wire-test:control"] == {4}
     assert 3 in kinds["libra:wire-test:control:pub"]
 

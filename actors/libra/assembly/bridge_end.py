@@ -66,16 +66,12 @@ class BridgeEnd:
         self.left_behind = unsent(self.stats, keeps=bridge.keeps(log.left))
         if self.left_behind:
             _log.error("bridge: %d durable events did not reach those that they are for", self.left_behind)
-        if not (self.left_behind or open_gaps(self.stats) or self.lost_events):
+        if not (open_gaps(self.stats) or self.lost_events):
             # What was under way has come.
             self.unsound.clear()
 
     @property
     def lost_events(self) -> dict[str, int]:
-        """Durable events that were lost, by channel."""
-        return lost_events(self.stats)
-
-    @property
-    def is_failure(self) -> bool:
-        """True when something was lost, so that the run has failed."""
-        return bool(self.left_behind or self.unsound or self.lost_events or self.lost_strategies)
+        """Durable events that were lost, by channel; as `outbox` those that did not leave."""
+        lost = lost_events(self.stats)
+        return lost | {"outbox": self.left_behind} if self.left_behind else lost

@@ -7,6 +7,8 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from libra.assembly.failures import failures
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -46,6 +48,7 @@ def summary(node: TradingNode, outcome: Outcome) -> dict[str, Any]:
         "skipped_signals": _sum_counts(tally["skipped"] for tally in tallies),
         "input": source,
         "failed": outcome.failed,
+        "failures": failures(node, outcome),
         "stopped": _stopped(accounts, node.bridge_end.unsound),
         "unattended": {account.name: why for account in accounts if (why := account.standing()["unattended"])},
         "looks": {account.name: look for account in accounts if (look := account.last_look()) is not None},

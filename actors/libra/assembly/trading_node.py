@@ -153,7 +153,7 @@ class TradingNode(Node):
             raise ConfigError(f"--resume: there is no account {', '.join(unknown)}")
         self._control: ControlServer | None = None
         self.ended = EndedStrategies(self, None if bridge is None else bridge.life)
-        self._lost_input = False
+        self.lost_input = False
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
                 raise ConfigError("simulated time is that of one process: a part of a profile runs on a live clock")
@@ -200,10 +200,9 @@ class TradingNode(Node):
         outcome = self.run_blocking(tell, progress_interval_s)
         self._report_problems()
         told = summary.summary(self, outcome)
-        failed = bool(outcome.failed) or not outcome.drained or outcome.why == "memory"
         return RunResult(
             summary=told,
-            exit_code=self._exit_code(failed=failed, stopped=bool(told["stopped"])),
+            exit_code=_exit_code(told),
             orders=summary.order_rows(self),
             fills=summary.fill_rows(self),
             equity=summary.equity_rows(self),
@@ -533,14 +532,14 @@ class TradingNode(Node):
 
     def _report_problems(self) -> None:
         for place, message, fatal in self.core.source_problems():
-            self._lost_input |= fatal
+            self.lost_input |= fatal
             _log.log(logging.ERROR if fatal else logging.WARNING, "%s: %s", place, message)
 
-    def _exit_code(self, *, failed: bool, stopped: bool) -> int:
-        unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
-        if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
-            return exit_codes.FAILED
-        return exit_codes.RISK_STOP if stopped else exit_codes.OK
+
+def _exit_code(told: Mapping[str, Any]) -> int:
+    if told["failures"]:
+        return exit_codes.FAILED
+    return exit_codes.RISK_STOP if told["stopped"] else exit_codes.OK
 
 
 def _has_venues(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ __all__ = ["merge_rows", "merge_statuses", "merge_summaries", "node_row"]
 
 _SHARE = (
     *("events", "lanes", "signals", "orders", "fills", "errors", "dead_letters", "events_per_s", "failed", "ended"),
-    "asked_by",
+    *("failures", "asked_by"),
 )
 """What a node's row says of its own summary."""
 

@@ -270,9 +270,12 @@ class Supervisor:
         if results:
             summaries = [result["summary"] for result in results]
             summary = merge_summaries(summaries, duration_s=duration_s, ended=ended, asked_by=self._asked_by)
+        # What a node says of itself is in its row as well, with its name.
+        deaths = [f"node {child.name} died: {child.death}" for child in dead]
+        failures = [*deaths, *summary.get("failures", ())]
         rows = [node_row(c.name, c.pid, _roles(c.member), c.result, c.death) for c in self._children]
         return RunResult(
-            summary={**summary, "nodes": rows},
+            summary={**summary, "failures": failures, "nodes": rows},
             exit_code=_exit_code([result["exit_code"] for result in results], any_died=bool(dead)),
             orders=merge_rows(result["orders"] for result in results),
             fills=merge_rows(result["fills"] for result in results),

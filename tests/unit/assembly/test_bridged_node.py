@@ -98,6 +98,8 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
     with caplog.at_level(logging.INFO):
         result = run(bridge)
     assert (bridge.was_flushed, result.exit_code) == (True, 1)
+    assert result.summary["lost"] == {"strategies": [], "events": {"outbox": 3}}
+    assert result.summary["failures"] == ["3 durable events did not leave"]
     assert "bridge: the server is connected" in caplog.text
     [left] = [record for record in caplog.records if "durable events" in record.getMessage()]
     assert (left.levelname, left.getMessage()) == (
@@ -110,7 +112,8 @@ def test_it_leaves_on_a_thread_of_its_own_and_tells_what_stays(run, caplog):
 def test_what_only_a_server_holds_that_ends_with_it_has_not_left(run, caplog, keeps, code):
     bridge = Bridge("node_up", "node_left", kept=10, keeps=keeps)
     with caplog.at_level(logging.ERROR):
-        assert run(bridge).exit_code == code
+        result = run(bridge)
+    assert (result.exit_code, result.summary["lost"]["events"]) == (code, {} if keeps else {"outbox": 10})
     assert bridge.told_of == ["away"]
     assert ("bridge: 10 durable events did not reach those that they are for" in caplog.text) is not keeps
 
@@ -140,6 +143,7 @@ def test_one_that_is_fenced_ends_with_1_and_says_why(run, caplog):
 def test_one_that_is_fenced_waits_for_nobody(run):
     result = run(Bridge("fenced"), patience_s=30.0)
     assert (result.exit_code, result.summary["ended"]) == (1, "stop")
+    assert result.summary["failures"] == ["another process of this node's name has taken over"]
     assert result.summary["duration_s"] < 30
 
 
