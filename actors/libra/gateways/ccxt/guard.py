@@ -263,7 +263,9 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
                 raise NotConnected(url)
             hooks.leaves(message)
             answer = super().watch(url, message_hash, message, *more, **named)
-            answer.add_done_callback(lambda done: _forget(client, message_hash, done))
+            if hooks.rules.is_binance:
+                # Elsewhere it may be a login that CCXT remembers by that.
+                answer.add_done_callback(lambda done: _forget(client, message_hash, done))
             return answer
 
     def frame_handler(name: str) -> Callable[..., None]:
