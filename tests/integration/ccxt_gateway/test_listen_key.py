@@ -3,30 +3,17 @@
 import asyncio
 
 from tests.integration.ccxt_gateway.venue import exchange
+from tests.integration.ccxt_gateway.world import VENUE
 
 from libra.gateways.ccxt import CcxtGateway, CcxtOptions, Credentials, make_turnstile, user_stream
-
-# Longer than a test may be held up between two of its requests.
-VENUE = """
-[limits]
-listen_key_s = 3
-[[markets]]
-symbol = "BTC/USDT:USDT"
-start_price = 60000
-tick_size = 0.1
-lot_size = 0.001
-[[accounts]]
-name = "sim"
-api_key = "sim-key"
-secret = "sim-secret"
-linear = { USDT = 1000 }
-"""
 
 
 async def test_the_stream_of_reports_outlives_its_listen_key(tmp_path, monkeypatch):
     monkeypatch.setattr(user_stream, "_KEEP_KEY_S", 0.5)
     config = tmp_path / "venue.toml"
-    config.write_text(VENUE, encoding="utf-8")
+    # Longer than a test may be held up between two of its requests.
+    text = VENUE.format(funding_s=28_800).replace("[limits]", "[limits]\nlisten_key_s = 3")
+    config.write_text(text, encoding="utf-8")
     with exchange("--config", config) as sim:
         keys = Credentials("sim-key", "sim-secret")
         options = CcxtOptions("binance", market="swap", redirect=sim.url, credentials=keys, account="a")

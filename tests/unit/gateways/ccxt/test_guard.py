@@ -162,3 +162,23 @@ async def test_ccxt_does_not_keep_a_listen_key_alive_beside_us():
     await exchange.keep_alive_listen_key({"type": "swap", "subType": "linear"})
     assert (asked, exchange.options["linear"]) == ([], {"listenKey": "the-key"})
     await exchange.close()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("binance", []), ("bybit", ["login"])])
+async def test_only_binances_requests_are_forgotten_elsewhere_one_may_be_a_login(venue, name, kept):
+    hooks = Hooks(make_turnstile(name), VenueRules(name), "a")
+    exchange = guarded(require_venue(name), hooks)({"enableRateLimit": False})
+    url = f"{venue.url.replace('http', 'ws')}/stream/ws/1"
+    try:
+        exchange.open()
+        client = exchange.client(url)
+        await client.connect(exchange.session)
+        with paid(only_connected=True):
+            answer = exchange.watch(url, "login", {"params": [], "id": "1"}, "login")
+        client.resolve(True, "login")
+        assert await answer is True
+        # What follows an answer follows in the next turn of the loop.
+        await asyncio.sleep(0)
+        assert list(client.subscriptions) == kept
+    finally:
+        await exchange.close()
