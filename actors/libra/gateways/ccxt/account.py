@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from libra.errors import GatewayError
 from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.errors import library
 from libra.gateways.ccxt.guard import urgent
 from libra.gateways.ccxt.numbers import decimal_of, order_id_of, trade_number
 from libra.gateways.protocol import VenueExecution, VenueOrder
@@ -53,6 +54,14 @@ _KEPT_S = 60.0
 
 _FEW = 10
 """Those of more symbols than that weigh as much as all."""
+
+
+_LAG_MS = 60_000
+"""So long behind an execution the venue may not tell of its order yet."""
+
+
+class _NoSuchOrderError(GatewayError):
+    """The venue tells of no such order."""
 
 
 class BinanceAccount(ABC):
@@ -169,7 +178,8 @@ class BinanceAccount(ABC):
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            raise self.venue.error(error) from None
+            told = self.venue.error(error)
+            raise (_NoSuchOrderError(str(told)) if isinstance(error, library().OrderNotFound) else told) from None
 
     async def walk(self, method: str, params: Mapping[str, Any], since_ms: int, *, key: str) -> list[Row]:
         """All rows of a list from a time on, the oldest first.
@@ -246,8 +256,25 @@ class BinanceAccount(ABC):
                 self._remember(market_id, str(row["orderId"]), row.get("clientOrderId"))
                 unknown.discard(str(row["orderId"]))
         for venue_id in sorted(unknown, key=int):
-            row = await self.ask(self.order_method, {"symbol": market_id, "orderId": venue_id})
-            self._remember(market_id, venue_id, row.get("clientOrderId"))
+            last_ms = max(int(row["time"]) for row in executions if str(row["orderId"]) == venue_id)
+            self._remember(market_id, venue_id, await self._client_id_of(market_id, venue_id, last_ms))
+
+    async def _client_id_of(self, market_id: str, venue_id: str, executed_ms: int) -> object:
+        """Of one order; None for one that the venue no longer tells, as it does of those that are older than 90 days.
+
+        Raises:
+            GatewayError: When there is no answer, or none yet: the venue's orders may lag behind its executions.
+        """
+        try:
+            return (await self.ask(self.order_method, {"symbol": market_id, "orderId": venue_id})).get("clientOrderId")
+        except _NoSuchOrderError:
+            if self.now_ms() - executed_ms < _LAG_MS:
+                raise
+        _log.warning(
+            "%s: %s does not tell of order %s in %s, which was executed: it is taken for somebody else's",
+            *(self.venue.options.account, self.venue.options.venue, venue_id, market_id),
+        )
+        return None
 
     def _own(self, market_id: str, venue_id: str) -> str | None:
         """Our id of an order that was told of; the venue's ids are unique within a market, maybe not beyond."""
@@ -266,7 +293,7 @@ class BinanceAccount(ABC):
         price = decimal_of(row["price"])
         client_id = row.get("clientOrderId")
         return VenueOrder(
-            order_id_of(client_id) or client_id or None,
+            order_id_of(client_id, self.venue.options.venue) or client_id or None,
             str(row["orderId"]),
             self.symbol(str(row["symbol"])),
             OrderSide(row["side"]),
@@ -282,7 +309,7 @@ class BinanceAccount(ABC):
         client_id = self._client_ids.get((market_id, venue_id))
         buys, maker = (row[name] if name in row else row[other] for name, other in _FLAGS)
         return VenueExecution(
-            self._own(market_id, venue_id) or order_id_of(client_id) or client_id,
+            self._own(market_id, venue_id) or order_id_of(client_id, self.venue.options.venue) or client_id,
             venue_id,
             trade_number(row["id"]),
             self.symbol(market_id),

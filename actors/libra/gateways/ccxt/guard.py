@@ -37,6 +37,7 @@ _MOST_UNANSWERED = 4_096
 _FIRST_KNOCK_S, _LONGEST_KNOCK_S = 0.5, 60.0
 """Between two tries to make a connection that requests would leave by."""
 
+_BANNED = 418
 _SILENCE_S, _BAN_S = 10.0, 120.0
 """How long nothing is sent behind a 429 or a 418 that does not say how long."""
 
@@ -113,10 +114,10 @@ class Hooks:
         limits = self.rules.announced(url, body)
         if limits:
             self.turnstile.budget.learn(limits)
-        if status in (418, 429):
+        if status in (_BANNED, 429):
             after = next((value for key, value in headers.items() if key.lower() == "retry-after"), "")
             wanted_s = float(after) if after.replace(".", "", 1).isdigit() else None
-            self.turnstile.penalise(wanted_s if wanted_s is not None else _BAN_S if status == 418 else _SILENCE_S)
+            self.turnstile.penalise(wanted_s if wanted_s is not None else _BAN_S if status == _BANNED else _SILENCE_S)
 
     def heard(self, client: Any, message: Any) -> None:
         """A message over a WebSocket."""
@@ -126,10 +127,8 @@ class Hooks:
         left_ns = self.left_ns.pop(str(message["id"]), None) if "id" in message else None
         if "rateLimits" in message:
             self._count(self.rules.counted_by_message(client.url, message), left_ns)
-        if message.get("status") in (418, 429):
-            until_ms = ((message.get("error") or {}).get("data") or {}).get("retryAfter")
-            wanted_s = until_ms / 1e3 - time.time() if isinstance(until_ms, (int, float)) else _SILENCE_S
-            self.turnstile.penalise(max(0.0, wanted_s))
+        if message.get("status") in (_BANNED, 429):
+            self.turnstile.penalise(self._silence_s(message))
         if self.on_message is not None:
             self.on_message(client, message)
 
@@ -168,6 +167,16 @@ class Hooks:
             if len(self.left_ns) >= _MOST_UNANSWERED:
                 del self.left_ns[next(iter(self.left_ns))]
             self.left_ns[str(message["id"])] = time.monotonic_ns()
+
+    def _silence_s(self, message: Mapping[str, Any]) -> float:
+        """How long a refusal over a socket wants silence: both of its times are of the venue's clock, never of ours."""
+        told = (message.get("error") or {}).get("data") or {}
+        until_ms, now_ms = told.get("retryAfter"), told.get("serverTime")
+        if not isinstance(until_ms, (int, float)):
+            return _BAN_S if message["status"] == _BANNED else _SILENCE_S
+        if not isinstance(now_ms, (int, float)):
+            now_ms = self.venue_now_ns() / 1e6
+        return max(0.0, (until_ms - now_ms) / 1e3)
 
     def _count(self, counted: Iterable[tuple[str, int]], left_ns: int | None) -> None:
         # An answer that is on its way at the turn of a minute says what was used of the one before.
@@ -230,7 +239,8 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
         def handle_message(self, client: Any, message: Any) -> None:
             hooks.heard(client, message)
-            super().handle_message(client, message)
+            if not hooks.rules.is_binance or not _is_late(client, message):
+                super().handle_message(client, message)
 
         def client(self, url: str) -> Any:
             client = super().client(url)
@@ -242,15 +252,21 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             return client
 
         def watch(self, url: str, message_hash: str, message: Any = None, *more: Any, **named: Any) -> Any:
-            if _only_connected.get():
-                self.open()
-                client = self.client(url)
-                if not is_open(client):
-                    # The next one finds it connected.
-                    hooks.knock(client, self.session)
-                    raise NotConnected(url)
+            if not _only_connected.get():
+                hooks.leaves(message)
+                return super().watch(url, message_hash, message, *more, **named)
+            self.open()
+            client = self.client(url)
+            if not is_open(client):
+                # The next one finds it connected.
+                hooks.knock(client, self.session)
+                raise NotConnected(url)
             hooks.leaves(message)
-            return super().watch(url, message_hash, message, *more, **named)
+            answer = super().watch(url, message_hash, message, *more, **named)
+            if hooks.rules.is_binance:
+                # Elsewhere it may be a login that CCXT remembers by that.
+                answer.add_done_callback(lambda done: _forget(client, message_hash, done))
+            return answer
 
     def frame_handler(name: str) -> Callable[..., None]:
         def handle(self: Any, client: Any, message: Any, *_: Any) -> None:
@@ -262,7 +278,19 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
 
         return handle
 
+    def handle_ws_error(self: Any, client: Any, message: Any) -> None:
+        if message.get("id") is not None:
+            super(Guarded, self).handle_ws_error(client, message)
+            return
+        # CCXT would tell it as the answer to everything in flight, which the venue may well have taken.
+        client.reject(_of_nobody(message))
+
+    async def keep_alive_listen_key(*_: Any) -> None:
+        """Nothing: CCXT does it once and no more, and ends the stream where that fails. Whoever has the stream does."""
+
     if hooks.rules.is_binance:
+        Guarded.handle_ws_error = handle_ws_error
+        Guarded.keep_alive_listen_key = keep_alive_listen_key
         # As the venue sent them: CCXT would make floats of prices, and one order of several updates.
         for name in (*_FORWARDED, "handle_balance", "handle_acount_update", "handle_order_book_subscription"):
             setattr(Guarded, name, frame_handler(name))
@@ -288,6 +316,28 @@ def _consumed(make: Callable[[str], Any]) -> Callable[[str], Any]:
 def _consume(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
+
+
+def _forget(client: Any, request_id: str, answer: asyncio.Future[Any]) -> None:
+    """A request has its answer, or nobody waits for it: CCXT keeps each, and goes through all with each refusal."""
+    client.subscriptions.pop(request_id, None)
+    if client.futures.get(request_id) is answer:
+        del client.futures[request_id]
+
+
+def _is_late(client: Any, message: Any) -> bool:
+    """An answer of Binance's to a request that was given up: CCXT fails with one that it finds no request for."""
+    if not isinstance(message, dict) or "status" not in message or message.get("id") is None:
+        return False
+    return str(message["id"]) not in client.subscriptions and str(message["id"]) not in client.futures
+
+
+def _of_nobody(message: Mapping[str, Any]) -> Exception:
+    told = message.get("error") or {}
+    # Without quotes: what looks like an answer of the venue's would be taken for a refusal.
+    words = f"{told.get('code')} {told.get('msg')}".replace('"', "'")
+    error: Exception = library().NetworkError(f"an error that names no request: {words}")
+    return error
 
 
 def is_open(client: Any) -> bool:

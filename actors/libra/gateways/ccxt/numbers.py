@@ -18,7 +18,7 @@ __all__ = ["decimal_of", "order_id_of", "sum_of", "trade_number", "venue_order_i
 _NOTHING = Decimal(0)
 _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 _LARGEST_ID = 2**64
-_OURS = re.compile(r"L?([0-9a-f]{32})")
+_OURS, _OURS_SHORT = re.compile(r"L[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}")
 _SHORT_IDS = frozenset({"okx", "okxus", "myokx"})
 """Venues that take 32 characters for an order's id: the `L` in front of ours, which has 33, is left out there."""
 
@@ -66,7 +66,13 @@ def venue_order_id(order_id: str, venue: str) -> str:
     return order_id[1:] if venue in _SHORT_IDS else order_id
 
 
-def order_id_of(client_id: object) -> str | None:
-    """Our id of an order that a venue names by its client id; None for one that is not ours."""
-    found = _OURS.fullmatch(client_id) if isinstance(client_id, str) else None
-    return f"L{found.group(1)}" if found is not None else None
+def order_id_of(client_id: object, venue: str) -> str | None:
+    """Our id of an order that a venue names by its client id; None for one that is not ours.
+
+    The `L` is demanded wherever it is sent: 32 hexadecimal digits alone are anybody's UUID.
+    """
+    if not isinstance(client_id, str):
+        return None
+    if _OURS.fullmatch(client_id):
+        return client_id
+    return f"L{client_id}" if venue in _SHORT_IDS and _OURS_SHORT.fullmatch(client_id) else None

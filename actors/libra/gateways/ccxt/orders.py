@@ -102,7 +102,7 @@ class Orders:
             now_ns = self._venue.venue_now_ns()
             self._tell(state_report(order.order_id, "REJECTED", "", now_ns, refusal.code, refusal.detail))
             return None
-        report = from_order(placed)
+        report = from_order(placed, self._venue.options.venue)
         if report is not None:
             self._tell(report)
         return str(placed.get("id") or "") or None
@@ -143,7 +143,7 @@ class Orders:
                 if self._venue.hooks.turnstile.counters()["barred_ns"] == 0:
                     self._venue.hooks.turnstile.penalise(1.0)
                 continue
-            report = from_order(ended) if ended else None
+            report = from_order(ended, self._venue.options.venue) if ended else None
             if report is not None and report.status in ("CANCELLED", "EXPIRED"):
                 self._tell(report)
             return True
@@ -169,7 +169,7 @@ class Orders:
             raise
         except Exception as error:
             raise self._venue.error(error) from None
-        state = from_order({**found, "clientOrderId": order_id})
+        state = from_order({**found, "clientOrderId": order_id}, self._venue.options.venue)
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
         reports = [from_trade(order_id, trade) for trade in trades]
@@ -234,7 +234,7 @@ class Orders:
         # By its client id, among what is open and what was: venues differ in what they can look up.
         for feature, method in _LISTS:
             for row in await getattr(exchange, method)(order.symbol) if exchange.has.get(feature) is True else ():
-                if order_id_of(row.get("clientOrderId")) == order.order_id:
+                if order_id_of(row.get("clientOrderId"), self._venue.options.venue) == order.order_id:
                     return dict(row)
         return None
 

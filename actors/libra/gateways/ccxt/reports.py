@@ -17,6 +17,7 @@ __all__ = ["foreign_execution", "from_frame", "from_order", "from_trade", "state
 
 _MS = 1_000_000
 
+_BINANCE = "binance"
 _EXECUTED = ("TRADE", "CALCULATED")
 
 _BINANCE_STATES = {
@@ -52,7 +53,7 @@ def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
     told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
     # Of a cancel, `c` is the cancel's own id and `C` the order's; futures tell the order's as `c`.
     original = told.get("C")
-    order_id = order_id_of(original) or order_id_of(told.get("c"))
+    order_id = order_id_of(original, _BINANCE) or order_id_of(told.get("c"), _BINANCE)
     if order_id is None:
         return []
     venue_order_id = str(told.get("i", ""))
@@ -83,14 +84,14 @@ def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
 def foreign_execution(frame: Mapping[str, Any]) -> ForeignExecution | None:
     """An execution of an order that is not ours, in a frame as `from_frame` takes it."""
     told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
-    if told.get("x") not in _EXECUTED or order_id_of(told.get("C")) or order_id_of(told.get("c")):
+    if told.get("x") not in _EXECUTED or any(order_id_of(told.get(name), _BINANCE) for name in ("C", "c")):
         return None
     return ForeignExecution(str(told.get("s", "")), str(told.get("c") or ""))
 
 
-def from_order(order: Mapping[str, Any]) -> OrderReport | None:
+def from_order(order: Mapping[str, Any], venue: str) -> OrderReport | None:
     """The state of one of CCXT's unified orders; None for one that is not ours, or has none."""
-    order_id = order_id_of(order.get("clientOrderId"))
+    order_id = order_id_of(order.get("clientOrderId"), venue)
     state = _UNIFIED_STATES.get(str(order.get("status")))
     if order_id is None or state is None:
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from libra.errors import GatewayError, LibraError
 from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.errors import refusal_of
 from libra.gateways.ccxt.guard import is_open, urgent
 from libra.gateways.ccxt.numbers import order_id_of
 from libra.gateways.ccxt.reports import foreign_execution, from_frame, from_order, from_trade
@@ -22,9 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["UserStream"]
 
+_log = logging.getLogger(__name__)
+
 _ORDERS, _TRADES = "orders", "fills"
 _ENDS = ("listenKeyExpired", "eventStreamTerminated", "serverShutdown")
 """Frames by which Binance says that no more will come."""
+
+_KEEP_KEY_S, _KEEP_KEY_AGAIN_S = 1_200.0, 60.0
+"""How often a listen key, which is good for an hour, is kept alive; how soon again where that failed."""
+_NO_SUCH_KEY = "-1125"
 
 _MOST_FINAL = 10_000
 """So many orders that are over are remembered by the venue's ids: whatever is late of them is no stranger's."""
@@ -99,6 +107,8 @@ class UserStream:
                     # A task that has not begun yet, or a handshake.
                     await asyncio.sleep(0.005)
         self._tasks.append(loop.create_task(self._watch_silence(), name="libra-ccxt-silence"))
+        if venue.rules.is_binance and venue.options.market == "swap":
+            self._tasks.append(loop.create_task(self._keep_key(), name="libra-ccxt-key"))
 
     async def reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
         """Reports as they come, until `end`.
@@ -172,17 +182,17 @@ class UserStream:
         while True:
             # Of Binance nothing comes back by it, frames are taken before; it ends with the connection.
             for order in await exchange.watch_orders(None, None, None, self._params()):
-                report = from_order(order)
+                report = from_order(order, self._venue.options.venue)
                 if report is not None:
                     self.tell(report)
                     self._tell_early(report)
 
     async def _follow_trades(self) -> None:
-        exchange = self._venue.exchange
+        exchange, venue = self._venue.exchange, self._venue.options.venue
         while True:
             for trade in await exchange.watch_my_trades():
                 venue_id = str(trade.get("order") or "")
-                order_id = order_id_of(trade.get("clientOrderId")) or self._ours.get(venue_id)
+                order_id = order_id_of(trade.get("clientOrderId"), venue) or self._ours.get(venue_id)
                 if order_id is not None:
                     self._reports.put_nowait(from_trade(order_id, trade))
                 elif venue_id:
@@ -212,6 +222,24 @@ class UserStream:
         self.money_moved += told.get("e") == "balanceUpdate"
         if told.get("e") in _ENDS and client is self._venue.hooks.clients.get(_ORDERS):
             self._fail(GatewayError(f"{self._venue.options.venue}: the stream of reports is over: {told['e']}"))
+
+    async def _keep_key(self) -> None:
+        """Keep the listen key alive; the end of the key is the end of the stream."""
+        pause_s = _KEEP_KEY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                with urgent(Urgency.QUERY):
+                    await self._venue.exchange.fapiPrivatePutListenKey({})
+                pause_s = _KEEP_KEY_S
+            except Exception as error:
+                pause_s = _KEEP_KEY_AGAIN_S
+                venue = self._venue
+                refusal = refusal_of(error, venue.options.credentials, is_binance=True)
+                if refusal is not None and refusal.code == _NO_SUCH_KEY:
+                    self._fail(GatewayError(f"{venue.options.venue}: the stream's listen key has ended"))
+                    return
+                _log.warning("%s: its listen key was not kept alive: %s", venue.options.venue, venue.error(error))
 
     async def _watch_silence(self) -> None:
         """A half-open connection gives no error; one that answers no ping is taken for lost."""

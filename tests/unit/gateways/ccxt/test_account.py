@@ -9,10 +9,12 @@ from decimal import Decimal
 import pytest
 from tests.unit.exchange_sim.conftest import START_MS, Stage, market
 
+from libra.errors import GatewayError
 from libra.exchange_sim.control import Control
 from libra.gateways.ccxt import account, account_linear, account_spot
 from libra.gateways.ccxt.account_linear import LinearAccount
 from libra.gateways.ccxt.account_spot import SpotAccount
+from libra.gateways.ccxt.errors import library
 from libra.gateways.ccxt.options import CcxtOptions
 from libra.gateways.ccxt.rules import VenueRules
 
@@ -70,6 +72,7 @@ class Looked:
         self.stage, self.where = Stage(markets=markets), where
         self.exchange = Asked(self.stage, where)
         self.at_venue, self.orders, self.money_moved = {}, {}, 0
+        self.options = CcxtOptions("binance")
         kind = SpotAccount if where == "spot" else LinearAccount
         suffix = self.exchange.suffix
         self.account = kind(self, self, [f"BTC/USDT{suffix}"], self.orders.get)
@@ -257,7 +260,6 @@ async def test_what_moved_on_spot_is_told_with_its_sign(spot, monkeypatch, page)
 
 
 async def test_histories_are_asked_when_money_moved_or_now_and_then(spot, monkeypatch, caplog):
-    spot.options = CcxtOptions("binance")
 
     async def asks():
         before = spot.exchange.counts["sapiGetCapitalWithdrawHistory"]
@@ -332,3 +334,44 @@ def test_a_withdrawal_history_weighs_for_the_account():
     cost = rules.cost("sapi", 2, path="capital/withdraw/history")
     assert (limit.most // cost["wallet.uid"], limit.per_account) == (10, True)
     assert "wallet.uid" not in rules.cost("sapi", 2, path="capital/deposit/hisrec")
+
+
+@pytest.fixture
+def untold(looked):
+    """The venue tells of no order by its id, as it does of those that are older than 90 days."""
+
+    async def no_order(params):
+        raise library().OrderNotFound('binance {"code":-2013,"msg":"Order does not exist."}')
+
+    setattr(looked.exchange, looked.account.order_method, no_order)
+    looked.error = lambda error: GatewayError(str(error))
+    return looked
+
+
+async def test_an_execution_whose_order_is_no_longer_told_is_somebody_elses(untold, caplog):
+    untold.buys("0.01", "by-hand")
+    untold.stage.wait(61)
+    (found,) = await untold.account.executions_since(START_MS * MS)
+    assert (found.client_order_id, found.size) == (None, Decimal("0.01"))
+    assert len(await untold.account.executions_since(START_MS * MS)) == 1
+    assert caplog.text.count("taken for somebody else's") == 1
+
+
+async def test_an_execution_whose_order_is_not_told_yet_is_asked_about_again(untold):
+    untold.buys("0.01", OURS[1])
+    with pytest.raises(GatewayError, match="-2013"):
+        await untold.account.executions_since(START_MS * MS)
+    untold.stage.wait(59)
+    with pytest.raises(GatewayError, match="-2013"):
+        await untold.account.executions_since(START_MS * MS)
+    del vars(untold.exchange)[untold.account.order_method]
+    (found,) = await untold.account.executions_since(START_MS * MS)
+    assert found.client_order_id == OURS[1]
+
+
+async def test_an_order_that_somebody_named_by_a_uuid_is_not_ours(looked):
+    looked.stage.order("alice", "BUY", "0.01", "50000", where=looked.where, newClientOrderId=OURS[1][1:])
+    looked.buys("0.01", OURS[2][1:])
+    (order,) = await looked.account.open_orders()
+    (execution,) = await looked.account.executions_since(START_MS * MS)
+    assert (order.client_order_id, execution.client_order_id) == (OURS[1][1:], OURS[2][1:])

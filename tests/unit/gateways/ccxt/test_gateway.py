@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -310,3 +311,59 @@ async def test_keys_are_in_no_refusal(connect, venue):
     await gateway.order(order())
     (report,) = await told(gateway, 1)
     assert (report.status, report.detail) == ("REJECTED", "no: *** ***")
+
+
+def numbered(number):
+    return Order("BTC/USDT@binance", "BUY", "0.5", price="100.00", order_id=f"L{number:032x}")
+
+
+async def test_the_order_socket_keeps_nothing_of_what_was_answered_or_given_up(connect, venue):
+    gateway = await connect()
+    (client,) = [client for url, client in gateway._venue.exchange.clients.items() if "ws-api" in url]
+    kept = (client.subscriptions, client.futures, client.rejections)
+    await until(lambda: client.futures)
+    before = [sorted(rows) for rows in kept]
+    answers = {
+        "taken": venue.accept,
+        "refused": lambda params: (400, {"code": -2010, "msg": "Account has insufficient balance."}),
+        "open": lambda params: (400, {"code": -1006, "msg": "Execution status unknown."}),
+        "none": lambda params: (None, None),
+    }
+    for number in range(40):
+        venue.on_order = list(answers.values())[number % 4]
+        with suppress(GatewayError, TimeoutError):
+            async with asyncio.timeout(0.02 if number % 4 == 3 else 5):
+                await gateway.order(numbered(number))
+    for number in range(0, 40, 4):
+        assert await gateway.cancel(numbered(number).order_id) is True
+        assert await gateway.cancel(numbered(number).order_id) is False
+    await until(lambda: client.futures.keys() == {"orders"})
+    # What comes when nobody waits any more, good or bad.
+    (socket,) = venue.user_sockets
+    for number in range(2, 62):
+        bad = {"status": 400, "error": {"code": -2010, "msg": "late"}}
+        await socket.send_json({"id": str(number), **(bad if number % 2 else {"status": 200, "result": {}})})
+    venue.on_order = venue.accept
+    assert await gateway.order(numbered(99)), "the connection is there, and what came before has been read"
+    await until(lambda: [sorted(rows) for rows in kept] == before)
+    assert gateway.is_connected
+    assert len([what for what, _ in venue.requests if what.startswith("ws order")]) == 61
+
+
+@pytest.mark.parametrize("code", [-1003, -1021, -2010, -2015, -1000])
+async def test_an_error_that_names_no_request_is_the_answer_to_none(connect, venue, code):
+    gateway = await connect()
+
+    def keeps_it(params):
+        venue.accept(params)
+        return None, None
+
+    venue.on_order = keeps_it
+    sending = asyncio.create_task(gateway.order(order()))
+    await until(lambda: venue.orders)
+    for socket in venue.user_sockets:
+        await socket.send_json({"id": None, "status": 400, "error": {"code": code, "msg": 'it said "code": -2010'}})
+    async with asyncio.timeout(5):
+        with pytest.raises(GatewayError, match="names no request"):
+            await sending
+    assert [one for one in list(gateway._user._reports._queue) if not isinstance(one, GatewayError)] == []

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from libra.gateways.budget import Urgency
+from libra.gateways.ccxt.errors import library
 from libra.gateways.ccxt.guard import Hooks, NotConnected, guarded, paid
 from libra.gateways.ccxt.rules import VenueRules
 from libra.gateways.ccxt.venue import make_turnstile, require_venue
@@ -13,6 +14,12 @@ from libra.gateways.ccxt.venue import make_turnstile, require_venue
 S = 1_000_000_000
 RULES = VenueRules("binance")
 URL = "https://fapi.binance.com/fapi/v1/depth"
+
+
+class OrderSocket:
+    """All that is asked of a connection that says something."""
+
+    url = "wss://ws-fapi.binance.com/ws-fapi/v1"
 
 
 def hooks_at(venue_s):
@@ -35,12 +42,9 @@ async def test_a_neighbours_minute_holds_cancels_no_longer_than_the_venue_does()
 async def test_an_answer_over_a_socket_counts_for_the_minute_in_which_its_request_left():
     hooks = hooks_at(59.9)
 
-    class Client:
-        url = "wss://ws-fapi.binance.com/ws-fapi/v1"
-
     def answered(name, used):
         row = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "count": used}
-        hooks.heard(Client(), {"id": name, "status": 200, "rateLimits": [row]})
+        hooks.heard(OrderSocket(), {"id": name, "status": 200, "rateLimits": [row]})
 
     for name in ("late", "in time"):
         hooks.leaves({"id": name})
@@ -120,5 +124,61 @@ async def test_connections_are_in_the_budget(closed_door):
         assert not waiting.done()
         assert hooks.turnstile.counters()["waiting"]["SNAPSHOT"] == 1
         waiting.cancel()
+    finally:
+        await exchange.close()
+
+
+@pytest.mark.parametrize("ahead_s", [-4, 0, 4])
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_refusal_over_a_socket_is_timed_by_the_venues_clock(status, ahead_s):
+    for names in (("serverTime", "retryAfter"), ("retryAfter",)):
+        hooks = Hooks(make_turnstile("binance"), RULES, "a")
+        hooks.venue_now_ns = lambda: time.time_ns() - ahead_s * S
+        now_ms = hooks.venue_now_ns() // 1_000_000
+        told = {"serverTime": now_ms, "retryAfter": now_ms + 3_000}
+        data = {name: told[name] for name in names}
+        hooks.heard(OrderSocket(), {"id": "1", "status": status, "error": {"code": -1003, "data": data}})
+        assert 2.5 * S < hooks.turnstile.counters()["barred_ns"] <= 3.1 * S
+
+
+@pytest.mark.parametrize(("status", "wanted_s"), [(429, 10), (418, 120)])
+async def test_a_refusal_over_a_socket_that_says_no_time_is_taken_for_a_long_one(status, wanted_s):
+    hooks = Hooks(make_turnstile("binance"), RULES, "a")
+    hooks.heard(OrderSocket(), {"id": "1", "status": status, "error": {"code": -1003, "msg": "Too many"}})
+    assert (wanted_s - 1) * S < hooks.turnstile.counters()["barred_ns"] <= wanted_s * S
+
+
+async def test_ccxt_does_not_keep_a_listen_key_alive_beside_us():
+    hooks = Hooks(make_turnstile("binance"), RULES, "a")
+    exchange = guarded(require_venue("binance"), hooks)({"enableRateLimit": False})
+    asked = []
+
+    async def put(params):
+        asked.append(params)
+        raise library().RequestTimeout("no answer")
+
+    exchange.fapiPrivatePutListenKey = put
+    exchange.options["linear"] = {"listenKey": "the-key"}
+    await exchange.keep_alive_listen_key({"type": "swap", "subType": "linear"})
+    assert (asked, exchange.options["linear"]) == ([], {"listenKey": "the-key"})
+    await exchange.close()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("binance", []), ("bybit", ["login"])])
+async def test_only_binances_requests_are_forgotten_elsewhere_one_may_be_a_login(venue, name, kept):
+    hooks = Hooks(make_turnstile(name), VenueRules(name), "a")
+    exchange = guarded(require_venue(name), hooks)({"enableRateLimit": False})
+    url = f"{venue.url.replace('http', 'ws')}/stream/ws/1"
+    try:
+        exchange.open()
+        client = exchange.client(url)
+        await client.connect(exchange.session)
+        with paid(only_connected=True):
+            answer = exchange.watch(url, "login", {"params": [], "id": "1"}, "login")
+        client.resolve(True, "login")
+        assert await answer is True
+        # What follows an answer follows in the next turn of the loop.
+        await asyncio.sleep(0)
+        assert list(client.subscriptions) == kept
     finally:
         await exchange.close()

@@ -1,11 +1,11 @@
-"""Sums of a venue's amounts: exact, whatever precision somebody has set."""
+"""Sums of a venue's amounts, exact whatever precision somebody has set; and which ids are ours."""
 
 import decimal
 from decimal import Decimal
 
 import pytest
 
-from libra.gateways.ccxt.numbers import decimal_of, sum_of
+from libra.gateways.ccxt.numbers import decimal_of, order_id_of, sum_of, venue_order_id
 from libra.gateways.ccxt.orders import _executed_size
 from libra.gateways.ccxt.reports import _fees
 
@@ -22,3 +22,17 @@ def test_sums_are_exact_at_any_precision(precision):
         assert sum_of(()) == 0
         fees = [{"cost": "1.00000001", "currency": "BNB"}, {"cost": "0.12345678", "currency": "BNB"}]
         assert {currency: str(fee) for currency, fee in _fees({"fees": fees}).items()} == {"BNB": "1.12345679"}
+
+
+DIGITS = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit", "okx", "okxus", "myokx"])
+def test_what_we_send_is_known_again_and_somebodys_uuid_is_not_ours(venue):
+    ours = f"L{DIGITS}"
+    assert order_id_of(venue_order_id(ours, venue), venue) == ours
+    assert order_id_of(ours, venue) == ours
+    # Where the letter is sent, its absence says that somebody else did.
+    assert order_id_of(DIGITS, venue) == (ours if "okx" in venue else None)
+    for foreign in (None, 7, "", "web_abc", f"x{DIGITS}", f"LL{DIGITS}", f"{ours}0", ours.lower(), f"{ours}\n"):
+        assert order_id_of(foreign, venue) is None

@@ -4,8 +4,11 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from tests.unit.gateways.ccxt.conftest import until
 
-from libra.gateways.ccxt import user_stream
+from libra.errors import GatewayError
+from libra.gateways.ccxt import CcxtOptions, user_stream
+from libra.gateways.ccxt.errors import library
 from libra.gateways.ccxt.user_stream import UserStream
 from libra.gateways.protocol import ForeignExecution
 from libra.model import OrderReport
@@ -120,6 +123,8 @@ OURS = f"L{1:032x}"
     [
         (frame(OURS), [OrderReport]),
         (frame("web_abc"), [ForeignExecution]),
+        # A UUID as most libraries write it has the digits of our ids, and no letter.
+        (frame(OURS[1:]), [ForeignExecution]),
         (frame("autoclose-1700000000000"), [ForeignExecution]),
         (frame("adl_autoclose", execution="CALCULATED"), [ForeignExecution]),
         (frame("web_abc", execution="NEW", X="NEW"), []),
@@ -136,3 +141,47 @@ async def test_executions_of_foreign_orders_are_told_and_nothing_else_of_them(to
     assert [type(one) for one in found] == kinds
     for one in found:
         assert not isinstance(one, ForeignExecution) or one.symbol == "BTCUSDT"
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """The stream of a listen key that is kept alive at once, by answers that are given; and how often it was asked."""
+    monkeypatch.setattr(user_stream, "_KEEP_KEY_S", 0.0)
+    monkeypatch.setattr(user_stream, "_KEEP_KEY_AGAIN_S", 0.0)
+    asked = []
+
+    def keep(*answers):
+        async def put(params):
+            asked.append(params)
+            if len(asked) > len(answers):
+                await asyncio.Event().wait()
+            if isinstance(answer := answers[len(asked) - 1], Exception):
+                raise answer
+
+        options = CcxtOptions("binance", market="swap")
+        venue = SimpleNamespace(exchange=SimpleNamespace(fapiPrivatePutListenKey=put), options=options, error=str)
+        stream = UserStream(venue)
+        stream._tasks.append(asyncio.create_task(stream._keep_key()))
+        return stream, asked
+
+    return keep
+
+
+async def test_a_listen_key_is_kept_alive_for_good_though_it_fails_now_and_then(kept, caplog):
+    stream, asked = kept(None, library().RequestTimeout("no answer"), library().DDoSProtection("-1003"), None, None)
+    await until(lambda: len(asked) == 6)
+    assert stream.is_alive
+    assert [record.getMessage() for record in caplog.records] == [
+        f"binance: its listen key was not kept alive: {why}" for why in ("no answer", "-1003")
+    ]
+    await stream.end()
+
+
+async def test_a_listen_key_that_is_gone_ends_the_stream(kept):
+    stream, asked = kept(None, library().AuthenticationError('binance {"code":-1125,"msg":"This listenKey does not"}'))
+    with pytest.raises(GatewayError, match="listen key has ended"):
+        async with asyncio.timeout(5):
+            await anext(stream.reports())
+    assert len(asked) == 2
+    assert not stream.is_alive
+    await stream.end()
