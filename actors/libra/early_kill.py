@@ -52,7 +52,7 @@ def hold() -> None:
             _replace(signal.SIGINT, signal.default_int_handler, _interrupt)
         if not _sees_forks:
             _sees_forks = True
-            os.register_at_fork(before=_fork_begins, after_in_parent=_fork_ends, after_in_child=_forked)
+            os.register_at_fork(before=_fork_begins, after_in_parent=_fork_ends, after_in_child=_fork_ends)
 
 
 def release() -> bool:
@@ -80,7 +80,7 @@ def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
         from libra_core import end_forks_by
 
         for number in stop_signals():
-            # What somebody's code forks has no accounts, and ends as any process does.
+            # What somebody's code forks has no accounts, and ends as any process does; see `_fork_begins`.
             end_forks_by(number)
     _are_known = True
     if _process == os.getpid():
@@ -128,15 +128,8 @@ def _end(number: int, _: object) -> None:
 
 
 def _fork_begins() -> None:
-    """An interpreter forgets what its handlers are told before it knows that it was forked: they wait for that."""
+    """What comes before a child has let the handlers go waits for that: an interpreter forgets what they were told."""
     _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals()) if _held else None
-
-
-def _forked() -> None:
-    if _held:
-        for number in stop_signals():
-            _replace(number, _end, signal.SIG_DFL)
-    _fork_ends()
 
 
 def _fork_ends() -> None:
