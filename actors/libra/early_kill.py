@@ -7,30 +7,52 @@ Processes that are started meanwhile inherit the block, so they may be signalled
 Where a run ends before that, and from the end of its node to that of the process, the switch is as final: a marker
 beside each log, which is what a node leaves whose loop hangs, makes the next start come up latched. A native handler
 leaves it, which an interpreter that ends does not take back; so there is no instant in which the signal is nobody's.
-Loads the native core for that only where no node has; imports nothing else of ours, so that it costs nothing.
+Loads the native core for that only once the accounts are known; imports next to nothing else, so that it costs nothing.
+
+What ends a process before it has a node (SIGTERM, a terminal that is closed) is no way round that: it leaves the
+markers first, and ends the process as it would have. While nobody knows yet which accounts it is about, an end behind
+the switch waits for that; a second one does not.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from libra.stop_signals import stop_signals
 
 __all__ = ["give_up", "hold", "is_about", "passed_on", "release"]
 
 _SWITCH = (signal.SIGUSR1,)
 _held = False
 _accounts: list[tuple[str, str | None]] = []
+_are_known = False
+_process = 0
+_put_off: int | None = None
+"""What is to end the process once its accounts are known."""
+_is_passed_on = False
+_sees_forks = False
+_forking = threading.local()
 
 
 def hold() -> None:
     """Keep a signal that comes from now on; in the main thread, which handles signals."""
-    global _held
+    global _held, _process, _sees_forks
     if threading.current_thread() is threading.main_thread():
         signal.pthread_sigmask(signal.SIG_BLOCK, _SWITCH)
-        _held = True
+        _held, _process = True, os.getpid()
+        for number in stop_signals():
+            _replace(number, signal.SIG_DFL, _end)
+        if not _are_known:
+            _replace(signal.SIGINT, signal.default_int_handler, _interrupt)
+        if not _sees_forks:
+            _sees_forks = True
+            os.register_at_fork(before=_fork_begins, after_in_parent=_fork_ends, after_in_child=_fork_ends)
 
 
 def release() -> bool:
@@ -47,8 +69,24 @@ def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
 
     Args:
         accounts: Each with the path of its log; None for one in memory.
+
+    Raises:
+        KeyboardInterrupt: When Ctrl-C came behind the switch, and had to wait for this.
     """
+    global _are_known
     _accounts[:] = accounts
+    # A handler cannot import what is half imported. Where it is not there, whoever builds the node says so.
+    with suppress(ImportError):
+        from libra_core import end_forks_by
+
+        for number in stop_signals():
+            # What somebody's code forks has no accounts, and ends as any process does; see `_fork_begins`.
+            end_forks_by(number)
+    _are_known = True
+    if _process == os.getpid():
+        _replace(signal.SIGINT, _interrupt, signal.default_int_handler)
+        if _put_off is not None:
+            os.kill(_process, _put_off)
 
 
 def give_up() -> None:
@@ -65,6 +103,69 @@ def give_up() -> None:
     name_latches(_accounts)
     take_kill_switch()
     release()
+    for number in stop_signals():
+        _replace(number, _end, signal.SIG_DFL)
+
+
+def _replace(number: int, handler: object, by: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """In its place only: what somebody else has put there stays."""
+    if signal.getsignal(number) == handler:
+        signal.signal(number, by)
+
+
+def _end(number: int, _: object) -> None:
+    """Something ends the process, and no node takes it."""
+    global _is_passed_on
+    if _is_passed_on:
+        signal.signal(number, signal.SIG_DFL)
+    elif _has_to_wait(number):
+        return
+    elif _held:
+        _leave()
+    # A guard that came to stand just now has it next; else it comes back here.
+    _is_passed_on = True
+    os.kill(os.getpid(), number)
+
+
+def _fork_begins() -> None:
+    """What comes before a child has let the handlers go waits for that: an interpreter forgets what they were told."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals()) if _held else None
+
+
+def _fork_ends() -> None:
+    mask = getattr(_forking, "mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if not _has_to_wait(number):
+        signal.default_int_handler(number, frame)
+
+
+def _has_to_wait(number: int) -> bool:
+    """The switch was pulled, and its accounts are not known yet. The next one does not wait."""
+    global _put_off
+    if _are_known or _put_off is not None or not _held or signal.SIGUSR1 not in signal.sigpending():
+        return False
+    _put_off = number
+    return True
+
+
+def _leave() -> None:
+    """As `give_up`, by a process that ends at once: a disk gets its time for the markers here."""
+    if not _are_known:
+        give_up()
+        return
+    try:
+        from libra_core import name_latches, take_kill_switch, tell_latches
+    except ImportError:
+        give_up()
+        return
+    name_latches(_accounts)
+    take_kill_switch(pass_on=True)
+    release()
+    tell_latches()
 
 
 @contextmanager

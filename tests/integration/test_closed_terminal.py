@@ -1,4 +1,7 @@
-"""The terminal of a run is closed, as at the end of an SSH session: the run ends in order, and `nohup` keeps it."""
+"""The terminal of a run is closed, as at the end of an SSH session: the run ends in order, and `nohup` keeps it.
+
+Who reads its output beside it (`| tee log`) ends by the same signal, and may be gone before the run has begun to end.
+"""
 
 import contextlib
 import os
@@ -27,6 +30,7 @@ def on_stop(self):
     for number in range(200):
         print("goodbye", number, flush=True)
         print("goodbye", number, file=sys.stderr)
+        print("goodbye", number, file=sys.__stderr__, flush=True)
     self.cancel(self.asked)
 """
 
@@ -55,6 +59,33 @@ def test_a_run_whose_terminal_is_closed_ends_in_order(shell, profile):
         process.wait()
     assert orders(shell)[-1] == "CANCELLED"
     assert (shell.folder / "out" / "orders.parquet").exists()
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["by lines", "at once"])
+@pytest.mark.parametrize("arguments", [["--out", "out"], ["--json"]], ids=["people", "machines"])
+def test_so_does_one_whose_output_nobody_reads_any_more(shell, profile, number, unbuffered, arguments):
+    process = subprocess.Popen(
+        [str(LIBRA), "run", profile, *arguments],
+        cwd=shell.folder,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        shown = b""
+        while b"the order is ACCEPTED" not in shown:
+            shown += process.stderr.readline()
+        process.stdout.close()
+        process.stderr.close()
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert orders(shell)[-1] == "CANCELLED"
 
 
 @pytest.mark.usefixtures("usual_signals")

@@ -96,6 +96,85 @@ def test_it_is_kept_from_the_first_line_on_and_where_no_profile_can_be_read_noth
     assert told.returncode == -signal.SIGUSR1
 
 
+ENDS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+
+
+def code_by(number: int) -> int:
+    """Ctrl-C is told of, what else ends a run that starts ends it as any process."""
+    return 1 if number == signal.SIGINT else -number
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", ENDS)
+def test_what_ends_a_run_that_starts_leaves_the_switch_to_the_next_one(shell, number):
+    ends = f"os.kill(os.getpid(), {int(number)})\nimport time\ntime.sleep(60)\n"
+    ended = shell.run("run", profile(shell, pulls="os.getpid()", ends=ends), "--json")
+    assert ended.code == code_by(number), ended.err
+    assert ended.err.count("kill switch: no node answers it: account paper comes up latched") == 1, ended.err
+    again = shell.run("run", profile(shell), "--json")
+    assert (again.code, killed(again), again.summary["fills"]) == (3, True, 0), again.err
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", ENDS)
+def test_without_a_switch_it_leaves_no_marker(shell, number):
+    ends = f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n"
+    ended = shell.run("run", profile(shell, ends=ends), "--json")
+    assert (ended.code, "kill switch" in ended.err) == (code_by(number), False), ended.err
+    assert not list(shell.folder.glob("*.killed"))
+
+
+EARLY = """
+import os, signal, sys
+number, times = int(sys.argv[1]), int(sys.argv[2])
+from libra.cli import main
+before = main._dispatch
+def pull_and_end(arguments):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    for _ in range(times):
+        os.kill(os.getpid(), number)
+    return before(arguments)
+main._dispatch = pull_and_end
+sys.exit(main.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("more", ["", TWO_NODES], ids=["one node", "two nodes"])
+def test_an_end_behind_the_switch_waits_until_the_accounts_are_known_and_a_second_one_does_not(shell, number, more):
+    command = [sys.executable, "-c", EARLY, str(int(number)), "1", "run", profile(shell, more=more), "--json"]
+    told = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (code_by(number), ""), told.stderr
+    assert (shell.folder / "gate.log.killed").exists()
+    (shell.folder / "gate.log.killed").unlink()
+    command[4] = "2"
+    told = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
+    assert (told.returncode, "nothing is latched" in told.stderr) == (code_by(number), True), told.stderr
+    assert not (shell.folder / "gate.log.killed").exists()
+
+
+FORKS = """
+import itertools, os, resource, signal
+child = os.fork()
+if child == 0:
+    # No handler of an interpreter has a turn in this.
+    resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+    max(itertools.repeat(0))
+os.kill(child, signal.SIGUSR1)
+os.kill(child, signal.SIGTERM)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert code == -signal.SIGTERM, code
+"""
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_a_child_of_a_run_that_starts_ends_as_any_process_and_stops_nothing(shell):
+    ended = shell.run("run", profile(shell, ends=FORKS), "--json")
+    assert (ended.code, killed(ended)) == (0, False), ended.err
+    assert not list(shell.folder.glob("*.killed"))
+
+
 AT_ONCE = """
 import signal, sys
 from libra.cli import main

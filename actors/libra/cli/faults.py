@@ -35,8 +35,8 @@ def silence_stdout() -> None:
 
 
 def is_reader_gone(error: OSError, stream: TextIO) -> bool:
-    """Whether a write failed since there is nobody to read it: a pipe without a reader, a terminal that was closed."""
-    if isinstance(error, BrokenPipeError):
+    """Whether a write failed since there is nobody to read it: a pipe or socket without a reader, a closed terminal."""
+    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
         return True
     try:
         is_terminal = stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)

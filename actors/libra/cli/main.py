@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
 
 from libra import early_kill, exit_codes
+from libra.cli.descriptors import open_missing
 from libra.cli.faults import report_fault, silence_stdout
 from libra.cli.leaving import run_and_leave
 from libra.errors import ConfigError, LibraError
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["run"]:
         # Before anything else: until a node takes it, the signal would end a process that comes to trade.
         early_kill.hold()
+    open_missing()
     return run_and_leave(lambda: _run_verb(arguments))
 
 

@@ -20,7 +20,7 @@ from libra.cli.faults import is_reader_gone, not_told, silence_stdout
 from libra.cli.logs import configure_logging
 from libra.cli.outlet import unhurried_output
 from libra.cli.results import Rows, prepare_folder, write_results
-from libra.cli.terminal import terminal_that_may_close
+from libra.cli.terminal import readers_that_may_go
 from libra.errors import ConfigError, LibraError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
         prepare_folder(options.out)
     configure_logging(settings.node.log_level, settings.node.log_format)
     with ExitStack() as stack:
-        stack.enter_context(terminal_that_may_close())
+        stack.enter_context(readers_that_may_go())
         # One process writes for several nodes, and stops them: no reader may hold that up.
         outlets = stack.enter_context(unhurried_output()) if getattr(settings, "nodes", None) else None
         with with_exchange(settings) as settings:

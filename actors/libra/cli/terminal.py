@@ -1,29 +1,39 @@
-"""A terminal that may be closed while a run goes on: what is written there then is lost, and fails nobody.
+"""Whoever reads what a run writes may go while it goes on: what is written then is lost, and fails nobody.
 
-A strategy that prints in `on_stop` would raise there, before it has cancelled what it has open; so would a live table.
+A terminal is closed, an SSH session ends, or Ctrl-C ends `tee` beside the run. A strategy that prints in `on_stop`
+would raise there, before it has cancelled what it has open; so would a live table.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
+from libra.cli.faults import is_reader_gone
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["terminal_that_may_close"]
+__all__ = ["readers_that_may_go"]
 
 
 @contextmanager
-def terminal_that_may_close() -> Iterator[None]:
-    """Within, a write to `sys.stdout` and `sys.stderr` does not fail where their terminal has gone."""
+def readers_that_may_go() -> Iterator[None]:
+    """Within, a write to standard output and standard error does not fail since nobody reads it any more."""
     before = sys.stdout, sys.stderr
+    originals = sys.__stdout__, sys.__stderr__
     sys.stdout, sys.stderr = _over(before[0]), _over(before[1])
+    # Some libraries print there, past whoever has put himself in the way.
+    if before[0] is originals[0]:
+        sys.__stdout__ = sys.stdout  # type: ignore[misc, assignment]
+    if before[1] is originals[1]:
+        sys.__stderr__ = sys.stderr  # type: ignore[misc, assignment]
     try:
         yield
     finally:
@@ -31,32 +41,35 @@ def terminal_that_may_close() -> Iterator[None]:
             with contextlib.suppress(OSError):
                 stream.flush()
         sys.stdout, sys.stderr = before
+        sys.__stdout__, sys.__stderr__ = originals  # type: ignore[misc]
 
 
 def _over(stream: TextIO) -> TextIO:
     try:
         stream.flush()
-        if not stream.isatty():
+        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             return stream
-        raw = _Terminal(stream.fileno(), "wb", closefd=False)
+        raw = _Read(stream.fileno(), "wb", closefd=False)
     except (OSError, ValueError, AttributeError):
         return stream
-    # As the interpreter makes its own: by lines, or at once where it is told to.
+    # As the interpreter makes its own: by lines or as much as there is room for, or at once where it is told to.
     is_at_once = bool(getattr(stream, "write_through", False))
     return io.TextIOWrapper(
         cast("BinaryIO", raw if is_at_once else io.BufferedWriter(raw)),
         encoding=stream.encoding,
         errors=stream.errors,
-        line_buffering=True,
+        line_buffering=bool(getattr(stream, "line_buffering", False)),
         write_through=is_at_once,
     )
 
 
-class _Terminal(io.FileIO):
+class _Read(io.FileIO):
+    """A file that somebody reads, or nobody any more."""
+
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno != errno.EIO:
+            if not is_reader_gone(error, cast("TextIO", self)):
                 raise
         return memoryview(data).nbytes

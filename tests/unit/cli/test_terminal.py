@@ -1,8 +1,9 @@
-"""A terminal that is closed while something writes there: it is written as before, and fails nobody then."""
+"""A reader who goes while something is written for him: it is written as before, and fails nobody then."""
 
 import io
 import os
 import pty
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TextIO
 import pytest
 
 from libra.cli.faults import is_reader_gone
-from libra.cli.terminal import terminal_that_may_close
+from libra.cli.terminal import readers_that_may_go
 
 
 @dataclass
@@ -45,7 +46,7 @@ def terminal(request: pytest.FixtureRequest) -> Iterator[Terminal]:
 
 def test_what_is_written_comes_out_and_behind_its_end_is_lost(terminal: Terminal, monkeypatch: pytest.MonkeyPatch):
     terminal.take(monkeypatch)
-    with terminal_that_may_close():
+    with readers_that_may_go():
         assert sys.stdout.isatty()
         print("out")  # noqa: T201 - what it is about
         assert os.read(terminal.ours, 100) == b"out\r\n"
@@ -63,9 +64,37 @@ def test_what_is_written_comes_out_and_behind_its_end_is_lost(terminal: Terminal
     assert is_reader_gone(raised.value, terminal.stream)
 
 
+@pytest.mark.parametrize("is_at_once", [False, True], ids=["in blocks", "at once"])
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_so_it_is_where_a_pipe_or_a_socket_takes_it(kind: str, is_at_once: bool, monkeypatch: pytest.MonkeyPatch):
+    if kind == "pipe":
+        ours, theirs = os.pipe()
+    else:
+        ours, theirs = (end.detach() for end in socket.socketpair())
+    raw = io.FileIO(theirs, "wb")
+    stream = io.TextIOWrapper(raw if is_at_once else io.BufferedWriter(raw), "utf-8", write_through=is_at_once)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "__stdout__", stream)
+    with readers_that_may_go():
+        print("out")  # noqa: T201 - what it is about
+        print("past", end="", file=sys.__stdout__, flush=True)
+        assert os.read(ours, 100) == b"out\npast"
+        os.close(ours)
+        print("nobody reads this" * 10_000, flush=True)  # noqa: T201
+        print("nor this")  # noqa: T201
+    assert sys.stdout is sys.__stdout__ is stream
+    with pytest.raises(BrokenPipeError) as raised:
+        print("as without it", flush=True)  # noqa: T201
+    assert is_reader_gone(raised.value, stream)
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, theirs)
+    os.close(void)
+    stream.close()
+
+
 def test_any_other_fault_stays_one(terminal: Terminal, monkeypatch: pytest.MonkeyPatch):
     terminal.take(monkeypatch)
-    with terminal_that_may_close():
+    with readers_that_may_go():
         kept = os.dup(terminal.stream.fileno())
         os.close(terminal.stream.fileno())
         with pytest.raises(OSError, match="Bad file descriptor"):
@@ -81,6 +110,6 @@ def test_what_is_no_terminal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch):
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", closed)
-    with terminal_that_may_close():
+    with readers_that_may_go():
         assert (sys.stdout, sys.stderr) == (out, closed)
     assert not is_reader_gone(OSError(5, "of a disk"), out)
