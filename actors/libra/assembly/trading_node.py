@@ -361,6 +361,10 @@ class TradingNode(Node):
         if any(strategy.name == name for strategy in self.strategies):
             self._strategy_has_ended(name)
 
+    def _actor_left(self, name: str, why: str) -> None:
+        if any(strategy.name == name for strategy in self.strategies) and name not in self.ended:
+            self.ended.leave(name, why)
+
     def _strategy_has_ended(self, name: str) -> None:
         """One that an operator has stopped was gone before, and only operators ask for its policy again."""
         if name not in self.ended:
@@ -538,6 +542,7 @@ class TradingNode(Node):
 
     def _exit_code(self, *, failed: bool, stopped: bool) -> int:
         unattended = any(account.standing()["unattended"] is not None for account in self.accounts.values())
+        failed |= self.ended.has_left
         if failed or self._lost_input or self.bridge_end.is_failure or self.bridge_log.is_fenced or unattended:
             return exit_codes.FAILED
         return exit_codes.RISK_STOP if stopped else exit_codes.OK
