@@ -62,11 +62,11 @@ class EndedStrategies:
             open_orders, holds = account.left_by(name)
             if not open_orders and not (holds and strategy.on_vanish == "flatten"):
                 return
-            what = f"its {open_orders} open orders" + (" and what it holds" if holds else "")
+            what = f"{open_orders} open order{'' if open_orders == 1 else 's'}" + (" and a position" if holds else "")
         self.has_left = True
         _log.error(
-            "strategy %s ends with the node, and nothing of its own sees to what it leaves (%s): on_vanish = %s applies to %s",
-            *(name, why, strategy.on_vanish, what),
+            "strategy %s ends with the node and leaves %s: %s, so its on_vanish says what becomes of that: %s",
+            *(name, what, why, strategy.on_vanish),
         )
         self._own.add(name)
         # Elsewhere it counts as one that went with its node, which may be started again.

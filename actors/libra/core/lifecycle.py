@@ -355,7 +355,7 @@ class Lifecycles:
         told = partial(log_failure, _log, "actor %s raised while %s", error=error, fatal=self._fatal)
         return self._core.turn(place.slot, told, place.name, where)
 
-    def task_raised(self, slot: int, life: int | None, error: BaseException) -> None:
+    def task_raised(self, slot: int, life: object, error: BaseException) -> None:
         """A task that an actor has made raised. One of an instance that is no more is told of, and that is all."""
         place = self._places[slot]
         if place.actor is None or (life is not None and place.life != life):
@@ -389,8 +389,8 @@ class Lifecycles:
         self.drop_instance(place)
         self._recoveries.carry_out(self._tree.give_up(place.name, detail), place, detail)
 
-    def owner_of(self, name: str) -> tuple[int, int] | None:
-        """Slot and life of an actor whose code runs; None for one that is not of this node."""
+    def owner_of(self, name: str) -> tuple[int, object] | None:
+        """Slot of an actor whose code runs, and which life it is; None for one that is not of this node."""
         slot = self._by_name.get(name)
         return None if slot is None else (slot, self._places[slot].life)
 

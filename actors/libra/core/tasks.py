@@ -70,8 +70,8 @@ class Tasks:
 
     Args:
         core: The node's native side.
-        owner: Gives slot and life of an actor that runs, by its name.
-        on_failure: Called with (slot, life, exception) when a task raised; None for the life that is there.
+        owner: Gives slot of an actor that runs, and what tells its instance from others, by its name.
+        on_failure: Called with (slot, instance, exception) when a task raised.
         fatal: What is no actor's failure and ends the run.
         on_fatal: Called with that.
         most: Tasks of one actor at a time; 0 for no limit.
@@ -80,8 +80,8 @@ class Tasks:
     def __init__(
         self,
         core: NodeCore,
-        owner: Callable[[str], tuple[int, int] | None],
-        on_failure: Callable[[int, int | None, BaseException], None],
+        owner: Callable[[str], tuple[int, object] | None],
+        on_failure: Callable[[int, object, BaseException], None],
         fatal: Fatal,
         on_fatal: Callable[[BaseException], None],
         most: int = 0,
@@ -201,7 +201,7 @@ class Tasks:
         loop: asyncio.AbstractEventLoop,
         name: str,
         slot: int,
-        life: int,
+        instance: object,
         coro: Coroutine[Any, Any, _T],
         options: dict[str, object],
     ) -> OwnTask[_T]:
@@ -213,7 +213,7 @@ class Tasks:
         if self._core.is_simulated:
             # It has its turn before time goes on: how fast the machine is must decide nothing.
             self._core.interrupt()
-        task: OwnTask[_T] = OwnTask(self._supervise(slot, life, coro), self.guard(name), loop=loop, **options)
+        task: OwnTask[_T] = OwnTask(self._supervise(slot, instance, coro), self.guard(name), loop=loop, **options)
         self._tasks.setdefault(slot, WeakSet()).add(task)
         self._alive[slot] = alive + 1
 
@@ -223,13 +223,13 @@ class Tasks:
                 # It was cancelled before its first step.
                 coro.close()
             if _has_raised(task):
-                self._look(slot, life, task, _TURNS)
+                self._look(slot, instance, task, _TURNS)
 
         # What follows is the node's own.
         task.add_done_callback(done, context=self._context)
         return task
 
-    async def _supervise(self, slot: int, life: int, coro: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+    async def _supervise(self, slot: int, instance: object, coro: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
         try:
             return await self._core.steps(slot, coro, in_task=True)
         except self._fatal as error:
@@ -238,20 +238,20 @@ class Tasks:
             raise
         except BaseException as error:
             # Left to itself it would end the loop (a `SystemExit`), or wait for somebody to ask.
-            self._context.copy().run(self._on_failure, slot, life, error)
+            self._context.copy().run(self._on_failure, slot, instance, error)
         raise asyncio.CancelledError
 
-    def _look(self, slot: int, life: int, task: asyncio.Task[Any], turns: int) -> None:
+    def _look(self, slot: int, instance: object, task: asyncio.Task[Any], turns: int) -> None:
         """Tell of what a task raised, once whoever awaits it has had the time to take it."""
         if turns > 0 and self._loop is not None:
-            self._loop.call_soon(self._look, slot, life, task, turns - 1)
+            self._loop.call_soon(self._look, slot, instance, task, turns - 1)
         else:
-            self._tell(slot, life, task)
+            self._tell(slot, instance, task)
 
-    def _tell(self, slot: int, life: int | None, task: asyncio.Task[Any]) -> None:
+    def _tell(self, slot: int, instance: object, task: asyncio.Task[Any]) -> None:
         error = task.exception() if _has_raised(task) else None
         if error is not None:
-            self._on_failure(slot, life, error)
+            self._on_failure(slot, instance, error)
 
     def _callback_raised(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of the loop raised: nobody's handler, so nobody's failure."""
