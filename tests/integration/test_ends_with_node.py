@@ -25,11 +25,13 @@ async def on_start(self):
 AWAITS = """
 async def on_quote(self, quote):
     if getattr(self, "asked", None):
-        while True:
+        self.log.warning("awaits")
+        for _ in range(2):
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
                 {then}
+        return
     self.asked = self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
 
 def on_stop(self):
@@ -41,16 +43,18 @@ LEAVES = "strategy mine ends with the node and leaves 1 open order: {why}, so it
 
 
 @pytest.fixture
-def run(shell):
+def run(shell, caplog):
     """Runs a strategy until its order rests and, where that is asked for, it is in that state; gives the result."""
 
     def run(body, state=ActorState.RUNNING, *, on_vanish="cancel", orders=1):
         more = f'on_vanish = "{on_vanish}"'
-        profile = shell.profile(shell.strategy(body), node=f"control = false\n{ONE_RESTART}", strategy_more=more)
+        settings = f"control = false\nduration_s = 20\n{ONE_RESTART}"
+        profile = shell.profile(shell.strategy(body), node=settings, strategy_more=more)
         node = trading_node.build(load(shell.folder / profile))
 
         def look(_status):
-            if node.accounts["paper"].standing()["open_orders"] >= orders and node.actor_states()["mine"] is state:
+            is_there = node.accounts["paper"].standing()["open_orders"] >= orders
+            if is_there and node.actor_states()["mine"] is state and ("awaits" in caplog.text) is ("awaits" in body):
                 node.stop()
 
         return node, node.run(look, 0.02)
@@ -87,25 +91,32 @@ def test_one_that_has_not_started_is_named_too(run, caplog):
 def test_a_handler_that_can_be_cancelled_is_followed_by_on_stop(run, caplog):
     node, result = run(AWAITS.format(then="raise"))
     assert [row["status"] for row in result.orders] == ["CANCELLED"]
-    assert [record.message for record in caplog.records if record.name == "libra.actor.mine"] == ["on_stop"]
+    assert [record.message for record in caplog.records if record.name == "libra.actor.mine"] == ["awaits", "on_stop"]
     # Its event was not handled to its end.
     assert (result.exit_code, result.summary["failed"], node.accounts["paper"].vanished()) == (1, [], [])
     assert "actor mine: its handler of QUOTE awaits something" in caplog.text
 
 
-def test_of_one_that_leaves_nothing_a_failure_of_its_on_stop_alone_is_one(run, caplog):
-    node, result = run("def on_quote(self, quote):\n    raise RuntimeError('once')", ActorState.DEGRADED, orders=0)
-    assert (result.exit_code, node.accounts["paper"].vanished()) == (0, [])
-    node, result = run("def on_stop(self):\n    raise BrokenPipeError", orders=0)
-    assert (result.exit_code, result.summary["failed"], node.accounts["paper"].vanished()) == (1, ["mine"], [])
+@pytest.mark.parametrize(
+    ("body", "state", "code"),
+    [
+        ("def on_quote(self, quote):\n    raise RuntimeError('once')", ActorState.DEGRADED, 0),
+        ("def on_stop(self):\n    raise BrokenPipeError", ActorState.RUNNING, 1),
+    ],
+    ids=["waits to be started again", "raises"],
+)
+def test_of_one_that_leaves_nothing_a_failure_of_its_on_stop_alone_is_one(run, caplog, body, state, code):
+    node, result = run(body, state, orders=0)
+    assert (result.exit_code, result.summary["failed"]) == (code, ["mine"] if code else [])
+    assert node.accounts["paper"].vanished() == []
     assert "ends with the node and leaves" not in caplog.text
 
 
-def test_an_on_stop_that_sleeps_in_simulated_time_is_cut_short_and_its_policy_applies(shell, caplog):
-    """That time stands still by then."""
+def test_an_on_stop_that_sleeps_in_simulated_time_is_cut_short_and_named(shell, caplog):
+    """That time stands still by then, so no cancel has an answer either."""
     sleeps = RESTS + "\nasync def on_stop(self):\n    await self.clock.sleep(1)\n    self.cancel(self.asked)\n"
     profile = shell.profile(shell.strategy(sleeps), clock="simulated", node="control = false\nduration_s = 2")
     result = trading_node.build(load(shell.folder / profile)).run()
-    assert [row["status"] for row in result.orders] == ["CANCELLED"]
+    assert [row["status"] for row in result.orders] == ["ACCEPTED"]
     assert (result.exit_code, result.summary["failed"]) == (1, [])
     assert LEAVES.format(why="its on_stop was cut short", policy="cancel") in caplog.text
