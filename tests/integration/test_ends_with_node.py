@@ -39,7 +39,8 @@ def on_stop(self):
     self.cancel(self.asked)
 """
 ONE_RESTART = "[node.supervision]\nbackoff_s = 60\nmax_backoff_s = 60\njitter = 0"
-LEAVES = "strategy mine ends with the node and leaves 1 open order: {why}, so its on_vanish says what becomes of that: {policy}"
+ENDS = "strategy mine ends with the node"
+LEAVES = ENDS + " and leaves 1 open order: {why}, so its on_vanish says what becomes of that: {policy}"
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ class Outside(Actor):
         vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator, who
             may say so again.
         lose: Called with the name of one whose node is no more.
-        miss: Called with the name of one of whose node nothing came here while this one ran, or that ended with its node
-            and left things to its policy: the log may know of it.
+        miss: Called with the name of one of whose node nothing came here while this one ran, or that ended with its
+            node and left things to its policy: the log may know of it.
         life_of: Gives the life of a node as it is known now; None while it has not been heard of.
     """
 

@@ -534,7 +534,7 @@ class Node:
         own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
         until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
         if not drained:
-            # Cancels that leave only now, by an `on_stop` behind a late handler or for one that has none, have a chance.
+            # Cancels that leave only now have a chance: of an `on_stop` behind a late handler, or where there was none.
             self._answers_until = until
         drained &= await self._actors.stop_all(settle, until)
         self._outcome.drained = drained
