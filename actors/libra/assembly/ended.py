@@ -39,6 +39,8 @@ class EndedStrategies:
         self._elsewhere: deque[str] = deque()
         self._judged: set[str] = set()
         self._lost: set[str] = set()
+        self.left: list[str] = []
+        """Strategies that ended with the node, left something behind, and had no `on_stop` that did its work."""
 
     def __contains__(self, name: object) -> bool:
         """True for a strategy of this node that was ended before the node itself."""
@@ -49,6 +51,26 @@ class EndedStrategies:
         self._own.add(name)
         # Good for this life of the strategy: its event may come to an account whose node was started again meanwhile.
         self._node.tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, **self._life)
+        self.vanish(name)
+
+    def leave(self, name: str, why: str) -> None:
+        """A strategy of this node ends with it, and has had no `on_stop` that did its work: its policy applies."""
+        strategy = next(strategy for strategy in self._node.settings.strategies if strategy.name == name)
+        account = self._node.accounts.get(strategy.account)
+        what = f"what account {strategy.account} has of it"
+        if account is not None:
+            open_orders, holds = account.left_by(name)
+            if not open_orders and not (holds and strategy.on_vanish == "flatten"):
+                return
+            what = f"{open_orders} open order{'' if open_orders == 1 else 's'}" + (" and a position" if holds else "")
+        self.left.append(name)
+        _log.error(
+            "strategy %s ends with the node and leaves %s: %s, so its on_vanish says what becomes of that: %s",
+            *(name, what, why, strategy.on_vanish),
+        )
+        self._own.add(name)
+        # Elsewhere it counts as one that went with its node, which may be started again.
+        self._node.tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, with_node=True, **self._life)
         self.vanish(name)
 
     def vanish(self, name: str) -> None:

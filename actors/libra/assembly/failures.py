@@ -14,6 +14,8 @@ __all__ = ["failures"]
 def failures(node: TradingNode, outcome: Outcome) -> list[str]:
     """Each reason for which the run of a node that has ended has failed; none where all is well."""
     found = [f"{name} failed for good" for name in outcome.failed]
+    left = "left orders or a position, without an on_stop that did its work"
+    found += [f"strategy {name} {left}" for name in node.ended.left]
     if not outcome.drained:
         found.append("not all was handled within the drain's time")
     if outcome.why == "memory":

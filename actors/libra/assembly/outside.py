@@ -31,7 +31,8 @@ class Outside(Actor):
         vanish: Called with the name of one that failed for good, stopped by itself, or was ended by an operator, who
             may say so again.
         lose: Called with the name of one whose node is no more.
-        miss: Called with the name of one of whose node nothing came here while this one ran: the log may know of it.
+        miss: Called with the name of one of whose node nothing came here while this one ran, or that ended with its
+            node and left things to its policy: the log may know of it.
         life_of: Gives the life of a node as it is known now; None while it has not been heard of.
     """
 
@@ -52,7 +53,7 @@ class Outside(Actor):
         self._miss = miss
         self._life_of = life_of
         self._nodes = {strategy: node for node, names in hosts.items() for strategy in names}
-        self._undecided: dict[str, int] = {}
+        self._undecided: dict[str, tuple[int, Callable[[str], None]]] = {}
 
     def on_start(self) -> None:
         """Listen."""
@@ -64,21 +65,22 @@ class Outside(Actor):
         told = event.payload
         if isinstance(told, Mapping) and told.get("vanished") is True and event.source in self._strategies:
             life = told.get("life")
+            end = self._miss if told.get("with_node") is True else self._vanish
             if isinstance(life, int) and event.source in self._nodes:
-                self._decide(event.source, life)
+                self._decide(event.source, life, end)
             else:
-                self._vanish(event.source)
+                end(event.source)
 
     def on_timer(self, name: str) -> None:  # noqa: ARG002 - there is one
         """Look again whose life it was that a word came from."""
         undecided, self._undecided = self._undecided, {}
-        for strategy, life in undecided.items():
-            self._decide(strategy, life)
+        for strategy, (life, end) in undecided.items():
+            self._decide(strategy, life, end)
 
-    def _decide(self, strategy: str, life: int) -> None:
+    def _decide(self, strategy: str, life: int, end: Callable[[str], None]) -> None:
         now = self._life_of(self._nodes[strategy])
         if now == life:
-            self._vanish(strategy)
+            end(strategy)
         elif now is not None and life < now:
             self.log.warning(
                 "strategy %s ended in an earlier life of its node, which was not known here: of the one that runs now "
@@ -87,7 +89,7 @@ class Outside(Actor):
             )
         else:
             # Its node has not been heard of, or not of that life yet.
-            self._undecided[strategy] = life
+            self._undecided[strategy] = life, end
             self.set_timer("lives", _LOOK_AGAIN_S)
 
     def lose(self, event: Event) -> None:

@@ -360,6 +360,10 @@ class TradingNode(Node):
         if any(strategy.name == name for strategy in self.strategies):
             self._strategy_has_ended(name)
 
+    def _actor_left(self, name: str, why: str) -> None:
+        if any(strategy.name == name for strategy in self.strategies) and name not in self.ended:
+            self.ended.leave(name, why)
+
     def _strategy_has_ended(self, name: str) -> None:
         """One that an operator has stopped was gone before, and only operators ask for its policy again."""
         if name not in self.ended:

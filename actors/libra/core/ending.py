@@ -27,14 +27,14 @@ class Lives(Protocol):
     def stop(self, place: Place) -> None:
         """Stop the instance in order, or begin to."""
 
-    def stopped(self, place: Place) -> None:
+    def stopped_with_node(self, place: Place) -> None:
         """An instance that was to stop has, or its time is over."""
 
     def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended."""
 
     def did_not_end(self, place: Place) -> None:
-        """Its handler was cancelled, and goes on."""
+        """Its handler was cancelled and goes on, or was its ``on_stop``."""
 
 
 class Ending:
@@ -73,10 +73,13 @@ class Ending:
         Returns:
             True when every handler ended in time.
         """
-        in_time = True
+        in_time = is_well = True
         part_s = max(0.0, deadline - asyncio.get_running_loop().time()) / 2 / max(1, len(self._places))
         for behind, place in reversed(tuple(enumerate(self._places.values()))):
             until = deadline - behind * part_s
+            if not is_well:
+                # What is cancelled for the one before goes out before its gateway stops.
+                in_time &= await self._settle(until)
             in_time &= await self._end_handler(place, until)
             if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
                 self._lives.stop(place)
@@ -84,7 +87,8 @@ class Ending:
             await self._let_sleep(place, until)
             in_time &= await self._end_handler(place, until)
             if place.state is ActorState.STOPPING:
-                self._lives.stopped(place)
+                self._lives.stopped_with_node(place)
+            is_well = place.stopped_well
         return in_time
 
     async def _let_sleep(self, place: Place, deadline: float) -> None:
@@ -95,7 +99,10 @@ class Ending:
             await self._settle(deadline)
 
     async def _end_handler(self, place: Place, deadline: float) -> bool:
-        """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long."""
+        """Cancel a handler that is still suspended: on the clock, where no more time will pass, or for too long.
+
+        One that ends by it is followed by its actor's ``on_stop``. Gives False where it was not let end by itself.
+        """
         worker = place.busy_worker
         if worker is None or place.state is ActorState.FAILED:
             return True
@@ -104,10 +111,10 @@ class Ending:
         self._core.set_paused(place.slot, True)  # noqa: FBT003
         self._lives.cancel_handler(place, worker)
         await self._settle(deadline)
-        if is_asleep and not worker.is_busy:
-            return True
-        self._lives.did_not_end(place)
-        return False
+        if worker.is_busy or (place.state is ActorState.STOPPING and not is_asleep):
+            self._lives.did_not_end(place)
+            return False
+        return is_asleep
 
 
 def unsettled(core: NodeCore, places: Iterable[Place]) -> dict[str, str]:

@@ -69,6 +69,8 @@ class Lifecycles:
         on_given_up: Called with the name of an actor that failed for good.
         on_exhausted: Called with the name of an actor that failed too often, and is started again all the same.
         on_stopped: Called with the name of an actor that has stopped, well or not, while the others go on.
+        on_left: Called with the name of an actor that ended with the node and had no ``on_stop`` that did its work, and
+            with why.
         on_change: Called when a handler ended, or an actor asked for something.
         on_fatal: Called with what must end the run.
         look: Called with the name of an actor whose code may have changed what belongs to the process.
@@ -97,6 +99,7 @@ class Lifecycles:
         on_given_up: Callable[[str], None],
         on_exhausted: Callable[[str], None],
         on_stopped: Callable[[str], None],
+        on_left: Callable[[str, str], None],
         on_change: Callable[[], None],
         on_fatal: Callable[[BaseException], None],
         look: Callable[[str | None], None],
@@ -115,6 +118,7 @@ class Lifecycles:
         self._context = contextvars.copy_context()
         self._max_timers = max_timers
         self._on_stopped = on_stopped
+        self._on_left = on_left
         self._on_change = on_change
         self._on_fatal = on_fatal
         self._look = look
@@ -321,7 +325,9 @@ class Lifecycles:
             self._failed(place, error, event)
 
     def _awaited_raised(self, slot: int, error: BaseException) -> None:
-        self._failed(self._places[slot], error, self._core.current(slot))
+        place = self._places[slot]
+        place.stop_raised = place.state is ActorState.STOPPING
+        self._failed(place, error, self._core.current(slot))
 
     def _failed(self, place: Place, error: BaseException, event: Event | None) -> None:
         self.errors += 1
@@ -349,10 +355,10 @@ class Lifecycles:
         told = partial(log_failure, _log, "actor %s raised while %s", error=error, fatal=self._fatal)
         return self._core.turn(place.slot, told, place.name, where)
 
-    def task_raised(self, slot: int, instance: object, error: BaseException) -> None:
+    def task_raised(self, slot: int, life: object, error: BaseException) -> None:
         """A task that an actor has made raised. One of an instance that is no more is told of, and that is all."""
         place = self._places[slot]
-        if place.actor is None or (instance is not None and place.actor is not instance):
+        if place.actor is None or (life is not None and place.life != life):
             self.errors += 1
             self._remains.keep(slot, error)
             self._report(place, "it was gone already, in a task", error)
@@ -384,9 +390,9 @@ class Lifecycles:
         self._recoveries.carry_out(self._tree.give_up(place.name, detail), place, detail)
 
     def owner_of(self, name: str) -> tuple[int, object] | None:
-        """Slot and instance of an actor whose code runs; None for one that is not of this node."""
+        """Slot of an actor whose code runs, and which life it is; None for one that is not of this node."""
         slot = self._by_name.get(name)
-        return None if slot is None else (slot, self._places[slot].actor)
+        return None if slot is None else (slot, self._places[slot].life)
 
     def come_down(self, place: Place, reason: TerminationReason, detail: str) -> None:
         """An instance is no more: the actor waits to be started again, or has ended for good."""
@@ -420,8 +426,11 @@ class Lifecycles:
         (actor, context), (place.actor, place.context) = (place.actor, place.context), (None, None)
         if context is not None:
             context.retire()
-        if actor is not None:
-            self._remains.keep(place.slot, actor, () if place.keeps_tasks else self.tasks.cancel(place.slot))
+        # A constructor that raised leaves tasks, and no instance.
+        tasks = [] if place.keeps_tasks else self.tasks.cancel(place.slot)
+        place.life += 1
+        if actor is not None or tasks:
+            self._remains.keep(place.slot, actor, tasks)
         self.watches.forget(place.slot)
         self._end_timers(place)
 
@@ -499,10 +508,13 @@ class Lifecycles:
     def stop(self, place: Place) -> None:
         """Stop the instance in order, or begin to."""
         actor = place.actor if place.state is ActorState.RUNNING else None
-        place.stopped_well = False
+        why_none = "it waited to be started again" if place.state is ActorState.DEGRADED else "it had not started"
+        place.stopped_well = place.stop_raised = False
         self._move(place, ActorState.STOPPING)
         if actor is None:
             self.stopped(place)
+            if self._is_ending:
+                self._on_left(place.name, why_none)
             return
         try:
             stopping = self._core.turn(place.slot, actor.on_stop)
@@ -510,6 +522,7 @@ class Lifecycles:
         except self._fatal:
             raise
         except BaseException as error:
+            place.stop_raised = True
             self._failed(place, error, None)
             stopping = None
         self._look(place.name)
@@ -558,10 +571,23 @@ class Lifecycles:
         if not self._is_ending:
             self._on_stopped(place.name)
 
+    def stopped_with_node(self, place: Place) -> None:
+        """An instance that was to stop since the node ends has, or its time is over."""
+        if place.stop_raised:
+            self._end_with_node_as_failed(place, "its on_stop raised")
+            return
+        self.stopped(place)
+        if not place.stopped_well:
+            self._on_left(place.name, "its on_stop was cut short")
+
     def did_not_end(self, place: Place) -> None:
-        """Its handler was cancelled, and goes on."""
+        """Its handler was cancelled and goes on, or was its ``on_stop``."""
         _log.error("actor %s: its handler did not end within the drain's time", place.name)
-        self._end_as_failed(place, TerminationReason.FAILED, "its handler did not end")
+        self._end_with_node_as_failed(place, "its handler did not end")
+
+    def _end_with_node_as_failed(self, place: Place, why: str) -> None:
+        self._end_as_failed(place, TerminationReason.FAILED, why)
+        self._on_left(place.name, why)
 
     def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended; its event is a dead letter."""

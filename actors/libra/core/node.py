@@ -91,6 +91,7 @@ class Node:
             on_given_up=self._actor_given_up,
             on_exhausted=self._actor_exhausted,
             on_stopped=self._actor_stopped,
+            on_left=self._actor_left,
             on_change=self._changed,
             on_fatal=self._fatal_error,
             look=self._look,
@@ -372,6 +373,9 @@ class Node:
     def _actor_stopped(self, name: str) -> None:
         """An actor has stopped for good, while the others go on."""
 
+    def _actor_left(self, name: str, why: str) -> None:
+        """An actor has ended with the node, and had no ``on_stop`` that did its work."""
+
     def _flush(self) -> None:
         """The end: everything that was handled is made durable."""
 
@@ -528,7 +532,11 @@ class Node:
         drained = await settle(now + self.options.drain_timeout_s * _PATIENCE)
         self._let_go_on()
         own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
-        drained &= await self._actors.stop_all(settle, max(now + self.options.drain_timeout_s * _DEADLINE, own))
+        until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
+        if not drained:
+            # Cancels that leave only now have a chance: of an `on_stop` behind a late handler, or where there was none.
+            self._answers_until = until
+        drained &= await self._actors.stop_all(settle, until)
         self._outcome.drained = drained
         if not drained:
             late = [f"; actor {name}: {why}" for name, why in self._late.items()]

@@ -28,11 +28,13 @@ class Place:
         max_timers: Timers that it may have set at a time; 0 for no limit.
         actor: The running instance, or the last one that stopped; None after a failure.
         context: What the node gave that instance. Not by what the instance says: it may have put something else there.
+        life: Counts its instances, and those that its constructor did not come to.
         keeps_tasks: Its tasks go on when it has failed.
         state: Where it stands in its life cycle.
         worker: The task that awaits its handlers, once it has had an async one.
         stop_asked: It asked to be stopped.
         stopped_well: Its ``on_stop`` has ended as it should.
+        stop_raised: Its ``on_stop`` raised.
         recovery: It is on its way down, or waits to be started again.
         cancelled: Its handler was cancelled, to take it down.
         stop_timer: Of the time within which its ``on_stop`` has to end; None while it awaits nothing in there.
@@ -44,11 +46,13 @@ class Place:
     max_timers: int = 0
     actor: Actor | None = None
     context: ActorContext | None = None
+    life: int = 0
     keeps_tasks: bool = False
     state: ActorState = ActorState.CREATED
     worker: Worker | None = None
     stop_asked: bool = False
     stopped_well: bool = False
+    stop_raised: bool = False
     recovery: Recovery | None = None
     cancelled: bool = False
     stop_timer: int | None = None

@@ -72,11 +72,12 @@ class Remains:
 
         Args:
             slot: The actor.
-            thing: It.
+            thing: It; None where there are tasks alone.
             tasks: Tasks that were cancelled with it.
         """
         left = self._left.setdefault(slot, _Left())
-        left.things.append(thing)
+        if thing is not None:
+            left.things.append(thing)
         left.tasks.extend(tasks)
         left.has_ended, left.until = False, time.monotonic() + _PATIENCE_S
 

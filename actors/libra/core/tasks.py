@@ -70,7 +70,7 @@ class Tasks:
 
     Args:
         core: The node's native side.
-        owner: Gives slot and instance of an actor that runs, by its name.
+        owner: Gives slot of an actor that runs, and what tells its instance from others, by its name.
         on_failure: Called with (slot, instance, exception) when a task raised.
         fatal: What is no actor's failure and ends the run.
         on_fatal: Called with that.

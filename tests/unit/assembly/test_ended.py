@@ -13,6 +13,10 @@ class Account:
     def __init__(self, told):
         self.told = told
         self.refuses = ""
+        self.left = (0, False)
+
+    def left_by(self, strategy):
+        return self.left
 
     def vanish(self, strategy, policy):
         self.told.append(("vanish", strategy, policy))
@@ -81,6 +85,32 @@ def test_who_went_with_its_node_is_let_in_again_and_lost_again(ended, told, node
     ended.take_in()
     assert told == [("vanish", "mine", "cancel"), ("readmit", "mine"), ("vanish", "mine", "cancel")]
     assert node.bridge_end.lost_strategies == ["mine", "mine"]
+
+
+def test_what_one_leaves_that_ends_with_its_node_is_its_accounts_wherever_that_is(ended, node, told, caplog):
+    events = []
+    node.tell_strategy = lambda _, name, **more: events.append((name, more))
+    ended.leave("other", "its on_stop raised")
+    assert events == [("other", {"vanished": True, "with_node": True, "life": 7})]
+    assert (told, ended.left, "other" in ended) == ([], ["other"], True)
+    assert "other ends with the node and leaves what account elsewhere has of it: its on_stop raised" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("left", "on_vanish", "what"),
+    [
+        ((0, False), "flatten", None),
+        ((0, True), "cancel", None),
+        ((0, True), "flatten", "0 open orders and a position"),
+        ((2, True), "keep", "2 open orders and a position"),
+        ((1, False), "cancel", "1 open order:"),
+    ],
+)
+def test_only_where_its_policy_has_something_to_say(ended, node, account, told, caplog, left, on_vanish, what):
+    account.left, node.settings.strategies[0].on_vanish = left, on_vanish
+    ended.leave("mine", "it waited")
+    assert (bool(told), bool(ended.left), "mine" in ended) == ((what is not None),) * 3
+    assert what is None or what in caplog.text
 
 
 def test_who_has_ended_stays_out(ended, told):

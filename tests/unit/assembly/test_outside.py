@@ -65,6 +65,8 @@ def test_other_news_of_nodes_take_none(outside, told, payload):
         ("mine", {"vanished": True}, [("vanished", "mine")]),
         ("mine", {"vanished": True, "life": 7}, [("vanished", "mine")]),
         ("hers", {"vanished": True, "life": 9}, [("vanished", "hers")]),
+        ("mine", {"vanished": True, "with_node": True}, [("missed", "mine")]),
+        ("mine", {"vanished": True, "with_node": True, "life": 7}, [("missed", "mine")]),
         ("mine", {"vanished": False}, []),
         ("mine", {}, []),
         ("mine", None, []),

@@ -247,7 +247,9 @@ def test_a_node_that_no_signal_stopped_gives_them_back_at_once(stage):
         interrupt_myself()
 
 
-def test_a_handler_that_never_ends_is_cancelled_and_named_when_the_node_stops(stage, caplog):
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_handler_that_never_ends_is_cancelled_and_named_when_the_node_stops(stage, caplog, goes_on):
+    """One that ends by it is followed by `on_stop`; of one that goes on the instance has failed."""
     log = []
 
     class Stuck(Actor):
@@ -256,6 +258,8 @@ def test_a_handler_that_never_ends_is_cancelled_and_named_when_the_node_stops(st
                 await asyncio.Event().wait()
             finally:
                 log.append("cleaned up")
+                if goes_on:
+                    await asyncio.Event().wait()
 
         def on_stop(self):
             log.append("on_stop")
@@ -270,10 +274,12 @@ def test_a_handler_that_never_ends_is_cancelled_and_named_when_the_node_stops(st
     set_up.add("stuck", Stuck)
     threading.Timer(0.05, set_up.node.stop).start()
     outcome = set_up.run()
-    assert log == ["cleaned up", "fine"]
-    assert (outcome.why, outcome.drained, outcome.failed) == ("stop", False, ["stuck"])
-    assert set_up.node.actor_states() == {"fine": ActorState.STOPPED, "stuck": ActorState.FAILED}
-    assert "actor stuck: its handler did not end within the drain's time" in caplog.text
+    assert log == (["cleaned up", "fine"] if goes_on else ["cleaned up", "on_stop", "fine"])
+    assert (outcome.why, outcome.drained, outcome.failed) == ("stop", False, ["stuck"] if goes_on else [])
+    stuck = ActorState.FAILED if goes_on else ActorState.STOPPED
+    assert set_up.node.actor_states() == {"fine": ActorState.STOPPED, "stuck": stuck}
+    assert "actor stuck: its handler of QUOTE awaits something" in caplog.text
+    assert ("actor stuck: its handler did not end within the drain's time" in caplog.text) is goes_on
 
 
 def test_an_on_stop_that_never_ends_is_cancelled_and_named(stage, caplog):

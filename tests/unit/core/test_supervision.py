@@ -198,8 +198,10 @@ def test_an_on_stop_that_raises_is_counted_and_the_others_are_stopped(stage):
         set_up.add(name, actor)
     outcome = set_up.run()
     assert stopped == ["last", "first"]
-    assert (outcome.errors, outcome.failed, outcome.drained) == (2, [], True)
-    assert set(set_up.node.actor_states().values()) == {ActorState.STOPPED}
+    assert (outcome.errors, outcome.failed, outcome.drained) == (2, ["worse", "bad"], True)
+    states = set_up.node.actor_states()
+    assert [name for name, state in states.items() if state is ActorState.STOPPED] == ["first", "last"]
+    assert [name for name, state in states.items() if state is ActorState.FAILED] == ["bad", "worse"]
 
 
 def test_the_life_cycle_of_a_failing_actor_is_published(stage):

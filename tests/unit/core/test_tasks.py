@@ -426,3 +426,43 @@ def test_what_ends_the_run_ends_it_from_an_attribute_too(stage):
     set_up.add("panics", Panics)
     with pytest.raises(PanicException, match="within"):
         set_up.run()
+
+
+def test_what_a_constructor_began_ends_with_its_instance_and_fails_no_later_one(stage):
+    """Also where it raised, and there was none."""
+    ticks, lives = [], []
+
+    class Begins(Actor):
+        def __init__(self):
+            super().__init__()
+            self.life = len(lives)
+            lives.append(self.life)
+            self.task = asyncio.get_running_loop().create_task(self.tick(self.life))
+            if self.life == 0:
+                raise ConnectionError("not yet")
+
+        async def tick(self, life):
+            try:
+                while True:
+                    await asyncio.sleep(0.005)
+                    ticks.append(life)
+            finally:
+                if life == 1:
+                    # It cleans up, and fails, when the next one runs.
+                    await asyncio.sleep(0.1)
+                    raise ValueError("cleaning up")
+
+        def on_start(self):
+            self.set_timer("end", 0.05 if self.life == 1 else 0.3)
+
+        def on_timer(self, name):
+            if self.life == 1:
+                raise ValueError("once")
+            set_up.node.stop()
+
+    set_up = stage(simulated=False, restarts=RestartPolicy(max_restarts=2, backoff_s=0.02))
+    set_up.node.endless = True
+    set_up.add("begins", Begins)
+    outcome = set_up.run()
+    assert (set(ticks), lives) == ({1, 2}, [0, 1, 2])
+    assert (outcome.errors, outcome.failed) == (3, [])
