@@ -87,6 +87,11 @@ def test_each_other_refusal_on_a_connection_that_stands_is_told_once(place: Plac
     assert [reason for reason in refused if "'xadd'" in reason and "; to change: ACL SETUSER trader +xadd" in reason]
     assert all(sum(reason in told for told in refused) == 1 for reason in ("NOREPLICAS", "OOM", "'xadd'")), refused
     assert pub.link()["connections"]["calls"]["connects"] == 1, "it stood"
+    # Another connection may be to another server.
+    place.server.ask("CLIENT KILL USER trader")
+    place.until(lambda: len(pub.told("connected")) == 2)
+    refuses("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")
+    place.until(lambda: len(found(pub, "OOM")) == 2)
 
 
 def test_a_server_whose_settings_may_not_be_read_is_told_as_one_that_nobody_has_checked(place: Place):
