@@ -35,7 +35,8 @@ pub(super) fn client(files: &TlsFiles, host: &str) -> Result<ClientConnection, E
     ClientConnection::new(Arc::new(config), server).map_err(|error| wrong("TLS", "", error.to_string()))
 }
 
-/// What an error of a connection says, in the same words as long as it has the same cause: rustls names the time at which it looked.
+/// What an error of a connection says, in the same words as long as it has the same cause: rustls names the time at
+/// which it looked.
 pub(super) fn reason(error: &io::Error) -> String {
     let is_invalid = "invalid peer certificate: certificate";
     match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {

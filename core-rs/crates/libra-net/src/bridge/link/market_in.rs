@@ -19,7 +19,6 @@ use super::line::{Change, Line};
 use super::refusals::Refusals;
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
-use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameReader;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
