@@ -1,6 +1,7 @@
 """A user of the server who may not do all that a node needs: told, and mended without another start."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.chaos.driven import Driven, Place
@@ -64,6 +65,49 @@ def test_who_may_not_keep_and_read_what_lasts_does_not_start_and_is_told_what_to
     with pytest.raises(ConnectionRefusedError, match=rf"NOPERM.*; to change: ACL SETUSER trader \+{command}$"):
         place.node("pub")
     assert place.server.ask("KEYS *:trial") in ("", "*0"), "it leaves nothing behind"
+
+
+def test_each_other_refusal_on_a_connection_that_stands_is_told_once(place: Place):
+    pub, con = place.node("pub"), place.node("con", EventType.ORDER_FILLED)
+    place.until(lambda: pub.told("node_up") and con.told("node_up"))
+
+    def refuses(change: str, back: str, reason: str) -> None:
+        assert place.server.ask(change) == "+OK"
+        tried = pub.outboxes()["ORDERS"]["refusals"]
+        assert pub.publish(EventType.ORDER_FILLED, reason)
+        place.until(lambda: found(pub, reason) and pub.outboxes()["ORDERS"]["refusals"] >= tried + 5)
+        assert place.server.ask(back) == "+OK"
+        place.until(lambda: pub.outboxes()["ORDERS"]["events"] == 0)
+
+    refuses("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS")
+    refuses("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")
+    refuses("ACL SETUSER trader -xadd", "ACL SETUSER trader +xadd", "'xadd'")
+    place.until(lambda: len(con.handled) == 3)
+    refused = found(pub, "the server refuses")
+    assert [reason for reason in refused if "'xadd'" in reason and "; to change: ACL SETUSER trader +xadd" in reason]
+    assert all(sum(reason in told for told in refused) == 1 for reason in ("NOREPLICAS", "OOM", "'xadd'")), refused
+    assert pub.link()["connections"]["calls"]["connects"] == 1, "it stood"
+    # Another connection may be to another server.
+    place.server.ask("CLIENT KILL USER trader")
+    place.until(lambda: len(pub.told("connected")) == 2)
+    refuses("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM")
+    place.until(lambda: len(found(pub, "OOM")) == 2)
+
+
+def test_a_server_whose_settings_may_not_be_read_is_told_as_one_that_nobody_has_checked(place: Place):
+    place.server.ask("ACL SETUSER trader -config -info")
+    pub = place.node("pub")
+    place.until(lambda: found(pub, "SERVER_UNREADABLE"))
+    [finding] = found(pub, "SERVER_UNREADABLE")
+    assert "; to change: ACL SETUSER <user> +config|get +info; where that cannot be had" in finding
+    assert "maxmemory-policy noeviction" in finding
+
+
+def test_a_server_with_the_buffers_it_came_with_is_told_of_the_setting(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: found(pub, "PUBSUB_BUFFER"))
+    [finding] = found(pub, "PUBSUB_BUFFER")
+    assert '; to change: CONFIG SET client-output-buffer-limit "pubsub 256mb 128mb 60"' in finding
 
 
 def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):
@@ -149,6 +193,23 @@ def test_a_password_that_was_changed_is_told_once_with_what_to_change_and_ends_w
     place.server.ask("ACL SETUSER trader on >pw ~* &* +@all")
     place.until(lambda: len(pub.told("connected")) == 2)
     assert len(refusals(pub)) == 2
+
+
+def test_a_new_password_in_its_file_is_used_without_another_start(tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.write_text("old\n", encoding="utf-8")
+    with Place(["pub", "con"], username="trader", password_file=str(secret)) as place:
+        place.server.ask("ACL SETUSER trader on >old ~* &* +@all")
+        pub = place.node("pub")
+        place.until(lambda: pub.told("connected"))
+        place.server.ask("ACL SETUSER trader resetpass >new")
+        place.server.ask("CLIENT KILL USER trader")
+        place.until(lambda: [why for why in refusals(pub) if "WRONGPASS" in why])
+        secret.unlink()
+        place.until(lambda: [why for why in refusals(pub) if f"the password: file {secret}" in why])
+        secret.write_text("new\nsince the last change\n", encoding="utf-8")
+        place.until(lambda: len(pub.told("connected")) == 2)
+        assert pub.link()["connected"]
 
 
 def test_a_server_that_another_one_leads_now_is_told_with_what_to_change(place: Place):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.chaos.driven import Driven
 from tests.cluster.conftest import asked, end, is_alive, parent_of, wait_until
 
 from libra import early_kill
@@ -226,6 +227,18 @@ def test_nobody_else_can_get_at_it(hold, paths: ServerPaths):
     for path in (paths.folder, paths.server_socket):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert asked(paths.server_socket, "CONFIG GET port").split()[-1] == "0"
+
+
+def test_nodes_that_share_it_have_nothing_to_change_about_it(hold, paths: ServerPaths):
+    hold().server()
+    node = Driven({"environment": "own", "nodes": ["node"], "url": f"unix://{paths.server_socket}"}, "node").start()
+    try:
+        wait_until(lambda: (node.turn(), node.told("connected"))[1], "the node is connected")
+        found = [news.detail.split(":")[0] for news in node.told("server_finding")]
+    finally:
+        node.bridge.stop(0.0)
+    # What it keeps is the profile's choice.
+    assert found == ["PERSISTENCE_NONE"]
 
 
 def test_a_forked_child_is_no_member(paths: ServerPaths):

@@ -229,6 +229,25 @@ def test_the_native_bridge_is_given_what_it_needs(monkeypatch: pytest.MonkeyPatc
     assert native.calls == ["made", "start", "stop 1.0"]
 
 
+def test_the_native_bridge_is_told_where_a_password_is_and_looks_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    import libra_core
+
+    monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
+    monkeypatch.setattr(Native, "made", [])
+    (tmp_path / "secret").write_text("old\n", encoding="utf-8")
+    settings = BridgeSettings(username="me", password_file=str(tmp_path / "secret"))
+    open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest")).start(object())
+    [native] = Native.made
+    assert native.options["password_file"] == str(tmp_path / "secret")
+    assert "password" not in native.options, "it would be used for ever"
+    # A start says so before anything is connected.
+    (tmp_path / "secret").write_text("\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="first line"):
+        open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
+
+
 @pytest.mark.parametrize(("url", "told"), [(None, 1), ("redis://x", 2)])
 def test_what_the_own_server_keeps_is_chosen_and_no_finding(
     monkeypatch: pytest.MonkeyPatch, url: str | None, told: int

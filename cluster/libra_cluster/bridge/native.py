@@ -65,11 +65,23 @@ def open_bridge(
         "node": node,
         "nodes": list(nodes),
         "accounts": None if accounts is None else list(accounts),
-        "password": read_password(settings),
+        **_password(settings),
         "started_ns": time.time_ns(),
         "loop_patience_ms": round((handler_timeout_s + _ENDING_S) * 1_000) if handler_timeout_s else 0,
     }
     return _NativeBridge(require_bridge(), options, is_own=settings.url is None)
+
+
+def _password(settings: BridgeSettings) -> dict[str, str | None]:
+    """What the native bridge is told of the password: that of a file is looked up at each connection.
+
+    Raises:
+        ConfigError: When it is not there, so that a start says so before anything is connected.
+    """
+    password = read_password(settings)
+    if settings.password_file is not None:
+        return {"password_file": settings.password_file}
+    return {"password": password}
 
 
 def read_password(settings: BridgeSettings) -> str | None:
@@ -85,12 +97,13 @@ def read_password(settings: BridgeSettings) -> str | None:
         return password
     if settings.password_file is not None:
         try:
-            lines = Path(settings.password_file).read_text(encoding="utf-8").splitlines()
+            # As the native bridge reads it later.
+            line = Path(settings.password_file).read_text(encoding="utf-8").split("\n", 1)[0]
         except (OSError, ValueError) as error:
             raise ConfigError(f"bridge.password_file: {settings.password_file} cannot be read: {error}") from None
-        if not lines or not lines[0]:
+        if not line:
             raise ConfigError(f"bridge.password_file: {settings.password_file} holds no password on its first line")
-        return lines[0]
+        return line
     return None
 
 

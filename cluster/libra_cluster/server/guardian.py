@@ -155,6 +155,8 @@ class Guardian:
             f"appendonly {'yes' if self._appendonly else 'no'}",
             "daemonize no",
             "maxmemory-policy noeviction",
+            # At full load a node that pauses for a moment is not cut off.
+            "client-output-buffer-limit pubsub 256mb 128mb 60",
         ]
         paths.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         guardian = os.getpid()

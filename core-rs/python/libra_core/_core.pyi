@@ -934,6 +934,7 @@ class _BridgeSettings(TypedDict):
     url: str
     username: NotRequired[str | None]
     password: NotRequired[str | None]
+    password_file: NotRequired[str | None]
     ca_file: NotRequired[str | None]
     shards: NotRequired[int]
     outbox_events: NotRequired[int]

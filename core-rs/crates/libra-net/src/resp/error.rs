@@ -152,7 +152,7 @@ impl RespError {
     }
 
     pub(super) fn tls(place: &str, error: &io::Error) -> Self {
-        RespError::Tls { place: place.into(), reason: error.to_string(), lasting: tls::is_lasting(error) }
+        RespError::Tls { place: place.into(), reason: tls::reason(error), lasting: tls::is_lasting(error) }
     }
 
     pub(super) fn closed(place: &str, reason: impl Into<String>) -> Self {

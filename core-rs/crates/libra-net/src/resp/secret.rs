@@ -12,7 +12,7 @@ pub enum Secret {
     Given(String),
     /// An environment variable.
     Environment(String),
-    /// A file; line ends at its end do not belong to it.
+    /// A file: its first line.
     File(PathBuf),
 }
 
@@ -38,7 +38,10 @@ impl Secret {
             true => EndpointError::Secret { what, reason: format!("{place}: not valid unicode") },
             false => EndpointError::Secret { what, reason },
         })?;
-        let text = text.trim_end_matches(['\r', '\n']);
+        let text = match self {
+            Secret::File(_) => text.split(['\r', '\n']).next().unwrap_or_default(),
+            _ => text.trim_end_matches(['\r', '\n']),
+        };
         match text.is_empty() {
             true => Err(EndpointError::Secret { what, reason: format!("{place} holds nothing") }),
             false => Ok(text.to_owned()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, Error, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore};
 
 use super::endpoint::TlsFiles;
 use super::error::EndpointError;
@@ -33,6 +33,21 @@ pub(super) fn client(files: &TlsFiles, host: &str) -> Result<ClientConnection, E
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| EndpointError::Url(format!("{name:?} cannot be the name in a certificate: set server_name")))?;
     ClientConnection::new(Arc::new(config), server).map_err(|error| wrong("TLS", "", error.to_string()))
+}
+
+/// What an error of a connection says, in the same words as long as it has the same cause: rustls names the time at
+/// which it looked.
+pub(super) fn reason(error: &io::Error) -> String {
+    let is_invalid = "invalid peer certificate: certificate";
+    match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            format!("{is_invalid} expired: it is not valid after {} (UNIX)", not_after.as_secs())
+        }
+        Some(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
+            format!("{is_invalid} not valid yet: it is not valid before {} (UNIX)", not_before.as_secs())
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Whether an error of a connection says that one end does not take what the other proves itself with.

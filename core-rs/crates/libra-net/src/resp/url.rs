@@ -287,11 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn passwords_come_from_files_without_their_line_end() {
+    fn passwords_come_from_the_first_lines_of_files() {
         let path = std::env::temp_dir().join(format!("libra-secret-{}", std::process::id()));
         std::fs::write(&path, "pass word \r\n").unwrap();
         assert_eq!(Secret::File(path.clone()).reveal("password"), Ok("pass word ".into()));
-        std::fs::write(&path, "\n").unwrap();
+        std::fs::write(&path, "new\nwho changed it, and when\n").unwrap();
+        assert_eq!(Secret::File(path.clone()).reveal("password"), Ok("new".into()));
+        std::fs::write(&path, "\nold").unwrap();
         let error = Secret::File(path.clone()).reveal("password").unwrap_err().to_string();
         assert!(error.contains("holds nothing"), "{error}");
         std::fs::remove_file(&path).unwrap();

@@ -26,6 +26,11 @@ pub struct Certificates {
 
 impl Certificates {
     pub fn new() -> Self {
+        Certificates::with(|_| ())
+    }
+
+    /// Where something is different about the server's and the node's.
+    fn with(change: impl Fn(&mut CertificateParams)) -> Self {
         let scratch = Scratch::new();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.distinguished_name = named(&format!("authority of {}", scratch.join("").display()));
@@ -36,6 +41,7 @@ impl Certificates {
             let key = KeyPair::generate().unwrap();
             let mut certificate = CertificateParams::new(vec![name.into()]).unwrap();
             certificate.distinguished_name = named(name);
+            change(&mut certificate);
             let certificate = certificate.signed_by(&key, &authority).unwrap();
             std::fs::write(scratch.join(&format!("{file}.pem")), certificate.pem()).unwrap();
             std::fs::write(scratch.join(&format!("{file}.key")), key.serialize_pem()).unwrap();
@@ -182,6 +188,22 @@ fn who_cannot_prove_who_they_are_is_not_spoken_to() {
     assert!(misnamed.to_string().contains("not valid for name") && !misnamed.may_pass(), "{misnamed}");
     let by_address = TlsFiles { server_name: None, ..certificates.trust() };
     assert!(matches!(over(&endpoint, by_address), Err(RespError::Tls { .. })), "the certificate has no address in it");
+}
+
+#[test]
+fn a_certificate_at_the_wrong_time_is_told_in_the_same_words_whenever_it_is_looked_at() {
+    let Some(server) = Valkey::start("") else { return };
+    let told = |certificates: Certificates| {
+        let endpoint = terminate(&certificates, false, &server.scratch.join("s"));
+        let error = over(&endpoint, certificates.trust()).unwrap_err();
+        assert!(!error.may_pass(), "{error}");
+        let RespError::Tls { reason, .. } = error else { panic!("{error}") };
+        reason
+    };
+    let expired = told(Certificates::with(|of| of.not_after = rcgen::date_time_ymd(2020, 1, 1)));
+    assert_eq!(expired, "invalid peer certificate: certificate expired: it is not valid after 1577836800 (UNIX)");
+    let early = told(Certificates::with(|of| of.not_before = rcgen::date_time_ymd(2999, 1, 1)));
+    assert!(early.contains("not valid yet: it is not valid before") && early.contains("32472144000"), "{early}");
 }
 
 #[test]

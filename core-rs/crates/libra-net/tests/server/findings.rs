@@ -20,7 +20,7 @@ fn a_careless_server_is_told_of() {
         ("OPEN_TO_ALL", Severity::Serious),
         ("CLIENT_EVICTION", Severity::Warning),
         ("PERSISTENCE_NONE", Severity::Warning),
-        ("PUBSUB_BUFFER", Severity::Note),
+        ("PUBSUB_BUFFER", Severity::Warning),
     ] {
         assert!(found.contains(&expected), "{expected:?} in {found:?}");
     }
@@ -42,5 +42,5 @@ fn a_user_without_rights_gets_a_hint() {
     let Some(server) = Valkey::start("user node on >pw ~* &* +@all -config -info -acl") else { return };
     let url = format!("redis://node:pw@127.0.0.1:{}", server.port);
     let mut connection = Connection::connect(&url.parse().unwrap(), &Options::new("test")).unwrap();
-    assert_eq!(codes(&mut connection), [("SERVER_UNREADABLE", Severity::Note)]);
+    assert_eq!(codes(&mut connection), [("SERVER_UNREADABLE", Severity::Warning)]);
 }

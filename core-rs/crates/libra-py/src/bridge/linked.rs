@@ -29,6 +29,9 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
     }
     if let Some(password) = text("password")? {
         endpoint.password = Some(Secret::Given(password));
+    } else if let Some(file) = text("password_file")? {
+        // As it is at each connection.
+        endpoint.password = Some(Secret::File(file.into()));
     }
     if let Some(authorities) = text("ca_file")? {
         let tls = endpoint.tls.get_or_insert_with(TlsFiles::default);

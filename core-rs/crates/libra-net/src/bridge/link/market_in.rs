@@ -16,10 +16,9 @@ use super::calls::scan;
 use super::common::{Common, Part, Sent};
 use super::lag::Lag;
 use super::line::{Change, Line};
-use super::remedy;
+use super::refusals::Refusals;
 use super::report::{Value, counts, line};
 use crate::best_effort::Accounting;
-use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameReader;
 use crate::latest::{Key, LatestReceiver};
 use crate::resp::{Reply, Watch, wait};
@@ -65,8 +64,8 @@ pub(super) struct MarketIn {
     questions: VecDeque<Asked>,
     /// Why it may not listen, as it was told last.
     told_deaf: String,
-    /// A refused look-up was told on this connection.
-    has_complained: bool,
+    /// The refused look-ups that were told.
+    refusals: Refusals,
     /// When it is done again.
     look_again_ns: Option<i64>,
     /// Up to which beacons the books are closed, or were asked to be.
@@ -124,7 +123,7 @@ impl MarketIn {
             asked: 0,
             questions: VecDeque::new(),
             told_deaf: String::new(),
-            has_complained: false,
+            refusals: Refusals::default(),
             look_again_ns: None,
             closed: 0,
             reported: u64::MAX,
@@ -140,11 +139,11 @@ impl MarketIn {
         {
             self.asked = 0;
             self.questions.clear();
-            self.has_complained = false;
+            self.refusals.clear();
         }
         self.inner.follow(&self.common);
         self.inner.is_due |= self.look_again_ns.take_if(|&mut at_ns| at_ns <= now_ns).is_some();
-        let (has_complained, look_again_ns) = (&mut self.has_complained, &mut self.look_again_ns);
+        let (refusals, look_again_ns) = (&mut self.refusals, &mut self.look_again_ns);
         let (inner, questions, told_deaf) = (&mut self.inner, &mut self.questions, &mut self.told_deaf);
         let common = &self.common;
         let read = self.line.read(now_ns, |reply| {
@@ -165,11 +164,8 @@ impl MarketIn {
             let question = questions.pop_front();
             if let (Some(Asked::Life(_) | Asked::State(_)), Reply::Error(message)) = (&question, reply) {
                 look_again_ns.get_or_insert(now_ns + LOOK_AGAIN_NS);
-                if !std::mem::replace(has_complained, true) {
-                    let message = remedy::behind(&String::from_utf8_lossy(message));
-                    let detail = format!("the server refuses what others' gateways and actors are like: {message}");
-                    common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
-                }
+                let what = "the server refuses what others' gateways and actors are like";
+                refusals.tell(&common.seam, what, &String::from_utf8_lossy(message));
                 return Ok(());
             }
             match question {

@@ -17,13 +17,12 @@ use libra_kernel::{Event, EventType, Lane, Travel};
 use super::common::{Common, Part};
 use super::line::{Change, Line, needs_another_connection};
 use super::pace::{PATIENCE_NS, Pace};
-use super::remedy;
+use super::refusals::Refusals;
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
 use crate::bridge::departures::FrameNotes;
 use crate::bridge::interest::Remembered;
-use crate::bridge::news::{News, NewsKind};
 use crate::frame::{Append, FrameWriter, Limits};
 use crate::ids::ChannelId;
 use crate::latest::Key;
@@ -78,8 +77,8 @@ pub(super) struct MarketOut {
     unheard: u64,
     /// Events of frames that the server has refused: nobody has them, and whoever listens misses them.
     refused: u64,
-    /// The operator has heard of that, for this connection.
-    has_complained: bool,
+    /// Of which the operator has heard.
+    refusals: Refusals,
     reported: u64,
 }
 
@@ -100,7 +99,7 @@ impl MarketOut {
             again: 0,
             unheard: 0,
             refused: 0,
-            has_complained: false,
+            refusals: Refusals::default(),
             reported: u64::MAX,
         }
     }
@@ -112,7 +111,7 @@ impl MarketOut {
         }
         if let Some(Change::Up(_)) = self.line.turn(now_ns) {
             self.pending.clear();
-            self.has_complained = false;
+            self.refusals.clear();
             // What was on its way over the connection before is with the server, or will never be.
             for (sent, shard) in self.common.sent.iter().zip(&self.shards) {
                 sent.store(shard.numbering.sent(), Ordering::Relaxed);
@@ -154,7 +153,7 @@ impl MarketOut {
         }
         self.read_ns = now_ns;
         let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
-        let (refused, has_complained) = (&mut self.refused, &mut self.has_complained);
+        let (refused, refusals) = (&mut self.refused, &mut self.refusals);
         self.line.read(now_ns, |reply| {
             if matches!(reply, Reply::Push(_)) {
                 return Ok(());
@@ -169,11 +168,7 @@ impl MarketOut {
                         if needs_another_connection(&message) {
                             return Err(message.into_owned());
                         }
-                        if !std::mem::replace(has_complained, true) {
-                            let message = remedy::behind(&message);
-                            let detail = format!("the server refuses this node's market data: {message}");
-                            common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
-                        }
+                        refusals.tell(&common.seam, "the server refuses this node's market data", &message);
                     }
                     // The server counts us too, where we listen to the same shard.
                     let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;

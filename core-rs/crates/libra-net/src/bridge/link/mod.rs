@@ -14,7 +14,7 @@
 //! - [`control`] — beacons, and who wants what; [`greeting`] — what is asked of a server first, and [`namesake`] — whether a
 //!   node of our name lives;
 //! - [`prompt`] — a wake-up that is soon followed; [`line`] — a connection that comes back, [`remedy`] — what has to be changed where it
-//!   does not; [`sentinels`] — where to, while it stands;
+//!   does not, [`refusals`] — whether that was told; [`sentinels`] — where to, while it stands;
 //! - [`lag`] — how long frames are on their way, and [`skew`] — how far clocks are apart; [`settings`], [`report`] — what it is made
 //!   with, and what it tells.
 //!
@@ -39,6 +39,7 @@ mod namesake;
 mod outgoing;
 mod pace;
 mod prompt;
+mod refusals;
 mod remedy;
 mod report;
 mod sentinels;

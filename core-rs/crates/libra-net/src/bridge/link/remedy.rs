@@ -10,7 +10,7 @@ pub(super) fn of(refusal: &str) -> Option<String> {
         Some(format!("bridge.username names the server's user, and {names}, that has its password; {when}"))
     } else if refusal.contains("NOAUTH") {
         Some(format!("{names} that has the server's password"))
-    } else if refusal.contains("NOPERM") {
+    } else if refusal.contains("NOPERM") || refusal.contains("ACL failure in script") {
         Some(right(refusal))
     } else if refusal.contains("ERR DB index") {
         Some("the number of the database at the end of bridge.url".into())
@@ -62,6 +62,11 @@ mod tests {
         for (refusal, change) in [
             ("NOPERM User t has no permissions to run the 'hscan' command", "ACL SETUSER t +hscan"),
             ("NOPERM User t has no permissions to run the 'function|list' command", "ACL SETUSER t +function|list"),
+            ("ERR ACL failure in script: User t has no permissions to run the 'xadd' command", "ACL SETUSER t +xadd"),
+            (
+                "ERR ACL failure in script: No permissions to access a key script: on @user_function:193.",
+                "ACL SETUSER <user> ~libra:*",
+            ),
             ("NOPERM No permissions to access a channel", "ACL SETUSER <user> &libra:*"),
             ("NOPERM No permissions to access a key", "ACL SETUSER <user> ~libra:*"),
             ("ERR DB index is out of range", "the number of the database at the end of bridge.url"),

@@ -13,6 +13,9 @@ const ROOMY_BUFFER: u64 = 128 * MIB;
 /// On fewer cores the server's threads take time from each other and from the node.
 const CORES_FOR_IO_THREADS: usize = 4;
 
+/// What a server should have that may not be asked for it.
+const WANTED: &str = "client-output-buffer-limit pubsub 256mb 128mb 60, maxmemory-policy noeviction and appendonly yes";
+
 /// The findings, the worst first.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
@@ -47,8 +50,14 @@ fn unreadable(facts: &Facts) -> Option<Finding> {
         (Some(_), None) => ("state", "+info"),
         (None, None) => ("settings and state", "+config|get +info"),
     };
-    let sentence = format!("the server's {what} may not be read by this user, so they were not checked");
-    finding("SERVER_UNREADABLE", Severity::Note, sentence, &format!("ACL SETUSER <user> {right}"))
+    let sentence =
+        format!("the server's {what} may not be read by this user, so nobody knows whether events are safe there");
+    let change = match facts.settings {
+        Some(_) => format!("ACL SETUSER <user> {right}"),
+        // A managed server gives nobody the right to ask.
+        None => format!("ACL SETUSER <user> {right}; where that cannot be had, see to it that the server has {WANTED}"),
+    };
+    finding("SERVER_UNREADABLE", Severity::Warning, sentence, &change)
 }
 
 fn cluster(facts: &Facts) -> Option<Finding> {
@@ -86,7 +95,7 @@ fn pubsub_buffer(facts: &Facts) -> Option<Finding> {
         ),
         _ if hard < ROOMY_BUFFER => finding(
             CODE,
-            Severity::Note,
+            Severity::Warning,
             format!("a subscriber is cut off with {} MiB unread: less than a second of full market data", hard / MIB),
             CHANGE,
         ),

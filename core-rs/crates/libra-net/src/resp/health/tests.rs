@@ -58,7 +58,7 @@ fn a_sound_server_has_no_findings() {
 fn each_setting_has_its_finding() {
     use Severity::{Note, Serious, Warning};
     let buffer = |limits: &str| with(&[("client-output-buffer-limit", &format!("normal 0 0 0 pubsub {limits}"))], &[]);
-    assert_eq!(buffer("33554432 8388608 60"), [("PUBSUB_BUFFER", Note)]);
+    assert_eq!(buffer("33554432 8388608 60"), [("PUBSUB_BUFFER", Warning)]);
     assert_eq!(buffer("1048576 0 0"), [("PUBSUB_BUFFER", Warning)]);
     assert_eq!(buffer("0 0 0"), [("PUBSUB_BUFFER", Warning)]);
     assert_eq!(with(&[("maxmemory-policy", "allkeys-lru")], &[]), [("EVICTION", Serious)]);
@@ -83,10 +83,18 @@ fn each_setting_has_its_finding() {
 #[test]
 fn what_may_not_be_read_is_said_and_nothing_is_guessed() {
     let blind = Facts { settings: None, info: None, open_to_all: None, ..sound() };
-    assert_eq!(said(&blind), [("SERVER_UNREADABLE", Severity::Note)]);
+    assert_eq!(said(&blind), [("SERVER_UNREADABLE", Severity::Warning)]);
     let managed = Facts { settings: None, ..sound() };
     let changes: Vec<String> = judge(&managed).into_iter().map(|finding| finding.change).collect();
-    assert_eq!(changes, ["ACL SETUSER <user> +config|get"]);
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    let itself = "where that cannot be had, see to it that the server has";
+    assert!(change.starts_with(&format!("ACL SETUSER <user> +config|get; {itself}")), "{change}");
+    for setting in ["client-output-buffer-limit pubsub 256mb", "maxmemory-policy noeviction", "appendonly yes"] {
+        assert!(change.contains(setting), "{change}");
+    }
+    let mute = Facts { info: None, ..sound() };
+    let changes: Vec<String> = judge(&mute).into_iter().map(|finding| finding.change).collect();
+    assert_eq!(changes, ["ACL SETUSER <user> +info"]);
 }
 
 #[test]

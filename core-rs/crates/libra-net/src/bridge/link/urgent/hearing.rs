@@ -12,7 +12,6 @@ use super::super::greeting::incarnation_of;
 use super::super::keeper::Keeper;
 use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
-use super::super::remedy;
 use super::super::settings::DURABLE;
 use super::super::skew::Level;
 use super::node::Node;
@@ -33,7 +32,7 @@ impl Node {
         } else if matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep)
             && let Some(why) = untold(reply)
         {
-            self.complain(&format!("it keeps what this node says, and may not publish it: {why}"));
+            self.complain("it keeps what this node says, and may not publish it", why);
         }
         match pending {
             Pending::Open(lane) | Pending::Append(lane) | Pending::Trim(lane) | Pending::Acknowledgements(lane) => {
@@ -75,16 +74,14 @@ impl Node {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
-            _ => self.complain(&format!("the server refuses: {}", remedy::behind(message))),
+            _ => self.complain("the server refuses", message),
         }
         Ok(())
     }
 
-    /// What is refused is tried again for as long as it takes; once for each connection the operator hears of it.
-    fn complain(&mut self, what: &str) {
-        if !std::mem::replace(&mut self.has_complained, true) {
-            self.common.seam.tell(News { detail: what.into(), ..News::new(NewsKind::ServerFinding) });
-        }
+    /// What is refused is tried again for as long as it takes; the operator hears of each reason once.
+    fn complain(&mut self, what: &str, refusal: &str) {
+        self.refusals.tell(&self.common.seam, what, refusal);
     }
 
     /// The server may have lost its data while the connection stood (FLUSHALL).

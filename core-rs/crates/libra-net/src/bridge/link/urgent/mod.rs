@@ -32,6 +32,7 @@ use super::greeting::Greeting;
 use super::held::Held;
 use super::incoming::Incoming;
 use super::line::{Change, Failure, Line};
+use super::refusals::Refusals;
 use super::settings::{DURABLE, WHOLE};
 use super::{prompt, remedy};
 use crate::bridge::{Arrivals, OutboundEnd};
@@ -102,7 +103,7 @@ impl Urgent {
             told_why: String::new(),
             told_deaf: String::new(),
             names_server: false,
-            has_complained: false,
+            refusals: Refusals::default(),
             refused: BTreeMap::new(),
             foreign: 0,
             common,

@@ -16,6 +16,7 @@ use super::super::incoming::Incoming;
 use super::super::keeper::Keeper;
 use super::super::line::Failure;
 use super::super::outgoing::Outgoing;
+use super::super::refusals::Refusals;
 use super::super::settings::DURABLE;
 use super::early::Early;
 use super::living::Living;
@@ -79,7 +80,8 @@ pub(super) struct Node {
     pub(super) told_deaf: String,
     /// The server has lost its name: it is to be given one.
     pub(super) names_server: bool,
-    pub(super) has_complained: bool,
+    /// What it refused on the connection for calls.
+    pub(super) refusals: Refusals,
     pub(super) refused: BTreeMap<&'static str, u64>,
     pub(super) foreign: u64,
 }
@@ -96,7 +98,8 @@ impl Node {
 
     pub(super) fn connected(&mut self, now_ns: i64, now: u64, greeting: Greeting) {
         self.pending.clear();
-        (self.calls, self.has_complained) = (true, false);
+        self.calls = true;
+        self.refusals.clear();
         if self.outgoing.is_empty() {
             let settings = &self.common.settings;
             for (lane, id) in settings.channels_of(&settings.node).into_iter().enumerate() {
