@@ -14,7 +14,14 @@ from libra.core.options import Outcome
 CHANNEL = "ORDERS:all:strategies"
 
 
-def node(unattended: str | None = None, *, fenced: bool = False, lost_input: bool = False, **end: Any) -> Any:
+def node(
+    unattended: str | None = None,
+    *,
+    fenced: bool = False,
+    lost_input: bool = False,
+    left: tuple[str, ...] = (),
+    **end: Any,
+) -> Any:
     bridge_end = BridgeEnd()
     for name, value in end.items():
         setattr(bridge_end, name, value)
@@ -23,6 +30,7 @@ def node(unattended: str | None = None, *, fenced: bool = False, lost_input: boo
         accounts={"paper": account},
         bridge_end=bridge_end,
         bridge_log=SimpleNamespace(is_fenced=fenced),
+        ended=SimpleNamespace(left=list(left)),
         lost_input=lost_input,
     )
 
@@ -36,6 +44,11 @@ LOST = {"link": {"channels": {CHANNEL: {"lost": 1, "lost_events": 18}}, "outboxe
         (node(), Outcome(), []),
         (node(), Outcome(why="stop", asked_by="SIGTERM", errors=3), []),
         (node(), Outcome(failed=["mine", "other"]), ["mine failed for good", "other failed for good"]),
+        (
+            node(left=("mine",)),
+            Outcome(),
+            ["strategy mine left orders or a position, without an on_stop that did its work"],
+        ),
         (node(), Outcome(drained=False), ["not all was handled within the drain's time"]),
         (node(), Outcome(why="memory"), ["it needed more memory than it may have"]),
         (node(lost_input=True), Outcome(), ["some of the market's data could not be read"]),
