@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from libra.assembly.trading_node import TradingNode
+    from libra.config.strategies import StrategySettings
 
 __all__ = ["EndedStrategies"]
 
@@ -46,11 +47,11 @@ class EndedStrategies:
         """True for a strategy of this node that was ended before the node itself."""
         return name in self._own
 
-    def end(self, name: str) -> None:
+    def end(self, name: str, **more: bool) -> None:
         """A strategy of this node is no more; its account may be in another one, and learns it by the event."""
         self._own.add(name)
         # Good for this life of the strategy: its event may come to an account whose node was started again meanwhile.
-        self._node.tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, **self._life)
+        self._node.tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, **more, **self._life)
         self.vanish(name)
 
     def leave(self, name: str, why: str) -> None:
@@ -60,7 +61,7 @@ class EndedStrategies:
         what = f"what account {strategy.account} has of it"
         if account is not None:
             open_orders, holds = account.left_by(name)
-            if not open_orders and not (holds and strategy.on_vanish == "flatten"):
+            if not _needs_policy(strategy, open_orders, holds=holds):
                 return
             what = f"{open_orders} open order{'' if open_orders == 1 else 's'}" + (" and a position" if holds else "")
         self.left.append(name)
@@ -68,10 +69,8 @@ class EndedStrategies:
             "strategy %s ends with the node and leaves %s: %s, so its on_vanish says what becomes of that: %s",
             *(name, what, why, strategy.on_vanish),
         )
-        self._own.add(name)
         # Elsewhere it counts as one that went with its node, which may be started again.
-        self._node.tell_strategy(EventType.STRATEGY_STOPPED, name, vanished=True, with_node=True, **self._life)
-        self.vanish(name)
+        self.end(name, with_node=True)
 
     def vanish(self, name: str) -> None:
         """A strategy is no more, and has said so, or an operator has: its account does what its policy says."""
@@ -96,7 +95,7 @@ class EndedStrategies:
         for strategy in self._node.settings.strategies:
             if strategy.name == name and (account := self._node.accounts.get(strategy.account)) is not None:
                 open_orders, holds = account.left_by(name)
-                if open_orders or (holds and strategy.on_vanish == "flatten"):
+                if _needs_policy(strategy, open_orders, holds=holds):
                     self.lose(name)
 
     def note_lost(self, names: Iterable[str]) -> None:
@@ -163,3 +162,8 @@ class EndedStrategies:
         """Log how far the accounts are with it."""
         if self._has_vanished:
             self._report.tell(self._node.accounts)
+
+
+def _needs_policy(strategy: StrategySettings, open_orders: int, *, holds: bool) -> bool:
+    """Whether its `on_vanish` has anything to do about what a strategy has left."""
+    return open_orders > 0 or (holds and strategy.on_vanish == "flatten")

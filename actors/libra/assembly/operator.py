@@ -154,6 +154,7 @@ class Operator:
             return {"accounts": [self._account_row(self._accept_venue(accounts, arguments, peer, stops))]}
         reason = _reason(arguments, peer, "libra resume")
         failed: list[ControlError] = []
+        resumed: list[str] = []
         for account in accounts:
             try:
                 account.resume(reason, stops[account.name])
@@ -163,12 +164,12 @@ class Operator:
             except OSError as error:
                 failed.append(ControlError("LOG", f"account {account.name} stays stopped: its log says: {error}"))
                 continue
+            resumed.append(account.name)
             _log.warning("account %s is resumed: %s", account.name, reason)
             if self._node.attend(account):
                 _log.warning("account %s is attended again: its gateway runs", account.name)
         if failed:
-            stands = {account.name for account in accounts if account.standing()["killed"] is None}
-            told = f"; resumed: {', '.join(sorted(stands))}" if stands else ""
+            told = f"; resumed: {', '.join(resumed)}" if resumed else ""
             raise ControlError(failed[0].code, "; ".join(error.text for error in failed) + told)
         return {"accounts": [self._account_row(account) for account in accounts]}
 

@@ -145,13 +145,8 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
     print_summary(result.summary, result.exit_code, console)
     if out is not None:
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)
-    for account, why in result.summary.get("unattended", {}).items():
-        console.print(f"account {account} ended unattended: {why}", soft_wrap=True, markup=False)
-    lost = result.summary.get("lost", {})
-    for channel, events in lost.get("events", {}).items():
-        console.print(f"{events} events of {channel} were lost", soft_wrap=True, markup=False)
-    for strategy in lost.get("strategies", ()):
-        console.print(f"strategy {strategy} was lost with its node", soft_wrap=True, markup=False)
+    for why in result.summary.get("failures", ()):
+        console.print(why, soft_wrap=True, markup=False)
     if result.exit_code == exit_codes.RISK_STOP:
         for account, why in result.summary.get("stopped", {}).items():
             told = f"account {account} ended stopped: {why}.{_stays(account, why)}"

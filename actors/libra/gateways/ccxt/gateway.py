@@ -111,7 +111,8 @@ class CcxtGateway:
         try:
             if self._strict:
                 check_listing(self._venue.exchange, self._instruments)
-            self._compare_listing()
+            else:
+                self._compare_listing()
             if self._options.credentials and reports:
                 await self._user.begin()
                 await self._warm_up()

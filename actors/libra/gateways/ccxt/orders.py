@@ -84,8 +84,7 @@ class Orders:
         if (why := self.withheld.get(order.symbol)) is not None:
             if turn is not None:
                 self._venue.hooks.turnstile.give_back(turn)
-            now_ns = self._venue.venue_now_ns()
-            self._tell(state_report(order.order_id, "REJECTED", "", now_ns, "LISTING_CHANGED", why))
+            self._tell_refused(order, "LISTING_CHANGED", why)
             return None
         if turn is None:
             turn = await self._take(Urgency.ORDER, orders=1)
@@ -99,8 +98,7 @@ class Orders:
             refusal = refusal_of(error, options.credentials, is_binance=self._venue.rules.is_binance)
             if refusal is None:
                 raise self._venue.error(error) from None
-            now_ns = self._venue.venue_now_ns()
-            self._tell(state_report(order.order_id, "REJECTED", "", now_ns, refusal.code, refusal.detail))
+            self._tell_refused(order, refusal.code, refusal.detail)
             return None
         report = from_order(placed, self._venue.options.venue)
         if report is not None:
@@ -181,6 +179,10 @@ class Orders:
                 " it is asked again"
             )
         return [state, *reports]
+
+    def _tell_refused(self, order: Order, code: str, detail: str) -> None:
+        now_ns = self._venue.venue_now_ns()
+        self._tell(state_report(order.order_id, "REJECTED", "", now_ns, code, detail))
 
     # Requests --------------------------------------------------------------------------------------------------------
 
