@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import time
 from decimal import Decimal
 
@@ -377,11 +378,17 @@ async def test_a_stop_waits_for_the_answers_to_cancels_and_not_for_ever(running,
         await node.until(lambda: node.status(order_id) == "ACCEPTED")
         if not answers:
             node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=2.0)
+        awaits, asked, before_stop = node.node._awaits_answers, itertools.count(), []
+        node.node._awaits_answers = lambda: next(asked) >= 0 and awaits()
+        node.strategy.on_stop = lambda: before_stop.append(next(asked))
         node.strategy.cancel(order_id)
         await node.until(lambda: script.cancelled)
     assert node.status(order_id) == ("CANCELLED" if answers else "ACCEPTED")
     assert node.outcome.drained, "no answer is nobody's failure"
     assert ("1 cancels are without an answer" in caplog.text) == (not answers)
+    if not answers:
+        # Once for each of its steps: who waits asks again every millisecond.
+        assert next(asked) - before_stop[0] < 20, "actors stop without a further wait"
 
 
 async def test_an_order_that_waited_too_long_is_not_sent(running, script):
