@@ -14,6 +14,7 @@ from libra import early_kill
 
 _PATIENCE_S = 2.0
 """How long threads may take that are about to end."""
+_NAP_S = 0.01
 _POOLS = ("concurrent.futures.process", "concurrent.futures.thread")
 
 
@@ -68,7 +69,17 @@ def _tell_pools() -> None:
     for name in _POOLS:
         end = getattr(sys.modules.get(name), "_python_exit", None)
         if end is not None:
-            threading.Thread(target=end, name=f"libra-{name}", daemon=True).start()
+            threading.Thread(target=_tell, args=(end,), name=f"libra-{name}", daemon=True).start()
+
+
+def _tell(end: Callable[[], None]) -> None:
+    """Again where it failed: a pool that ends just now has closed what it is woken by, and others wait behind it."""
+    until = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until:
+        with contextlib.suppress(Exception):
+            end()
+            break
+        time.sleep(_NAP_S)
 
 
 def _end_workers() -> None:
