@@ -104,7 +104,7 @@ def code_by(number: int) -> int:
     return 1 if number == signal.SIGINT else -number
 
 
-@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.usefixtures("usual_signals", "uncounted")
 @pytest.mark.parametrize("number", ENDS)
 def test_what_ends_a_run_that_starts_leaves_the_switch_to_the_next_one(shell, number):
     ends = f"os.kill(os.getpid(), {int(number)})\nimport time\ntime.sleep(60)\n"
@@ -115,7 +115,7 @@ def test_what_ends_a_run_that_starts_leaves_the_switch_to_the_next_one(shell, nu
     assert (again.code, killed(again), again.summary["fills"]) == (3, True, 0), again.err
 
 
-@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.usefixtures("usual_signals", "uncounted")
 @pytest.mark.parametrize("number", ENDS)
 def test_without_a_switch_it_leaves_no_marker(shell, number):
     ends = f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n"
@@ -139,7 +139,7 @@ sys.exit(main.main(sys.argv[3:]))
 """
 
 
-@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.usefixtures("usual_signals", "uncounted")
 @pytest.mark.parametrize("number", ENDS)
 @pytest.mark.parametrize("more", ["", TWO_NODES], ids=["one node", "two nodes"])
 def test_an_end_behind_the_switch_waits_until_the_accounts_are_known_and_a_second_one_does_not(shell, number, more):
