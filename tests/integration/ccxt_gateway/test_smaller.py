@@ -30,7 +30,7 @@ def test_an_order_that_its_owner_made_smaller_ends_with_what_it_has(thin, world_
     world.sweep(market, make_smaller(thin, market))
     world.until_venue(market, 1)
     world.until(market, lambda row: row["open_orders"] == 0)
-    assert f"is filled there with {HALF[market]} of the {SIZE[market]}" in world.life.said
+    assert f"of the {SIZE[market]} that it has here: what it lacks is cancelled" in world.life.said
     world.until_agreed(market)
     world.stop()
     assert world.incidents(market) == []
@@ -47,7 +47,7 @@ def test_what_is_left_behind_a_smaller_closing_order_can_be_closed(thin, world_o
     world.sweep("linear", make_smaller(thin, "linear"), side="BUY", quantity="10.000")
     world.until("linear", lambda row: row["open_orders"] == 0)
     world.tell("linear", f"SELL {HALF['linear']}")
-    world.until("linear", lambda row: not any(float(size) for size in row["positions"].values()))
+    world.until("linear", lambda row: not row["positions"])
     sent = [row for row in thin.control("orders?account=sim") if row["side"] == "SELL"]
     assert [row["reduceOnly"] for row in sent if row["origQty"] == HALF["linear"]][-1] is True
     world.stop()
