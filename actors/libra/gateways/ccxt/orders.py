@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Orders"]
 
+_log = logging.getLogger(__name__)
 _LISTS = (
     ("fetchOpenOrders", "fetch_open_orders"),
     ("fetchClosedOrders", "fetch_closed_orders"),
@@ -149,6 +151,9 @@ class Orders:
     async def query(self, order_id: str) -> Sequence[OrderReport]:
         """An order's state and all of its executions.
 
+        One that the venue has filled with less than was asked for is over, its rest cancelled: its owner has made it
+        smaller, or the venue has, to what was left to reduce.
+
         Raises:
             GatewayError: When the venue gives no answer, or one that does not fit together: its executions lag.
         """
@@ -167,7 +172,9 @@ class Orders:
             raise
         except Exception as error:
             raise self._venue.error(error) from None
-        state = from_order({**found, "clientOrderId": order_id}, self._venue.options.venue)
+        ended = _is_filled_with_less(found, order)
+        shown = {**found, "clientOrderId": order_id, "status": "canceled" if ended else found.get("status")}
+        state = from_order(shown, self._venue.options.venue)
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
         reports = [from_trade(order_id, trade) for trade in trades]
@@ -177,6 +184,11 @@ class Orders:
             raise GatewayError(
                 f"{self._venue.options.venue}: order {order_id} has {filled} executed, and its trades are {executed}:"
                 " it is asked again"
+            )
+        if ended:
+            _log.warning(
+                "%s: order %s is filled there with %s of the %s that it has here: what it lacks is cancelled",
+                *(self._venue.options.venue, order_id, filled, order.size),
             )
         return [state, *reports]
 
@@ -322,6 +334,10 @@ class Orders:
         market = "linear" if self._venue.options.market == "swap" else "spot"
         cost = hooks.rules.order_cost(market, orders=orders)
         return await hooks.turnstile.take(urgency, cost, account=hooks.account, within_s=within_s, wanted=wanted)
+
+
+def _is_filled_with_less(found: Mapping[str, Any], order: Order) -> bool:
+    return found.get("status") == "closed" and 0 < decimal_of(found.get("filled") or "0") < order.size
 
 
 def _executed_size(trades: Iterable[dict[str, Any]]) -> Decimal:
