@@ -29,6 +29,8 @@ from libra.stop_signals import stop_signals
 __all__ = ["give_up", "hold", "is_about", "passed_on", "release"]
 
 _SWITCH = (signal.SIGUSR1,)
+_BY_SIGNAL = 128
+"""What a shell adds to the number of the signal that ended a process."""
 _held = False
 _accounts: list[tuple[str, str | None]] = []
 _are_known = False
@@ -91,20 +93,26 @@ def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
 
 def give_up() -> None:
     """No node takes the signal any more: what came, and what comes until the process is gone, is for the next start."""
-    if not _held:
+    if _process != os.getpid():
         return
     try:
         from libra_core import name_latches, take_kill_switch
     except ImportError as error:
         # Nothing can have traded. It stays blocked: whoever pulls the switch must not end the last words.
-        if signal.SIGUSR1 in signal.sigpending():
+        if _held and signal.SIGUSR1 in signal.sigpending():
             sys.stderr.write(f"libra: kill switch: nothing is latched, since the native core is not there: {error}\n")
         return
-    name_latches(_accounts)
-    take_kill_switch()
-    release()
-    for number in stop_signals():
+    if _held:
+        name_latches(_accounts)
+        take_kill_switch()
+        release()
+    # To the end of the process, which no handler of an interpreter stays to. What came goes by that here.
+    ends = stop_signals()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    for number in ends:
         _replace(number, _end, signal.SIG_DFL)
+    take_kill_switch(ends=ends)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _replace(number: int, handler: object, by: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
@@ -123,8 +131,11 @@ def _end(number: int, _: object) -> None:
     elif _held:
         _leave()
     # A guard that came to stand just now has it next; else it comes back here.
-    _is_passed_on = True
+    is_last, _is_passed_on = _is_passed_on, True
     os.kill(os.getpid(), number)
+    if is_last:
+        # The first process of a container has no default effect of a signal.
+        os._exit(_BY_SIGNAL + number)
 
 
 def _fork_begins() -> None:

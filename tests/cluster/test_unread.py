@@ -92,7 +92,7 @@ def test_signals_reach_the_nodes_of_a_run_that_nobody_reads(topologies: Topologi
             latch_and_end(topologies, process)
             if unread != "stderr":
                 # It waits for whoever reads the summary, and may be ended meanwhile: the switch is not kept till then.
-                wait_until(lambda: not catches(process.pid, signal.SIGTERM), "its handlers are given back")
+                wait_until(lambda: not catches(process.pid, signal.SIGCHLD), "its handlers are given back")
                 process.send_signal(signal.SIGUSR1)
                 wait_until((tmp_path / "paper.log.killed").exists, "the next start comes up latched", timeout_s=10)
             if unread == "stderr":

@@ -121,3 +121,60 @@ def test_an_on_stop_that_sleeps_in_simulated_time_is_cut_short_and_named(shell, 
     assert [row["status"] for row in result.orders] == ["ACCEPTED"]
     assert (result.exit_code, result.summary["failed"]) == (1, [])
     assert LEAVES.format(why="its on_stop was cut short", policy="cancel") in caplog.text
+
+
+STOPS_WELL = """
+snapshot_interval_s = 0
+
+def snapshot(self):
+    return getattr(self, "stopped", False)
+
+def on_quote(self, quote):
+    if not getattr(self, "protects", None):
+        self.protects = self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+        self.works = self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 400)
+
+{kind}def on_stop(self):
+    {waits}
+    self.cancel(self.works)
+    self.stopped = True
+
+async def on_order(self, order):
+    if order.status == "CANCELLED":
+        {then}
+"""
+NOT_AT_ONCE = """for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+"""
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("", "pass"), ("async ", "await asyncio.sleep(0)")], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("then", "failed"),
+    [
+        ("await asyncio.sleep(0)\n        raise RuntimeError('nobody hears')", []),
+        ("await asyncio.Event().wait()", []),
+        ("await asyncio.shield(asyncio.Event().wait())", []),
+        (NOT_AT_ONCE, ["mine"]),
+    ],
+    ids=["raises", "is slow", "shields", "never ends"],
+)
+def test_what_an_on_stop_keeps_is_kept_whatever_a_handler_does_behind_it(shell, caplog, kind, waits, then, failed):
+    body = STOPS_WELL.format(kind=kind, waits=waits, then=then)
+    state = shell.folder / "state"
+    profile = shell.profile(shell.strategy(body), node=f'control = false\nduration_s = 20\nstate_dir = "{state}"')
+    node = trading_node.build(load(shell.folder / profile))
+
+    def look(_status):
+        if node.accounts["paper"].standing()["open_orders"] >= 2:
+            node.stop()
+
+    result = node.run(look, 0.02)
+    assert sorted(row["status"] for row in result.orders) == ["ACCEPTED", "CANCELLED"]
+    assert (result.summary["failed"], node.accounts["paper"].vanished()) == (failed, [])
+    assert "ends with the node and leaves" not in caplog.text
+    # What goes on may be in the middle of something.
+    assert [path.name for path in state.rglob("*.snapshot")] == ([] if failed else ["mine.snapshot"])

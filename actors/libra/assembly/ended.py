@@ -58,17 +58,23 @@ class EndedStrategies:
         """A strategy of this node ends with it, and has had no `on_stop` that did its work: its policy applies."""
         strategy = next(strategy for strategy in self._node.settings.strategies if strategy.name == name)
         account = self._node.accounts.get(strategy.account)
-        what = f"what account {strategy.account} has of it"
-        if account is not None:
+        if account is None:
+            # Whether it left anything is for the account's node to find, and to tell.
+            _log.warning(
+                "strategy %s ends with the node: %s; should it leave anything, account %s does what on_vanish says: %s",
+                *(name, why, strategy.account, strategy.on_vanish),
+            )
+        else:
             open_orders, holds = account.left_by(name)
             if not _needs_policy(strategy, open_orders, holds=holds):
                 return
-            what = f"{open_orders} open order{'' if open_orders == 1 else 's'}" + (" and a position" if holds else "")
-        self.left.append(name)
-        _log.error(
-            "strategy %s ends with the node and leaves %s: %s, so its on_vanish says what becomes of that: %s",
-            *(name, what, why, strategy.on_vanish),
-        )
+            self.left.append(name)
+            _log.error(
+                "strategy %s ends with the node and leaves %d open order%s%s: %s,"
+                " so its on_vanish says what becomes of that: %s",
+                *(name, open_orders, "" if open_orders == 1 else "s", " and a position" if holds else ""),
+                *(why, strategy.on_vanish),
+            )
         # Elsewhere it counts as one that went with its node, which may be started again.
         self.end(name, with_node=True)
 

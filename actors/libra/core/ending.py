@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Ending", "Lives", "unsettled"]
 
 _NAP_S = 0.001
+_TURNS = 4
+"""Of the loop, in which a handler that is cancelled ends though the time is over: ``on_stop`` took it."""
 
 
 class Lives(Protocol):
@@ -109,9 +111,13 @@ class Ending:
         is_asleep = self._sleepers.has(place.slot)
         # What waits behind it is thrown away, and counted.
         self._core.set_paused(place.slot, True)  # noqa: FBT003
+        is_stop = place.state is ActorState.STOPPING and not place.stopped_well
         self._lives.cancel_handler(place, worker)
         await self._settle(deadline)
-        if worker.is_busy or (place.state is ActorState.STOPPING and not is_asleep):
+        for _ in range(0 if is_stop else _TURNS):
+            if worker.is_busy:
+                await asyncio.sleep(0)
+        if worker.is_busy or (is_stop and not is_asleep):
             self._lives.did_not_end(place)
             return False
         return is_asleep

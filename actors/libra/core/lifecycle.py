@@ -247,7 +247,7 @@ class Lifecycles:
 
     def start(self, place: Place) -> None:
         """Start a fresh instance of an actor."""
-        place.cancelled = False
+        place.cancelled = place.stopped_well = place.stop_raised = False
         self._move(place, ActorState.STARTING)
         self._core.set_context(place.slot, context_for_an_actor(self._context))
         try:
@@ -326,7 +326,8 @@ class Lifecycles:
 
     def _awaited_raised(self, slot: int, error: BaseException) -> None:
         place = self._places[slot]
-        place.stop_raised = place.state is ActorState.STOPPING
+        # Behind an `on_stop` that has done its work it was a handler's.
+        place.stop_raised = place.state is ActorState.STOPPING and not place.stopped_well
         self._failed(place, error, self._core.current(slot))
 
     def _failed(self, place: Place, error: BaseException, event: Event | None) -> None:
@@ -587,7 +588,9 @@ class Lifecycles:
 
     def _end_with_node_as_failed(self, place: Place, why: str) -> None:
         self._end_as_failed(place, TerminationReason.FAILED, why)
-        self._on_left(place.name, why)
+        # What an `on_stop` that has done its work left, it left on purpose.
+        if not place.stopped_well:
+            self._on_left(place.name, why)
 
     def cancel_handler(self, place: Place, worker: Worker) -> None:
         """Cancel the handler that is suspended; its event is a dead letter."""

@@ -91,7 +91,7 @@ class Node:
             on_given_up=self._actor_given_up,
             on_exhausted=self._actor_exhausted,
             on_stopped=self._actor_stopped,
-            on_left=self._actor_left,
+            on_left=self._left_behind,
             on_change=self._changed,
             on_fatal=self._fatal_error,
             look=self._look,
@@ -108,7 +108,7 @@ class Node:
         self._memory_is_over = False
         self._has_run = False
         self._is_simulating = False
-        self._answers_until = 0.0
+        self._answers_until = self._stops_until = 0.0
         self._ends_at = 0.0
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
@@ -532,11 +532,11 @@ class Node:
         drained = await settle(now + self.options.drain_timeout_s * _PATIENCE)
         self._let_go_on()
         own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
-        until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
+        self._stops_until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
         if not drained:
-            # Cancels that leave only now have a chance: of an `on_stop` behind a late handler, or where there was none.
-            self._answers_until = until
-        drained &= await self._actors.stop_all(settle, until)
+            # Cancels of an `on_stop` behind a late handler leave only now.
+            self._answers_until = self._stops_until
+        drained &= await self._actors.stop_all(settle, self._stops_until)
         self._outcome.drained = drained
         if not drained:
             late = [f"; actor {name}: {why}" for name, why in self._late.items()]
@@ -549,6 +549,11 @@ class Node:
         self.dead_letters.log_news(time.monotonic_ns(), at_once=True)
         # Whoever still clings to the loop has what is left of the drain's time.
         self._let_go_on()
+
+    def _left_behind(self, name: str, why: str) -> None:
+        # What is cancelled for it leaves only now, too.
+        self._answers_until = self._stops_until
+        self._actor_left(name, why)
 
     async def _settle(self, engine: Engine, deadline: float) -> bool:
         """Let actors handle what waits, and what is answered meanwhile.

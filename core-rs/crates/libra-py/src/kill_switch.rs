@@ -14,12 +14,13 @@ fn name_latches(accounts: Vec<(String, Option<PathBuf>)>) {
 }
 
 /// From now on, and behind any node to the end of the process, SIGUSR1 leaves a marker beside each of these logs, and says so.
-/// With `pass_on` it leaves them in silence, and whoever has the signal now hears it too.
+/// With `pass_on` it leaves them in silence, and whoever has the signal now hears it too. Of the signals `ends`, those that have
+/// the system's effect have it behind the switch where both come.
 #[pyfunction]
-#[pyo3(signature = (*, pass_on=false))]
-fn take_kill_switch(pass_on: bool) -> PyResult<()> {
+#[pyo3(signature = (*, pass_on=false, ends=Vec::new()))]
+fn take_kill_switch(pass_on: bool, ends: Vec<i32>) -> PyResult<()> {
     let heard = if pass_on { Heard::PassOn } else { Heard::Leave };
-    guard::take_kill_switch(heard).map_err(|error| PyOSError::new_err(error.to_string()))
+    guard::take_kill_switch(heard, &ends).map_err(|error| PyOSError::new_err(error.to_string()))
 }
 
 /// Whoever SIGUSR1 was passed on to has ended: says which markers are left. From now on each says so itself.

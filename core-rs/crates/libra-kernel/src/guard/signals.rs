@@ -35,11 +35,14 @@ static BEFORE: [(AtomicUsize, AtomicI32); 4] = [const { (AtomicUsize::new(0), At
 
 /// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
 static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
+/// How many of them are the kill switch's.
+static SWITCHES: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let _errno = Errno::keep();
     // Before it is known where it goes: whoever takes that away waits for us.
     let _under_way = UnderWay::begin();
+    let _switch = (signal == libc::SIGUSR1).then(|| Counted::begin(&SWITCHES));
     let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
     // SAFETY: async-signal-safe, and cannot fail. A child that no handler of ours has seen begin has the parent's pipe.
     let here = unsafe { libc::getpid() };
@@ -62,12 +65,35 @@ extern "C" fn on_signal(signal: libc::c_int) {
             next(signal);
         }
     } else if monotonic_ns() >= SAME_STOP_UNTIL_NS.load(Ordering::Relaxed) {
-        // SAFETY: both calls are async-signal-safe; the signal is blocked while its handler runs, so it is delivered to
-        // whom it is given back when this returns.
+        let_others_leave_markers();
+        let previous = before(signal);
+        // SAFETY: all is async-signal-safe. The signal is blocked while its handler runs, so it is delivered to whom it is
+        // given back when this returns; at once where that is the system, which does nothing to the first process of a
+        // container.
         unsafe {
-            libc::sigaction(signal, &before(signal), std::ptr::null_mut());
+            libc::sigaction(signal, &previous, std::ptr::null_mut());
+            if previous.sa_sigaction == libc::SIG_DFL {
+                let mut this: libc::sigset_t = std::mem::zeroed();
+                libc::sigemptyset(&mut this);
+                libc::sigaddset(&mut this, signal);
+                libc::pthread_sigmask(libc::SIG_UNBLOCK, &this, std::ptr::null_mut());
+                libc::raise(signal);
+                libc::_exit(128 + signal);
+            }
             libc::raise(signal);
         }
+    }
+}
+
+/// What ends the process came behind the kill switch, which another thread has: a handler blocks the rest in its own.
+fn let_others_leave_markers() {
+    // It may have it, and not have begun.
+    let nap = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // SAFETY: async-signal-safe; a time to read.
+    unsafe { libc::nanosleep(&nap, std::ptr::null_mut()) };
+    let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
+    while SWITCHES.load(Ordering::SeqCst) > 0 && monotonic_ns() < until_ns {
+        std::thread::yield_now();
     }
 }
 
@@ -75,15 +101,24 @@ extern "C" fn on_signal(signal: libc::c_int) {
 pub(super) struct UnderWay;
 
 impl UnderWay {
-    pub(super) fn begin() -> UnderWay {
-        UNDER_WAY.fetch_add(1, Ordering::SeqCst);
-        UnderWay
+    pub(super) fn begin() -> Counted {
+        Counted::begin(&UNDER_WAY)
     }
 }
 
-impl Drop for UnderWay {
+/// One of a number, for as long as it lives.
+pub(super) struct Counted(&'static AtomicU32);
+
+impl Counted {
+    fn begin(number: &'static AtomicU32) -> Counted {
+        number.fetch_add(1, Ordering::SeqCst);
+        Counted(number)
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -126,6 +161,7 @@ impl Drop for Errno {
 pub(crate) fn let_go_in_child() {
     SIGNAL_PIPE.store(-1, Ordering::SeqCst);
     UNDER_WAY.store(0, Ordering::SeqCst);
+    SWITCHES.store(0, Ordering::SeqCst);
     late::forget_in_child();
     for signal in OURS.into_iter().filter(|signal| is_ours(*signal)) {
         // SAFETY: async-signal-safe, with what sigaction itself wrote.
@@ -205,14 +241,19 @@ pub(super) fn let_go() {
     wait_for_handlers();
 }
 
-/// From now on, or until a guard comes, SIGUSR1 leaves its markers.
-pub fn take_kill_switch(heard: Heard) -> io::Result<()> {
+/// From now on, or until a guard comes, SIGUSR1 leaves its markers. Of `ends`, those that end the process do so behind it.
+pub fn take_kill_switch(heard: Heard, ends: &[libc::c_int]) -> io::Result<()> {
     forks::install();
     disk::start();
     // SAFETY: cannot fail.
     OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
     late::set_heard(heard);
-    take_and_keep(libc::SIGUSR1).map(drop)
+    take_and_keep(libc::SIGUSR1)?;
+    let is_default = |signal: &libc::c_int| asked(*signal).is_some_and(|now| now.sa_sigaction == libc::SIG_DFL);
+    for signal in ends.iter().copied().filter(|signal| OURS.contains(signal)).filter(is_default) {
+        take_and_keep(signal)?;
+    }
+    Ok(())
 }
 
 /// The signals that a guard takes; SIGHUP unless it [stays ignored](stays_ignored).
@@ -287,6 +328,12 @@ fn take_over(signal: libc::c_int) -> io::Result<()> {
         action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART;
         libc::sigemptyset(&mut action.sa_mask);
+        if signal == libc::SIGUSR1 {
+            // Where they come together the switch is done before the process ends.
+            for other in OURS.into_iter().filter(|other| *other != signal) {
+                libc::sigaddset(&mut action.sa_mask, other);
+            }
+        }
         match libc::sigaction(signal, &action, std::ptr::null_mut()) {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

@@ -158,7 +158,7 @@ fn a_disk_that_hangs_holds_up_no_signal_that_is_passed_on_and_the_marker_is_ther
         // it before the call returns.
         unsafe {
             libc::signal(libc::SIGUSR1, hears as extern "C" fn(libc::c_int) as libc::sighandler_t);
-            take_kill_switch(Heard::PassOn).unwrap();
+            take_kill_switch(Heard::PassOn, &[]).unwrap();
             libc::raise(libc::SIGUSR1);
         }
         let _ = done.send(());
