@@ -32,6 +32,39 @@ def test_a_damaged_file_is_set_aside_and_made_anew(lived, whole, tmp_path, place
     assert content(path) == whole
 
 
+NO_TEXT = {
+    "the schema's text": (b"CREATE TABLE orders (", b"CREATE TABLE orders \xff"),
+    "a view's text": (b"CREATE VIEW v_orders AS SELECT", b"CREATE VIEW v_orders AS \xff\xfeLECT"),
+}
+"""Bytes of a journal, and what becomes of them."""
+
+
+@pytest.mark.parametrize("what", NO_TEXT)
+def test_bytes_that_are_no_text_are_damage(lived, whole, tmp_path, what):
+    path = tmp_path / "gate.db"
+    project(lived, path, 500).close()
+    before, after = NO_TEXT[what]
+    content_before = path.read_bytes()
+    assert content_before.count(before) == 1
+    path.write_bytes(content_before.replace(before, after))
+    projector = project(lived, path)
+    projector.close()
+    assert [aside.name for aside, _ in projector.aside] == ["gate.db.corrupt-1"]
+    assert content(path) == whole
+
+
+def test_a_row_that_is_no_text_is_damage(lived, whole, tmp_path):
+    path = tmp_path / "gate.db"
+    project(lived, path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE log_position SET account = CAST(x'ff70' AS TEXT)")
+        db.commit()
+    projector = project(lived, path)
+    projector.close()
+    assert [aside.name for aside, _ in projector.aside] == ["gate.db.corrupt-1"]
+    assert content(path) == whole
+
+
 def test_a_second_damaged_file_gets_the_next_name(lived, whole, tmp_path):
     path = tmp_path / "gate.db"
     for number in (1, 2):
