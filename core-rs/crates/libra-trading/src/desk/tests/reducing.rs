@@ -3,14 +3,21 @@
 use super::*;
 use crate::instrument::ContractKind;
 
+/// Another contract of the account.
+fn other() -> Instrument {
+    let symbol = Name::intern("ETH/USDT:USDT");
+    Instrument { id: Name::intern("ETH/USDT:USDT@x"), symbol, base: Name::intern("ETH"), ..btc() }
+}
+
 /// An account at a gateway outside that is long 0.1.
 fn long(kind: ContractKind) -> Bench {
     let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
-    config.gate.instruments = vec![Instrument { kind, ..btc() }];
+    config.gate.instruments = vec![Instrument { kind, ..btc() }, other()];
     config.gate.opening.push((btc().base, 10 * 1_000_000_000_000));
     let (mut bench, _) = Bench::open(config, 1);
     bench.desk.set_reconciled();
     bench.quote(6_000_000, 6_000_010);
+    bench.quote_of(other().id, 6_000_000, 6_000_010);
     let id = asked(&mut bench, OrderSide::Buy, 100);
     let (fee_currency, liquidity) = (Name::intern("USDT"), crate::order::Liquidity::Taker);
     let outcome = VenueOutcome::Filled { trade_id: 1, price: 6_000_000, size: 100, fee: 0, fee_currency, liquidity };
@@ -20,10 +27,14 @@ fn long(kind: ContractKind) -> Bench {
 }
 
 fn asked(bench: &mut Bench, side: OrderSide, size: i64) -> ClientOrderId {
+    asked_of(bench, btc().id, side, size)
+}
+
+fn asked_of(bench: &mut Bench, instrument: Name, side: OrderSide, size: i64) -> ClientOrderId {
     while bench.router.mailbox(bench.all).pop().is_some() {}
     // Ours do not meet each other.
     let price = if side == OrderSide::Buy { 6_000_000 } else { 6_000_100 };
-    let request = OrderRequest { side, price, ..bench.request(size) };
+    let request = OrderRequest { instrument, side, price, ..bench.request(size) };
     let events = bench.submit(request);
     assert_eq!(types(&events), [EventType::OrderApproved, EventType::OrderNew], "{side:?} {size}: {events:?}");
     order_of(&events[1]).client_order_id
@@ -125,7 +136,15 @@ fn what_is_larger_than_the_position_does_not_reduce_and_what_stays_counts() {
 }
 
 #[test]
-fn what_is_being_cancelled_on_the_other_side_or_of_spot_makes_nothing_reduce() {
+fn what_is_being_cancelled_elsewhere_or_of_spot_makes_nothing_reduce() {
+    let mut bench = long(ContractKind::Linear);
+    let sells = asked_of(&mut bench, other().id, OrderSide::Sell, 100);
+    let takes = asked(&mut bench, OrderSide::Sell, 100);
+    leave(&mut bench, sells);
+    leave(&mut bench, takes);
+    cancel(&mut bench, sells);
+    let closes = asked(&mut bench, OrderSide::Sell, 100);
+    assert!(!bench.desk.only_reduces(closes), "another contract's");
     let mut bench = long(ContractKind::Linear);
     let [adds, takes] =
         [(OrderSide::Buy, 100), (OrderSide::Sell, 100)].map(|(side, size)| asked(&mut bench, side, size));
