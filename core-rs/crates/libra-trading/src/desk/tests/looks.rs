@@ -355,14 +355,20 @@ fn an_order_is_known_by_the_venues_id_within_its_instrument_alone() {
 
 #[test]
 fn an_execution_is_booked_on_the_order_of_its_instrument() {
-    for place in 0..2 {
+    for places in [&[0][..], &[1], &[0, 1]] {
         let (mut bench, ids) = of_two();
-        let (symbol, instrument, _) = ids[place];
         let mut look = shown();
-        look.executions.push(VenueExecution { symbol, instrument: Some(instrument), ..executed(bench.now_ns) });
+        for place in places {
+            let (symbol, instrument, _) = ids[*place];
+            // Of each something else, so that it can be told whose it was.
+            let size = 4 + *place as i64;
+            let execution = VenueExecution { symbol, instrument: Some(instrument), size, ..executed(bench.now_ns) };
+            look.executions.push(execution);
+        }
         bench.look(&look);
         let filled = ids.map(|(_, _, id)| bench.desk.gate().order(id).unwrap().filled);
-        assert_eq!((filled[place], filled[1 - place]), (10, 0));
+        let expected = [0, 1].map(|place| if places.contains(&place) { 4 + place as i64 } else { 0 });
+        assert_eq!(filled, expected);
     }
 }
 
