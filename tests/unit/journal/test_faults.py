@@ -53,18 +53,6 @@ def test_bytes_that_are_no_text_are_damage(lived, whole, tmp_path, what):
     assert content(path) == whole
 
 
-def test_a_row_that_is_no_text_is_damage(lived, whole, tmp_path):
-    path = tmp_path / "gate.db"
-    project(lived, path).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE log_position SET account = CAST(x'ff70' AS TEXT)")
-        db.commit()
-    projector = project(lived, path)
-    projector.close()
-    assert [aside.name for aside, _ in projector.aside] == ["gate.db.corrupt-1"]
-    assert content(path) == whole
-
-
 def test_a_second_damaged_file_gets_the_next_name(lived, whole, tmp_path):
     path = tmp_path / "gate.db"
     for number in (1, 2):
@@ -77,11 +65,20 @@ def test_a_second_damaged_file_gets_the_next_name(lived, whole, tmp_path):
     assert content(path) == whole
 
 
-def test_rows_that_are_there_already_are_damage(lived, whole, tmp_path):
+@pytest.mark.parametrize(
+    "position",
+    [
+        # Rows are there already.
+        "records = 0, log_offset = 0, digest = '', account = '', ts_ns = 0",
+        # A row that is no text.
+        "account = CAST(x'ff70' AS TEXT)",
+    ],
+)
+def test_rows_that_cannot_be_are_damage(lived, whole, tmp_path, position):
     path = tmp_path / "gate.db"
     project(lived, path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE log_position SET records = 0, log_offset = 0, digest = '', account = '', ts_ns = 0")
+        db.execute(f"UPDATE log_position SET {position}")
         db.commit()
     projector = project(lived, path)
     projector.close()
