@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from libra.exchange_sim.errors import ApiError
-from libra.exchange_sim.numbers import MONEY, parse_units, trimmed
+from libra.exchange_sim.numbers import MONEY, parse_units, text_of, trimmed
 
 if TYPE_CHECKING:
     from libra.exchange_sim.markets import Market
@@ -70,7 +70,8 @@ def check_spot(order: Order, open_orders: list[Order], reference: int) -> None:
     if order.price and reference:
         _check_percent(order, reference)
     value = order.quote_amount or market.notional(order.price or reference, order.quantity)
-    if value < market.min_notional:
+    is_bounded = not order.is_market or market.settings.max_notional_to_market
+    if value < market.min_notional or (is_bounded and value > market.max_notional):
         raise ApiError.filter("NOTIONAL")
     if len(open_orders) >= market.settings.max_orders:
         raise ApiError.filter("MAX_NUM_ORDERS")
@@ -182,8 +183,8 @@ def spot_filters(market: Market) -> list[dict[str, Any]]:
             "filterType": "NOTIONAL",
             "minNotional": trimmed(market.min_notional, MONEY),
             "applyMinToMarket": True,
-            "maxNotional": "9000000.00000000",
-            "applyMaxToMarket": False,
+            "maxNotional": text_of(market.max_notional, MONEY),
+            "applyMaxToMarket": settings.max_notional_to_market,
             "avgPriceMins": 5,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": settings.max_orders},

@@ -34,6 +34,7 @@ class Market:
     max_quantity: int
     max_market_quantity: int
     min_notional: int
+    max_notional: int
     unit: int
     """What one unit of price times one of size is worth, in money."""
 
@@ -114,6 +115,7 @@ def make_market(number: int, settings: MarketSettings) -> Market:
         max_quantity=units("max_quantity", settings.max_quantity, size_decimals),
         max_market_quantity=units("max_market_quantity", settings.max_market_quantity, size_decimals),
         min_notional=units("min_notional", settings.min_notional, MONEY),
+        max_notional=units("max_notional", settings.max_notional, MONEY),
         unit=10 ** (MONEY - price_decimals - size_decimals),
     )
 

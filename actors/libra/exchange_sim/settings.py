@@ -44,6 +44,10 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_quantity: Positive = Decimal(9_000)
     max_market_quantity: Positive = Decimal(1_000)
     min_notional: Amount = Decimal(5)
+    max_notional: Positive = Decimal(9_000_000)
+    """What an order of spot may be worth at most; USD-M has no such filter."""
+    max_notional_to_market: bool = False
+    """Market orders, too."""
     percent_up: Positive = Decimal(5)
     percent_down: Amount = Decimal("0.2")
     max_orders: Annotated[int, msgspec.Meta(ge=1)] = 200
@@ -84,7 +88,10 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     listen_key_s: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
 
 
-_POSITIVE = ("start_price", "tick_size", "lot_size", "max_quantity", "max_market_quantity", "percent_up")
+_POSITIVE = (
+    *("start_price", "tick_size", "lot_size", "max_quantity", "max_market_quantity"),
+    *("max_notional", "percent_up"),
+)
 _NOT_BELOW_ZERO = ("min_notional", "percent_down")
 
 

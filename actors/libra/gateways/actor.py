@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from libra.core.actor import Actor
 from libra.core.events import EventType
 from libra.errors import GatewayError
-from libra.gateways.protocol import ForeignExecution
+from libra.gateways.protocol import ForeignExecution, VenueFlow
 from libra.gateways.reconciler import Reconciler
 from libra.gateways.turnstile import NoTurn, patient
 from libra.model import OrderReport
@@ -94,6 +94,8 @@ class GatewayActor(Actor):
         # Cancels whose fate is not known: repeated when a query has found the order. When the last one left.
         self._to_cancel: set[str] = set()
         self._cancelled_ns: dict[str, int] = {}
+        # What the log did not take of what the stream told: nobody says it again.
+        self._flows: list[VenueFlow] = []
         # Cancels that wait for their turn or their answer.
         self._leaving: set[str] = set()
 
@@ -197,6 +199,8 @@ class GatewayActor(Actor):
         self._to_ask |= self._to_cancel & cancelling
         self._to_cancel &= cancelling
         self._cancelled_ns = {key: at for key, at in self._cancelled_ns.items() if key in cancelling}
+        if self._flows:
+            self._flows = [flow for flow in self._flows if not self._take(flow)]
         self._ask()
         self._look()
         self._settle()
@@ -339,7 +343,7 @@ class GatewayActor(Actor):
         if not booked or not all(booked):
             self.log.error("order %s: an answer that could not be booked, it is asked again", order_id)
             return
-        known = any(report.status != "NOT_FOUND" for report in reports)
+        known = any(isinstance(told, VenueFlow) or told.status != "NOT_FOUND" for told in reports)
         order = self._account.order(order_id)
         if order is None or order.is_final:
             self._ended.discard(order_id)
@@ -358,6 +362,8 @@ class GatewayActor(Actor):
             async for report in self._gateway.stream_reports():
                 if isinstance(report, ForeignExecution):
                     self._heed(report)
+                elif isinstance(report, VenueFlow):
+                    self._book_flow(report)
                 else:
                     self._book(report)
         finally:
@@ -393,7 +399,19 @@ class GatewayActor(Actor):
             self._to_ask.add(report.order_id)
         self._ask()
 
-    def _take(self, report: OrderReport) -> bool:
+    def _book_flow(self, flow: VenueFlow) -> None:
+        if not self._take(flow):
+            self.log.error("%s: %s %s could not be booked, it is tried again", flow.key, flow.amount, flow.currency)
+            self._flows.append(flow)
+
+    def _take(self, report: OrderReport | VenueFlow) -> bool:
+        if isinstance(report, VenueFlow):
+            try:
+                return self._account.on_flow(report)
+            except (ValueError, OverflowError) as error:
+                what = f"{report.key}: {report.amount} {report.currency}"
+                self.log.error("%s is in no book, and the balance differs by it: %s", what, error)
+                return True
         taken = self._account.on_report(report)
         if taken and report.status == "CANCEL_REJECTED":
             # Should its order have to go all the same, that is another cancel.
@@ -419,8 +437,8 @@ def _end_if_asked_to() -> None:
         raise asyncio.CancelledError
 
 
-def _is_end(report: OrderReport) -> bool:
-    return report.status in _ENDS
+def _is_end(report: OrderReport | VenueFlow) -> bool:
+    return isinstance(report, OrderReport) and report.status in _ENDS
 
 
 def check_reporting(gateway: object, class_path: str) -> None:

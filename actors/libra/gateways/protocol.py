@@ -121,8 +121,10 @@ class ForeignExecution:
 class ReportingGateway(Gateway, Protocol):
     """A gateway that tells what becomes of orders."""
 
-    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
+    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution | VenueFlow]:
         """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once.
+
+        What an execution cost beside its own fee, in another currency, is a `VenueFlow` behind it, told twice or not.
 
         Executions that are not ours may be told, too: where the gateway can show the whole account, that is looked at,
         and new orders wait for it.
@@ -131,8 +133,8 @@ class ReportingGateway(Gateway, Protocol):
         everything open is queried before new orders leave.
         """
 
-    async def query_order(self, order_id: str) -> Sequence[OrderReport]:
-        """Everything the venue knows of an order, by our id.
+    async def query_order(self, order_id: str) -> Sequence[OrderReport | VenueFlow]:
+        """Everything the venue knows of an order, by our id, also what its executions cost beside their fees.
 
         Returns:
             Its state and all its executions; one ``NOT_FOUND`` report for an order that the venue does not know. That

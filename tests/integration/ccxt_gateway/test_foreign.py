@@ -4,11 +4,13 @@ import time
 from decimal import Decimal
 
 import pytest
-from tests.integration.ccxt_gateway.world import SIZE, World
+from tests.integration.ccxt_gateway.world import SIZE, TOLD, World
 
 
 class Slow(World):
     """Looks at the account once a minute, as a profile that says nothing does, and may not be short."""
+
+    may_short = False
 
     def arguments(self, *accounts):
         arguments = super().arguments(*accounts)
@@ -16,7 +18,8 @@ class Slow(World):
         text = profile.read_text(encoding="utf-8")
         assert "reconcile_every_s = 0.5, " in text
         assert "allow_short = true" in text
-        text = text.replace("reconcile_every_s = 0.5, ", "").replace("allow_short = true", "allow_short = false")
+        text = text.replace("reconcile_every_s = 0.5, ", "")
+        text = text.replace("allow_short = true", f"allow_short = {str(self.may_short).lower()}")
         profile.write_text(text, encoding="utf-8")
         return arguments
 
@@ -63,18 +66,47 @@ def test_a_closing_order_never_turns_a_position_that_the_account_has_not_heard_i
     world.stop()
 
 
+class MayShort(Slow):
+    """One that may."""
+
+    may_short = True
+
+
+class Swapping(MayShort):
+    """Whose strategy, when told to CLOSE, cancels what rests and sells at once."""
+
+    body = TOLD.replace(
+        "    side, size, *away = lines[self.done].split()\n",
+        "    side, size, *away = lines[self.done].split()\n"
+        "    if side == 'CLOSE':\n"
+        "        self.cancel(self.rests)\n"
+        "        side = 'SELL'\n",
+    ).replace("    self.submit(", "    self.rests = self.submit(")
+
+
+def test_a_fill_that_the_cancel_comes_too_late_for_and_the_order_behind_it_turn_no_position(thin, world_of):
+    world = world_of(thin, Swapping)
+    world.begin_long()
+    world.tell("linear", f"SELL {SIZE['linear']} -5")
+    world.until("linear", lambda row: row["open_orders"] == len(thin.resting("linear")) == 1)
+    (takes,) = [order for order in thin.orders("linear") if order["status"] == "NEW"]
+    # It is filled, and the account has not heard of it.
+    thin.control("faults", {"kind": "drop_events", "account": "sim"})
+    world.sweep("linear", takes["price"], side="BUY", quantity="10.000")
+    assert world.position() == 0
+    world.tell("linear", f"CLOSE {SIZE['linear']}")
+    world.until("linear", lambda row: "-2022" in world.life.said)
+    assert world.position() == 0, "what was closed already is not sold twice"
+    world.until("linear", lambda row: row["open_orders"] == 0 and not row["positions"])
+    thin.clear()
+    world.stop()
+    assert world.incidents("linear") == []
+
+
 @pytest.mark.parametrize("sides", [("BUY", "SELL"), ("SELL", "BUY")])
 def test_several_orders_that_reduce_rest_together_and_all_are_executed(thin, world_of, sides):
-    class Both(Slow):
-        def arguments(self, *accounts):
-            arguments = super().arguments(*accounts)
-            profile = self.folder / "trading.toml"
-            text = profile.read_text(encoding="utf-8")
-            profile.write_text(text.replace("allow_short = false", "allow_short = true"), encoding="utf-8")
-            return arguments
-
     opens, closes = sides
-    world = world_of(thin, Both)
+    world = world_of(thin, MayShort)
     world.start("linear")
     world.until("linear", lambda row: row["look"] is not None and row["look"]["settled"] and row["stopped"] is None)
     world.tell("linear", f"{opens} 0.006")

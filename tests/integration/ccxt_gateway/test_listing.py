@@ -5,7 +5,8 @@ import copy
 import threading
 
 import pytest
-from tests.integration.ccxt_gateway.world import SIZE, World
+from tests.integration.ccxt_gateway.venue import exchange
+from tests.integration.ccxt_gateway.world import SIZE, VENUE, World
 
 
 class Proxy:
@@ -104,3 +105,21 @@ def test_new_orders_of_it_are_refused_and_what_is_open_can_be_cancelled(thin, wo
         world.stop(3)
     finally:
         proxy.end()
+
+
+def test_an_order_that_is_worth_more_than_the_venue_takes_is_rejected_in_its_words(tmp_path, world_of):
+    config, lots = tmp_path / "venue.toml", "lot_size = 0.00001\n"
+    text = VENUE.format(funding_s=28_800)
+    assert text.count(lots) == 1
+    config.write_text(text.replace(lots, f"{lots}max_notional = 200\n"), encoding="utf-8")
+    with exchange("--config", config) as venue:
+        world = world_of(venue)
+        world.start("spot")
+        world.until_agreed("spot")
+        world.tell("spot", f"BUY {SIZE['spot']}")
+        world.until("spot", lambda row: "order REJECTED -1013 " in world.life.said)
+        world.tell("spot", "BUY 0.00200")
+        world.until_venue("spot", 1)
+        world.until_agreed("spot")
+        world.stop()
+        assert world.incidents("spot") == []

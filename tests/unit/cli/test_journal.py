@@ -170,6 +170,34 @@ def test_a_damaged_journal_is_made_anew_from_a_log_that_is_named(made, capsys):
     assert run(capsys, "rebuild", "--file", made, "--log", "nowhere.log")[0] == 2
 
 
+@pytest.mark.parametrize("action", ["show", "export", "verify", "rebuild"])
+def test_a_journal_whose_schema_is_no_text_is_named(made, capsys, tmp_path, action):
+    content, schema = made.read_bytes(), b"CREATE TABLE orders ("
+    assert content.count(schema) == 1
+    damaged = content.replace(schema, schema[:-1] + b"\xff")
+    made.write_bytes(damaged)
+    more = ["--to", tmp_path / "orders.csv"] if action == "export" else []
+    code, out, err = run(capsys, action, "--file", made, *more)
+    assert (code, out) == (1, "")
+    assert err == f"libra: {made}: the file is damaged: it holds bytes that are no text where a text should be\n"
+    assert made.read_bytes() == damaged, "it is left to be looked at"
+    code, out, err = run(capsys, "rebuild", "--file", made, "--log", made.with_name("gate.log"))
+    assert code == 0, err
+    assert f"set aside as {made}.corrupt-1" in err
+    assert run(capsys, "verify", "--file", made)[0] == 0
+
+
+@pytest.mark.parametrize("action", ["show", "export", "verify"])
+def test_a_journal_with_a_column_whose_name_is_no_text_is_named(made, capsys, tmp_path, action):
+    content, name = made.read_bytes(), b" venue_order_id TEXT,"
+    assert content.count(name) == 1
+    made.write_bytes(content.replace(name, b" \xff\xfe\xfdue_order_id TEXT,"))
+    more = ["--to", tmp_path / "orders.csv"] if action == "export" else []
+    code, out, err = run(capsys, action, "--file", made, *more)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"libra: {made}: ")
+
+
 def test_the_journal_of_a_profile(made, capsys, tmp_path):
     log = made.with_name("gate.log")
     path = profile(tmp_path, more=f'log = {{ path = "{log}", resume = true }}')

@@ -302,7 +302,7 @@ def test_the_control_endpoint_shows_the_venues_own_truth(stage: Stage):
     stage.order("bob", "SELL", "1", "60000", newClientOrderId="ask")
     stage.order("alice", "BUY", "0.4", "60000", newClientOrderId="bid")
     with pytest.raises(ApiError):
-        stage.order("alice", "BUY", "1000", "60000", newClientOrderId="much")
+        stage.order("alice", "BUY", "100", "60000", newClientOrderId="much")
     with pytest.raises(ApiError):
         stage.order("alice", "BUY", "1", "60000", newClientOrderId="late", timestamp=stage.clock.now_ms() - 60_000)
     control = Control(stage.venue)

@@ -19,6 +19,7 @@ SPOT = {
     "too small": ({"quantity": "0"}, -1013, "Filter failure: LOT_SIZE"),
     "too large": ({"quantity": "9000.00001"}, -1013, "Filter failure: LOT_SIZE"),
     "worth too little": ({"quantity": "0.00008"}, -1013, "Filter failure: NOTIONAL"),
+    "worth too much": ({"quantity": "150.00001"}, -1013, "Filter failure: NOTIONAL"),
     "far above": ({"price": "300000.1"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
     "far below": ({"price": "11999.9"}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
     "too precise": ({"price": "60000.123456789"}, -1111, "Parameter 'price' has too much precision."),
@@ -82,6 +83,37 @@ def test_linear(listed: Stage, case: str):
     assert (caught.value.code, caught.value.msg[: len(msg)]) == (code, msg)
 
 
+def test_what_an_order_may_be_worth_at_most_binds_market_orders_where_the_venue_says_so():
+    def world(**terms: Any) -> Stage:
+        stage = Stage(markets=(market("BTC/USDT", max_notional=Decimal(3_000), **terms),))
+        for side, name in (("BUY", "bob"), ("SELL", "alice")):
+            stage.order(name, side, "0.05", "60000")
+        for _ in range(5):
+            stage.order("bob", "SELL", "0.05", "60000")
+        return stage
+
+    def told(stage: Stage) -> dict[str, Any]:
+        (listed,) = stage.ask("alice", "GET", "spot/exchangeInfo")["symbols"]
+        (notional,) = [one for one in listed["filters"] if one["filterType"] == "NOTIONAL"]
+        return notional
+
+    stage = world()
+    assert (told(stage)["maxNotional"], told(stage)["applyMaxToMarket"]) == ("3000.00000000", False)
+    assert stage.order("alice", "BUY", "0.05", "60000")["status"] == "FILLED", "as much as that is not more"
+    for order in ({"quantity": "0.05001", "price": "60000"}, {"quantity": "0.05", "price": "60000.1"}):
+        with pytest.raises(ApiError) as caught:
+            stage.order("alice", "BUY", **order)
+        assert (caught.value.code, caught.value.msg) == (-1013, "Filter failure: NOTIONAL")
+    for order in ({"quantity": "0.06"}, {"quantity": None, "quoteOrderQty": "3600"}):
+        assert stage.order("alice", "BUY", **order)["status"] == "FILLED", "market orders are not bound here"
+    stage = world(max_notional_to_market=True)
+    assert told(stage)["applyMaxToMarket"] is True
+    for order in ({"quantity": "0.06"}, {"quantity": None, "quoteOrderQty": "3600"}):
+        with pytest.raises(ApiError, match="NOTIONAL"):
+            stage.order("alice", "BUY", **order)
+    assert stage.order("alice", "BUY", "0.05")["status"] == "FILLED"
+
+
 def test_counts_of_open_orders():
     stage = Stage(markets=(market("BTC/USDT", max_orders=3, max_stop_orders=1),))
     stop = {"type": "STOP_LOSS_LIMIT", "stopPrice": "61000"}
@@ -103,7 +135,8 @@ def passes(filters: dict[str, dict[str, Any]], price: Decimal, quantity: Decimal
         and price % Decimal(prices["tickSize"]) == 0
         and Decimal(lots["minQty"]) <= quantity <= Decimal(lots["maxQty"])
         and quantity % Decimal(lots["stepSize"]) == 0
-        and price * quantity >= Decimal(filters["NOTIONAL"]["minNotional"])
+        and Decimal(filters["NOTIONAL"]["minNotional"]) <= price * quantity
+        and price * quantity <= Decimal(filters["NOTIONAL"]["maxNotional"])
         and 60_000 * Decimal("0.2") <= price <= 60_000 * 5
     )
 
@@ -130,7 +163,8 @@ def test_an_order_is_taken_where_the_listed_filters_let_it_pass(price: Decimal, 
 
 def _ready() -> Stage:
     limits = Stage().venue.settings.limits
-    stage = Stage(limits=type(limits)(spot_weight=10**9))
+    markets = (market("BTC/USDT", max_notional=Decimal(200_000)), market("BTC/USDT:USDT"))
+    stage = Stage(limits=type(limits)(spot_weight=10**9), markets=markets)
     stage.order("bob", "BUY", "1", "60000")
     stage.order("alice", "SELL", "1", "60000")
     return stage

@@ -32,6 +32,27 @@ def test_a_damaged_file_is_set_aside_and_made_anew(lived, whole, tmp_path, place
     assert content(path) == whole
 
 
+NO_TEXT = {
+    "the schema's text": (b"CREATE TABLE orders (", b"CREATE TABLE orders \xff"),
+    "a view's text": (b"CREATE VIEW v_orders AS SELECT", b"CREATE VIEW v_orders AS \xff\xfeLECT"),
+}
+"""Bytes of a journal, and what becomes of them."""
+
+
+@pytest.mark.parametrize("what", NO_TEXT)
+def test_bytes_that_are_no_text_are_damage(lived, whole, tmp_path, what):
+    path = tmp_path / "gate.db"
+    project(lived, path, 500).close()
+    before, after = NO_TEXT[what]
+    content_before = path.read_bytes()
+    assert content_before.count(before) == 1
+    path.write_bytes(content_before.replace(before, after))
+    projector = project(lived, path)
+    projector.close()
+    assert [aside.name for aside, _ in projector.aside] == ["gate.db.corrupt-1"]
+    assert content(path) == whole
+
+
 def test_a_second_damaged_file_gets_the_next_name(lived, whole, tmp_path):
     path = tmp_path / "gate.db"
     for number in (1, 2):
@@ -44,11 +65,20 @@ def test_a_second_damaged_file_gets_the_next_name(lived, whole, tmp_path):
     assert content(path) == whole
 
 
-def test_rows_that_are_there_already_are_damage(lived, whole, tmp_path):
+@pytest.mark.parametrize(
+    "position",
+    [
+        # Rows are there already.
+        "records = 0, log_offset = 0, digest = '', account = '', ts_ns = 0",
+        # A row that is no text.
+        "account = CAST(x'ff70' AS TEXT)",
+    ],
+)
+def test_rows_that_cannot_be_are_damage(lived, whole, tmp_path, position):
     path = tmp_path / "gate.db"
     project(lived, path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE log_position SET records = 0, log_offset = 0, digest = '', account = '', ts_ns = 0")
+        db.execute(f"UPDATE log_position SET {position}")
         db.commit()
     projector = project(lived, path)
     projector.close()

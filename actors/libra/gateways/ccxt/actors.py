@@ -69,8 +69,6 @@ class CcxtGatewayActor(GatewayActor):
     async def _send(self, order: Order) -> None:
         order_id, account = order.order_id, self._account
         send_by_ns = account.send_by_ns(order_id)
-        if account.only_reduces(order_id):
-            self._bound.reducing.add(order_id)
         if send_by_ns is not None:
             within_s = max(0.0, (send_by_ns - self.clock.now_ns()) / 1e9)
             try:
@@ -82,6 +80,9 @@ class CcxtGatewayActor(GatewayActor):
                     # Nothing of it has left, and nothing will.
                     self._take(OrderReport(order_id, "REJECTED", reason=f"RATE_{refused.code}", detail=str(refused)))
                     return
+        # What is being cancelled by now may have been open when it was approved.
+        if account.only_reduces(order_id):
+            self._bound.reducing.add(order_id)
         try:
             await super()._send(order)
         finally:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from libra.gateways.budget import Turn
     from libra.gateways.ccxt.options import CcxtOptions
-    from libra.gateways.protocol import ForeignExecution
+    from libra.gateways.protocol import ForeignExecution, VenueFlow
     from libra.gateways.turnstile import Turnstile
     from libra.model import BookDelta, Instrument, Order, OrderReport, Quote, Trade
 
@@ -177,11 +177,11 @@ class CcxtGateway:
         """Cancel an order by our id; False when the venue refuses."""
         return await self._orders.cancel(order_id)
 
-    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
+    def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution | VenueFlow]:
         """What happens to our orders; ends with an error when something may have been missed."""
         return self._user.reports()
 
-    async def query_order(self, order_id: str) -> Sequence[OrderReport]:
+    async def query_order(self, order_id: str) -> Sequence[OrderReport | VenueFlow]:
         """An order's state and all of its executions, by our id."""
         return await self._orders.query(order_id)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from libra.gateways.ccxt.rules import VenueRules
     from libra.gateways.turnstile import Turnstile
 
-__all__ = ["Hooks", "NotConnected", "guarded", "paid", "urgent"]
+__all__ = ["Hooks", "NotConnected", "error_of_nobody", "guarded", "names_no_request", "paid", "urgent"]
 
 _urgency: ContextVar[Urgency] = ContextVar("libra_ccxt_urgency", default=Urgency.SNAPSHOT)
 _paid: ContextVar[bool] = ContextVar("libra_ccxt_paid", default=False)
@@ -33,6 +33,9 @@ _left_ns: ContextVar[int | None] = ContextVar("libra_ccxt_left", default=None)
 _SNAPSHOTS = 2
 _MOST_UNANSWERED = 4_096
 """Requests over a socket whose leaving is remembered."""
+
+_REPORTS = "orders"
+"""What CCXT calls the stream of reports among what a connection is waited on for."""
 
 _FIRST_KNOCK_S, _LONGEST_KNOCK_S = 0.5, 60.0
 """Between two tries to make a connection that requests would leave by."""
@@ -263,9 +266,9 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
                 raise NotConnected(url)
             hooks.leaves(message)
             answer = super().watch(url, message_hash, message, *more, **named)
-            if hooks.rules.is_binance:
-                # Elsewhere it may be a login that CCXT remembers by that.
-                answer.add_done_callback(lambda done: _forget(client, message_hash, done))
+            if _is_request(message_hash):
+                kept = (message_hash, *more[:1])
+                answer.add_done_callback(lambda done: _forget(client, kept, done))
             return answer
 
     def frame_handler(name: str) -> Callable[..., None]:
@@ -282,8 +285,11 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
         if message.get("id") is not None:
             super(Guarded, self).handle_ws_error(client, message)
             return
-        # CCXT would tell it as the answer to everything in flight, which the venue may well have taken.
-        client.reject(_of_nobody(message))
+        # CCXT would tell it as the answer to everything in flight, which the venue may well have taken. It ends no
+        # stream of reports either, which waits for no answer: none of its frames is missed by it.
+        error = error_of_nobody(message)
+        for message_hash in [waiting for waiting in client.futures if waiting != _REPORTS]:
+            client.reject(error, message_hash)
 
     async def keep_alive_listen_key(*_: Any) -> None:
         """Nothing: CCXT does it once and no more, and ends the stream where that fails. Whoever has the stream does."""
@@ -318,11 +324,17 @@ def _consume(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _forget(client: Any, request_id: str, answer: asyncio.Future[Any]) -> None:
+def _is_request(message_hash: object) -> bool:
+    """True for one request of many, which has a number of its own; a login has a name, by which CCXT remembers it."""
+    return any(character.isdigit() for character in str(message_hash))
+
+
+def _forget(client: Any, kept: tuple[Any, ...], answer: asyncio.Future[Any]) -> None:
     """A request has its answer, or nobody waits for it: CCXT keeps each, and goes through all with each refusal."""
-    client.subscriptions.pop(request_id, None)
-    if client.futures.get(request_id) is answer:
-        del client.futures[request_id]
+    for request_id in kept:
+        client.subscriptions.pop(request_id, None)
+        if client.futures.get(request_id) is answer:
+            del client.futures[request_id]
 
 
 def _is_late(client: Any, message: Any) -> bool:
@@ -332,7 +344,13 @@ def _is_late(client: Any, message: Any) -> bool:
     return str(message["id"]) not in client.subscriptions and str(message["id"]) not in client.futures
 
 
-def _of_nobody(message: Mapping[str, Any]) -> Exception:
+def names_no_request(message: Mapping[str, Any]) -> bool:
+    """True for an error of Binance's that is the answer to nothing in particular."""
+    return message.get("id") is None and ("error" in message or message.get("status", 200) != 200)
+
+
+def error_of_nobody(message: Mapping[str, Any]) -> Exception:
+    """What such an error says, as one that leaves open what became of a request."""
     told = message.get("error") or {}
     # Without quotes: what looks like an answer of the venue's would be taken for a refusal.
     words = f"{told.get('code')} {told.get('msg')}".replace('"', "'")

@@ -19,6 +19,7 @@ from libra.model import OrderReport
 if TYPE_CHECKING:
     from libra.gateways.budget import Turn
     from libra.gateways.ccxt.venue import Venue
+    from libra.gateways.protocol import VenueFlow
     from libra.model import Order
 
 __all__ = ["Orders"]
@@ -148,8 +149,8 @@ class Orders:
                 self._tell(report)
             return True
 
-    async def query(self, order_id: str) -> Sequence[OrderReport]:
-        """An order's state and all of its executions.
+    async def query(self, order_id: str) -> Sequence[OrderReport | VenueFlow]:
+        """An order's state, all of its executions, and what these cost in further currencies.
 
         One that the venue has filled with less than was asked for is over, its rest cancelled: its owner has made it
         smaller, or the venue has, to what was left to reduce.
@@ -177,7 +178,7 @@ class Orders:
         state = from_order(shown, self._venue.options.venue)
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
-        reports = [from_trade(order_id, trade) for trade in trades]
+        reports = [told for trade in trades for told in from_trade(order_id, trade)]
         executed = _executed_size(trades)
         # What is booked here already needs not be told again.
         if executed != filled and order.filled != filled:

@@ -5,12 +5,13 @@ Executions come from raw updates or from trades, never from orders: CCXT keeps o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from libra.gateways.ccxt.numbers import decimal_of, order_id_of, sum_of, trade_number
-from libra.gateways.protocol import ForeignExecution
+from libra.gateways.protocol import ForeignExecution, VenueFlow
 from libra.model import OrderReport
 
 __all__ = ["foreign_execution", "from_frame", "from_order", "from_trade", "state_report"]
@@ -99,22 +100,42 @@ def from_order(order: Mapping[str, Any], venue: str) -> OrderReport | None:
     return state_report(order_id, state, str(order.get("id") or ""), ts_venue_ns)
 
 
-def from_trade(order_id: str, trade: Mapping[str, Any]) -> OrderReport:
-    """An execution of one of our orders, as CCXT's unified trade."""
+def from_trade(order_id: str, trade: Mapping[str, Any]) -> list[OrderReport | VenueFlow]:
+    """An execution of one of our orders, as CCXT's unified trade, and what it cost in further currencies.
+
+    An execution has one fee: the one in a currency of its market, if there is one. Whatever the order in which the
+    venue names them, the same fees are told the same way.
+    """
     fees = _fees(trade)
-    currency, cost = next(iter(fees.items()), (None, None))
-    return OrderReport(
+    market = re.split("[/:]", str(trade.get("symbol") or ""))
+    paid = sorted((currency not in market, currency) for currency, cost in fees.items() if cost)
+    names = [currency for _, currency in paid] or list(fees)[:1]
+    own = names[0] if names else None
+    ts_venue_ns = int(trade.get("timestamp") or 0) * _MS
+    report = OrderReport(
         order_id,
         "FILLED",
         venue_order_id=str(trade.get("order") or ""),
         trade_id=trade_number(trade["id"]),
         price=decimal_of(trade["price"]),
         size=decimal_of(trade["amount"]),
-        fee=cost,
-        fee_currency=currency,
+        fee=None if own is None else fees[own],
+        fee_currency=own,
         liquidity="MAKER" if trade.get("takerOrMaker") == "maker" else "TAKER",
-        ts_venue_ns=int(trade.get("timestamp") or 0) * _MS,
+        ts_venue_ns=ts_venue_ns,
     )
+    beside = [
+        VenueFlow(
+            f"FEE {order_id} {trade['id']} {currency}",
+            "fee" if fees[currency] > 0 else "rebate",
+            currency,
+            fees[currency].copy_negate(),
+            trade.get("symbol") or None,
+            ts_venue_ns,
+        )
+        for currency in names[1:]
+    ]
+    return [report, *beside]
 
 
 def state_report(
@@ -126,10 +147,10 @@ def state_report(
     )
 
 
-def _fees(trade: Mapping[str, Any]) -> dict[str, Any]:
+def _fees(trade: Mapping[str, Any]) -> dict[str, Decimal]:
     """Fees by currency: some venues give one, some a list."""
     given = trade.get("fees") or [trade.get("fee")]
-    fees: dict[str, Any] = {}
+    fees: dict[str, Decimal] = {}
     rows: Iterable[Any] = given if isinstance(given, list) else [given]
     for row in rows:
         if isinstance(row, Mapping) and row.get("cost") is not None and row.get("currency"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from libra.errors import GatewayError, LibraError
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.errors import refusal_of
-from libra.gateways.ccxt.guard import is_open, urgent
+from libra.gateways.ccxt.guard import error_of_nobody, is_open, names_no_request, urgent
 from libra.gateways.ccxt.numbers import order_id_of
 from libra.gateways.ccxt.reports import foreign_execution, from_frame, from_order, from_trade
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from libra.gateways.ccxt.venue import Venue
-    from libra.gateways.protocol import ForeignExecution
+    from libra.gateways.protocol import ForeignExecution, VenueFlow
     from libra.model import Order, OrderReport
 
 __all__ = ["UserStream"]
@@ -55,7 +55,7 @@ class UserStream:
     def __init__(self, venue: Venue, known: Callable[[str], Order | None] | None = None) -> None:
         self._venue = venue
         self._known = known
-        self._reports: asyncio.Queue[OrderReport | ForeignExecution | LibraError | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[OrderReport | ForeignExecution | VenueFlow | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
         # Where trades come without client ids: ours by the venue's ids.
@@ -110,8 +110,8 @@ class UserStream:
         if venue.rules.is_binance and venue.options.market == "swap":
             self._tasks.append(loop.create_task(self._keep_key(), name="libra-ccxt-key"))
 
-    async def reports(self) -> AsyncIterator[OrderReport | ForeignExecution]:
-        """Reports as they come, until `end`.
+    async def reports(self) -> AsyncIterator[OrderReport | ForeignExecution | VenueFlow]:
+        """Reports as they come, until `end`, with what executions cost in further currencies.
 
         Raises:
             GatewayError: When one may have been missed.
@@ -193,8 +193,8 @@ class UserStream:
             for trade in await exchange.watch_my_trades():
                 venue_id = str(trade.get("order") or "")
                 order_id = order_id_of(trade.get("clientOrderId"), venue) or self._ours.get(venue_id)
-                if order_id is not None:
-                    self._reports.put_nowait(from_trade(order_id, trade))
+                if order_id is not None and self._is_of(order_id, trade):
+                    self._tell_trade(order_id, trade)
                 elif venue_id:
                     # The order may be told of behind its first execution. What nobody has told of for long is foreign.
                     self._early.setdefault(venue_id, []).append(trade)
@@ -203,7 +203,17 @@ class UserStream:
 
     def _tell_early(self, report: OrderReport) -> None:
         for trade in self._early.pop(report.venue_order_id, ()):
-            self._reports.put_nowait(from_trade(report.order_id, trade))
+            if self._is_of(report.order_id, trade):
+                self._tell_trade(report.order_id, trade)
+
+    def _is_of(self, order_id: str, trade: Mapping[str, Any]) -> bool:
+        """False for one of another symbol: a venue's ids may be unique within a market alone."""
+        order = self._known(order_id) if self._known is not None else None
+        return order is None or trade.get("symbol") in (None, order.symbol)
+
+    def _tell_trade(self, order_id: str, trade: Mapping[str, Any]) -> None:
+        for told in from_trade(order_id, trade):
+            self._reports.put_nowait(told)
 
     def _take_frame(self, is_spot: bool, frame: Mapping[str, Any]) -> None:  # noqa: ARG002, FBT001 - as frames are taken
         try:
@@ -220,6 +230,8 @@ class UserStream:
         event = message.get("event")
         told = event if isinstance(event, dict) else message
         self.money_moved += told.get("e") == "balanceUpdate"
+        if self._venue.rules.is_binance and names_no_request(message):
+            _log.warning("%s: %s", self._venue.options.account, self._venue.error(error_of_nobody(message)))
         if told.get("e") in _ENDS and client is self._venue.hooks.clients.get(_ORDERS):
             self._fail(GatewayError(f"{self._venue.options.venue}: the stream of reports is over: {told['e']}"))
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from libra.errors import ConfigError, StorageError
-from libra.storage.journal.faults import fault_of
+from libra.storage.journal.faults import SQLITE_FAULTS, fault_of
 from libra.storage.journal.reading import JournalReader
 from libra.storage.journal.schema import TABLES
 
@@ -71,7 +70,7 @@ def export(reader: JournalReader, table: str, to: Path, progress: Callable[[int,
         finally:
             reader.db.execute("COMMIT")
         temporary.replace(to)
-    except sqlite3.Error as error:
+    except SQLITE_FAULTS as error:
         raise fault_of(error, reader.path) from error
     except OSError as error:
         raise StorageError(f"{to} cannot be written: {error.strerror or error}") from error

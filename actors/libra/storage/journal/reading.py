@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from libra.errors import ConfigError, StorageError
-from libra.storage.journal.faults import fault_of
+from libra.storage.journal.faults import SQLITE_FAULTS, fault_of
 from libra.storage.journal.schema import APPLICATION_ID, STEPS
 from libra.storage.journal.store import Position, connect
 
@@ -143,7 +143,7 @@ class JournalReader:
     def _said(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except SQLITE_FAULTS as error:
             raise fault_of(error, self.path) from error
 
 

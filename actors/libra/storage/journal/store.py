@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from libra.errors import StorageError
-from libra.storage.journal.faults import JournalCorrupt, JournalRefused, fault_of
+from libra.storage.journal.faults import SQLITE_FAULTS, JournalCorrupt, JournalRefused, fault_of
 from libra.storage.journal.schema import APPLICATION_ID, STEPS, TABLES, VIEWS, Step, insert_statement
 from libra_core import LogProjection
 
@@ -243,7 +243,7 @@ class JournalStore:
     def _said(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except SQLITE_FAULTS as error:
             raise fault_of(error, self.path) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from libra.errors import StorageError
-from libra.storage.journal.faults import fault_of
+from libra.storage.journal.faults import SQLITE_FAULTS, fault_of
 from libra.storage.journal.projector import BATCH
 from libra.storage.journal.reading import JournalReader
 from libra.storage.journal.schema import TABLES
@@ -77,7 +77,7 @@ def verify(journal: Path, log: Path | None = None, progress: Progress = lambda *
             reader.db.execute("BEGIN")
             position = reader.position()
             damage = reader.db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.Error as error:
+        except SQLITE_FAULTS as error:
             raise fault_of(error, journal) from error
         if damage != "ok":
             return Verdict(position, 0, 0, (Difference("-", "-", f"the file is damaged: {damage}"),))
@@ -172,7 +172,7 @@ def _compare(reader: JournalReader, fresh: Path) -> tuple[int, tuple[Difference,
             found += differences
             if len(found) >= _MOST:
                 break
-    except sqlite3.Error as error:
+    except SQLITE_FAULTS as error:
         raise fault_of(error, reader.path) from error
     finally:
         other.close()

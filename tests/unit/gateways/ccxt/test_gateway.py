@@ -366,4 +366,22 @@ async def test_an_error_that_names_no_request_is_the_answer_to_none(connect, ven
     async with asyncio.timeout(5):
         with pytest.raises(GatewayError, match="names no request"):
             await sending
-    assert [one for one in list(gateway._user._reports._queue) if not isinstance(one, GatewayError)] == []
+    assert gateway._user._reports.qsize() == 0, "it is the answer to no order, and the end of no stream"
+
+
+async def test_an_error_that_names_no_request_ends_no_stream_of_reports_and_is_told(connect, venue, caplog):
+    gateway = await connect()
+    fill = {"l": "0.10000000", "L": "100.00000000", "n": "0.001", "N": "USDT"}
+    for number in range(5):
+        for socket in venue.user_sockets:
+            await socket.send_json({"id": None, "status": 400, "error": {"code": -1000, "msg": "of the-api-key"}})
+        await venue.user_event(**venue.report(ID, "PARTIALLY_FILLED", "TRADE", t=number, **fill))
+    assert [report.trade_id for report in await told(gateway, 5)] == [*range(5)], "none is missed"
+    assert gateway.is_connected
+    assert len(venue.user_sockets) == 1, "it is the same stream"
+    assert [one for one, _ in venue.requests].count("ws userDataStream.subscribe.signature") == 1
+    assert caplog.text.count("an error that names no request: -1000 of ***") == 5
+    # What is no error of the connection's is its end as ever.
+    await venue.user_sockets[0].close()
+    with pytest.raises(GatewayError):
+        await told(gateway, 1)

@@ -164,8 +164,9 @@ async def test_ccxt_does_not_keep_a_listen_key_alive_beside_us():
     await exchange.close()
 
 
-@pytest.mark.parametrize(("name", "kept"), [("binance", []), ("bybit", ["login"])])
-async def test_only_binances_requests_are_forgotten_elsewhere_one_may_be_a_login(venue, name, kept):
+@pytest.mark.parametrize("name", ["binance", "bybit", "gate"])
+@pytest.mark.parametrize(("request_id", "kept"), [("17", []), ("sendtx:17", []), ("authenticated", ["authenticated"])])
+async def test_requests_are_forgotten_and_a_login_is_not(venue, name, request_id, kept):
     hooks = Hooks(make_turnstile(name), VenueRules(name), "a")
     exchange = guarded(require_venue(name), hooks)({"enableRateLimit": False})
     url = f"{venue.url.replace('http', 'ws')}/stream/ws/1"
@@ -174,8 +175,8 @@ async def test_only_binances_requests_are_forgotten_elsewhere_one_may_be_a_login
         client = exchange.client(url)
         await client.connect(exchange.session)
         with paid(only_connected=True):
-            answer = exchange.watch(url, "login", {"params": [], "id": "1"}, "login")
-        client.resolve(True, "login")
+            answer = exchange.watch(url, request_id, {"params": [], "id": "1"}, request_id)
+        client.resolve(True, request_id)
         assert await answer is True
         # What follows an answer follows in the next turn of the loop.
         await asyncio.sleep(0)

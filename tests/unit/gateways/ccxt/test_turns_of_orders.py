@@ -90,14 +90,20 @@ async def test_an_order_that_finds_the_queue_full_is_rejected_and_never_leaves(r
     assert script.ordered == [first]
 
 
+async def long(node, script):
+    """Makes the account long 0.020; gives the order."""
+    opens = node.submit()
+    await node.until(lambda: script.ordered == [opens])
+    fill = {"price": Decimal("100.0"), "size": Decimal("0.020"), "fee": Decimal(0), "fee_currency": "USDT"}
+    script.report(OrderReport(opens, "FILLED", venue_order_id="v1", trade_id=1, ts_venue_ns=1, **fill))
+    await node.until(lambda: node.account.positions())
+    return opens
+
+
 async def test_the_gateway_is_told_which_orders_only_reduce(running, script, monkeypatch, one_turn):
     Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 100, 3_600 * 10**9)], most_waiting=8))
     async with running() as node:
-        opens = node.submit()
-        await node.until(lambda: script.ordered == [opens])
-        fill = {"price": Decimal("100.0"), "size": Decimal("0.020"), "fee": Decimal(0), "fee_currency": "USDT"}
-        script.report(OrderReport(opens, "FILLED", venue_order_id="v1", trade_id=1, ts_venue_ns=1, **fill))
-        await node.until(lambda: node.account.positions())
+        opens = await long(node, script)
         orders = [
             node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, size, price="101.0")
             for size in ("0.015", "0.005", "0.001")
@@ -105,6 +111,37 @@ async def test_the_gateway_is_told_which_orders_only_reduce(running, script, mon
         await node.until(lambda: len(script.ordered) == 4)
         assert [Slow.only_reduces[order_id] for order_id in [opens, *orders]] == [False, True, True, False]
         assert node.gateway_actor._bound.reducing == set()
+
+
+async def test_an_order_that_takes_the_place_of_one_that_is_being_cancelled_only_reduces(
+    running, script, monkeypatch, one_turn
+):
+    Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 3, 3_600 * 10**9)], most_waiting=8))
+    # The venue takes its time for a cancel.
+    script.on_cancel = lambda order_id: asyncio.sleep(3_600)
+    async with running(window_ms=60_000) as node:
+        opens = await long(node, script)
+        takes = node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, "0.020", price="101.0")
+        await node.until(lambda: script.ordered == [opens, takes])
+        node.strategy.cancel(takes)
+        closes = node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, "0.020", price="99.0")
+        await node.until(lambda: script.ordered == [opens, takes, closes])
+        assert Slow.only_reduces[takes] is Slow.only_reduces[closes] is True
+
+
+async def test_what_is_cancelled_while_an_order_waits_for_its_turn_counts(running, script, one_turn):
+    Slow.turnstile = Turnstile(RateBudget([Limit("orders", "orders", 2, 10**9)], most_waiting=8))
+    script.on_cancel = lambda order_id: asyncio.sleep(3_600)
+    async with running(window_ms=60_000) as node:
+        opens = await long(node, script)
+        takes, closes = (
+            node.strategy.submit("BTC/USDT:USDT", OrderSide.SELL, "0.020", price=price) for price in ("101.0", "99.0")
+        )
+        await node.until(lambda: Slow.turnstile.budget.waiting() == 1)
+        assert script.ordered == [opens, takes]
+        node.strategy.cancel(takes)
+        await node.until(lambda: script.ordered == [opens, takes, closes])
+        assert Slow.only_reduces[closes] is True
 
 
 @pytest.mark.parametrize("ahead_s", [4, -40])

@@ -108,6 +108,25 @@ async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_c
     await asyncio.gather(following, return_exceptions=True)
 
 
+async def test_an_execution_of_another_symbol_is_not_the_orders_that_has_its_number():
+    def of(symbol, number):
+        return {**trade(number, "v1"), "symbol": symbol}
+
+    exchange = Trades([of("B/USDT", 1), of("A/USDT", 2)], [of("B/USDT", 3), of("A/USDT", 4)])
+    stream = stream_of(exchange, {accepted(1).order_id: SimpleNamespace(is_final=False, symbol="A/USDT")}.get)
+    following = asyncio.create_task(stream._follow_trades())
+    async with asyncio.timeout(5):
+        await until(lambda: len(stream._early.get("v1", ())) >= 2)
+        # Those of before wait for their order, those of behind find it.
+        stream.tell(accepted(1))
+        stream._tell_early(accepted(1))
+        await exchange.told_all.wait()
+    told = [stream._reports.get_nowait() for _ in range(stream._reports.qsize())]
+    assert sorted(report.trade_id for report in told if report.status == "FILLED") == [2, 4]
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
 def frame(client_id, execution="TRADE", **more):
     """The order of an `ORDER_TRADE_UPDATE`, as Binance sends it."""
     numbers = {"l": "0.004", "L": "60000.1", "t": 7, "n": "0.1", "N": "USDT", "m": False}

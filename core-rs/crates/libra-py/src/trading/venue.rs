@@ -103,7 +103,8 @@ fn execution(account: &Account, row: &Bound<'_, PyAny>) -> PyResult<VenueExecuti
     })
 }
 
-fn flow(row: &Bound<'_, PyAny>) -> PyResult<VenueFlow> {
+/// A flow of its own.
+pub fn flow(row: &Bound<'_, PyAny>) -> PyResult<VenueFlow> {
     let kind = text(row, "kind")?;
     let symbol: Option<String> = row.getattr("symbol")?.extract()?;
     Ok(VenueFlow {

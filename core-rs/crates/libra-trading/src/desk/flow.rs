@@ -292,10 +292,12 @@ impl Desk {
         self.leaves_by_ns(id).filter(|by_ns| now_ns <= *by_ns)
     }
 
-    /// True for an order that has not begun to leave, and that was approved as one that can only make a contract's position
-    /// smaller. What the account does not know of may have closed that: the venue is told, so that it turns nothing.
+    /// True for an order that has not begun to leave, and that can only make a contract's position smaller: it was approved
+    /// as such, or would have been without what is being cancelled on its side by now. What the account does not know of may
+    /// have closed that, the fill that a cancel comes too late for, too: the venue is told, so that it turns nothing.
     pub fn only_reduces(&self, id: ClientOrderId) -> bool {
-        self.unsent.get(&id).is_some_and(|unsent| unsent.only_reduces)
+        let Some(unsent) = self.unsent.get(&id) else { return false };
+        unsent.only_reduces || self.gate.order(id).is_some_and(|order| self.gate.reduces_beside_cancels(&order))
     }
 
     fn leaves_by_ns(&self, id: ClientOrderId) -> Option<i64> {

@@ -4,7 +4,7 @@ use libra_kernel::EventType;
 use libra_kernel::router::Router;
 
 use crate::gate::GateError;
-use crate::reconcile::{AcceptError, Adjustment, Looks, Taken, VenueLook};
+use crate::reconcile::{AcceptError, Adjustment, Looks, Taken, VenueFlow, VenueLook};
 
 use super::Desk;
 
@@ -64,6 +64,25 @@ impl Desk {
         self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
         done.map(|()| taken)
+    }
+
+    /// Money that came or went beside executions, as a gateway tells of it outside of looks: booked once, by its key. False when
+    /// it was not taken in and has to be told again.
+    pub fn on_flow(&mut self, router: &mut Router, now_ns: i64, flow: &VenueFlow) -> bool {
+        match self.gate.book_flow(now_ns, flow) {
+            Ok(events) => {
+                if !events.is_empty() {
+                    self.note_equity(now_ns);
+                }
+                self.publish_all(router, now_ns, events);
+                self.pursue_unwanted(router, now_ns);
+                true
+            }
+            Err(error) => {
+                self.fault(error);
+                false
+            }
+        }
     }
 
     /// Takes the venue's word for the differences that stand, and resumes; `reason` says who does it and why, for the log.

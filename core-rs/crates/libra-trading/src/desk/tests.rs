@@ -109,11 +109,15 @@ impl Bench {
     }
 
     fn quote(&mut self, bid: i64, ask: i64) {
+        self.quote_of(btc().id, bid, ask);
+    }
+
+    fn quote_of(&mut self, instrument: Name, bid: i64, ask: i64) {
         self.now_ns += 1_000_000;
         let quote = Quote { bid, ask, bid_size: 5_000, ask_size: 5_000, ..Quote::default() };
         let payload = Payload::Quote(quote);
         let source = Name::intern("market");
-        let event = Event::market(EventType::Quote, source, btc().id, (2, 3), self.now_ns, payload);
+        let event = Event::market(EventType::Quote, source, instrument, (2, 3), self.now_ns, payload);
         self.desk.on_market(&mut self.router, self.now_ns, &event);
     }
 

@@ -6,10 +6,11 @@
 
 use crate::account::is_buy;
 use crate::instrument::ContractKind;
-use crate::order::{ClientOrderId, OrderSide};
+use crate::order::{ClientOrderId, Order, OrderRequest, OrderSide};
 use crate::risk::Rejection;
 
 use super::Gate;
+use super::state::Entry;
 
 /// What an account does while a loss limit is passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,22 @@ impl Gate {
     #[inline]
     pub(super) fn only_reduces(&self, slot: usize, side: OrderSide, size: i64) -> bool {
         self.state.account.instrument_at(slot).kind != ContractKind::Spot && self.reduces(slot, side, size)
+    }
+
+    /// True for an order that reduces a contract's position unless what is being cancelled on its side is filled nonetheless.
+    /// Of an order that was approved and is about to leave: what it holds, it holds already.
+    pub(crate) fn reduces_beside_cancels(&self, order: &Order) -> bool {
+        let OrderRequest { instrument, side, size, .. } = order.request;
+        let Some(slot) = self.state.account.slot(instrument) else { return false };
+        let reducible = self.reducible(slot, side);
+        if self.state.account.instrument_at(slot).kind == ContractKind::Spot || i128::from(size) > reducible {
+            return false;
+        }
+        let desk = &self.state.desks[slot];
+        let open = if is_buy(side) { desk.open_buy } else { desk.open_sell };
+        let of_side = |entry: &&Entry| entry.instrument == Some(slot) && entry.order.request.side == side;
+        let ending = self.entries_open().filter(of_side).filter(|entry| entry.cancel_pending);
+        i128::from(open) - ending.map(|entry| i128::from(entry.open_size)).sum::<i128>() <= reducible
     }
 
     /// How much of a side brings the position to zero.

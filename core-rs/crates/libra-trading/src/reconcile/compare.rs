@@ -183,13 +183,14 @@ fn orders(
     adopted: &mut HashSet<ClientOrderId>,
     findings: &mut Vec<Finding>,
 ) {
-    let open: HashMap<&str, ClientOrderId> = (gate.open_orders())
+    let open: HashMap<(Name, &str), ClientOrderId> = (gate.open_orders())
         .filter(|order| !order.venue_order_id.is_empty())
-        .map(|order| (&*order.venue_order_id, order.client_order_id))
+        .map(|order| ((order.request.instrument, &*order.venue_order_id), order.client_order_id))
         .collect();
     let mut listed = HashSet::new();
     for order in &look.orders {
-        let id = order.client_order_id.or_else(|| open.get(&*order.venue_order_id).copied());
+        let owner = || open.get(&(order.instrument?, &*order.venue_order_id)).copied();
+        let id = order.client_order_id.or_else(owner);
         let Some(id) = id else {
             findings.push(Finding::Foreign(Foreign::Order(order.clone())));
             continue;
@@ -232,18 +233,20 @@ fn executions(
     findings: &mut Vec<Finding>,
 ) {
     let owners = owners(gate, look);
-    let (mut seen, mut over) = (HashSet::new(), BTreeMap::<ClientOrderId, (Orphan, Vec<VenueReport>)>::new());
+    let (mut seen, mut foreign) = (HashSet::new(), HashSet::new());
+    let mut over = BTreeMap::<ClientOrderId, (Orphan, Vec<VenueReport>)>::new();
     for execution in &look.executions {
-        let id = execution.client_order_id.or_else(|| owners.get(&*execution.venue_order_id).copied());
+        let owner = || owners.get(&(execution.instrument?, &*execution.venue_order_id)).copied();
+        let id = execution.client_order_id.or_else(owner);
         let before = execution.ts_venue_ns <= gate.outside_cut_ns();
         let (Some(id), Some(instrument)) = (id, execution.instrument) else {
             // Of an order that was not answered yet the venue's id is not known here.
-            if !before && !flight.unanswered && seen.insert((None, execution.trade_id)) {
+            if !before && !flight.unanswered && foreign.insert((execution.symbol, execution.trade_id)) {
                 findings.push(Finding::Foreign(Foreign::Execution(execution.clone())));
             }
             continue;
         };
-        if gate.knows_execution(id, execution.trade_id) || !seen.insert((Some(id), execution.trade_id)) {
+        if gate.knows_execution(id, execution.trade_id) || !seen.insert((id, execution.trade_id)) {
             continue;
         }
         let report = report_of(id, execution);
@@ -269,18 +272,25 @@ fn executions(
     }
 }
 
-/// Our orders by the venue's ids, where an execution needs that.
-fn owners(gate: &Gate, look: &VenueLook) -> HashMap<String, ClientOrderId> {
+/// Our orders by the venue's ids, where an execution needs that. A venue's ids are unique within an instrument, and at some
+/// venues not beyond.
+fn owners<'a>(gate: &Gate, look: &'a VenueLook) -> HashMap<(Name, &'a str), ClientOrderId> {
     let unnamed = || look.executions.iter().filter(|execution| execution.client_order_id.is_none());
     let Some(oldest_ns) = unnamed().map(|execution| execution.ts_venue_ns).min() else { return HashMap::new() };
-    let wanted: HashSet<&str> = unnamed().map(|execution| &*execution.venue_order_id).collect();
+    let mut wanted: HashMap<Name, HashSet<&'a str>> = HashMap::new();
+    for execution in unnamed() {
+        if let Some(instrument) = execution.instrument {
+            wanted.entry(instrument).or_default().insert(&execution.venue_order_id);
+        }
+    }
     let since_ns = oldest_ns.saturating_sub(ENDED_BEFORE_NS);
-    let listed = look.orders.iter().filter_map(|order| Some((order.venue_order_id.clone(), order.client_order_id?)));
-    let mut owners: HashMap<String, ClientOrderId> = listed.collect();
+    let listed = |order: &'a VenueOrder| Some(((order.instrument?, &*order.venue_order_id), order.client_order_id?));
+    let mut owners: HashMap<(Name, &str), ClientOrderId> = look.orders.iter().filter_map(listed).collect();
     let recent = gate.orders_backwards().take_while(|order| order.ts_ns >= since_ns || !order.status.is_final());
     for order in recent.chain(gate.open_orders().cloned()) {
-        if wanted.contains(&*order.venue_order_id) {
-            owners.insert(order.venue_order_id.clone(), order.client_order_id);
+        let instrument = order.request.instrument;
+        if let Some(id) = wanted.get(&instrument).and_then(|ids| ids.get(&*order.venue_order_id)) {
+            owners.insert((instrument, *id), order.client_order_id);
         }
     }
     owners

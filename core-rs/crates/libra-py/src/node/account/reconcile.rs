@@ -73,6 +73,13 @@ impl AccountGroup {
         Ok((ask, taken.foreign.iter().map(foreign).collect()))
     }
 
+    /// Money that came or went beside executions: append, book, publish, once by its key. False when the log did not take it, and
+    /// it has to be told again.
+    fn on_flow(&self, flow: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let read = venue::flow(flow)?;
+        Ok(self.with(flow.py(), |desk, router, now_ns| desk.on_flow(router, now_ns, &read)))
+    }
+
     /// What the last look came to, or None before there was one: `at_ns`, `duration_ns`, counts (`missed_executions`,
     /// `missed_flows`, `roundings`, `adopted`, `unsettled`, `foreign`, `racing`), `opened`, `settled`, and as rows
     /// `undecided`, `differences` and `apart`.

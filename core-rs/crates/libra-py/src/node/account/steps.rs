@@ -49,8 +49,8 @@ impl AccountGroup {
         Ok(self.with(py, |desk, _, now_ns| desk.send_by_ns(now_ns, id)))
     }
 
-    /// True for an order that has not begun to leave, and that was approved as one that can only make a contract's position
-    /// smaller: its gateway tells the venue.
+    /// True for an order that has not begun to leave, and that can only make a contract's position smaller unless what is
+    /// being cancelled on its side is filled nonetheless: its gateway tells the venue.
     fn only_reduces(&self, py: Python<'_>, order_id: &str) -> PyResult<bool> {
         let id = parse_id(order_id)?;
         Ok(self.with(py, |desk, _, _| desk.only_reduces(id)))

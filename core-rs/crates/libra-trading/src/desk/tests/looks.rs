@@ -3,7 +3,9 @@
 use super::*;
 use crate::gate::ADOPTED;
 use crate::order::{ClientOrderId, Liquidity};
-use crate::reconcile::{AcceptError, VenueExecution, VenueLook, VenueOrder, VenuePosition, VenueState};
+use crate::reconcile::{
+    AcceptError, FlowKind, VenueExecution, VenueFlow, VenueLook, VenueOrder, VenuePosition, VenueState,
+};
 use crate::risk::RiskCode;
 
 const ONE: i128 = 1_000_000_000_000;
@@ -282,4 +284,120 @@ fn a_look_that_failed_decides_nothing_and_another_one_is_due() {
     bench.look(&shown());
     bench.desk.set_reconciled();
     assert_eq!(bench.reason(), "");
+}
+
+#[test]
+fn a_flow_that_is_told_outside_of_looks_is_booked_once_and_counts_as_a_loss() {
+    let mut bench = opened();
+    let flow = VenueFlow {
+        key: "FEE 1".into(),
+        kind: FlowKind::Fee,
+        currency: Name::intern("USDT"),
+        amount: -500 * ONE,
+        symbol: btc().symbol,
+        ts_venue_ns: bench.now_ns,
+    };
+    for _ in 0..2 {
+        assert!(bench.desk.on_flow(&mut bench.router, bench.now_ns, &flow));
+    }
+    assert_eq!((ours(&bench), bench.desk.gate().flows()), (USDT - 500 * ONE, 1));
+    let nothing = Event::new(EventType::Signal, Name::NONE, bench.now_ns, Payload::Empty);
+    assert_eq!(types(&bench.settle(nothing)), [EventType::BalanceUpdated]);
+    let daily = RiskLimits { max_daily_loss: Some(100 * ONE), ..RiskLimits::default() };
+    let (mut bench, _) = Bench::open(config(Link::External, LogConfig::Memory, daily), 1);
+    bench.desk.set_reconciled();
+    bench.quote(6_000_000, 6_000_010);
+    assert!(bench.desk.on_flow(&mut bench.router, bench.now_ns, &flow));
+    let breaches: Vec<RiskCode> = bench.desk.gate().breaches().iter().map(|breach| breach.code).collect();
+    assert_eq!(breaches, [RiskCode::DailyLoss]);
+    let whole = VenueFlow { key: "FEE 2".into(), amount: i128::MAX, ..flow };
+    assert!(!bench.desk.on_flow(&mut bench.router, bench.now_ns, &whole), "what fits no balance is no news");
+}
+
+/// A desk of two contracts, of which the venue has given orders the same id, as it gives them for each contract by itself.
+fn of_two() -> (Bench, [(Name, Name, ClientOrderId); 2]) {
+    let symbol = Name::intern("ETH/USDT:USDT");
+    let eth = Instrument { id: Name::intern("ETH/USDT:USDT@x"), symbol, base: Name::intern("ETH"), ..btc() };
+    let mut config = config(Link::External, LogConfig::Memory, RiskLimits::default());
+    config.gate.instruments.push(eth.clone());
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.require_looks(0);
+    bench.quote(6_000_000, 6_000_010);
+    bench.quote_of(eth.id, 6_000_000, 6_000_010);
+    (0..2).for_each(|_| drop(bench.look(&shown())));
+    bench.desk.set_reconciled();
+    let ids = [btc(), eth].map(|instrument| {
+        let request = OrderRequest { instrument: instrument.id, price: 5_990_000, ..bench.request(10) };
+        let events = bench.submit(request);
+        let id = order_of(events.last().unwrap()).client_order_id;
+        assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id), "{events:?}");
+        bench.desk.on_submitted(&mut bench.router, bench.now_ns, id);
+        let outcome = VenueOutcome::Accepted;
+        let report =
+            VenueReport { client_order_id: id, venue_order_id: "7".into(), outcome, ts_venue_ns: bench.now_ns };
+        assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &report));
+        (instrument.symbol, instrument.id, id)
+    });
+    (bench, ids)
+}
+
+#[test]
+fn an_order_is_known_by_the_venues_id_within_its_instrument_alone() {
+    let (mut bench, ids) = of_two();
+    let mut look = shown();
+    for (symbol, instrument, _) in ids {
+        // As of orders that the venue names by its own ids alone.
+        look.orders.push(VenueOrder { symbol, instrument: Some(instrument), ..resting(None, "7") });
+    }
+    assert_eq!(notices(&bench.look(&look)), []);
+    assert_eq!(bench.desk.looks().last().unwrap().unsettled, 0, "each is open on both sides");
+}
+
+#[test]
+fn an_execution_is_booked_on_the_order_of_its_instrument() {
+    for places in [&[0][..], &[1], &[0, 1]] {
+        let (mut bench, ids) = of_two();
+        let mut look = shown();
+        for place in places {
+            let (symbol, instrument, _) = ids[*place];
+            // Of each something else, so that it can be told whose it was.
+            let size = 4 + *place as i64;
+            let execution = VenueExecution { symbol, instrument: Some(instrument), size, ..executed(bench.now_ns) };
+            look.executions.push(execution);
+        }
+        bench.look(&look);
+        let filled = ids.map(|(_, _, id)| bench.desk.gate().order(id).unwrap().filled);
+        let expected = [0, 1].map(|place| if places.contains(&place) { 4 + place as i64 } else { 0 });
+        assert_eq!(filled, expected);
+    }
+}
+
+#[test]
+fn foreign_executions_of_two_symbols_are_told_though_they_have_the_same_number() {
+    let (mut bench, _) = of_two();
+    let mut look = shown();
+    let symbols = ["SOL/USDT:USDT", "XRP/USDT:USDT"].map(Name::intern);
+    for symbol in symbols {
+        look.executions.push(VenueExecution { symbol, instrument: None, ..executed(bench.now_ns) });
+    }
+    let told: Vec<String> = notices(&bench.look(&look)).into_iter().map(|(_, words)| words).collect();
+    assert_eq!(told, symbols.map(|symbol| format!("{symbol}: execution 1 of order 7 is not ours")));
+}
+
+/// An execution of all of order 7, which the venue names by its own id alone.
+fn executed(ts_venue_ns: i64) -> VenueExecution {
+    VenueExecution {
+        client_order_id: None,
+        venue_order_id: "7".into(),
+        trade_id: 1,
+        symbol: btc().symbol,
+        instrument: Some(btc().id),
+        side: OrderSide::Buy,
+        price: 5_990_000,
+        size: 10,
+        fee: 0,
+        fee_currency: Name::intern("USDT"),
+        liquidity: Liquidity::Maker,
+        ts_venue_ns,
+    }
 }
