@@ -182,6 +182,16 @@ def test_an_on_stop_that_raises_leaves_the_snapshot_before(run, tmp_path):
     assert run(state_dir=tmp_path)[0] == [("start", 5)]
 
 
+def test_an_on_stop_that_is_cut_short_leaves_the_snapshot_before(run, tmp_path):
+    async def on_stop(self):
+        self.count = -1
+        # That time stands still by then.
+        await self.clock.sleep(1)
+
+    run(state_dir=tmp_path, snapshot_interval_s=1.0, on_stop=on_stop)
+    assert run(state_dir=tmp_path)[0] == [("start", 5)]
+
+
 @pytest.mark.parametrize("change", [{"snapshot_version": 2}, {"__qualname__": "Other"}])
 def test_a_snapshot_of_another_class_or_version_is_put_aside(run, tmp_path, caplog, change):
     run(state_dir=tmp_path)
