@@ -169,9 +169,10 @@ def test_what_is_executed_inherits_nothing_but_its_streams(shell, profile):
 def test_workers_of_an_executor_end_with_their_node(shell, profile):
     body = (
         "def on_start(self):\n    import concurrent.futures, os\n"
-        # Who drops an executor has told it to end.
-        "    os.pool = concurrent.futures.ProcessPoolExecutor(2)\n"
-        "    self.log.warning('worker %d works', os.pool.submit(os.getpid).result())"
+        "    import ctypes\n    pool = concurrent.futures.ProcessPoolExecutor(2)\n"
+        # Nobody drops it: that tells an executor to end, too.
+        "    ctypes.pythonapi.Py_IncRef(ctypes.py_object(pool))\n"
+        "    self.log.warning('worker %d works', pool.submit(os.getpid).result())"
     )
     ended = shell.run("run", profile(body), "--json", "--duration", "2")
     assert (ended.code, ended.summary["ended"]) == (0, "ended"), ended.err
