@@ -127,9 +127,10 @@ impl Calls<'_> {
         self.call(Pending::Trim(lane), TRIM, &[&keys.bounds, &keys.stream, &keys.acknowledged], &arguments);
     }
 
-    pub fn mend(&mut self, lane: usize, keys: &Keys, epoch: u64, at: Position) {
-        let (epoch, at) = (epoch.to_string(), at.to_string());
-        self.call(Pending::Trim(lane), MEND, &[&keys.bounds, &keys.stream], &[epoch.as_bytes(), at.as_bytes()]);
+    pub fn mend(&mut self, lane: usize, keys: &Keys, epoch: u64, at: Position, upto: u64) {
+        let said = [epoch.to_string(), at.to_string(), upto.to_string()];
+        let arguments = said.each_ref().map(|word| word.as_bytes());
+        self.call(Pending::Trim(lane), MEND, &[&keys.bounds, &keys.stream], &arguments);
     }
 
     pub fn read_acknowledged(&mut self, lane: usize, keys: &Keys) {
