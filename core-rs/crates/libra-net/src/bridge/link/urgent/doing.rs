@@ -153,7 +153,7 @@ impl Node {
             let mut orders = self.outgoing.get_mut(Lane::Orders as usize);
             let awaits_orders = orders.as_ref().is_some_and(|channel| !channel.asked.is_empty());
             for channel in &mut self.incoming {
-                if channel.waits_for_clock() && !self.silence.is_dead(channel.peer) {
+                if channel.waits_for_clock(now, self.silence.is_dead(channel.peer)) {
                     continue;
                 }
                 channel.awaits_orders = awaits_orders;

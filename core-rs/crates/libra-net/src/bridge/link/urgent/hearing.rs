@@ -302,7 +302,8 @@ impl Node {
         }
         peer.skew.hear(epoch, now_ns, wall_ns(), sent_ns);
         let clock = peer.skew.clock(most_ns);
-        self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.clock = clock);
+        let of_it = self.incoming.iter_mut().filter(|channel| channel.peer == index);
+        of_it.for_each(|channel| channel.clocks.know(epoch, clock));
         let Some(level) = peer.skew.news(most_ns) else { return };
         let ahead_ms = peer.skew.ahead_ns().unwrap_or_default() / 1_000_000;
         let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
