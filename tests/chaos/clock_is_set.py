@@ -5,7 +5,7 @@ import sys
 import time
 
 from tests.chaos.driven import Place
-from tests.chaos.set_clock import SetClock
+from tests.set_clock import SetClock
 
 from libra.core.events import EventType
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.driven import Place
-from tests.chaos.set_clock import SetClock
 from tests.chaos.wires import BEACON, EVENTS, beacon, event, frame, wire
+from tests.set_clock import SetClock
 
 from libra.core.events import EventType
 

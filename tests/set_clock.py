@@ -74,19 +74,24 @@ class SetClock:
         return cls(Path(os.environ["SKEW_FILE"]))
 
     @staticmethod
-    def run(folder: Path, module: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Runs a module of the tests in a child that may set its clock."""
+    def made(folder: Path, ahead_s: float = 0.0) -> dict[str, str]:
+        """The variables of the environment by which a child has such a clock."""
         compiler = shutil.which("cc")
         assert compiler is not None
         source, library, skew = folder / "clock.c", folder / "clock.so", folder / "skew"
         source.write_text(_SOURCE, encoding="utf-8")
         subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-        skew.write_bytes(struct.pack("=q", 0))
-        env = os.environ | {"LD_PRELOAD": str(library), "SKEW_FILE": str(skew)}
+        skew.write_bytes(bytes(8))
+        SetClock(skew).set(ahead_s)
+        return {"LD_PRELOAD": str(library), "SKEW_FILE": str(skew)}
+
+    @staticmethod
+    def run(folder: Path, module: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Runs a module of the tests in a child that may set its clock."""
         return subprocess.run(
             [sys.executable, "-m", module],
-            env=env,
-            cwd=Path(__file__).parents[2],
+            env=os.environ | SetClock.made(folder),
+            cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
             timeout=timeout_s,
