@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from libra.config.settings import Settings
-from libra_cluster.bridge.settings import BridgeSettings
+from libra_cluster.bridge.settings import TLS_SCHEMES, BridgeSettings
 from libra_cluster.topology import NodeName, NodePlacement, Topology, check_topology
 
 if TYPE_CHECKING:
@@ -64,8 +64,17 @@ class ClusterPlugin:
         if "url" not in given:
             for key in sorted(given & {"username", "password_env", "password_file", "ca_file"}):
                 draft.report("is for a server of your own; add url, or take it out", "bridge", key)
-        elif "appendonly" in given:
+            return
+        if "appendonly" in given:
             draft.report("is for the server that the topology starts; take it out, or url", "bridge", "appendonly")
+        url = draft.tree.get("bridge", "url")
+        if "ca_file" in given and url is not None and not str(url.value).startswith(TLS_SCHEMES):
+            draft.report(
+                "needs a url with TLS: rediss:// or rediss+sentinel://; what goes another way is neither encrypted "
+                "nor checked",
+                "bridge",
+                "ca_file",
+            )
 
     def takes(self, settings: Settings) -> bool:
         """True for a profile with `[nodes]`."""

@@ -22,7 +22,9 @@ def processes_of(folder: Path) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_stays(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # Pytest's own folders are made before the others have a place of theirs.
+    tmp_path_factory.getbasetemp()
     # Not where pytest keeps its folders: the path of a Unix socket has to be short.
     folder = Path(tempfile.mkdtemp(prefix="lc-"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

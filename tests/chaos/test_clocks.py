@@ -1,9 +1,14 @@
-"""What a node makes of the clocks of the others."""
+"""What a node makes of the clocks of the others, and of its own where that is set."""
 
+import json
+import sys
 import time
+from pathlib import Path
 
+import pytest
 from tests.chaos.driven import Place
 from tests.chaos.wires import BEACON, EVENTS, beacon, event, frame, wire
+from tests.set_clock import SetClock
 
 from libra.core.events import EventType
 
@@ -57,3 +62,15 @@ def test_a_clock_that_is_far_off_is_told_of_once_it_is_sure():
             "behind ours; bridge.max_clock_skew_ms is 2000, and what it asks with a deadline is refused" in told.detail
         )
         assert con.link()["nodes"]["pub"]["clock_ahead_us"] < -1e15
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a clock is set by LD_PRELOAD")
+def test_what_waits_does_not_go_by_a_clock_that_is_set(tmp_path: Path):
+    began = time.monotonic()
+    ran = SetClock.run(tmp_path, "tests.chaos.clock_is_set")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found["handled"] == ["before", "meanwhile"]
+    # Nobody is behind, given up, dead or has stood still.
+    assert found["told"] == ["connected", "node_up", "server_finding"]
+    assert 0 < found["refused_s"] < time.monotonic() - began

@@ -110,6 +110,56 @@ def test_a_server_with_the_buffers_it_came_with_is_told_of_the_setting(place: Pl
     assert '; to change: CONFIG SET client-output-buffer-limit "pubsub 256mb 128mb 60"' in finding
 
 
+def test_what_is_good_to_know_of_a_server_is_told_once_and_stays_to_be_seen(place: Place):
+    assert place.server.ask('CONFIG SET save "3600 1"') == "+OK"
+    pub = place.node("pub")
+
+    def notes() -> list[str]:
+        return [news.detail for news in pub.told("server_note")]
+
+    place.until(notes)
+    place.server.ask("CLIENT KILL USER trader")
+    place.until(lambda: len(pub.told("connected")) == 2)
+    [note] = notes()
+    assert note.startswith("PERSISTENCE_SNAPSHOTS: ")
+    assert "; to change: CONFIG SET appendonly yes" in note
+    found_out = {finding["code"]: finding for finding in pub.link()["findings"]}
+    assert found_out["PERSISTENCE_SNAPSHOTS"]["severity"] == "note"
+    assert found_out["PUBSUB_BUFFER"]["severity"] == "warning"
+    assert found_out["PERSISTENCE_SNAPSHOTS"]["change"].startswith("CONFIG SET appendonly yes")
+    assert not found(pub, "PERSISTENCE")
+
+
+def test_what_a_user_may_not_do_any_more_is_seen_until_he_may(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+
+    def refused() -> dict[str, str]:
+        return {row["what"]: row["reason"] for row in pub.link()["refuses"]}
+
+    place.server.ask("ACL SETUSER trader -xadd")
+    assert pub.publish(EventType.ORDER_FILLED, 1)
+    place.until(lambda: "append to ORDERS" in refused())
+    assert refused()["append to ORDERS"].endswith("; to change: ACL SETUSER trader +xadd")
+    # That it takes a call which needs no such right says nothing of those that do.
+    beacons = pub.link()["connections"]["calls"]["connects"]
+    first = next(row["for_ns"] for row in pub.link()["refuses"] if row["what"] == "append to ORDERS")
+    place.until(
+        lambda: any(row["for_ns"] > first + 1_500_000_000 for row in pub.link()["refuses"] if "ORDERS" in row["what"])
+    )
+    assert pub.link()["connected"]
+    assert pub.link()["connections"]["calls"]["connects"] == beacons
+    place.server.ask("ACL SETUSER trader +xadd")
+    place.until(lambda: pub.outboxes()["ORDERS"]["events"] == 1 and not refused())
+    # It takes what may not be published.
+    place.server.ask("ACL SETUSER trader resetchannels")
+    assert pub.publish(EventType.ORDER_FILLED, 2)
+    place.until(lambda: "publish what is appended to ORDERS" in refused())
+    place.server.ask("ACL SETUSER trader allchannels")
+    assert pub.publish(EventType.ORDER_FILLED, 3)
+    place.until(lambda: not refused())
+
+
 def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):
     con = place.node("con", EventType.ORDER_FILLED)
     place.until(lambda: con.told("connected"))
@@ -220,6 +270,19 @@ def test_a_server_that_another_one_leads_now_is_told_with_what_to_change(place: 
     place.until(lambda: len(pub.told("connected")) == 2)
 
 
+def test_a_replica_is_no_server_for_a_node_that_has_nothing_to_say(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+    # Its connections stand.
+    place.server.ask("REPLICAOF 127.0.0.1 1")
+    place.until(lambda: refusals(pub))
+    assert "is a replica, and a master is needed" in refusals(pub)[0]
+    assert not pub.link()["connected"]
+    assert not pub.link()["refuses"], "that is told by what it is not connected for"
+    place.server.ask("REPLICAOF NO ONE")
+    place.until(lambda: len(pub.told("connected")) == 2)
+
+
 def test_why_there_is_no_connection_is_told_once_for_each_reason(place: Place):
     pub = place.node("pub")
     place.until(lambda: pub.told("connected"))
@@ -235,3 +298,10 @@ def test_a_server_that_wants_a_password_names_where_it_would_be_taken_from():
         assert place.server.ask("CONFIG SET requirepass right") == "+OK"
         with pytest.raises(ConnectionRefusedError, match=r"NOAUTH.*bridge\.password_env"):
             place.node("pub")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "unix:///nowhere"])
+def test_authorities_turn_no_connection_into_another(url: str):
+    settings = {"environment": "driven", "nodes": ["pub"], "url": url, "ca_file": "/ca.pem"}
+    with pytest.raises(ValueError, match="ca_file needs TLS"):
+        Driven(settings, "pub")

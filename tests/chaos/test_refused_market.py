@@ -22,9 +22,13 @@ def test_market_data_that_may_not_be_published_is_told_and_counted():
             )
         )
         assert not con.handled
+        [row] = pub.link()["market_out"]["refuses"]
+        assert row["what"].startswith("publish market data of shard ")
+        assert "NOPERM" in row["reason"]
         place.server.ask("ACL SETUSER speaker &libra:driven:MARKET_DATA:*")
         place.until(lambda: pub.publish(EventType.TICK, 1) and con.handled)
         place.until(lambda: pub.link()["market_out"]["unanswered"] == 0)
+        assert pub.link()["market_out"]["refuses"] == []
         out = pub.link()["market_out"]
         told = [news for news in pub.news if news.kind == "server_finding" and "NOPERM" in news.detail]
         assert len(told) == 1

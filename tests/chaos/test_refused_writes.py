@@ -42,6 +42,27 @@ def test_who_lives_is_waited_for_while_the_server_refuses_for_longer_than_anybod
         assert not con.told("gap_lost")
 
 
+@pytest.mark.parametrize("way", REFUSALS)
+def test_a_server_that_takes_nothing_is_seen_by_who_has_nothing_to_say(way: str):
+    refuse, take = REFUSALS[way]
+    with Place(["pub", "con"]) as place:
+        pub = place.node("pub")
+        place.until(lambda: pub.told("connected"))
+        assert pub.link()["refuses"] == []
+        assert place.server.ask(refuse) == "+OK"
+        place.until(lambda: pub.link()["refuses"])
+        [row] = pub.link()["refuses"]
+        assert row["what"] == "write"
+        assert {"replicas": "NOREPLICAS", "memory": "OOM"}[way] in row["reason"]
+        # From the first time on, which each further one leaves as it is.
+        place.until(lambda: pub.link()["refuses"][0]["for_ns"] > row["for_ns"] + 1_500_000_000)
+        [told] = [news.detail for news in pub.told("server_finding") if row["reason"] in news.detail]
+        assert told.startswith("the server refuses: ")
+        assert pub.link()["connected"]
+        assert place.server.ask(take) == "+OK"
+        place.until(lambda: pub.link()["refuses"] == [])
+
+
 def test_who_cannot_acknowledge_what_it_has_done_is_waited_for_also_by_a_publisher_that_says_nothing():
     refuse, take = REFUSALS["replicas"]
     stale_ms = 3 * STALE_MS  # It looks once a second whether the server takes anything.

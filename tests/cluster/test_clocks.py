@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,44 +13,7 @@ import pytest
 from tests.cluster import test_joined
 from tests.cluster.conftest import TWO_NODES, wait_for_nodes, wait_until
 from tests.cluster.test_joined import DECIDES, Joined
-
-# The wall clock of a process, some seconds off.
-CLOCK = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <sys/time.h>
-#include <time.h>
-
-static long skew_ms(void) { const char *text = getenv("SKEW_MS"); return text ? atol(text) : 0; }
-
-int clock_gettime(clockid_t id, struct timespec *now) {
-    static int (*real)(clockid_t, struct timespec *);
-    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-    int failed = real(id, now);
-    if (!failed && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
-        long long ns = now->tv_sec * 1000000000LL + now->tv_nsec + skew_ms() * 1000000LL;
-        now->tv_sec = ns / 1000000000LL;
-        now->tv_nsec = ns % 1000000000LL;
-    }
-    return failed;
-}
-
-int gettimeofday(struct timeval *now, void *zone) {
-    struct timespec precise;
-    clock_gettime(CLOCK_REALTIME, &precise);
-    now->tv_sec = precise.tv_sec;
-    now->tv_usec = precise.tv_nsec / 1000;
-    return 0;
-}
-
-time_t time(time_t *out) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (out) *out = now.tv_sec;
-    return now.tv_sec;
-}
-"""
+from tests.set_clock import SetClock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a clock is moved by LD_PRELOAD")
 
@@ -65,12 +26,10 @@ def joined(tmp_path: Path) -> Iterator[Joined]:
 
 
 def started(joined: Joined, monkeypatch: pytest.MonkeyPatch, skew_ms: int):
-    compiler = shutil.which("cc")
-    assert compiler is not None
-    source, library = joined.folder / "clock.c", joined.folder / "clock.so"
-    source.write_text(CLOCK, encoding="utf-8")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    env = f'env = {{ LD_PRELOAD = "{library}", SKEW_MS = "{skew_ms}" }}\n'
+    variables = ", ".join(
+        f'{name} = "{value}"' for name, value in SetClock.made(joined.folder, skew_ms / 1_000).items()
+    )
+    env = f"env = {{ {variables} }}\n"
     monkeypatch.setattr(test_joined, "TWO_NODES", TWO_NODES + env)
     # What holds for ever is not judged by a clock.
     more = "\n[bridge]\nrequest_deadline_ms = 2000\n"

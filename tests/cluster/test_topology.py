@@ -94,6 +94,9 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
     assert said.startswith("the configuration has 2 problems")
 
 
+CA = "bridge.ca_file: needs a url with TLS: rediss://"
+
+
 @pytest.mark.parametrize(
     ("more", "found"),
     [
@@ -121,6 +124,9 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
         (TRADING + STRATEGIES + "[bridge]\nurl = 'redis://x'\nusername = 'me'\n", "needs a password"),
         (TRADING + STRATEGIES + "[bridge]\nusername = 'me'\npassword_env = 'P'\n", "add url, or take it out"),
         (TRADING + STRATEGIES + "[bridge]\nurl = 'rediss://x'\nca_file = 'no.pem'\n", "no.pem is no file"),
+        (TRADING + STRATEGIES + f"[bridge]\nurl = 'redis://x'\nca_file = '{__file__}'\n", CA),
+        (TRADING + STRATEGIES + f"[bridge]\nurl = 'unix:///x'\nca_file = '{__file__}'\n", CA),
+        (TRADING + STRATEGIES + f"[bridge]\nurl = 'redis+sentinel://x/m'\nca_file = '{__file__}'\n", CA),
         (TRADING + STRATEGIES + "[bridge]\nshards = 0\n", "bridge.shards"),
         (TRADING + STRATEGIES + "[bridge]\nenvironment = 'A b'\n", "bridge.environment"),
     ],
@@ -248,7 +254,13 @@ def test_the_native_bridge_is_told_where_a_password_is_and_looks_itself(
         open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
 
 
-@pytest.mark.parametrize(("url", "told"), [(None, 1), ("redis://x", 2)])
+@pytest.mark.parametrize("url", ["rediss://x", "rediss+sentinel://x/main"])
+def test_authorities_of_a_server_with_a_certificate(read, url: str):
+    bridge = Topology.of(read(f"[bridge]\nurl = '{url}'\nca_file = '{__file__}'\n")).bridge
+    assert bridge.native()["ca_file"] == __file__
+
+
+@pytest.mark.parametrize(("url", "told"), [(None, 1), ("redis://x", 3)])
 def test_what_the_own_server_keeps_is_chosen_and_no_finding(
     monkeypatch: pytest.MonkeyPatch, url: str | None, told: int
 ):
@@ -260,12 +272,19 @@ def test_what_the_own_server_keeps_is_chosen_and_no_finding(
             self.detail = detail
 
     monkeypatch.setattr(libra_core, "Bridge", Native, raising=False)
-    findings = [News("server_finding", "PERSISTENCE_NONE: it keeps nothing"), News("server_finding", "EVICTION: bad")]
+    findings = [
+        News("server_note", "PERSISTENCE_SNAPSHOTS: now and then"),
+        News("server_finding", "PERSISTENCE_NONE: it keeps nothing"),
+        News("server_finding", "EVICTION: bad"),
+    ]
+    rows = [{"code": found.detail.split(":")[0]} for found in findings]
     monkeypatch.setattr(Native, "news", lambda _: findings)
+    monkeypatch.setattr(Native, "stats", lambda _: {"link": {"findings": rows}})
     monkeypatch.setattr(Native, "made", [])
     bridge = open_bridge(BridgeSettings(url=url), url="redis://x", node="a", nodes=("a", "b"))
     bridge.start(object())
     assert list(bridge.news()) == findings[-told:]
+    assert bridge.stats() == {"link": {"findings": rows[-told:]}}
 
 
 def test_a_build_without_a_bridge(monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -96,15 +97,17 @@ def open_gaps(stats: Mapping[str, Any]) -> list[str]:
     return sorted(name for name, channel in stats.get("link", {}).get("channels", {}).items() if channel["gap"])
 
 
-def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any] | None:
+def bridge_row(stats: Mapping[str, Any], since_ns: int | None, now_ns: int | None = None) -> dict[str, Any] | None:
     """A bridge for operators; None for a node without one.
 
     Args:
         stats: What it counts.
         since_ns: Since when it is connected.
+        now_ns: The time of the wall clock, nanoseconds since the epoch; the system's where it is not given.
     """
     if not stats:
         return None
+    now_ns = time.time_ns() if now_ns is None else now_ns
     link = stats.get("link", {})
     connected = bool(link.get("connected"))
     connections = link.get("connections", {}).values()
@@ -115,6 +118,11 @@ def bridge_row(stats: Mapping[str, Any], since_ns: int | None) -> dict[str, Any]
         "since_ns": since_ns if connected else None,
         "error": "" if connected else next(iter(errors), ""),
         "fenced": bool(link.get("fenced")),
+        "refuses": [
+            {"what": row["what"], "reason": row["reason"], "since_ns": now_ns - row["for_ns"]}
+            for row in (*link.get("refuses", ()), *link.get("market_out", {}).get("refuses", ()))
+        ],
+        "findings": [dict(finding) for finding in link.get("findings", ())],
         "backlog": int(stats.get("credits_in_use", 0)),
         "unsent": unsent(stats),
         "fullness_pct": max((box["fullness"] for box in link.get("outboxes", {}).values()), default=0),

@@ -66,6 +66,7 @@ _SENTENCES: Final[dict[str, tuple[int, str]]] = {
     "node_differs": (logging.WARNING, "node {node} has another profile than this one"),
     "clock_differs": (logging.WARNING, "the clock of node {node} differs from this one's"),
     "server_finding": (logging.WARNING, "the server"),
+    "server_note": (logging.INFO, "the server"),
 }
 
 
@@ -119,8 +120,14 @@ class BridgeLog:
         """Another process of this node's name has taken over."""
         self.left: set[str] = set()
         """Nodes that left in order."""
-        self.connected_since_ns: int | None = None
-        """Since when the server is connected, nanoseconds since the epoch; None while it is not."""
+        self._connected_at: float | None = None
+
+    @property
+    def connected_since_ns(self) -> int | None:
+        """Since when the server is connected, nanoseconds since the epoch by the clock of now; None while it is not."""
+        if self._connected_at is None:
+            return None
+        return round((self._wall_clock() - (self._clock() - self._connected_at)) * 1e9)
 
     def tell(self, news: Iterable[BridgeNews]) -> None:
         """Take in what happened, and tell what is due."""
@@ -133,9 +140,9 @@ class BridgeLog:
             elif told.kind in ("node_up", "node_down", "node_missing"):
                 self.left.discard(told.node)
             if told.kind == "connected":
-                self.connected_since_ns = time.time_ns()
+                self._connected_at = now
             elif told.kind in ("disconnected", "server_refuses", "fenced"):
-                self.connected_since_ns = None
+                self._connected_at = None
             self._take(told, now)
         if self._waiting or len(self._told_at) > _MOST_REMEMBERED:
             self._tell_waiting(now)
@@ -202,7 +209,7 @@ _MOST_REMEMBERED: Final = 1_024
 
 
 def _key_of(what: str, told: BridgeNews) -> _Key:
-    return what, told.node, told.channel, told.detail if told.kind == "server_finding" else ""
+    return what, told.node, told.channel, told.detail if told.kind in ("server_finding", "server_note") else ""
 
 
 def _write(told: BridgeNews, events: int, behind: str) -> None:

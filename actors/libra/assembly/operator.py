@@ -46,6 +46,8 @@ class Operator:
     def __init__(self, node: TradingNode, started_ns: int, profile: str, version: str) -> None:
         self._node = node
         self._started_ns = started_ns
+        # A wall clock may be set.
+        self._began = time.monotonic()
         self._profile = profile
         self._version = version
         # Another one for each life, whose account counts from 0: what was seen of an earlier one is none of this.
@@ -77,7 +79,7 @@ class Operator:
             "profile": self._profile,
             "version": self._version,
             "started_ns": self._started_ns,
-            "uptime_s": round((time.time_ns() - self._started_ns) / 1e9, 3),
+            "uptime_s": round(time.monotonic() - self._began, 3),
             "accounts": [
                 {**self._account_row(account), "journal": node.journals.row(account.name)}
                 for account in node.accounts.values()

@@ -100,11 +100,15 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
     elif bridge["connected"]:
         since_ns = bridge["since_ns"]
         since = "" if since_ns is None else f" for {_duration((time.time_ns() - since_ns) / 1e9)}"
-        state = f"connected{since}"
+        state = f"connected{since}{', but the server REFUSES what is below' if bridge['refuses'] else ''}"
     else:
         state = f"NOT CONNECTED: {bridge['error'] or 'not yet'}"
     waits = f"{bridge['backlog']} events under way, {bridge['unsent']} not sent, outbox {bridge['fullness_pct']} % full"
     lines = [f"  bridge  {state}  {waits}"]
+    lines += [_refusal_line(reason, rows) for reason, rows in _by_reason(bridge["refuses"])]
+    if bridge["findings"]:
+        found = ", ".join(finding["code"] for finding in bridge["findings"])
+        lines.append(f"    to see to at the server: {found} (--json says what to change)")
     if bridge["gaps"]:
         lines.append(f"    gaps: {', '.join(bridge['gaps'])}")
     if bridge["lost"] or bridge["losses"]:
@@ -119,6 +123,18 @@ def bridge_lines(bridge: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"    acknowledged without the actors that do not get on with them: {actors}")
     lines += [_peer_line(peer) for peer in bridge["peers"]]
     return lines
+
+
+def _by_reason(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        reasons.setdefault(row["reason"], []).append(row)
+    return list(reasons.items())
+
+
+def _refusal_line(reason: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    for_s = max(0.0, (time.time_ns() - min(row["since_ns"] for row in rows)) / 1e9)
+    return f"    refused for {_duration(for_s)}: {', '.join(row['what'] for row in rows)}: {reason}"
 
 
 _WORTH_A_WORD_S: Final = 0.2

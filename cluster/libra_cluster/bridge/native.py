@@ -11,13 +11,16 @@ import libra_core
 from libra.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from libra.assembly.bridge import NodeBridge
     from libra_cluster.bridge.settings import BridgeSettings
     from libra_core import BridgeNews, NodeCore
 
 __all__ = ["open_bridge", "read_password", "require_bridge"]
+
+_CHOSEN = "PERSISTENCE_"
+"""Findings about the topology's own server that a profile has chosen."""
 
 _ENDING_S = 1.0
 """What it takes at most until a handler that is ended has let go of the loop."""
@@ -161,14 +164,22 @@ class _NativeBridge:
         return None if told is None or not told["epoch"] else int(told["started_ns"])
 
     def stop(self, timeout_s: float) -> dict[str, Any]:
-        return {} if self._native is None else dict(self._native.stop(timeout_s))
+        return {} if self._native is None else self._shown(self._native.stop(timeout_s))
 
     def stats(self) -> dict[str, Any]:
-        return {} if self._native is None else dict(self._native.stats())
+        return {} if self._native is None else self._shown(self._native.stats())
+
+    def _shown(self, counted: Mapping[str, Any]) -> dict[str, Any]:
+        stats = dict(counted)
+        if self._is_own and "link" in stats:
+            found = stats["link"].get("findings", [])
+            kept = [finding for finding in found if not finding["code"].startswith(_CHOSEN)]
+            stats["link"] = stats["link"] | {"findings": kept}
+        return stats
 
     def news(self) -> Sequence[BridgeNews]:
         news: Sequence[BridgeNews] = () if self._native is None else self._native.news()
         return [told for told in news if not self._is_chosen(told)]
 
     def _is_chosen(self, told: BridgeNews) -> bool:
-        return self._is_own and told.kind == "server_finding" and told.detail.startswith("PERSISTENCE_")
+        return self._is_own and told.kind in ("server_finding", "server_note") and told.detail.startswith(_CHOSEN)

@@ -5,18 +5,22 @@ Secrets are not written here: a password comes from a variable or a file that is
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
 from libra.config.base import Real, Section, Whole
 
-__all__ = ["BridgeSettings", "Name"]
+__all__ = ["TLS_SCHEMES", "BridgeSettings", "Name"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name that stands in keys and channels: small letters, digits, `_` and `-`, a letter or digit first."""
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+
+TLS_SCHEMES: Final = ("rediss://", "rediss+sentinel://")
+"""Those of servers whose certificate is checked."""
+
 _MIB = 1 << 20
 
 
@@ -49,7 +53,8 @@ class BridgeSettings(Section):
     password_env: str | None = Field(default=None, description="The environment variable that holds the password.")
     password_file: str | None = Field(default=None, description="The file that holds the password, on its first line.")
     ca_file: str | None = Field(
-        default=None, description="Certificates (PEM) that a rediss:// server's is checked by; else the system's."
+        default=None,
+        description="Certificates (PEM) that a rediss:// server's is checked by; else the system's. Needs rediss://.",
     )
     appendonly: bool = Field(
         default=False, description="The topology's own server keeps its data on disk while it runs."

@@ -910,7 +910,7 @@ class _BridgeStats(TypedDict):
     """Durable events that were sent and are not applied elsewhere."""
     link: NotRequired[dict[str, Any]]
     """What the threads count, where there is a server: connections, outboxes and channels by name, nodes, market data
-    out and in, whether this node is fenced."""
+    out and in, whether this node is fenced, what the server refuses as it stands, what was found out about it."""
     lost_news: int
     unapplied: int
     """Durable events that arrived and are not applied here."""

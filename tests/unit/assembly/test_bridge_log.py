@@ -3,6 +3,7 @@
 import itertools
 import logging
 import random
+import time
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -197,6 +198,12 @@ def test_findings_are_told_by_what_they_say_and_a_fence_ends_the_node(log):
     made.tell([news("server_finding", detail=finding), news("server_finding", detail="save: x"), news("brand_new")])
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "WARNING", "INFO"]
     assert "maxmemory-policy noeviction" in caplog.text
+    made.tell([news("server_note", detail="UNENCRYPTED: x"), news("server_note", detail="PERSISTENCE_SNAPSHOTS: y")])
+    told = [(record.levelname, record.getMessage()) for record in caplog.records[4:]]
+    assert told == [
+        ("INFO", "bridge: the server: UNENCRYPTED: x"),
+        ("INFO", "bridge: the server: PERSISTENCE_SNAPSHOTS: y"),
+    ]
     assert not made.is_fenced
     made.tell([news("fenced", detail="epoch 9")])
     assert made.is_fenced
@@ -236,7 +243,8 @@ STATS = {
 def test_operators_see_connection_backlog_gaps_and_peers():
     row = bridge_row(STATS, 5)
     assert row == {
-        "connected": True, "since_ns": 5, "error": "", "fenced": False, "backlog": 12, "unsent": 7, "fullness_pct": 41,
+        "connected": True, "since_ns": 5, "error": "", "fenced": False, "refuses": [], "findings": [],
+        "backlog": 12, "unsent": 7, "fullness_pct": 41,
         "gaps": ["ORDERS:all:b"], "losses": 3, "lost": 7, "suspected": 3,
         "excused": {"slow": 3, "hung": 12}, "excusals": 4,
         "peers": [{"node": "b", "up": False, "heard_ns": 7, "clock_ahead_us": -3, "behind": ["RISK", "ORDERS"],
@@ -253,6 +261,45 @@ def test_operators_see_connection_backlog_gaps_and_peers():
     ]
     assert bridge_lines(None) == []
     assert (bridge_row({}, None), unsent({})) == (None, 0)
+
+
+def test_operators_see_what_a_connected_server_refuses_and_what_is_to_be_seen_to():
+    oom = "OOM command not allowed"
+    write, append = (
+        {"what": what, "reason": oom, "for_ns": ns} for what, ns in (("write", 90), ("append to RISK", 40))
+    )
+    market = {"what": "publish market data of shard 3", "reason": "NOPERM x; to change: y", "for_ns": 7}
+    finding = {"code": "UNENCRYPTED", "severity": "note", "sentence": "a", "change": "b"}
+    link = {"refuses": [write, append], "market_out": {"refuses": [market]}, "findings": [finding]}
+    row = bridge_row(STATS | {"link": STATS["link"] | link}, 5, now_ns=100)
+    assert row is not None
+    assert row["findings"] == [finding]
+    assert row["refuses"] == [
+        {"what": "write", "reason": oom, "since_ns": 10},
+        {"what": "append to RISK", "reason": oom, "since_ns": 60},
+        {"what": "publish market data of shard 3", "reason": "NOPERM x; to change: y", "since_ns": 93},
+    ]
+    now_ns = time.time_ns()
+    since = [
+        {**refused, "since_ns": now_ns - seconds * 10**9}
+        for refused, seconds in zip(row["refuses"], (125, 3, 4), strict=True)
+    ]
+    lines = bridge_lines(row | {"since_ns": None, "refuses": since})
+    assert lines[0].startswith("  bridge  connected, but the server REFUSES what is below  12 events")
+    assert lines[1:4] == [
+        f"    refused for 0:02:05: write, append to RISK: {oom}",
+        "    refused for 0:00:04: publish market data of shard 3: NOPERM x; to change: y",
+        "    to see to at the server: UNENCRYPTED (--json says what to change)",
+    ]
+
+
+def test_since_when_it_is_connected_does_not_change_with_the_clock():
+    clock, wall = Clock(), Clock()
+    wall.now = NOON
+    made = BridgeLog(clock, wall)
+    made.tell([news("connected")])
+    clock.now, wall.now = clock.now + 60, NOON + 86_460
+    assert made.connected_since_ns == round((NOON + 86_400) * 1e9), "a minute ago, as the clock of now has it"
 
 
 def test_a_bridge_without_a_server_says_why():

@@ -1,6 +1,7 @@
 """The verbs of an operator against a node that does not run on: what they refuse, and the seam for limits."""
 
 import os
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -358,3 +359,24 @@ def test_a_question_about_traces_that_makes_no_sense_is_refused(verb, arguments)
     node = Node("a")
     node.core = NodeCore(simulated=False)
     assert code(node, verb, **arguments) == "BAD_REQUEST"
+
+
+def test_how_long_a_node_runs_is_no_matter_of_a_clock_that_is_set(monkeypatch):
+    node = SimpleNamespace(
+        options=SimpleNamespace(name="n"),
+        actor_states=dict,
+        accounts={},
+        strategies=(),
+        core=SimpleNamespace(waiting_s=dict),
+        actor_loads=dict,
+        venue_rows=list,
+        bridge_row=lambda: None,
+        ended=SimpleNamespace(rows=list),
+        errors=0,
+        failed=[],
+    )
+    began = time.monotonic()
+    operator = Operator(node, time.time_ns(), "p", "v")
+    a_day_on = time.time_ns() + 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: a_day_on)
+    assert 0 <= operator.status(OPS, {})["uptime_s"] <= time.monotonic() - began + 0.001

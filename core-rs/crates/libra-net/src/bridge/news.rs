@@ -71,6 +71,8 @@ pub enum NewsKind {
     LoopStoodStill,
     /// A setting of the server that endangers what is promised.
     ServerFinding,
+    /// One that is good to know of.
+    ServerNote,
 }
 
 impl NewsKind {
@@ -102,6 +104,7 @@ impl NewsKind {
             NewsKind::ActorExcused => "actor_excused",
             NewsKind::LoopStoodStill => "loop_stood_still",
             NewsKind::ServerFinding => "server_finding",
+            NewsKind::ServerNote => "server_note",
         }
     }
 
@@ -122,7 +125,7 @@ impl NewsKind {
     /// The event that tells it.
     pub const fn event_type(self) -> EventType {
         match self {
-            NewsKind::Connected | NewsKind::ServerFinding => EventType::BridgeConnected,
+            NewsKind::Connected | NewsKind::ServerFinding | NewsKind::ServerNote => EventType::BridgeConnected,
             NewsKind::NodeDiffers | NewsKind::ClockDiffers => EventType::BridgeConnected,
             NewsKind::Disconnected | NewsKind::ServerRefuses => EventType::BridgeDisconnected,
             NewsKind::Fenced | NewsKind::LoopStoodStill => EventType::BridgeDisconnected,
@@ -186,7 +189,8 @@ impl News {
     /// True for news that the later of the two makes up for. What was found out is told by its words alone.
     fn is_like(&self, other: &News) -> bool {
         let same = self.kind == other.kind && self.node == other.node && self.channel == other.channel;
-        same && (self.kind != NewsKind::ServerFinding || self.detail == other.detail)
+        let by_words = matches!(self.kind, NewsKind::ServerFinding | NewsKind::ServerNote);
+        same && (!by_words || self.detail == other.detail)
     }
 }
 

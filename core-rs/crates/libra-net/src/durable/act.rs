@@ -81,6 +81,8 @@ pub enum Act {
     Mend {
         /// Where a group cannot go on.
         at: Position,
+        /// What comes behind this one is held here, and the floor must not pass over it.
+        upto: u64,
     },
     /// To the node: facts were cut, since the outbox was full.
     Cut {

@@ -1,5 +1,5 @@
 #!lua name=libra1
--- version: 5
+-- version: 6
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
@@ -250,9 +250,10 @@ local function first_of(frame)
   return first
 end
 
--- KEYS bounds, stream; ARGV epoch, the position of this life behind which somebody finds a hole -> the floor
+-- KEYS bounds, stream; ARGV epoch, the position of this life behind which somebody finds a hole, up to where who asks holds nothing
+--   -> the floor
 -- Where the next entry does not go on from there, what is between was deleted past these functions. Who asks has none of it, so
--- the floor passes over it.
+-- the floor passes over it; what lies further on in the hole is said again. Version 5 does not say how far that is.
 local function mend(keys, args)
   local bounds = redis.call('HMGET', keys[1], 'epoch', 'top', 'floor_epoch', 'floor')
   local refused = refusal(bounds[1], args[1])
@@ -263,7 +264,7 @@ local function mend(keys, args)
   local found = redis.call('XRANGE', keys[2], '(' .. args[2], '+', 'COUNT', 1)[1]
   local next_epoch, last = position(found and found[1])
   if next_epoch == epoch and last > 0 and not below(epoch, seq, tonumber(bounds[3]), tonumber(bounds[4])) then
-    local upto = math.min(first_of(found[2][2]), last) - 1
+    local upto = math.min(math.min(first_of(found[2][2]), last) - 1, tonumber(args[3] or '') or math.huge)
     if upto > seq then
       redis.call('HSET', keys[1], 'floor_epoch', text(epoch), 'floor', text(upto))
       return text(epoch) .. '-' .. text(upto)

@@ -11,7 +11,7 @@
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, or a text; `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0, or a text |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
-//! | [`MEND`] | bounds, stream | epoch, position behind which somebody finds a hole | the floor, `FENCED`, `INCARNATION` |
+//! | [`MEND`] | bounds, stream | epoch, position behind which somebody finds a hole, number of the last event that its sender does not hold | the floor, `FENCED`, `INCARNATION` |
 //! | [`LATEST`] | state | channel, field, version, frame | who heard of it (nobody where the channel is empty), or a text; -1 when the server has one as new |
 //! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count, bytes | `[incarnation, acknowledged, epoch, top, floor, entries, 1 or 0]`, only the first two where there is no channel |
 //!

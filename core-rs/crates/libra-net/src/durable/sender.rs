@@ -471,7 +471,7 @@ impl Sender {
             self.open(out);
             // The floor passes over a hole that nobody can fill, once everybody who is waited for has come to it.
             if at.epoch == self.epoch && !is_held && self.groups.lowest().is_none_or(|lowest| lowest >= at) {
-                out.push(Act::Mend { at });
+                out.push(Act::Mend { at, upto: self.outbox.base() });
             }
         } else {
             out.push(Act::SnapshotWanted { group });

@@ -311,7 +311,7 @@ fn what_a_stream_lacks_is_said_again_or_the_floor_passes_over_it() {
     acts.clear();
     // Of what is behind 7-1 it has a part only; and whoever is waited for has come there.
     sender.snapshot_requested(0, 1, at(7, 1), &mut acts);
-    assert_eq!(acts, [Act::Open { confirmed: 6 }, Act::Mend { at: at(7, 1) }]);
+    assert_eq!(acts, [Act::Open { confirmed: 6 }, Act::Mend { at: at(7, 1), upto: 2 }]);
     sender.reply(0, opened(6, at(7, 0)), &mut acts);
     acts.clear();
     sender.reply(0, Reply::Trimmed(Ok(at(7, 2))), &mut acts);
@@ -336,7 +336,7 @@ fn no_floor_passes_over_a_hole_before_who_is_waited_for_has_come_to_it() {
     sender.acknowledged(stale, 1, at(7, 5), &mut acts);
     acts.clear();
     sender.snapshot_requested(stale, 1, at(7, 5), &mut acts);
-    assert_eq!(acts, [Act::Open { confirmed: 8 }, Act::Mend { at: at(7, 5) }]);
+    assert_eq!(acts, [Act::Open { confirmed: 8 }, Act::Mend { at: at(7, 5), upto: 6 }]);
 }
 
 #[test]

@@ -258,8 +258,8 @@ impl Real {
                 let value = self.function(library::TRIM, &[bounds(), stream(), acknowledged()], &args)?;
                 Ok(Answer::Floor(string(&value).parse().expect("a position")))
             }
-            Call::Mend { epoch, at, .. } => {
-                let args = [text(*epoch), at.to_string().into_bytes()];
+            Call::Mend { epoch, at, upto, .. } => {
+                let args = [text(*epoch), at.to_string().into_bytes(), text(*upto)];
                 let value = self.function(library::MEND, &[bounds(), stream()], &args)?;
                 Ok(Answer::Floor(string(&value).parse().expect("a position")))
             }
@@ -428,7 +428,10 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
             let groups: Vec<String> = groups.collect();
             Call::Trim { name, epoch, upto: near(rng), groups }
         }
-        14 if rng.bool() => Call::Mend { name, epoch, at: near(rng).max(floor) },
+        14 if rng.bool() => {
+            let at = near(rng).max(floor);
+            Call::Mend { name, epoch, at, upto: at.seq + rng.u64(0..8) }
+        }
         14 => Call::Acknowledged { name },
         15..18 => Call::Ack { name, group, upto: near(rng) },
         _ => {

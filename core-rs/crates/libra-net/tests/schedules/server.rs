@@ -64,11 +64,12 @@ pub enum Call {
         upto: Position,
         groups: Vec<String>,
     },
-    /// The floor passes over a hole.
+    /// The floor passes over a hole, and no further than this.
     Mend {
         name: usize,
         epoch: u64,
         at: Position,
+        upto: u64,
     },
     /// These frames are published, and nothing else.
     Repeat {
@@ -344,7 +345,7 @@ impl Model {
 }
 
 impl Model {
-    fn mend(&mut self, name: usize, epoch: u64, at: Position) -> Answer {
+    fn mend(&mut self, name: usize, epoch: u64, at: Position, most: u64) -> Answer {
         let channel = match self.known(name, epoch) {
             Ok(channel) => channel,
             Err(refused) => return refused,
@@ -355,7 +356,7 @@ impl Model {
             && id.epoch == at.epoch
             && at >= *floor
         {
-            let upto = Frame::read(frame).first.min(id.seq) - 1;
+            let upto = (Frame::read(frame).first.min(id.seq) - 1).min(most);
             if upto > at.seq {
                 *floor = Position::new(at.epoch, upto);
             }
@@ -391,7 +392,7 @@ impl Server for Model {
             Call::Open { name, epoch, confirmed, acknowledged } => self.open(*name, *epoch, *confirmed, acknowledged),
             Call::Append { name, epoch, frames } => self.append(*name, *epoch, frames, published),
             Call::Trim { name, epoch, upto, groups } => self.trim(*name, *epoch, *upto, groups),
-            Call::Mend { name, epoch, at } => self.mend(*name, *epoch, *at),
+            Call::Mend { name, epoch, at, upto } => self.mend(*name, *epoch, *at, *upto),
             Call::Repeat { name, frames } => {
                 published.extend(frames.iter().map(|frame| Published::Frame { name: *name, frame: frame.clone() }));
                 Answer::Done

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libra_kernel::wake::Waker;
 use libra_net::bridge::link::{Link, LinkSettings, StartError, Value};
 use libra_net::bridge::{NodeSide, SeamSettings};
-use libra_net::resp::{Endpoint, Secret, TlsFiles};
+use libra_net::resp::{Endpoint, Secret};
 use pyo3::exceptions::{PyConnectionRefusedError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -34,7 +34,8 @@ pub fn link(settings: &Bound<'_, PyDict>, waker: Arc<Waker>) -> PyResult<(NodeSi
         endpoint.password = Some(Secret::File(file.into()));
     }
     if let Some(authorities) = text("ca_file")? {
-        let tls = endpoint.tls.get_or_insert_with(TlsFiles::default);
+        // Whoever names authorities wants a server that is checked: one without TLS is not, and is not turned into one with it.
+        let tls = endpoint.tls.as_mut().ok_or_else(|| PyValueError::new_err("ca_file needs TLS: rediss:// in url"))?;
         tls.authorities = Some(authorities.into());
     }
     let node = needed("node")?;

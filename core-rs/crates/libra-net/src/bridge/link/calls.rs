@@ -38,6 +38,10 @@ pub(super) enum Pending {
     Adopt,
     /// The latest values of the node with this number.
     State(usize),
+    /// What is said on a channel.
+    Publish,
+    /// Whether it takes anything.
+    Probe,
     /// Of which only the order matters.
     Other,
 }
@@ -120,6 +124,14 @@ impl Calls<'_> {
         }
     }
 
+    /// Appends nothing: a server that takes nothing, be it for memory, its replicas, its disk or since another one leads it,
+    /// refuses that as well.
+    pub fn probe(&mut self, keys: &Keys, epoch: u64) {
+        let epoch = epoch.to_string();
+        let arguments = [keys.channel.as_bytes(), epoch.as_bytes()];
+        self.call(Pending::Probe, APPEND, &[&keys.bounds, &keys.stream], &arguments);
+    }
+
     pub fn trim(&mut self, lane: usize, keys: &Keys, epoch: u64, upto: Position, groups: &[&str]) {
         let (epoch, upto) = (epoch.to_string(), upto.to_string());
         let mut arguments = vec![epoch.as_bytes(), upto.as_bytes()];
@@ -127,9 +139,10 @@ impl Calls<'_> {
         self.call(Pending::Trim(lane), TRIM, &[&keys.bounds, &keys.stream, &keys.acknowledged], &arguments);
     }
 
-    pub fn mend(&mut self, lane: usize, keys: &Keys, epoch: u64, at: Position) {
-        let (epoch, at) = (epoch.to_string(), at.to_string());
-        self.call(Pending::Trim(lane), MEND, &[&keys.bounds, &keys.stream], &[epoch.as_bytes(), at.as_bytes()]);
+    pub fn mend(&mut self, lane: usize, keys: &Keys, epoch: u64, at: Position, upto: u64) {
+        let said = [epoch.to_string(), at.to_string(), upto.to_string()];
+        let arguments = said.each_ref().map(|word| word.as_bytes());
+        self.call(Pending::Trim(lane), MEND, &[&keys.bounds, &keys.stream], &arguments);
     }
 
     pub fn read_acknowledged(&mut self, lane: usize, keys: &Keys) {
@@ -157,7 +170,7 @@ impl Calls<'_> {
     }
 
     pub fn publish(&mut self, channel: &str, frame: &[u8]) {
-        self.pending.push_back(Pending::Other);
+        self.pending.push_back(Pending::Publish);
         self.commands.publish(channel.as_bytes(), frame);
     }
 

@@ -54,19 +54,19 @@ pub(super) fn greet(
 ) -> Result<Greeting, RespError> {
     let environment = &settings.environment;
     let incarnation = incarnation(connection, environment)?;
-    let mut findings = Vec::new();
     let epoch = match claimed.get() {
         Some(epoch) => epoch,
         None => {
             may_speak_and_listen(connection, environment)?;
             may_keep(connection, environment)?;
-            findings.extend(may_load(connection)?);
             let epoch = begin(connection, settings, channels, claimed.token)?;
             claimed.epoch.store(epoch, Ordering::Release);
             epoch
         }
     };
+    let mut findings = Vec::new();
     let run = connection.server().run_id.clone().unwrap_or_else(|| format!("unknown-{}", fastrand::u64(..)));
+    findings.extend(may_load(connection)?);
     findings.extend(inspect(connection)?);
     Ok(Greeting { incarnation, epoch, run, findings })
 }

@@ -12,12 +12,12 @@ use libra_trading::order::ClientOrderId;
 
 use super::asked::{is_asked, order_told_of};
 use super::calls::{Calls, Keys, ReadAnswer, control_of};
-use super::control::Parts;
+use super::control::{Parts, SILENCE_NS};
 use super::decoded::Decoded;
 use super::held::Held;
 use super::keeper::{is_of_kill_switch, tells_of_position};
 use super::lag::Lag;
-use super::skew::{Clock, Deadlines};
+use super::skew::{Clocks, Deadlines};
 use crate::bridge::Arrival;
 use crate::durable::{Delivery, Entry, Passed, Receiver, ReceiverLimits, Why};
 use crate::frame::{Ack, ChannelPosition, Control, FrameWriter, Skip, Snapshot, SnapshotRequest};
@@ -83,8 +83,10 @@ pub(super) struct Incoming {
     /// The life of which a fact or a command was handed over last.
     pub taken: Option<u64>,
     /// The publisher's, by its beacons, and how its deadlines are judged.
-    pub clock: Clock,
+    pub clocks: Clocks,
     pub deadlines: Deadlines,
+    /// Since when something of a life waits whose beacons were not read yet.
+    waits_since: Option<u64>,
 }
 
 impl Incoming {
@@ -115,8 +117,9 @@ impl Incoming {
             skipped: 0,
             lag: Lag::default(),
             taken: None,
-            clock: Clock::Unknown,
+            clocks: Clocks::default(),
             deadlines,
+            waits_since: None,
         }
     }
 
@@ -130,9 +133,22 @@ impl Incoming {
         self.out.retain(|delivery| !matches!(delivery, Delivery::Read { .. }));
     }
 
-    /// What is asked of this node's accounts waits until the publisher has said what its clock shows.
-    pub fn waits_for_clock(&self) -> bool {
-        self.deadlines.is_strict && self.clock == Clock::Unknown && self.keys.id.lane != Lane::Risk
+    /// What is asked of this node's accounts waits until the publisher has said what its clock shows: until the first word of it, or
+    /// until it is called dead; and behind a life that was heard for as long as the next one may be silent.
+    pub fn waits_for_clock(&mut self, now: u64, is_dead: bool) -> bool {
+        if !self.deadlines.is_strict || self.keys.id.lane == Lane::Risk {
+            return false;
+        }
+        let Some(known) = self.clocks.newest() else { return !is_dead };
+        let newest = self.out.iter().rev().find_map(|delivery| match delivery {
+            Delivery::Events { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        if newest.is_none_or(|epoch| epoch <= known) {
+            self.waits_since = None;
+            return false;
+        }
+        now.saturating_sub(*self.waits_since.get_or_insert(now)) < SILENCE_NS.unsigned_abs()
     }
 
     pub fn subscribed(&mut self, now: u64) {
@@ -330,7 +346,7 @@ impl Incoming {
 
     fn hand_over(&mut self, now: u64, last: u64, skip: u64, frame: Decoded, held: &mut Held) {
         let (epoch, first) = (frame.epoch, frame.first);
-        let wall_ns = now_on_the_wall_ns();
+        let (wall_ns, clock) = (now_on_the_wall_ns(), self.clocks.of(epoch));
         self.lag.take_at(wall_ns, frame.sent_ns);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let mut tracked = self.delivered;
@@ -338,7 +354,7 @@ impl Incoming {
             match event {
                 Ok(mut event) => {
                     if is_asked(event.event_type) {
-                        self.deadlines.correct(self.clock, wall_ns, frame.sent_ns, &mut event);
+                        self.deadlines.correct(clock, wall_ns, frame.sent_ns, &mut event);
                     }
                     // Only facts and commands are tracked: what may be conflated in a mailbox is done with when it is there.
                     let is_tracked = event.event_type.travel() == Travel::Durable;

@@ -17,7 +17,7 @@ use libra_kernel::{Event, EventType, Lane, Travel};
 use super::common::{Common, Part};
 use super::line::{Change, Line, needs_another_connection};
 use super::pace::{PATIENCE_NS, Pace};
-use super::refusals::Refusals;
+use super::refusals::{Refusals, Standing};
 use super::report::{Value, counts, line};
 use crate::best_effort::Numbering;
 use crate::bridge::OutboundEnd;
@@ -79,6 +79,8 @@ pub(super) struct MarketOut {
     refused: u64,
     /// Of which the operator has heard.
     refusals: Refusals,
+    /// Shards of which the server refuses what is said now.
+    standing: Standing<usize>,
     reported: u64,
 }
 
@@ -100,6 +102,7 @@ impl MarketOut {
             unheard: 0,
             refused: 0,
             refusals: Refusals::default(),
+            standing: Standing::default(),
             reported: u64::MAX,
         }
     }
@@ -112,6 +115,7 @@ impl MarketOut {
         if let Some(Change::Up(_)) = self.line.turn(now_ns) {
             self.pending.clear();
             self.refusals.clear();
+            self.standing.clear();
             // What was on its way over the connection before is with the server, or will never be.
             for (sent, shard) in self.common.sent.iter().zip(&self.shards) {
                 sent.store(shard.numbering.sent(), Ordering::Relaxed);
@@ -153,7 +157,7 @@ impl MarketOut {
         }
         self.read_ns = now_ns;
         let (common, pending, unheard) = (&self.common, &mut self.pending, &mut self.unheard);
-        let (refused, refusals) = (&mut self.refused, &mut self.refusals);
+        let (refused, refusals, standing) = (&mut self.refused, &mut self.refusals, &mut self.standing);
         self.line.read(now_ns, |reply| {
             if matches!(reply, Reply::Push(_)) {
                 return Ok(());
@@ -169,6 +173,9 @@ impl MarketOut {
                             return Err(message.into_owned());
                         }
                         refusals.tell(&common.seam, "the server refuses this node's market data", &message);
+                        standing.refused(now_ns, shard, &message);
+                    } else {
+                        standing.done(&shard);
                     }
                     // The server counts us too, where we listen to the same shard.
                     let ourselves = common.listening_to.load(Ordering::Acquire) >> shard & 1;
@@ -188,6 +195,7 @@ impl MarketOut {
     fn lose(&mut self, now_ns: i64, why: &str) {
         self.line.lose(now_ns, why);
         self.pending.clear();
+        self.standing.clear();
     }
 
     /// Once our life is claimed there can be frames.
@@ -315,6 +323,8 @@ impl MarketOut {
             ("again", self.again),
         ]);
         report.push(("connection".to_owned(), line(&self.line.counts, self.line.is_up())));
+        let refuses = self.standing.report(monotonic_ns(), |shard| format!("publish market data of shard {shard}"));
+        report.push(("refuses".to_owned(), refuses));
         let by_shard = self.shards.iter().map(|shard| Value::count(shard.numbering.sent()));
         report.push(("events_by_shard".to_owned(), Value::List(by_shard.collect())));
         self.reported = self.common.report(Part::MarketOut, report);

@@ -458,7 +458,7 @@ impl Outgoing {
                     calls.publish(&self.keys.channel, &outgoing.frame);
                 }
             }
-            (Act::Mend { at }, Some(calls)) => calls.mend(self.lane, &self.keys, epoch, at),
+            (Act::Mend { at, upto }, Some(calls)) => calls.mend(self.lane, &self.keys, epoch, at, upto),
             (Act::ReadAcknowledged, Some(calls)) => calls.read_acknowledged(self.lane, &self.keys),
             (Act::Fenced { by }, calls) => {
                 if let Some(calls) = calls {

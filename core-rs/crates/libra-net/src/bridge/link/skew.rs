@@ -8,6 +8,11 @@
 //! *A deadline is only ever made earlier.* A beacon that came late looks like a clock that is behind, so that is taken for nothing
 //! which gives a request more time. Together: what was asked with `ttl` is over at most `ttl` behind its arrival, whatever its node's
 //! clock shows, and at most `ttl` and one [`GRAIN_NS`] behind the moment in which it was asked.
+//!
+//! A clock that is set while something waits shifts nothing to a later time. Within a life live time never goes back
+//! ([`libra_kernel::clock`]), and where it jumps ahead, there or here, deadlines are over sooner. A node that is started again
+//! may have a clock that was set back, or another host's: so *a deadline goes by the clock of the life that set it*, which is
+//! remembered for a few lives ([`Clocks`]); of a life whose clock nobody here has heard of it is over.
 
 use std::collections::VecDeque;
 
@@ -99,6 +104,37 @@ pub(super) enum Clock {
     Ahead(i64),
     /// It is too far off for any.
     Off,
+}
+
+/// Lives of a node whose clocks are remembered: frames of more than these do not wait beside each other.
+const LIVES: usize = 4;
+
+/// The clocks of a node's last lives, the newest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clocks {
+    known: VecDeque<(u64, Clock)>,
+}
+
+impl Clocks {
+    /// What its beacons show by now; of lives in their order.
+    pub fn know(&mut self, epoch: u64, clock: Clock) {
+        match self.known.front_mut() {
+            Some(newest) if newest.0 == epoch => newest.1 = clock,
+            _ => {
+                self.known.truncate(LIVES - 1);
+                self.known.push_front((epoch, clock));
+            }
+        }
+    }
+
+    /// The newest life whose beacons were read.
+    pub fn newest(&self) -> Option<u64> {
+        self.known.front().map(|(epoch, _)| *epoch)
+    }
+
+    pub fn of(&self, epoch: u64) -> Clock {
+        self.known.iter().find(|(known, _)| *known == epoch).map_or(Clock::Unknown, |(_, clock)| *clock)
+    }
 }
 
 /// How a node judges the deadlines of others.
@@ -201,6 +237,18 @@ mod tests {
         assert_eq!(skew.news(MOST), None, "it is well again");
         skew.hear(8, S, NOW, NOW + 3 * S);
         assert_eq!(skew.news(MOST), Some(Level::TooFar));
+    }
+
+    #[test]
+    fn each_life_has_its_clock() {
+        let mut clocks = Clocks::default();
+        assert_eq!((clocks.newest(), clocks.of(7)), (None, Clock::Unknown));
+        clocks.know(7, Clock::Ahead(5));
+        clocks.know(7, Clock::Off);
+        clocks.know(9, Clock::Ahead(1));
+        assert_eq!([7, 8, 9].map(|epoch| clocks.of(epoch)), [Clock::Off, Clock::Unknown, Clock::Ahead(1)]);
+        (10..10 + LIVES as u64).for_each(|epoch| clocks.know(epoch, Clock::Ahead(2)));
+        assert_eq!((clocks.newest(), clocks.of(9), clocks.known.len()), (Some(13), Clock::Unknown, LIVES));
     }
 
     fn request(deadline_ns: i64) -> Event {

@@ -239,7 +239,7 @@ fn encryption(facts: &Facts) -> Option<Finding> {
             "UNENCRYPTED",
             Severity::Note,
             "events and the password cross the network in the clear",
-            "tls-port in its file, rediss:// in ours",
+            "tls-port in the server's file, rediss:// in bridge.url",
         ),
     }
 }

@@ -38,6 +38,17 @@ pub struct Finding {
     pub change: String,
 }
 
+impl Severity {
+    /// A stable word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Serious => "serious",
+        }
+    }
+}
+
 /// Asks the server and judges what it says, the worst first.
 ///
 /// # Errors

@@ -61,14 +61,6 @@ impl World {
         patience.there = patience.there.max(upto);
     }
 
-    /// The floor passed over what somebody deleted, and over more that they had not said they have: a question that was long on its way
-    /// may ask for that.
-    pub(super) fn passed_a_hole(&mut self, life: usize, floor: Position) {
-        for owing in &mut self.lives[life].patience.groups {
-            owing.missed |= owing.told < floor;
-        }
-    }
-
     /// Its server takes nothing: since it last did, nobody could acknowledge.
     pub(super) fn not_taken(&mut self, life: usize) {
         self.lives[life].patience.is_heard = false;

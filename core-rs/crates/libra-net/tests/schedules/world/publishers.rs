@@ -126,7 +126,7 @@ impl World {
                     self.count("a hole that is said again");
                     Call::Repeat { name, frames }
                 }
-                Act::Mend { at } => Call::Mend { name, epoch, at },
+                Act::Mend { at, upto } => Call::Mend { name, epoch, at, upto },
                 Act::ReadAcknowledged => Call::Acknowledged { name },
                 Act::Cut { last, .. } => {
                     self.was_cut(at, last);

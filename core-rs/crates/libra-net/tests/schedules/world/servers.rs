@@ -170,7 +170,6 @@ impl World {
             }
             (Call::Mend { at: hole, .. }, Answer::Floor(floor)) => {
                 if floor > hole {
-                    self.passed_a_hole(at, floor);
                     self.count("a hole that nobody can fill");
                 }
                 self.taken(at, |there| there);

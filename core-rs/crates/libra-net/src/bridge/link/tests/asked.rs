@@ -22,7 +22,7 @@ pub(super) fn id(number: u128) -> ClientOrderId {
     client_order_id(Name::intern("theirs"), number)
 }
 
-fn asked_for(account: &str, number: u128) -> OrderRequest {
+pub(super) fn asked_for(account: &str, number: u128) -> OrderRequest {
     let [account, strategy, instrument] = [account, "s", "X"].map(Name::intern);
     OrderRequest {
         request_id: number,

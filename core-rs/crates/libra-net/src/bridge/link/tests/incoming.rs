@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 
+use libra_kernel::Payload;
 use libra_kernel::bridge_state::{BridgeState, Losses, Trouble};
+use libra_trading::order::{CLOCK_IS_OFF_NS, OrderRequest};
 
 use super::super::calls::{Calls, Keys, Pending, ReadAnswer};
 use super::super::decoded::Decoded;
 use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
+use super::super::skew::{Clock, Deadlines};
 use super::super::urgent::judging::judge;
-use super::asked::{accepted, id};
+use super::asked::{accepted, asked_for, id};
 use super::*;
 use crate::durable::{Bounds, Entry, Passed, Received, ReceiverLimits};
 use crate::frame::{Fault, FrameWriter, Skip, Snapshot};
@@ -281,4 +284,55 @@ fn what_finds_no_room_with_the_node_is_missing_and_stops_new_orders_until_it_get
     node.execute();
     assert_eq!(node.channel.heard.last(), Some(&Heard::Gap { open: false, is_full: false }));
     assert_eq!((judged(&mut node), node.channel.receiver.position()), (None, Some(Position::new(7, unapplied + 1))));
+}
+
+const DEADLINE: i64 = 1_760_000_000_000_000_000;
+
+/// A request of life 7, which a node with accounts has read and not handed over.
+fn asked() -> Node {
+    let mut node = Node::new();
+    node.channel.deadlines = Deadlines { most_ns: 2_000_000_000, is_strict: true };
+    let request = OrderRequest { deadline_ns: DEADLINE, ..asked_for("a", 1) };
+    let request = Event { payload: Payload::shared(request), ..event(EventType::OrderRequest) };
+    let frame = Decoded { epoch: 7, first: 1, events: vec![Ok(request)], sent_ns: 0 };
+    let bounds = Bounds { top: Position::new(7, 1), floor: Position::new(7, 0) };
+    assert_eq!(node.execute(), [Pending::Read(4)]);
+    node.reads(Some(bounds), vec![Entry { epoch: 7, last: 1, what: Received::Frame { first: 1, frame } }]);
+    node
+}
+
+#[test]
+fn a_deadline_goes_by_the_clock_of_the_life_that_set_it() {
+    // Its node was started again since, with a clock that was set right.
+    let (right, hour) = (Clock::Ahead(0), Clock::Off);
+    for (known, deadline_ns) in [
+        (&[(7, right), (9, hour)][..], DEADLINE),
+        (&[(7, hour), (9, right)], CLOCK_IS_OFF_NS),
+        (&[(9, right)], CLOCK_IS_OFF_NS),
+        (&[(7, Clock::Ahead(1_500_000_000)), (9, right)], DEADLINE - 1_500_000_000),
+    ] {
+        let mut node = asked();
+        known.iter().for_each(|&(epoch, clock)| node.channel.clocks.know(epoch, clock));
+        node.execute();
+        let Payload::Shared(shared) = &node.held.drain().next().unwrap().event.payload else { panic!() };
+        let request = shared.as_any().downcast_ref::<OrderRequest>().unwrap();
+        assert_eq!(request.deadline_ns, deadline_ns, "{known:?}");
+    }
+}
+
+#[test]
+fn what_a_life_asks_waits_until_its_own_clock_is_known() {
+    let mut node = asked();
+    assert!(node.channel.waits_for_clock(10, false) && !node.channel.waits_for_clock(10, true));
+    // The life before it was heard, and may be called dead.
+    node.channel.clocks.know(5, Clock::Ahead(0));
+    for is_dead in [false, true] {
+        assert!(node.channel.waits_for_clock(10, is_dead));
+        assert!(node.channel.waits_for_clock(2_500_000_009, is_dead));
+        assert!(!node.channel.waits_for_clock(2_500_000_010, is_dead), "it is as silent as the dead");
+    }
+    node.channel.clocks.know(7, Clock::Ahead(0));
+    assert!(!node.channel.waits_for_clock(11, false));
+    node.channel.clocks.know(9, Clock::Ahead(0));
+    assert!(!node.channel.waits_for_clock(11, false), "an older one says no more than it has");
 }

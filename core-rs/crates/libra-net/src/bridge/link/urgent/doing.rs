@@ -126,6 +126,10 @@ impl Node {
             self.state.retry();
             let given = std::mem::take(&mut self.names_server).then(|| fastrand::u128(1..));
             calls.incarnation(&self.common.settings.environment.incarnation(), given);
+            // Whoever has nothing to say finds out as well whether it could.
+            if let Some(channel) = self.outgoing.first() {
+                calls.probe(&channel.keys, channel.sender.epoch());
+            }
             let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
             let is_leaving = self.leaving_since_ns == Some(i64::MAX);
             let said = (self.started_ns, is_leaving);
@@ -153,7 +157,7 @@ impl Node {
             let mut orders = self.outgoing.get_mut(Lane::Orders as usize);
             let awaits_orders = orders.as_ref().is_some_and(|channel| !channel.asked.is_empty());
             for channel in &mut self.incoming {
-                if channel.waits_for_clock() && !self.silence.is_dead(channel.peer) {
+                if channel.waits_for_clock(now, self.silence.is_dead(channel.peer)) {
                     continue;
                 }
                 channel.awaits_orders = awaits_orders;

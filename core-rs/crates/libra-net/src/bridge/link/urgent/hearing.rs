@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use libra_kernel::Lane;
-use libra_kernel::clock::wall_ns;
+use libra_kernel::clock::{monotonic_ns, wall_ns};
 
 use super::super::calls::{Pending, read_answer};
 use super::super::control::{own_shards, want_market};
@@ -14,7 +14,7 @@ use super::super::line::needs_another_connection;
 use super::super::outgoing::Outgoing;
 use super::super::settings::DURABLE;
 use super::super::skew::Level;
-use super::node::Node;
+use super::node::{Node, Refused};
 use crate::bridge::news::{News, NewsKind};
 use crate::durable::library::untold;
 use crate::frame::{Beacon, Control, Header, Kind};
@@ -28,11 +28,16 @@ impl Node {
         }
         let Some(pending) = self.pending.pop_front() else { return Err("an answer to nothing that was asked".into()) };
         if let Reply::Error(message) = reply {
-            self.heed(&String::from_utf8_lossy(message))?;
-        } else if matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep)
-            && let Some(why) = untold(reply)
-        {
-            self.complain("it keeps what this node says, and may not publish it", why);
+            self.heed(pending, &String::from_utf8_lossy(message))?;
+        } else {
+            self.standing.done(&Refused::Done(pending));
+            let is_said = matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep);
+            match is_said.then(|| untold(reply)).flatten() {
+                Some(why) => {
+                    self.complain(Refused::Told(pending), "it keeps what this node says, and may not publish it", why);
+                }
+                None => self.standing.done(&Refused::Told(pending)),
+            }
         }
         match pending {
             Pending::Open(lane) | Pending::Append(lane) | Pending::Trim(lane) | Pending::Acknowledgements(lane) => {
@@ -60,7 +65,7 @@ impl Node {
                 }
             }
             Pending::State(peer) => self.hear_state(peer, reply),
-            Pending::Other => {}
+            Pending::Publish | Pending::Probe | Pending::Other => {}
         }
         Ok(())
     }
@@ -69,19 +74,23 @@ impl Node {
     ///
     /// # Errors
     /// When another connection is needed: to the master, or to have the functions loaded again.
-    fn heed(&mut self, message: &str) -> Result<(), String> {
+    fn heed(&mut self, pending: Pending, message: &str) -> Result<(), String> {
         match message.split_ascii_whitespace().next() {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
-            _ => self.complain("the server refuses", message),
+            _ => self.complain(Refused::Done(pending), "the server refuses", message),
         }
         Ok(())
     }
 
-    /// What is refused is tried again for as long as it takes; the operator hears of each reason once.
-    fn complain(&mut self, what: &str, refusal: &str) {
+    /// What is refused is tried again for as long as it takes; the operator hears of each reason once, and sees it until it is done.
+    fn complain(&mut self, refused: Refused, what: &str, refusal: &str) {
         self.refusals.tell(&self.common.seam, what, refusal);
+        // Of the others one may be done while another is refused.
+        if refused != Refused::Done(Pending::Other) {
+            self.standing.refused(monotonic_ns(), refused, refusal);
+        }
     }
 
     /// The server may have lost its data while the connection stood (FLUSHALL).
@@ -302,7 +311,8 @@ impl Node {
         }
         peer.skew.hear(epoch, now_ns, wall_ns(), sent_ns);
         let clock = peer.skew.clock(most_ns);
-        self.incoming.iter_mut().filter(|channel| channel.peer == index).for_each(|channel| channel.clock = clock);
+        let of_it = self.incoming.iter_mut().filter(|channel| channel.peer == index);
+        of_it.for_each(|channel| channel.clocks.know(epoch, clock));
         let Some(level) = peer.skew.news(most_ns) else { return };
         let ahead_ms = peer.skew.ahead_ns().unwrap_or_default() / 1_000_000;
         let way = if ahead_ms > 0 { "ahead of" } else { "behind" };

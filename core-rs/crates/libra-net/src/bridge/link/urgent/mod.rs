@@ -32,7 +32,7 @@ use super::greeting::Greeting;
 use super::held::Held;
 use super::incoming::Incoming;
 use super::line::{Change, Failure, Line};
-use super::refusals::Refusals;
+use super::refusals::{Refusals, Standing};
 use super::settings::{DURABLE, WHOLE};
 use super::{prompt, remedy};
 use crate::bridge::{Arrivals, OutboundEnd};
@@ -104,6 +104,7 @@ impl Urgent {
             told_deaf: String::new(),
             names_server: false,
             refusals: Refusals::default(),
+            standing: Standing::default(),
             refused: BTreeMap::new(),
             foreign: 0,
             common,

@@ -16,7 +16,7 @@ use super::super::incoming::Incoming;
 use super::super::keeper::Keeper;
 use super::super::line::Failure;
 use super::super::outgoing::Outgoing;
-use super::super::refusals::Refusals;
+use super::super::refusals::{Refusals, Standing};
 use super::super::settings::DURABLE;
 use super::early::Early;
 use super::living::Living;
@@ -29,6 +29,15 @@ use crate::durable::groups::Group;
 use crate::frame::{FrameReader, FrameWriter};
 use crate::ids::Position;
 use crate::resp::health::{Finding, Severity};
+
+/// What the server may refuse of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The call itself.
+    Done(Pending),
+    /// To publish what it has done.
+    Told(Pending),
+}
 
 /// The connections, where they are numbered.
 pub(super) const CALLS: usize = 0;
@@ -82,6 +91,8 @@ pub(super) struct Node {
     pub(super) names_server: bool,
     /// What it refused on the connection for calls.
     pub(super) refusals: Refusals,
+    /// Of which this is so now.
+    pub(super) standing: Standing<Refused>,
     pub(super) refused: BTreeMap<&'static str, u64>,
     pub(super) foreign: u64,
 }
@@ -100,6 +111,7 @@ impl Node {
         self.pending.clear();
         self.calls = true;
         self.refusals.clear();
+        self.standing.clear();
         if self.outgoing.is_empty() {
             let settings = &self.common.settings;
             for (lane, id) in settings.channels_of(&settings.node).into_iter().enumerate() {
@@ -115,10 +127,11 @@ impl Node {
         }
         // What was so the last time need not be said again with each connection.
         let is_new = |finding: &&Finding| self.greeting.findings.iter().all(|before| before.code != finding.code);
-        let findings = greeting.findings.iter().filter(|finding| finding.severity > Severity::Note);
-        for finding in findings.filter(is_new) {
+        for finding in greeting.findings.iter().filter(is_new) {
             let detail = format!("{}: {}; to change: {}", finding.code, finding.sentence, finding.change);
-            self.common.seam.tell(News { detail: detail.into(), ..News::new(NewsKind::ServerFinding) });
+            let is_note = finding.severity == Severity::Note;
+            let kind = if is_note { NewsKind::ServerNote } else { NewsKind::ServerFinding };
+            self.common.seam.tell(News { detail: detail.into(), ..News::new(kind) });
         }
         self.greeting = greeting;
         self.outgoing.iter_mut().for_each(|channel| channel.connected());
@@ -143,6 +156,7 @@ impl Node {
 
     pub(super) fn disconnected(&mut self, now: u64, why: &str) {
         self.pending.clear();
+        self.standing.clear();
         self.outgoing.iter_mut().for_each(|channel| channel.disconnected(now));
         self.keeper.iter_mut().for_each(Keeper::disconnected);
         self.state.disconnected();

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use libra_kernel::Lane;
 use libra_kernel::clock::{monotonic_ns, wall_ns};
 
+use super::super::calls::Pending;
 use super::super::common::Part;
 use super::super::held::Held;
 use super::super::incoming::{Heard, Incoming};
@@ -12,10 +13,11 @@ use super::super::outgoing::{Notice, Outgoing};
 use super::super::report::{Value, counts, line};
 use super::super::settings::DURABLE;
 use super::Urgent;
-use super::node::Node;
+use super::node::{Node, Refused};
 use crate::bridge::news::{News, NewsKind};
 use crate::durable::groups::Groups;
 use crate::durable::{Passed, Run};
+use crate::resp::health::Finding;
 
 impl Urgent {
     pub(super) fn report(&mut self) {
@@ -51,6 +53,8 @@ impl Urgent {
             (peer.name.clone(), Value::Table(table))
         });
         report.push(("nodes".to_owned(), Value::Table(peers.collect())));
+        report.push(("refuses".to_owned(), node.standing.report(now_ns, |refused| node.word_of(*refused))));
+        report.push(("findings".to_owned(), Value::List(node.greeting.findings.iter().map(found).collect())));
         let refused = node.refused.iter().map(|(code, count)| (*code, *count));
         report.push(("refused_frames".to_owned(), Value::Table(counts(refused))));
         report.push(("foreign_frames".to_owned(), Value::count(node.foreign)));
@@ -65,6 +69,17 @@ impl Urgent {
         node.common.outbox.store(waiting, Ordering::Relaxed);
         self.node.reported = node.common.report(Part::Urgent, report);
     }
+}
+
+/// A finding about the server.
+fn found(finding: &Finding) -> Value {
+    let text = |name: &str, text: &str| (name.to_owned(), Value::Text(text.to_owned()));
+    Value::Table(vec![
+        text("code", finding.code),
+        text("severity", finding.severity.name()),
+        text("sentence", &finding.sentence),
+        text("change", &finding.change),
+    ])
 }
 
 /// The lanes of ours on which a node owes acknowledgements for long, and those on which it is not waited for any more.
@@ -178,6 +193,32 @@ fn news_of(heard: Heard, mut tell: impl FnMut(News)) {
 }
 
 impl Node {
+    /// What is refused, for a reader.
+    fn word_of(&self, refused: Refused) -> String {
+        let lane = |lane: usize| DURABLE.get(lane).map_or("a lane", |lane| lane.name());
+        let channel = |index: usize| self.incoming.get(index).map_or_else(String::new, |of| of.keys.id.to_string());
+        match refused {
+            Refused::Done(Pending::Open(at)) => format!("open {}", lane(at)),
+            Refused::Done(Pending::Append(at)) => format!("append to {}", lane(at)),
+            Refused::Done(Pending::Trim(at)) => format!("trim {}", lane(at)),
+            Refused::Done(Pending::Acknowledgements(at)) => format!("read what is acknowledged of {}", lane(at)),
+            Refused::Done(Pending::Read(at)) => format!("read {}", channel(at)),
+            Refused::Done(Pending::Ack(at)) => format!("acknowledge {}", channel(at)),
+            Refused::Done(Pending::Incarnation) => "read its name".into(),
+            Refused::Done(Pending::Keep) => "keep latest values".into(),
+            Refused::Done(Pending::Adopt) => "read own latest values".into(),
+            Refused::Done(Pending::State(at)) => {
+                format!("read the latest values of {}", self.peers.get(at).map_or("a node", |peer| &peer.name))
+            }
+            Refused::Done(Pending::Publish) => "publish".into(),
+            Refused::Done(Pending::Probe) => "write".into(),
+            Refused::Told(Pending::Append(at)) => format!("publish what is appended to {}", lane(at)),
+            Refused::Told(Pending::Ack(at)) => format!("publish what is acknowledged of {}", channel(at)),
+            Refused::Told(Pending::Keep) => "publish latest values".into(),
+            Refused::Done(Pending::Other) | Refused::Told(_) => "something else".into(),
+        }
+    }
+
     /// Tells the node what its channels had to say.
     pub(super) fn tell(&mut self) {
         for channel in self.outgoing.iter_mut().filter(|channel| !channel.notices.is_empty()) {
