@@ -94,9 +94,7 @@ def test_what_one_leaves_that_ends_with_its_node_is_its_accounts_wherever_that_i
     assert events == [("other", {"vanished": True, "with_node": True, "life": 7})]
     # Whether it left anything is the account's node to find: see `miss`.
     assert (told, ended.left, "other" in ended) == ([], [], True)
-    assert (
-        "other ends with the node: its on_stop raised; should it leave anything, its account elsewhere" in caplog.text
-    )
+    assert "other ends with the node: its on_stop raised; should it leave anything, account elsewhere" in caplog.text
 
 
 @pytest.mark.parametrize(
