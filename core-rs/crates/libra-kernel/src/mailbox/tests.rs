@@ -110,6 +110,7 @@ fn a_lane_gives_memory_back_after_a_burst_and_allocates_nothing_in_a_steady_stat
     assert!(later.iter().all(|room| *room == rooms[2_999]), "a steady load moves nothing");
     let few = steady(3_000, 1);
     assert!(steady(5_000, 1).iter().all(|room| *room == few[2_999]), "nor does a small one");
+    assert!(steady(10, 60).iter().all(|room| *room == few[2_999]), "nor one that grows within what is kept");
 }
 
 #[test]
