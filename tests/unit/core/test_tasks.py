@@ -269,8 +269,9 @@ def test_a_callback_that_holds_the_loop_is_told_of_with_its_line(run, caplog):
             time.sleep(0.001)
 
     run(lambda actor: asyncio.get_running_loop().call_soon(holds), simulated=False, slow_handler_s=0.02)
-    [message] = [row.getMessage() for row in caplog.records if "no actor's handler runs" in row.getMessage()]
-    assert "test_tasks.py:" in message
+    messages = [row.getMessage() for row in caplog.records if "no actor's handler runs" in row.getMessage()]
+    # A busy machine may hold the loop elsewhere later.
+    assert "test_tasks.py:" in messages[0]
 
 
 def test_the_loop_is_given_back_as_it_was(stage):
