@@ -71,8 +71,9 @@ def on_order(self, order):
 OUTBOX = "\n[bridge]\noutbox_events = 20000\nrequest_deadline_ms = 60000\n"
 PART = 3_000
 
-# Nor do they bound the one that is quiet.
+# Nor do they bound the one that is quiet, whose orders all wait behind an outage for their cancels.
 RATES = """
+max_open_orders = 200
 max_orders_per_second = 1000
 max_orders_per_minute = 10000
 max_messages_per_second = 2000

@@ -73,12 +73,14 @@ class MayShort(Slow):
 
 
 class Swapping(MayShort):
-    """Whose strategy, when told to CLOSE, cancels what rests and sells at once."""
+    """Whose strategy, when told to CLOSE, cancels what rests and sells at once: where there is a market to sell at."""
 
     body = TOLD.replace(
         "    side, size, *away = lines[self.done].split()\n",
         "    side, size, *away = lines[self.done].split()\n"
         "    if side == 'CLOSE':\n"
+        "        if not 0 < self.last.bid <= self.last.ask:\n"
+        "            return\n"
         "        self.cancel(self.rests)\n"
         "        side = 'SELL'\n",
     ).replace("    self.submit(", "    self.rests = self.submit(")
