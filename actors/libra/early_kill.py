@@ -93,19 +93,10 @@ def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
 
 def give_up() -> None:
     """No node takes the signal any more: what came, and what comes until the process is gone, is for the next start."""
-    if _process != os.getpid():
+    if _process != os.getpid() or not _hand_over():
         return
-    try:
-        from libra_core import name_latches, take_kill_switch
-    except ImportError as error:
-        # Nothing can have traded. It stays blocked: whoever pulls the switch must not end the last words.
-        if _held and signal.SIGUSR1 in signal.sigpending():
-            sys.stderr.write(f"libra: kill switch: nothing is latched, since the native core is not there: {error}\n")
-        return
-    if _held:
-        name_latches(_accounts)
-        take_kill_switch()
-        release()
+    from libra_core import take_kill_switch
+
     # To the end of the process, which no handler of an interpreter stays to. What came goes by that here.
     ends = stop_signals()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
@@ -113,6 +104,22 @@ def give_up() -> None:
         _replace(number, _end, signal.SIG_DFL)
     take_kill_switch(ends=ends)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _hand_over(*, pass_on: bool = False) -> bool:
+    """Have the native handler leave what was held here; False where there is none."""
+    try:
+        from libra_core import name_latches, take_kill_switch
+    except ImportError as error:
+        # Nothing can have traded. It stays blocked: whoever pulls the switch must not end the last words.
+        if _held and signal.SIGUSR1 in signal.sigpending():
+            sys.stderr.write(f"libra: kill switch: nothing is latched, since the native core is not there: {error}\n")
+        return False
+    if _held:
+        name_latches(_accounts)
+        take_kill_switch(pass_on=pass_on)
+        release()
+    return True
 
 
 def _replace(number: int, handler: object, by: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
@@ -167,16 +174,10 @@ def _leave() -> None:
     """As `give_up`, by a process that ends at once: a disk gets its time for the markers here."""
     if not _are_known:
         give_up()
-        return
-    try:
-        from libra_core import name_latches, take_kill_switch, tell_latches
-    except ImportError:
-        give_up()
-        return
-    name_latches(_accounts)
-    take_kill_switch(pass_on=True)
-    release()
-    tell_latches()
+    elif _hand_over(pass_on=True):
+        from libra_core import tell_latches
+
+        tell_latches()
 
 
 @contextmanager

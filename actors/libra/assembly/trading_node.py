@@ -326,7 +326,7 @@ class TradingNode(Node):
         return not self.options.simulated and any(account.cancels_pending for account in self.accounts.values())
 
     def _actor_given_up(self, name: str) -> None:
-        if any(strategy.name == name for strategy in self.strategies):
+        if self._is_strategy(name):
             self._strategy_has_ended(name)
             return
         self._abandon(name, "it needs a restart")
@@ -357,12 +357,15 @@ class TradingNode(Node):
         return True
 
     def _actor_stopped(self, name: str) -> None:
-        if any(strategy.name == name for strategy in self.strategies):
+        if self._is_strategy(name):
             self._strategy_has_ended(name)
 
     def _actor_left(self, name: str, why: str) -> None:
-        if any(strategy.name == name for strategy in self.strategies) and name not in self.ended:
+        if self._is_strategy(name) and name not in self.ended:
             self.ended.leave(name, why)
+
+    def _is_strategy(self, name: str) -> bool:
+        return any(strategy.name == name for strategy in self.strategies)
 
     def _strategy_has_ended(self, name: str) -> None:
         """One that an operator has stopped was gone before, and only operators ask for its policy again."""

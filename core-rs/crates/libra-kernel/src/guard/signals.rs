@@ -34,15 +34,15 @@ static SAME_STOP_UNTIL_NS: AtomicI64 = AtomicI64::new(i64::MIN);
 static BEFORE: [(AtomicUsize, AtomicI32); 4] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 4];
 
 /// How many handlers are under way: what they read is not freed meanwhile, nor is a pipe closed that they write into.
-static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
+pub(super) static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
 /// How many of them are the kill switch's.
 static SWITCHES: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let _errno = Errno::keep();
     // Before it is known where it goes: whoever takes that away waits for us.
-    let _under_way = UnderWay::begin();
-    let _switch = (signal == libc::SIGUSR1).then(|| Counted::begin(&SWITCHES));
+    let _under_way = UnderWay::begin(&UNDER_WAY);
+    let _switch = (signal == libc::SIGUSR1).then(|| UnderWay::begin(&SWITCHES));
     let fd = SIGNAL_PIPE.load(Ordering::Relaxed);
     // SAFETY: async-signal-safe, and cannot fail. A child that no handler of ours has seen begin has the parent's pipe.
     let here = unsafe { libc::getpid() };
@@ -91,32 +91,20 @@ fn let_others_leave_markers() {
     let nap = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // SAFETY: async-signal-safe; a time to read.
     unsafe { libc::nanosleep(&nap, std::ptr::null_mut()) };
-    let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
-    while SWITCHES.load(Ordering::SeqCst) > 0 && monotonic_ns() < until_ns {
-        std::thread::yield_now();
-    }
+    wait_for(&SWITCHES);
 }
 
-/// A handler begins; it ends with the value.
-pub(super) struct UnderWay;
+/// A handler begins, and is one of a number; it ends with the value.
+pub(super) struct UnderWay(&'static AtomicU32);
 
 impl UnderWay {
-    pub(super) fn begin() -> Counted {
-        Counted::begin(&UNDER_WAY)
-    }
-}
-
-/// One of a number, for as long as it lives.
-pub(super) struct Counted(&'static AtomicU32);
-
-impl Counted {
-    fn begin(number: &'static AtomicU32) -> Counted {
+    pub(super) fn begin(number: &'static AtomicU32) -> UnderWay {
         number.fetch_add(1, Ordering::SeqCst);
-        Counted(number)
+        UnderWay(number)
     }
 }
 
-impl Drop for Counted {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -129,8 +117,13 @@ pub(super) fn are_handlers_under_way() -> bool {
 /// Waits for handlers that began before this: what was theirs has come by then. A folder may be one that hangs, so not for
 /// ever.
 pub(super) fn wait_for_handlers() {
+    wait_for(&UNDER_WAY);
+}
+
+/// Async-signal-safe, as whoever waits may be a handler.
+fn wait_for(number: &AtomicU32) {
     let until_ns = monotonic_ns().saturating_add(HANDLERS_NS);
-    while are_handlers_under_way() && monotonic_ns() < until_ns {
+    while number.load(Ordering::SeqCst) > 0 && monotonic_ns() < until_ns {
         std::thread::yield_now();
     }
 }

@@ -178,7 +178,7 @@ fn a_disk_that_hangs_holds_up_no_signal_that_is_passed_on_and_the_marker_is_ther
 fn a_guard_that_ends_waits_for_handlers_that_are_under_way() {
     let _one = lock(&ONE);
     let (guard, folder, _alarms) = guard_of_two("under-way");
-    let handler = signals::UnderWay::begin();
+    let handler = signals::UnderWay::begin(&signals::UNDER_WAY);
     let is_over = Arc::new(AtomicBool::new(false));
     let ends = std::thread::spawn({
         let is_over = is_over.clone();
