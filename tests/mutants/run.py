@@ -122,7 +122,8 @@ class Copy:
         self._digests: dict[str, bytes] = {}
         self.environment = {
             **{key: value for key, value in os.environ.items() if key not in DROPPED},
-            "PATH": f"{self.tree / '.venv' / 'bin'}:{os.environ['PATH']}",
+            # The last: where uv is missing, make has fetched one.
+            "PATH": f"{self.tree / '.venv' / 'bin'}:{os.environ['PATH']}:{ROOT / '.build' / 'uv' / 'bin'}",
             "PYO3_PYTHON": str(self.tree / ".venv" / "bin" / "python"),
             "RUST_BACKTRACE": "0",
             "CARGO_TERM_COLOR": "never",

@@ -338,6 +338,10 @@ mod tests {
         assert_eq!(told.len(), 2);
         assert_eq!(told[1], "instruments.ETH/USDT@x.max_order_notional would loosen from 100 to 200: confirm it");
         assert!(loosened(&before, &set(&before, &[("max_order_notional", "99")]), &instruments()).is_empty());
+        // An own limit is taken away, and the account has none behind it.
+        let own = set(&before, &[("instruments.ETH/USDT.max_order_size", "2")]);
+        let told = loosened(&own, &before, &instruments());
+        assert_eq!(told, ["instruments.ETH/USDT@x.max_order_size would loosen from 2 to no limit: confirm it"]);
     }
 
     fn some_limits() -> impl Strategy<Value = RiskLimits> {

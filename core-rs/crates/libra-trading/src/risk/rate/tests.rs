@@ -35,6 +35,15 @@ fn a_changed_limit_counts_what_was_there() {
 }
 
 #[test]
+fn what_a_clock_put_out_of_order_stays_so_in_a_longer_ring() {
+    let mut window = RateWindow::new(Some(2), 1_000);
+    [1_000, 400].iter().for_each(|at_ns| window.record(*at_ns));
+    window.set_limit(Some(5));
+    [500, 600].iter().for_each(|at_ns| window.record(*at_ns));
+    assert_eq!(window.room(1_450, 3), 1, "the one of 400 has left the window, the one of 1,000 before it has not");
+}
+
+#[test]
 fn a_strategy_that_cancels_in_a_storm_cannot_order() {
     let limits = RiskLimits {
         max_messages_per_second: Some(10),
