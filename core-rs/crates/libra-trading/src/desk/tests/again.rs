@@ -145,13 +145,20 @@ fn a_fill_behind_an_end_is_closed_too() {
 
 #[test]
 fn a_fill_behind_a_kill_switch_begins_nothing() {
-    let (mut bench, id) = half_executed();
-    bench.desk.kill(&mut bench.router, bench.now_ns, "the test").unwrap();
-    flatten(&mut bench);
-    go_on(&mut bench, 10, GOOD);
-    report(&mut bench, id, fill(2));
-    bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
-    assert_eq!(answer(&mut bench, 60, &fill(3)), 0);
-    given_up(&bench, "KILL_SWITCH");
-    assert_eq!(position(&bench), 40);
+    for comes_late in [false, true] {
+        let (mut bench, id) = half_executed();
+        bench.desk.kill(&mut bench.router, bench.now_ns, "the test").unwrap();
+        flatten(&mut bench);
+        go_on(&mut bench, 10, GOOD);
+        if !comes_late {
+            report(&mut bench, id, fill(2));
+        }
+        bench.desk.resume(&mut bench.router, bench.now_ns, "the test").unwrap();
+        if comes_late {
+            report(&mut bench, id, fill(2));
+        }
+        assert_eq!(answer(&mut bench, 60, &fill(3)), 0);
+        given_up(&bench, "KILL_SWITCH");
+        assert_eq!(position(&bench), 40);
+    }
 }
