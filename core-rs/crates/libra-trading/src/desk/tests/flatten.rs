@@ -103,6 +103,54 @@ fn no_number_of_open_orders_keeps_a_closing_from_leaving() {
     }
 }
 
+/// Of one that holds three instruments, where twice the limit leaves room for two closings.
+#[test]
+fn room_among_the_open_orders_is_waited_for() {
+    let limits = RiskLimits { max_open_orders: Some(1), ..RiskLimits::default() };
+    let mut config = config(Link::External, LogConfig::Memory, limits);
+    let names = ["BTC/USDT@a", "BTC/USDT@b", "BTC/USDT@c"].map(Name::intern);
+    config.gate.instruments = names.map(|id| Instrument { id, ..btc() }).into();
+    let (mut bench, _) = Bench::open(config, 1);
+    bench.desk.set_reconciled();
+    let go_on = |bench: &mut Bench| {
+        for id in names {
+            let quote = Quote { bid: GOOD.0, ask: GOOD.1, bid_size: 9, ask_size: 9, ..Quote::default() };
+            let event =
+                Event::market(EventType::Quote, Name::intern("m"), id, (2, 3), bench.now_ns, Payload::Quote(quote));
+            bench.desk.on_market(&mut bench.router, bench.now_ns, &event);
+        }
+        go_on(bench, 1, GOOD);
+    };
+    go_on(&mut bench);
+    for (number, instrument) in (1..).zip(names) {
+        let request = OrderRequest { instrument, ..bench.request(20) };
+        let id = crate::gate::client_order_id(Name::intern(ACCOUNT), request.request_id);
+        bench.submit(request);
+        assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+        report(&mut bench, id, fill(number));
+    }
+    flatten(&mut bench);
+    let open = |bench: &Bench| bench.desk.gate().open_orders().map(|order| order.client_order_id).collect::<Vec<_>>();
+    let leave = |bench: &mut Bench| {
+        go_on(bench);
+        for id in open(bench) {
+            bench.desk.may_send(&mut bench.router, bench.now_ns, id);
+        }
+    };
+    (0..20).for_each(|_| leave(&mut bench));
+    let waits = |bench: &Bench| {
+        let waits = |state: &Flattening| matches!(state, Flattening::Waiting(code, _) if code == "OPEN_ORDERS_LIMIT");
+        flattenings(bench).iter().filter(|(_, state)| waits(state)).count()
+    };
+    assert_eq!((open(&bench).len(), waits(&bench)), (2, 1));
+    for number in 4..7 {
+        let id = open(&bench)[0];
+        report(&mut bench, id, fill(number));
+        (0..70).for_each(|_| leave(&mut bench));
+    }
+    assert!(flattenings(&bench).iter().all(|(_, state)| *state == Flattening::Flat), "{:?}", flattenings(&bench));
+}
+
 /// A strategy at a venue outside that bought 20 and is gone, to be flattened.
 fn at_a_venue() -> Bench {
     let mut bench = Bench::new(Link::External);

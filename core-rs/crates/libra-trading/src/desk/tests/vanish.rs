@@ -82,6 +82,10 @@ fn keep_leaves_its_orders_and_lets_nothing_more_leave() {
     let request = bench.request(10);
     assert_eq!(order_of(&bench.submit(request)[0]).reason, "STRATEGY_STOPPED");
     rest(&mut bench, other());
+    // Nor does it end with those of another one.
+    bench.desk.vanish(&mut bench.router, bench.now_ns, other(), OnVanish::Cancel);
+    go_on(&mut bench);
+    assert_eq!((status(&bench, mine), status(&bench, others)), (OrderStatus::Accepted, OrderStatus::Cancelled));
 }
 
 #[test]
