@@ -190,10 +190,14 @@ fn what_a_vanished_strategy_left_is_insisted_on_unless_it_is_kept() {
         is_insisted_on(&mut bench, more);
     }
     let mut bench = long(OnBreach::ReduceOnly);
-    works(&mut bench, OrderSide::Buy, 10);
+    let [more, less] = [(OrderSide::Buy, 10), (OrderSide::Sell, 40)].map(|(side, size)| works(&mut bench, side, size));
     bench.desk.vanish(&mut bench.router, bench.now_ns, Name::intern(STRATEGY), OnVanish::Keep);
     bench.quote(6_000_000, 6_000_010);
     assert_eq!((bench.desk.cancels_under_way(), bench.desk.next_due_ns()), (0, None));
+    // A loss limit takes what increases, whoever left it, and no more.
+    bench.quote(5_900_000, 6_000_010);
+    let cancelling = bench.desk.cancelling();
+    assert!(cancelling.contains(&more) && !cancelling.contains(&less));
 }
 
 #[test]
