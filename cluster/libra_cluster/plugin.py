@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["PLUGIN", "ClusterPlugin"]
 
 _FILES = ("ca_file", "password_file")
+_PASSWORDS = ("password_env", "password_file")
+_IN_URL = {
+    "username": ("user",),
+    "password_env": _PASSWORDS,
+    "password_file": _PASSWORDS,
+    "ca_file": ("ca_file",),
+}
+"""Keys of `[bridge]`, each with the options of a url that say the same."""
 
 
 class ClusterPlugin:
@@ -68,6 +77,10 @@ class ClusterPlugin:
         if "appendonly" in given:
             draft.report("is for the server that the topology starts; take it out, or url", "bridge", "appendonly")
         url = draft.tree.get("bridge", "url")
+        in_url = parse_qs(urlsplit(str(url.value)).query) if url is not None else {}
+        for key, options in _IN_URL.items():
+            if key in given and (twice := [option for option in options if option in in_url]):
+                draft.report(f"is given beside {twice[0]} in url; keep one of them", "bridge", key)
         if "ca_file" in given and url is not None and not str(url.value).startswith(TLS_SCHEMES):
             draft.report(
                 "needs a url with TLS: rediss:// or rediss+sentinel://; what goes another way is neither encrypted "

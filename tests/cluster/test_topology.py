@@ -94,6 +94,7 @@ def test_without_the_package_it_says_so(wrong, monkeypatch: pytest.MonkeyPatch):
     assert said.startswith("the configuration has 2 problems")
 
 
+TWICE = "[bridge]\nurl = 'rediss://x?user=u&password_env=P&ca_file=/ca.pem'\n"
 CA = "bridge.ca_file: needs a url with TLS: rediss://"
 
 
@@ -127,6 +128,12 @@ CA = "bridge.ca_file: needs a url with TLS: rediss://"
         (TRADING + STRATEGIES + f"[bridge]\nurl = 'redis://x'\nca_file = '{__file__}'\n", CA),
         (TRADING + STRATEGIES + f"[bridge]\nurl = 'unix:///x'\nca_file = '{__file__}'\n", CA),
         (TRADING + STRATEGIES + f"[bridge]\nurl = 'redis+sentinel://x/m'\nca_file = '{__file__}'\n", CA),
+        (TRADING + STRATEGIES + TWICE + f"ca_file = '{__file__}'\n", "bridge.ca_file: is given beside ca_file in url"),
+        (TRADING + STRATEGIES + TWICE + "username = 'me'\n", "bridge.username: is given beside user in url"),
+        (
+            TRADING + STRATEGIES + TWICE + f"password_file = '{__file__}'\n",
+            "password_file: is given beside password_env",
+        ),
         (TRADING + STRATEGIES + "[bridge]\nshards = 0\n", "bridge.shards"),
         (TRADING + STRATEGIES + "[bridge]\nenvironment = 'A b'\n", "bridge.environment"),
     ],

@@ -256,13 +256,18 @@ class UserStream:
     async def _watch_silence(self) -> None:
         """A half-open connection gives no error; one that answers no ping is taken for lost."""
         patience_ms = self._venue.options.stale_after_ms
+        heard: dict[str, tuple[int, float]] = {}
         while True:
             await asyncio.sleep(patience_ms / 4e3)
             for name in (_ORDERS, _TRADES):
                 client = self._venue.hooks.clients.get(name)
                 if client is None:
                     continue
+                # Told by the wall clock, which may be set: how long it stays the same is what counts.
                 last_ms = max(client.last_message_at or 0, client.connectionEstablished or 0)
-                if time.time() * 1e3 - last_ms > patience_ms:
+                now = time.monotonic()
+                if name not in heard or heard[name][0] != last_ms:
+                    heard[name] = (last_ms, now)
+                elif (now - heard[name][1]) * 1e3 > patience_ms:
                     venue = self._venue.options.venue
                     self._fail(GatewayError(f"{venue}: the connection of {name} has been silent for {patience_ms} ms"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from contextlib import suppress
 from decimal import Decimal
 
@@ -159,6 +160,15 @@ async def test_a_connection_that_answers_no_ping_is_taken_for_lost(connect, venu
 async def test_a_connection_that_nobody_pings_is_taken_for_lost(connect, venue):
     gateway = await connect(stale_after_ms=300)
     # As CCXT does when it resets a client whose socket stays open.
+    gateway._venue.hooks.clients["orders"].ping_looper.cancel()
+    with pytest.raises(GatewayError, match="silent for 300 ms"):
+        await told(gateway, 1)
+
+
+async def test_silence_goes_by_no_clock_that_is_set(connect, venue, monkeypatch: pytest.MonkeyPatch):
+    gateway = await connect(stale_after_ms=300)
+    now_s = time.time()
+    monkeypatch.setattr(time, "time", lambda: now_s)
     gateway._venue.hooks.clients["orders"].ping_looper.cancel()
     with pytest.raises(GatewayError, match="silent for 300 ms"):
         await told(gateway, 1)
