@@ -11,7 +11,7 @@ Loads the native core for that only once the accounts are known; imports next to
 
 What ends a process before it has a node (SIGTERM, a terminal that is closed) is no way round that: it leaves the
 markers first, and ends the process as it would have. While nobody knows yet which accounts it is about, an end behind
-the switch waits for that; a second one does not.
+the switch waits for that; a second one, half a second later, does not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -29,6 +30,8 @@ from libra.stop_signals import stop_signals
 __all__ = ["give_up", "hold", "is_about", "passed_on", "release"]
 
 _SWITCH = (signal.SIGUSR1,)
+_SAME_STOP_S = 0.5
+"""What comes again so soon is the same one: `uv run` hands a Ctrl-C on that its group has had."""
 _BY_SIGNAL = 128
 """What a shell adds to the number of the signal that ended a process."""
 _held = False
@@ -37,6 +40,8 @@ _are_known = False
 _process = 0
 _put_off: int | None = None
 """What is to end the process once its accounts are known."""
+_put_off_s = 0.0
+"""When that came, on the monotonic clock."""
 _is_passed_on = False
 _sees_forks = False
 _forking = threading.local()
@@ -98,10 +103,10 @@ def give_up() -> None:
     from libra_core import take_kill_switch
 
     # To the end of the process, which no handler of an interpreter stays to. What came goes by that here.
-    ends = stop_signals()
+    ends = (*stop_signals(), signal.SIGINT)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     for number in ends:
-        _replace(number, _end, signal.SIG_DFL)
+        _replace(number, signal.default_int_handler if number == signal.SIGINT else _end, signal.SIG_DFL)
     take_kill_switch(ends=ends)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -162,12 +167,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _has_to_wait(number: int) -> bool:
-    """The switch was pulled, and its accounts are not known yet. The next one does not wait."""
-    global _put_off
-    if _are_known or _put_off is not None or not _held or signal.SIGUSR1 not in signal.sigpending():
+    """The switch was pulled, and its accounts are not known yet. Another end behind the first does not wait."""
+    global _put_off, _put_off_s
+    if _are_known or not _held or signal.SIGUSR1 not in signal.sigpending():
         return False
-    _put_off = number
-    return True
+    if _put_off is None:
+        _put_off, _put_off_s = number, time.monotonic()
+    return time.monotonic() - _put_off_s < _SAME_STOP_S
 
 
 def _leave() -> None:

@@ -98,6 +98,31 @@ def test_a_handler_that_can_be_cancelled_is_followed_by_on_stop(run, caplog):
     assert "actor mine: its handler of QUOTE awaits something" in caplog.text
 
 
+STOPS_ITSELF = """
+async def on_quote(self, quote):
+    if getattr(self, "asked", None):
+        self.log.warning("awaits")
+        await asyncio.sleep(0.1)
+        self.stop()
+        return
+    self.asked = self.submit(quote.symbol, OrderSide.BUY, "0.001", price=quote.bid - 500)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "left", "vanished"),
+    [
+        (STOPS_ITSELF, "CANCELLED", [("mine", "cancel")]),
+        (RESTS + "\ndef on_stop(self):\n    self.stop()\n", "ACCEPTED", []),
+    ],
+    ids=["while it drains", "while it is stopped"],
+)
+def test_one_that_stops_itself_has_ended_for_good_unless_it_is_being_stopped(run, body, left, vanished):
+    node, result = run(body)
+    assert ([row["status"] for row in result.orders], result.exit_code) == ([left], 0)
+    assert [gone[:2] for gone in node.accounts["paper"].vanished()] == vanished
+
+
 @pytest.mark.parametrize(
     ("body", "state", "code"),
     [

@@ -11,40 +11,51 @@ from tests.integration.conftest import LOG
 
 ENDS = [signal.SIGTERM, signal.SIGHUP]
 
-BOTH = """
-import os, signal, sys, threading
+TAKES = """
+import os, signal, sys, threading, time
 from libra_core import name_latches, take_kill_switch
-number, elsewhere = int(sys.argv[1]), sys.argv[2] == "elsewhere"
-for ends in (signal.SIGUSR1, number):
+number = int(sys.argv[1])
+both = {signal.SIGUSR1, number}
+for ends in both:
     # Whoever runs this may ignore it, which is inherited.
     signal.signal(ends, signal.SIG_DFL)
-name_latches([(name, f"{name}.log") for name in "abcdefgh"])
+names = [f"{place}.log" for place in range(int(sys.argv[2]))]
+name_latches([(name, name) for name in names])
 take_kill_switch(ends=[number])
-both = {signal.SIGUSR1, number}
-if elsewhere:
-    # What ends the process comes to another thread than the switch.
-    threading.Thread(target=signal.pause, daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    for sent in both:
-        os.kill(os.getpid(), sent)
-else:
-    signal.pthread_sigmask(signal.SIG_BLOCK, both)
-    for sent in both:
-        os.kill(os.getpid(), sent)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+"""
+AT_ONCE = """
+for sent in both:
+    os.kill(os.getpid(), sent)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
 threading.Event().wait(20)
 print("lives")
+"""
+ELSEWHERE = """
+def waits(sent):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [sent])
+    threading.Event().wait(20)
+    print("lives")
+for sent in both:
+    threading.Thread(target=waits, args=(sent,)).start()
+os.kill(os.getpid(), signal.SIGUSR1)
+while not os.path.exists(names[0] + ".killed"):
+    time.sleep(0)
+os.write(1, b"ends" if not os.path.exists(names[-1] + ".killed") else b"too late")
+os.kill(os.getpid(), number)
 """
 
 
 @pytest.mark.usefixtures("uncounted")
-@pytest.mark.parametrize("where", ["here", "elsewhere"])
 @pytest.mark.parametrize("number", [*ENDS, signal.SIGINT])
-def test_where_both_come_at_once_the_markers_are_left_before_the_process_ends(tmp_path: Path, number: int, where: str):
-    command = [sys.executable, "-c", BOTH, str(int(number)), where]
+@pytest.mark.parametrize(
+    ("then", "accounts", "said"), [(AT_ONCE, 8, ""), (ELSEWHERE, 1_000, "ends")], ids=["at once", "elsewhere"]
+)
+def test_what_ends_the_process_waits_for_the_markers(tmp_path: Path, number: int, then: str, accounts: int, said: str):
+    command = [sys.executable, "-c", TAKES + then, str(int(number)), str(accounts)]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stdout) == (-number, ""), told.stderr
-    assert sorted(path.name for path in tmp_path.glob("*.killed")) == [f"{name}.log.killed" for name in "abcdefgh"]
+    assert (told.returncode, told.stdout) == (-number, said), told.stderr
+    assert len(list(tmp_path.glob("*.log.killed"))) == accounts
 
 
 LEAVES_A_THREAD = """
@@ -55,7 +66,7 @@ def on_start(self):
 
 
 @pytest.mark.usefixtures("usual_signals", "uncounted")
-@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("number", [*ENDS, signal.SIGINT])
 def test_behind_its_summary_a_run_leaves_the_switch_to_the_next_one(shell, number):
     name = shell.profile(shell.strategy(LEAVES_A_THREAD), account=LOG, node="duration_s = 0.5")
     running = shell.start("run", name, "--json")
@@ -69,6 +80,7 @@ def test_behind_its_summary_a_run_leaves_the_switch_to_the_next_one(shell, numbe
     running.signal(signal.SIGCONT)
     ended = running.end()
     assert (ended.code, (shell.folder / "gate.log.killed").exists()) == (-number, True), ended.err
+    assert "Traceback" not in ended.err
     again = shell.run("run", name, "--json")
     assert (again.code, "KILL_SWITCH" in str(again.summary["stopped"])) == (3, True), again.err
 

@@ -125,13 +125,14 @@ def test_without_a_switch_it_leaves_no_marker(shell, number):
 
 
 EARLY = """
-import os, signal, sys
-number, times = int(sys.argv[1]), int(sys.argv[2])
+import os, signal, sys, time
+number, apart_s = int(sys.argv[1]), [float(word) for word in sys.argv[2].split(",")]
 from libra.cli import main
 before = main._dispatch
 def pull_and_end(arguments):
     os.kill(os.getpid(), signal.SIGUSR1)
-    for _ in range(times):
+    for pause_s in apart_s:
+        time.sleep(pause_s)
         os.kill(os.getpid(), number)
     return before(arguments)
 main._dispatch = pull_and_end
@@ -142,13 +143,19 @@ sys.exit(main.main(sys.argv[3:]))
 @pytest.mark.usefixtures("usual_signals", "uncounted")
 @pytest.mark.parametrize("number", ENDS)
 @pytest.mark.parametrize("more", ["", TWO_NODES], ids=["one node", "two nodes"])
-def test_an_end_behind_the_switch_waits_until_the_accounts_are_known_and_a_second_one_does_not(shell, number, more):
-    command = [sys.executable, "-c", EARLY, str(int(number)), "1", "run", profile(shell, more=more), "--json"]
+@pytest.mark.parametrize("apart_s", ["0", "0,0.05"], ids=["once", "delivered twice"])
+def test_an_end_behind_the_switch_waits_until_the_accounts_are_known(shell, number, more, apart_s):
+    command = [sys.executable, "-c", EARLY, str(int(number)), apart_s, "run", profile(shell, more=more), "--json"]
     told = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (code_by(number), ""), told.stderr
     assert (shell.folder / "gate.log.killed").exists()
-    (shell.folder / "gate.log.killed").unlink()
-    command[4] = "2"
+
+
+@pytest.mark.usefixtures("usual_signals", "uncounted")
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("more", ["", TWO_NODES], ids=["one node", "two nodes"])
+def test_a_second_end_waits_for_nothing(shell, number, more):
+    command = [sys.executable, "-c", EARLY, str(int(number)), "0,0.6", "run", profile(shell, more=more), "--json"]
     told = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
     assert (told.returncode, "nothing is latched" in told.stderr) == (code_by(number), True), told.stderr
     assert not (shell.folder / "gate.log.killed").exists()

@@ -80,8 +80,8 @@ class Ending:
         for behind, place in reversed(tuple(enumerate(self._places.values()))):
             until = deadline - behind * part_s
             if not is_well:
-                # What is cancelled for the one before goes out before its gateway stops.
-                in_time &= await self._settle(until)
+                # What is cancelled for the one before goes out before its gateway stops, in what its own part leaves.
+                in_time &= await self._settle(until - part_s)
             in_time &= await self._end_handler(place, until)
             if place.state in (ActorState.STARTING, ActorState.RUNNING, ActorState.DEGRADED):
                 self._lives.stop(place)

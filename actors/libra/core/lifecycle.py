@@ -450,7 +450,8 @@ class Lifecycles:
     def request_stop(self, slot: int) -> None:
         """An actor asks to be stopped, when the event that it handles is done. It gets no other."""
         place = self._places[slot]
-        if place.stop_asked or place.is_over:
+        # One that is being stopped with its node ends with that.
+        if place.stop_asked or place.is_over or (self._is_ending and place.state is ActorState.STOPPING):
             return
         place.stop_asked = True
         self._stops.append(slot)
@@ -569,7 +570,7 @@ class Lifecycles:
         self._move(place, ActorState.STOPPED)
         self.watches.tell(place, reason, detail, comes_back=False)
         self._remove(place)
-        if not self._is_ending:
+        if place.stop_asked or not self._is_ending:
             self._on_stopped(place.name)
 
     def stopped_with_node(self, place: Place) -> None:

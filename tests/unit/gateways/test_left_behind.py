@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 
+import pytest
 from tests.unit.gateways import conftest
 from tests.unit.gateways.test_gateway_actor import accepted, cancelled
 
@@ -39,3 +40,36 @@ async def test_its_cancel_has_what_is_left_of_the_drain_also_where_its_own_part_
         node.strategy.on_stop = asyncio.Event().wait
         node.node.stop()
     assert (sent, node.status(order_id)) == ([order_id], "CANCELLED")
+
+
+@pytest.mark.parametrize(("drain_s", "answer_s"), [(0.8, 0.1), (4.0, 0.4)])
+async def test_one_that_hangs_takes_nothing_of_the_next_ones_time(running, script, monkeypatch, drain_s, answer_s):
+    monkeypatch.setattr(conftest, "PROFILE", conftest.PROFILE + OTHER.format(number=0))
+    did, gone = [], set()
+
+    async def cancel(order_id):
+        await asyncio.sleep(answer_s)
+        gone.add(order_id)
+        script.report(cancelled(order_id))
+        return True
+
+    script.on_cancel = cancel
+    script.on_query = lambda order_id: [cancelled(order_id) if order_id in gone else accepted(order_id)]
+
+    async def on_stop():
+        did.append("began")
+        await asyncio.sleep(0)
+        did.append("ended")
+
+    async with running(silence_ms=60_000) as node:
+        node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=drain_s)
+        hangs = node.node.actor_named("idle0")
+        theirs, kept = hangs.submit("BTC/USDT:USDT", conftest.OrderSide.BUY, "0.020", price="99.0"), node.submit()
+        await node.until(lambda: len(script.ordered) == 2)
+        for order_id in (theirs, kept):
+            script.report(accepted(order_id))
+        await node.until(lambda: node.status(theirs) == node.status(kept) == "ACCEPTED")
+        hangs.on_stop = asyncio.Event().wait
+        node.strategy.on_stop = on_stop
+        node.node.stop()
+    assert (did, gone, node.status(kept)) == (["began", "ended"], {theirs}, "ACCEPTED")
