@@ -36,6 +36,16 @@ class _Console(Console):
         """Leaves it to the caller, who knows how the run ended; rich itself would leave the process."""
         raise
 
+    def print(self, *objects: object, **terms: Any) -> None:  # noqa: ANN401 - as rich has it
+        """As rich does; into a file or a pipe without the blanks that fill up a line."""
+        if self.is_terminal:
+            super().print(*objects, **terms)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **terms)
+        self.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        self.file.flush()
+
 
 def open_console() -> Console:
     """A console on standard output."""
