@@ -11,6 +11,7 @@ from pydantic import Field
 
 from libra.config.settings import Settings
 from libra_cluster.bridge.settings import TLS_SCHEMES, BridgeSettings
+from libra_cluster.pools import PoolName, PoolSettings, write_out_pools
 from libra_cluster.topology import NodeName, NodePlacement, Topology, check_topology
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _IN_URL = {
 
 
 class ClusterPlugin:
-    """Reads `[bridge]` and `[nodes]`, and runs profiles that have nodes. See `libra.config.plugins.Plugin`."""
+    """Reads `[bridge]`, `[nodes]` and `[pools]`, and runs profiles with nodes. See `libra.config.plugins.Plugin`."""
 
     sections: Mapping[str, tuple[Any, Any]] = {
         "bridge": (
@@ -46,10 +47,15 @@ class ClusterPlugin:
                 default_factory=dict, description="Processes that share this profile, by name, with what each builds."
             ),
         ),
+        "pools": (
+            dict[PoolName, PoolSettings],
+            Field(default_factory=dict, description="Strategies that run over several nodes, by the pool's name."),
+        ),
     }
 
     def resolve(self, tree: Tree, problems: Problems) -> None:
-        """Files of `[bridge]` are named relative to the profile, or to the current folder."""
+        """Files of `[bridge]` are named relative to the profile, or to the current folder; pools are written out."""
+        write_out_pools(tree, problems)
         for key in _FILES:
             entry = tree.get("bridge", key)
             if entry is None or not isinstance(entry.value, str):

@@ -79,6 +79,28 @@ def test_a_node_that_is_never_heard_is_missing_and_one_that_left_is_not():
         ]
 
 
+def test_a_node_that_left_has_left_until_it_is_there_again():
+    with Place(["pub", "con"]) as place:
+        pub, con = place.node("pub"), place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: con.told("node_up"))
+
+        def is_there() -> tuple[bool, bool]:
+            row = con.link()["nodes"]["pub"]
+            return row["up"], row["left"]
+
+        assert is_there() == (True, False)
+        place.leave(pub)
+        place.until(lambda: con.told("node_left"))
+        assert is_there() == (False, True)
+        again = publisher(place)
+        again.start()
+        place.until(lambda: len(con.told("node_up")) == 2)
+        assert is_there() == (True, False)
+        kill(again)
+        place.until(lambda: con.told("node_down"))
+        assert is_there() == (False, False)
+
+
 def test_a_death_is_noticed_though_the_listener_is_cut_again_and_again():
     with Place(["pub", "con"]) as place:
         pub, con = publisher(place), place.node("con", EventType.ORDER_FILLED)

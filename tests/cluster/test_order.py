@@ -199,7 +199,7 @@ class Native:
     """The native class, with nothing behind it."""
 
     def __init__(self, nodes: dict[str, tuple[bool, int]], in_use: int = 5) -> None:
-        self.nodes = {name: {"up": up, "epoch": epoch} for name, (up, epoch) in nodes.items()}
+        self.nodes = {name: {"up": up, "left": False, "epoch": epoch} for name, (up, epoch) in nodes.items()}
         self.in_use = in_use
         self.takes_s = 0.0
 
@@ -235,12 +235,15 @@ def bridge_of(monkeypatch: pytest.MonkeyPatch, native: Native, url: str | None =
     ids=["all there", "a strategy left", "a strategy died", "the account left", "the account never came"],
 )
 def test_a_server_of_its_own_keeps_what_nobody_misses(monkeypatch: pytest.MonkeyPatch, nodes, left, keeps):
-    bridge = bridge_of(monkeypatch, Native(nodes))
+    native = Native(nodes)
+    for name in left:
+        native.nodes[name]["left"] = True
+    bridge = bridge_of(monkeypatch, native)
     bridge.leave(1.0)
-    assert bridge.keeps(left) is keeps
-    outlives = bridge_of(monkeypatch, Native(nodes), "redis://127.0.0.1:1")
+    assert bridge.keeps() is keeps
+    outlives = bridge_of(monkeypatch, native, "redis://127.0.0.1:1")
     outlives.leave(1.0)
-    assert outlives.keeps(left)
+    assert outlives.keeps()
 
 
 def test_a_server_of_its_own_keeps_nothing_that_there_was_no_time_for(monkeypatch: pytest.MonkeyPatch):
@@ -248,7 +251,7 @@ def test_a_server_of_its_own_keeps_nothing_that_there_was_no_time_for(monkeypatc
     native.takes_s = 0.05
     bridge = bridge_of(monkeypatch, native)
     bridge.leave(0.05)
-    assert not bridge.keeps([])
+    assert not bridge.keeps()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from libra_core import BridgeNews, NodeCore
 
@@ -43,14 +43,11 @@ class NodeBridge(Protocol):
     def leave(self, timeout_s: float) -> None:
         """Send what waits, at most so long, and leave; it blocks, and `flush` goes on meanwhile."""
 
-    def keeps(self, left: Collection[str]) -> bool:
+    def keeps(self) -> bool:
         """Behind `leave`: whether what the server has confirmed is safe with it for those that have not read it.
 
         A server that ends with its topology keeps nothing. Then nothing may be owed but to nodes without accounts that
         left in order: they wanted no more.
-
-        Args:
-            left: The nodes that left in order.
         """
 
     def life_of(self, node: str) -> int | None:

@@ -63,7 +63,7 @@ class BridgeEnd:
         log.tell(bridge.news())
         log.close()
         self.stats = bridge.stop(0.0)
-        self.left_behind = unsent(self.stats, keeps=bridge.keeps(log.left))
+        self.left_behind = unsent(self.stats, keeps=bridge.keeps())
         if self.left_behind:
             _log.error("bridge: %d durable events did not reach those that they are for", self.left_behind)
         if not (open_gaps(self.stats) or self.lost_events):

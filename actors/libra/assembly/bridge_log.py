@@ -118,8 +118,6 @@ class BridgeLog:
         self._waiting: dict[_Key, _Held] = {}
         self.is_fenced = False
         """Another process of this node's name has taken over."""
-        self.left: set[str] = set()
-        """Nodes that left in order."""
         self._connected_at: float | None = None
 
     @property
@@ -135,10 +133,6 @@ class BridgeLog:
         for told in news:
             if told.kind == "fenced":
                 self.is_fenced = True
-            elif told.kind == "node_left":
-                self.left.add(told.node)
-            elif told.kind in ("node_up", "node_down", "node_missing"):
-                self.left.discard(told.node)
             if told.kind == "connected":
                 self._connected_at = now
             elif told.kind in ("disconnected", "server_refuses", "fenced"):

@@ -217,13 +217,7 @@ def _equity(accounts: list[AccountGroup]) -> dict[str, Decimal]:
 
 def _balances(accounts: list[AccountGroup]) -> list[dict[str, Any]]:
     """Balances of the currencies that an account ever held or settled in."""
-    amounts = ("opening", "total", "realised", "unrealised", "fees")
-    return [
-        balance
-        for account in accounts
-        for balance in account.balances()
-        if any(balance[amount] != 0 for amount in amounts)
-    ]
+    return [balance for account in accounts for balance in account.balances(blank=False)]
 
 
 def _stopped(accounts: list[AccountGroup], unsound: Mapping[str, str]) -> dict[str, str]:

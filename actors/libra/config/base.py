@@ -97,6 +97,13 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_lengt
 Symbol = Annotated[str, Field(pattern=r"^[A-Za-z0-9._$-]+/[A-Za-z0-9._$-]+(:[A-Za-z0-9._$-]+)?$")]
 """A symbol in CCXT notation: `BTC/USDT`, `BTC/USDT:USDT`."""
 
+NUMBERS = r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}"
+"""A range of numbers in a symbol, as a regular expression; see `libra.config.many`."""
+
+_PART = rf"([A-Za-z0-9._$-]|{NUMBERS})+"
+NumberedSymbol = Annotated[Symbol, WithJsonSchema({"type": "string", "pattern": f"^{_PART}/{_PART}(:{_PART})?$"})]
+"""A `Symbol`; in a file it may have a range of numbers, `S{0000..0999}/USDT:USDT`, and stand for as many."""
+
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Za-z0-9._$-]*$")]
 """A currency code, as venues write it: `USDT`."""
 

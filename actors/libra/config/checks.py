@@ -101,10 +101,12 @@ def _check_strategies(draft: Draft) -> None:
                 f'there is no account group "{account}": {_known(account, accounts)}', "strategies", index, "account"
             )
     for index, strategy in draft.strategies:
+        seen: set[str] = set()
         for position, symbol in enumerate(strategy.symbols):
             fault = _symbol_fault(symbol, keys, data_only)
-            if symbol in strategy.symbols[:position]:
+            if symbol in seen:
                 fault = f"{symbol} is listed twice; keep one of them"
+            seen.add(symbol)
             if fault:
                 draft.report(fault, "strategies", index, "symbols", position)
 

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from libra.config.base import Amount, Currency, PositiveAmount, Rate, Section, Symbol, Whole
+from libra.config.base import Amount, Currency, NumberedSymbol, PositiveAmount, Rate, Section, Whole
 
 
 class InstrumentSettings(Section):
     """One instrument of one venue. Prices, sizes and fee rates are decimal strings or numbers, read exactly."""
 
-    symbol: Symbol = Field(description='Symbol in CCXT notation: "BTC/USDT" spot, "BTC/USDT:USDT" linear.')
+    symbol: NumberedSymbol = Field(
+        description='Symbol in CCXT notation: "BTC/USDT" spot, "BTC/USDT:USDT" linear; "S{0..9}/USDT" stands for ten.'
+    )
     venue: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description='The venue: "binance", "binanceusdm", "binancecoinm", "synthetic".'
     )

@@ -16,6 +16,7 @@ from libra.config.checks import check
 from libra.config.draft import Draft
 from libra.config.explain import explain
 from libra.config.files import read_profile
+from libra.config.many import write_out
 from libra.config.overrides import apply_environment, apply_set, assign
 from libra.config.plugins import SECTION_OWNERS, Plugin, plugins, settings_model
 from libra.config.problems import Problems
@@ -81,6 +82,7 @@ def load(
 
 
 def _validate(tree: Tree, problems: Problems) -> Settings:
+    write_out(tree, problems)
     resolve_paths(tree, problems)
     plugged = _plugins_for(tree, problems)
     for plugin in plugged:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from libra.config.base import ClassPath, PositiveAmount, Real, Section, Symbol, Whole
+from libra.config.base import ClassPath, NumberedSymbol, PositiveAmount, Real, Section, Symbol, Whole
 from libra.config.venues import CcxtVenueSettings
 
 _RateHz = Annotated[Real, Field(ge=0, le=100_000)]
@@ -15,7 +15,9 @@ _RateHz = Annotated[Real, Field(ge=0, le=100_000)]
 class SyntheticSymbolSettings(Section):
     """`[[market.symbols]]` of a synthetic market: how one symbol moves."""
 
-    symbol: Symbol = Field(description='Symbol in CCXT notation: "BTC/USDT:USDT".')
+    symbol: NumberedSymbol = Field(
+        description='Symbol in CCXT notation: "BTC/USDT:USDT"; "S{0..9}/USDT:USDT" stands for ten that move each alone.'
+    )
     start_price: PositiveAmount = Field(description="The first mid price.")
     volatility_bps_per_sqrt_s: Annotated[Real, Field(ge=0, le=1_000)] = Field(
         default=2.0,

@@ -24,7 +24,7 @@ __all__ = ["PLUGINS_GROUP", "SECTION_OWNERS", "Plugin", "plugins", "settings_mod
 
 PLUGINS_GROUP = "libra.plugins"
 
-SECTION_OWNERS = {"bridge": "libra_cluster", "nodes": "libra_cluster"}
+SECTION_OWNERS = {"bridge": "libra_cluster", "nodes": "libra_cluster", "pools": "libra_cluster"}
 """Sections that are read by a package of their own, for those who have not installed it."""
 
 

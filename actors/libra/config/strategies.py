@@ -17,7 +17,10 @@ class StrategySettings(Section):
         alias="class", description='The class: "strategies/my.py:MyStrategy" or "package.module:Class".'
     )
     account: Identifier = Field(description="Name of the account group that it trades for.")
-    symbols: tuple[str, ...] = Field(min_length=1, description="Symbols that it sees and trades (or SYMBOL@VENUE).")
+    symbols: tuple[str, ...] = Field(
+        min_length=1,
+        description='Symbols that it sees and trades (or SYMBOL@VENUE); "*/USDT:USDT" stands for all that fit it.',
+    )
     on_vanish: Literal["keep", "cancel", "flatten"] = Field(
         default="cancel",
         description='Its open orders when it fails for good or is stopped: "keep" or "cancel" them, or "flatten": '

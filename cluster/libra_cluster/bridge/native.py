@@ -11,7 +11,7 @@ import libra_core
 from libra.errors import BridgeError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from libra.assembly.bridge import NodeBridge
     from libra_cluster.bridge.settings import BridgeSettings
@@ -153,11 +153,14 @@ class _NativeBridge:
             # Those that are there have read everything, or there was no time for it.
             self._is_settled = time.monotonic() < until
 
-    def keeps(self, left: Collection[str]) -> bool:
+    def keeps(self) -> bool:
         if not self._is_own:
             return True
-        away = {name for name, node in self.stats().get("link", {}).get("nodes", {}).items() if not node["up"]}
-        return self._is_settled and away <= set(left) - self._accounts
+        nodes = self.stats().get("link", {}).get("nodes", {})
+        away = {name for name, node in nodes.items() if not node["up"]}
+        # News are not to be had here: they come by the loop, which takes in no more.
+        left = {name for name in away if nodes[name]["left"]}
+        return self._is_settled and away <= left - self._accounts
 
     def life_of(self, node: str) -> int | None:
         told = self.stats().get("link", {}).get("nodes", {}).get(node)

@@ -26,7 +26,7 @@ def test_every_field_is_documented():
             assert entry.get("description"), f"{table.get('title')}.{name}"
 
 
-@pytest.mark.parametrize("name", ["ccxt_sim", "paper", "replay", "two_nodes"])
+@pytest.mark.parametrize("name", ["ccxt_sim", "cluster", "paper", "replay", "two_nodes"])
 def test_the_profiles_are_valid_from_anywhere(name):
     settings = load(name, environ={})
     assert settings.node.name == name
@@ -36,7 +36,7 @@ def test_the_profiles_are_valid_from_anywhere(name):
 
 
 def test_parts_are_not_listed_as_profiles():
-    assert sorted(list_profiles()) == ["ccxt_sim", "paper", "replay", "two_nodes"]
+    assert sorted(list_profiles()) == ["ccxt_sim", "cluster", "paper", "replay", "two_nodes"]
 
 
 def test_a_local_profile_hides_a_carried_one(write):

@@ -70,6 +70,12 @@ impl Balance {
         self.opening.checked_add(self.realised)?.checked_sub(self.fees)?.checked_add(self.unrealised)
     }
 
+    /// True where nothing of it was ever there or moved, as of the base currency of a contract.
+    #[inline]
+    pub fn is_blank(&self) -> bool {
+        (self.opening | self.total | self.realised | self.fees | self.unrealised) == 0
+    }
+
     /// What is not promised to open orders.
     #[inline]
     pub fn available(&self) -> Option<Money> {

@@ -12,7 +12,7 @@
 //! were left the last time have come, so a note costs the same however long the account lives, and a curve of less than
 //! [`THIN_FROM`] notes is whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use libra_kernel::Name;
 
@@ -50,12 +50,14 @@ pub struct EquityPoint {
 #[derive(Clone, Debug)]
 pub struct EquityCurve {
     points: Vec<EquityPoint>,
+    /// Those that were noted, whatever of them is kept.
+    currencies: HashSet<Name>,
     thin_at: usize,
 }
 
 impl Default for EquityCurve {
     fn default() -> Self {
-        EquityCurve { points: Vec::new(), thin_at: THIN_FROM }
+        EquityCurve { points: Vec::new(), currencies: HashSet::new(), thin_at: THIN_FROM }
     }
 }
 
@@ -65,8 +67,14 @@ impl EquityCurve {
         &self.points
     }
 
+    /// True for a currency of which something was noted.
+    pub fn has(&self, currency: Name) -> bool {
+        self.currencies.contains(&currency)
+    }
+
     /// Adds a note.
     pub fn note(&mut self, point: EquityPoint) {
+        self.currencies.insert(point.currency);
         self.points.push(point);
         if self.points.len() >= self.thin_at {
             self.thin(point.ts_ns);
@@ -109,6 +117,12 @@ mod tests {
 
     const SECOND_NS: i64 = 1_000_000_000;
     const T0: i64 = 1_700_000_000 * SECOND_NS;
+
+    #[test]
+    fn it_knows_what_was_noted() {
+        let (_, curve) = walk(3);
+        assert!(curve.has(Name::intern("USDT")) && !curve.has(Name::intern("BTC")));
+    }
 
     /// A walk of one currency, a note a second, and what is kept of it.
     fn walk(seconds: i64) -> (Vec<EquityPoint>, EquityCurve) {

@@ -40,11 +40,15 @@ impl Desk {
         self.equity.points()
     }
 
-    /// Notes equity now, whatever was noted before: at the end of a run. Equity that is not known is none.
+    /// Notes equity now, whatever was noted before: at the end of a run. Equity that is not known is none, and a currency
+    /// begins with the first that there is of it: with a thousand contracts come a thousand currencies that nobody holds.
     pub fn note_equity(&mut self, now_ns: i64) {
         self.next_equity_ns = now_ns.saturating_add(EQUITY_EVERY_NS);
         let account = self.gate.account();
         for (index, balance) in account.balances().iter().enumerate() {
+            if balance.is_blank() && !self.equity.has(balance.currency) {
+                continue;
+            }
             let Some(equity) = balance.equity().filter(|_| account.unmarked(index) == 0) else { continue };
             self.equity.note(EquityPoint {
                 ts_ns: now_ns,

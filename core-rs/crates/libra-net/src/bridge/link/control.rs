@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub reader: FrameReader,
     pub heard_ns: i64,
     pub is_up: bool,
+    /// It took leave: nobody has to miss it, and it takes in no more.
+    pub has_left: bool,
     pub epoch: u64,
     /// When this life of it began, by its clock.
     pub started_ns: i64,
@@ -53,6 +55,7 @@ impl Peer {
             reader: FrameReader::new(),
             heard_ns: now_ns,
             is_up: false,
+            has_left: false,
             epoch: 0,
             started_ns: 0,
             shards: 0,

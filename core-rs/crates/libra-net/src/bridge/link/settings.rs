@@ -108,6 +108,11 @@ impl LinkSettings {
         self.stale_after / 4
     }
 
+    /// False for a node that is known to have none.
+    pub fn may_have_accounts(&self, node: &str) -> bool {
+        self.accounts.as_ref().is_none_or(|nodes| nodes.iter().any(|name| name == node))
+    }
+
     /// How what others ask of this node's accounts is held to its deadline.
     pub(super) fn deadlines(&self) -> Deadlines {
         let has_accounts = self.accounts.as_ref().is_some_and(|nodes| nodes.contains(&self.node));

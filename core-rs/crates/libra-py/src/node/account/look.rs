@@ -127,9 +127,14 @@ impl AccountGroup {
         Ok(list)
     }
 
-    /// Balances: (currency, opening, total, realised, unrealised, fees, equity) each.
-    fn balances<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let rows: Vec<Balance> = self.with(py, |desk, _, _| desk.gate().account().balances().to_vec());
+    /// Balances: (currency, opening, total, realised, unrealised, fees, equity) each; without `blank` those that there was ever
+    /// anything of.
+    #[pyo3(signature = (*, blank=true))]
+    fn balances<'py>(&self, py: Python<'py>, blank: bool) -> PyResult<Bound<'py, PyList>> {
+        let rows: Vec<Balance> = self.with(py, |desk, _, _| {
+            let all = desk.gate().account().balances().iter();
+            all.filter(|balance| blank || !balance.is_blank()).copied().collect()
+        });
         let list = PyList::empty(py);
         for balance in rows {
             let row = PyDict::new(py);

@@ -159,6 +159,7 @@ fn equity_adds_up_at_every_note() {
     let opening = 100_000 * 1_000_000_000_000;
     let curve = bench.desk.equity_curve();
     assert!(curve.len() >= 4);
+    assert!(curve.iter().all(|point| point.currency == Name::intern("USDT")), "nobody holds the contract's base");
     for point in curve.iter().filter(|point| point.currency == Name::intern("USDT")) {
         assert_eq!(point.equity, opening + point.realised + point.unrealised - point.fees);
     }

@@ -272,6 +272,7 @@ impl Node {
                 self.common.seam.tell(News { detail, ..News::of_node(NewsKind::NodeDiffers, &peer.name) });
             }
             let market_changed = peer.takes(beacon);
+            peer.has_left = beacon.is_leaving;
             if beacon.is_leaving {
                 if std::mem::take(&mut peer.is_up) {
                     self.common.seam.tell(News::of_node(NewsKind::NodeLeft, &peer.name));

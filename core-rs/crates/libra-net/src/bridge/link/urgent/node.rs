@@ -201,10 +201,11 @@ impl Node {
         soon.chain([beacon, self.silence.due_ns(), leaving].into_iter().flatten()).min()
     }
 
-    /// True when all that left this node is where it has to be: with its consumers, or with the server for those that are
-    /// not there.
+    /// True when all that left this node is where it has to be: with its consumers that have accounts, and with the server for
+    /// those that are not there or have none. Two that leave together would wait for each other: who leaves takes in no more.
     pub(super) fn is_settled(&self) -> bool {
-        let is_away = |name: &str| self.peers.iter().all(|peer| peer.name != name || !peer.is_up);
+        let is_up = |name: &str| self.peers.iter().any(|peer| peer.name == name && peer.is_up);
+        let is_awaited = |name: &str| is_up(name) && self.common.settings.may_have_accounts(name);
         self.queue.is_empty()
             && !self.common.market_is_leaving.load(Ordering::Acquire)
             && !self.common.kept.has_some()
@@ -214,7 +215,7 @@ impl Node {
                 let position = Position::new(channel.sender.epoch(), outbox.last());
                 let is_owed = |group: &Group| group.acknowledged < position;
                 let groups = channel.sender.groups().all();
-                let have_all = groups.iter().all(|group| !is_owed(group) || is_away(&group.name));
+                let have_all = groups.iter().all(|group| !is_owed(group) || !is_awaited(&group.name));
                 !channel.gathers() && (outbox.events() == 0 || (channel.sender.confirmed() == position && have_all))
             })
     }

@@ -41,6 +41,7 @@ impl Urgent {
             let [behind, given_up] = debts(&node.outgoing, &peer.name);
             let table = vec![
                 ("up".to_owned(), Value::Flag(peer.is_up)),
+                ("left".to_owned(), Value::Flag(peer.has_left)),
                 ("epoch".to_owned(), Value::count(peer.epoch)),
                 ("started_ns".to_owned(), Value::Number(peer.started_ns)),
                 ("version".to_owned(), Value::Text(peer.version.clone())),
