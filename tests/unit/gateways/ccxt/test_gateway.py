@@ -120,7 +120,7 @@ async def test_executions_come_from_frames_one_by_one_and_exactly(connect, venue
     fill = {"l": "0.10000000", "L": "100.01000000", "n": "0.00000123", "N": "BNB", "m": True}
     await venue.user_event(**venue.report(ID, "PARTIALLY_FILLED", "TRADE", t=7, **fill))
     await venue.user_event(**venue.report(ID, "FILLED", "TRADE", t=8, **{**fill, "l": "0.40000000"}))
-    await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill))
+    await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill, i=2000))
     await venue.user_event(**venue.report("web_cancel", "CANCELED", "CANCELED", C=ID))
     first, second, foreign, third = await told(gateway, 4)
     assert foreign == ForeignExecution("BTCUSDT", "somebody-else")
