@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         VolatilitySizingSettings,
     )
     from libra.core.node import Node
+    from libra.gateways.protocol import VenueFlow
     from libra.model import Instrument
     from libra_core import AccountGroup, NodeCore
 
@@ -178,6 +179,7 @@ def _gateway_in_python(
     gateway: PythonGatewaySettings, account: Callable[[], AccountGroup]
 ) -> Callable[[], GatewayActor]:
     gateway_class = load_class(gateway.class_path)
+    flows: list[VenueFlow] = []
 
     def make() -> GatewayActor:
         made = gateway_class()
@@ -191,6 +193,7 @@ def _gateway_in_python(
             reconcile_every_s=gateway.reconcile_every_s,
             look_within_s=gateway.look_within_s,
             histories_lag_s=gateway.histories_lag_s,
+            flows=flows,
         )
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from libra.config.market import CcxtMarketSettings
     from libra.config.part import NodePart
     from libra.config.venues import CcxtVenueSettings
+    from libra.gateways.protocol import VenueFlow
     from libra.gateways.turnstile import Turnstile
     from libra.model import Instrument
     from libra_core import AccountGroup
@@ -73,6 +75,7 @@ class Venues:
         for place in self._places():
             require_venue(place.venue)
         self._turnstiles: dict[tuple[str, bool, str | None], Turnstile] = {}
+        self._flows: defaultdict[str, list[VenueFlow]] = defaultdict(list)
         self.balances: dict[str, list[tuple[str, Decimal]]] = {}
         """What each account had at the venue when it was looked at."""
 
@@ -114,6 +117,7 @@ class Venues:
             look_within_s=gateway.look_within_s,
             histories_lag_s=gateway.histories_lag_s,
             unanswered_after_s=gateway.unanswered_after_ms / 1_000,
+            flows=self._flows[group.name],
         )
 
     def rows(self) -> list[dict[str, Any]]:

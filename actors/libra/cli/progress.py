@@ -56,7 +56,7 @@ def _last_execution(status: Mapping[str, Any]) -> str:
     order = executed[-1]
     price = order.get("price")
     at = f" at {text.plain(price)}" if price not in (None, "", 0) else ""
-    size, symbol = text.plain(order.get("size")), text.plain(order.get("symbol"))
+    size, symbol = text.plain(order.get("filled")), text.plain(order.get("symbol"))
     return f": {str(order.get('side', '')).lower()} {size} {symbol}{at} ({text.plain(order.get('strategy'))})"
 
 

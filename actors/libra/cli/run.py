@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_intermixed_args(arguments)
     from libra.config import load
 
-    settings = load(options.profile, flags=flags_of(options))
+    settings = load(options.profile, flags=flags_of(options), live=options.live)
     early_kill.is_about(settings.account_logs)
     _require_data(settings)
     if options.out is not None:

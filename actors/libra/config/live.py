@@ -12,7 +12,7 @@ from libra.errors import ConfigError
 if TYPE_CHECKING:
     from libra.config.settings import Settings
 
-__all__ = ["check_live", "key_names"]
+__all__ = ["check_live", "key_names", "missing_to_trade"]
 
 _HOW_TO_SPLIT = """add
     [nodes.trading]
@@ -32,6 +32,13 @@ def check_live(settings: Settings, *, live: bool, environ: Mapping[str, str] | N
     Raises:
         ConfigError: With all that is missing.
     """
+    problems = missing_to_trade(settings, live=live, environ=environ)
+    if problems:
+        raise ConfigError("this profile does not start:", tuple(problems))
+
+
+def missing_to_trade(settings: Settings, *, live: bool, environ: Mapping[str, str] | None = None) -> list[str]:
+    """What a run would be refused for by `check_live`."""
     known = environment() if environ is None else environ
     problems = [*_keys(settings, known)]
     accounts = [group for group in settings.account_groups if _is_live(group.gateway)]
@@ -45,8 +52,7 @@ def check_live(settings: Settings, *, live: bool, environ: Mapping[str, str] | N
             problems.append(f"{here}.risk: has no max_daily_loss; set the loss at which trading stops")
     if accounts:
         problems += _user_code(settings)
-    if problems:
-        raise ConfigError("this profile does not start:", tuple(problems))
+    return problems
 
 
 def key_names(settings: Settings) -> set[str]:

@@ -16,6 +16,7 @@ from libra.config.checks import check
 from libra.config.draft import Draft
 from libra.config.explain import explain
 from libra.config.files import read_profile
+from libra.config.live import missing_to_trade
 from libra.config.many import write_out
 from libra.config.overrides import apply_environment, apply_set, assign
 from libra.config.plugins import SECTION_OWNERS, Plugin, plugins, settings_model
@@ -53,6 +54,7 @@ def load(
     *,
     flags: Flags = Flags(),
     environ: Mapping[str, str] | None = None,
+    live: bool | None = None,
 ) -> Settings:
     """Loads a profile.
 
@@ -60,6 +62,7 @@ def load(
         profile: A name or a path; without it `paper`, or `replay` where recordings are given.
         flags: What the command line gave.
         environ: The environment, `os.environ` where left out.
+        live: For a run, whether real money was asked for: what that lacks is said beside all else that is wrong.
 
     Returns:
         The settings, with data files and class files as absolute paths.
@@ -78,10 +81,10 @@ def load(
         apply_set(tree, argument, problems)
     _apply_flags(tree, flags, problems)
     _inherit_risk(tree)
-    return _validate(tree, problems)
+    return _validate(tree, problems, live=live, environ=environ)
 
 
-def _validate(tree: Tree, problems: Problems) -> Settings:
+def _validate(tree: Tree, problems: Problems, *, live: bool | None, environ: Mapping[str, str] | None) -> Settings:
     write_out(tree, problems)
     resolve_paths(tree, problems)
     plugged = _plugins_for(tree, problems)
@@ -97,7 +100,8 @@ def _validate(tree: Tree, problems: Problems) -> Settings:
     check(draft)
     for plugin in plugged:
         plugin.check(draft)
-    problems.raise_if_any()
+    asked = settings if live is not None else None
+    problems.raise_if_any(lambda: missing_to_trade(asked, live=bool(live), environ=environ) if asked else ())
     if settings is None:
         raise AssertionError("a validation that failed has at least one problem")
     return settings

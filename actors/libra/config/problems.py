@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from libra.config.tree import KeyPath, Place, Tree, dotted
@@ -41,8 +42,11 @@ class Problems:
         """Notes a finding about the value at `path`."""
         self.add(tree.place_of(path), dotted(tree, path), message)
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, more: Callable[[], Sequence[str]] = tuple) -> None:
         """Raises everything that was found, in the order of the places.
+
+        Args:
+            more: What else is missing, where anything is; findings that have no place.
 
         Raises:
             ConfigError: If anything was found.
@@ -50,5 +54,6 @@ class Problems:
         if not self.found:
             return
         ordered = sorted(self.found, key=lambda problem: (problem.place.source, problem.place.line or 0))
-        count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
-        raise ConfigError(f"the configuration has {count}:", tuple(str(problem) for problem in ordered))
+        said = (*(str(problem) for problem in ordered), *more())
+        count = "1 problem" if len(said) == 1 else f"{len(said)} problems"
+        raise ConfigError(f"the configuration has {count}:", said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from libra.exchange_sim.endpoints import Call, Endpoint, Security
@@ -114,7 +115,7 @@ class SpotApi:
         return _replaced("SUCCESS", "SUCCESS", cancelled, placed)
 
     def amend(self, call: Call) -> dict[str, Any]:
-        """Makes an order smaller; it keeps its place."""
+        """Makes an order smaller; it keeps its place, and gets a new client id."""
         market = self._data.market(call.params)
         order = self._find(call)
         if order is None or not order.is_open or order.waits:
@@ -122,6 +123,7 @@ class SpotApi:
         quantity = read_amount(call.params, "newQty", market, market.size_decimals)
         if quantity <= order.filled or quantity >= order.quantity or quantity % market.lot:
             raise ApiError(-2038, "The quantity has to be below that of the order and above what was executed.")
+        self._trading.rename(order, call.params.get("newClientOrderId") or f"x-{secrets.token_hex(11)}")
         self._trading.floor.amend(market, call.account.number, order.id, order.price, quantity)
         return {
             "transactTime": call.now_ms,

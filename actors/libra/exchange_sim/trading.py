@@ -96,7 +96,7 @@ class Trading(ABC):
         Raises:
             ApiError: When it is refused; then there never was one.
         """
-        self._check_client_id(order)
+        self._check_client_id(order.account, order.client_id)
         # What it may cost is measured by the book that it meets.
         self.floor.advance()
         self.reserve(order)
@@ -124,6 +124,20 @@ class Trading(ABC):
         except KeyError as error:
             raise ApiError.cancel_rejected() from error
         return order
+
+    def rename(self, order: Order, client_id: str) -> None:
+        """Gives an open order another client id; it is found by that from here on.
+
+        Raises:
+            ApiError: When another open order has it.
+        """
+        known = self._by_client.get((order.account, client_id))
+        if known is not order:
+            self._check_client_id(order.account, client_id)
+        if self._by_client.get((order.account, order.client_id)) is order:
+            del self._by_client[order.account, order.client_id]
+        order.client_id = client_id
+        self._by_client[order.account, client_id] = order
 
     def find(self, account: Account, market: Market, order_id: int | None, client_id: str | None) -> Order | None:
         """An order of the account by the venue's id, or by the client's latest of that id."""
@@ -263,11 +277,11 @@ class Trading(ABC):
             "expires_ns": good_till,
         }
 
-    def _check_client_id(self, order: Order) -> None:
-        if order.client_id and not CLIENT_ID.fullmatch(order.client_id):
+    def _check_client_id(self, account: Account, client_id: str) -> None:
+        if client_id and not CLIENT_ID.fullmatch(client_id):
             raise ApiError.illegal("newClientOrderId", "^[\\.A-Z\\:/a-z0-9_-]{1,36}$")
-        known = self._by_client.get((order.account, order.client_id))
-        if order.client_id and known is not None and known.is_open:
+        known = self._by_client.get((account, client_id))
+        if client_id and known is not None and known.is_open:
             raise self.duplicate()
 
     def duplicate(self) -> ApiError:

@@ -55,6 +55,7 @@ class GatewayActor(Actor):
         look_within_s: A look that takes longer is given up, and taken again. The wait for turns of the rate budget does
             not count, up to ten times as long.
         histories_lag_s: By how much what the venue lists may lag behind its balances and positions.
+        flows: What the log did not take of flows that a stream told, kept for the next instance.
     """
 
     _keeps_tasks = True
@@ -71,6 +72,7 @@ class GatewayActor(Actor):
         reconcile_every_s: float = 60.0,
         look_within_s: float = 30.0,
         histories_lag_s: float = 30.0,
+        flows: list[VenueFlow] | None = None,
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -95,7 +97,7 @@ class GatewayActor(Actor):
         self._to_cancel: set[str] = set()
         self._cancelled_ns: dict[str, int] = {}
         # What the log did not take of what the stream told: nobody says it again.
-        self._flows: list[VenueFlow] = []
+        self._flows = flows if flows is not None else []
         # Cancels that wait for their turn or their answer.
         self._leaving: set[str] = set()
 
@@ -200,7 +202,7 @@ class GatewayActor(Actor):
         self._to_cancel &= cancelling
         self._cancelled_ns = {key: at for key, at in self._cancelled_ns.items() if key in cancelling}
         if self._flows:
-            self._flows = [flow for flow in self._flows if not self._take(flow)]
+            self._flows[:] = [flow for flow in self._flows if not self._take(flow)]
         self._ask()
         self._look()
         self._settle()
@@ -332,8 +334,11 @@ class GatewayActor(Actor):
         try:
             async with patient(self._unanswered_after_s):
                 reports = await self._gateway.query_order(order_id)
-            # Executions first: an end is booked with all of them.
-            booked = [self._take(report) for report in sorted(reports, key=_is_end)]
+            booked = []
+            for report in sorted(reports, key=_turn_of):
+                booked.append(self._take(report))
+                if not booked[-1]:
+                    break
         except (Exception, asyncio.CancelledError) as error:
             _end_if_asked_to()
             self.log.warning("query of %s: no answer (%r), it is asked again", order_id, error)
@@ -389,7 +394,10 @@ class GatewayActor(Actor):
                 self._reconciler.soon()
             return
         order = self._account.order(report.order_id) if report.status in _ENDS else None
-        if order is not None and not order.is_final:
+        if report.status == "FILLED" and self._flows:
+            # What it cost may not be in the log yet, and behind it nobody would ask for that: a query gives both.
+            self._to_ask.add(report.order_id)
+        elif order is not None and not order.is_final:
             # Its last executions may still be on their way, and behind an end nobody would ask for them: a query gives
             # both at once.
             self._ended.add(report.order_id)
@@ -437,8 +445,14 @@ def _end_if_asked_to() -> None:
         raise asyncio.CancelledError
 
 
-def _is_end(report: OrderReport | VenueFlow) -> bool:
-    return isinstance(report, OrderReport) and report.status in _ENDS
+def _turn_of(report: OrderReport | VenueFlow) -> int:
+    """When a part of an answer is booked.
+
+    What executions cost comes first, since who knows these asks for nothing more; an end last, with all of them.
+    """
+    if isinstance(report, VenueFlow):
+        return 0
+    return 2 if report.status in _ENDS else 1
 
 
 def check_reporting(gateway: object, class_path: str) -> None:

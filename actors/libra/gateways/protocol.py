@@ -124,7 +124,8 @@ class ReportingGateway(Gateway, Protocol):
     def stream_reports(self) -> AsyncIterator[OrderReport | ForeignExecution | VenueFlow]:
         """What happens to our orders, as it comes, until `disconnect`. A report may come twice; it is booked once.
 
-        What an execution cost beside its own fee, in another currency, is a `VenueFlow` behind it, told twice or not.
+        What an execution cost beside its own fee, in another currency, is a `VenueFlow` ahead of it, told twice or not:
+        once an execution is booked, nobody asks for what it cost.
 
         Executions that are not ours may be told, too: where the gateway can show the whole account, that is looked at,
         and new orders wait for it.

@@ -26,6 +26,7 @@ _INCIDENTS = frozenset(
         "REJECTED_AFTER_ACCEPTANCE",
         "POSITION_DIFFERS",
         "BALANCE_DIFFERS",
+        "ORDER_DIFFERS",
     )
 )
 """Codes of what contradicts the gate's log: an operator has to look at the venue."""
@@ -75,4 +76,6 @@ class Risk(Actor):
         if isinstance(told, Notice) and told.account == self._account.name:
             if told.code in _INCIDENTS:
                 self.log.error("incident, no new orders until a resume: %s: %s", told.code, told.detail)
+            elif told.code == "AMENDED_ORDER":
+                self.log.warning("an order was changed at the venue, and counts here as it was sent: %s", told.detail)
             self._cancel(self._account.cancelling())

@@ -51,3 +51,34 @@ def test_what_is_left_behind_a_smaller_closing_order_can_be_closed(thin, world_o
     sent = [row for row in thin.control("orders?account=sim") if row["side"] == "SELL"]
     assert [row["reduceOnly"] for row in sent if row["origQty"] == HALF["linear"]][-1] is True
     world.stop()
+
+
+def test_a_spot_order_that_was_amended_stays_ours_under_its_new_client_id(thin, world_of):
+    world = world_of(thin)
+    # Were it not found behind its window, it would be taken for lost.
+    world.window_ms = 1_000
+    world.start("spot")
+    world.until_agreed("spot")
+    world.tell("spot", f"BUY {SIZE['spot']} 5", f"BUY {SIZE['spot']} 6")
+    world.until("spot", lambda row: row["open_orders"] == 2)
+    far, near = sorted(thin.orders("spot"), key=lambda order: float(order["price"]))
+    for order in (far, near):
+        which = {"symbol": order["symbol"], "orderId": order["orderId"]}
+        thin.ask("PUT", "/api/v3/order/amend/keepPriority", **which, newQty=HALF["spot"])
+    assert {order["clientOrderId"] for order in thin.orders("spot")}.isdisjoint(
+        {far["clientOrderId"], near["clientOrderId"]}
+    )
+    looked = world.row("spot")["look"]["at_ns"]
+    row = world.until("spot", lambda row: row["look"]["at_ns"] > looked + 3_000_000_000)
+    assert (row["open_orders"], row["look"]["foreign"], row["look"]["unsettled"]) == (2, 0, 0)
+    world.sweep("spot", near["price"])
+    world.until_venue("spot", 1)
+    world.until("spot", lambda row: row["open_orders"] == 1)
+    assert world.trading.shell.run("kill-switch", env=world.env).code == 0
+    world.until("spot", lambda row: row["open_orders"] == 0)
+    assert thin.orders("spot") == []
+    world.stop(code=3)
+    world.check("spot")
+    assert "somebody else has traded" not in world.life.said
+    assert "is not ours" not in world.life.said
+    assert world.incidents("spot") == []

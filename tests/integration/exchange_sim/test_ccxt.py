@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import ccxt
@@ -102,6 +103,24 @@ async def test_it_places_edits_cancels_lists_and_watches_its_orders(
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_the_guides_snippet_trades_on_both_sides_by_both_ways(exchange: Any):
+    guide = (Path(__file__).parents[3] / "docs/guides/exchange-sim.md").read_text(encoding="utf-8")
+    snippet = guide[guide.index("import ccxt.pro") :]
+    made: dict[str, Any] = {}
+    exec(snippet[: snippet.index("```")].replace("127.0.0.1:9000", exchange.url.removeprefix("http://")), made)
+    for name, symbol in zip(("spot", "linear"), SYMBOLS, strict=True):
+        client = made[name]
+        try:
+            ticker = await within(client.fetch_ticker(symbol))
+            far = float(client.price_to_precision(symbol, ticker["last"] * 0.95))
+            for create, cancel in (("create_order", "cancel_order"), ("create_order_ws", "cancel_order_ws")):
+                placed = await within(getattr(client, create)(symbol, "limit", "buy", 0.01, far))
+                assert placed["id"] in {order["id"] for order in await within(client.fetch_open_orders(symbol))}
+                await within(getattr(client, cancel)(placed["id"], symbol))
+        finally:
+            await client.close()
 
 
 async def test_several_clients_see_the_same_at_once(exchange: Any, client_of: Callable[..., Any]):

@@ -46,6 +46,7 @@ ORDER = {
     "side": "BUY",
     "type": "MARKET",
     "size": Decimal("0.083"),
+    "filled": Decimal("0.041"),
     "price": Decimal("60000.1"),
     "status": "FILLED",
     "strategy": "sma_crossover",

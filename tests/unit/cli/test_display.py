@@ -58,7 +58,7 @@ def test_lines_are_paced():
         lines.show(STATUS)
         now += INTERVAL_S / 8
     rows = stream.getvalue().splitlines()
-    assert rows[0].startswith("23:54:16  first fill: buy 0.083")
+    assert rows[0].startswith("23:54:16  first fill: buy 0.041 "), "what was executed of it"
     assert len(rows) == 1 + 4
     assert rows[1] == "23:54:16  617/s  signals 5  fills 1  errors 0  equity 100,013.99 USDT  P&L -14.00 USDT"
 

@@ -106,6 +106,26 @@ def test_a_whole_live_profile_starts(write):
     ]
 
 
+def test_all_that_a_run_lacks_is_said_at_once_and_to_a_run_alone(write):
+    limits = PROFILE[PROFILE.index("[risk]") : PROFILE.index("[[account_groups]]")]
+    profile = write(text=PROFILE.replace(limits, ""))
+    with pytest.raises(ConfigError) as caught:
+        load(profile, environ={}, live=False)
+    said = caught.value.problems
+    for what in (
+        "max_position_notional",
+        "max_order_notional",
+        "max_daily_loss",
+        "--live",
+        "A_KEY",
+        "A_SECRET",
+        "nodes:",
+    ):
+        assert [problem for problem in said if what in problem], (what, said)
+    assert str(caught.value).startswith(f"the configuration has {len(said)} problems")
+    assert len(problems(profile)) == 2, "of the profile alone"
+
+
 def test_real_money_is_not_beside_strategies(write):
     together = '\n[nodes.all]\nroles = ["market", "accounts", "strategies"]\n'
     (found,) = missing(load(write(text=PROFILE + together), environ={}), live=True, environ=KEYS)

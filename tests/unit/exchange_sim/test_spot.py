@@ -189,3 +189,25 @@ def test_a_market_order_never_costs_more_than_there_is_however_the_market_moves(
             outcomes.add("too dear")
         assert min(stage.venue.accounts[2].spot.free.values()) >= 0
     assert outcomes == {"bought", "too dear"}
+
+
+def test_an_amended_order_keeps_its_id_and_its_place_and_gets_another_client_id(stage: Any):
+    placed = stage.order("alice", "BUY", "1", "49000", newClientOrderId="mine")
+    which = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    amend = "spot/order/amend/keepPriority"
+    shown = stage.ask("alice", "PUT", amend, **which, newQty="0.8")["amendedOrder"]
+    assert (shown["orderId"], shown["qty"]) == (placed["orderId"], "0.80000000")
+    assert shown["clientOrderId"] not in {"mine", ""}
+    by_client = {"symbol": "BTCUSDT", "origClientOrderId": "mine"}
+    assert refused(stage.ask, "alice", "GET", "spot/order", **by_client)[0] == -2013
+    assert stage.ask("alice", "GET", "spot/order", **which)["clientOrderId"] == shown["clientOrderId"]
+    # The old one is free, and may not be taken where another order has it.
+    stage.order("alice", "BUY", "1", "48000", newClientOrderId="mine")
+    taken = refused(stage.ask, "alice", "PUT", amend, **which, newQty="0.6", newClientOrderId="mine")
+    assert taken == (-2010, "Duplicate order sent.")
+    kept = stage.ask("alice", "PUT", amend, **which, newQty="0.6", newClientOrderId="hers")
+    again = stage.ask("alice", "PUT", amend, **which, newQty="0.5", newClientOrderId="hers")
+    assert kept["amendedOrder"]["clientOrderId"] == again["amendedOrder"]["clientOrderId"] == "hers"
+    assert (
+        stage.ask("alice", "GET", "spot/order", symbol="BTCUSDT", origClientOrderId="hers")["origQty"] == "0.50000000"
+    )

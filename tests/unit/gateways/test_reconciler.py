@@ -312,3 +312,25 @@ async def test_an_execution_under_our_prefix_that_nobody_knows_stops_new_orders_
         script.report(OrderReport(LOST, "FILLED", venue_order_id="v9", trade_id=1, ts_venue_ns=1, **fill))
         await node.until(lambda: script.looks > looks, within_s=10)
         await node.until(lambda: not node.account.is_reconciling)
+
+
+async def test_an_order_that_was_changed_by_hand_stays_ours_and_what_changed_is_told(shown, script, caplog):
+    async with shown() as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.on_query = lambda _: [accepted(order_id)]
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        # Its client id is another one, as behind an amendment; what is foreign has decimals that nothing here has.
+        foreign = listed("web", "v2", "0.0000000001")
+        script.orders = [listed("random", "v1", "0.010"), foreign]
+        script.positions, queried = [], len(script.queried)
+        await node.until(lambda: f"{order_id}: the venue has it with size 0.01, not 0.02" in caplog.text)
+        assert (node.status(order_id), node.account.last_look()["foreign"]) == ("ACCEPTED", 1)
+        assert "order v1 is not ours" not in caplog.text
+        assert len(script.queried) == queried
+        assert node.account.standing()["incident"] is None
+        script.orders = [listed("random", "v1", "0.300")]
+        await node.until(lambda: node.account.standing()["incident"] is not None)
+        assert node.account.standing()["incident"][0] == "ORDER_DIFFERS"
+    assert f"ORDER_DIFFERS: {order_id}: the venue has it with size 0.3, not 0.02" in caplog.text

@@ -16,6 +16,7 @@ from libra.gateways.ccxt.orders import Orders
 from libra.gateways.ccxt.streams import MarketStreams
 from libra.gateways.ccxt.user_stream import UserStream
 from libra.gateways.ccxt.venue import Venue
+from libra.model import OrderReport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from libra.gateways.ccxt.options import CcxtOptions
     from libra.gateways.protocol import ForeignExecution, VenueFlow
     from libra.gateways.turnstile import Turnstile
-    from libra.model import BookDelta, Instrument, Order, OrderReport, Quote, Trade
+    from libra.model import BookDelta, Instrument, Order, Quote, Trade
 
 __all__ = ["CcxtGateway"]
 
@@ -183,7 +184,11 @@ class CcxtGateway:
 
     async def query_order(self, order_id: str) -> Sequence[OrderReport | VenueFlow]:
         """An order's state and all of its executions, by our id."""
-        return await self._orders.query(order_id)
+        told = await self._orders.query(order_id)
+        for report in told:
+            if isinstance(report, OrderReport):
+                self._user.remember(report)
+        return told
 
     async def positions(self) -> Sequence[tuple[str, Decimal]]:
         """Open positions as (instrument, size), short ones below zero; of spot none."""

@@ -153,7 +153,8 @@ class Orders:
         """An order's state, all of its executions, and what these cost in further currencies.
 
         One that the venue has filled with less than was asked for is over, its rest cancelled: its owner has made it
-        smaller, or the venue has, to what was left to reduce.
+        smaller, or the venue has, to what was left to reduce. One that was over here, and works no more there, is told
+        as cancelled, too: it is gone.
 
         Raises:
             GatewayError: When the venue gives no answer, or one that does not fit together: its executions lag.
@@ -174,7 +175,8 @@ class Orders:
         except Exception as error:
             raise self._venue.error(error) from None
         ended = _is_filled_with_less(found, order)
-        shown = {**found, "clientOrderId": order_id, "status": "canceled" if ended else found.get("status")}
+        gone = ended or (order.is_final and found.get("status") == "closed")
+        shown = {**found, "clientOrderId": order_id, "status": "canceled" if gone else found.get("status")}
         state = from_order(shown, self._venue.options.venue)
         if state is None:
             raise GatewayError(f"{self._venue.options.venue}: order {order_id} is in a state that is not known")
@@ -227,7 +229,8 @@ class Orders:
         exchange = venue.exchange
         client_id = venue_order_id(order.order_id, venue.options.venue)
         venue_id = order.venue_order_id or client_id
-        params = {"clientOrderId": client_id}
+        # By the venue's id where it is known: an order that was amended there may have lost ours.
+        params = {} if order.venue_order_id else {"clientOrderId": client_id}
         if venue.options.use_websocket_orders and exchange.has.get("cancelOrderWs"):
             more = {"returnRateLimits": True} if venue.rules.is_binance else {}
             try:
@@ -241,15 +244,17 @@ class Orders:
     async def _fetch(self, order: Order) -> dict[str, Any] | None:
         exchange = self._venue.exchange
         client_id = venue_order_id(order.order_id, self._venue.options.venue)
-        params = {"clientOrderId": client_id}
-        if self._venue.rules.is_binance:
-            return dict(await exchange.fetch_order(client_id, order.symbol, params))
-        if exchange.has.get("fetchOrder") and order.venue_order_id:
+        is_binance = self._venue.rules.is_binance
+        # By the venue's id where it is known: an order that was amended there may have lost ours.
+        if order.venue_order_id and (is_binance or exchange.has.get("fetchOrder")):
             return dict(await exchange.fetch_order(order.venue_order_id, order.symbol))
-        # By its client id, among what is open and what was: venues differ in what they can look up.
+        if is_binance:
+            return dict(await exchange.fetch_order(client_id, order.symbol, {"clientOrderId": client_id}))
+        # By its ids, among what is open and what was: venues differ in what they can look up.
         for feature, method in _LISTS:
             for row in await getattr(exchange, method)(order.symbol) if exchange.has.get(feature) is True else ():
-                if order_id_of(row.get("clientOrderId"), self._venue.options.venue) == order.order_id:
+                ours = order_id_of(row.get("clientOrderId"), self._venue.options.venue) == order.order_id
+                if ours or (order.venue_order_id and str(row.get("id")) == order.venue_order_id):
                     return dict(row)
         return None
 

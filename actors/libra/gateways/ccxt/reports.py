@@ -6,7 +6,7 @@ Executions come from raw updates or from trades, never from orders: CCXT keeps o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -45,16 +45,24 @@ _UNIFIED_STATES = {
 }
 
 
-def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
+def _of_nobody(market_id: str, venue_order_id: str) -> str | None:  # noqa: ARG001 - as it is asked
+    return None
+
+
+def from_frame(
+    frame: Mapping[str, Any], order_id_at: Callable[[str, str], str | None] = _of_nobody
+) -> list[OrderReport]:
     """An ``executionReport`` (spot) or the order of an ``ORDER_TRADE_UPDATE`` (futures).
+
+    Args:
+        frame: The venue's own.
+        order_id_at: Our id of an order by its market and the venue's id: one that was amended there may have lost ours.
 
     Returns:
         The execution that it tells of, and the order's state; nothing for an order that is not ours.
     """
-    told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
-    # Of a cancel, `c` is the cancel's own id and `C` the order's; futures tell the order's as `c`.
-    original = told.get("C")
-    order_id = order_id_of(original, _BINANCE) or order_id_of(told.get("c"), _BINANCE)
+    told = _told(frame)
+    order_id = _order_id(told, order_id_at)
     if order_id is None:
         return []
     venue_order_id = str(told.get("i", ""))
@@ -82,12 +90,24 @@ def from_frame(frame: Mapping[str, Any]) -> list[OrderReport]:
     return reports
 
 
-def foreign_execution(frame: Mapping[str, Any]) -> ForeignExecution | None:
+def foreign_execution(
+    frame: Mapping[str, Any], order_id_at: Callable[[str, str], str | None] = _of_nobody
+) -> ForeignExecution | None:
     """An execution of an order that is not ours, in a frame as `from_frame` takes it."""
-    told = frame["o"] if isinstance(frame.get("o"), Mapping) else frame
-    if told.get("x") not in _EXECUTED or any(order_id_of(told.get(name), _BINANCE) for name in ("C", "c")):
+    told = _told(frame)
+    if told.get("x") not in _EXECUTED or _order_id(told, order_id_at) is not None:
         return None
     return ForeignExecution(str(told.get("s", "")), str(told.get("c") or ""))
+
+
+def _told(frame: Mapping[str, Any]) -> Mapping[str, Any]:
+    return frame["o"] if isinstance(frame.get("o"), Mapping) else frame
+
+
+def _order_id(told: Mapping[str, Any], order_id_at: Callable[[str, str], str | None]) -> str | None:
+    # Of a cancel, `c` is the cancel's own id and `C` the order's; futures tell the order's as `c`.
+    ours = order_id_of(told.get("C"), _BINANCE) or order_id_of(told.get("c"), _BINANCE)
+    return ours or order_id_at(str(told.get("s", "")), str(told.get("i", "")))
 
 
 def from_order(order: Mapping[str, Any], venue: str) -> OrderReport | None:
@@ -103,8 +123,9 @@ def from_order(order: Mapping[str, Any], venue: str) -> OrderReport | None:
 def from_trade(order_id: str, trade: Mapping[str, Any]) -> list[OrderReport | VenueFlow]:
     """An execution of one of our orders, as CCXT's unified trade, and what it cost in further currencies.
 
-    An execution has one fee: the one in a currency of its market, if there is one. Whatever the order in which the
-    venue names them, the same fees are told the same way.
+    What it cost comes first: once an execution is booked, nobody asks for that again. It has one fee: the one in a
+    currency of its market, if there is one. Whatever the order in which the venue names them, the same fees are told
+    the same way.
     """
     fees = _fees(trade)
     market = re.split("[/:]", str(trade.get("symbol") or ""))
@@ -135,7 +156,7 @@ def from_trade(order_id: str, trade: Mapping[str, Any]) -> list[OrderReport | Ve
         )
         for currency in names[1:]
     ]
-    return [report, *beside]
+    return [*beside, report]
 
 
 def state_report(

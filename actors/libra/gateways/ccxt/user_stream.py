@@ -76,11 +76,15 @@ class UserStream:
 
     def tell(self, report: OrderReport) -> None:
         """Add a report that an answer to a request amounts to."""
+        self.remember(report)
+        self._reports.put_nowait(report)
+
+    def remember(self, report: OrderReport) -> None:
+        """Know an order by the venue's id from here on."""
         if report.venue_order_id:
             self._ours.setdefault(report.venue_order_id, report.order_id)
             if len(self._ours) > self._most_ours:
                 self._forget()
-        self._reports.put_nowait(report)
 
     async def begin(self) -> None:
         """Subscribe; on return everything that happens is told.
@@ -111,7 +115,7 @@ class UserStream:
             self._tasks.append(loop.create_task(self._keep_key(), name="libra-ccxt-key"))
 
     async def reports(self) -> AsyncIterator[OrderReport | ForeignExecution | VenueFlow]:
-        """Reports as they come, until `end`, with what executions cost in further currencies.
+        """Reports as they come, until `end`, with what executions cost in further currencies ahead of them.
 
         Raises:
             GatewayError: When one may have been missed.
@@ -211,19 +215,26 @@ class UserStream:
         order = self._known(order_id) if self._known is not None else None
         return order is None or trade.get("symbol") in (None, order.symbol)
 
+    def _order_id_in(self, market_id: str, venue_order_id: str) -> str | None:
+        order_id = self._ours.get(venue_order_id)
+        if order_id is None:
+            return None
+        symbol = self._venue.exchange.safe_symbol(market_id, None, None, self._venue.options.market)
+        return order_id if self._is_of(order_id, {"symbol": symbol}) else None
+
     def _tell_trade(self, order_id: str, trade: Mapping[str, Any]) -> None:
         for told in from_trade(order_id, trade):
             self._reports.put_nowait(told)
 
     def _take_frame(self, is_spot: bool, frame: Mapping[str, Any]) -> None:  # noqa: ARG002, FBT001 - as frames are taken
         try:
-            reports = from_frame(frame)
+            reports = from_frame(frame, self._order_id_in)
         except (GatewayError, KeyError, ValueError, TypeError, OverflowError) as error:
             self._fail(GatewayError(f"{self._venue.options.venue}: a report that cannot be read: {error!r}"))
             return
         for report in reports:
             self.tell(report)
-        if (foreign := foreign_execution(frame)) is not None:
+        if (foreign := foreign_execution(frame, self._order_id_in)) is not None:
             self._reports.put_nowait(foreign)
 
     def _look_at(self, client: Any, message: Mapping[str, Any]) -> None:  # noqa: ANN401 - CCXT's

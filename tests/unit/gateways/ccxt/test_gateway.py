@@ -120,14 +120,15 @@ async def test_executions_come_from_frames_one_by_one_and_exactly(connect, venue
     fill = {"l": "0.10000000", "L": "100.01000000", "n": "0.00000123", "N": "BNB", "m": True}
     await venue.user_event(**venue.report(ID, "PARTIALLY_FILLED", "TRADE", t=7, **fill))
     await venue.user_event(**venue.report(ID, "FILLED", "TRADE", t=8, **{**fill, "l": "0.40000000"}))
-    await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill))
-    await venue.user_event(**venue.report("web_cancel", "CANCELED", "CANCELED", C=ID))
+    await venue.user_event(**venue.report("somebody-else", "FILLED", "TRADE", t=9, **fill, i=2000))
+    later = "L" + "fe" * 16
+    await venue.user_event(**venue.report("web_cancel", "CANCELED", "CANCELED", C=later, i=3000))
     first, second, foreign, third = await told(gateway, 4)
     assert foreign == ForeignExecution("BTCUSDT", "somebody-else")
     assert (first.trade_id, first.price, first.size) == (7, Decimal("100.01"), Decimal("0.1"))
     assert (first.fee, first.fee_currency) == (Decimal("0.00000123"), "BNB")
     assert (second.trade_id, second.size) == (8, Decimal("0.4"))
-    assert (third.order_id, third.status) == (ID, "CANCELLED"), "of a cancel the order's own id is C"
+    assert (third.order_id, third.status) == (later, "CANCELLED"), "of a cancel the order's own id is C"
 
 
 async def test_a_connection_that_is_cut_ends_the_reports_with_an_error(connect, venue):

@@ -48,7 +48,7 @@ def test_a_fee_that_is_paid_in_another_currency_is_the_fee():
 
 
 def test_what_an_execution_costs_in_further_currencies_is_told_beside_it():
-    report, *beside = told(point_fee="1.1", gt_fee="2.2")
+    *beside, report = told(point_fee="1.1", gt_fee="2.2")
     assert (report.fee, report.fee_currency) == (Decimal("0.00301420496"), "USDT"), "of its market"
     at_ns = 1645464610777 * 10**6
     assert beside == [
@@ -67,7 +67,7 @@ def trade(*fees):
 def test_the_same_fees_are_told_the_same_way_in_any_order(turn):
     costs = {"ZZZ": "0.1", "BBB": "-0.2", "USDT": "0.3"}
     fees = [{"cost": cost, "currency": currency} for currency, cost in costs.items()]
-    report, *beside = from_trade(OURS, trade(*fees[::turn]))
+    *beside, report = from_trade(OURS, trade(*fees[::turn]))
     assert (report.fee, report.fee_currency) == (Decimal("0.3"), "USDT")
     assert [(flow.kind, flow.amount, flow.currency) for flow in beside] == [
         ("rebate", Decimal("0.2"), "BBB"),

@@ -30,9 +30,9 @@ class Venue:
         fee = {"cost": "1", "currency": "USDT"}
         return {"id": str(number), "order": "77", "amount": "0.5", "price": "60000", "timestamp": at_ms, "fee": fee}
 
-    async def fetch_order(self, client_id, symbol, params):
+    async def fetch_order(self, venue_id, symbol):
         filled = str(Decimal("0.5") * len(self.trades))
-        shown = {"id": "77", "filled": filled, "amount": "9", "status": "open", "clientOrderId": client_id}
+        shown = {"id": venue_id, "filled": filled, "amount": "9", "status": "open", "clientOrderId": ID}
         return {**shown, "timestamp": self.born_ms}
 
     async def fetch_my_trades(self, symbol, since, limit, params):
@@ -55,7 +55,9 @@ def orders_of(venue, filled="0"):
         venue_now_ns=time.time_ns,
         error=lambda error: error,
     )
-    known = SimpleNamespace(order_id=ID, symbol="BTC/USDT:USDT", venue_order_id="77", filled=Decimal(filled))
+    known = SimpleNamespace(
+        order_id=ID, symbol="BTC/USDT:USDT", venue_order_id="77", filled=Decimal(filled), is_final=False
+    )
     return Orders(place, [].append, lambda order_id: known)
 
 

@@ -60,10 +60,11 @@ fn units(row: &Bound<'_, PyAny>, field: &str, decimals: u8) -> PyResult<i64> {
 fn order(account: &Account, row: &Bound<'_, PyAny>) -> PyResult<VenueOrder> {
     let symbol = name(row, "symbol")?;
     let client_order_id = own_id(row)?;
-    // Numbers of what is not ours may have any decimals, and nothing is done with them.
-    let instrument = instrument_of(account, symbol).filter(|_| client_order_id.is_some());
+    // What bears no id of ours may be ours by the venue's, or have any decimals: a number that does not fit is nothing.
+    let instrument = instrument_of(account, symbol);
     let amount = |field, decimals: fn(&Instrument) -> u8| {
-        instrument.map_or(Ok(0), |instrument| units(row, field, decimals(instrument)))
+        let read = instrument.map_or(Ok(0), |instrument| units(row, field, decimals(instrument)));
+        if client_order_id.is_some() { read } else { Ok(read.unwrap_or(0)) }
     };
     let types = [OrderType::Market, OrderType::Limit];
     Ok(VenueOrder {

@@ -358,7 +358,11 @@ impl Desk {
             return true;
         }
         let dated = self.dated(now_ns, report);
-        match self.gate.on_report(now_ns, dated.as_ref().unwrap_or(report)) {
+        let taken = self.gate.on_report(now_ns, dated.as_ref().unwrap_or(report)).and_then(|mut events| {
+            events.extend(self.judge_lingering(now_ns, report)?);
+            Ok(events)
+        });
+        match taken {
             Ok(events) => {
                 if matches!(report.outcome, VenueOutcome::CancelRejected { .. }) {
                     self.cancelling.remove(&report.client_order_id);

@@ -3,13 +3,17 @@
 use libra_kernel::EventType;
 use libra_kernel::router::Router;
 
-use crate::gate::GateError;
+use crate::gate::{GateError, GateEvent};
+use crate::order::{VenueOutcome, VenueReport};
 use crate::reconcile::{AcceptError, Adjustment, Looks, Taken, VenueFlow, VenueLook};
 
 use super::Desk;
 
 /// The code under which foreign orders and executions are told.
 const FOREIGN: &str = "FOREIGN_ORDER";
+
+/// The code under which orders are told that the venue has with other terms than they were sent with.
+const AMENDED: &str = "AMENDED_ORDER";
 
 /// The code under which balances are told that the account trades nothing in, and that moved by no flow.
 const UNTRADED: &str = "UNTRADED_BALANCE";
@@ -57,6 +61,9 @@ impl Desk {
         for foreign in &taken.foreign {
             self.notice(router, now_ns, EventType::RiskLimitBreach, FOREIGN, foreign.to_string());
         }
+        for amendment in &taken.amended {
+            self.notice(router, now_ns, EventType::RiskLimitBreach, AMENDED, amendment.to_string());
+        }
         for difference in &taken.report.apart {
             self.notice(router, now_ns, EventType::RiskLimitBreach, UNTRADED, difference.to_string());
         }
@@ -64,6 +71,21 @@ impl Desk {
         self.pursue_unwanted(router, now_ns);
         self.pursue_flattening(router, now_ns);
         done.map(|()| taken)
+    }
+
+    /// What the venue says of an order that is over here and that a look found open: where it works, it is a stray.
+    pub(super) fn judge_lingering(&mut self, now_ns: i64, report: &VenueReport) -> Result<Vec<GateEvent>, GateError> {
+        let id = report.client_order_id;
+        if report.outcome != VenueOutcome::Accepted || !self.looks.lingers(id) || self.gate.is_stray(id) {
+            return Ok(Vec::new());
+        }
+        match self.gate.order(id) {
+            Some(order) if order.status.is_final() => {
+                let detail = format!("the venue works on an order that is {:?} here; it is cancelled", order.status);
+                self.gate.order_differs(now_ns, id, &detail)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Money that came or went beside executions, as a gateway tells of it outside of looks: booked once, by its key. False when

@@ -19,6 +19,7 @@ use libra_kernel::router::Router;
 
 mod accepted;
 mod again;
+mod amended;
 mod aside;
 mod breach;
 mod cancels;

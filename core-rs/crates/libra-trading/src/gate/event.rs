@@ -75,7 +75,7 @@ pub enum IncidentCode {
     FillAfterRejection = 2,
     /// An execution does not fit the account's integers.
     CannotBook = 3,
-    /// The venue works on an order that was rejected or lost here.
+    /// The venue works on an order that is over here.
     AcceptedAfterEnd = 4,
     /// The venue has rejected an order that it had accepted.
     RejectedAfterAcceptance = 5,
@@ -83,6 +83,8 @@ pub enum IncidentCode {
     PositionDiffers = 6,
     /// The venue has another balance, and nothing explains it.
     BalanceDiffers = 7,
+    /// The venue works on more of an order than was asked for.
+    OrderDiffers = 8,
 }
 
 impl IncidentCode {
@@ -97,6 +99,7 @@ impl IncidentCode {
             IncidentCode::RejectedAfterAcceptance => "REJECTED_AFTER_ACCEPTANCE",
             IncidentCode::PositionDiffers => "POSITION_DIFFERS",
             IncidentCode::BalanceDiffers => "BALANCE_DIFFERS",
+            IncidentCode::OrderDiffers => "ORDER_DIFFERS",
         }
     }
 }

@@ -28,7 +28,7 @@ const MAGIC: &[u8; 8] = b"LIBRAGTE";
 /// Raised when an older reader would misread the file.
 pub const MAJOR: u16 = 1;
 /// Raised when something was added.
-pub const MINOR: u16 = 5;
+pub const MINOR: u16 = 6;
 pub(super) const HEADER: usize = 16;
 /// Larger than any record: a length above it is damage.
 const MAX_RECORD: usize = 1 << 20;

@@ -165,8 +165,21 @@ impl State {
                     self.outside.settled = Some(self.booked.len());
                 }
             }
+            VenueRecord::OrderDiffers { client_order_id, detail, .. } => {
+                let code = if self.works_here(*client_order_id) {
+                    IncidentCode::OrderDiffers
+                } else {
+                    self.strays.insert(*client_order_id);
+                    IncidentCode::AcceptedAfterEnd
+                };
+                self.raise(code, *client_order_id, detail, events);
+            }
         }
         Ok(())
+    }
+
+    fn works_here(&self, id: ClientOrderId) -> bool {
+        self.order(id).is_some_and(|order| !order.status.is_final())
     }
 
     fn adopt(
@@ -429,6 +442,18 @@ impl Gate {
     /// A difference that nothing explains: an incident.
     pub fn differ(&mut self, now_ns: i64, difference: Difference) -> Result<Vec<GateEvent>, GateError> {
         self.commit(Record::Venue(VenueRecord::Differs { now_ns, difference }))
+    }
+
+    /// The venue works on more of an order than was asked for, or behind its end: an incident. In the latter case it is a
+    /// stray from here on, as [`Gate::strays`] has it.
+    pub fn order_differs(
+        &mut self,
+        now_ns: i64,
+        client_order_id: ClientOrderId,
+        detail: &str,
+    ) -> Result<Vec<GateEvent>, GateError> {
+        let detail = clip(detail).to_owned();
+        self.commit(Record::Venue(VenueRecord::OrderDiffers { now_ns, client_order_id, detail }))
     }
 
     /// All that the venue says up to a time of its clock is booked; `equal` where nothing was booked beyond it.

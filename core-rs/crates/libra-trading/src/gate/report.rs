@@ -298,7 +298,8 @@ impl State {
         for currency in booked.currencies {
             events.push(GateEvent::Balance(self.account.balances()[currency]));
         }
-        if filled >= before.request.size {
+        // One that was whole before and works on is larger there than here.
+        if filled >= before.request.size && before.filled < before.request.size {
             self.strays.remove(&id);
         }
         // One that is known by its executions alone is as large as those behind the opening: what that contains is beside them.

@@ -68,6 +68,15 @@ pub enum VenueRecord {
         /// Nothing was booked that the look's picture did not show yet.
         equal: bool,
     },
+    /// The venue works on an order of ours otherwise than the log has it: on more of it, or behind its end.
+    OrderDiffers {
+        /// When.
+        now_ns: i64,
+        /// Which.
+        client_order_id: ClientOrderId,
+        /// For people.
+        detail: String,
+    },
 }
 
 impl VenueRecord {
@@ -81,6 +90,7 @@ impl VenueRecord {
             VenueRecord::Differs { .. } => 34,
             VenueRecord::Looked { equal: true, .. } => 35,
             VenueRecord::Looked { equal: false, .. } => 36,
+            VenueRecord::OrderDiffers { .. } => 37,
         }
     }
 
@@ -92,7 +102,8 @@ impl VenueRecord {
             | VenueRecord::Opened { now_ns, .. }
             | VenueRecord::Adjusted { now_ns, .. }
             | VenueRecord::Differs { now_ns, .. }
-            | VenueRecord::Looked { now_ns, .. } => *now_ns,
+            | VenueRecord::Looked { now_ns, .. }
+            | VenueRecord::OrderDiffers { now_ns, .. } => *now_ns,
         }
     }
 
@@ -145,6 +156,11 @@ impl VenueRecord {
                 w.i64(*now_ns);
                 w.i64(*ts_venue_ns);
             }
+            VenueRecord::OrderDiffers { now_ns, client_order_id, detail } => {
+                w.i64(*now_ns);
+                w.u128(client_order_id.0);
+                w.text(detail);
+            }
         }
     }
 
@@ -195,6 +211,7 @@ impl VenueRecord {
                 VenueRecord::Differs { now_ns, difference }
             }
             35 | 36 => VenueRecord::Looked { now_ns, ts_venue_ns: r.i64()?, equal: number == 35 },
+            37 => VenueRecord::OrderDiffers { now_ns, client_order_id: ClientOrderId(r.u128()?), detail: r.string()? },
             _ => return None,
         })
     }

@@ -49,6 +49,9 @@ impl Touched {
                 (report.client_order_id, kind, Some(report.ts_venue_ns), code, detail)
             }
             Record::Venue(VenueRecord::Adopted { client_order_id, .. }) => (*client_order_id, "adopted", None, "", ""),
+            Record::Venue(VenueRecord::OrderDiffers { client_order_id, detail, .. }) => {
+                (*client_order_id, "differs", None, "", detail.as_str())
+            }
             _ => return,
         };
         let found = follower.order(id);

@@ -8,13 +8,16 @@ use libra_kernel::Name;
 use crate::account::{Account, base_amount};
 use crate::gate::Gate;
 use crate::instrument::{ContractKind, Money};
-use crate::order::{ClientOrderId, OrderSide, OrderStatus, OrderType, VenueOutcome, VenueReport};
-use crate::risk::code::format_money;
+use crate::order::{ClientOrderId, Order, OrderSide, OrderStatus, OrderType, VenueOutcome, VenueReport};
+use crate::risk::code::{format_money, with_unit};
 
 use super::venue::{VenueExecution, VenueFlow, VenueLook, VenueOrder, VenueState};
 
 /// An order of ours that ended so long before the oldest execution asked for is not among those looked through for it.
 const ENDED_BEFORE_NS: i64 = 3_600_000_000_000;
+
+/// What happened to an order so long before a look began is in the venue's list of open orders.
+pub(super) const LISTS_LAG_NS: i64 = 2_000_000_000;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +90,23 @@ pub struct Orphan {
     pub size: i64,
 }
 
+/// An open order that the venue has otherwise than it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// Which.
+    pub client_order_id: ClientOrderId,
+    /// What of it, for people.
+    pub detail: String,
+    /// More of it works there than is counted here.
+    pub enlarges: bool,
+}
+
+impl fmt::Display for Amendment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.client_order_id, self.detail)
+    }
+}
+
 /// What is at the venue and is not ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Foreign {
@@ -124,6 +144,12 @@ pub enum Finding {
     Incomplete(ClientOrderId, Name),
     /// An order that is open on one side only: the venue is asked about it.
     Unsettled(ClientOrderId),
+    /// One of these that is over here, and since when.
+    Lingers(ClientOrderId, i64),
+    /// An order of which so much is executed as the list of open orders has it, and less here.
+    Executed(ClientOrderId, i64),
+    /// An open order that the venue has otherwise than it was sent.
+    Amended(Amendment),
     /// An order or an execution that is not ours.
     Foreign(Foreign),
 }
@@ -197,10 +223,15 @@ fn orders(
         };
         listed.insert(id);
         match (gate.order(id), order.instrument) {
+            (Some(known), _) if known.status.is_final() => {
+                if known.ts_ns < flight.began_ns && !gate.is_stray(id) {
+                    findings.extend([Finding::Unsettled(id), Finding::Lingers(id, known.ts_ns)]);
+                }
+            }
             (Some(known), _) => {
-                let settled_before = known.ts_ns < flight.began_ns;
-                if known.status.is_final() && settled_before && !gate.is_stray(id) {
-                    findings.push(Finding::Unsettled(id));
+                findings.extend(amendment(gate, &known, order, flight).map(Finding::Amended));
+                if order.filled > known.filled {
+                    findings.push(Finding::Executed(id, order.filled));
                 }
             }
             (None, _) if gate.knows(id) => findings.push(Finding::Unsettled(id)),
@@ -223,6 +254,28 @@ fn orders(
             findings.push(Finding::Unsettled(order.client_order_id));
         }
     }
+}
+
+/// What of an open order is not as it was sent. A number that is not told, or cannot be read, is none that differs.
+fn amendment(gate: &Gate, known: &Order, listed: &VenueOrder, flight: &Flight) -> Option<Amendment> {
+    let instrument = gate.account().instrument(known.request.instrument)?;
+    let size = |units: i64| base_amount(instrument, units).map_or_else(|| units.to_string(), format_money);
+    let price = |units: i64| with_unit(units.into(), instrument.price_decimals, instrument.quote.as_str());
+    let differs = |theirs: i64, ours: i64| theirs > 0 && ours > 0 && theirs != ours;
+    let mut found = Vec::new();
+    if differs(listed.size, known.request.size) {
+        found.push(format!("size {}, not {}", size(listed.size), size(known.request.size)));
+    }
+    if differs(listed.price, known.request.price) {
+        found.push(format!("price {}, not {}", price(listed.price), price(known.request.price)));
+    }
+    let executed_before = known.ts_ns.saturating_add(LISTS_LAG_NS) < flight.began_ns;
+    if executed_before && listed.size > 0 && listed.filled < known.filled {
+        found.push(format!("{} executed, not {}", size(listed.filled), size(known.filled)));
+    }
+    let detail = format!("the venue has it with {}", found.join(" and "));
+    let enlarges = listed.size > known.request.size;
+    (!found.is_empty()).then_some(Amendment { client_order_id: known.client_order_id, detail, enlarges })
 }
 
 fn executions(

@@ -14,6 +14,9 @@
 //! | differences that keep moving for [`PATIENCE`] looks | of balances alone not before a history may lag; then new orders wait until two looks agree |
 //! | a balance in a currency that the account trades nothing in | booked as it is, when no history has explained it; told |
 //! | what is foreign | told once, left alone |
+//! | an open order with other terms than it was sent with | told once; a larger one is an incident, as long as it works |
+//! | more executed of an open order than is booked | the venue is asked for its executions |
+//! | an order that is over here for [`LISTS_LAG_NS`], and works when the venue is asked, too | a stray: an incident, cancelled |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -24,7 +27,10 @@ use crate::gate::{Gate, GateError, GateEvent, IncidentCode};
 use crate::order::{ClientOrderId, OrderStatus};
 
 use super::accept::{AcceptError, Adjustment, BalanceLine, adjustment, position_line};
-use super::compare::{Difference, Finding, Flight, Foreign, Subject, compare, contract_of, differences, is_traded};
+use super::compare::{
+    Amendment, Difference, Finding, Flight, Foreign, LISTS_LAG_NS, Subject, compare, contract_of, differences,
+    is_traded,
+};
 use super::order::in_venue_order;
 use super::picture::Before;
 use super::rounding;
@@ -86,6 +92,8 @@ pub struct Taken {
     pub ask: Vec<ClientOrderId>,
     /// What is foreign and was not told before.
     pub foreign: Vec<Foreign>,
+    /// Orders with other terms than they were sent with, which were not told before.
+    pub amended: Vec<Amendment>,
     /// What it came to.
     pub report: LookReport,
 }
@@ -130,6 +138,9 @@ pub struct Looks {
     last: Option<(VenueState, LookReport)>,
     /// Orders that are over and not adopted yet: their executions may not all be listed. When they were found so first.
     incomplete: BTreeMap<ClientOrderId, i64>,
+    /// Orders that are over here, and that the last look found open: whether they work is for the venue to say when it is
+    /// asked.
+    lingering: BTreeSet<ClientOrderId>,
     /// What a look that failed found to be asked about: the next one hands it out.
     unasked: Vec<ClientOrderId>,
     told: BTreeSet<(String, u64)>,
@@ -154,6 +165,7 @@ impl Looks {
     /// One that is under way shows the venue as it was before, and counts for nothing.
     pub fn begin_anew(&mut self) {
         self.began = None;
+        self.lingering.clear();
         (self.settled, self.wanted, self.undecided_looks, self.unexplained) = (false, true, 0, None);
     }
 
@@ -175,6 +187,11 @@ impl Looks {
     /// What a look that failed found to be asked about.
     pub fn unasked(&self) -> &[ClientOrderId] {
         &self.unasked
+    }
+
+    /// True for an order that is over here for long, and that the last look found open all the same.
+    pub fn lingers(&self, id: ClientOrderId) -> bool {
+        self.lingering.contains(&id)
     }
 
     /// The venue's time of the last look.
@@ -244,7 +261,8 @@ impl Looks {
             return Ok(());
         }
 
-        let mut flowed = BTreeSet::new();
+        self.lingering.clear();
+        let (mut flowed, mut executed, mut ended_late) = (BTreeSet::new(), Vec::new(), false);
         for finding in compare(gate, look, &flight) {
             match finding {
                 Finding::Adopt(orphan) => {
@@ -275,6 +293,24 @@ impl Looks {
                         taken.ask.push(id);
                     }
                 }
+                Finding::Lingers(id, since_ns) => {
+                    if since_ns.saturating_add(LISTS_LAG_NS) < began.now_ns {
+                        self.lingering.insert(id);
+                    } else {
+                        ended_late = true;
+                    }
+                }
+                Finding::Executed(id, filled) => executed.push((id, filled)),
+                Finding::Amended(amendment) => {
+                    let raises = amendment.enlarges && gate.incident().is_none();
+                    if raises {
+                        let (id, detail) = (amendment.client_order_id, &amendment.detail);
+                        taken.events.extend(gate.order_differs(now_ns, id, detail)?);
+                    }
+                    if self.is_first((amendment.to_string(), u64::MAX)) && !raises {
+                        taken.amended.push(amendment);
+                    }
+                }
                 Finding::Foreign(foreign) => {
                     taken.report.foreign += 1;
                     if self.is_news(&foreign) {
@@ -282,6 +318,17 @@ impl Looks {
                     }
                 }
                 Finding::InFlight(_) | Finding::Differs(_) => {}
+            }
+        }
+
+        // Behind the look's own executions: a list of these that lags is made up for by a query.
+        let lacks = |gate: &Gate, id, filled| {
+            gate.order(id).is_some_and(|order| !order.status.is_final() && order.filled < filled)
+        };
+        for (id, _) in executed.into_iter().filter(|(id, filled)| lacks(gate, *id, *filled)) {
+            taken.report.unsettled += 1;
+            if !taken.ask.contains(&id) {
+                taken.ask.push(id);
             }
         }
 
@@ -354,6 +401,8 @@ impl Looks {
         }
         (self.suspects, self.fills_before) = (suspects, gate.fills().len());
         self.decide(gate, now_ns, waits, taken)?;
+        // Of an order that has ended only now the list says nothing yet.
+        self.wanted |= ended_late;
         if !taken.report.undecided.is_empty() {
             self.unexplained = Some((began.books, look.state.clone()));
         }
@@ -515,6 +564,10 @@ impl Looks {
             Foreign::Order(order) => (format!("{} {}", order.symbol, order.venue_order_id), u64::MAX),
             Foreign::Execution(execution) => (execution.symbol.to_string(), execution.trade_id),
         };
+        self.is_first(key)
+    }
+
+    fn is_first(&mut self, key: (String, u64)) -> bool {
         if !self.told.insert(key.clone()) {
             return false;
         }

@@ -30,6 +30,6 @@ pub mod rounding;
 pub mod venue;
 
 pub use accept::{AcceptError, Adjustment, BalanceLine, PositionLine};
-pub use compare::{Difference, Finding, Flight, Foreign, Subject, compare};
+pub use compare::{Amendment, Difference, Finding, Flight, Foreign, Subject, compare};
 pub use looks::{LookReport, Looks, Taken};
 pub use venue::{FlowKind, VenueExecution, VenueFlow, VenueLook, VenueOrder, VenuePosition, VenueState};

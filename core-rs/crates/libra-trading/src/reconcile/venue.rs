@@ -15,7 +15,8 @@ pub struct VenueOrder {
     pub venue_order_id: String,
     /// In CCXT notation.
     pub symbol: Name,
-    /// What of the account that is; none where it knows no such instrument, and then price and sizes are nothing.
+    /// What of the account that is; none where it knows no such instrument, and then price and sizes are nothing. Without
+    /// an id of ours they are nothing, too, where they do not fit its units.
     pub instrument: Option<Name>,
     /// Buy or sell.
     pub side: OrderSide,

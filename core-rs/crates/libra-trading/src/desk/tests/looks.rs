@@ -11,7 +11,7 @@ use crate::risk::RiskCode;
 const ONE: i128 = 1_000_000_000_000;
 const USDT: i128 = 100_000 * ONE;
 
-fn shown() -> VenueLook {
+pub(super) fn shown() -> VenueLook {
     let state = VenueState { balances: vec![(Name::intern("USDT"), USDT)], ts_venue_ns: 1, ..VenueState::default() };
     VenueLook { state, ..VenueLook::default() }
 }
@@ -24,7 +24,7 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    fn look(&mut self, look: &VenueLook) -> Vec<Event> {
+    pub(super) fn look(&mut self, look: &VenueLook) -> Vec<Event> {
         self.now_ns += 1_000_000;
         self.desk.begin_look(self.now_ns);
         self.desk.take_look(&mut self.router, self.now_ns, look).unwrap();
@@ -97,7 +97,7 @@ fn a_resume_behind_a_difference_waits_for_a_look() {
 }
 
 /// An order that the venue shows.
-fn resting(client_order_id: Option<ClientOrderId>, venue_order_id: &str) -> VenueOrder {
+pub(super) fn resting(client_order_id: Option<ClientOrderId>, venue_order_id: &str) -> VenueOrder {
     VenueOrder {
         client_order_id,
         venue_order_id: venue_order_id.into(),
@@ -209,7 +209,7 @@ fn notices(events: &[Event]) -> Vec<(String, String)> {
 }
 
 /// A desk that two looks have opened, and that trades.
-fn opened() -> Bench {
+pub(super) fn opened() -> Bench {
     let mut bench = bench();
     (0..2).for_each(|_| drop(bench.look(&shown())));
     bench.desk.set_reconciled();

@@ -106,6 +106,7 @@ fn of_the_venue() -> Vec<Record> {
         // Behind what the first version had.
         VenueRecord::Flow { now_ns, flow: flow(FlowKind::Rounding, "BTC/USDT:USDT") },
         VenueRecord::Looked { now_ns, ts_venue_ns, equal: false },
+        VenueRecord::OrderDiffers { now_ns, client_order_id: ClientOrderId(0x0b), detail: "larger".into() },
     ];
     records.into_iter().map(Record::Venue).collect()
 }
@@ -157,7 +158,7 @@ fn version_1_keeps_its_bytes() {
 
     let file = TempLog::new();
     drop(Gate::open(file.config(RiskLimits::default()), T0).unwrap());
-    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0500" + "07b26f8c");
+    assert_eq!(hex(&fs::read(&file.0).unwrap()[..16]), "4c49425241475445".to_owned() + "0100" + "0600" + "9e1a88b8");
 }
 
 const GOLDEN_VENUE: (usize, u32) = (722, 785_999_825);
@@ -179,7 +180,7 @@ fn every_record_reads_back() {
 #[test]
 fn a_number_that_no_type_has_is_no_record_whatever_follows() {
     let known: Vec<u8> = samples().iter().chain(&of_the_venue()).map(Record::number).collect();
-    assert!(known.contains(&36));
+    assert!(known.contains(&37));
     for number in (0..=u8::MAX).filter(|number| !known.contains(number)) {
         for length in 0..40 {
             assert_eq!(Record::decode(number, &vec![0; length]), None, "{number}, {length} bytes");

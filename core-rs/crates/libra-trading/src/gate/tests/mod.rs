@@ -12,6 +12,7 @@
 //! - `marks` — quotes that are too old; `day` — what losses are measured by: days, peaks, equity that is not known yet, clocks that differ;
 //! - `model` — random runs with restarts against a simple truth.
 
+mod amended;
 mod beyond;
 mod breach;
 mod bridge;

@@ -49,7 +49,7 @@ impl Venue {
         self.looks.take(gate, self.now_ns, &self.look, |_| false, &mut taken).map(|()| taken)
     }
 
-    fn executes(&mut self, id: Option<ClientOrderId>, trade_id: u64, side: OrderSide, size: i64) {
+    pub fn executes(&mut self, id: Option<ClientOrderId>, trade_id: u64, side: OrderSide, size: i64) {
         self.look.executions.push(VenueExecution {
             client_order_id: id,
             venue_order_id: format!("v{}", id.map_or(0, |id| id.0)),
@@ -66,7 +66,7 @@ impl Venue {
         });
     }
 
-    fn lists(&mut self, id: Option<ClientOrderId>, size: i64) {
+    pub fn lists(&mut self, id: Option<ClientOrderId>, size: i64) {
         self.look.orders.push(VenueOrder {
             client_order_id: id,
             venue_order_id: format!("v{}", id.map_or(0, |id| id.0)),
