@@ -274,7 +274,9 @@ pub(super) fn read_answer(
     let mut items = reply.items()?;
     let incarnation = items.next().and_then(incarnation_of);
     let acknowledged = items.next().and_then(|reply| reply.text()?.parse().ok());
-    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, more: false };
+    /// The server had this group's place, and lost it.
+    pub is_lost: bool,
+    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, more: false, is_lost: false };
     let Some(epoch) = items.next() else { return Some(answer) };
     let epoch = u64::try_from(epoch.int()?).ok()?;
     let top = u64::try_from(items.next()?.int()?).ok()?;
@@ -299,5 +301,7 @@ fn what_of(fields: Reply<'_>, id: Position, keys: &Keys, reader: &mut FrameReade
     match frame {
         Some(frame) if frame.last() == id => Received::Frame { first: frame.first, frame },
         _ => Received::Bad,
+    // A server that an earlier version gave its functions does not say it.
+    answer.is_lost = items.next().and_then(Reply::int) == Some(1);
     }
 }

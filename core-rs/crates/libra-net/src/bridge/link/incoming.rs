@@ -212,9 +212,9 @@ impl Incoming {
             self.entries.clear();
             return self.receiver.read_failed(now);
         };
-        let ReadAnswer { incarnation, acknowledged, bounds, more } = answer;
+        let ReadAnswer { incarnation, acknowledged, bounds, more, is_lost } = answer;
         let (entries, out) = (&mut self.entries, &mut self.out);
-        self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
+        self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, is_lost, out);
     }
 
     pub fn incarnation(&mut self, heard: u128) {

@@ -57,7 +57,7 @@ impl Node {
     }
 
     fn reads(&mut self, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
-        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false };
+        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false, is_lost: false };
         self.channel.entries = entries;
         self.channel.read(9, Some(answer));
     }
