@@ -42,6 +42,8 @@ class Server:
         kept = ["--appendonly", "yes", "--appendfsync", "always"] if appendonly else ["--appendonly", "no"]
         self._options = [*kept, *options]
         self.process: subprocess.Popen[bytes] | None = None
+        # On top of the tests' own.
+        self.environment: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -57,6 +59,7 @@ class Server:
                 *("--save", "", "--logfile", str(self.folder / "log"), *self._options),
             ],
             stdin=subprocess.DEVNULL,
+            env=os.environ | self.environment,
         )
         wait_until(lambda: self.ask("PING") == "+PONG", lambda: (self.folder / "log").read_text())
 
