@@ -164,14 +164,14 @@ def test_a_clock_that_was_an_hour_ahead_and_stepped_back_holds_up_nobody():
     # The clock of a node names its lives: an earlier one may have left a life whose epoch, and so the ids of its stream, are later
     # than all that clocks say now.
     ahead = (int(time.time()) + 3_600) * 1_000
-    with TwoNodes(appendonly=True) as two:
+    with TwoNodes(appendonly=True, quotes=True) as two:
         two.server.start()
         assert two.server.ask(f"HSET libra:chaos:epochs pub {ahead}") == ":1"
         two.start_nodes()
         two.publish_more(6_000)
         assert two.pub.status["stats"]["link"]["epoch"] == ahead + 1
         two.pub.stop()
-        two.pub.start()
+        two.start_publisher_again()
         two.publish_more(3_000)
         two.server.kill()
         two.server.start()
