@@ -161,8 +161,8 @@ def test_a_failover_there_and_back_loses_and_doubles_nothing():
 
 
 def test_a_clock_that_was_an_hour_ahead_and_stepped_back_holds_up_nobody():
-    # The clock of a node names its lives: an earlier one may have left a life whose epoch, and so the ids of its stream, are later
-    # than all that clocks say now.
+    # The clock of a node names its lives: an earlier one may have left a life whose epoch, and so the ids of its
+    # stream, are later than all that clocks say now.
     ahead = (int(time.time()) + 3_600) * 1_000
     with TwoNodes(appendonly=True, quotes=True) as two:
         two.server.start()
