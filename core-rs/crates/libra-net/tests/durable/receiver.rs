@@ -234,6 +234,8 @@ fn a_hole_that_nobody_can_fill_is_passed_with_its_numbers() {
     // Its publisher is called dead, and is asked all the same.
     let (mut receiver, mut out) = before_a_hole();
     receiver.dead(MS, &mut out);
+    receiver.read_failed(MS);
+    out.clear();
     (1..4).for_each(|second| receiver.tick(second * 1_000 * MS, &mut out));
     assert!(!out.iter().any(|told| matches!(told, Delivery::Lost { .. })), "{out:?}");
     assert!(out.iter().any(|told| matches!(told, Delivery::Read { .. })), "it looks again: {out:?}");
