@@ -3,11 +3,13 @@
 import signal
 import socket
 import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 from tests.chaos.topology import Server, TwoNodes, wait_until
+from tests.set_clock import SetClock
 
 from libra_cluster.server.membership import server_binary
 
@@ -159,17 +161,17 @@ def test_a_failover_there_and_back_loses_and_doubles_nothing():
 
 
 def test_a_clock_that_was_an_hour_ahead_and_stepped_back_holds_up_nobody():
-    # A server's clock cannot be set without privileges, and need not be: it names no entry. What an earlier clock could
-    # leave behind is a life whose epoch, and so the ids of its stream, are later than all that clocks say now.
+    # The clock of a node names its lives: an earlier one may have left a life whose epoch, and so the ids of its
+    # stream, are later than all that clocks say now.
     ahead = (int(time.time()) + 3_600) * 1_000
-    with TwoNodes(appendonly=True) as two:
+    with TwoNodes(appendonly=True, quotes=True) as two:
         two.server.start()
         assert two.server.ask(f"HSET libra:chaos:epochs pub {ahead}") == ":1"
         two.start_nodes()
         two.publish_more(6_000)
         assert two.pub.status["stats"]["link"]["epoch"] == ahead + 1
         two.pub.stop()
-        two.pub.start()
+        two.start_publisher_again()
         two.publish_more(3_000)
         two.server.kill()
         two.server.start()
@@ -180,3 +182,33 @@ def test_a_clock_that_was_an_hour_ahead_and_stepped_back_holds_up_nobody():
         assert sum(two.settle().values()) >= 10_000
         assert not two.con.told("gap_lost"), two.tell()
         assert not two.pub.told("fenced"), two.tell()
+
+
+def clock_of(server: Server) -> float:
+    """By how much it is ahead of the host's, in seconds."""
+    return int(server.ask("TIME").split()[2]) - time.time()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a clock is set by LD_PRELOAD")
+def test_a_clock_of_the_server_that_is_set_under_load_holds_up_nobody():
+    with TwoNodes(appendonly=True, quotes=True) as two:
+        two.server.environment = SetClock.made(two.folder, 3_600.0)
+        clock = SetClock(two.folder / "skew")
+        two.start()
+        assert clock_of(two.server) > 3_500
+        two.publish_more(3_000)
+        # Two hours back, right, a day back: under the same connections.
+        for ahead_s in (-3_600.0, 0.0, -86_400.0):
+            clock.set(ahead_s)
+            assert abs(clock_of(two.server) - ahead_s) < 100
+            two.publish_more(3_000)
+        # Who begins then finds a stream of earlier clocks.
+        two.con.kill()
+        two.con.start()
+        two.publish_more(3_000)
+        connections = two.pub.status["stats"]["link"]["connections"]
+        assert [connections[name]["connects"] for name in ("calls", "hears")] == [1, 1], two.tell()
+        assert sum(two.settle().values()) >= 10_000
+        for told in ("gap_lost", "gap_suspected", "fenced", "overflow"):
+            assert not two.pub.told(told), two.tell()
+            assert not two.con.told(told), two.tell()

@@ -8,7 +8,7 @@ from tests.chaos.topology import TwoNodes, wait_until
 
 
 def test_what_a_sender_appended_before_its_death_is_applied_once_and_only_the_rest_is_gone():
-    with TwoNodes() as two:
+    with TwoNodes(quotes=True) as two:
         two.start()
         two.publish_more(5_000)
         # Appended and not acknowledged: nobody applies it. Then accepted and not appended: nobody takes it.
@@ -28,7 +28,7 @@ def test_what_a_sender_appended_before_its_death_is_applied_once_and_only_the_re
         assert sum(appended.values()) > 5_000, appended
 
         two.con.signal(signal.SIGCONT)
-        two.pub.start()
+        two.start_publisher_again()
         two.publish_more(5_000)
         two.end()
         both, came = published(two.pub.ledger), handled(two.con.ledger)
@@ -40,7 +40,7 @@ def test_what_a_sender_appended_before_its_death_is_applied_once_and_only_the_re
 
 
 def test_what_a_receiver_applied_and_did_not_acknowledge_comes_again_and_nothing_else_is_missing():
-    with TwoNodes() as two:
+    with TwoNodes(quotes=True) as two:
         two.start()
         two.publish_more(5_000)
         # Frames lie in its sockets; the server then takes no acknowledgement and no append any more.
@@ -66,7 +66,7 @@ def test_what_a_receiver_applied_and_did_not_acknowledge_comes_again_and_nothing
 
 @pytest.mark.slow
 def test_a_receiver_that_is_killed_again_and_again_applies_each_once():
-    with TwoNodes(per_s=10_000) as two:
+    with TwoNodes(per_s=10_000, quotes=True) as two:
         two.start()
         for _ in range(4):
             two.publish_more(2_500)

@@ -157,8 +157,39 @@ def test_what_a_user_may_not_do_any_more_is_seen_until_he_may(place: Place):
     assert pub.publish(EventType.ORDER_FILLED, 2)
     place.until(lambda: "publish what is appended to ORDERS" in refused())
     place.server.ask("ACL SETUSER trader allchannels")
-    assert pub.publish(EventType.ORDER_FILLED, 3)
+    # Nothing more is said on that lane: it is tried.
     place.until(lambda: not refused())
+
+
+def test_what_may_not_be_read_for_a_while_is_not_refused_for_ever(place: Place):
+    pub = place.node("pub")
+    place.until(lambda: pub.told("connected"))
+    assert pub.publish(EventType.ORDER_FILLED, 1)
+    place.until(lambda: pub.outboxes()["ORDERS"]["confirmed"] == 1)
+    place.server.ask("ACL SETUSER trader -hgetall")
+    what = "read what is acknowledged of ORDERS"
+    place.until(lambda: [row["what"] for row in pub.link()["refuses"]] == [what])
+    place.server.ask("ACL SETUSER boss on >pw ~* &* +@all")
+    con = place.join(Driven(place.settings | {"username": "boss"}, "con", EventType.ORDER_FILLED))
+    # Nobody owes anything any more.
+    place.until(lambda: pub.outboxes()["ORDERS"]["events"] == 0)
+    place.server.ask("ACL SETUSER trader +hgetall")
+    place.until(lambda: not pub.link()["refuses"])
+    assert len(con.handled) == 1
+
+
+def test_what_a_group_may_not_say_for_a_while_is_not_refused_for_ever(place: Place):
+    lanes = " ".join(f"&libra:driven:{lane}:*" for lane in ("RISK", "ORDERS", "SIGNALS", "MARKET_DATA"))
+    place.server.ask("ACL SETUSER quiet on >pw ~* +@all resetchannels &libra:driven:control &libra:driven:control:con")
+    place.server.ask(f"ACL SETUSER quiet {lanes}")
+    pub = place.node("pub")
+    con = place.join(Driven(place.settings | {"username": "quiet"}, "con", EventType.ORDER_FILLED))
+    place.until(lambda: pub.told("node_up") and con.told("node_up"))
+    assert pub.publish(EventType.ORDER_FILLED, 1)
+    what = "publish what is acknowledged of ORDERS:all:pub"
+    place.until(lambda: [row["what"] for row in con.link()["refuses"]] == [what])
+    place.server.ask("ACL SETUSER quiet &libra:driven:control:pub")
+    place.until(lambda: not con.link()["refuses"])
 
 
 def test_a_subscription_that_is_refused_is_told_and_tried_again(place: Place):

@@ -143,7 +143,7 @@ def test_the_older_of_two_publishers_with_one_name_is_fenced():
     with TwoNodes(per_s=10_000) as two:
         two.start()
         two.publish_more(6_000)
-        second = two.node("pub", role="publisher", per_s=10_000, begin=begin, files="second")
+        second = two.node("pub", role="publisher", per_s=10_000, quotes=True, begin=begin, files="second")
         try:
             # While it lives the second is refused; while it stands still it is taken for dead.
             assert two.pub.process is not None
@@ -157,8 +157,10 @@ def test_the_older_of_two_publishers_with_one_name_is_fenced():
             wait_until(lambda: two.pub.status["refused"] > refused, two.tell)
             wait_until(lambda: second.accepted - len(DURABLE) * begin >= 6_000, second.tell)
             assert not second.told("fenced"), second.tell()
+            wait_until(lambda: two.con.status["quotes"] > 0, two.tell)
             second.signal(signal.SIGUSR1)
             wait_until(lambda: is_acknowledged(second), second.tell)
+            two.close_books(second)
             two.pub.stop()
             first = two.pub.status["stats"]
             second.stop()

@@ -39,3 +39,16 @@ def test_market_data_that_may_not_be_published_is_told_and_counted():
         )
         market = con.link()["market_in"]
         assert market["lost"] + market["unfollowed"] >= out["refused"] > 0
+
+
+def test_a_shard_that_nobody_asks_for_any_more_is_not_refused_for_ever():
+    with Place(["pub", "con"]) as place:
+        place.server.ask(f"ACL SETUSER speaker on >pw ~* +@all resetchannels {DURABLE}")
+        con = place.node("con", EventType.TICK)
+        pub = place.join(Driven(place.settings | {"username": "speaker", "password": "pw"}, "pub"))
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        place.until(lambda: pub.publish(EventType.TICK, 1) and pub.link()["market_out"]["refuses"])
+        place.leave(con)
+        place.until(lambda: pub.link()["market_out"]["unanswered"] == 0)
+        place.server.ask("ACL SETUSER speaker &libra:driven:MARKET_DATA:*")
+        place.until(lambda: not pub.link()["market_out"]["refuses"])

@@ -261,7 +261,14 @@ def test_the_native_bridge_is_told_where_a_password_is_and_looks_itself(
         open_bridge(settings, url="redis://x", node="trading", nodes=("trading", "rest"))
 
 
-@pytest.mark.parametrize("url", ["rediss://x", "rediss+sentinel://x/main"])
+@pytest.mark.parametrize(
+    "url", ["valkey://x:7000", "valkey+unix:///run/s", "redis+unix:///run/s", "valkey+sentinel://x,y/main"]
+)
+def test_a_server_is_named_as_either(read, url: str):
+    assert Topology.of(read(f"[bridge]\nurl = '{url}'\n")).bridge.url == url
+
+
+@pytest.mark.parametrize("url", ["rediss://x", "rediss+sentinel://x/main", "valkeys://x", "valkeys+sentinel://x/main"])
 def test_authorities_of_a_server_with_a_certificate(read, url: str):
     bridge = Topology.of(read(f"[bridge]\nurl = '{url}'\nca_file = '{__file__}'\n")).bridge
     assert bridge.native()["ca_file"] == __file__

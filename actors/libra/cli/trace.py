@@ -78,7 +78,8 @@ def _last(nodes: list[NodeClient], options: argparse.Namespace) -> int:
     for name, answer in answers:
         for row in answer["traces"]:
             known = latest.get(row["trace_id"])
-            if known is None or known["at_ns"] < row["at_ns"]:
+            # Who received it knows it later than its publisher, which is to be named.
+            if known is None or _rank(known) < _rank(row):
                 latest[row["trace_id"]] = {**row, "node": name}
     rows = sorted(latest.values(), key=lambda row: row["at_ns"], reverse=True)[: options.last]
     if options.json:
@@ -91,6 +92,10 @@ def _last(nodes: list[NodeClient], options: argparse.Namespace) -> int:
             print(f"{row['trace_id']}  {_clock(row['at_ns'])}  {what}")
         print(*silent, sep="\n", end="\n" if silent else "")
     return exit_codes.FAILED if silent else exit_codes.OK
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, int]:
+    return row["step"] == "published", row["at_ns"]
 
 
 def _ask_all(

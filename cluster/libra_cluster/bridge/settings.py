@@ -16,10 +16,13 @@ __all__ = ["TLS_SCHEMES", "BridgeSettings", "Name"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name that stands in keys and channels: small letters, digits, `_` and `-`, a letter or digit first."""
 
-_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
-
-TLS_SCHEMES: Final = ("rediss://", "rediss+sentinel://")
+TLS_SCHEMES: Final = ("rediss://", "rediss+sentinel://", "valkeys://", "valkeys+sentinel://")
 """Those of servers whose certificate is checked."""
+
+_SCHEMES = (
+    *("redis://", "valkey://", "unix://", "redis+unix://", "valkey+unix://"),
+    *("redis+sentinel://", "valkey+sentinel://", *TLS_SCHEMES),
+)
 
 _MIB = 1 << 20
 
@@ -28,7 +31,8 @@ def _url(url: str) -> str:
     scheme = next((scheme for scheme in _SCHEMES if url.startswith(scheme)), None)
     if scheme is None or len(url) == len(scheme):
         raise ValueError(
-            "has to be redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH or redis+sentinel://HOST,HOST/MASTER"
+            "has to be redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH or redis+sentinel://HOST,HOST/MASTER "
+            "(valkey for redis is as good)"
         )
     if "@" in url:
         raise ValueError("must not hold a user or a password; use username, and password_env or password_file")
@@ -46,7 +50,8 @@ class BridgeSettings(Section):
     url: Annotated[str, AfterValidator(_url)] | None = Field(
         default=None,
         description="Redis 7+ or Valkey: redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH, or "
-        "redis+sentinel://HOST:PORT,HOST:PORT/MASTER, which asks those for the master. Without it a server of "
+        "redis+sentinel://HOST:PORT,HOST:PORT/MASTER, which asks those for the master; valkey:// and so on are the "
+        "same. Without it a server of "
         "the topology's own is started, and ends with the last of its processes.",
     )
     username: str | None = Field(default=None, description="User of the server's ACL; needs a password.")

@@ -135,6 +135,17 @@ def test_the_latest_orders_of_all_nodes_are_listed_once_each(played, capsys):
     assert [row["trace_id"] for row in json.loads(capsys.readouterr().out)["traces"]] == [ID]
 
 
+def test_an_order_is_listed_by_who_published_what_happened_last(played, capsys):
+    filled = note(event_type="ORDER_FILLED", span="f", at_ms=3)
+    played(
+        trading={"traces": [filled], "recorded": ALL},
+        rest={"traces": [{**filled, "step": "received", "at_ns": filled["at_ns"] + 1}], "recorded": ALL},
+    )
+    assert main.main(["trace", "--last"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.endswith("on trading")
+
+
 def test_a_node_that_is_silent_fails_the_verb_but_hides_nothing(played, capsys):
     played(a=knows(note()), b=ControlError("SILENT", "b did not answer"))
     assert main.main(["trace", ID]) == 1

@@ -1,6 +1,6 @@
 //! The ring: which events are noted, and how they are found again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::note::{Note, Step};
 use super::outlet::Outlet;
@@ -134,12 +134,35 @@ impl Recorder {
         self.overwritten
     }
 
-    /// The latest traces with an order in them, at most so many, the latest first: each with its last note.
+    /// The latest traces with an order in them, at most so many, the latest first: each with the note of how its last event came here, by
+    /// publication or from another node, or with its last note where that one is overwritten.
     pub fn latest_orders(&self, most: usize) -> Vec<Note> {
-        let mut seen = HashSet::new();
-        let about_orders = self.notes().rev().filter(|note| is_of_an_order(note.event_type));
-        about_orders.filter(|note| seen.insert(note.trace_id)).take(most).copied().collect()
+        let (mut latest, mut places, mut open): (Vec<Note>, HashMap<TraceId, usize>, usize) = Default::default();
+        for note in self.notes().rev().filter(|note| is_of_an_order(note.event_type)) {
+            if latest.len() >= most && open == 0 {
+                break;
+            }
+            let came = has_come(note);
+            let room = latest.len() < most;
+            match places.get(&note.trace_id).map(|&at| &mut latest[at]) {
+                None if room => {
+                    places.insert(note.trace_id, latest.len());
+                    latest.push(*note);
+                    open += usize::from(!came);
+                }
+                Some(last) if came && last.span_id == note.span_id && !has_come(last) => {
+                    *last = *note;
+                    open -= 1;
+                }
+                _ => {}
+            }
+        }
+        latest
     }
+}
+
+fn has_come(note: &Note) -> bool {
+    matches!(note.step, Step::Published | Step::Received)
 }
 
 fn is_of_an_order(event_type: EventType) -> bool {
@@ -260,6 +283,10 @@ mod tests {
         let latest = |most| recorder.latest_orders(most).iter().map(|note| note.trace_id[0]).collect::<Vec<_>>();
         assert_eq!((latest(9), latest(1)), (vec![1, 3], vec![1]));
         assert_eq!(recorder.latest_orders(1)[0].event_type, EventType::OrderFilled);
+        let filled = recorder.latest_orders(1)[0];
+        recorder.sent(&[Note { step: Step::Sent, ..filled }]);
+        recorder.sent(&[Note { step: Step::Handled, ..filled }]);
+        assert_eq!(recorder.latest_orders(1), [filled], "by whom it was published shows who published it");
     }
 
     #[test]

@@ -181,7 +181,7 @@ pub enum Reply {
     /// To `trim` or `mend`, with the floor that it left.
     Trimmed(Result<Position, Refusal>),
     /// To the reading of the acknowledgements, by name.
-    Acknowledged(Vec<(String, Position)>),
+    Acknowledged(Result<Vec<(String, Position)>, Refusal>),
 }
 
 /// Why a frame was not taken.

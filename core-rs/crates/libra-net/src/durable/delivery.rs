@@ -22,6 +22,9 @@ pub struct ReceiverLimits {
     pub retry_after: u64,
     /// How long to wait for a snapshot before it is asked for again.
     pub ask_again: u64,
+    /// How long a living publisher is asked for a place that the server lost before this group begins without: one of an earlier version, or
+    /// whose profile has this group no more, knows none.
+    pub place_patience: u64,
 }
 
 impl Default for ReceiverLimits {
@@ -37,6 +40,7 @@ impl Default for ReceiverLimits {
             beacon_patience: 20_000_000,
             retry_after: 100_000_000,
             ask_again: 1_000_000_000,
+            place_patience: 10_000_000_000,
         }
     }
 }
@@ -70,7 +74,7 @@ pub enum Delivery<F> {
         /// What is applied.
         upto: Position,
     },
-    /// Say to the publisher that a snapshot is needed.
+    /// Say to the publisher that a snapshot is needed; from the beginning of all: that this group's place was lost.
     AskSnapshot {
         /// Where this group is.
         at: Position,

@@ -21,6 +21,8 @@ pub struct Group {
     pub name: String,
     /// What it said it has applied.
     pub acknowledged: Position,
+    /// How much of that was known when the server was asked for it: it had so much then, or has lost it.
+    asked: Option<Position>,
     /// Where the stream began when this life came to it, as long as nothing of this life was cut.
     start: Position,
     /// The stamp of the last snapshot that was made for it: it is owed what comes behind, which the stream has or the sender
@@ -94,6 +96,7 @@ impl Groups {
         let group = |name: &str| Group {
             name: name.to_owned(),
             acknowledged: zero,
+            asked: None,
             start: zero,
             stamp: zero,
             waiting_since: None,
@@ -170,6 +173,38 @@ impl Groups {
             group.kept = Kept::No;
         }
         news
+    }
+
+    /// Whether one has acknowledged anything.
+    pub(super) fn have_acknowledged(&self) -> bool {
+        self.groups.iter().any(|group| group.acknowledged > Position::default())
+    }
+
+    /// Whether this one has.
+    pub(super) fn has_acknowledged(&self, group: usize) -> bool {
+        self.groups.get(group).is_some_and(|group| group.acknowledged > Position::default())
+    }
+
+    /// The server is asked for the acknowledgements. Answers come in the order of the questions: the first one counts.
+    pub(super) fn asks_for_places(&mut self) {
+        for group in &mut self.groups {
+            group.asked.get_or_insert(group.acknowledged);
+        }
+    }
+
+    /// Whether the server has less than was known when it was asked: nobody but the sender may know it.
+    pub(super) fn finds_lost(&mut self, there: &[(String, Position)]) -> bool {
+        let mut is_lost = false;
+        for group in &mut self.groups {
+            let found = there.iter().find(|(name, _)| *name == group.name).map(|(_, position)| *position);
+            is_lost |= group.asked.take().is_some_and(|known| found.unwrap_or_default() < known);
+        }
+        is_lost
+    }
+
+    /// What was asked is not answered.
+    pub(super) fn asks_no_more(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.asked = None);
     }
 
     /// A snapshot with this stamp was made for a group.

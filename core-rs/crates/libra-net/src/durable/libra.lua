@@ -1,11 +1,12 @@
 #!lua name=libra1
--- version: 6
+-- version: 7
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
 -- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
 -- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
--- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it.
+-- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it; `@GROUP` for each
+-- group whose place has stood among the acknowledgements since the channel was opened, be it the beginning.
 
 local LATEST = 9007199254740991
 
@@ -92,12 +93,13 @@ local function raise(keys, args)
   return redis.status_reply('OK'), raised
 end
 
--- Whether that was news.
+-- Whether that was news. Who has come nowhere yet has a place as well, since one that is gone is another matter.
 local function raise_acknowledged(key, group, value)
   local epoch, seq = position(value)
-  local was_epoch, was_seq = position(redis.call('HGET', key, group) or nil)
+  local was = redis.call('HGET', key, group)
+  local was_epoch, was_seq = position(was or nil)
   local news = below(was_epoch, was_seq, epoch, seq)
-  if news then
+  if news or not was then
     redis.call('HSET', key, group, value)
   end
   return news
@@ -106,7 +108,7 @@ end
 -- KEYS epochs, bounds, stream, acknowledged; ARGV publisher, epoch, confirmed, run, then group, position for each that is known
 --   -> top, floor, acknowledgements as name, position, ...
 -- What the sender knows to be acknowledged holds on a server that has lost it too: so a group that begins again is owed what
--- comes behind, and no more.
+-- comes behind, and no more. Who has a place here is written down beside the bounds: so who looks for a place that was lost knows that it was.
 local function open(keys, args)
   local reply, raised = raise(keys, args)
   if reply.err then
@@ -155,6 +157,7 @@ local function open(keys, args)
   end
   for at = 5, #args, 2 do
     raise_acknowledged(keys[4], args[at], args[at + 1])
+    redis.call('HSET', keys[2], '@' .. args[at], '')
   end
   local floor = redis.call('HMGET', keys[2], 'floor_epoch', 'floor')
   return { top, floor[1] .. '-' .. floor[2], redis.call('HGETALL', keys[4]) }
@@ -274,12 +277,13 @@ local function mend(keys, args)
 end
 
 -- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes
---   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more
+--   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more, 1 where the
+--   group's place was here and is gone
 -- So many entries at most, and so many bytes of frames unless the first has more: a reader takes no answer of any size.
 local function read(keys, args)
   local incarnation = redis.call('GET', keys[1])
   local acknowledged = redis.call('HGET', keys[4], args[1])
-  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'floor_epoch', 'floor')
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'floor_epoch', 'floor', '@' .. args[1])
   if not bounds[1] then
     return { incarnation, acknowledged }
   end
@@ -315,7 +319,8 @@ local function read(keys, args)
     -- It should be here and is not, as where the stream's key was deleted: nothing is promised before it is sent again.
     floor = bounds[1] .. '-' .. bounds[2]
   end
-  return { incarnation, acknowledged, bounds[1], bounds[2], floor, entries, more }
+  local lost = bounds[5] and not acknowledged and 1 or 0
+  return { incarnation, acknowledged, bounds[1], bounds[2], floor, entries, more, lost }
 end
 
 -- KEYS state; ARGV channel, field, version, frame

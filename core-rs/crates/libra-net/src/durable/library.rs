@@ -7,17 +7,17 @@
 //! | --- | --- | --- | --- |
 //! | [`CLAIM`] | epochs | publisher, at least, a token of the process that claims, the epoch that it found | the epoch, as text; `CLAIMED` |
 //! | [`RAISE`] | epochs | publisher, epoch | `OK`, `FENCED` |
-//! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server, then group and position of what is known to be acknowledged | `[top, floor, [group, position, ...]]`, `FENCED` |
+//! | [`OPEN`] | epochs, bounds, stream, acknowledged | publisher, epoch, confirmed, run id of the server, then each declared group and the position that it is known to have acknowledged, or `0-0` | `[top, floor, [group, position, ...]]`, `FENCED` |
 //! | [`APPEND`] | bounds, stream | channel, epoch, then for each frame first, last, frame | who heard of the last one, or a text; `FENCED`, `INCARNATION`, `GAP` |
 //! | [`ACK`] | acknowledged | group, position, control channel, what to say there | 1 or 0, or a text |
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
 //! | [`MEND`] | bounds, stream | epoch, position behind which somebody finds a hole, number of the last event that its sender does not hold | the floor, `FENCED`, `INCARNATION` |
 //! | [`LATEST`] | state | channel, field, version, frame | who heard of it (nobody where the channel is empty), or a text; -1 when the server has one as new |
-//! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count, bytes | `[incarnation, acknowledged, epoch, top, floor, entries, 1 or 0]`, only the first two where there is no channel |
+//! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count, bytes | `[incarnation, acknowledged, epoch, top, floor, entries, 1 or 0, 1 or 0]`, only the first two where there is no channel |
 //!
 //! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,
 //! or, with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be
-//! its end. The last word is 1 where there may be more entries. Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`, `CLAIMED epoch ...`; a code without a word behind it would come as `ERR`.
+//! its end. The last word but one is 1 where there may be more entries, the last where the group's place was there and is gone (versions before 7 do not say it). Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`, `CLAIMED epoch ...`; a code without a word behind it would come as `ERR`.
 //! A text where a number is answered says why the server would not publish what it has kept.
 
 use super::Refusal;

@@ -59,6 +59,10 @@ pub struct Receiver<F> {
     ask_due: u64,
     fence_due: u64,
     dead: bool,
+    /// Since when it does not begin, since the server has lost its place, and the publisher may know it.
+    lost_since: Option<u64>,
+    /// When what is applied is said again for a publisher that is dead.
+    say_due: u64,
     gap: bool,
     incarnation: Option<u128>,
     stats: ReceiverStats,
@@ -92,6 +96,8 @@ impl<F> Receiver<F> {
             ask_due: 0,
             fence_due: 0,
             dead: false,
+            lost_since: None,
+            say_due: 0,
             gap: false,
             incarnation: None,
             stats: ReceiverStats::default(),
@@ -331,7 +337,8 @@ impl<F> Receiver<F> {
                 break;
             }
         }
-        let missing = self.behind.is_some() || self.at.is_some_and(|at| self.known > at);
+        let waits = self.behind.is_some() || self.lost_since.is_some();
+        let missing = waits || self.at.is_some_and(|at| self.known > at);
         let room = self.at.is_none_or(|at| self.has_room(at));
         if self.may_read() && room && (self.fresh || missing) && now >= self.read_not_before {
             (self.fresh, self.recheck) = (false, false);
@@ -439,6 +446,13 @@ impl<F> Receiver<F> {
                 self.knows(confirmed);
             }
         }
+        if self.dead && self.calls && now >= self.say_due {
+            // While its publisher lives that looks whether the server still has it.
+            self.say_due = now.saturating_add(self.limits.ask_again);
+            if self.ack_in_flight.is_none() {
+                self.assert_ack(out);
+            }
+        }
         if self.behind.is_some() && self.calls && now >= self.ask_due {
             // Nobody has answered. What was asked for is asked for again if another read finds it still missing.
             self.ask_due = now.saturating_add(self.limits.ask_again);
@@ -455,6 +469,7 @@ impl<F> Receiver<F> {
         let wants = self.fresh || self.at.is_some_and(|at| self.known > at);
         let room = self.at.is_none_or(|at| self.has_room(at));
         let read = (wants && self.may_read() && room).then_some(self.read_not_before);
-        [ack, beacon, ask, read].into_iter().flatten().min()
+        let say = (self.dead && self.calls && self.applied > Position::default()).then_some(self.say_due);
+        [ack, beacon, ask, say, read].into_iter().flatten().min()
     }
 }

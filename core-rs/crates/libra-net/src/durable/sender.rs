@@ -116,10 +116,10 @@ impl Sender {
         self.groups.came_back(group).then(|| self.trimmed.max(Position::new(self.epoch, self.outbox.base())))
     }
 
-    /// What the groups are known to have applied: what an [`Act::Open`] brings back to a server that lost it.
+    /// What the groups are known to have applied: what an [`Act::Open`] brings back to a server that lost it. Those of which nothing is
+    /// known are named too: so each has a place, and one that is gone was lost.
     pub fn acknowledgements(&self) -> impl Iterator<Item = (&str, Position)> {
-        let known = self.groups.all().iter().filter(|group| group.acknowledged > Position::default());
-        known.map(|group| (group.name.as_str(), group.acknowledged))
+        self.groups.all().iter().map(|group| (group.name.as_str(), group.acknowledged))
     }
 
     /// How full the outbox is, in percent: at 80 the account that feeds it stops new orders.
@@ -284,6 +284,7 @@ impl Sender {
     /// The connection is gone, and with it all replies that had not come.
     pub fn disconnected(&mut self, now: u64) {
         self.in_flight.clear();
+        self.groups.asks_no_more();
         if !self.is_away {
             (self.is_away, self.taken_at) = (true, now);
         }
@@ -313,11 +314,21 @@ impl Sender {
                 self.floor_is(floor);
                 self.progress(now, out);
             }
-            Reply::Acknowledged(all) => {
+            Reply::Acknowledged(Ok(all)) => {
                 self.read_acks_due = None;
+                let is_lost = self.groups.finds_lost(&all);
                 self.take_all(&all, now, out);
                 self.progress(now, out);
+                if is_lost && self.phase == Phase::Up {
+                    // Its key is gone by itself, or somebody wrote it: who begins again is to find how far it had come.
+                    return self.open(out);
+                }
                 self.fill(out);
+            }
+            Reply::Acknowledged(Err(_)) => {
+                self.read_acks_due = None;
+                self.groups.asks_no_more();
+                self.progress(now, out);
             }
             Reply::Appended(Err(refusal)) => {
                 self.in_flight.pop_front();
@@ -462,7 +473,14 @@ impl Sender {
         if self.phase != Phase::Up {
             return;
         }
-        if reaches(at, self.floor) {
+        if at == Position::default() {
+            // It begins, and the server may have lost how far it had come: nobody but this sender knows that, and who has come nowhere is
+            // to know it as well.
+            if !self.groups.has_acknowledged(group) && !reaches(at, self.floor) {
+                out.push(Act::SnapshotWanted { group });
+            }
+            self.open(out);
+        } else if reaches(at, self.floor) {
             // The server's stream begins further on than it said, since a call of an earlier connection was late; or it has a hole.
             let is_held = at.seq >= self.outbox.base();
             if at.epoch == self.epoch && is_held {
@@ -525,9 +543,10 @@ impl Sender {
             is_given_up = true;
             out.push(Act::GivenUp { group });
         });
-        let all_have_all = self.outbox.events() == 0;
-        self.read_acks_due = (!all_have_all)
-            .then(|| self.read_acks_due.unwrap_or_else(|| now.saturating_add(self.limits.read_acks_after)));
+        // What they have acknowledged is looked for when all have all, too: the server may lose it.
+        let is_known = self.outbox.events() > 0 || self.groups.have_acknowledged();
+        self.read_acks_due =
+            is_known.then(|| self.read_acks_due.unwrap_or_else(|| now.saturating_add(self.limits.read_acks_after)));
         let upto = lowest.min(appended);
         if upto <= self.trimmed || upto.seq == 0 {
             self.trim_due = None;
@@ -559,9 +578,11 @@ impl Sender {
         if self.read_acks_due.is_some_and(|due| now >= due) {
             self.read_acks_due = Some(now.saturating_add(self.limits.read_acks_after));
             // A server that takes nothing may be read all the same. Where we have nothing to say, what changes nothing shows it.
-            if now.saturating_sub(self.taken_at) >= self.limits.read_acks_after {
+            let is_owed = self.outbox.events() > 0;
+            if is_owed && now.saturating_sub(self.taken_at) >= self.limits.read_acks_after {
                 out.push(Act::Trim { upto: self.trimmed, waiting: true });
             }
+            self.groups.asks_for_places();
             out.push(Act::ReadAcknowledged);
         }
         self.fill(out);

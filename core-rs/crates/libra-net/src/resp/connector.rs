@@ -134,14 +134,22 @@ fn told(reasons: &[(String, RespError)]) -> String {
     reasons.join("; ")
 }
 
+fn of_sentinel(error: RespError) -> RespError {
+    match error {
+        RespError::Refused { place, during, message } => RespError::SentinelRefused { place, during, message },
+        other => other,
+    }
+}
+
 fn ask(endpoint: &Endpoint, options: &Options, sentinel: &Host) -> Result<Host, RespError> {
     let Place::Sentinel { master, user, password, .. } = &endpoint.place else {
         return Err(RespError::NoMaster { master: String::new(), reasons: "no sentinels are named".into() });
     };
     let place = endpoint.moved(Place::Tcp(sentinel.clone()));
-    let mut connection = Connection::to_sentinel(&place, options, (user, password))?;
+    let mut connection = Connection::to_sentinel(&place, options, (user, password)).map_err(of_sentinel)?;
     let shown = connection.place().to_owned();
-    let reply = connection.call(&[b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()])?;
+    let asked = connection.call(&[b"SENTINEL", b"get-master-addr-by-name", master.as_bytes()]);
+    let reply = asked.map_err(of_sentinel)?;
     let mut items = match reply {
         Reply::Null => {
             return Err(RespError::NoMaster { master: master.clone(), reasons: format!("{shown} has none") });

@@ -44,6 +44,16 @@ pub enum RespError {
         /// What the server said, without secrets.
         message: String,
     },
+    /// A sentinel answered a command with an error: it has users and passwords of its own.
+    #[error("{place}: the sentinel: {during}: {message}")]
+    SentinelRefused {
+        /// The address, as it may be shown.
+        place: String,
+        /// The name of the command.
+        during: String,
+        /// What it said, without secrets.
+        message: String,
+    },
     /// No answer within the time for it.
     #[error("{place}: {during}: no answer within {after:?}")]
     TimedOut {
@@ -136,7 +146,9 @@ impl RespError {
     /// Whether trying again can help though nobody changes the configuration. Where not, a node should not start.
     pub fn may_pass(&self) -> bool {
         match self {
-            RespError::Refused { message, .. } => !LASTING.iter().any(|lasting| message.starts_with(lasting)),
+            RespError::Refused { message, .. } | RespError::SentinelRefused { message, .. } => {
+                !LASTING.iter().any(|lasting| message.starts_with(lasting))
+            }
             RespError::TooOld { .. } | RespError::Library { .. } | RespError::Taken { .. } | RespError::Config(_) => {
                 false
             }

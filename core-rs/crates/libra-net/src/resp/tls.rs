@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, InvalidMessage, RootCertStore,
+};
 
 use super::endpoint::TlsFiles;
 use super::error::EndpointError;
@@ -46,6 +48,11 @@ pub(super) fn reason(error: &io::Error) -> String {
         Some(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
             format!("{is_invalid} not valid yet: it is not valid before {} (UNIX)", not_before.as_secs())
         }
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            format!("{error}: the server may not speak TLS")
+        }
+        // A server without TLS takes a greeting for the beginning of a line, and waits for its end.
+        _ if error.kind() == io::ErrorKind::TimedOut => format!("{error}: the server may not speak TLS"),
         _ => error.to_string(),
     }
 }

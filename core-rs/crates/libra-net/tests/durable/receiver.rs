@@ -42,7 +42,7 @@ fn receiver() -> (Receiver<u64>, Out) {
 }
 
 fn answer(receiver: &mut Receiver<u64>, top: Position, floor: Position, mut entries: Vec<Entry<u64>>, out: &mut Out) {
-    receiver.read(0, Some(1), None, Some(Bounds { top, floor }), &mut entries, false, out);
+    receiver.read(0, Some(1), None, Some(Bounds { top, floor }), &mut entries, false, false, out);
     assert!(entries.is_empty());
 }
 
@@ -168,12 +168,21 @@ fn who_begins_where_the_server_lost_its_place_takes_it_from_the_sender_that_come
     let (mut receiver, mut out) = (Receiver::<u64>::new(None, ReceiverLimits::default()), Vec::new());
     receiver.connected(0, &mut out);
     receiver.subscribed(0, &mut out);
-    receiver.read(0, Some(1), None, None, &mut vec![], false, &mut out);
+    receiver.read(0, Some(1), None, None, &mut vec![], false, false, &mut out);
     assert_eq!(receiver.position(), Some(at(0, 0)), "the server knows neither the group nor the channel");
     out.clear();
     receiver.live(0, 7, 5, 5, 5, &mut out);
     let (top, floor) = (at(7, 5), at(7, 3));
-    receiver.read(0, Some(1), Some(at(7, 3)), Some(Bounds { top, floor }), &mut vec![frame(7, 4, 4)], false, &mut out);
+    receiver.read(
+        0,
+        Some(1),
+        Some(at(7, 3)),
+        Some(Bounds { top, floor }),
+        &mut vec![frame(7, 4, 4)],
+        false,
+        false,
+        &mut out,
+    );
     assert_eq!((receiver.position(), receiver.applied_position()), (Some(at(7, 3)), at(7, 3)));
     out.clear();
     answer(&mut receiver, top, floor, vec![frame(7, 4, 4), frame(7, 5, 5)], &mut out);
@@ -225,6 +234,8 @@ fn a_hole_that_nobody_can_fill_is_passed_with_its_numbers() {
     // Its publisher is called dead, and is asked all the same.
     let (mut receiver, mut out) = before_a_hole();
     receiver.dead(MS, &mut out);
+    receiver.read_failed(MS);
+    out.clear();
     (1..4).for_each(|second| receiver.tick(second * 1_000 * MS, &mut out));
     assert!(!out.iter().any(|told| matches!(told, Delivery::Lost { .. })), "{out:?}");
     assert!(out.iter().any(|told| matches!(told, Delivery::Read { .. })), "it looks again: {out:?}");
@@ -353,11 +364,81 @@ fn who_finds_no_channel_where_one_is_known_asks_its_publisher() {
     let (mut receiver, mut out) = receiver();
     receiver.live(0, 7, 13, 13, 13, &mut out);
     out.clear();
-    receiver.read(0, None, None, None, &mut Vec::new(), false, &mut out);
+    receiver.read(0, None, None, None, &mut Vec::new(), false, false, &mut out);
     assert!(out.contains(&Delivery::AskSnapshot { at: at(7, 10) }), "{out:?}");
     out.clear();
-    receiver.read(MS, None, None, None, &mut Vec::new(), false, &mut out);
+    receiver.read(MS, None, None, None, &mut Vec::new(), false, false, &mut out);
     assert!(!out.iter().any(|delivery| matches!(delivery, Delivery::AskSnapshot { .. })), "not with each read");
+}
+
+/// The first read of a group without a position: the channel has two events, and of this group what is given.
+fn begins(receiver: &mut Receiver<u64>, now: u64, place: Option<Position>, is_lost: bool, out: &mut Out) {
+    out.clear();
+    let bounds = Bounds { top: at(7, 2), floor: at(7, 0) };
+    receiver.read(now, Some(1), place, Some(bounds), &mut Vec::new(), false, is_lost, out);
+}
+
+fn without_a_position() -> (Receiver<u64>, Out) {
+    let (mut receiver, mut out) = (Receiver::new(None, ReceiverLimits::default()), Vec::new());
+    receiver.connected(0, &mut out);
+    receiver.subscribed(0, &mut out);
+    (receiver, out)
+}
+
+#[test]
+fn who_has_no_position_and_whose_place_was_lost_asks_its_publisher_before_it_begins() {
+    let (mut receiver, mut out) = without_a_position();
+    begins(&mut receiver, 0, None, true, &mut out);
+    assert_eq!(out, [Delivery::AskSnapshot { at: at(0, 0) }, Delivery::Gap { open: true }]);
+    let soon = ReceiverLimits::default().retry_after;
+    assert_eq!((receiver.position(), receiver.deadline()), (None, Some(soon)));
+    out.clear();
+    receiver.tick(soon, &mut out);
+    assert_eq!(out, [Delivery::Read { after: at(0, 0), count: 0 }]);
+    begins(&mut receiver, soon, Some(at(7, 1)), false, &mut out);
+    assert_eq!(receiver.position(), Some(at(7, 1)), "the publisher has put it back");
+    assert_eq!(out, [Delivery::Read { after: at(7, 1), count: 256 }, Delivery::Gap { open: false }]);
+}
+
+#[test]
+fn who_is_new_begins_at_once() {
+    for place in [None, Some(at(0, 0))] {
+        let (mut receiver, mut out) = without_a_position();
+        begins(&mut receiver, 0, place, false, &mut out);
+        assert_eq!(
+            (receiver.position(), &out[..]),
+            (Some(at(0, 0)), &[Delivery::Read { after: at(0, 0), count: 256 }][..])
+        );
+    }
+}
+
+#[test]
+fn who_lost_its_place_waits_neither_for_the_dead_nor_for_ever() {
+    let (mut receiver, mut out) = without_a_position();
+    receiver.dead(0, &mut out);
+    begins(&mut receiver, 0, None, true, &mut out);
+    assert_eq!(receiver.position(), Some(at(0, 0)));
+    let (mut receiver, mut out) = without_a_position();
+    let patience = ReceiverLimits::default().place_patience;
+    for (now, position) in [(0, None), (patience - 1, None), (patience, Some(at(0, 0)))] {
+        begins(&mut receiver, now, None, true, &mut out);
+        assert_eq!(receiver.position(), position, "{now}");
+        receiver.tick(now + MS * 100, &mut out);
+    }
+}
+
+#[test]
+fn what_is_applied_is_said_again_while_nobody_looks_whether_the_server_has_it() {
+    let (mut receiver, mut out) = receiver();
+    receiver.dead(0, &mut out);
+    let every = ReceiverLimits::default().ask_again;
+    for round in 1..=3 {
+        out.clear();
+        let due = receiver.deadline().unwrap_or_default().max(round * every);
+        receiver.tick(due, &mut out);
+        assert!(out.contains(&Delivery::Ack { upto: at(7, 10) }), "{round}: {out:?}");
+        receiver.acknowledged(due, true);
+    }
 }
 
 #[test]

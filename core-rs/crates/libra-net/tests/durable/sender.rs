@@ -127,8 +127,9 @@ fn a_silent_group_is_given_up_in_time_and_waited_for_again_behind_its_snapshot()
     acts.clear();
     sender.reply(stale, Reply::Trimmed(Ok(at(7, 2))), &mut acts);
     sender.snapshot_requested(stale, 1, at(0, 0), &mut acts);
-    assert_eq!(acts, [Act::SnapshotWanted { group: 1 }]);
+    assert_eq!(acts, [Act::SnapshotWanted { group: 1 }, Act::Open { confirmed: 2 }]);
     assert_eq!(sender.snapshot_made(stale, 1), at(7, 2));
+    sender.reply(stale, opened(2, at(7, 2)), &mut acts);
     assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
     sender.reply(stale, Reply::Appended(Ok(())), &mut acts);
     sender.acknowledged(stale, 0, at(7, 3), &mut acts);
@@ -353,7 +354,65 @@ fn what_groups_acknowledged_is_brought_back_to_a_server_that_lost_it() {
     let (mut sender, mut acts) = sender();
     assert_eq!(offer(&mut sender, Kind::Fact, 6, &mut acts), Ok(()));
     sender.acknowledged(0, 1, at(7, 4), &mut acts);
-    assert_eq!(sender.acknowledgements().collect::<Vec<_>>(), [("b", at(7, 4))]);
+    // One that has come nowhere has a place as well.
+    assert_eq!(sender.acknowledgements().collect::<Vec<_>>(), [("a", at(0, 0)), ("b", at(7, 4))]);
+}
+
+fn places(a: u64, b: u64) -> Reply {
+    Reply::Acknowledged(Ok(vec![("a".to_owned(), at(7, a)), ("b".to_owned(), at(7, b))]))
+}
+
+/// A sender of three events that `a` and `b` have applied, which has asked what the server knows of that.
+fn asked() -> (Sender, Vec<Act>, u64) {
+    let (mut sender, mut acts) = sender();
+    append(&mut sender, 3, &mut acts);
+    sender.acknowledged(0, 0, at(7, 3), &mut acts);
+    sender.acknowledged(0, 1, at(7, 3), &mut acts);
+    assert_eq!(sender.outbox().events(), 0);
+    let due = limits().read_acks_after.max(limits().trim_after);
+    sender.tick(due, &mut acts);
+    sender.reply(due, Reply::Trimmed(Ok(at(7, 3))), &mut acts);
+    assert!(
+        acts.contains(&Act::ReadAcknowledged),
+        "nobody owes anything, and the server may lose it all the same: {acts:?}"
+    );
+    acts.clear();
+    (sender, acts, due)
+}
+
+#[test]
+fn what_is_acknowledged_and_gone_from_the_server_is_put_back_though_nobody_owes_anything() {
+    for lost in [Reply::Acknowledged(Ok(vec![])), places(3, 2)] {
+        let (mut sender, mut acts, now) = asked();
+        sender.reply(now, lost, &mut acts);
+        assert_eq!(acts, [Act::Open { confirmed: 3 }]);
+    }
+    let (mut sender, mut acts, now) = asked();
+    sender.reply(now, places(3, 3), &mut acts);
+    assert_eq!(acts, [], "it is all there");
+    assert_eq!(sender.deadline(), Some(now + limits().read_acks_after), "and looked for again");
+    sender.tick(now + limits().read_acks_after, &mut acts);
+    assert_eq!(acts, [Act::ReadAcknowledged], "where nothing is owed nothing is tried");
+    acts.clear();
+    sender.reply(now, Reply::Acknowledged(Err(Refusal::Failed)), &mut acts);
+    assert_eq!(acts, [], "who may not read it knows nothing of it");
+}
+
+#[test]
+fn what_was_acknowledged_behind_the_question_is_not_missed_in_its_answer() {
+    let (mut sender, mut acts, now) = asked();
+    append(&mut sender, 1, &mut acts);
+    sender.acknowledged(now, 0, at(7, 4), &mut acts);
+    acts.clear();
+    sender.reply(now, places(3, 3), &mut acts);
+    assert_eq!(acts, [], "the server had not heard of it");
+}
+
+#[test]
+fn who_asks_from_the_beginning_and_had_come_further_is_put_where_it_was() {
+    let (mut sender, mut acts, now) = asked();
+    sender.snapshot_requested(now, 1, at(0, 0), &mut acts);
+    assert_eq!(acts, [Act::Open { confirmed: 3 }], "and is not told that it missed anything");
 }
 
 #[test]
@@ -379,7 +438,7 @@ fn a_later_life_ends_the_sender_whoever_tells_of_it() {
     let told: [fn(&mut Sender, &mut Vec<Act>); 4] = [
         |sender, acts| sender.reply(0, Reply::Trimmed(Err(Refusal::Fenced { by: 9 })), acts),
         |sender, acts| sender.acknowledged(0, 1, at(9, 1), acts),
-        |sender, acts| sender.reply(0, Reply::Acknowledged(vec![("a".to_owned(), at(9, 3))]), acts),
+        |sender, acts| sender.reply(0, Reply::Acknowledged(Ok(vec![("a".to_owned(), at(9, 3))])), acts),
         |sender, acts| sender.heard_of(9, acts),
     ];
     for tell in told {

@@ -7,7 +7,8 @@
 //! on any server. `truth.rs` writes down what happened, beside the machines and without them.
 //!
 //! 1. **Once and in order.** What a group applies goes on from what it applied last; nothing comes twice or late. Only a group
-//!    that forgot its position begins again, at what Redis knows of it, and never ahead of what it once had.
+//!    that forgot its position begins again, at what Redis knows of it, and never ahead of what it once had; nor behind what a living
+//!    publisher that is connected knows it to have acknowledged, though the server lost that by itself.
 //! 2. **Nothing goes missing in silence.** A group never passes an owed event, unless it was told: by `Lost` or a snapshot. A
 //!    telling is about all that was gone by then, of higher epochs too (an emptied server lets a slow clock claim a lower one).
 //! 3. **Recoverable.** An owed event that a declared group has not applied stands in the stream above the floor, or in a living
@@ -177,6 +178,20 @@ fn an_actor_that_stands_still_costs_its_node_nothing() {
         let times = cover.get(what).copied().unwrap_or_default();
         assert!(times >= AT_LEAST, "{what}: only {times} times");
     }
+}
+
+/// The acknowledgements are lost by themselves, again and again, and groups forget how far they had come: nothing is applied again that the
+/// living publisher knows to be applied.
+#[test]
+fn who_forgets_its_place_while_the_server_does_goes_on_where_it_was() {
+    let mut waited = 0;
+    for seed in 0..runs() / 2 {
+        let mut world = World::new(seed, Faults::Some, Box::new(Model::new(NAMES, 1)));
+        world.loses_places = true;
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        waited += world.cover.get("a group that waits for its place").copied().unwrap_or_default();
+    }
+    assert!(waited > runs() / 2, "only {waited} times");
 }
 
 #[test]

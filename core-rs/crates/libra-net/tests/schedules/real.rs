@@ -374,7 +374,9 @@ fn found(parts: &[Value]) -> Found {
         value => Some(string(value).parse().expect("a position")),
     };
     let acknowledged = parts.get(1).and_then(optional);
-    let [_, _, epoch, top, floor, entries, more] = parts else { return Found { acknowledged, ..Found::default() } };
+    let [_, _, epoch, top, floor, entries, more, lost] = parts else {
+        return Found { acknowledged, ..Found::default() };
+    };
     let top = format!("{}-{}", string(epoch), string(top)).parse().expect("a position");
     let entries = list(entries).iter().map(|entry| {
         let [id, fields] = list(entry) else { panic!("no entry: {entry:?}") };
@@ -388,7 +390,8 @@ fn found(parts: &[Value]) -> Found {
         (string(id).parse().expect("a position"), stored)
     });
     let bounds = Some((top, string(floor).parse().expect("a position")));
-    Found { acknowledged, bounds, entries: entries.collect(), more: number(more) == 1 }
+    let (more, is_lost) = (number(more) == 1, number(lost) == 1);
+    Found { acknowledged, bounds, entries: entries.collect(), more, is_lost }
 }
 
 /// A random call, mostly one that makes sense, about few epochs and positions.
@@ -408,7 +411,10 @@ pub fn random_call(rng: &mut fastrand::Rng, look: &Found) -> Call {
         }
         1 => Call::Raise { name, epoch: base + rng.u64(0..6) },
         2..4 => {
-            let known = (0..rng.usize(0..3)).map(|_| (["g0", "g1", "g2"][rng.usize(0..3)].to_owned(), near(rng)));
+            let known = (0..rng.usize(0..3)).map(|_| {
+                let at = if rng.bool() { near(rng) } else { Position::default() };
+                (["g0", "g1", "g2"][rng.usize(0..3)].to_owned(), at)
+            });
             let acknowledged = known.collect();
             Call::Open { name, epoch: base + rng.u64(0..6), confirmed: near(rng).seq, acknowledged }
         }

@@ -1,6 +1,6 @@
 //! The server as the nodes see it: calls, answers, what it publishes; and a model of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use libra_net::durable::Refusal;
 use libra_net::ids::Position;
@@ -121,6 +121,8 @@ pub struct Found {
     pub entries: Vec<(Position, Stored)>,
     /// There may be more of them.
     pub more: bool,
+    /// The group's place was there, and is gone.
+    pub is_lost: bool,
 }
 
 /// An entry of a stream.
@@ -206,6 +208,8 @@ struct Channel {
     /// Its key is there, be it with entries or without.
     has_stream: bool,
     acknowledged: HashMap<String, Position>,
+    /// Groups whose place is there, or was lost.
+    has_place: HashSet<String>,
 }
 
 /// The model: what `libra.lua` does, said once more.
@@ -280,6 +284,7 @@ impl Model {
         for (group, at) in known_acknowledged {
             let had = channel.acknowledged.entry(group.clone()).or_default();
             *had = (*had).max(*at);
+            channel.has_place.insert(group.clone());
         }
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
         acknowledged.sort();
@@ -430,7 +435,8 @@ impl Server for Model {
                 let top = Position::new(epoch, top);
                 let misses = *count > 0 && entries.is_empty() && *after < top;
                 let bounds = Some((top, if misses { top } else { floor }));
-                Answer::Found(Found { acknowledged, bounds, entries, more })
+                let is_lost = acknowledged.is_none() && channel.has_place.contains(group);
+                Answer::Found(Found { acknowledged, bounds, entries, more, is_lost })
             }
         }
     }
@@ -450,7 +456,10 @@ impl Server for Model {
                 self.channels[name].stream.clear();
                 self.channels[name].has_stream = false;
             }
-            Key::Bounds => self.channels[name].bounds = None,
+            Key::Bounds => {
+                self.channels[name].bounds = None;
+                self.channels[name].has_place.clear();
+            }
             Key::Acknowledged => self.channels[name].acknowledged.clear(),
             Key::Epochs => {
                 (self.epochs, self.raised) = (vec![0; names], vec![0; names]);

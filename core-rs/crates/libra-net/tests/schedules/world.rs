@@ -59,6 +59,10 @@ pub struct Member {
     /// Its actors, where they are what may fail.
     actors: Option<Actors>,
     mail: Vec<Mail>,
+    /// The life of its publisher that lived when it forgot how far it had come, and how far that knew it to have come.
+    known: (u64, Position),
+    /// So far it begins at least: that life was connected when the server took the question.
+    begins_at: Position,
 }
 
 struct Subscription {
@@ -143,6 +147,8 @@ pub struct World {
     lost_data: bool,
     /// It lost everything at least once.
     forgot: bool,
+    /// It is another one, or has other data, than it had: what was acknowledged before is there once its sender has opened it again.
+    went_back: bool,
     refuses: Refuses,
     /// Since when it has.
     refuses_since: u64,
@@ -161,6 +167,8 @@ pub struct World {
     pub cuts_early: bool,
     /// Publishers have lives that say nothing, and what was there before them is deleted.
     pub has_quiet_lives: bool,
+    /// Acknowledgements are thrown away, and groups forget how far they had come.
+    pub loses_places: bool,
     /// Groups, by publisher and life, that miss what was cut in an outage: since when, and up to where.
     cut_off: BTreeMap<(usize, u64, usize), (u64, Position)>,
 }
@@ -192,6 +200,7 @@ impl World {
             beacon_patience: 20 * MS,
             retry_after: 50 * MS,
             ask_again: 200 * MS,
+            place_patience: 3_600_000 * MS,
         };
         let read_bytes = 40 * rng.usize(0..8);
         // Of what is promised then nothing depends on outboxes that are full.
@@ -218,6 +227,8 @@ impl World {
             hangs: false,
             actors: (faults == Faults::Actors).then(Actors::new),
             mail: Vec::new(),
+            known: (0, Position::default()),
+            begins_at: Position::default(),
         });
         World {
             rng,
@@ -236,6 +247,7 @@ impl World {
             ledgers: (0..NAMES * GROUPS.len()).map(|_| Ledger::default()).collect(),
             lost_data: false,
             forgot: false,
+            went_back: false,
             refuses: Refuses::Nothing,
             refuses_since: 0,
             sender_limits,
@@ -248,6 +260,7 @@ impl World {
             log: None,
             cuts_early: false,
             has_quiet_lives: false,
+            loses_places: false,
             cut_off: BTreeMap::new(),
         }
     }
@@ -293,6 +306,10 @@ impl World {
         if self.has_quiet_lives && self.rng.u8(..) == 0 {
             self.check()?;
             self.lives_without_a_word()?;
+        }
+        if self.loses_places && self.rng.u8(..) < 8 {
+            self.check()?;
+            self.lose_places();
         }
         self.steps += 1;
         if self.steps.is_multiple_of(4) { self.check() } else { Ok(()) }

@@ -224,6 +224,7 @@ fn tls_on_one_side_only_is_said() {
     let certificates = Certificates::new();
     let error = over(&server.tcp(), certificates.trust()).unwrap_err();
     assert!(matches!(error, RespError::Tls { .. }) && error.may_pass(), "{error}");
+    assert!(error.to_string().contains("the server may not speak TLS"), "{error}");
     let endpoint = terminate(&certificates, false, &server.scratch.join("s"));
     let error = Connection::connect(&endpoint, &Options::new("test")).unwrap_err();
     assert!(error.to_string().contains("TLS switched on on one side only"), "{error}");

@@ -96,7 +96,7 @@ impl NodeCore {
         Ok(found)
     }
 
-    /// The last notes of the latest traces with an order in them, the latest first.
+    /// How the last event of each of the latest traces with an order in them came here, the latest first.
     fn latest_orders(&self, py: Python<'_>, most: usize) -> Vec<EventNote> {
         let mut state = self.state.borrow(py);
         let latest = state.router.recorder().map(|recorder| recorder.latest_orders(most));

@@ -42,6 +42,12 @@ pub(super) enum Pending {
     Publish,
     /// Whether it takes anything.
     Probe,
+    /// Whether what is appended to our channel of this lane may be published by now.
+    AppendTold(usize),
+    /// Whether what we acknowledge of another node's channel may be.
+    AckTold(usize),
+    /// Whether our latest values may be.
+    KeepTold,
     /// Of which only the order matters.
     Other,
 }
@@ -174,6 +180,12 @@ impl Calls<'_> {
         self.commands.publish(channel.as_bytes(), frame);
     }
 
+    /// Says nothing on a channel: whether it may.
+    pub fn try_publish(&mut self, pending: Pending, channel: &str) {
+        self.pending.push_back(pending);
+        self.commands.publish(channel.as_bytes(), b"");
+    }
+
     /// Has the server keep a latest value, and say it on a channel unless that is empty.
     pub fn keep(&mut self, hash: &str, channel: &str, field: &str, version: Position, frame: &[u8]) {
         let version = version.to_string();
@@ -262,6 +274,8 @@ pub(super) struct ReadAnswer {
     pub bounds: Option<Bounds>,
     /// There may be more entries behind these.
     pub more: bool,
+    /// The server had this group's place, and lost it.
+    pub is_lost: bool,
 }
 
 /// Takes the answer of `read` apart; entries go into `entries`.
@@ -274,7 +288,7 @@ pub(super) fn read_answer(
     let mut items = reply.items()?;
     let incarnation = items.next().and_then(incarnation_of);
     let acknowledged = items.next().and_then(|reply| reply.text()?.parse().ok());
-    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, more: false };
+    let mut answer = ReadAnswer { incarnation, acknowledged, bounds: None, more: false, is_lost: false };
     let Some(epoch) = items.next() else { return Some(answer) };
     let epoch = u64::try_from(epoch.int()?).ok()?;
     let top = u64::try_from(items.next()?.int()?).ok()?;
@@ -287,6 +301,8 @@ pub(super) fn read_answer(
         entries.push(Entry { epoch: id.epoch, last: id.seq, what });
     }
     answer.more = items.next()?.int()? == 1;
+    // A server that an earlier version gave its functions does not say it.
+    answer.is_lost = items.next().and_then(Reply::int) == Some(1);
     Some(answer)
 }
 

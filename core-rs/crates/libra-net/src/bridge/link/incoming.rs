@@ -85,8 +85,8 @@ pub(super) struct Incoming {
     /// The publisher's, by its beacons, and how its deadlines are judged.
     pub clocks: Clocks,
     pub deadlines: Deadlines,
-    /// Since when something of a life waits whose beacons were not read yet.
-    waits_since: Option<u64>,
+    /// The life of which something waits whose beacons were not read yet, and since when: it has its time once.
+    waits_since: Option<(u64, u64)>,
 }
 
 impl Incoming {
@@ -144,11 +144,12 @@ impl Incoming {
             Delivery::Events { epoch, .. } => Some(*epoch),
             _ => None,
         });
-        if newest.is_none_or(|epoch| epoch <= known) {
-            self.waits_since = None;
-            return false;
-        }
-        now.saturating_sub(*self.waits_since.get_or_insert(now)) < SILENCE_NS.unsigned_abs()
+        let Some(epoch) = newest.filter(|&epoch| epoch > known) else { return false };
+        let since = match self.waits_since {
+            Some((of, since)) if of == epoch => since,
+            _ => self.waits_since.insert((epoch, now)).1,
+        };
+        now.saturating_sub(since) < SILENCE_NS.unsigned_abs()
     }
 
     pub fn subscribed(&mut self, now: u64) {
@@ -212,9 +213,9 @@ impl Incoming {
             self.entries.clear();
             return self.receiver.read_failed(now);
         };
-        let ReadAnswer { incarnation, acknowledged, bounds, more } = answer;
+        let ReadAnswer { incarnation, acknowledged, bounds, more, is_lost } = answer;
         let (entries, out) = (&mut self.entries, &mut self.out);
-        self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, out);
+        self.receiver.read(now, incarnation, acknowledged, bounds, entries, more, is_lost, out);
     }
 
     pub fn incarnation(&mut self, heard: u128) {

@@ -36,6 +36,8 @@ const ANSWERS_NS: i64 = 2_000_000;
 /// Frames without an answer, and bytes that the socket has not taken, beyond which nothing more is sent.
 const MOST_IN_FLIGHT: usize = 512;
 const MOST_UNSENT: usize = 4 << 20;
+/// What is refused is tried so often, where nothing else is said.
+const TRY_EVERY_NS: i64 = 1_000_000_000;
 
 struct Shard {
     channel: String,
@@ -54,6 +56,10 @@ enum Pending {
         shard: usize,
         last: u64,
         events: u64,
+    },
+    /// Nothing, to a shard of which something was refused: whether that is so still.
+    Trial {
+        shard: usize,
     },
     Ping,
 }
@@ -81,6 +87,8 @@ pub(super) struct MarketOut {
     refusals: Refusals,
     /// Shards of which the server refuses what is said now.
     standing: Standing<usize>,
+    /// When what stands was tried last.
+    tried_ns: i64,
     reported: u64,
 }
 
@@ -103,6 +111,7 @@ impl MarketOut {
             refused: 0,
             refusals: Refusals::default(),
             standing: Standing::default(),
+            tried_ns: i64::MIN / 2,
             reported: u64::MAX,
         }
     }
@@ -132,6 +141,7 @@ impl MarketOut {
             }
             Err(why) => self.lose(now_ns, &why),
         }
+        self.try_again(now_ns);
         self.send(now_ns);
         if let Err(why) = self.line.flush() {
             self.lose(now_ns, &why);
@@ -185,11 +195,32 @@ impl MarketOut {
                     }
                     Ok(())
                 }
+                Some(Pending::Trial { shard }) => {
+                    if !matches!(reply, Reply::Error(_)) {
+                        standing.done(&shard);
+                    }
+                    Ok(())
+                }
                 Some(Pending::Ping) => Ok(()),
                 None => Err("an answer to nothing that was asked".into()),
             }
         })?;
         self.line.check(now_ns)
+    }
+
+    /// A shard that nobody asks for any more, or of which nothing happens, would stand as refused long after it is allowed.
+    fn try_again(&mut self, now_ns: i64) {
+        let Some(connection) = self.line.up() else { return };
+        if now_ns.saturating_sub(self.tried_ns) < TRY_EVERY_NS {
+            return;
+        }
+        self.tried_ns = now_ns;
+        for &shard in self.standing.rows() {
+            if let Some(Shard { channel, .. }) = self.shards.get(shard) {
+                connection.commands().publish(channel.as_bytes(), b"");
+                self.pending.push_back(Pending::Trial { shard });
+            }
+        }
     }
 
     fn lose(&mut self, now_ns: i64, why: &str) {

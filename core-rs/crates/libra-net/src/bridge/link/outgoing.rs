@@ -386,7 +386,7 @@ impl Outgoing {
                 Told::Appended(heard.map(drop))
             }
             Pending::Trim(_) => Told::Trimmed(refusable(reply, |reply| reply.text()?.parse().ok())),
-            _ => Told::Acknowledged(acknowledgements(reply)),
+            _ => Told::Acknowledged(refusable(reply, |reply| Some(acknowledgements(reply)))),
         };
         self.sender.reply(now, told, &mut self.acts);
     }

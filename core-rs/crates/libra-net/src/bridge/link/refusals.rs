@@ -74,6 +74,11 @@ impl<W: PartialEq> Standing<W> {
         }
     }
 
+    /// What stands: what is rarely asked for is tried again, or it would stand long after it is allowed.
+    pub fn rows(&self) -> impl Iterator<Item = &W> {
+        self.refused.iter().map(|(refused, ..)| refused)
+    }
+
     pub fn done(&mut self, what: &W) {
         if !self.refused.is_empty() {
             self.refused.retain(|(refused, ..)| refused != what);

@@ -2,6 +2,10 @@
 
 use crate::resp::RespError;
 
+/// A sentinel has users and passwords of its own.
+const OF_SENTINEL: &str = "?sentinel_password_env= the variable, or ?sentinel_password_file= the file, behind bridge.url that has the sentinels' password \
+                           (and &sentinel_user=, where they have users)";
+
 /// What to change for a refusal that does not pass by itself.
 pub(super) fn of(refusal: &str) -> Option<String> {
     let names = "bridge.password_env the variable, or bridge.password_file the file";
@@ -30,6 +34,13 @@ pub(super) fn told(error: RespError) -> RespError {
         RespError::Refused { place, during, message } => {
             RespError::Refused { place, during, message: behind(&message) }
         }
+        RespError::SentinelRefused { place, during, message } => {
+            let message = match ["NOAUTH", "WRONGPASS"].iter().any(|code| message.starts_with(code)) {
+                true => format!("{message}; to change: {OF_SENTINEL}"),
+                false => message,
+            };
+            RespError::SentinelRefused { place, during, message }
+        }
         RespError::Tls { place, reason, lasting: true } => {
             let change = "a certificate that bridge.ca_file (without it, the system's authorities) vouches for, that is valid now \
                           and for the host that bridge.url names";
@@ -56,6 +67,22 @@ fn right(refusal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_of_a_sentinel_is_not_that_of_the_server() {
+        let refused = |message: &str| RespError::SentinelRefused {
+            place: "redis://s:26379".into(),
+            during: "HELLO".into(),
+            message: message.into(),
+        };
+        for code in ["NOAUTH x", "WRONGPASS x"] {
+            let error = told(refused(code));
+            let text = error.to_string();
+            assert!(text.contains("?sentinel_password_env=") && !text.contains("bridge.password_env"), "{text}");
+            assert!(!error.may_pass());
+        }
+        assert_eq!(told(refused("LOADING x")).to_string(), refused("LOADING x").to_string());
+    }
 
     #[test]
     fn what_does_not_pass_says_what_to_change_and_nothing_else_does() {

@@ -13,7 +13,7 @@ impl<F> Receiver<F> {
     }
 
     /// A read was answered: the server's incarnation, what it knows of this group's acknowledgements, the bounds if there is
-    /// a channel, the entries (which are taken out), and whether there may be more.
+    /// a channel, the entries (which are taken out), whether there may be more, and whether the server had this group's place and lost it.
     #[allow(clippy::too_many_arguments)] // They are the parts of one answer, and its entries stay in the caller's buffer.
     pub fn read(
         &mut self,
@@ -23,6 +23,7 @@ impl<F> Receiver<F> {
         bounds: Option<Bounds>,
         entries: &mut Vec<Entry<F>>,
         more: bool,
+        is_lost: bool,
         out: &mut Vec<Delivery<F>>,
     ) {
         self.reading = false;
@@ -32,6 +33,11 @@ impl<F> Receiver<F> {
         let acknowledged = acknowledged.unwrap_or_default();
         let begins = self.at == Some(Position::default()) && acknowledged > Position::default();
         let Some(before) = self.at.filter(|_| !begins) else {
+            if is_lost && self.waits_for_its_place(now, out) {
+                entries.clear();
+                return self.pump(now, out);
+            }
+            self.lost_since = None;
             (self.applied, self.acknowledged) = (acknowledged, acknowledged);
             self.move_to(acknowledged);
             self.behind = None;
@@ -67,6 +73,21 @@ impl<F> Receiver<F> {
         }
         self.asks(now, out);
         self.pump(now, out);
+    }
+
+    /// Who never applied anything has a place too. Where it is gone this group may have come to anything: its publisher, which knows that, is asked,
+    /// and has it back when the channel is opened. One that is dead says nothing.
+    fn waits_for_its_place(&mut self, now: u64, out: &mut Vec<Delivery<F>>) -> bool {
+        let since = *self.lost_since.get_or_insert(now);
+        let waits = !self.dead && now.saturating_sub(since) < self.limits.place_patience;
+        if waits {
+            (self.fresh, self.read_not_before) = (true, now.saturating_add(self.limits.retry_after));
+            if now >= self.ask_due {
+                self.ask_due = now.saturating_add(self.limits.ask_again);
+                out.push(Delivery::AskSnapshot { at: Position::default() });
+            }
+        }
+        waits
     }
 
     /// Takes entries in order for as long as they go on from where this group is.

@@ -142,7 +142,7 @@ impl World {
                 }
                 self.start(name);
             }
-            60 => self.forget(),
+            60 if !self.loses_places => self.forget(),
             61 => self.lose_key(),
             62..66 => {
                 let any = self.rng.usize(0..members);
@@ -161,10 +161,11 @@ impl World {
                 self.members[at].mail.push(Mail::Dead);
             }
             94..98 => self.refuse(),
-            _ => {
+            _ if all => {
                 // Servers that were left behind come to their end.
                 (0..self.current).for_each(|server| self.cut_all(server));
             }
+            _ => {}
         }
     }
 
@@ -188,7 +189,9 @@ impl World {
         self.count(if keeps { "a group restarted" } else { "a group that forgot" });
         self.cut_member(at);
         self.cut_subscription(at);
+        let known = self.known_of(at);
         let member = &mut self.members[at];
+        member.known = known;
         member.todo.clear();
         member.hangs = false;
         member.mail.clear();
@@ -204,7 +207,7 @@ impl World {
         self.count("the server forgot everything");
         self.note(|| "the server forgets everything".to_owned());
         self.servers[self.current].forget();
-        (self.lost_data, self.forgot) = (true, true);
+        (self.lost_data, self.forgot, self.went_back) = (true, true, true);
         if self.rng.bool() {
             self.cut_all(self.current);
         }
@@ -220,6 +223,19 @@ impl World {
         self.servers[self.current].lose(name, key);
         (self.lost_data, self.forgot) = (true, true);
         self.mark_lost();
+    }
+
+    /// The hash of a channel's acknowledgements is gone, and a group is started again that does not know how far it had come.
+    pub(super) fn lose_places(&mut self) {
+        let at = self.rng.usize(0..self.members.len());
+        let name = self.members[at].name;
+        self.note(|| format!("the server loses the acknowledgements of {name}"));
+        self.servers[self.current].lose(name, Key::Acknowledged);
+        (self.lost_data, self.forgot) = (true, true);
+        self.mark_lost();
+        if self.rng.bool() {
+            self.crash(at, false);
+        }
     }
 
     /// Entries are deleted by hand, somewhere in a stream; the connections hold.
@@ -265,7 +281,7 @@ impl World {
     }
 
     pub(super) fn next_server(&mut self, model: Model) {
-        self.runs += 1;
+        (self.runs, self.went_back) = (self.runs + 1, true);
         let Some(server) = model.copy(self.runs) else { return };
         self.servers.push(Box::new(server));
         self.current = self.servers.len() - 1;

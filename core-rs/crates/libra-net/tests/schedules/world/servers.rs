@@ -3,7 +3,7 @@
 use libra_net::durable::{Bounds, Delivery, Entry, Opened, Passed, Received, Refusal, Reply, Run, Why};
 use libra_net::ids::Position;
 
-use super::{Control, Done, GROUPS, NAMES, Push, World};
+use super::{Control, Done, Faults, GROUPS, Life, NAMES, Push, World};
 use crate::server::{Answer, Call, Frame, Published, Stored};
 
 impl World {
@@ -123,9 +123,30 @@ impl World {
         let (Some(server), Some(call)) = (self.members[at].server, self.members[at].calls.pop_front()) else {
             return Ok(());
         };
+        if matches!(call, Call::Read { .. }) {
+            self.members[at].begins_at = self.begins_at(at);
+        }
         let answer = self.run_checked(server, &call)?;
         self.members[at].replies.push_back((call, answer));
         Ok(())
+    }
+
+    /// The life of its publisher that is connected, and how far that knows the group to have come: so far it begins when it has forgotten that
+    /// itself, whatever the server has lost.
+    pub(super) fn known_of(&self, at: usize) -> (u64, Position) {
+        let member = &self.members[at];
+        let lasts = |life: &&Life| life.alive && life.name == member.name && life.server == Some(self.current);
+        let life = self.lives.iter().filter(lasts).find(|life| life.epoch == self.sources[life.name].opened);
+        life.map_or((0, Position::default()), |life| {
+            (life.epoch, life.sender.groups().all()[member.group].acknowledged)
+        })
+    }
+
+    /// Calls of connections that are gone may change what the server has, and one with other data waits for its sender.
+    fn begins_at(&self, at: usize) -> Position {
+        let (epoch, known) = self.members[at].known;
+        let still = self.faults != Faults::All && !self.went_back && self.known_of(at).0 == epoch;
+        if still { known } else { Position::default() }
     }
 
     pub(super) fn subscribe(&mut self, at: usize) {
@@ -182,7 +203,7 @@ impl World {
             }
             (Call::Acknowledged { .. }, Answer::Acknowledged(all)) => {
                 self.told_all(at, &all);
-                Reply::Acknowledged(all)
+                Reply::Acknowledged(Ok(all))
             }
             (call, answer) => {
                 let Some(refusal) = refused else { return Err(format!("{call:?} was answered by {answer:?}")) };
@@ -219,19 +240,32 @@ impl World {
         match (call, answer) {
             (Call::Ack { .. }, answer) => receiver.acknowledged(now, answer != refused_failed()),
             (Call::Read { .. }, Answer::Found(found)) => {
-                let more = found.more;
+                let (more, is_lost) = (found.more, found.is_lost);
                 let bounds = found.bounds.map(|(top, floor)| Bounds { top, floor });
                 let mut entries = found.entries.into_iter().map(|(id, frame)| entry(id, frame)).collect();
                 let had = receiver.position().unwrap_or_default();
-                let begins = receiver.position().is_none()
-                    || (had == Position::default() && found.acknowledged.is_some_and(|at| at > had));
+                let was_out = receiver.position().is_none();
+                let begins_later =
+                    !was_out && (had == Position::default() && found.acknowledged.is_some_and(|at| at > had));
                 let out = &mut self.deliveries;
-                receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, out);
+                receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, is_lost, out);
+                let begins = begins_later || (was_out && receiver.position().is_some());
+                let is_dead = receiver.is_dead();
+                if was_out && !begins {
+                    self.count("a group that waits for its place");
+                }
                 if begins {
+                    let known = self.members[at].begins_at;
                     let start = found.acknowledged.unwrap_or_default();
                     let ledger = &mut self.ledgers[at];
                     if start > ledger.most {
                         return Err(format!("a group begins at {start} and never had more than {}", ledger.most));
+                    }
+                    // Nobody else knows it, and it asks for it.
+                    if start < known && !is_dead {
+                        return Err(format!(
+                            "a group begins at {start}, and its living publisher knows that it had {known}"
+                        ));
                     }
                     ledger.cursor = Some(start);
                     ledger.story.push(format!("begins at {start}"));

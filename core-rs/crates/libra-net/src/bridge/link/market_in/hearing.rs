@@ -14,6 +14,10 @@ use crate::resp::Reply;
 impl Inner {
     pub(super) fn hear(&mut self, reply: Reply<'_>) {
         let Some((_, bytes)) = reply.message() else { return self.confirm(reply) };
+        // Whether it may publish is tried with nothing.
+        if bytes.is_empty() {
+            return;
+        }
         let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(error) => return *self.refused.entry(error.code()).or_default() += 1,

@@ -57,7 +57,7 @@ impl Node {
     }
 
     fn reads(&mut self, bounds: Option<Bounds>, entries: Vec<Entry<Decoded>>) {
-        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false };
+        let answer = ReadAnswer { incarnation: Some(5), acknowledged: None, bounds, more: false, is_lost: false };
         self.channel.entries = entries;
         self.channel.read(9, Some(answer));
     }
@@ -288,13 +288,16 @@ fn what_finds_no_room_with_the_node_is_missing_and_stops_new_orders_until_it_get
 
 const DEADLINE: i64 = 1_760_000_000_000_000_000;
 
+fn request() -> Event {
+    let request = OrderRequest { deadline_ns: DEADLINE, ..asked_for("a", 1) };
+    Event { payload: Payload::shared(request), ..event(EventType::OrderRequest) }
+}
+
 /// A request of life 7, which a node with accounts has read and not handed over.
 fn asked() -> Node {
     let mut node = Node::new();
     node.channel.deadlines = Deadlines { most_ns: 2_000_000_000, is_strict: true };
-    let request = OrderRequest { deadline_ns: DEADLINE, ..asked_for("a", 1) };
-    let request = Event { payload: Payload::shared(request), ..event(EventType::OrderRequest) };
-    let frame = Decoded { epoch: 7, first: 1, events: vec![Ok(request)], sent_ns: 0 };
+    let frame = Decoded { epoch: 7, first: 1, events: vec![Ok(request())], sent_ns: 0 };
     let bounds = Bounds { top: Position::new(7, 1), floor: Position::new(7, 0) };
     assert_eq!(node.execute(), [Pending::Read(4)]);
     node.reads(Some(bounds), vec![Entry { epoch: 7, last: 1, what: Received::Frame { first: 1, frame } }]);
@@ -331,6 +334,10 @@ fn what_a_life_asks_waits_until_its_own_clock_is_known() {
         assert!(node.channel.waits_for_clock(2_500_000_009, is_dead));
         assert!(!node.channel.waits_for_clock(2_500_000_010, is_dead), "it is as silent as the dead");
     }
+    // What it asks next has waited for it as well.
+    node.execute();
+    node.channel.live(9, Decoded { epoch: 7, first: 2, events: vec![Ok(request())], sent_ns: 0 });
+    assert!(!node.channel.waits_for_clock(2_500_000_011, false), "each life has its time once");
     node.channel.clocks.know(7, Clock::Ahead(0));
     assert!(!node.channel.waits_for_clock(11, false));
     node.channel.clocks.know(9, Clock::Ahead(0));

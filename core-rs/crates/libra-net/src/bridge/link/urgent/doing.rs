@@ -4,14 +4,16 @@ use std::sync::atomic::Ordering;
 
 use libra_kernel::{Event, EventType, Lane};
 
-use super::super::calls::{Calls, Pending};
+use super::super::calls::{Calls, Pending, control_of};
 use super::super::common::Common;
 use super::super::control::{BEACON_EVERY_NS, beacon, snapshot};
+use super::super::incoming::Incoming;
 use super::super::keeper::{Keeper, is_of_account, kept_of, tells_of_position};
 use super::super::outgoing::{Notice, Outgoing};
+use super::super::refusals::Standing;
 use super::ECHO_NS;
 use super::judging::judge;
-use super::node::Node;
+use super::node::{Node, Refused};
 use crate::bridge::Arrival;
 use crate::bridge::news::{News, NewsKind};
 use crate::frame::FrameWriter;
@@ -130,6 +132,7 @@ impl Node {
             if let Some(channel) = self.outgoing.first() {
                 calls.probe(&channel.keys, channel.sender.epoch());
             }
+            try_again(&self.standing, &self.outgoing, &self.incoming, calls);
             let (incarnation, epoch) = (self.greeting.incarnation, self.greeting.epoch);
             let is_leaving = self.leaving_since_ns == Some(i64::MAX);
             let said = (self.started_ns, is_leaving);
@@ -186,6 +189,30 @@ impl Node {
         let is_alone = self.outgoing.iter().all(|channel| !channel.gathers())
             && self.pending.iter().all(|pending| matches!(pending, Pending::Append(_)));
         (is_alone && !self.pending.is_empty()).then_some(self.sent_ns + ECHO_NS)
+    }
+}
+
+/// Tries what was refused and is rarely asked for: what is asked for each second shows by itself that it is allowed.
+fn try_again(standing: &Standing<Refused>, outgoing: &[Outgoing], incoming: &[Incoming], calls: &mut Calls<'_>) {
+    for refused in standing.rows() {
+        match *refused {
+            Refused::Told(Pending::Append(lane)) => {
+                let channel = outgoing.get(lane).map(|channel| &*channel.keys.channel);
+                channel.into_iter().for_each(|name| calls.try_publish(Pending::AppendTold(lane), name));
+            }
+            Refused::Told(Pending::Ack(index)) => {
+                let channel = incoming.get(index).map(|channel| control_of(&channel.keys));
+                channel.into_iter().for_each(|name| calls.try_publish(Pending::AckTold(index), name));
+            }
+            Refused::Told(Pending::Keep) => {
+                let channel = outgoing.get(Lane::Orders as usize).map(|channel| &*channel.keys.channel);
+                channel.into_iter().for_each(|name| calls.try_publish(Pending::KeepTold, name));
+            }
+            Refused::Done(Pending::Acknowledgements(lane)) => {
+                outgoing.get(lane).into_iter().for_each(|channel| calls.read_acknowledged(lane, &channel.keys));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -29,6 +29,8 @@ impl Node {
         let Some(pending) = self.pending.pop_front() else { return Err("an answer to nothing that was asked".into()) };
         if let Reply::Error(message) = reply {
             self.heed(pending, &String::from_utf8_lossy(message))?;
+        } else if let Some(refused) = pending.tries() {
+            self.standing.done(&refused);
         } else {
             self.standing.done(&Refused::Done(pending));
             let is_said = matches!(pending, Pending::Append(_) | Pending::Ack(_) | Pending::Keep);
@@ -66,6 +68,7 @@ impl Node {
             }
             Pending::State(peer) => self.hear_state(peer, reply),
             Pending::Publish | Pending::Probe | Pending::Other => {}
+            Pending::AppendTold(_) | Pending::AckTold(_) | Pending::KeepTold => {}
         }
         Ok(())
     }
@@ -79,6 +82,8 @@ impl Node {
             Some("FENCED" | "INCARNATION" | "GAP") => {}
             _ if needs_another_connection(message) => return Err(message.to_owned()),
             _ if message.contains("Function not found") => return Err(message.to_owned()),
+            // Still as it was said.
+            _ if pending.tries().is_some() => {}
             _ => self.complain(Refused::Done(pending), "the server refuses", message),
         }
         Ok(())

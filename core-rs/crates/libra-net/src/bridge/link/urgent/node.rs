@@ -39,6 +39,18 @@ pub(super) enum Refused {
     Told(Pending),
 }
 
+impl Pending {
+    /// What a trial finds allowed when it is answered.
+    pub(super) fn tries(self) -> Option<Refused> {
+        match self {
+            Pending::AppendTold(lane) => Some(Refused::Told(Pending::Append(lane))),
+            Pending::AckTold(index) => Some(Refused::Told(Pending::Ack(index))),
+            Pending::KeepTold => Some(Refused::Told(Pending::Keep)),
+            _ => None,
+        }
+    }
+}
+
 /// The connections, where they are numbered.
 pub(super) const CALLS: usize = 0;
 pub(super) const HEARS: usize = 1;

@@ -216,7 +216,7 @@ impl Node {
             Refused::Told(Pending::Append(at)) => format!("publish what is appended to {}", lane(at)),
             Refused::Told(Pending::Ack(at)) => format!("publish what is acknowledged of {}", channel(at)),
             Refused::Told(Pending::Keep) => "publish latest values".into(),
-            Refused::Done(Pending::Other) | Refused::Told(_) => "something else".into(),
+            Refused::Done(_) | Refused::Told(_) => "something else".into(),
         }
     }
 
