@@ -79,13 +79,11 @@ impl Desk {
         if report.outcome != VenueOutcome::Accepted || !self.looks.lingers(id) || self.gate.is_stray(id) {
             return Ok(Vec::new());
         }
-        match self.gate.order(id) {
-            Some(order) if order.status.is_final() => {
-                let detail = format!("the venue works on an order that is {:?} here; it is cancelled", order.status);
-                self.gate.order_differs(now_ns, id, &detail)
-            }
-            _ => Ok(Vec::new()),
-        }
+        let over = self.gate.order(id).filter(|order| order.status.is_final());
+        over.map_or(Ok(Vec::new()), |order| {
+            let detail = format!("the venue works on an order that is {:?} here; it is cancelled", order.status);
+            self.gate.order_differs(now_ns, id, &detail)
+        })
     }
 
     /// Money that came or went beside executions, as a gateway tells of it outside of looks: booked once, by its key. False when
