@@ -66,7 +66,7 @@ def test_json_is_one_object_and_nothing_else(engine, capsys):
 def test_people_get_lines_and_a_summary(engine, capsys):
     assert main(["run"]) == 0
     out = capsys.readouterr().out
-    assert "first fill: buy 0.083 BTC/USDT:USDT at 60000.1 (sma_crossover)" in out
+    assert "first fill: buy 0.041 BTC/USDT:USDT at 60000.1 (sma_crossover)" in out
     for said in ("1,234 events in 2.00 s", "FILLED 4", "QUOTE 1,200", "p50 7.5 us", "100,013.99 USDT", "-14.00"):
         assert said in out, out
     assert "MARKET_DATA 3 dropped  MARKET_DATA 31 conflated" in out
