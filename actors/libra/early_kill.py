@@ -96,14 +96,19 @@ def is_about(accounts: Iterable[tuple[str, str | None]]) -> None:
             os.kill(_process, _put_off)
 
 
-def give_up() -> None:
-    """No node takes the signal any more: what came, and what comes until the process is gone, is for the next start."""
+def give_up(*, interrupts: bool = True) -> None:
+    """No node takes the signal any more: what came, and what comes until the process is gone, is for the next start.
+
+    Args:
+        interrupts: Ctrl-C ends the process from here on, too. Without it that raises `KeyboardInterrupt` as ever, for
+            whoever has something to say yet.
+    """
     if _process != os.getpid() or not _hand_over():
         return
     from libra_core import take_kill_switch
 
     # To the end of the process, which no handler of an interpreter stays to. What came goes by that here.
-    ends = (*stop_signals(), signal.SIGINT)
+    ends = (*stop_signals(), *((signal.SIGINT,) if interrupts else ()))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     for number in ends:
         _replace(number, signal.default_int_handler if number == signal.SIGINT else _end, signal.SIG_DFL)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from libra.core.node import Node
     from libra.gateways.protocol import VenueFlow
-    from libra.model import Instrument
+    from libra.model import Instrument, OrderReport
     from libra_core import AccountGroup, NodeCore
 
 __all__ = ["add_account_actors", "add_paper_venue", "open_account", "tell_of_waiting_cancels"]
@@ -179,7 +179,7 @@ def _gateway_in_python(
     gateway: PythonGatewaySettings, account: Callable[[], AccountGroup]
 ) -> Callable[[], GatewayActor]:
     gateway_class = load_class(gateway.class_path)
-    flows: list[VenueFlow] = []
+    flows: list[OrderReport | VenueFlow] = []
 
     def make() -> GatewayActor:
         made = gateway_class()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from libra.config.venues import CcxtVenueSettings
     from libra.gateways.protocol import VenueFlow
     from libra.gateways.turnstile import Turnstile
-    from libra.model import Instrument
+    from libra.model import Instrument, OrderReport
     from libra_core import AccountGroup
 
 __all__ = ["Venues"]
@@ -75,7 +75,7 @@ class Venues:
         for place in self._places():
             require_venue(place.venue)
         self._turnstiles: dict[tuple[str, bool, str | None], Turnstile] = {}
-        self._flows: defaultdict[str, list[VenueFlow]] = defaultdict(list)
+        self._flows: defaultdict[str, list[OrderReport | VenueFlow]] = defaultdict(list)
         self.balances: dict[str, list[tuple[str, Decimal]]] = {}
         """What each account had at the venue when it was looked at."""
 

@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
             result = _run(settings, options)
         if outlets is not None:
             # The nodes are gone, and our end may wait for a reader: from here on the switch is the next start's.
-            early_kill.give_up()
+            early_kill.give_up(interrupts=False)
             outlets.keep_all()
         try:
             if options.out is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import math
 import signal
 import threading
 import time
@@ -90,7 +91,7 @@ class Node:
             max_timers=options.max_timers,
             on_given_up=self._actor_given_up,
             on_exhausted=self._actor_exhausted,
-            on_stopped=self._actor_stopped,
+            on_stopped=self._has_stopped,
             on_left=self._left_behind,
             on_change=self._changed,
             on_fatal=self._fatal_error,
@@ -549,6 +550,12 @@ class Node:
         self.dead_letters.log_news(time.monotonic_ns(), at_once=True)
         # Whoever still clings to the loop has what is left of the drain's time.
         self._let_go_on()
+
+    def _has_stopped(self, name: str) -> None:
+        if self._ends_at:
+            # It stopped itself while the node drains: what is cancelled for it has what is left of that.
+            self._answers_until = math.inf
+        self._actor_stopped(name)
 
     def _left_behind(self, name: str, why: str) -> None:
         # What is cancelled for it leaves only now, too.

@@ -55,7 +55,8 @@ class GatewayActor(Actor):
         look_within_s: A look that takes longer is given up, and taken again. The wait for turns of the rate budget does
             not count, up to ten times as long.
         histories_lag_s: By how much what the venue lists may lag behind its balances and positions.
-        flows: What the log did not take of flows that a stream told, kept for the next instance.
+        flows: What the log did not take of flows that a stream told, with executions behind them: kept for the next
+            instance.
     """
 
     _keeps_tasks = True
@@ -72,7 +73,7 @@ class GatewayActor(Actor):
         reconcile_every_s: float = 60.0,
         look_within_s: float = 30.0,
         histories_lag_s: float = 30.0,
-        flows: list[VenueFlow] | None = None,
+        flows: list[OrderReport | VenueFlow] | None = None,
     ) -> None:
         super().__init__()
         self._gateway = gateway
@@ -201,8 +202,8 @@ class GatewayActor(Actor):
         self._to_ask |= self._to_cancel & cancelling
         self._to_cancel &= cancelling
         self._cancelled_ns = {key: at for key, at in self._cancelled_ns.items() if key in cancelling}
-        if self._flows:
-            self._flows[:] = [flow for flow in self._flows if not self._take(flow)]
+        while self._flows and self._take(self._flows[0]):
+            del self._flows[0]
         self._ask()
         self._look()
         self._settle()
@@ -395,7 +396,9 @@ class GatewayActor(Actor):
             return
         order = self._account.order(report.order_id) if report.status in _ENDS else None
         if report.status == "FILLED" and self._flows:
-            # What it cost may not be in the log yet, and behind it nobody would ask for that: a query gives both.
+            # What it cost may not be in the log yet, and behind it nobody would ask for that. A query gives both, where
+            # the venue's answers are not behind what it has said.
+            self._flows.append(report)
             self._to_ask.add(report.order_id)
         elif order is not None and not order.is_final:
             # Its last executions may still be on their way, and behind an end nobody would ask for them: a query gives

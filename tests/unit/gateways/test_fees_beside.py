@@ -110,3 +110,17 @@ async def test_what_the_log_did_not_take_is_booked_by_the_next_instance(running,
         script.report(ConnectionError("the stream is gone"))
         await node.until(lambda: held(node, "GT") == [Decimal("-2.5")])
         assert node.gateway_actor is not first
+
+
+async def test_an_execution_behind_a_fee_that_was_not_booked_is_booked_though_the_venues_answers_lag(running, script):
+    async with running() as node:
+        order_id = node.submit()
+        await node.until(lambda: script.ordered == [order_id])
+        script.on_query = lambda _: [accepted(order_id)]
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        # The log takes nothing, once: it was about the fee.
+        node.gateway_actor._account = Failing(node.account, 1)
+        script.report(fee_beside(order_id), filled(order_id))
+        await node.until(lambda: node.status(order_id) == "FILLED", within_s=20.0)
+        assert held(node, "GT") == [Decimal("-2.5")]

@@ -73,3 +73,33 @@ async def test_one_that_hangs_takes_nothing_of_the_next_ones_time(running, scrip
         node.strategy.on_stop = on_stop
         node.node.stop()
     assert (did, gone, node.status(kept)) == (["began", "ended"], {theirs}, "ACCEPTED")
+
+
+@pytest.mark.parametrize("late_s", [0.1, 2.3], ids=["soon", "when answers were waited for long enough"])
+async def test_one_that_stops_itself_while_the_node_drains_has_its_cancel_answered(running, script, late_s):
+    gone = []
+
+    async def cancel(order_id):
+        await asyncio.sleep(0.3)
+        gone.append(order_id)
+        script.on_query = lambda asked: [cancelled(asked)]
+        script.report(cancelled(order_id))
+        return True
+
+    class Hold:
+        async def wait(self):
+            await asyncio.sleep(late_s)
+            strategy.stop()
+
+    script.on_cancel = cancel
+    script.on_query = lambda order_id: [accepted(order_id)]
+    async with running(silence_ms=2_000) as node:
+        node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=4.0)
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered)
+        strategy = node.strategy
+        strategy.hold = Hold()
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        node.node.stop()
+    assert (gone, node.status(order_id)) == ([order_id], "CANCELLED")

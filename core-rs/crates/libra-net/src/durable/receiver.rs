@@ -145,6 +145,8 @@ impl<F> Receiver<F> {
     /// It is gone, and the replies that had not come with it.
     pub fn disconnected(&mut self) {
         (self.calls, self.reading, self.ack_in_flight) = (false, false, None);
+        // Whoever knows its place has its time anew: nobody could answer meanwhile.
+        self.lost_since = None;
     }
 
     /// The server confirmed the subscription: from now on frames come. What was appended before has to be read, and only now,

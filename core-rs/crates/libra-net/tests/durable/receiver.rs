@@ -425,6 +425,13 @@ fn who_lost_its_place_waits_neither_for_the_dead_nor_for_ever() {
         assert_eq!(receiver.position(), position, "{now}");
         receiver.tick(now + MS * 100, &mut out);
     }
+    // Without a connection nobody could have answered.
+    let (mut receiver, mut out) = without_a_position();
+    begins(&mut receiver, 0, None, true, &mut out);
+    receiver.disconnected();
+    receiver.connected(patience, &mut out);
+    begins(&mut receiver, patience, None, true, &mut out);
+    assert_eq!(receiver.position(), None);
 }
 
 #[test]

@@ -225,7 +225,9 @@ fn orders(
         match (gate.order(id), order.instrument) {
             (Some(known), _) if known.status.is_final() => {
                 if known.ts_ns < flight.began_ns && !gate.is_stray(id) {
-                    findings.extend([Finding::Unsettled(id), Finding::Lingers(id, known.ts_ns)]);
+                    findings.push(Finding::Unsettled(id));
+                    // A list that shows less of it executed than is booked is older than its end.
+                    findings.extend((order.filled >= known.filled).then_some(Finding::Lingers(id, known.ts_ns)));
                 }
             }
             (Some(known), _) => {

@@ -61,6 +61,16 @@ fn what_one_of_both_says_alone_is_late() {
 }
 
 #[test]
+fn a_list_that_shows_less_than_is_booked_is_older_than_the_end() {
+    let (mut bench, id, mut look) = enlarged();
+    look.orders[0].filled = 9;
+    bench.now_ns += 3 * SECOND;
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None));
+}
+
+#[test]
 fn other_terms_are_told() {
     let (mut bench, id, mut look) = enlarged();
     let request = bench.request(10);
