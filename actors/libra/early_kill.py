@@ -25,13 +25,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from libra.stop_signals import stop_signals
+from libra.stop_signals import SAME_STOP_S, stop_signals
 
 __all__ = ["give_up", "hold", "is_about", "passed_on", "release"]
 
 _SWITCH = (signal.SIGUSR1,)
-_SAME_STOP_S = 0.5
-"""What comes again so soon is the same one: `uv run` hands a Ctrl-C on that its group has had."""
 _BY_SIGNAL = 128
 """What a shell adds to the number of the signal that ended a process."""
 _held = False
@@ -178,7 +176,7 @@ def _has_to_wait(number: int) -> bool:
         return False
     if _put_off is None:
         _put_off, _put_off_s = number, time.monotonic()
-    return time.monotonic() - _put_off_s < _SAME_STOP_S
+    return time.monotonic() - _put_off_s < SAME_STOP_S
 
 
 def _leave() -> None:

@@ -1,10 +1,13 @@
-"""Which signals ask a process of ours to end in order, beside Ctrl-C. Imports nothing of ours."""
+"""Which signals ask a process of ours to end in order, beside Ctrl-C, and when two are one. Imports nothing of ours."""
 
 from __future__ import annotations
 
 import signal
 
-__all__ = ["stop_signals"]
+__all__ = ["SAME_STOP_S", "stop_signals"]
+
+SAME_STOP_S = 0.5
+"""A signal that comes again so soon is the same one: `uv run` hands a Ctrl-C on that its group has had."""
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

@@ -8,13 +8,13 @@ which symbols are whose, by the nodes' names alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from libra.config.base import Identifier, Section, Whole
-from libra.config.tree import Place, Tree
+from libra.config.draft import valid_tables
+from libra.config.tree import Tree
 from libra_cluster.sharding import spread
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_out_pools(tree: Tree, problems: Problems) -> None:
     strategies = tree.get("strategies")
     if strategies is None or not isinstance(strategies.value, list):
         return
-    pools = dict(_valid_pools(tree))
+    pools = valid_tables(tree, "pools", TypeAdapter(PoolName), PoolSettings)
     taken: dict[str, str] = {}
     for name, pool in pools.items():
         place = tree.place_of(("pools", name, "strategy"))
@@ -92,7 +92,8 @@ def _write_out(tree: Tree, name: str, pool: PoolSettings, entry: Tree, problems:
         return
     each = [
         Tree(
-            {**entry.value, "name": Tree(member, place), "symbols": _listed(parts[member], symbols.place)}, entry.place
+            entry.value | {"name": Tree(member, place), "symbols": Tree.wrap(list(parts[member]), symbols.place)},
+            entry.place,
         )
         for member in members
     ]
@@ -100,25 +101,10 @@ def _write_out(tree: Tree, name: str, pool: PoolSettings, entry: Tree, problems:
         one for other in tree.value["strategies"].items() for one in (each if other is entry else [other])
     ]
     for member in members:
-        env = Tree({key: Tree(value, place) for key, value in pool.env.items()}, place)
-        roles, runs = _listed(["strategies"], place), _listed([member], place)
-        nodes.value[member] = Tree({"roles": roles, "strategies": runs, "env": env}, place)
-
-
-def _listed(values: list[str] | tuple[str, ...], place: Place) -> Tree:
-    return Tree([Tree(value, place) for value in values], place)
+        node = {"roles": ["strategies"], "strategies": [member], "env": pool.env}
+        nodes.value[member] = Tree.wrap(node, place)
 
 
 def _name(entry: Tree) -> str:
     name = entry.get("name")
     return name.value if name is not None and isinstance(name.value, str) else ""
-
-
-def _valid_pools(tree: Tree) -> Iterator[tuple[str, PoolSettings]]:
-    pools = tree.get("pools")
-    plain = pools.plain() if pools is not None else None
-    for name, value in plain.items() if isinstance(plain, dict) else ():
-        try:
-            yield TypeAdapter(PoolName).validate_python(name), PoolSettings.model_validate(value)
-        except ValidationError:
-            continue

@@ -6,13 +6,14 @@ process. Strategies may be anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from libra.config.base import Identifier, Section
+from libra.config.draft import valid_tables
 from libra.config.part import NodePart
 from libra_cluster.bridge.settings import BridgeSettings
 
@@ -103,7 +104,7 @@ class Topology:
 
 def check_topology(draft: Draft) -> None:
     """Reports what of `[nodes]` does not fit together, or not with the rest of the profile."""
-    nodes = dict(_valid_nodes(draft))
+    nodes = valid_tables(draft.tree, "nodes", TypeAdapter(NodeName), NodePlacement)
     tree = draft.tree.get("nodes")
     if tree is None or not isinstance(tree.value, dict):
         return
@@ -153,13 +154,3 @@ def _check_strategies(draft: Draft, nodes: Mapping[str, NodePlacement]) -> None:
     left = [strategy for strategy in known if strategy not in where]
     if left and not takers:
         draft.report(f"no node runs {', '.join(left)}; name them in one that has the role strategies", "nodes")
-
-
-def _valid_nodes(draft: Draft) -> Iterator[tuple[str, NodePlacement]]:
-    tree = draft.tree.get("nodes")
-    plain: Any = tree.plain() if tree is not None else None
-    for name, value in plain.items() if isinstance(plain, dict) else ():
-        try:
-            yield TypeAdapter(NodeName).validate_python(name), NodePlacement.model_validate(value)
-        except ValidationError:
-            continue

@@ -105,14 +105,15 @@ def test_two_simulated_runs_flatten_alike(shell):
 
 
 def test_a_killed_account_is_not_flattened_and_that_is_told(shell):
+    # It stops itself: that nothing closes its position is the only thing that fails the run.
     kills = FAILS.replace(
-        'raise RuntimeError("for good")',
-        'self.emit(EventType.CIRCUIT_BREAKER, {})\n        raise RuntimeError("for good")',
+        'raise RuntimeError("for good")', "self.emit(EventType.CIRCUIT_BREAKER, {})\n        self.stop()"
     )
     path = profile(shell, "flatten", clock="simulated")
     shell.strategy(kills)
     ended = shell.start("run", path, "--json", "--duration", "3", *PACE["simulated"]).end()
-    assert ended.code == 1
+    assert (ended.code, ended.summary["failed"]) == (1, [])
+    assert ended.summary["failures"] == ["strategy mine is gone, and its BTC/USDT:USDT@synthetic was not flattened"]
     [gone] = ended.summary["vanished"]
     [closing] = gone["flattening"]
     assert (closing["state"], closing["code"]) == ("given up", "KILL_SWITCH")

@@ -20,6 +20,8 @@ from libra.config.problems import Problems
 from libra.config.strategies import StrategySettings
 from libra.config.tree import Tree
 
+__all__ = ["Draft", "valid_tables"]
+
 T = TypeVar("T")
 
 
@@ -73,6 +75,22 @@ class Draft:
         """The valid instruments that an account's strategies name."""
         keys = {symbol for _, entry in self.strategies if entry.account == account for symbol in entry.symbols}
         return [entry for _, entry in self.instruments if entry.id in keys or entry.symbol in keys]
+
+
+def valid_tables(tree: Tree, section: str, name: TypeAdapter[str], model: type[T]) -> dict[str, T]:
+    """The tables `[SECTION.NAME]` of a configuration that are valid by themselves.
+
+    Args:
+        tree: The configuration.
+        section: The section.
+        name: What a name must be.
+        model: What a table must be.
+    """
+    tables, adapter = tree.get(section), TypeAdapter(model)
+    if tables is None or not isinstance(tables.value, dict):
+        return {}
+    found = {key: _valid(adapter, table) for key, table in tables.value.items()}
+    return {key: table for key, table in found.items() if table is not None and _valid(name, Tree(key)) is not None}
 
 
 def _valid(adapter: TypeAdapter[T], tree: Tree | None) -> T | None:

@@ -16,7 +16,7 @@ from libra.config.base import NUMBERS
 from libra.config.problems import Problems
 from libra.config.tree import Tree
 
-__all__ = ["is_pattern", "write_out"]
+__all__ = ["write_out"]
 
 _RANGE = re.compile(NUMBERS)
 _MOST = 100_000
@@ -40,11 +40,6 @@ def write_out(tree: Tree, problems: Problems) -> None:
         symbols = strategy.get("symbols")
         if symbols is not None and isinstance(symbols.value, list):
             symbols.value = list(_fitting(symbols, names, problems))
-
-
-def is_pattern(symbol: object) -> bool:
-    """True for what stands for all symbols that fit it."""
-    return isinstance(symbol, str) and ("*" in symbol or "?" in symbol)
 
 
 def _numbered(entry: Tree, where: str, problems: Problems) -> Iterator[Tree]:
@@ -85,7 +80,7 @@ def _fitting(symbols: Tree, names: dict[str, list[str]], problems: Problems) -> 
     """The symbols as they stand, and patterns as what fits them: of that each once, whatever else names it."""
     seen = {entry.value for entry in symbols.items() if isinstance(entry.value, str)}
     for entry in symbols.items():
-        if not is_pattern(entry.value):
+        if not _is_pattern(entry.value):
             yield entry
             continue
         fits = re.compile(translate(entry.value.replace("[", "[[]"))).match
@@ -97,3 +92,7 @@ def _fitting(symbols: Tree, names: dict[str, list[str]], problems: Problems) -> 
             if each not in seen:
                 seen.add(each)
                 yield Tree(each, entry.place)
+
+
+def _is_pattern(symbol: object) -> bool:
+    return isinstance(symbol, str) and ("*" in symbol or "?" in symbol)

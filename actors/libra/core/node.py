@@ -32,6 +32,7 @@ from libra.core.post import Post
 from libra.core.supervision import RestartPolicy, RestartStrategy
 from libra.core.surroundings import Surroundings
 from libra.core.tasks import OwnTask
+from libra.stop_signals import SAME_STOP_S
 from libra_core import NodeCore, PanicException, name_latches
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
-handlers must have ended, and the guard acts."""
+"""Of a drain's time: when handlers that have not ended are cancelled; when handlers must have ended, and the guard
+acts."""
+_LAST = 0.05
+"""Of a drain's time: what is under way when nobody outside is waited for any more has this before either."""
 _OWN, _AGAIN = 0.15, 0.5
 """Where a step of the end took longer, since the loop is slow: the part of a drain's time that actors have to stop all
 the same, and that the guard waits for each further step. A loop that does not come back has the drain's time alone."""
@@ -56,7 +59,6 @@ _LEAST_S = 0.1
 _BEATS = 2
 """How often the loop beats in the time that a handler may take."""
 _NAP_S = 0.001
-_SAME_STOP_S = 0.5
 _FLUSH_S = 30.0
 _SNAPSHOTS_S = 5.0
 """A slow disk is no actor's fault. What orders need has more time than what can be computed again."""
@@ -109,7 +111,7 @@ class Node:
         self._memory_is_over = False
         self._has_run = False
         self._is_simulating = False
-        self._answers_until = self._stops_until = 0.0
+        self._answers_until = math.inf
         self._ends_at = 0.0
         self.endless = False
         """True when inputs come from actors: the run ends by a stop only."""
@@ -332,7 +334,7 @@ class Node:
         elif self._memory_is_over:
             self._outcome.why = "memory"
         if self.core.stop_signal() is not None and in_main_thread:
-            atexit.register(end_undisturbed, time.monotonic() + _SAME_STOP_S)
+            atexit.register(end_undisturbed, time.monotonic() + SAME_STOP_S)
         return self._outcome
 
     def _note_who_asked(self) -> None:
@@ -525,7 +527,7 @@ class Node:
         self._stop_sources()
         now = asyncio.get_running_loop().time()
         self._ends_at = time.monotonic() + self.options.drain_timeout_s
-        self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
+        self._answers_until = now + self.options.drain_timeout_s * (_PATIENCE - _LAST)
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
@@ -533,11 +535,11 @@ class Node:
         drained = await settle(now + self.options.drain_timeout_s * _PATIENCE)
         self._let_go_on()
         own = asyncio.get_running_loop().time() + self.options.drain_timeout_s * _OWN
-        self._stops_until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
+        until = max(now + self.options.drain_timeout_s * _DEADLINE, own)
         if not drained:
             # Cancels of an `on_stop` behind a late handler leave only now.
-            self._answers_until = self._stops_until
-        drained &= await self._actors.stop_all(settle, self._stops_until)
+            self._answers_until = math.inf
+        drained &= await self._actors.stop_all(settle, until)
         self._outcome.drained = drained
         if not drained:
             late = [f"; actor {name}: {why}" for name, why in self._late.items()]
@@ -559,7 +561,7 @@ class Node:
 
     def _left_behind(self, name: str, why: str) -> None:
         # What is cancelled for it leaves only now, too.
-        self._answers_until = self._stops_until
+        self._answers_until = math.inf
         self._actor_left(name, why)
 
     async def _settle(self, engine: Engine, deadline: float) -> bool:
@@ -569,7 +571,8 @@ class Node:
         """
         loop = asyncio.get_running_loop()
         settled = await engine.settle(deadline)
-        while self._awaits_answers() and loop.time() < min(deadline, self._answers_until):
+        until = min(deadline - self.options.drain_timeout_s * _LAST, self._answers_until)
+        while self._awaits_answers() and loop.time() < until:
             await asyncio.sleep(_NAP_S)
             settled = await engine.settle(deadline)
         if settled:

@@ -156,11 +156,11 @@ class _NativeBridge:
     def keeps(self) -> bool:
         if not self._is_own:
             return True
-        nodes = self.stats().get("link", {}).get("nodes", {})
-        away = {name for name, node in nodes.items() if not node["up"]}
         # News are not to be had here: they come by the loop, which takes in no more.
-        left = {name for name in away if nodes[name]["left"]}
-        return self._is_settled and away <= left - self._accounts
+        nodes = self.stats().get("link", {}).get("nodes", {})
+        return self._is_settled and all(
+            node["up"] or (node["left"] and name not in self._accounts) for name, node in nodes.items()
+        )
 
     def life_of(self, node: str) -> int | None:
         told = self.stats().get("link", {}).get("nodes", {}).get(node)

@@ -27,7 +27,7 @@ from libra.assembly.trading_node import RunResult
 from libra.config.live import check_live, key_names
 from libra.config.secrets import seclude, take_out
 from libra.errors import ConfigError, LibraError
-from libra.stop_signals import stop_signals
+from libra.stop_signals import SAME_STOP_S, stop_signals
 from libra_cluster.bridge.native import require_bridge
 from libra_cluster.server.membership import ServerMembership
 from libra_cluster.supervision.child import Child
@@ -44,8 +44,6 @@ __all__ = ["Supervisor"]
 
 _log = logging.getLogger("libra.cluster")
 
-_SAME_STOP_S = 0.5
-"""A second signal within this is the same Ctrl-C, delivered twice."""
 _SETTLE_S = 5.0
 """How long an account may take to cancel, or close, what strategies left whose node died, from that death on."""
 _GRACE_S = 35.0
@@ -360,7 +358,7 @@ class Supervisor:
         now = time.monotonic()
         if self._asked_by is None:
             self._asked_by = signal.Signals(number).name
-        if not self._stops or now - self._stops[-1] >= _SAME_STOP_S:
+        if not self._stops or now - self._stops[-1] >= SAME_STOP_S:
             self._stops.append(now)
 
     def _close(self) -> None:
