@@ -1,13 +1,15 @@
 """The entry point: finds the verb, runs it, and turns whatever it raises into a message and an exit code.
 
 A package plugs in a verb by an entry point in the group `libra.commands`: its name is the verb, its value a function
-that takes the list of arguments behind the verb and returns an exit code. It is loaded only when it is asked for.
+that takes the list of arguments behind the verb and returns an exit code; the first line of its docstring stands in
+the help. It is loaded only when it, or the help, is asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -154,7 +156,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _origin(entry: metadata.EntryPoint) -> str:
-    return f"from {entry.dist.name}" if entry.dist is not None else f"from {entry.value}"
+    """What its first line says of it, or whose it is."""
+    try:
+        said = inspect.getdoc(entry.load()) or ""
+    except Exception:  # a package that is broken breaks nobody's help
+        said = ""
+    first = said.partition("\n")[0]
+    return (
+        first[:1].lower() + first[1:].rstrip(".")
+        or f"from {entry.dist.name if entry.dist is not None else entry.value}"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
