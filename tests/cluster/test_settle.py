@@ -51,7 +51,7 @@ def test_a_position_that_stays_is_an_error(joined: Joined):  # noqa: F811
     assert closing["state"] == "waiting", ended.err
     [told] = [line for line in ended.err.splitlines() if "position left open" in line]
     assert "ERROR" in told
-    assert "account paper: strategy mine is gone, its BTC/USDT:USDT@synthetic waits to be flattened" in told
+    assert "account paper: strategy mine is gone, its BTC/USDT:USDT@synthetic is not flat, and the node stops" in told
     assert closing["code"] in told
 
 

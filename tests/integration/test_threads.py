@@ -3,7 +3,7 @@
 import pytest
 from tests.integration.hostile import run_beside
 
-# Half of them need no interpreter: a machine that other processes keep busy, too, leaves each its part of it, where one
+# Most of them need no interpreter: a machine that other processes keep busy, too, leaves each its part of it, where one
 # interpreter gets a part for all.
 COMPUTE = """
 def on_start(self):
@@ -13,8 +13,8 @@ def on_start(self):
 
 def begin(self):
     import threading
-    for number in range(8):
-        compute = self.hash if number % 2 else self.compute
+    for number in range(16):
+        compute = self.hash if number % 4 else self.compute
         threading.Thread(target=compute, name=f"compute-{number}", daemon=True).start()
 
 def compute(self):
@@ -23,11 +23,11 @@ def compute(self):
 
 def hash(self):
     import hashlib
-    block = bytes(1 << 24)
+    block = bytes(1 << 22)
     while True:
         hashlib.sha256(block)
 """
-# 0.2 s of its own, on any machine: with eight threads beside it more than a second. What a machine that is
+# 0.2 s of its own, on any machine: with four such threads beside it some 1 s. What a machine that is
 # busy with others, too, does not let run between two looks counts as its own, so there is room.
 WORKS = """
 
@@ -63,7 +63,7 @@ def test_who_waits_for_the_threads_of_another_is_not_ended_nor_blamed(run, shell
 def test_who_sleeps_while_threads_compute_is_found_all_the_same(run):
     body = COMPUTE + "\ndef on_quote(self, quote):\n    time.sleep(0.6)\n    raise ValueError('slept')\n"
     node = "slow_handler_ms = 200\ndrain_timeout_s = 10\n[node.supervision]\nmax_restarts = 0\n"
-    ended, _fills = run(body.replace("range(8)", "range(2)"), "--duration", "2", clock="live", node=node)
+    ended, _fills = run(body.replace("range(16)", "range(2)"), "--duration", "2", clock="live", node=node)
     assert ended.summary["failed"] == ["mine"], ended.err
     assert ended.summary["blocked"]["mine"] >= 1
     assert "actor mine has blocked the loop for " in ended.err

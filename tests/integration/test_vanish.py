@@ -105,21 +105,33 @@ def test_two_simulated_runs_flatten_alike(shell):
 
 
 def test_a_killed_account_is_not_flattened_and_that_is_told(shell):
-    # It stops itself: that nothing closes its position is the only thing that fails the run.
     kills = FAILS.replace(
         'raise RuntimeError("for good")', "self.emit(EventType.CIRCUIT_BREAKER, {})\n        self.stop()"
     )
     path = profile(shell, "flatten", clock="simulated")
     shell.strategy(kills)
     ended = shell.start("run", path, "--json", "--duration", "3", *PACE["simulated"]).end()
-    assert (ended.code, ended.summary["failed"]) == (1, [])
-    assert ended.summary["failures"] == ["strategy mine is gone, and its BTC/USDT:USDT@synthetic was not flattened"]
+    # That it stays open was asked for: nothing has failed, and the account does not trade.
+    assert (ended.code, ended.summary["failures"]) == (3, [])
     [gone] = ended.summary["vanished"]
     [closing] = gone["flattening"]
     assert (closing["state"], closing["code"]) == ("given up", "KILL_SWITCH")
     assert "could not be flattened: KILL_SWITCH" in ended.err
     [held] = ended.summary["positions"]
     assert Decimal(held["size"]) == Decimal("0.070")
+
+
+@pytest.mark.parametrize(("duration", "what"), [("5", "position"), ("8", "BTC/USDT:USDT@synthetic")])
+def test_a_position_that_the_end_of_the_run_left_no_time_to_close_fails_it(shell, duration, what):
+    """Its orders are cancelled first, which takes as long again."""
+    path = profile(shell, "flatten", clock="simulated")
+    text = (shell.folder / path).read_text(encoding="utf-8")
+    (shell.folder / path).write_text(text.replace("latency_ms = 5,", "latency_ms = 1500,"), encoding="utf-8")
+    shell.strategy(FAILS.replace('raise RuntimeError("for good")', "self.stop()").replace("n == 20:", "n == 300:"))
+    ended = shell.start("run", path, "--json", "--duration", duration, *PACE["simulated"]).end()
+    assert (ended.code, ended.summary["failed"]) == (1, [])
+    assert ended.summary["failures"] == [f"strategy mine is gone, its {what} was not flattened"]
+    assert f"its {what} is not flat, and the node stops: position left open" in ended.err
 
 
 def test_an_operators_stop_follows_the_policy_too(shell):

@@ -9,20 +9,18 @@ from typing import Any
 from tests.soak import bus_load, node_load
 from tests.soak.probe import Sample
 
-LIVE_TIMES = 15.0
-"""A live node gets its hour's market at so many times the rate."""
 ROUNDS_AN_HOUR = 3_600
 
 
-def main(load: str, hours: float) -> None:
-    """Run ``load`` for what an hour brings, or a part of it."""
+def main(load: str, hours: float, live_times: float) -> None:
+    """Run ``load`` for what an hour brings, or a part of it; a live node gets it at so many times the rate."""
     done: dict[str, Any]
     if load == "bus":
         done = bus_load.run(_tell, rounds=round(ROUNDS_AN_HOUR * hours))
     elif load == "simulated":
         done = node_load.run(_tell, clock="simulated", duration_s=3_600 * hours, times=1.0)
     else:
-        done = node_load.run(_tell, clock="live", duration_s=3_600 * hours / LIVE_TIMES, times=LIVE_TIMES)
+        done = node_load.run(_tell, clock="live", duration_s=3_600 * hours / live_times, times=live_times)
     _write({"done": done})
 
 
@@ -37,4 +35,4 @@ def _write(row: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], *map(float, sys.argv[2:]))

@@ -4,13 +4,15 @@ import pytest
 from tests.soak.flat import rises
 from tests.soak.watch import soak
 
-HOURS = {"bus": 0.08, "simulated": 0.02, "live": 0.02}
+HOURS = {"bus": 0.08, "simulated": 0.02, "live": 0.01}
+LIVE_TIMES = 4.0
+"""What a machine that is busy with other things keeps up with, too."""
 
 
 @pytest.mark.usefixtures("uncounted")
 @pytest.mark.parametrize("load", HOURS)
 def test_what_a_load_takes_is_flat(load):
-    soaked = soak(load, HOURS[load])
+    soaked = soak(load, HOURS[load], live_times=LIVE_TIMES)
     assert [rise for rise in rises(soaked.samples) if not rise.is_flat] == []
     if load == "bus":
         assert soaked.done["published"] == soaked.done["dispatched"] > 200_000

@@ -14,6 +14,8 @@ from tests.soak.probe import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADS = ("bus", "simulated", "live")
+LIVE_TIMES = 15.0
+"""A live node gets its hour's market at so many times the rate."""
 
 
 @dataclass(slots=True)
@@ -29,19 +31,27 @@ class Soaked:
     done: dict[str, Any] = field(default_factory=dict)
 
 
-def soak(load: str, hours: float, on_sample: Callable[[Sample], None] = lambda sample: None) -> Soaked:
+def soak(
+    load: str,
+    hours: float,
+    on_sample: Callable[[Sample], None] = lambda sample: None,
+    *,
+    live_times: float = LIVE_TIMES,
+) -> Soaked:
     """Run a load to its end.
 
     Args:
         load: One of `LOADS`.
         hours: How much of it.
         on_sample: Called with each sample as it comes.
+        live_times: How many times its market's rate a live node gets. What it cannot handle waits in its mailboxes, and
+            is held.
 
     Raises:
         RuntimeError: When the process fails, with what it said last.
     """
     soaked = Soaked()
-    command = [sys.executable, "-m", "tests.soak.child", load, str(hours)]
+    command = [sys.executable, "-m", "tests.soak.child", load, str(hours), str(live_times)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

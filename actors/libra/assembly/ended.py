@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from libra.assembly.vanished import VanishedReport, vanished_rows
+from libra.assembly.vanished import VanishedReport, not_flat, vanished_rows
 from libra.core.events import EventType
 
 if TYPE_CHECKING:
@@ -159,10 +159,15 @@ class EndedStrategies:
         rows = vanished_rows(self._node.accounts)
         return [{**row, "can_resume": row["strategy"] in self._lost} for row in rows]
 
+    def not_flat(self) -> list[tuple[str, str, str, str]]:
+        """What nobody closes any more once the node has stopped; see `libra.assembly.vanished.not_flat`."""
+        return not_flat(self._node.accounts)
+
     def tell_left(self) -> None:
         """Log what nobody closes any more, now that the node stops."""
-        if self._has_vanished:
-            self._report.tell_left(self._node.accounts)
+        text = "account %s: strategy %s is gone, its %s is not flat, and the node stops: position left open%s"
+        for row in self.not_flat():
+            _log.error(text, *row)
 
     def tell(self) -> None:
         """Log how far the accounts are with it."""

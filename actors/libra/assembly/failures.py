@@ -16,12 +16,7 @@ def failures(node: TradingNode, outcome: Outcome) -> list[str]:
     found = [f"{name} failed for good" for name in outcome.failed]
     left = "left orders or a position, without an on_stop that did its work"
     found += [f"strategy {name} {left}" for name in node.ended.left]
-    found += [
-        f"strategy {row['strategy']} is gone, and its {closing['instrument']} was not flattened"
-        for row in node.ended.rows()
-        for closing in row["flattening"]
-        if closing["state"] != "flat"
-    ]
+    found += [f"strategy {name} is gone, its {what} was not flattened" for _, name, what, _ in node.ended.not_flat()]
     if not outcome.drained:
         found.append("not all was handled within the drain's time")
     if outcome.why == "memory":

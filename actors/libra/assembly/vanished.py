@@ -1,6 +1,7 @@
 """Strategies that are no more: what becomes of their orders and positions, for operators and for the log.
 
-A flattening that waits, or works, when the node stops goes on nowhere: nobody closes what is left, which is an error.
+A flattening that has not come to its end when the node stops goes on nowhere: nobody closes what is left, which is an
+error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from libra_core import AccountGroup
 
-__all__ = ["VanishedReport", "vanished_rows", "vanished_status"]
+__all__ = ["VanishedReport", "not_flat", "vanished_rows", "vanished_status"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +43,29 @@ def vanished_status(accounts: Mapping[str, AccountGroup]) -> dict[str, Any]:
     return {"vanished": rows, "cancelling": sum(accounts[name].standing()["cancelling"] for name in left)}
 
 
+def not_flat(accounts: Mapping[str, AccountGroup]) -> list[tuple[str, str, str, str]]:
+    """What strategies hold that are no more and that were to be flattened; what a kill switch keeps open is not of it.
+
+    Returns:
+        (account, strategy, instrument, why), an instrument each; "position", where none is being closed yet since
+        cancels of the strategy wait for their answers. The reason begins with ": ", or is empty.
+    """
+    found = []
+    for row in vanished_rows(accounts):
+        account, strategy = accounts[row["account"]], row["strategy"]
+        if row["on_vanish"] != "flatten" or account.standing()["killed"] is not None:
+            continue
+        left = [closing for closing in row["flattening"] if closing["state"] != "flat"]
+        for closing in left:
+            why = f": {closing['code']}: {closing['detail']}" if closing["code"] else ""
+            found.append((account.name, strategy, closing["instrument"], why))
+        if not left and account.left_by(strategy)[1]:
+            found.append((account.name, strategy, "position", ": cancels without an answer"))
+    return found
+
+
 class VanishedReport:
-    """Logs the end of each flattening, once, and at the end of the node those that have none."""
+    """Logs the end of each flattening, once."""
 
     def __init__(self) -> None:
         self._told_of: set[tuple[str, ...]] = set()
@@ -51,16 +73,6 @@ class VanishedReport:
     def begin_again(self, strategy: str) -> None:
         """Its policy is asked for again: what becomes of that is told again."""
         self._told_of = {told for told in self._told_of if told[1] != strategy}
-
-    def tell_left(self, accounts: Mapping[str, AccountGroup]) -> None:
-        """The node stops: log what is not flat by now."""
-        for row in vanished_rows(accounts):
-            for closing in row["flattening"]:
-                if closing["state"] in ("working", "waiting"):
-                    why = f": {closing['code']}: {closing['detail']}" if closing["code"] else ""
-                    text = "account %s: strategy %s is gone, its %s waits to be flattened, and the node stops:"
-                    what = (row["account"], row["strategy"], closing["instrument"])
-                    _log.error(text + " position left open%s", *what, why)
 
     def tell(self, accounts: Mapping[str, AccountGroup]) -> None:
         """Log what has ended since the last time."""

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from libra import early_kill, exit_codes
+from libra import early_kill
 from libra.cli.arguments import add_profile_arguments, flags_of
 from libra.cli.beside import with_exchange
 from libra.cli.display import SafeDisplay, open_display
@@ -147,10 +147,9 @@ def _print_result(result: RunResult, *, as_json: bool, out: Path | None) -> None
         console.print(f"orders, fills and equity: {out}", soft_wrap=True, markup=False)
     for why in result.summary.get("failures", ()):
         console.print(why, soft_wrap=True, markup=False)
-    if result.exit_code == exit_codes.RISK_STOP:
-        for account, why in result.summary.get("stopped", {}).items():
-            told = f"account {account} ended stopped: {why}.{_stays(account, why)}"
-            console.print(told, soft_wrap=True, markup=False)
+    for account, why in result.summary.get("stopped", {}).items():
+        told = f"account {account} ended stopped: {why}.{_stays(account, why)}"
+        console.print(told, soft_wrap=True, markup=False)
 
 
 def _stays(account: str, why: str) -> str:

@@ -454,6 +454,7 @@ class Lifecycles:
         if place.stop_asked or place.is_over or (self._is_ending and place.state is ActorState.STOPPING):
             return
         place.stop_asked = True
+        _log.info("actor %s is asked to stop", place.name)
         self._stops.append(slot)
         self._core.set_paused(slot, True)  # noqa: FBT003
         self._core.interrupt()

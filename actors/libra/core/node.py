@@ -48,10 +48,8 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 _log = logging.getLogger(__name__)
 
 _PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled; when handlers must have ended, and the guard
-acts."""
-_LAST = 0.05
-"""Of a drain's time: what is under way when nobody outside is waited for any more has this before either."""
+"""Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
+handlers must have ended, and the guard acts."""
 _OWN, _AGAIN = 0.15, 0.5
 """Where a step of the end took longer, since the loop is slow: the part of a drain's time that actors have to stop all
 the same, and that the guard waits for each further step. A loop that does not come back has the drain's time alone."""
@@ -527,7 +525,7 @@ class Node:
         self._stop_sources()
         now = asyncio.get_running_loop().time()
         self._ends_at = time.monotonic() + self.options.drain_timeout_s
-        self._answers_until = now + self.options.drain_timeout_s * (_PATIENCE - _LAST)
+        self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
@@ -567,14 +565,14 @@ class Node:
     async def _settle(self, engine: Engine, deadline: float) -> bool:
         """Let actors handle what waits, and what is answered meanwhile.
 
-        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come.
+        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come,
+        or that comes just when nobody waits for it any longer: what waited has been handled by then.
         """
         loop = asyncio.get_running_loop()
         settled = await engine.settle(deadline)
-        until = min(deadline - self.options.drain_timeout_s * _LAST, self._answers_until)
-        while self._awaits_answers() and loop.time() < until:
+        while self._awaits_answers() and loop.time() < min(deadline, self._answers_until):
             await asyncio.sleep(_NAP_S)
-            settled = await engine.settle(deadline)
+            settled = await engine.settle(deadline) or settled
         if settled:
             return True
         lanes = self.core.counts()["lanes"]

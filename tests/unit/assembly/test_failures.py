@@ -20,19 +20,18 @@ def node(
     fenced: bool = False,
     lost_input: bool = False,
     left: tuple[str, ...] = (),
-    flattening: tuple[str, ...] = (),
+    not_flat: tuple[str, ...] = (),
     **end: Any,
 ) -> Any:
     bridge_end = BridgeEnd()
     for name, value in end.items():
         setattr(bridge_end, name, value)
-    closings = [{"instrument": f"{state}@synthetic", "state": state} for state in flattening]
     account = SimpleNamespace(name="paper", standing=lambda: {"unattended": unattended})
     return SimpleNamespace(
         accounts={"paper": account},
         bridge_end=bridge_end,
         bridge_log=SimpleNamespace(is_fenced=fenced),
-        ended=SimpleNamespace(left=list(left), rows=lambda: [{"strategy": "mine", "flattening": closings}]),
+        ended=SimpleNamespace(left=list(left), not_flat=lambda: [("paper", "mine", what, "") for what in not_flat]),
         lost_input=lost_input,
     )
 
@@ -52,12 +51,9 @@ LOST = {"link": {"channels": {CHANNEL: {"lost": 1, "lost_events": 18}}, "outboxe
             ["strategy mine left orders or a position, without an on_stop that did its work"],
         ),
         (
-            node(flattening=("flat", "waiting", "given up")),
+            node(not_flat=("BTC/USDT@synthetic", "position")),
             Outcome(),
-            [
-                f"strategy mine is gone, and its {state}@synthetic was not flattened"
-                for state in ("waiting", "given up")
-            ],
+            [f"strategy mine is gone, its {what} was not flattened" for what in ("BTC/USDT@synthetic", "position")],
         ),
         (node(), Outcome(drained=False), ["not all was handled within the drain's time"]),
         (node(), Outcome(why="memory"), ["it needed more memory than it may have"]),

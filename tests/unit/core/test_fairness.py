@@ -184,3 +184,22 @@ def test_slow_handlers_of_a_storm_use_up_their_time_in_a_live_node(is_async):
     assert node.run_blocking().errors == 0
     assert ran.count("other") == 20
     assert ran.count("storm") <= 60
+
+
+def test_slow_handlers_behind_quick_ones_of_another_do_not_keep_the_loop():
+    """The clock is looked at seldom where events are quick, and anew where another one's turn begins."""
+    loop = Loop(simulated=False)
+    loop.actor("quick", EventType.BAR)
+    loop.actor("slow", EventType.TICK, lambda: time.sleep(0.02))
+    source = loop.core.add_actor("source")
+    for number in range(60):
+        loop.core.emit(source, EventType.BAR)
+        if number % 4 == 0:
+            loop.core.emit(source, EventType.TICK)
+    runs = []
+    while loop.core.counts()["lanes"]["MARKET_DATA"]["waiting"]:
+        before = loop.ran.count("slow")
+        loop.core.drain(256, 15_000)
+        runs.append(loop.ran.count("slow") - before)
+    assert sum(runs) == 15
+    assert max(runs) <= 2

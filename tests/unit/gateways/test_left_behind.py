@@ -103,3 +103,43 @@ async def test_one_that_stops_itself_while_the_node_drains_has_its_cancel_answer
         await node.until(lambda: node.status(order_id) == "ACCEPTED")
         node.node.stop()
     assert (gone, node.status(order_id)) == ([order_id], "CANCELLED")
+
+
+async def test_several_whose_handlers_await_something_have_what_their_on_stop_cancels_answered(
+    running, script, monkeypatch
+):
+    """Each handler is cancelled in the actor's own part of the time, and its cancel leaves only then."""
+    monkeypatch.setattr(conftest, "PROFILE", conftest.PROFILE + OTHER.format(number=0) + OTHER.format(number=1))
+    heard = []
+
+    async def cancel(order_id):
+        await asyncio.sleep(0.02)  # as a wire has it
+        heard.append(order_id)
+        script.report(cancelled(order_id))
+        return True
+
+    script.on_cancel = cancel
+    script.on_query = lambda order_id: [cancelled(order_id) if order_id in heard else accepted(order_id)]
+    waits = []
+
+    class Hold:
+        async def wait(self):
+            waits.append(1)
+            await asyncio.Event().wait()
+
+    async with running(silence_ms=60_000) as node:
+        node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=4.0)
+        strategies = [node.strategy, *(node.node.actor_named(f"idle{number}") for number in range(2))]
+        orders = [
+            strategy.submit("BTC/USDT:USDT", conftest.OrderSide.BUY, "0.020", price="99.0") for strategy in strategies
+        ]
+        await node.until(lambda: len(script.ordered) == 3)
+        for strategy in strategies:
+            strategy.hold = Hold()
+        script.report(*map(accepted, orders))
+        await node.until(lambda: len(waits) == 3 and {node.status(order) for order in orders} == {"ACCEPTED"})
+        for strategy, order_id in zip(strategies, orders, strict=True):
+            strategy.on_stop = lambda strategy=strategy, order_id=order_id: strategy.cancel(order_id)
+        node.node.stop()
+    assert sorted(heard) == sorted(orders)
+    assert {node.status(order_id) for order_id in orders} == {"CANCELLED"}

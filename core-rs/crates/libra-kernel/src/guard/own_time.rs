@@ -8,16 +8,31 @@
 //!   for it. That time is its own, whoever computes besides;
 //! - what it ran is its own;
 //! - what is left of the time others took, as far as they ran. Where they ran for half of that or more, they took all of it:
-//!   other processes take their part from everybody.
+//!   other processes take their part from everybody. How large that part is the system tells of the loop's thread (on Linux):
+//!   who ran for a tenth of the time that it was ready to run leaves others ten times what they ran.
 //!
 //! So a handler that naps again and again is taken for one that waits while others compute, and so is one beside native
 //! threads, which need no interpreter. Nobody is ended too early by that; some are later, or never.
 
 use std::mem::MaybeUninit;
 
-/// The clock of the time that one thread has run.
+/// The clocks of one thread.
 #[derive(Clone, Copy)]
-pub(super) struct ThreadClock(Option<libc::clockid_t>);
+pub(super) struct ThreadClock {
+    clock: Option<libc::clockid_t>,
+    id: libc::pid_t,
+}
+
+/// What they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ran {
+    /// How long the thread has run.
+    pub(super) ran_ns: i64,
+    /// How long it was ready to run, and others ran; 0 where the system does not tell.
+    pub(super) waited_ns: i64,
+    /// How long all threads of the process have run.
+    pub(super) all_ns: i64,
+}
 
 impl ThreadClock {
     /// Of the calling thread.
@@ -25,14 +40,32 @@ impl ThreadClock {
         let mut clock = 0;
         // SAFETY: the thread lives, since it calls; the call writes one number.
         let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
-        ThreadClock((failed == 0).then_some(clock))
+        ThreadClock { clock: (failed == 0).then_some(clock), id: this_thread() }
     }
 
-    /// How long the thread has run, and all of the process; none once the thread has ended.
-    pub(super) fn read(self) -> Option<(i64, i64)> {
-        let ran_ns = read(self.0?)?;
-        Some((ran_ns, read(libc::CLOCK_PROCESS_CPUTIME_ID)?))
+    /// What they say now; none once the thread has ended.
+    pub(super) fn read(self) -> Option<Ran> {
+        let ran_ns = read(self.clock?)?;
+        let waited_ns = waited(self.id).unwrap_or(0);
+        Some(Ran { ran_ns, waited_ns, all_ns: read(libc::CLOCK_PROCESS_CPUTIME_ID)? })
     }
+}
+
+/// Its number for the system; 0 where that has none.
+fn this_thread() -> libc::pid_t {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe {
+        libc::gettid()
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// How long a thread was ready to run and did not: the second of the numbers that Linux has of it.
+fn waited(thread: libc::pid_t) -> Option<i64> {
+    let told = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    told.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn read(clock: libc::clockid_t) -> Option<i64> {
@@ -54,31 +87,34 @@ pub(super) struct OwnTime {
     pub(super) own_ns: i64,
     /// What others took.
     pub(super) taken_ns: i64,
-    seen: Option<(i64, i64, i64)>,
+    seen: Option<(i64, Ran)>,
 }
 
 impl OwnTime {
-    /// Goes on to `now_ns`, by which the loop's thread `ran` for so long, and all of the process.
-    pub(super) fn look(&mut self, now_ns: i64, ran: Option<(i64, i64)>) {
-        let (ran_ns, all_ns) = ran.unwrap_or_default();
-        if let Some((seen_ns, seen_ran_ns, seen_all_ns)) = self.seen.replace((now_ns, ran_ns, all_ns)) {
+    /// Goes on to `now_ns`, by which the loop's thread has `ran` for so long.
+    pub(super) fn look(&mut self, now_ns: i64, ran: Option<Ran>) {
+        let ran = ran.unwrap_or_default();
+        if let Some((seen_ns, seen)) = self.seen.replace((now_ns, ran)) {
             let passed_ns = (now_ns - seen_ns).max(0);
-            let ran_ns = ran_ns - seen_ran_ns;
-            let others_ns = all_ns - seen_all_ns - ran_ns;
-            let taken_ns = taken(passed_ns, ran_ns, others_ns);
+            let ran_ns = ran.ran_ns - seen.ran_ns;
+            let others_ns = ran.all_ns - seen.all_ns - ran_ns;
+            let taken_ns = taken(passed_ns, ran_ns, ran.waited_ns - seen.waited_ns, others_ns);
             self.taken_ns += taken_ns;
             self.own_ns += passed_ns - taken_ns;
         }
     }
 }
 
-/// How much of the time that passed others took from a thread that ran for so long itself.
-fn taken(passed_ns: i64, ran_ns: i64, others_ns: i64) -> i64 {
+/// How much of the time that passed others of its process took from a thread that ran for so long itself, and was ready to
+/// run for so much longer.
+fn taken(passed_ns: i64, ran_ns: i64, waited_ns: i64, others_ns: i64) -> i64 {
     let left_ns = passed_ns - ran_ns;
     if ran_ns <= 0 || left_ns <= 0 {
         return 0;
     }
-    if others_ns >= left_ns / 2 { left_ns } else { others_ns.max(0) }
+    let hindered = 1.0 + waited_ns.max(0) as f64 / ran_ns as f64;
+    let wanted_ns = (others_ns.max(0) as f64 * hindered) as i64;
+    if wanted_ns >= left_ns / 2 { left_ns } else { wanted_ns }
 }
 
 /// Where the loop stands, and since when: tells once how long others have kept it there.
@@ -182,20 +218,23 @@ mod tests {
 
     #[test]
     fn what_others_ran_is_not_its_own_unless_it_sleeps() {
-        assert_eq!(taken(100, 0, 100), 0, "it sleeps, or hangs in a call");
-        assert_eq!(taken(100, 100, 0), 0, "it computes");
-        assert_eq!(taken(100, 1, 0), 0, "it naps, and nobody runs");
-        assert_eq!(taken(100, 10, 90), 90, "it waits for the interpreter");
-        assert_eq!(taken(100, 10, 45), 90, "another process takes its part of all");
-        assert_eq!(taken(100, 10, 20), 20);
-        assert_eq!(taken(100, 60, 100), 40, "no more than what is left");
+        assert_eq!(taken(100, 0, 0, 100), 0, "it sleeps, or hangs in a call");
+        assert_eq!(taken(100, 100, 0, 0), 0, "it computes");
+        assert_eq!(taken(100, 1, 9, 0), 0, "it naps, and nobody runs");
+        assert_eq!(taken(100, 10, 0, 90), 90, "it waits for the interpreter");
+        assert_eq!(taken(100, 10, 0, 45), 90, "another process takes its part of all");
+        assert_eq!(taken(100, 10, 0, 20), 20);
+        assert_eq!(taken(100, 10, 10, 20), 40, "what others want, too, is taken from twice over");
+        assert_eq!(taken(100, 10, 40, 10), 90, "they had a fifth of what they wanted, as it had itself");
+        assert_eq!(taken(100, 60, 0, 100), 40, "no more than what is left");
     }
 
     #[test]
     fn the_two_clocks_make_up_the_walls() {
         let mut time = OwnTime::default();
-        for (now_ns, ran) in [(1_000, (0, 0)), (1_100, (10, 100)), (1_200, (110, 200)), (1_300, (110, 300))] {
-            time.look(now_ns, Some(ran));
+        let looks = [(1_000, 0, 0), (1_100, 10, 100), (1_200, 110, 200), (1_300, 110, 300)];
+        for (now_ns, ran_ns, all_ns) in looks {
+            time.look(now_ns, Some(Ran { ran_ns, waited_ns: 0, all_ns }));
         }
         assert_eq!((time.own_ns, time.taken_ns), (10 + 100 + 100, 90));
         time.look(1_400, None);
@@ -218,9 +257,32 @@ mod tests {
     fn a_thread_that_computes_has_run() {
         let clock = ThreadClock::of_this_thread();
         let before = clock.read().unwrap();
-        while clock.read().unwrap().0 < before.0 + 1_000_000 {}
-        assert!(clock.read().unwrap().1 > before.1);
+        while clock.read().unwrap().ran_ns < before.ran_ns + 1_000_000 {}
+        assert!(clock.read().unwrap().all_ns > before.all_ns);
         let ended = std::thread::spawn(ThreadClock::of_this_thread).join().unwrap();
         assert_eq!(ended.read(), None);
+    }
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_shares_a_core_has_waited_for_it() {
+        // More than there are cores: each gets a part of one.
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            for _ in 0..4 * cores {
+                threads.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop()
+                    }
+                });
+            }
+            let clock = ThreadClock::of_this_thread();
+            let before = clock.read().unwrap();
+            let waits = std::iter::repeat_with(|| clock.read().unwrap().waited_ns - before.waited_ns);
+            let waited = waits.take(10_000_000).any(|waited_ns| waited_ns > 1_000_000);
+            is_over.store(true, Ordering::Relaxed);
+            assert!(waited);
+        });
+        assert_eq!(waited(0), None, "there is no such thread");
     }
 }

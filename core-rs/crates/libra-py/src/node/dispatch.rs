@@ -44,6 +44,12 @@ impl Budget {
         self.used >= self.look_at && self.look()
     }
 
+    /// Another actor's turn begins: how quick the one before was says nothing of its handlers.
+    #[inline]
+    fn turn_begins(&mut self) {
+        self.look_at = self.look_at.min(self.used + 2);
+    }
+
     /// Looks at both limits; once it is spent, it stays so.
     #[cold]
     fn look(&mut self) -> bool {
@@ -171,6 +177,7 @@ impl NodeCore {
             let Some(turn) = self.state.borrow(py).next_turn() else { return Ok(()) };
             let (slot, is_charged) = (turn.id, turn.overtakes() && !self.simulated);
             let since = is_charged.then(|| read.unwrap_or_else(Instant::now));
+            budget.turn_begins();
             self.run_turn(py, turn, budget)?;
             read = since.map(|since| {
                 let now = Instant::now();
