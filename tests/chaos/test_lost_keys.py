@@ -71,6 +71,28 @@ def test_who_is_started_again_while_its_place_is_gone_goes_on_where_it_was(waits
         assert not con.told("gap_suspected")
 
 
+def test_who_is_started_again_where_the_server_came_back_older_goes_on_where_it_was():
+    # Somebody is owed all of it, so the stream has it.
+    with Place(["pub", "con", "away"]) as place:
+        pub, con = place.node("pub"), place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        for number in range(5):
+            pub.publish(EventType.ORDER_FILLED, number)
+        place.until(lambda: len(con.handled) == 5 and place_of(place, "con").endswith("-5"))
+        place.leave(con, 2.0)
+        # As its data of some time ago have it, which another process wrote; nobody has looked for it meanwhile.
+        epoch = place.server.ask("HGET libra:driven:chan:ORDERS:all:pub epoch").split()[-1]
+        assert place.server.ask(f"HSET {ACKNOWLEDGED} con {epoch}-2") == ":0"
+        assert place.server.ask("HSET libra:driven:chan:ORDERS:all:pub opened another") == ":0"
+        con = place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: con.link()["connected"])
+        pub.publish(EventType.ORDER_FILLED, 5)
+        place.until(lambda: con.handled)
+        assert con.handled == [("ORDER_FILLED", 5)], "each once"
+        assert not con.told("gap_lost")
+        assert not con.told("gap_suspected")
+
+
 def test_what_was_acknowledged_to_the_dead_is_put_back_by_who_applied_it():
     with Place(["pub", "con"]) as place:
         pub, con = with_all_applied(place)

@@ -61,7 +61,9 @@ pub struct Receiver<F> {
     dead: bool,
     /// Since when it does not begin, since the server has lost its place, and the publisher may know it.
     lost_since: Option<u64>,
-    /// When what is applied is said again for a publisher that is dead.
+    /// It does not wait for that any more.
+    begins_without: bool,
+    /// When it is looked for a publisher that is dead whether the server has what is applied.
     say_due: u64,
     gap: bool,
     incarnation: Option<u128>,
@@ -97,6 +99,7 @@ impl<F> Receiver<F> {
             fence_due: 0,
             dead: false,
             lost_since: None,
+            begins_without: false,
             say_due: 0,
             gap: false,
             incarnation: None,
@@ -146,7 +149,7 @@ impl<F> Receiver<F> {
     pub fn disconnected(&mut self) {
         (self.calls, self.reading, self.ack_in_flight) = (false, false, None);
         // Whoever knows its place has its time anew: nobody could answer meanwhile.
-        self.lost_since = None;
+        (self.lost_since, self.begins_without) = (None, false);
     }
 
     /// The server confirmed the subscription: from now on frames come. What was appended before has to be read, and only now,

@@ -435,7 +435,32 @@ fn who_lost_its_place_waits_neither_for_the_dead_nor_for_ever() {
 }
 
 #[test]
-fn what_is_applied_is_said_again_while_nobody_looks_whether_the_server_has_it() {
+fn who_came_nowhere_waits_for_its_place_on_the_next_server_too() {
+    let (mut receiver, mut out) = without_a_position();
+    receiver.read(0, Some(1), None, None, &mut Vec::new(), false, false, &mut out);
+    assert_eq!(receiver.position(), Some(at(0, 0)), "there is no channel yet");
+    // It is there with what a server had some time ago.
+    let patience = ReceiverLimits::default().place_patience;
+    for now in [0, patience - 1] {
+        begins(&mut receiver, now, Some(at(7, 1)), true, &mut out);
+        assert_eq!(receiver.position(), Some(at(0, 0)), "{now}");
+    }
+    assert!(out.contains(&Delivery::AskSnapshot { at: at(0, 0) }), "{out:?}");
+    begins(&mut receiver, patience - 1, Some(at(7, 2)), false, &mut out);
+    assert_eq!(receiver.position(), Some(at(7, 2)), "the publisher has opened it");
+    // And not for ever: it reads then, and goes on doing so.
+    let (mut receiver, mut out) = without_a_position();
+    for now in [0, patience] {
+        begins(&mut receiver, now, None, true, &mut out);
+    }
+    for _ in 0..2 {
+        begins(&mut receiver, 2 * patience, None, true, &mut out);
+        assert!(!out.contains(&Delivery::AskSnapshot { at: at(0, 0) }), "{out:?}");
+    }
+}
+
+#[test]
+fn what_is_applied_is_said_again_for_the_dead_where_their_channel_is_and_the_server_has_less() {
     let (mut receiver, mut out) = receiver();
     receiver.dead(0, &mut out);
     let every = ReceiverLimits::default().ask_again;

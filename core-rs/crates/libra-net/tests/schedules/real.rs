@@ -285,7 +285,8 @@ impl Real {
             Call::Read { group, after, count, bytes, .. } => {
                 let keys = [environment.incarnation(), bounds(), stream(), acknowledged()];
                 let numbers = [after.epoch, after.seq, u64::from(*count), *bytes as u64];
-                let args: Vec<_> = [group.clone().into_bytes()].into_iter().chain(numbers.map(text)).collect();
+                let args = [group.clone().into_bytes()].into_iter().chain(numbers.map(text));
+                let args: Vec<_> = args.chain([text(self.run)]).collect();
                 let value = self.function(library::READ, &keys, &args)?;
                 Ok(Answer::Found(found(list(&value))))
             }

@@ -164,7 +164,7 @@ impl Node {
                     continue;
                 }
                 channel.awaits_orders = awaits_orders;
-                channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+                channel.execute(now, group, &self.greeting.run, writer, calls.as_mut(), &mut self.held[channel.lane]);
                 let peer = &mut self.peers[channel.peer];
                 if channel.taken.is_some() && channel.taken == peer.replaced {
                     // It asked for something before it ended, and that comes only now.
