@@ -103,6 +103,19 @@ def test_what_was_acknowledged_to_the_dead_is_put_back_by_who_applied_it():
         place.until(lambda: place_of(place, "con") == there)
 
 
+def test_the_keys_of_a_node_that_an_operator_has_removed_stay_gone():
+    with Place(["pub", "con"]) as place:
+        pub, con = with_all_applied(place)
+        place.leave(pub)
+        place.until(lambda: con.told("node_left"))
+        for kind in ("chan", "stream", "ack"):
+            place.server.ask(f"DEL libra:driven:{kind}:ORDERS:all:pub")
+        reads = con.link()["channels"]["ORDERS:all:pub"]["reads"]
+        # It has looked a few times since.
+        place.until(lambda: con.link()["channels"]["ORDERS:all:pub"]["reads"] > reads + 2)
+        assert place.server.ask(f"EXISTS {ACKNOWLEDGED}") == ":0"
+
+
 def test_what_somebody_deleted_from_the_middle_of_a_stream_is_said_again_by_its_living_publisher():
     with Place(["pub", "con"]) as place:
         pub = place.node("pub")

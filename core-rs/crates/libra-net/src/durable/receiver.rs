@@ -141,7 +141,11 @@ impl<F> Receiver<F> {
     pub fn connected(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
         self.calls = true;
         self.reread();
-        self.assert_ack(out);
+        // Of a publisher that is dead the channel may be gone, and is to stay so: what is read says whether the server has it.
+        match self.dead {
+            true => self.send_ack(out),
+            false => self.assert_ack(out),
+        }
         self.pump(now, out);
     }
 
@@ -374,6 +378,9 @@ impl<F> Receiver<F> {
         if confirmed.epoch < self.newest {
             return self.fences(now, out);
         }
+        if self.dead {
+            self.assert_ack(out);
+        }
         if self.dead || confirmed.epoch > self.newest {
             (self.dead, self.newest) = (false, confirmed.epoch);
             self.reread();
@@ -452,11 +459,9 @@ impl<F> Receiver<F> {
             }
         }
         if self.dead && self.calls && now >= self.say_due {
-            // While its publisher lives that looks whether the server still has it.
+            // While its publisher lives that looks whether the server still has what this group has applied.
             self.say_due = now.saturating_add(self.limits.ask_again);
-            if self.ack_in_flight.is_none() {
-                self.assert_ack(out);
-            }
+            self.reread();
         }
         if self.behind.is_some() && self.calls && now >= self.ask_due {
             // Nobody has answered. What was asked for is asked for again if another read finds it still missing.

@@ -464,13 +464,26 @@ fn what_is_applied_is_said_again_for_the_dead_where_their_channel_is_and_the_ser
     let (mut receiver, mut out) = receiver();
     receiver.dead(0, &mut out);
     let every = ReceiverLimits::default().ask_again;
-    for round in 1..=3 {
+    let bounds = Some(Bounds { top: at(7, 10), floor: at(7, 0) });
+    let cases = [(bounds, None, 1), (bounds, Some(at(7, 9)), 1), (bounds, Some(at(7, 10)), 0), (None, None, 0)];
+    for (round, (bounds, place, said)) in (1..).zip(cases) {
+        receiver.read_failed(0);
         out.clear();
         let due = receiver.deadline().unwrap_or_default().max(round * every);
         receiver.tick(due, &mut out);
-        assert!(out.contains(&Delivery::Ack { upto: at(7, 10) }), "{round}: {out:?}");
+        assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }], "{round}");
+        out.clear();
+        receiver.read(due, Some(1), place, bounds, &mut Vec::new(), false, false, &mut out);
+        let acks = out.iter().filter(|told| **told == Delivery::Ack { upto: at(7, 10) }).count();
+        assert_eq!(acks, said, "{round}: {out:?}");
         receiver.acknowledged(due, true);
     }
+    receiver.disconnected();
+    out.clear();
+    receiver.connected(9 * every, &mut out);
+    assert!(!out.contains(&Delivery::Ack { upto: at(7, 10) }), "its channel may be gone: {out:?}");
+    receiver.beacon(9 * every, at(8, 0), &mut out);
+    assert!(out.contains(&Delivery::Ack { upto: at(7, 10) }), "it lives: {out:?}");
 }
 
 #[test]

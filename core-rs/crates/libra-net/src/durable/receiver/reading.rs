@@ -52,6 +52,10 @@ impl<F> Receiver<F> {
                 self.knows(bounds.top);
             }
             self.newest = self.newest.max(bounds.top.epoch);
+            if self.dead && acknowledged < self.applied && self.ack_in_flight.is_none() {
+                // Nobody else would notice. Where there is no channel any more nothing begins at this place.
+                self.assert_ack(out);
+            }
             if reaches(before, bounds.floor) {
                 self.behind = None;
                 self.take(now, bounds, entries, out);
