@@ -255,14 +255,12 @@ fn make_snapshots(
                 Ok(made) => made,
                 Err(error) => {
                     let why = format!("a snapshot cannot be sent: {error}");
-                    channel.notices.push(Notice::Unsendable { events: state.len() as u64, why });
+                    channel.snapshot_lacks(group, Some((state.len() as u64, why)));
                     continue;
                 }
             };
-            if refused > 0 {
-                let why = "they are left out of a snapshot, since they cannot be encoded".to_owned();
-                channel.notices.push(Notice::Unsendable { events: refused, why });
-            }
+            let why = "they are left out of a snapshot, since they cannot be encoded".to_owned();
+            channel.snapshot_lacks(group, (refused > 0).then_some((refused, why)));
             if let Some(calls) = calls.as_deref_mut() {
                 let control = common.settings.environment.control_of(&name);
                 frames.iter().for_each(|frame| calls.publish(&control, frame));
