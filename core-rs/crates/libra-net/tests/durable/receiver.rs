@@ -239,6 +239,10 @@ fn a_hole_that_nobody_can_fill_is_passed_with_its_numbers() {
     (1..4).for_each(|second| receiver.tick(second * 1_000 * MS, &mut out));
     assert!(!out.iter().any(|told| matches!(told, Delivery::Lost { .. })), "{out:?}");
     assert!(out.iter().any(|told| matches!(told, Delivery::Read { .. })), "it looks again: {out:?}");
+    out.clear();
+    let (now, bounds) = (9_000 * MS, Some(Bounds { top: at(7, 16), floor: at(7, 0) }));
+    receiver.read(now, Some(1), None, bounds, &mut vec![frame(7, 14, 16)], false, false, &mut out);
+    assert!(out.contains(&Delivery::AskSnapshot { at: at(7, 10) }), "{out:?}");
 }
 
 #[test]
@@ -465,9 +469,9 @@ fn what_is_applied_is_said_again_for_the_dead_where_their_channel_is_and_the_ser
     receiver.dead(0, &mut out);
     let every = ReceiverLimits::default().ask_again;
     let bounds = Some(Bounds { top: at(7, 10), floor: at(7, 0) });
+    receiver.read(0, Some(1), Some(at(7, 10)), bounds, &mut Vec::new(), false, false, &mut out);
     let cases = [(bounds, None, 1), (bounds, Some(at(7, 9)), 1), (bounds, Some(at(7, 10)), 0), (None, None, 0)];
     for (round, (bounds, place, said)) in (1..).zip(cases) {
-        receiver.read_failed(0);
         out.clear();
         let due = receiver.deadline().unwrap_or_default().max(round * every);
         receiver.tick(due, &mut out);
