@@ -86,7 +86,8 @@ def test_who_is_started_again_where_the_server_came_back_older_goes_on_where_it_
         begun = threading.Event()
 
         def is_older() -> None:
-            # As the data of some time ago have it, which another process wrote: until it has begun, whoever looks for it meanwhile.
+            # As the data of some time ago have it, which another process wrote: until it has begun, whoever looks
+            # for it meanwhile.
             while not begun.wait(0.005):
                 place.server.ask(f"HSET {ACKNOWLEDGED} con {epoch}-2")
                 place.server.ask("HSET libra:driven:chan:ORDERS:all:pub opened another")
