@@ -1,5 +1,7 @@
 """A key of the server is gone, or a part of it: what its living publisher holds comes all the same."""
 
+import threading
+
 import pytest
 from tests.chaos.driven import Driven, Place
 
@@ -71,6 +73,40 @@ def test_who_is_started_again_while_its_place_is_gone_goes_on_where_it_was(waits
         assert not con.told("gap_suspected")
 
 
+def test_who_is_started_again_where_the_server_came_back_older_goes_on_where_it_was():
+    # Somebody is owed all of it, so the stream has it.
+    with Place(["pub", "con", "away"]) as place:
+        pub, con = place.node("pub"), place.node("con", EventType.ORDER_FILLED)
+        place.until(lambda: pub.told("node_up") and con.told("node_up"))
+        for number in range(5):
+            pub.publish(EventType.ORDER_FILLED, number)
+        place.until(lambda: len(con.handled) == 5 and place_of(place, "con").endswith("-5"))
+        place.leave(con, 2.0)
+        epoch = place.server.ask("HGET libra:driven:chan:ORDERS:all:pub epoch").split()[-1]
+        begun = threading.Event()
+
+        def is_older() -> None:
+            # As the data of some time ago have it, which another process wrote: until it has begun, whoever looks
+            # for it meanwhile.
+            while not begun.wait(0.005):
+                place.server.ask(f"HSET {ACKNOWLEDGED} con {epoch}-2")
+                place.server.ask("HSET libra:driven:chan:ORDERS:all:pub opened another")
+
+        older = threading.Thread(target=is_older)
+        older.start()
+        try:
+            con = place.node("con", EventType.ORDER_FILLED)
+            place.until(lambda: con.link()["channels"]["ORDERS:all:pub"]["reads"])
+        finally:
+            begun.set()
+            older.join()
+        pub.publish(EventType.ORDER_FILLED, 5)
+        place.until(lambda: con.handled)
+        assert con.handled == [("ORDER_FILLED", 5)], "each once"
+        assert not con.told("gap_lost")
+        assert not con.told("gap_suspected")
+
+
 def test_what_was_acknowledged_to_the_dead_is_put_back_by_who_applied_it():
     with Place(["pub", "con"]) as place:
         pub, con = with_all_applied(place)
@@ -79,6 +115,19 @@ def test_what_was_acknowledged_to_the_dead_is_put_back_by_who_applied_it():
         place.until(lambda: con.told("node_left"))
         assert place.server.ask(f"DEL {ACKNOWLEDGED}") == ":1"
         place.until(lambda: place_of(place, "con") == there)
+
+
+def test_the_keys_of_a_node_that_an_operator_has_removed_stay_gone():
+    with Place(["pub", "con"]) as place:
+        pub, con = with_all_applied(place)
+        place.leave(pub)
+        place.until(lambda: con.told("node_left"))
+        for kind in ("chan", "stream", "ack"):
+            place.server.ask(f"DEL libra:driven:{kind}:ORDERS:all:pub")
+        reads = con.link()["channels"]["ORDERS:all:pub"]["reads"]
+        # It has looked a few times since.
+        place.until(lambda: con.link()["channels"]["ORDERS:all:pub"]["reads"] > reads + 2)
+        assert place.server.ask(f"EXISTS {ACKNOWLEDGED}") == ":0"
 
 
 def test_what_somebody_deleted_from_the_middle_of_a_stream_is_said_again_by_its_living_publisher():

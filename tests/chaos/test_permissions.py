@@ -117,7 +117,8 @@ def test_what_is_good_to_know_of_a_server_is_told_once_and_stays_to_be_seen(plac
     def notes() -> list[str]:
         return [news.detail for news in pub.told("server_note")]
 
-    place.until(notes)
+    # It is told when the connection for calls stands; that both do, maybe later.
+    place.until(lambda: notes() and pub.told("connected"))
     place.server.ask("CLIENT KILL USER trader")
     # Its connections are ended one by one.
     place.until(lambda: len(pub.told("connected")) >= 2)

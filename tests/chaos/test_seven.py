@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from tests.chaos.test_latest import ALL, knows, says
@@ -11,6 +12,9 @@ from tests.chaos.test_redis import comes_back_empty, forgets_its_functions
 from tests.chaos.topology import TwoNodes, wait_until
 
 OLDEST = (7, 0)
+
+FETCHED = Path(__file__).parents[2] / ".build" / "redis" / "redis-server"
+"""What `.ci/redis.sh` has brought, where apt is."""
 
 
 def version_of(said: str) -> tuple[int, int]:
@@ -21,10 +25,10 @@ def version_of(said: str) -> tuple[int, int]:
 
 @pytest.fixture
 def redis() -> str:
-    """The program that LIBRA_REDIS_SERVER names, or the one on the path."""
-    binary = os.environ.get("LIBRA_REDIS_SERVER") or shutil.which("redis-server")
+    """The program that LIBRA_REDIS_SERVER names, the one on the path, or what was fetched for the tests."""
+    binary = os.environ.get("LIBRA_REDIS_SERVER") or shutil.which("redis-server") or shutil.which(FETCHED)
     if binary is None:
-        pytest.skip("no redis-server on the path, and LIBRA_REDIS_SERVER names none")
+        pytest.skip("no redis-server on the path, LIBRA_REDIS_SERVER names none, and .ci/redis.sh has brought none")
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     if version_of(said) < OLDEST:
         pytest.skip(f"the redis-server is older than 7.0: {said.strip()}")

@@ -75,8 +75,7 @@ def unsent(stats: Mapping[str, Any], *, keeps: bool = True) -> int:
     """
     if not keeps:
         return int(stats.get("credits_in_use", 0))
-    outboxes = stats.get("link", {}).get("outboxes", {}).values()
-    kept: int = sum(max(0, outbox["confirmed"] - outbox["acknowledged"]) for outbox in outboxes)
+    kept: int = sum(outbox["kept"] for outbox in stats.get("link", {}).get("outboxes", {}).values())
     on_their_way: int = stats.get("credits_in_use", 0)
     return max(0, on_their_way - kept)
 

@@ -11,7 +11,7 @@ from libra.assembly.bridge_end import BridgeEnd
 from libra.assembly.bridge_log import BridgeLog
 
 CHANNEL = "ORDERS:all:strategies"
-BOX = {"confirmed": 0, "acknowledged": 0}
+BOX = {"confirmed": 0, "acknowledged": 0, "kept": 0}
 QUIET = {"lost": 0, "lost_events": 0, "suspected": 0, "gap": False}
 
 

@@ -220,8 +220,8 @@ STATS = {
         "fenced": False,
         "connections": {"calls": {"up": True, "error": ""}, "hears": {"up": True, "error": "before"}},
         "outboxes": {
-            "RISK": {"confirmed": 0, "acknowledged": 0, "fullness": 0},
-            "ORDERS": {"confirmed": 10, "acknowledged": 5, "fullness": 41},
+            "RISK": {"confirmed": 0, "acknowledged": 0, "kept": 0, "fullness": 0},
+            "ORDERS": {"confirmed": 10, "acknowledged": 3, "kept": 5, "fullness": 41},
         },
         "channels": {
             "ORDERS:all:b": {"gap": True, "lost": 2, "lost_events": 7, "suspected": 1},

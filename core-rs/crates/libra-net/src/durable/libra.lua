@@ -1,12 +1,12 @@
 #!lua name=libra1
--- version: 7
+-- version: 8
 -- What Redis or Valkey does for Libra's durable channels and latest values, each function as one step. docs/wire.md says what they promise.
 -- Numbers stay below 2^53, so they are exact in Lua; a number that is written as text is written in full.
 --
 -- The bounds of a channel are a hash: `epoch` and `top`, the place of the last entry; `floor_epoch` and `floor`, below
 -- which nothing is promised to be in the stream, while everything above up to the top is; `run`, the server process
--- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it; `@GROUP` for each
--- group whose place has stood among the acknowledgements since the channel was opened, be it the beginning.
+-- on which this life of the publisher opened the channel first, or nothing once a server had lost something of it; `opened`, the
+-- server process on which it was opened last; `@GROUP` for each group whose place has stood among the acknowledgements since the channel was opened, be it the beginning.
 
 local LATEST = 9007199254740991
 
@@ -114,7 +114,7 @@ local function open(keys, args)
   if reply.err then
     return reply
   end
-  local epoch, confirmed, run = tonumber(args[2]), tonumber(args[3]), args[4]
+  local epoch, confirmed, run, process = tonumber(args[2]), tonumber(args[3]), args[4], args[4]
   local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'run', 'floor_epoch', 'floor')
   local known, top = tonumber(bounds[1] or '0'), tonumber(bounds[2] or '0')
   if known > epoch then
@@ -155,6 +155,7 @@ local function open(keys, args)
     -- sent again; but should we die before, nobody else would know, so the next life tells of it.
     redis.call('HSET', keys[2], 'run', '')
   end
+  redis.call('HSET', keys[2], 'opened', process)
   for at = 5, #args, 2 do
     raise_acknowledged(keys[4], args[at], args[at + 1])
     redis.call('HSET', keys[2], '@' .. args[at], '')
@@ -276,14 +277,24 @@ local function mend(keys, args)
   return bounds[3] .. '-' .. bounds[4]
 end
 
--- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes
+-- Whether what a server has of a group may be less than the publisher knows. A process on which the channel was not opened may have data of
+-- some time ago. Who may not ask how a process is called says one that is not known, and nothing follows from it.
+local function may_lack(place, had_place, opened, process)
+  if not place and had_place then
+    return true
+  end
+  local is_known = process and not string.find(process .. (opened or ''), 'unknown-', 1, true)
+  return is_known and opened ~= process
+end
+
+-- KEYS incarnation, bounds, stream, acknowledged; ARGV group, epoch, seq, count, bytes, run
 --   -> incarnation, what the group acknowledged, epoch, top, floor, entries behind the position, 1 where there may be more, 1 where the
---   group's place was here and is gone
+--   group's place was here and is gone, or may be older than its publisher knows. Version 7 does not say its run, and is not told of the latter.
 -- So many entries at most, and so many bytes of frames unless the first has more: a reader takes no answer of any size.
 local function read(keys, args)
   local incarnation = redis.call('GET', keys[1])
   local acknowledged = redis.call('HGET', keys[4], args[1])
-  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'floor_epoch', 'floor', '@' .. args[1])
+  local bounds = redis.call('HMGET', keys[2], 'epoch', 'top', 'floor_epoch', 'floor', '@' .. args[1], 'opened')
   if not bounds[1] then
     return { incarnation, acknowledged }
   end
@@ -319,7 +330,7 @@ local function read(keys, args)
     -- It should be here and is not, as where the stream's key was deleted: nothing is promised before it is sent again.
     floor = bounds[1] .. '-' .. bounds[2]
   end
-  local lost = bounds[5] and not acknowledged and 1 or 0
+  local lost = may_lack(acknowledged, bounds[5], bounds[6], args[6]) and 1 or 0
   return { incarnation, acknowledged, bounds[1], bounds[2], floor, entries, more, lost }
 end
 

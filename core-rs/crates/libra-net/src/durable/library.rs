@@ -13,11 +13,11 @@
 //! | [`TRIM`] | bounds, stream, acknowledged | epoch, position, then the groups that wait | the floor, `FENCED`, `INCARNATION` |
 //! | [`MEND`] | bounds, stream | epoch, position behind which somebody finds a hole, number of the last event that its sender does not hold | the floor, `FENCED`, `INCARNATION` |
 //! | [`LATEST`] | state | channel, field, version, frame | who heard of it (nobody where the channel is empty), or a text; -1 when the server has one as new |
-//! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count, bytes | `[incarnation, acknowledged, epoch, top, floor, entries, 1 or 0, 1 or 0]`, only the first two where there is no channel |
+//! | [`READ`] | incarnation, bounds, stream, acknowledged | group, epoch, seq, count, bytes, run id of the server | `[incarnation, acknowledged, epoch, top, floor, entries, 1 or 0, 1 or 0]`, only the first two where there is no channel |
 //!
 //! An entry of [`READ`] is `[id, [field, value, ...]]` as of `XRANGE`: field `f` with a frame whose last event the id names,
 //! or, with an id of seq 0 where a life begins, `l` with the end of the life before, and then `t` where that may not be
-//! its end. The last word but one is 1 where there may be more entries, the last where the group's place was there and is gone (versions before 7 do not say it). Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`, `CLAIMED epoch ...`; a code without a word behind it would come as `ERR`.
+//! its end. The last word but one is 1 where there may be more entries, the last where the group's place was there and is gone (versions before 7 do not say it), or may be older than its publisher knows, since the channel was not opened on this server process (versions before 8 do not say that). Errors are `FENCED epoch`, `INCARNATION ...`, `GAP top`, `CLAIMED epoch ...`; a code without a word behind it would come as `ERR`.
 //! A text where a number is answered says why the server would not publish what it has kept.
 
 use super::Refusal;

@@ -61,7 +61,9 @@ pub struct Receiver<F> {
     dead: bool,
     /// Since when it does not begin, since the server has lost its place, and the publisher may know it.
     lost_since: Option<u64>,
-    /// When what is applied is said again for a publisher that is dead.
+    /// It does not wait for that any more.
+    begins_without: bool,
+    /// When it is looked for a publisher that is dead whether the server has what is applied.
     say_due: u64,
     gap: bool,
     incarnation: Option<u128>,
@@ -97,6 +99,7 @@ impl<F> Receiver<F> {
             fence_due: 0,
             dead: false,
             lost_since: None,
+            begins_without: false,
             say_due: 0,
             gap: false,
             incarnation: None,
@@ -138,7 +141,11 @@ impl<F> Receiver<F> {
     pub fn connected(&mut self, now: u64, out: &mut Vec<Delivery<F>>) {
         self.calls = true;
         self.reread();
-        self.assert_ack(out);
+        // Of a publisher that is dead the channel may be gone, and is to stay so: what is read says whether the server has it.
+        match self.dead {
+            true => self.send_ack(out),
+            false => self.assert_ack(out),
+        }
         self.pump(now, out);
     }
 
@@ -146,7 +153,7 @@ impl<F> Receiver<F> {
     pub fn disconnected(&mut self) {
         (self.calls, self.reading, self.ack_in_flight) = (false, false, None);
         // Whoever knows its place has its time anew: nobody could answer meanwhile.
-        self.lost_since = None;
+        (self.lost_since, self.begins_without) = (None, false);
     }
 
     /// The server confirmed the subscription: from now on frames come. What was appended before has to be read, and only now,
@@ -371,6 +378,9 @@ impl<F> Receiver<F> {
         if confirmed.epoch < self.newest {
             return self.fences(now, out);
         }
+        if self.dead {
+            self.assert_ack(out);
+        }
         if self.dead || confirmed.epoch > self.newest {
             (self.dead, self.newest) = (false, confirmed.epoch);
             self.reread();
@@ -449,11 +459,9 @@ impl<F> Receiver<F> {
             }
         }
         if self.dead && self.calls && now >= self.say_due {
-            // While its publisher lives that looks whether the server still has it.
+            // While its publisher lives that looks whether the server still has what this group has applied.
             self.say_due = now.saturating_add(self.limits.ask_again);
-            if self.ack_in_flight.is_none() {
-                self.assert_ack(out);
-            }
+            self.reread();
         }
         if self.behind.is_some() && self.calls && now >= self.ask_due {
             // Nobody has answered. What was asked for is asked for again if another read finds it still missing.

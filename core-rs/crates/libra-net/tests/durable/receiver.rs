@@ -239,6 +239,10 @@ fn a_hole_that_nobody_can_fill_is_passed_with_its_numbers() {
     (1..4).for_each(|second| receiver.tick(second * 1_000 * MS, &mut out));
     assert!(!out.iter().any(|told| matches!(told, Delivery::Lost { .. })), "{out:?}");
     assert!(out.iter().any(|told| matches!(told, Delivery::Read { .. })), "it looks again: {out:?}");
+    out.clear();
+    let (now, bounds) = (9_000 * MS, Some(Bounds { top: at(7, 16), floor: at(7, 0) }));
+    receiver.read(now, Some(1), None, bounds, &mut vec![frame(7, 14, 16)], false, false, &mut out);
+    assert!(out.contains(&Delivery::AskSnapshot { at: at(7, 10) }), "{out:?}");
 }
 
 #[test]
@@ -435,17 +439,55 @@ fn who_lost_its_place_waits_neither_for_the_dead_nor_for_ever() {
 }
 
 #[test]
-fn what_is_applied_is_said_again_while_nobody_looks_whether_the_server_has_it() {
+fn who_came_nowhere_waits_for_its_place_on_the_next_server_too() {
+    let (mut receiver, mut out) = without_a_position();
+    receiver.read(0, Some(1), None, None, &mut Vec::new(), false, false, &mut out);
+    assert_eq!(receiver.position(), Some(at(0, 0)), "there is no channel yet");
+    // It is there with what a server had some time ago.
+    let patience = ReceiverLimits::default().place_patience;
+    for now in [0, patience - 1] {
+        begins(&mut receiver, now, Some(at(7, 1)), true, &mut out);
+        assert_eq!(receiver.position(), Some(at(0, 0)), "{now}");
+    }
+    assert!(out.contains(&Delivery::AskSnapshot { at: at(0, 0) }), "{out:?}");
+    begins(&mut receiver, patience - 1, Some(at(7, 2)), false, &mut out);
+    assert_eq!(receiver.position(), Some(at(7, 2)), "the publisher has opened it");
+    // And not for ever: it reads then, and goes on doing so.
+    let (mut receiver, mut out) = without_a_position();
+    for now in [0, patience] {
+        begins(&mut receiver, now, None, true, &mut out);
+    }
+    for _ in 0..2 {
+        begins(&mut receiver, 2 * patience, None, true, &mut out);
+        assert!(!out.contains(&Delivery::AskSnapshot { at: at(0, 0) }), "{out:?}");
+    }
+}
+
+#[test]
+fn what_is_applied_is_said_again_for_the_dead_where_their_channel_is_and_the_server_has_less() {
     let (mut receiver, mut out) = receiver();
     receiver.dead(0, &mut out);
     let every = ReceiverLimits::default().ask_again;
-    for round in 1..=3 {
+    let bounds = Some(Bounds { top: at(7, 10), floor: at(7, 0) });
+    receiver.read(0, Some(1), Some(at(7, 10)), bounds, &mut Vec::new(), false, false, &mut out);
+    let cases = [(bounds, None, 1), (bounds, Some(at(7, 9)), 1), (bounds, Some(at(7, 10)), 0), (None, None, 0)];
+    for (round, (bounds, place, said)) in (1..).zip(cases) {
         out.clear();
         let due = receiver.deadline().unwrap_or_default().max(round * every);
         receiver.tick(due, &mut out);
-        assert!(out.contains(&Delivery::Ack { upto: at(7, 10) }), "{round}: {out:?}");
+        assert_eq!(out, [Delivery::Read { after: at(7, 10), count: 256 }], "{round}");
+        out.clear();
+        receiver.read(due, Some(1), place, bounds, &mut Vec::new(), false, false, &mut out);
+        let acks = out.iter().filter(|told| **told == Delivery::Ack { upto: at(7, 10) }).count();
+        assert_eq!(acks, said, "{round}: {out:?}");
         receiver.acknowledged(due, true);
     }
+    receiver.disconnected();
+    out.clear();
+    receiver.connected(9 * every, &mut out);
+    assert!(!out.contains(&Delivery::Ack { upto: at(7, 10) }), "its channel may be gone: {out:?}");
+    receiver.beacon(9 * every, at(8, 0), &mut out);
+    assert!(out.contains(&Delivery::Ack { upto: at(7, 10) }), "it lives: {out:?}");
 }
 
 #[test]

@@ -194,6 +194,21 @@ fn who_forgets_its_place_while_the_server_does_goes_on_where_it_was() {
     assert!(waited > runs() / 2, "only {waited} times");
 }
 
+/// The server comes back older, again and again, and groups forget how far they had come: none is given again what its living publisher knows
+/// it to have applied, also where it is back before that publisher.
+#[test]
+fn who_forgets_its_place_before_a_server_that_came_back_older_goes_on_where_it_was() {
+    let mut waited = 0;
+    for seed in 0..runs() / 2 {
+        let faults = if seed % 2 == 0 { Faults::Some } else { Faults::All };
+        let mut world = World::new(seed, faults, Box::new(Model::new(NAMES, 1)));
+        world.comes_back_older = true;
+        run(&mut world, STEPS).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        waited += world.cover.get("a group that waits for its place").copied().unwrap_or_default();
+    }
+    assert!(waited > runs() / 2, "only {waited} times");
+}
+
 #[test]
 fn many_seeds() {
     let (runs, began) = (runs(), Instant::now());

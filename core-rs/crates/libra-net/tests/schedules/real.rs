@@ -37,7 +37,9 @@ impl Process {
     /// Starts the Redis that is installed, if it is 7.0 or later; `None` and a printed reason without it.
     pub fn redis() -> Option<Process> {
         let Some(binary) = redis() else {
-            println!("skipped: no redis-server on the path, and LIBRA_REDIS_SERVER names none");
+            println!(
+                "skipped: no redis-server on the path, LIBRA_REDIS_SERVER names none, and .ci/redis.sh has brought none"
+            );
             return None;
         };
         let said = Command::new(&binary).arg("--version").output().expect("a server says its version").stdout;
@@ -90,7 +92,9 @@ fn redis() -> Option<PathBuf> {
         return Some(path.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join("redis-server")).find(|file| file.is_file())
+    let installed = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../.build/redis/redis-server");
+    installed.chain([fetched]).find(|file| file.is_file())
 }
 
 fn valkey() -> Option<PathBuf> {
@@ -285,7 +289,8 @@ impl Real {
             Call::Read { group, after, count, bytes, .. } => {
                 let keys = [environment.incarnation(), bounds(), stream(), acknowledged()];
                 let numbers = [after.epoch, after.seq, u64::from(*count), *bytes as u64];
-                let args: Vec<_> = [group.clone().into_bytes()].into_iter().chain(numbers.map(text)).collect();
+                let args = [group.clone().into_bytes()].into_iter().chain(numbers.map(text));
+                let args: Vec<_> = args.chain([text(self.run)]).collect();
                 let value = self.function(library::READ, &keys, &args)?;
                 Ok(Answer::Found(found(list(&value))))
             }

@@ -121,7 +121,7 @@ pub struct Found {
     pub entries: Vec<(Position, Stored)>,
     /// There may be more of them.
     pub more: bool,
-    /// The group's place was there, and is gone.
+    /// The group's place was there, and is gone, or may be older than its publisher knows.
     pub is_lost: bool,
 }
 
@@ -210,6 +210,8 @@ struct Channel {
     acknowledged: HashMap<String, Position>,
     /// Groups whose place is there, or was lost.
     has_place: HashSet<String>,
+    /// The process on which it was opened last.
+    opened: u64,
 }
 
 /// The model: what `libra.lua` does, said once more.
@@ -286,6 +288,7 @@ impl Model {
             *had = (*had).max(*at);
             channel.has_place.insert(group.clone());
         }
+        channel.opened = self.run;
         let mut acknowledged: Vec<_> = channel.acknowledged.iter().map(|(group, at)| (group.clone(), *at)).collect();
         acknowledged.sort();
         Answer::Opened { top, floor, acknowledged }
@@ -435,7 +438,8 @@ impl Server for Model {
                 let top = Position::new(epoch, top);
                 let misses = *count > 0 && entries.is_empty() && *after < top;
                 let bounds = Some((top, if misses { top } else { floor }));
-                let is_lost = acknowledged.is_none() && channel.has_place.contains(group);
+                let is_gone = acknowledged.is_none() && channel.has_place.contains(group);
+                let is_lost = is_gone || channel.opened != self.run;
                 Answer::Found(Found { acknowledged, bounds, entries, more, is_lost })
             }
         }

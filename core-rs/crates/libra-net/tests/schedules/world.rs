@@ -147,8 +147,6 @@ pub struct World {
     lost_data: bool,
     /// It lost everything at least once.
     forgot: bool,
-    /// It is another one, or has other data, than it had: what was acknowledged before is there once its sender has opened it again.
-    went_back: bool,
     refuses: Refuses,
     /// Since when it has.
     refuses_since: u64,
@@ -169,6 +167,10 @@ pub struct World {
     pub has_quiet_lives: bool,
     /// Acknowledgements are thrown away, and groups forget how far they had come.
     pub loses_places: bool,
+    /// The server comes back with what it had some time ago, and groups forget how far they had come.
+    pub comes_back_older: bool,
+    /// Publishers whose last `open` was on its way while they learned of more that is acknowledged.
+    opened_late: [bool; NAMES],
     /// Groups, by publisher and life, that miss what was cut in an outage: since when, and up to where.
     cut_off: BTreeMap<(usize, u64, usize), (u64, Position)>,
 }
@@ -247,7 +249,6 @@ impl World {
             ledgers: (0..NAMES * GROUPS.len()).map(|_| Ledger::default()).collect(),
             lost_data: false,
             forgot: false,
-            went_back: false,
             refuses: Refuses::Nothing,
             refuses_since: 0,
             sender_limits,
@@ -261,6 +262,8 @@ impl World {
             cuts_early: false,
             has_quiet_lives: false,
             loses_places: false,
+            comes_back_older: false,
+            opened_late: [false; NAMES],
             cut_off: BTreeMap::new(),
         }
     }
@@ -310,6 +313,10 @@ impl World {
         if self.loses_places && self.rng.u8(..) < 8 {
             self.check()?;
             self.lose_places();
+        }
+        if self.comes_back_older && self.rng.u8(..) < 4 {
+            self.check()?;
+            self.come_back_older()?;
         }
         self.steps += 1;
         if self.steps.is_multiple_of(4) { self.check() } else { Ok(()) }

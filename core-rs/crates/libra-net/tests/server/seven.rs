@@ -1,7 +1,7 @@
-//! The oldest server that is supported, where one is installed: `redis-server` 7.0 on the path, or what `LIBRA_REDIS_SERVER`
-//! names.
+//! The oldest server that is supported, where one is: `redis-server` 7.0 on the path, what `LIBRA_REDIS_SERVER` names, or what
+//! `.ci/redis.sh` has brought.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libra_net::resp::health::inspect;
 use libra_net::resp::{Connection, Endpoint, Library, Options, Reply};
@@ -14,8 +14,13 @@ fn start(configuration: &str) -> Option<Valkey> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut installed = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
     let named = std::env::var_os("LIBRA_REDIS_SERVER").map(PathBuf::from);
-    let Some(binary) = named.or_else(|| installed.find(|file| file.is_file())) else {
-        println!("skipped: no redis-server on the path, and LIBRA_REDIS_SERVER names none");
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../.build/redis/redis-server");
+    let found =
+        named.or_else(|| installed.find(|file| file.is_file())).or_else(|| Some(fetched).filter(|file| file.is_file()));
+    let Some(binary) = found else {
+        println!(
+            "skipped: no redis-server on the path, LIBRA_REDIS_SERVER names none, and .ci/redis.sh has brought none"
+        );
         return None;
     };
     Some(Valkey::run(&binary, configuration, false))

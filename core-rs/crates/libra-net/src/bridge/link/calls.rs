@@ -161,11 +161,11 @@ impl Calls<'_> {
         self.call(Pending::Other, RAISE, &[&keys.epochs], &[keys.id.publisher().as_bytes(), epoch.as_bytes()]);
     }
 
-    pub fn read(&mut self, index: usize, keys: &Keys, group: &str, after: Position, count: u32) {
+    pub fn read(&mut self, index: usize, keys: &Keys, group: &str, run: &str, after: Position, count: u32) {
         let names = [&*keys.incarnation, &keys.bounds, &keys.stream, &keys.acknowledged];
         let (epoch, seq, wanted) = (after.epoch.to_string(), after.seq.to_string(), count.to_string());
         let bytes = READ_BYTES.to_string();
-        let arguments = [group.as_bytes(), epoch.as_bytes(), seq.as_bytes(), wanted.as_bytes(), bytes.as_bytes()];
+        let arguments = [group, &epoch, &seq, &wanted, &bytes, run].map(str::as_bytes);
         self.call(Pending::Read(index), READ, &names, &arguments);
     }
 
@@ -274,7 +274,7 @@ pub(super) struct ReadAnswer {
     pub bounds: Option<Bounds>,
     /// There may be more entries behind these.
     pub more: bool,
-    /// The server had this group's place, and lost it.
+    /// The server had this group's place, and lost it, or may have an older one.
     pub is_lost: bool,
 }
 

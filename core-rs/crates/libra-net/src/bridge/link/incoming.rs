@@ -276,11 +276,12 @@ impl Incoming {
         }
     }
 
-    /// Does what the receiver wants done; events go behind `held`.
+    /// Does what the receiver wants done, on the server process `run`; events go behind `held`.
     pub fn execute(
         &mut self,
         now: u64,
         group: &str,
+        run: &str,
         writer: &mut FrameWriter,
         mut calls: Option<&mut Calls<'_>>,
         held: &mut Held,
@@ -316,7 +317,7 @@ impl Incoming {
                         self.has_lost = false;
                     }
                     Delivery::Read { after, count } => match calls.as_deref_mut() {
-                        Some(calls) => calls.read(self.index as usize, &self.keys, group, after, count),
+                        Some(calls) => calls.read(self.index as usize, &self.keys, group, run, after, count),
                         None => self.receiver.read_failed(now),
                     },
                     Delivery::Ack { upto } => self.acknowledge(now, group, upto, writer, calls.as_deref_mut()),

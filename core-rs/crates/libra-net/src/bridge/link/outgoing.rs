@@ -81,6 +81,8 @@ pub(super) struct Outgoing {
     latest_at: HashMap<Key, usize>,
     /// That there is no room was told, and something has waited since.
     was_told_full: bool,
+    /// Groups that ask for a snapshot which cannot be made, and why: that is told once.
+    no_snapshot: HashMap<usize, String>,
     is_connected: bool,
     acts: Vec<Act>,
     pub in_flight: usize,
@@ -113,6 +115,7 @@ impl Outgoing {
             latest: Vec::new(),
             latest_at: HashMap::new(),
             was_told_full: false,
+            no_snapshot: HashMap::new(),
             is_connected: false,
             acts: Vec::new(),
             in_flight: 0,
@@ -361,6 +364,20 @@ impl Outgoing {
     /// A snapshot for a group is made now: its stamp.
     pub fn snapshot(&mut self, now: u64, group: usize) -> Position {
         self.sender.snapshot_made(now, group)
+    }
+
+    /// Of a snapshot for a group something is missing, or nothing: it asks again each second, and hears nothing new.
+    pub fn snapshot_lacks(&mut self, group: usize, missing: Option<(u64, String)>) {
+        let Some((events, why)) = missing else { return drop(self.no_snapshot.remove(&group)) };
+        if self.no_snapshot.insert(group, why.clone()).is_none_or(|before| before != why) {
+            self.notices.push(Notice::Unsendable { events, why });
+        }
+    }
+
+    /// Durable events that the server has confirmed and keeps, since not all have acknowledged them. Latest values of the lane are none.
+    pub fn kept(&self) -> u64 {
+        let confirmed = self.sender.confirmed().seq;
+        self.owed.iter().take_while(|(last, _)| *last <= confirmed).map(|(_, credit)| credit.events).sum()
     }
 
     pub fn connected(&mut self) {

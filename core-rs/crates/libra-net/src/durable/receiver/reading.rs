@@ -13,7 +13,8 @@ impl<F> Receiver<F> {
     }
 
     /// A read was answered: the server's incarnation, what it knows of this group's acknowledgements, the bounds if there is
-    /// a channel, the entries (which are taken out), whether there may be more, and whether the server had this group's place and lost it.
+    /// a channel, the entries (which are taken out), whether there may be more, and whether the server had this group's place and lost it, or may
+    /// have an older one.
     #[allow(clippy::too_many_arguments)] // They are the parts of one answer, and its entries stay in the caller's buffer.
     pub fn read(
         &mut self,
@@ -28,16 +29,17 @@ impl<F> Receiver<F> {
     ) {
         self.reading = false;
         self.incarnation(incarnation, out);
+        let is_nowhere = self.at.unwrap_or_default() == Position::default();
+        if is_nowhere && is_lost && self.waits_for_its_place(now, out) {
+            entries.clear();
+            return self.pump(now, out);
+        }
+        self.lost_since = None;
         // Who begins takes what the server knows of this group, also where the server had lost that, and has it back from the
         // sender since the first read.
         let acknowledged = acknowledged.unwrap_or_default();
         let begins = self.at == Some(Position::default()) && acknowledged > Position::default();
         let Some(before) = self.at.filter(|_| !begins) else {
-            if is_lost && self.waits_for_its_place(now, out) {
-                entries.clear();
-                return self.pump(now, out);
-            }
-            self.lost_since = None;
             (self.applied, self.acknowledged) = (acknowledged, acknowledged);
             self.move_to(acknowledged);
             self.behind = None;
@@ -50,6 +52,10 @@ impl<F> Receiver<F> {
                 self.knows(bounds.top);
             }
             self.newest = self.newest.max(bounds.top.epoch);
+            if self.dead && acknowledged < self.applied && self.ack_in_flight.is_none() {
+                // Nobody else would notice. Where there is no channel any more nothing begins at this place.
+                self.assert_ack(out);
+            }
             if reaches(before, bounds.floor) {
                 self.behind = None;
                 self.take(now, bounds, entries, out);
@@ -75,11 +81,12 @@ impl<F> Receiver<F> {
         self.pump(now, out);
     }
 
-    /// Who never applied anything has a place too. Where it is gone this group may have come to anything: its publisher, which knows that, is asked,
-    /// and has it back when the channel is opened. One that is dead says nothing.
+    /// Who never applied anything has a place too. Where it is gone, or the server came back with an older one, this group may have come to
+    /// anything: its publisher, which knows that, is asked, and has it back when the channel is opened. One that is dead says nothing.
     fn waits_for_its_place(&mut self, now: u64, out: &mut Vec<Delivery<F>>) -> bool {
         let since = *self.lost_since.get_or_insert(now);
-        let waits = !self.dead && now.saturating_sub(since) < self.limits.place_patience;
+        let waits = !(self.begins_without || self.dead) && now.saturating_sub(since) < self.limits.place_patience;
+        self.begins_without = !waits;
         if waits {
             (self.fresh, self.read_not_before) = (true, now.saturating_add(self.limits.retry_after));
             if now >= self.ask_due {

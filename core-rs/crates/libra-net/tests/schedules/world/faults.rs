@@ -207,7 +207,7 @@ impl World {
         self.count("the server forgot everything");
         self.note(|| "the server forgets everything".to_owned());
         self.servers[self.current].forget();
-        (self.lost_data, self.forgot, self.went_back) = (true, true, true);
+        (self.lost_data, self.forgot) = (true, true);
         if self.rng.bool() {
             self.cut_all(self.current);
         }
@@ -236,6 +236,29 @@ impl World {
         if self.rng.bool() {
             self.crash(at, false);
         }
+    }
+
+    /// Somebody copies what the server has; or it comes back with such a copy, and a group is started again that does not know how far it had
+    /// come.
+    pub(super) fn come_back_older(&mut self) -> Done {
+        match self.replica.take_if(|_| self.rng.bool()) {
+            None => self.replica = self.servers[self.current].copy(1),
+            Some(older) => {
+                self.cut_all(self.current);
+                (self.lost_data, self.forgot) = (true, true);
+                self.next_server(older);
+                let at = self.rng.usize(0..self.members.len());
+                self.crash(at, false);
+                // All of them connect soon, in any order.
+                for _ in 0..self.lives.len() + 2 * self.members.len() {
+                    self.connect_one()?;
+                    self.serve()?;
+                    self.push()?;
+                    self.answer()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Entries are deleted by hand, somewhere in a stream; the connections hold.
@@ -281,7 +304,7 @@ impl World {
     }
 
     pub(super) fn next_server(&mut self, model: Model) {
-        (self.runs, self.went_back) = (self.runs + 1, true);
+        self.runs += 1;
         let Some(server) = model.copy(self.runs) else { return };
         self.servers.push(Box::new(server));
         self.current = self.servers.len() - 1;

@@ -3,7 +3,7 @@
 use libra_net::durable::{Bounds, Delivery, Entry, Opened, Passed, Received, Refusal, Reply, Run, Why};
 use libra_net::ids::Position;
 
-use super::{Control, Done, Faults, GROUPS, Life, NAMES, Push, World};
+use super::{Control, Done, GROUPS, NAMES, Push, World};
 use crate::server::{Answer, Call, Frame, Published, Stored};
 
 impl World {
@@ -16,8 +16,9 @@ impl World {
         let answer = self.servers[server].call(call, &mut published);
         self.note(|| format!("server {server}: {call:?} -> {answer:?}"));
         match (call, &answer) {
-            (Call::Open { name, epoch, .. }, Answer::Opened { .. }) => {
+            (Call::Open { name, epoch, acknowledged, .. }, Answer::Opened { .. }) => {
                 self.sources[*name].opened = self.sources[*name].opened.max(*epoch);
+                self.opened_late[*name] = self.knows_more_than(*name, acknowledged);
             }
             (Call::Claim { .. }, Answer::Refused(_)) => self.count("a late claim refused"),
             (Call::Open { .. } | Call::Append { .. }, Answer::Refused(refusal)) => match refusal {
@@ -131,22 +132,31 @@ impl World {
         Ok(())
     }
 
-    /// The life of its publisher that is connected, and how far that knows the group to have come: so far it begins when it has forgotten that
-    /// itself, whatever the server has lost.
+    /// The living publisher, connected or not, and how far it knows the group to have come: so far it begins when it has forgotten that
+    /// itself, whatever the server has lost, and whatever server it finds.
     pub(super) fn known_of(&self, at: usize) -> (u64, Position) {
-        let member = &self.members[at];
-        let lasts = |life: &&Life| life.alive && life.name == member.name && life.server == Some(self.current);
-        let life = self.lives.iter().filter(lasts).find(|life| life.epoch == self.sources[life.name].opened);
+        let name = self.members[at].name;
+        let mut living = self.lives.iter().filter(|life| life.alive && life.name == name);
+        let life = living.find(|life| life.epoch == self.sources[name].opened);
         life.map_or((0, Position::default()), |life| {
-            (life.epoch, life.sender.groups().all()[member.group].acknowledged)
+            (life.epoch, life.sender.groups().all()[self.members[at].group].acknowledged)
         })
     }
 
-    /// Calls of connections that are gone may change what the server has, and one with other data waits for its sender.
+    /// What an `open` brings back that was on its way meanwhile is older, until the publisher has looked.
     fn begins_at(&self, at: usize) -> Position {
         let (epoch, known) = self.members[at].known;
-        let still = self.faults != Faults::All && !self.went_back && self.known_of(at).0 == epoch;
+        let still = self.known_of(at).0 == epoch && !self.opened_late[self.members[at].name];
         if still { known } else { Position::default() }
+    }
+
+    /// Whether the living publisher knows of more that is acknowledged.
+    fn knows_more_than(&self, name: usize, said: &[(String, Position)]) -> bool {
+        let members = (0..self.members.len()).filter(|at| self.members[*at].name == name);
+        members.map(|at| (self.members[at].group, self.known_of(at).1)).any(|(group, known)| {
+            let said = said.iter().find(|(name, _)| name == GROUPS[group]);
+            said.is_none_or(|(_, place)| *place < known)
+        })
     }
 
     pub(super) fn subscribe(&mut self, at: usize) {
@@ -243,15 +253,13 @@ impl World {
                 let (more, is_lost) = (found.more, found.is_lost);
                 let bounds = found.bounds.map(|(top, floor)| Bounds { top, floor });
                 let mut entries = found.entries.into_iter().map(|(id, frame)| entry(id, frame)).collect();
-                let had = receiver.position().unwrap_or_default();
-                let was_out = receiver.position().is_none();
-                let begins_later =
-                    !was_out && (had == Position::default() && found.acknowledged.is_some_and(|at| at > had));
+                let had = receiver.position();
                 let out = &mut self.deliveries;
                 receiver.read(now, None, found.acknowledged, bounds, &mut entries, more, is_lost, out);
-                let begins = begins_later || (was_out && receiver.position().is_some());
+                // Nowhere is a place that it may still leave for what the server knows.
+                let begins = receiver.position() != had && had.unwrap_or_default() == Position::default();
                 let is_dead = receiver.is_dead();
-                if was_out && !begins {
+                if had.is_none() && !begins {
                     self.count("a group that waits for its place");
                 }
                 if begins {
@@ -261,8 +269,8 @@ impl World {
                     if start > ledger.most {
                         return Err(format!("a group begins at {start} and never had more than {}", ledger.most));
                     }
-                    // Nobody else knows it, and it asks for it.
-                    if start < known && !is_dead {
+                    // Nobody else knows it, and it asks for it. Where the server has no channel there is nothing that it could be given.
+                    if start < known && !is_dead && bounds.is_some() {
                         return Err(format!(
                             "a group begins at {start}, and its living publisher knows that it had {known}"
                         ));

@@ -52,7 +52,7 @@ impl Node {
     fn execute(&mut self) -> Vec<Pending> {
         let mut commands = Commands::new();
         let mut calls = Calls { commands: &mut commands, pending: &mut self.pending };
-        self.channel.execute(9, "con", &mut self.writer, Some(&mut calls), &mut self.held);
+        self.channel.execute(9, "con", "run", &mut self.writer, Some(&mut calls), &mut self.held);
         self.pending.drain(..).collect()
     }
 

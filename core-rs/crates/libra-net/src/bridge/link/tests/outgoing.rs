@@ -92,6 +92,40 @@ fn credit_comes_back_when_every_consumer_has_applied() {
 }
 
 #[test]
+fn of_what_the_server_keeps_durable_events_count_and_latest_values_do_not() {
+    let (settings, mut server) = (settings(), Server::new());
+    let mut channel = channel(&settings);
+    open(&mut server, &mut channel);
+    for event_type in [EventType::OrderFilled, EventType::PositionUpdated, EventType::PositionUpdated] {
+        channel.take(event(event_type), 3);
+        channel.send(3);
+        for pending in server.execute(&mut channel) {
+            answer(&mut channel, pending, ":1\r\n");
+        }
+    }
+    assert_eq!((channel.sender.confirmed().seq, channel.kept()), (3, 1));
+    channel.take(event(EventType::OrderFilled), 4);
+    channel.send(4);
+    assert_eq!((channel.sender.outbox().events(), channel.kept()), (4, 1), "the last is on its way");
+    channel.acknowledged(5, 0, Position::new(7, 1));
+    channel.take_credits();
+    assert_eq!(channel.kept(), 0);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_made_is_told_once() {
+    let settings = settings();
+    let mut channel = channel(&settings);
+    let too_large = || Some((9, "too large".to_owned()));
+    (0..3).for_each(|_| channel.snapshot_lacks(0, too_large()));
+    channel.snapshot_lacks(0, Some((1, "left out".to_owned())));
+    assert_eq!(channel.notices.len(), 2);
+    channel.snapshot_lacks(0, None);
+    channel.snapshot_lacks(0, too_large());
+    assert_eq!(channel.notices.len(), 3, "it could be made meanwhile");
+}
+
+#[test]
 fn of_latest_values_the_newest_goes_and_none_takes_room_while_the_server_is_away() {
     let (settings, mut server) = (settings(), Server::new());
     let mut channel = channel(&settings);

@@ -164,7 +164,7 @@ impl Node {
                     continue;
                 }
                 channel.awaits_orders = awaits_orders;
-                channel.execute(now, group, writer, calls.as_mut(), &mut self.held[channel.lane]);
+                channel.execute(now, group, &self.greeting.run, writer, calls.as_mut(), &mut self.held[channel.lane]);
                 let peer = &mut self.peers[channel.peer];
                 if channel.taken.is_some() && channel.taken == peer.replaced {
                     // It asked for something before it ended, and that comes only now.
@@ -255,14 +255,12 @@ fn make_snapshots(
                 Ok(made) => made,
                 Err(error) => {
                     let why = format!("a snapshot cannot be sent: {error}");
-                    channel.notices.push(Notice::Unsendable { events: state.len() as u64, why });
+                    channel.snapshot_lacks(group, Some((state.len() as u64, why)));
                     continue;
                 }
             };
-            if refused > 0 {
-                let why = "they are left out of a snapshot, since they cannot be encoded".to_owned();
-                channel.notices.push(Notice::Unsendable { events: refused, why });
-            }
+            let why = "they are left out of a snapshot, since they cannot be encoded".to_owned();
+            channel.snapshot_lacks(group, (refused > 0).then_some((refused, why)));
             if let Some(calls) = calls.as_deref_mut() {
                 let control = common.settings.environment.control_of(&name);
                 frames.iter().for_each(|frame| calls.publish(&control, frame));

@@ -105,6 +105,7 @@ fn outbox(channel: &Outgoing) -> (String, Value) {
         ("offered", stats.offered),
         ("confirmed", sender.confirmed().seq),
         ("acknowledged", outbox.base()),
+        ("kept", channel.kept()),
         ("refused", stats.refused),
         ("cut", stats.cut),
         ("calls", stats.calls),
@@ -127,6 +128,7 @@ fn early([events, bytes, fullness, cut]: [u64; 4], lane: Lane) -> (String, Value
         ("offered", events + cut),
         ("confirmed", 0),
         ("acknowledged", 0),
+        ("kept", 0),
         ("cut", cut),
     ]);
     (lane.name().to_owned(), Value::Table(table))
