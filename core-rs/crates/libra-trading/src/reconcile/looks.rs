@@ -2,7 +2,7 @@
 //!
 //! | found | what follows |
 //! | --- | --- |
-//! | an account without a past | two equal looks: it is opened with what the venue has |
+//! | an account without a past | two equal looks: it is opened with what the venue has, as far as it tells that |
 //! | an order or execution of ours that the log lacks | adopted, booked |
 //! | a missed execution, a missed flow | booked, once |
 //! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
@@ -277,7 +277,8 @@ impl Looks {
             incomplete: std::mem::take(&mut self.incomplete),
             ..flight(gate, &began, unsent)
         };
-        if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, taken)? {
+        let tells_nothing = look.state.without_positions && look.state.without_balances;
+        if gate.has_no_past() && !tells_nothing && !self.open(gate, now_ns, look, &flight, taken)? {
             self.last = Some((look.state.clone(), taken.report.clone()));
             return Ok(());
         }
@@ -457,8 +458,10 @@ impl Looks {
             realised: 0,
             capital: *total,
         };
-        let mut opening =
-            Adjustment { balances: state.balances.iter().map(balance).collect(), ..Adjustment::default() };
+        // What is not told stays as the profile has it.
+        let own: Vec<(Name, i128)> = gate.account().balances().iter().map(|own| (own.currency, own.total)).collect();
+        let balances = if state.without_balances { &own } else { &state.balances };
+        let mut opening = Adjustment { balances: balances.iter().map(balance).collect(), ..Adjustment::default() };
         let mut sizes: BTreeMap<Name, i128> = BTreeMap::new();
         for position in &state.positions {
             let size = sizes.entry(position.symbol).or_default();
