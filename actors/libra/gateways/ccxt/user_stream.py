@@ -58,7 +58,7 @@ class UserStream:
         self._reports: asyncio.Queue[OrderReport | ForeignExecution | VenueFlow | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
-        # Where trades come without client ids: ours by symbol and the venue's id, which is unique within a market alone.
+        # Where trades come without client ids: ours by symbol and the venue's id, unique within a market alone.
         self._ours: dict[tuple[str, str], str] = {}
         self._most_ours = 2 * _MOST_FINAL
         self._early: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
