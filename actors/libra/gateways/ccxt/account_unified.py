@@ -86,7 +86,8 @@ class UnifiedAccount:
         if self._asks_for_all:
             try:
                 return await self._ask("fetch_open_orders")
-            except _NeedsSymbolError:
+            except _RefusedError:
+                # Some demand a symbol, some a word that the weight of all is known.
                 self._asks_for_all = False
         return [row for symbol in self._symbols for row in await self._ask("fetch_open_orders", symbol)]
 
@@ -97,10 +98,9 @@ class UnifiedAccount:
                 rows = await getattr(self._venue.exchange, method)(*args)
         except asyncio.CancelledError:
             raise
-        except ccxt.ArgumentsRequired as error:
-            raise _NeedsSymbolError(str(error)) from None
         except Exception as error:
-            raise self._venue.error(error) from None
+            told = self._venue.error(error)
+            raise (_RefusedError(str(told)) if isinstance(error, ccxt.ExchangeError) else told) from None
         if not isinstance(rows, list):
             raise GatewayError(f"{self._venue.options.venue}: {method} gave no list")
         return rows
@@ -130,8 +130,8 @@ class UnifiedAccount:
         return VenuePosition(symbol, signed, decimal_of(price) if price else None)
 
 
-class _NeedsSymbolError(GatewayError):
-    """The venue lists open orders of one symbol at a time."""
+class _RefusedError(GatewayError):
+    """The venue, or CCXT, does not take the question as it was asked."""
 
 
 def _size_of(row: Row) -> tuple[Decimal, Decimal]:

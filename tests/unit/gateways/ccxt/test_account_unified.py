@@ -18,7 +18,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 class Exchange:
     """Answers as CCXT's classes do, numbers as text."""
 
-    def __init__(self, *, needs_symbol=False, **has):
+    def __init__(self, *, needs_symbol=None, **has):
         self.has = {"fetchOpenOrders": True, "fetchPositions": True, **has}
         self.orders, self.held, self.asked = [], [], []
         self.needs_symbol = needs_symbol
@@ -28,8 +28,8 @@ class Exchange:
         self.asked.append(("orders", symbol))
         if self.error is not None:
             raise self.error
-        if symbol is None and self.needs_symbol:
-            raise library().ArgumentsRequired("fetchOpenOrders() requires a symbol argument")
+        if symbol is None and self.needs_symbol is not None:
+            raise self.needs_symbol
         return [order for order in self.orders if symbol in (None, order["symbol"])]
 
     async def fetch_positions(self, symbols=None):
@@ -83,13 +83,17 @@ async def test_what_is_not_told_of_an_order_is_nothing_that_differs(told, number
 
 
 async def test_what_is_over_or_in_other_symbols_is_left_out():
-    exchange = Exchange(needs_symbol=True)
+    exchange = Exchange(needs_symbol=library().ArgumentsRequired("a symbol"))
     exchange.orders = [order(status="closed"), order(id="8", symbol=ETH), order(id="9", status=None)]
     assert [one.venue_order_id for one in await account(exchange).open_orders()] == ["9"]
     assert exchange.asked == [("orders", BTC)]
 
 
-@pytest.mark.parametrize("needs_symbol", [True, False])
+@pytest.mark.parametrize(
+    "needs_symbol",
+    # Binance's class: "stricter rate limits".
+    [library().ArgumentsRequired("a symbol"), library().ExchangeError("WARNING: without specifying a symbol"), None],
+)
 async def test_orders_of_many_symbols_are_asked_for_at_once_where_the_venue_takes_that(needs_symbol):
     symbols = [f"S{number}/USDT:USDT" for number in range(11)]
     exchange = Exchange(needs_symbol=needs_symbol)
@@ -126,6 +130,15 @@ async def test_where_there_are_no_positions_none_are_told(market, has):
     exchange = Exchange(**has)
     assert await account(exchange, market=market).account_state() == VenueState(None, None, 77)
     assert exchange.asked == []
+
+
+async def test_a_connection_that_fails_says_nothing_of_what_the_venue_takes():
+    exchange = Exchange(needs_symbol=library().RequestTimeout("no answer"))
+    looked = account(exchange, *(f"S{number}/USDT:USDT" for number in range(11)))
+    for _ in range(2):
+        with pytest.raises(GatewayError, match="told: no answer"):
+            await looked.open_orders()
+    assert exchange.asked == [("orders", None)] * 2
 
 
 async def test_nothing_else_is_told_and_an_error_is_ours():
