@@ -225,7 +225,7 @@ async def test_a_wallet_has_no_unrealised_profit_and_a_position_its_price(linear
     linear.buys()
     linear.stage.order("bob", "BUY", "1", "59000", where="linear")
     linear.stage.venue.funding.mark_all()
-    assert Decimal(linear.stage.position("alice")["unrealizedProfit"]) == -5
+    assert Decimal(linear.stage.position("alice")["unRealizedProfit"]) == -5
     state = await linear.account.account_state()
     assert dict(state.balances) == {"USDT": Decimal(1_000_000) - Decimal("0.3")}
     (position,) = state.positions
