@@ -22,7 +22,7 @@ _READ_WELL = frozenset({"frames", "quotes", "trades", "books", "malformed"})
 
 _NODE_COLUMNS = ("node", "pid", "events", "signals", "fills", "errors", "ended")
 
-_POSITION_COLUMNS = ("symbol", "account", "size", "realised", "unrealised", "fees", "trades")
+_POSITION_COLUMNS = ("symbol", "account", "size", "entry_price", "realised", "unrealised", "fees", "trades")
 
 _VERDICTS = {
     0: ("done", "bold green"),
@@ -148,7 +148,11 @@ def _latency(latency: object) -> str:
 def _sections(summary: Summary) -> Iterator[RenderableType]:
     positions = [row for row in summary.get("positions", ()) if isinstance(row, Mapping)]
     if positions:
-        yield _table("positions", list(_POSITION_COLUMNS), [_position_cells(row) for row in positions])
+        yield _table(
+            "positions",
+            [name.replace("_", " ") for name in _POSITION_COLUMNS],
+            [_position_cells(row) for row in positions],
+        )
     pnl = summary.get("pnl")
     if isinstance(pnl, Mapping) and pnl:
         yield _pnl_table(pnl)
@@ -166,7 +170,7 @@ def _node_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _position_cells(row: Mapping[str, Any]) -> list[str]:
-    exact = ("symbol", "account", "size")
+    exact = ("symbol", "account", "size", "entry_price")
     return [
         text.plain(row.get(key)) if key in exact else text.money(row.get(key)) for key in _POSITION_COLUMNS[:-1]
     ] + [text.count(row.get("trades", 0))]

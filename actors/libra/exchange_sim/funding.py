@@ -92,4 +92,4 @@ class Funding:
                 others.linear.pay_funding(market.quote, -amount)
                 number = len(self.payments) + 1
                 self.payments.append(Payment(number, account, market, position.size, mark, self.rate, amount, now_ms))
-                trading.publish_account(account, "FUNDING_FEE", now_ms, [market])
+                trading.publish_funding(account, now_ms, market, -amount)

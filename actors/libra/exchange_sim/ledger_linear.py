@@ -31,6 +31,8 @@ class Position:
     open_sells: int = 0
     mark: int = 0
     """The mark price in money."""
+    realised: int = 0
+    """What its trades have realised since it began, before fees."""
 
     def notional(self) -> int:
         """Its worth at the mark, below zero for a short."""
@@ -92,6 +94,7 @@ class LinearLedger:
             size -= sign * closed
         position.cost += market.notional(price, size)
         position.size += size
+        position.realised += realised
         position.updated_ms = ts_ms
         asset = market.quote
         self.wallet[asset] = self.wallet.get(asset, 0) + realised - fee

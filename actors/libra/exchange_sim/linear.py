@@ -139,7 +139,7 @@ class LinearTrading(Trading):
         """An ACCOUNT_UPDATE where something was traded, then an ORDER_TRADE_UPDATE."""
         account, now_ms = order.account, self.floor.clock.now_ms()
         if execution is not None:
-            self.publish_account(account, "ORDER", order.updated_ms, [order.market])
+            self.publish_account(account, order.updated_ms, order.market)
         if order.algo_id and (not order.triggered or kind == "NEW"):
             self._streams.send(account, "linear", algo_update(order, now_ms))
         if order.triggered or not order.algo_id:
@@ -147,16 +147,20 @@ class LinearTrading(Trading):
         if order.algo_id and order.triggered and not order.is_open:
             self._streams.send(account, "linear", algo_update(order, now_ms))
 
-    def publish_account(self, account: Account, reason: str, ts_ms: int, markets: list[Market]) -> None:
-        """Tells wallets, and positions in these markets."""
-        ledger = account.linear
-        assets = sorted({market.quote for market in markets})
-        wallets = [(asset, money_text(ledger.wallet.get(asset, 0))) for asset in assets]
-        update = {
-            "m": reason,
-            "B": [{"a": asset, "wb": wallet, "cw": wallet, "bc": "0"} for asset, wallet in wallets],
-            "P": [_position_update(account, market) for market in markets],
-        }
+    def publish_account(self, account: Account, ts_ms: int, market: Market) -> None:
+        """Tells the wallet behind a trade, and the position."""
+        self._publish_account(account, "ORDER", ts_ms, market.quote, "0", [_position_update(account, market)])
+
+    def publish_funding(self, account: Account, ts_ms: int, market: Market, amount: int) -> None:
+        """Tells the wallet behind a payment: of a position with cross margin nothing else."""
+        self._publish_account(account, "FUNDING_FEE", ts_ms, market.quote, money_text(amount), [])
+
+    def _publish_account(
+        self, account: Account, reason: str, ts_ms: int, asset: str, change: str, positions: list[dict[str, Any]]
+    ) -> None:
+        wallet = money_text(account.linear.wallet.get(asset, 0))
+        balance = {"a": asset, "wb": wallet, "cw": wallet, "bc": change}
+        update = {"m": reason, "B": [balance], "P": positions}
         event = {"e": "ACCOUNT_UPDATE", "E": self.floor.clock.now_ms(), "T": ts_ms, "a": update}
         self._streams.send(account, "linear", event)
 
@@ -286,7 +290,7 @@ def _position_update(account: Account, market: Market) -> dict[str, Any]:
         "pa": market.size_text(position.size),
         "ep": trimmed(position.entry_price(), 8),
         "bep": trimmed(position.entry_price(), 8),
-        "cr": "0",
+        "cr": money_text(position.realised),
         "up": money_text(position.unrealised()),
         "mt": "cross",
         "iw": "0",

@@ -49,6 +49,9 @@ class LinearAccountApi:
             ("GET", "account"): Endpoint(self.account, 5, signed),
             ("GET", "balance"): Endpoint(self.balance, 5, signed),
             ("GET", "positionRisk"): Endpoint(self.position_risk, 5, signed),
+            # Older versions have other rows, and more of them.
+            ("GET", "v1/positionRisk"): Endpoint(self.position_risk_of_all, 5, signed),
+            ("GET", "v2/positionRisk"): Endpoint(self.position_risk_of_all, 5, signed),
             ("POST", "leverage"): Endpoint(self.leverage, 1, signed),
             ("POST", "marginType"): Endpoint(_margin_type, 1, signed),
             ("GET", "positionSide/dual"): Endpoint(lambda _: {"dualSidePosition": False}, 30, signed),
@@ -115,11 +118,19 @@ class LinearAccountApi:
         return rows
 
     def position_risk(self, call: Call) -> list[dict[str, Any]]:
-        """Positions, of one market or of all where there is one."""
-        ledger = call.account.linear
-        if call.params.get("symbol") is not None:
-            return [self._position_view(ledger.position(self.data.market(call.params)))]
-        return [self._position_view(one) for one in ledger.positions.values() if one.size]
+        """Positions, of one market or of all, where there is one or an order that may open one."""
+        found = [one for one in self._positions(call) if one.size or one.open_buys or one.open_sells]
+        return [{name: value for name, value in _risk_view(one).items() if name not in _OLD_ONLY} for one in found]
+
+    def position_risk_of_all(self, call: Call) -> list[dict[str, Any]]:
+        """The same as before version 3: of every market, flat ones too, with leverage and the kind of margin."""
+        rows = [_risk_view(one) for one in self._positions(call)]
+        return [{name: value for name, value in row.items() if name not in _NEW_ONLY} for row in rows]
+
+    def _positions(self, call: Call) -> list[Position]:
+        wanted = call.params.get("symbol")
+        markets = [self.data.market(call.params)] if wanted is not None else self.trading.floor.listed(spot=False)
+        return [call.account.linear.position(market) for market in markets]
 
     def leverage(self, call: Call) -> dict[str, Any]:
         """Sets the leverage of a market."""
@@ -274,6 +285,47 @@ class LinearAccountApi:
     def _close_key(self, call: Call) -> dict[str, Any]:
         self._streams.close_key(call.account, "linear")
         return {}
+
+
+_OLD_ONLY = frozenset({"leverage", "maxNotionalValue", "marginType", "isAutoAddMargin", "isolated", "adlQuantile"})
+_NEW_ONLY = frozenset(
+    {"initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "adl", "marginAsset"}
+    | {"bidNotional", "askNotional"}
+)
+"""What positionRisk tells up to version 2 alone, and from version 3 on."""
+
+
+def _risk_view(one: Position) -> dict[str, Any]:
+    market, isolated = one.market, money_text(0)
+    margin = money_text(one.margin() if one.size else 0)
+    return {
+        "symbol": market.symbol,
+        "positionSide": "BOTH",
+        "positionAmt": market.size_text(one.size),
+        "entryPrice": trimmed(one.entry_price(), 8),
+        "breakEvenPrice": trimmed(one.entry_price(), 8),
+        "markPrice": money_text(one.mark),
+        "unRealizedProfit": money_text(one.unrealised() if one.size else 0),
+        "liquidationPrice": "0",
+        "isolatedMargin": isolated,
+        "notional": money_text(one.notional()),
+        "marginAsset": market.quote,
+        "isolatedWallet": "0",
+        "initialMargin": money_text(one.margin()),
+        "maintMargin": money_text(0),
+        "positionInitialMargin": margin,
+        "openOrderInitialMargin": money_text(0),
+        "adl": 0,
+        "adlQuantile": 0,
+        "bidNotional": money_text(one.open_buys),
+        "askNotional": money_text(one.open_sells),
+        "leverage": str(one.leverage),
+        "maxNotionalValue": "1000000000",
+        "marginType": "cross",
+        "isAutoAddMargin": "false",
+        "isolated": False,
+        "updateTime": one.updated_ms,
+    }
 
 
 def _asset_text(one: dict[str, Any]) -> dict[str, Any]:

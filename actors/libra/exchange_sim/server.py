@@ -65,7 +65,8 @@ class Server:
         found = _REST.fullmatch(path)
         if found is not None:
             prefix = PREFIX if found[1].startswith("sapi") else ""
-            return await self._rest(request, self._venue.sides[not found[1].startswith("fapi")], prefix + found[2])
+            side = self._venue.sides[not found[1].startswith("fapi")]
+            return await self._rest(request, side, prefix + found[2], found[1].rpartition("/")[2])
         if path.rstrip("/") in _API:
             return await self._sockets.serve_api(request, spot=_API[path.rstrip("/")])
         stream = _STREAM.fullmatch(path)
@@ -75,7 +76,7 @@ class Server:
             return await self._answer_control(request, path.removeprefix(_CONTROL))
         return _json(404, {"code": -1000, "msg": "Path not found."})
 
-    async def _rest(self, request: web.BaseRequest, side: Side, path: str) -> web.Response:
+    async def _rest(self, request: web.BaseRequest, side: Side, path: str, version: str) -> web.Response:
         body = (await request.read()).decode("utf-8", "replace") if request.can_read_body else ""
         # The text as it was sent: that is what was signed.
         query = urlsplit(request.raw_path).query
@@ -88,7 +89,7 @@ class Server:
         key = request.headers.get("X-MBX-APIKEY")
         asked = Asked(side.name, request.method, path, side.signatures.name(key), params.get("symbol") or "")
         try:
-            endpoint = side.find(request.method, path)
+            endpoint = side.find(request.method, f"{version}/{path}") or side.find(request.method, path)
             if endpoint is None:
                 raise side.not_found()
             broken = self._venue.faults.before(asked)

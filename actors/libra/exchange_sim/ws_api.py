@@ -64,7 +64,7 @@ _LINEAR = {
     "v2/account.status": ("GET", "account"),
     "account.balance": ("GET", "balance"),
     "v2/account.balance": ("GET", "balance"),
-    "account.position": ("GET", "positionRisk"),
+    "account.position": ("GET", "v2/positionRisk"),
     "v2/account.position": ("GET", "positionRisk"),
     "userDataStream.start": ("POST", "listenKey"),
     "userDataStream.ping": ("PUT", "listenKey"),

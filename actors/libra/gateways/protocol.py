@@ -243,16 +243,17 @@ class VenueState:
     """Positions and balances at one moment.
 
     Attributes:
-        positions: Of contracts; flat ones may be left out. On spot there are none, only balances.
+        positions: Of contracts; flat ones may be left out. On spot there are none, only balances. None where they are
+            not told: then none is compared, and no order waits for one.
         balances: Currency to wallet total: what open orders hold is in it, unrealised P&L is not. Nothing may be left
-            out that is not zero.
+            out that is not zero. None as of positions.
         ts_venue_ns: The venue's time of it.
         unit: What the venue rounds to when it books an execution, 0 where it books exactly. A wallet that differs by no
             more than one for each execution is no incident then: the difference is booked, as a flow ``rounding``.
     """
 
-    positions: Sequence[VenuePosition] = ()
-    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    positions: Sequence[VenuePosition] | None = ()
+    balances: Mapping[str, Decimal] | None = field(default_factory=dict)
     ts_venue_ns: int = 0
     unit: Decimal = Decimal(0)
 

@@ -148,3 +148,17 @@ async def test_a_wrong_secret_gets_nowhere(exchange: Any, client_of: Callable[..
         stranger = client_of(exchange.url, symbol, apiKey="another", secret="sim-secret")
         with pytest.raises(ccxt.AuthenticationError, match="-2015"):
             await within(stranger.fetch_balance())
+
+
+async def test_it_reads_positions_by_both_versions(exchange: Any, client_of: Callable[..., Any]):
+    client = client_of(exchange.url, SYMBOLS[1])
+    await within(client.load_markets())
+    await within(client.create_order(SYMBOLS[1], "market", "buy", 0.1))
+    (new,) = await within(client.fetch_positions([SYMBOLS[1]]))
+    (old,) = await within(client.fetch_positions([SYMBOLS[1]], {"useV2": True}))
+    told = [[one[name] for name in ("symbol", "side", "contracts", "entryPrice", "marginMode")] for one in (new, old)]
+    assert told[0] == told[1]
+    assert (told[0][:2], told[0][4]) == ([SYMBOLS[1], "long"], "cross")
+    # Leverage is told by the older one alone, and what margin it takes by the newer one.
+    assert ("leverage" in new["info"], old["leverage"]) == (False, 20)
+    assert (new["info"]["marginAsset"], "marginAsset" in old["info"]) == ("USDT", False)

@@ -122,7 +122,7 @@ class Stage:
 
     def position(self, name: str) -> Any:
         """The position in BTCUSDT."""
-        (row,) = self.ask(name, "GET", "linear/positionRisk", symbol="BTCUSDT")
+        (row,) = self.ask(name, "GET", "linear/v2/positionRisk", symbol="BTCUSDT")
         return row
 
     def totals(self) -> dict[str, int]:

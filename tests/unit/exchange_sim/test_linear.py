@@ -145,6 +145,53 @@ def test_a_conditional_order_is_no_order_before_its_trigger(stage: Any, monkeypa
     assert refused(stage.ask, "alice", "DELETE", "linear/algoOrder", algoId=second["algoId"]) == -2011
 
 
+def test_positions_are_told_as_each_version_does(stage: Any):
+    market(stage)
+    assert stage.ask("alice", "GET", "linear/positionRisk", symbol="BTCUSDT") == [], "flat, and without orders"
+    (flat,) = stage.ask("alice", "GET", "linear/v2/positionRisk")
+    assert (flat["positionAmt"], flat["leverage"], flat["marginType"], flat["isolated"]) == (
+        "0.000",
+        "20",
+        "cross",
+        False,
+    )
+    order(stage, "alice", "BUY", "1")
+    (new,), (old,) = (stage.ask("alice", "GET", f"linear/{path}positionRisk", symbol="BTCUSDT") for path in ("", "v1/"))
+    assert new["positionAmt"] == old["positionAmt"] == "1.000"
+    assert old.keys() - new.keys() == {
+        "leverage", "maxNotionalValue", "marginType", "isAutoAddMargin", "isolated", "adlQuantile"
+    }  # fmt: skip
+    assert new.keys() - old.keys() == {
+        *("marginAsset", "initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "adl"),
+        *("bidNotional", "askNotional"),
+    }
+
+
+def test_an_account_update_tells_what_was_realised_and_of_funding_the_wallet_alone(
+    stage_with: Any, monkeypatch: pytest.MonkeyPatch
+):
+    stage = stage_with(funding_interval_s=60.0, funding_rate=Decimal("0.001"))
+    market(stage)
+    updates: list[dict[str, Any]] = []
+
+    def send(_: Any, account: Any, __: str, event: dict[str, Any]) -> None:
+        if account.name == "alice" and event["e"] == "ACCOUNT_UPDATE":
+            updates.append(event["a"])
+
+    monkeypatch.setattr(UserStreams, "send", send)
+    order(stage, "alice", "BUY", "1")
+    order(stage, "alice", "SELL", "0.5")
+    bought, sold = updates
+    assert (bought["m"], bought["B"][0]["bc"], bought["P"][0]["cr"]) == ("ORDER", "0", "0.00000000")
+    (income,) = stage.ask("alice", "GET", "linear/income", incomeType="REALIZED_PNL")
+    assert Decimal(sold["P"][0]["cr"]) == Decimal(income["income"]) != 0
+    stage.wait(61)
+    paid = updates[2]
+    (income,) = stage.ask("alice", "GET", "linear/income", incomeType="FUNDING_FEE")
+    assert (paid["m"], paid["P"], Decimal(paid["B"][0]["bc"])) == ("FUNDING_FEE", [], Decimal(income["income"]))
+    assert paid["B"][0]["wb"] == stage.ask("alice", "GET", "linear/balance")[0]["balance"]
+
+
 def test_funding_moves_money_and_makes_none(stage_with: Any):
     stage = stage_with(funding_interval_s=60.0, funding_rate=Decimal("0.001"))
     market(stage)
@@ -166,9 +213,11 @@ def test_a_good_till_date_order_ends_by_itself(stage: Any):
     stage.wait(699)
     find = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
     assert stage.ask("alice", "GET", "linear/order", **find)["status"] == "NEW"
+    (row,) = stage.ask("alice", "GET", "linear/positionRisk")
+    assert row["bidNotional"] == "59000.00000000"
     stage.wait(2)
     assert stage.ask("alice", "GET", "linear/order", **find)["status"] == "EXPIRED"
-    assert stage.position("alice")["bidNotional"] == "0.00000000"
+    assert stage.ask("alice", "GET", "linear/positionRisk") == []
 
 
 def test_settings_may_take_fees_away():

@@ -3,7 +3,10 @@
 import asyncio
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
+from libra.errors import GatewayError
+from libra.gateways.ccxt.account_unified import UnifiedAccount
 from libra.gateways.protocol import VenueState
 from libra.model import OrderReport, Quote
 
@@ -29,6 +32,7 @@ class Script:
         self.balances = {"USDT": Decimal(100_000)}
         self.positions = []
         self.looks = 0
+        self.exchange = None
         self.since = []
         self.on_state = lambda state: state
 
@@ -117,6 +121,22 @@ class ShownGateway(FakeGateway):
         self.script.looks += 1
         state = VenueState(tuple(self.script.positions), dict(self.script.balances), time.time_ns())
         return await _maybe(self.script.on_state(state))
+
+
+class ElsewhereGateway(FakeGateway):
+    """One that shows of its account what CCXT tells of any venue's, by the class that a script has for it."""
+
+    def __init__(self):
+        super().__init__()
+        venue = SimpleNamespace(
+            exchange=self.script.exchange,
+            options=SimpleNamespace(venue="fake", market=self.script.exchange.market_kind),
+            venue_now_ns=time.time_ns,
+            error=lambda error: GatewayError(str(error)),
+        )
+        account = UnifiedAccount(venue, None, ["BTC/USDT:USDT"], None)
+        self.open_orders, self.executions_since = account.open_orders, account.executions_since
+        self.flows_since, self.account_state = account.flows_since, account.account_state
 
 
 class FakeMarket(FakeGateway):

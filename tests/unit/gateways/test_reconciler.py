@@ -87,6 +87,7 @@ async def test_the_account_is_opened_with_what_the_venue_has(shown, script, capl
         assert (balances["USDT"], balances["BNB"]) == (Decimal("70.5"), Decimal("0.001"))
         (position,) = node.account.positions()
         assert (position["size"], position["cost"]) == (Decimal("-0.030"), Decimal("-0.1"))
+        assert str(position["entry_price"]) == "3.3", "of the venue's word, as it is shown"
         since = script.since[-1]
         assert since > time.time_ns() - 600_000_000_000
     assert "opened with what the venue has" in caplog.text
@@ -312,6 +313,69 @@ async def test_an_execution_under_our_prefix_that_nobody_knows_stops_new_orders_
         script.report(OrderReport(LOST, "FILLED", venue_order_id="v9", trade_id=1, ts_venue_ns=1, **fill))
         await node.until(lambda: script.looks > looks, within_s=10)
         await node.until(lambda: not node.account.is_reconciling)
+
+
+class Elsewhere:
+    """A venue's class as CCXT has it, which lists orders and positions."""
+
+    has = {"fetchOpenOrders": True, "fetchPositions": True}  # noqa: RUF012 - as CCXT's
+
+    def __init__(self, market_kind):
+        self.market_kind = market_kind
+        self.orders, self.held, self.looks = [], [], 0
+
+    async def fetch_open_orders(self, symbol):
+        self.looks += 1
+        return self.orders
+
+    async def fetch_positions(self, symbols):
+        return [{"symbol": SYMBOL, "side": "long", "contracts": held, "contractSize": "1"} for held in self.held]
+
+
+@pytest.mark.parametrize("market_kind", ["spot", "swap"])
+async def test_open_orders_of_any_venue_are_looked_at_and_positions_where_it_tells_them(
+    running, script, caplog, market_kind
+):
+    exchange = script.exchange = Elsewhere(market_kind)
+
+    def listed(order_id, venue_order_id="v1", size="0.020", filled="0"):
+        terms = {"symbol": SYMBOL, "side": "buy", "price": "99.0", "status": "open", "timestamp": 1}
+        return {"id": venue_order_id, "clientOrderId": order_id, "amount": size, "filled": filled, **terms}
+
+    async with running(gateway="ElsewhereGateway", more=FAST) as node:
+        (balance,) = node.account.balances(blank=False)
+        assert balance["total"] == Decimal(100_000), "the profile's: no balance is told"
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.on_query = lambda _: [accepted(order_id)]
+        script.report(accepted(order_id))
+        await node.until(lambda: node.status(order_id) == "ACCEPTED")
+        exchange.orders = [listed(order_id, size="0.010"), listed("by hand", "v2")]
+        await node.until(lambda: f"{order_id}: the venue has it with size 0.01, not 0.02" in caplog.text)
+        await node.until(lambda: "order v2 is not ours" in caplog.text)
+        # It is not listed, and when it is asked about it is gone.
+        script.on_query = lambda _: [OrderReport(order_id, "CANCELLED", venue_order_id="v1", ts_venue_ns=1)]
+        exchange.orders = []
+        await node.until(lambda: node.status(order_id) == "CANCELLED")
+        looks, exchange.held = exchange.looks, ["0.010"]
+        if market_kind == "spot":
+            await node.until(lambda: exchange.looks > looks + 3)
+            assert node.account.standing()["incident"] is None
+        else:
+            await node.until(lambda: node.account.standing()["incident"] is not None)
+            assert node.account.standing()["incident"][0] == "POSITION_DIFFERS"
+
+
+async def test_an_order_of_any_venue_that_is_larger_there_stops_new_ones(running, script):
+    exchange = script.exchange = Elsewhere("spot")
+    async with running(gateway="ElsewhereGateway", more=FAST) as node:
+        order_id = node.submit(price="99.0")
+        await node.until(lambda: script.ordered == [order_id])
+        script.report(accepted(order_id))
+        terms = {"symbol": SYMBOL, "side": "buy", "price": "99.0", "status": "open", "filled": "0"}
+        exchange.orders = [{"id": "v1", "clientOrderId": None, "amount": "0.300", **terms}]
+        await node.until(lambda: node.account.standing()["incident"] is not None)
+        assert node.account.standing()["incident"][0] == "ORDER_DIFFERS"
 
 
 async def test_an_order_that_was_changed_by_hand_stays_ours_and_what_changed_is_told(shown, script, caplog):

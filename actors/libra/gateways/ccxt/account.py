@@ -277,10 +277,10 @@ class BinanceAccount(ABC):
         return None
 
     def _own(self, market_id: str, venue_id: str) -> str | None:
-        """Our id of an order that was told of; the venue's ids are unique within a market, maybe not beyond."""
-        order_id = self.user.order_id_at(venue_id)
+        """Our id of an order that was told of."""
+        order_id = self.user.order_id_at(self.symbol(market_id), venue_id)
         order = self._known(order_id) if self._known is not None and order_id is not None else None
-        return None if order is None or order.symbol != self.symbol(market_id) else order_id
+        return None if order is None else order_id
 
     def _remember(self, market_id: str, venue_order_id: str, client_id: object) -> None:
         if len(self._client_ids) >= _MOST_REMEMBERED:

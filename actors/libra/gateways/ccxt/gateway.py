@@ -187,7 +187,7 @@ class CcxtGateway:
         told = await self._orders.query(order_id)
         for report in told:
             if isinstance(report, OrderReport):
-                self._user.remember(report)
+                self._user.remember(report, self._orders.symbol_of(order_id))
         return told
 
     async def positions(self) -> Sequence[tuple[str, Decimal]]:

@@ -11,10 +11,12 @@ import logging
 import time
 from contextlib import contextmanager, nullcontext
 from contextvars import Context, ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from libra.gateways.budget import Urgency
 from libra.gateways.ccxt.errors import library
+from libra.gateways.ccxt.pings import ping_often
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -250,6 +252,9 @@ def guarded(exchange_class: type[Any], hooks: Hooks) -> type[Any]:
             if "future" not in vars(client):
                 client.future = _consumed(client.future)
                 client.create_connection = hooks.in_turn(url, client.create_connection)
+                if hooks.rules.takes_orders(url):
+                    client.heard_ns = 0
+                    client.ping_loop = partial(ping_often, client)
             if stream := _stream.get():
                 hooks.clients[stream] = client
             return client

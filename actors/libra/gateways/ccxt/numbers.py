@@ -13,7 +13,7 @@ from libra.errors import GatewayError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["decimal_of", "order_id_of", "sum_of", "trade_number", "venue_order_id"]
+__all__ = ["decimal_of", "order_id_of", "product_of", "sum_of", "trade_number", "venue_order_id"]
 
 _NOTHING = Decimal(0)
 _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
@@ -48,6 +48,11 @@ def decimal_of(value: object) -> Decimal:
 def sum_of(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum, whatever precision the caller's decimals have."""
     return reduce(_EXACT.add, amounts, _NOTHING)
+
+
+def product_of(one: Decimal, other: Decimal) -> Decimal:
+    """The exact product, as `sum_of`."""
+    return _EXACT.multiply(one, other)
 
 
 def trade_number(trade_id: object) -> int:

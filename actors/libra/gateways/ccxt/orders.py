@@ -42,12 +42,12 @@ class Orders:
 
     Args:
         venue: The connection.
-        tell: Takes reports that answers amount to.
+        tell: Takes reports that answers amount to, each with its order's symbol.
         known: An order by our id, also one of an earlier process; None where there is none.
     """
 
     def __init__(
-        self, venue: Venue, tell: Callable[[OrderReport], None], known: Callable[[str], Order | None] | None
+        self, venue: Venue, tell: Callable[[OrderReport, str], None], known: Callable[[str], Order | None] | None
     ) -> None:
         self._venue = venue
         self._tell = tell
@@ -105,7 +105,7 @@ class Orders:
             return None
         report = from_order(placed, self._venue.options.venue)
         if report is not None:
-            self._tell(report)
+            self._tell(report, order.symbol)
         return str(placed.get("id") or "") or None
 
     async def cancel(self, order_id: str) -> bool:
@@ -146,7 +146,7 @@ class Orders:
                 continue
             report = from_order(ended, self._venue.options.venue) if ended else None
             if report is not None and report.status in ("CANCELLED", "EXPIRED"):
-                self._tell(report)
+                self._tell(report, order.symbol)
             return True
 
     async def query(self, order_id: str) -> Sequence[OrderReport | VenueFlow]:
@@ -197,7 +197,7 @@ class Orders:
 
     def _tell_refused(self, order: Order, code: str, detail: str) -> None:
         now_ns = self._venue.venue_now_ns()
-        self._tell(state_report(order.order_id, "REJECTED", "", now_ns, code, detail))
+        self._tell(state_report(order.order_id, "REJECTED", "", now_ns, code, detail), order.symbol)
 
     # Requests --------------------------------------------------------------------------------------------------------
 
@@ -306,6 +306,14 @@ class Orders:
         return list(trades.values())
 
     # What requests need ----------------------------------------------------------------------------------------------
+
+    def symbol_of(self, order_id: str) -> str:
+        """The symbol of an order by our id.
+
+        Raises:
+            GatewayError: When nothing is known of it.
+        """
+        return self._order(order_id).symbol
 
     def _order(self, order_id: str) -> Order:
         order = self._known(order_id) if self._known is not None else None

@@ -105,6 +105,10 @@ class VenueRules:
         family = "linear" if "fstream" in url else self.family(url)
         return {f"{family}.connections": 1} if self.is_binance else {}
 
+    def takes_orders(self, url: str) -> bool:
+        """True for the address of a socket that requests go by, orders among them."""
+        return self.is_binance and ("ws-api" in url or "ws-fapi" in url)
+
     @staticmethod
     def family(text: str) -> str:
         """Which of Binance's exchanges an API or an address belongs to: each counts for itself."""

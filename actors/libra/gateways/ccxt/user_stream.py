@@ -58,31 +58,31 @@ class UserStream:
         self._reports: asyncio.Queue[OrderReport | ForeignExecution | VenueFlow | LibraError | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_lost = False
-        # Where trades come without client ids: ours by the venue's ids.
-        self._ours: dict[str, str] = {}
+        # Where trades come without client ids: ours by symbol and the venue's id, unique within a market alone.
+        self._ours: dict[tuple[str, str], str] = {}
         self._most_ours = 2 * _MOST_FINAL
-        self._early: dict[str, list[Mapping[str, Any]]] = {}
+        self._early: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         self.money_moved = 0
         """How often the venue told of money that came or went by no trade."""
 
-    def order_id_at(self, venue_order_id: str) -> str | None:
-        """Our id of an order that was told of, by the venue's."""
-        return self._ours.get(venue_order_id)
+    def order_id_at(self, symbol: str, venue_order_id: str) -> str | None:
+        """Our id of an order that was told of, by its symbol and the venue's id."""
+        return self._ours.get((symbol, venue_order_id))
 
     @property
     def is_alive(self) -> bool:
         """True while nothing was missed."""
         return bool(self._tasks) and not self._is_lost
 
-    def tell(self, report: OrderReport) -> None:
-        """Add a report that an answer to a request amounts to."""
-        self.remember(report)
+    def tell(self, report: OrderReport, symbol: str) -> None:
+        """Add a report of an order in this symbol, which an answer to a request amounts to."""
+        self.remember(report, symbol)
         self._reports.put_nowait(report)
 
-    def remember(self, report: OrderReport) -> None:
-        """Know an order by the venue's id from here on."""
+    def remember(self, report: OrderReport, symbol: str) -> None:
+        """Know an order in this symbol by the venue's id from here on."""
         if report.venue_order_id:
-            self._ours.setdefault(report.venue_order_id, report.order_id)
+            self._ours.setdefault((symbol, report.venue_order_id), report.order_id)
             if len(self._ours) > self._most_ours:
                 self._forget()
 
@@ -137,9 +137,9 @@ class UserStream:
         """Forget what is over for long. An order that may still have reports is not, however old it is."""
         if self._known is None:
             return
-        over = [venue_id for venue_id, order_id in self._ours.items() if self._is_over(order_id)]
-        for venue_id in over[:-_MOST_FINAL]:
-            del self._ours[venue_id]
+        over = [place for place, order_id in self._ours.items() if self._is_over(order_id)]
+        for place in over[:-_MOST_FINAL]:
+            del self._ours[place]
         # Rare enough that what it costs an order stays the same, however many are open.
         self._most_ours = max(2 * len(self._ours), 2 * _MOST_FINAL)
 
@@ -188,39 +188,33 @@ class UserStream:
             for order in await exchange.watch_orders(None, None, None, self._params()):
                 report = from_order(order, self._venue.options.venue)
                 if report is not None:
-                    self.tell(report)
-                    self._tell_early(report)
+                    symbol = str(order.get("symbol") or "")
+                    self.tell(report, symbol)
+                    self._tell_early(report, symbol)
 
     async def _follow_trades(self) -> None:
         exchange, venue = self._venue.exchange, self._venue.options.venue
         while True:
             for trade in await exchange.watch_my_trades():
-                venue_id = str(trade.get("order") or "")
-                order_id = order_id_of(trade.get("clientOrderId"), venue) or self._ours.get(venue_id)
-                if order_id is not None and self._is_of(order_id, trade):
+                place = (str(trade.get("symbol") or ""), str(trade.get("order") or ""))
+                order_id = order_id_of(trade.get("clientOrderId"), venue) or self._ours.get(place)
+                if order_id is not None:
                     self._tell_trade(order_id, trade)
-                elif venue_id:
+                elif place[1]:
                     # The order may be told of behind its first execution. What nobody has told of for long is foreign.
-                    self._early.setdefault(venue_id, []).append(trade)
+                    self._early.setdefault(place, []).append(trade)
                     if len(self._early) > _MOST_EARLY:
                         del self._early[next(iter(self._early))]
 
-    def _tell_early(self, report: OrderReport) -> None:
-        for trade in self._early.pop(report.venue_order_id, ()):
-            if self._is_of(report.order_id, trade):
-                self._tell_trade(report.order_id, trade)
-
-    def _is_of(self, order_id: str, trade: Mapping[str, Any]) -> bool:
-        """False for one of another symbol: a venue's ids may be unique within a market alone."""
-        order = self._known(order_id) if self._known is not None else None
-        return order is None or trade.get("symbol") in (None, order.symbol)
+    def _tell_early(self, report: OrderReport, symbol: str) -> None:
+        for trade in self._early.pop((symbol, report.venue_order_id), ()):
+            self._tell_trade(report.order_id, trade)
 
     def _order_id_in(self, market_id: str, venue_order_id: str) -> str | None:
-        order_id = self._ours.get(venue_order_id)
-        if order_id is None:
-            return None
-        symbol = self._venue.exchange.safe_symbol(market_id, None, None, self._venue.options.market)
-        return order_id if self._is_of(order_id, {"symbol": symbol}) else None
+        return self.order_id_at(self._symbol(market_id), venue_order_id)
+
+    def _symbol(self, market_id: str) -> str:
+        return str(self._venue.exchange.safe_symbol(market_id, None, None, self._venue.options.market))
 
     def _tell_trade(self, order_id: str, trade: Mapping[str, Any]) -> None:
         for told in from_trade(order_id, trade):
@@ -232,8 +226,11 @@ class UserStream:
         except (GatewayError, KeyError, ValueError, TypeError, OverflowError) as error:
             self._fail(GatewayError(f"{self._venue.options.venue}: a report that cannot be read: {error!r}"))
             return
-        for report in reports:
-            self.tell(report)
+        if reports:
+            told = frame["o"] if isinstance(frame.get("o"), dict) else frame
+            symbol = self._symbol(str(told.get("s", "")))
+            for report in reports:
+                self.tell(report, symbol)
         if (foreign := foreign_execution(frame, self._order_id_in)) is not None:
             self._reports.put_nowait(foreign)
 

@@ -55,6 +55,8 @@ class FakeBinance:
         self.on_cancel = self.cancel
         self.refuse_next = []
         self.answers_pings = self.takes_sockets = True
+        self.is_half_open = False
+        """What comes by the sockets of requests is lost; pings have no answer by `answers_pings`."""
 
     async def start(self):
         app = web.Application()
@@ -191,10 +193,14 @@ class FakeBinance:
     async def ws_api(self, request):
         if not self.takes_sockets:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(autoping=self.answers_pings)
+        socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         self.user_sockets.append(socket)
         async for message in socket:
+            if message.type is WSMsgType.PING and self.answers_pings:
+                await socket.pong(message.data)
+            if message.type is WSMsgType.PING or self.is_half_open:
+                continue
             if message.type is not WSMsgType.TEXT:
                 break
             asked = json.loads(message.data)

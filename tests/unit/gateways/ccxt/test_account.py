@@ -84,8 +84,8 @@ class Looked:
     def error(self, error):
         return error
 
-    def order_id_at(self, venue_order_id):
-        return self.at_venue.get(venue_order_id)
+    def order_id_at(self, symbol, venue_order_id):
+        return self.at_venue.get((symbol, venue_order_id))
 
     def buys(self, quantity="0.01", client_id=None, **more):
         named = {} if client_id is None else {"newClientOrderId": client_id}
@@ -158,7 +158,7 @@ async def test_whose_orders_were_is_asked_once(looked, orders):
         looked.buys(client_id=OURS[number])
     # One that was told of needs no question.
     told = looked.buys(client_id=OURS[50])
-    looked.at_venue[str(told["orderId"])] = OURS[50]
+    looked.at_venue[f"BTC/USDT{looked.exchange.suffix}", str(told["orderId"])] = OURS[50]
     looked.orders[OURS[50]] = type("Order", (), {"symbol": f"BTC/USDT{looked.exchange.suffix}"})
     for _ in range(2):
         found = await looked.account.executions_since((START_MS - 1) * MS)
@@ -170,8 +170,8 @@ async def test_whose_orders_were_is_asked_once(looked, orders):
 
 async def test_an_order_of_another_market_with_the_same_number_is_not_ours(looked):
     bought = looked.buys()
-    looked.at_venue[str(bought["orderId"])] = OURS[0]
-    looked.orders[OURS[0]] = type("Order", (), {"symbol": "ETH/USDT"})
+    looked.at_venue[f"ETH/USDT{looked.exchange.suffix}", str(bought["orderId"])] = OURS[0]
+    looked.orders[OURS[0]] = object()
     (found,) = await looked.account.executions_since((START_MS - 1) * MS)
     assert found.client_order_id != OURS[0]
 
@@ -225,7 +225,7 @@ async def test_a_wallet_has_no_unrealised_profit_and_a_position_its_price(linear
     linear.buys()
     linear.stage.order("bob", "BUY", "1", "59000", where="linear")
     linear.stage.venue.funding.mark_all()
-    assert Decimal(linear.stage.position("alice")["unrealizedProfit"]) == -5
+    assert Decimal(linear.stage.position("alice")["unRealizedProfit"]) == -5
     state = await linear.account.account_state()
     assert dict(state.balances) == {"USDT": Decimal(1_000_000) - Decimal("0.3")}
     (position,) = state.positions

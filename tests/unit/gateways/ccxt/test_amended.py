@@ -111,7 +111,7 @@ def orders_of(exchange, **known):
         error=lambda error: error,
     )
     order = SimpleNamespace(**{"order_id": ID, "symbol": "BTC/USDT", "filled": Decimal(0), "is_final": False, **known})
-    return Orders(place, [].append, lambda order_id: order)
+    return Orders(place, lambda report, symbol: None, lambda order_id: order)
 
 
 async def test_elsewhere_too():

@@ -64,6 +64,18 @@ async def test_an_order_does_not_wait_for_a_connection_to_be_made(connect, venue
     assert [what for what, _ in venue.requests if "order" in what] == ["REST order"]
 
 
+async def test_an_order_into_a_half_open_socket_is_open_and_the_next_leaves_another_way(connect, venue):
+    gateway = await connect(stale_after_ms=400)
+    venue.is_half_open, venue.answers_pings = True, False
+    with pytest.raises(GatewayError, match="answers no ping"):
+        await gateway.order(order())
+    assert [what for what, _ in venue.requests if "order" in what] == [], "it was lost, and did not leave again"
+    venue.is_half_open, venue.answers_pings = False, True
+    assert [report.status for report in await gateway.query_order(ID)] == ["NOT_FOUND"]
+    await gateway.order(order())
+    assert [what for what, _ in venue.requests if "order" in what] == ["REST order"]
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -79,7 +79,7 @@ def account_at(exchange):
     venue = types.SimpleNamespace(
         exchange=exchange, venue_now_ns=time.time_ns, error=lambda error: error, options=options, hooks=hooks
     )
-    user = types.SimpleNamespace(order_id_at=lambda _: None, money_moved=0)
+    user = types.SimpleNamespace(order_id_at=lambda *_: None, money_moved=0)
     return SpotAccount(venue, user, SYMBOLS, None)
 
 

@@ -35,13 +35,15 @@ class Trades:
 
 
 def stream_of(exchange=None, known=None):
-    venue = SimpleNamespace(exchange=exchange, options=SimpleNamespace(venue="other"))
+    exchange = exchange or SimpleNamespace(safe_symbol=lambda market_id, *_: market_id)
+    venue = SimpleNamespace(exchange=exchange, options=SimpleNamespace(venue="other", market="swap"))
     return UserStream(venue, known)
 
 
-def trade(number, venue_id):
+def trade(number, venue_id, symbol="A/USDT"):
     return {
         "id": str(number),
+        "symbol": symbol,
         "order": venue_id,
         "price": "100",
         "amount": "1",
@@ -66,13 +68,14 @@ async def test_orders_that_are_over_for_long_are_forgotten_and_open_ones_never()
         # Every hundredth stays open, and one is not known to the account yet.
         if number != 7:
             orders[f"L{number:032x}"] = known_as(is_final=number % 100 != 0)
-        stream.tell(accepted(number))
-    assert [stream.order_id_at(f"v{number}") for number in range(0, 5_000, 100)] == [
+        stream.tell(accepted(number), "A/USDT")
+    assert [stream.order_id_at("A/USDT", f"v{number}") for number in range(0, 5_000, 100)] == [
         f"L{number:032x}" for number in range(0, 5_000, 100)
     ]
-    assert stream.order_id_at("v7") == f"L{7:032x}"
-    assert stream.order_id_at("v8") is None
-    assert [stream.order_id_at(f"v{number}") for number in range(4_900, 5_000)].count(None) == 0, "these are recent"
+    assert stream.order_id_at("A/USDT", "v7") == f"L{7:032x}"
+    assert stream.order_id_at("A/USDT", "v8") is None
+    recent = [stream.order_id_at("A/USDT", f"v{number}") for number in range(4_900, 5_000)]
+    assert recent.count(None) == 0, "these are recent"
     assert len(stream._ours) < 400
 
 
@@ -86,7 +89,7 @@ async def test_many_open_orders_are_not_gone_through_with_each_new_one():
 
     stream = stream_of(known=known)
     for number in range(10_000):
-        stream.tell(accepted(number))
+        stream.tell(accepted(number), "A/USDT")
     assert len(stream._ours) == 10_000
     assert asked < 40_000
 
@@ -98,8 +101,8 @@ async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_c
     following = asyncio.create_task(stream._follow_trades())
     async with asyncio.timeout(5):
         await exchange.told_all.wait()
-    stream.tell(accepted(1))
-    stream._tell_early(accepted(1))
+    stream.tell(accepted(1), "A/USDT")
+    stream._tell_early(accepted(1), "A/USDT")
     told = stream.reports()
     async with asyncio.timeout(5):
         assert [(await anext(told)).status for _ in range(2)] == ["ACCEPTED", "FILLED"]
@@ -108,21 +111,37 @@ async def test_an_execution_before_its_order_is_told_however_many_foreign_ones_c
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_an_execution_of_another_symbol_is_not_the_orders_that_has_its_number():
-    def of(symbol, number):
-        return {**trade(number, "v1"), "symbol": symbol}
+# What the stream has itself decides, whatever the account knows yet.
+@pytest.mark.parametrize("known", [None, {}.get, lambda _: SimpleNamespace(is_final=False, symbol="A/USDT")])
+async def test_an_execution_of_another_symbol_is_not_the_orders_that_has_its_number(known):
+    def both(number):
+        return [trade(number, "v1", "B/USDT"), trade(number + 1, "v1", "A/USDT")]
 
-    exchange = Trades([of("B/USDT", 1), of("A/USDT", 2)], [of("B/USDT", 3), of("A/USDT", 4)])
-    stream = stream_of(exchange, {accepted(1).order_id: SimpleNamespace(is_final=False, symbol="A/USDT")}.get)
+    exchange = Trades(both(1), both(3))
+    stream = stream_of(exchange, known)
     following = asyncio.create_task(stream._follow_trades())
     async with asyncio.timeout(5):
-        await until(lambda: len(stream._early.get("v1", ())) >= 2)
+        await until(lambda: len(stream._early) >= 2)
         # Those of before wait for their order, those of behind find it.
-        stream.tell(accepted(1))
-        stream._tell_early(accepted(1))
+        stream.tell(accepted(1), "A/USDT")
+        stream._tell_early(accepted(1), "A/USDT")
         await exchange.told_all.wait()
     told = [stream._reports.get_nowait() for _ in range(stream._reports.qsize())]
     assert sorted(report.trade_id for report in told if report.status == "FILLED") == [2, 4]
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_two_orders_of_ours_that_have_one_number_in_two_symbols_are_both_known():
+    stream = stream_of(Trades([trade(1, "v", "B/USDT"), trade(2, "v", "A/USDT")]), lambda _: None)
+    orders = {"A/USDT": f"L{1:032x}", "B/USDT": f"L{2:032x}"}
+    for symbol, order_id in orders.items():
+        stream.remember(OrderReport(order_id, "ACCEPTED", venue_order_id="v"), symbol)
+    assert {symbol: stream.order_id_at(symbol, "v") for symbol in orders} == orders
+    following = asyncio.create_task(stream._follow_trades())
+    await until(lambda: stream._reports.qsize() == 2)
+    told = [stream._reports.get_nowait() for _ in range(2)]
+    assert [(report.order_id, report.trade_id) for report in told] == [(orders["B/USDT"], 1), (orders["A/USDT"], 2)]
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 

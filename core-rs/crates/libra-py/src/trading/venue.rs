@@ -133,8 +133,16 @@ fn venue_state(row: &Bound<'_, PyAny>) -> PyResult<VenueState> {
         };
         Ok(VenuePosition { symbol: name(&row, "symbol")?, size: money(&row, "size")?, entry_price })
     };
+    let (told_positions, told_balances) = (row.getattr("positions")?, row.getattr("balances")?);
+    let (without_positions, without_balances) = (told_positions.is_none(), told_balances.is_none());
     let balances = PyDict::new(row.py());
-    balances.call_method1("update", (row.getattr("balances")?,))?;
+    if !without_balances {
+        balances.call_method1("update", (told_balances,))?;
+    }
+    let positions = match without_positions {
+        true => Vec::new(),
+        false => told_positions.try_iter()?.map(position).collect::<PyResult<_>>()?,
+    };
     let balance = |(currency, total): (Bound<'_, PyAny>, Bound<'_, PyAny>)| -> PyResult<(Name, Money)> {
         Ok((Name::intern(&currency.extract::<String>()?), decimal::wide_units_of("total", &total, MONEY_DECIMALS)?))
     };
@@ -144,7 +152,9 @@ fn venue_state(row: &Bound<'_, PyAny>) -> PyResult<VenueState> {
     }
     Ok(VenueState {
         unit,
-        positions: row.getattr("positions")?.try_iter()?.map(position).collect::<PyResult<_>>()?,
+        positions,
+        without_positions,
+        without_balances,
         balances: balances.iter().map(balance).collect::<PyResult<_>>()?,
         ts_venue_ns: row.getattr("ts_venue_ns")?.extract()?,
     })

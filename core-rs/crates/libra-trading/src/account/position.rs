@@ -14,7 +14,7 @@
 use std::any::Any;
 
 use libra_kernel::digest::Digest;
-use libra_kernel::fixed::pow10;
+use libra_kernel::fixed::{div_round_half_up, pow10};
 use libra_kernel::{EventType, Name, SharedPayload};
 
 use crate::instrument::{Instrument, MONEY_DECIMALS, Money};
@@ -101,6 +101,12 @@ impl Position {
             return None;
         }
         self.cost.checked_mul(pow10(decimals))?.checked_div(quantity)
+    }
+
+    /// The same in units of the instrument's own prices, rounded to the nearest; `None` for a flat position.
+    pub fn entry_price(&self, instrument: &Instrument) -> Option<Money> {
+        let finer = MONEY_DECIMALS.checked_sub(instrument.price_decimals)?;
+        div_round_half_up(self.average_price(instrument)?, pow10(finer))
     }
 
     /// Books a fill. `None`, and nothing changed, when something does not fit.

@@ -56,6 +56,22 @@ fn open_grow_shrink_reverse_close() {
 }
 
 #[test]
+fn an_entry_price_is_rounded_to_the_instruments_prices_once() {
+    let btc = Instrument { contract_size: 10, contract_decimals: 1, ..btc() };
+    let mut account = account(&btc);
+    let entry = |account: &Account| account.position(btc.id).unwrap().entry_price(&btc);
+    account.book(&fill(&btc, OrderSide::Buy, 10_000, 2, 0)).unwrap();
+    account.book(&fill(&btc, OrderSide::Buy, 10_001, 1, 0)).unwrap();
+    assert_eq!(entry(&account), Some(10_000), "100.00333");
+    account.book(&fill(&btc, OrderSide::Buy, 10_001, 1, 0)).unwrap();
+    assert_eq!(entry(&account), Some(10_001), "100.005");
+    account.book(&fill(&btc, OrderSide::Sell, 10_005, 7, 0)).unwrap();
+    assert_eq!(entry(&account), Some(10_005), "of a short it is above zero, too");
+    account.book(&fill(&btc, OrderSide::Buy, 10_000, 3, 0)).unwrap();
+    assert_eq!(entry(&account), None, "a flat one has none");
+}
+
+#[test]
 fn a_residue_goes_to_the_closing_trade() {
     let btc = Instrument { price_decimals: 9, ..btc() };
     let mut account = account(&btc);

@@ -73,10 +73,16 @@ impl Desk {
         done.map(|()| taken)
     }
 
-    /// What the venue says of an order that is over here and that a look found open: where it works, it is a stray.
+    /// What the venue says of an order that is over here and that a look found open: where looks and answers go on to say
+    /// that it works, it is a stray.
     pub(super) fn judge_lingering(&mut self, now_ns: i64, report: &VenueReport) -> Result<Vec<GateEvent>, GateError> {
         let id = report.client_order_id;
-        if report.outcome != VenueOutcome::Accepted || !self.looks.lingers(id) || self.gate.is_stray(id) {
+        let works = match report.outcome {
+            VenueOutcome::Accepted => true,
+            VenueOutcome::Filled { .. } | VenueOutcome::CancelRejected { .. } => return Ok(Vec::new()),
+            _ => false,
+        };
+        if self.gate.is_stray(id) || !self.looks.is_found_working(id, works) {
             return Ok(Vec::new());
         }
         let over = self.gate.order(id).filter(|order| order.status.is_final());

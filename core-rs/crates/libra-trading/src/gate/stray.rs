@@ -1,8 +1,8 @@
 //! What contradicts the log and changes nothing of it: an incident, which stops new orders until an operator has looked.
 //!
 //! A *stray* is an order that was rejected here, by the gate or by the venue, or that was taken for lost, and of which the
-//! venue says that it works; or one that ended any other way, and that both a look and a query find open long behind that
-//! (its owner has made it larger, and what we asked for is executed). Its status stays, nothing is reserved for it, and it
+//! venue says that it works; or one that ended any other way, and that looks and queries find open long behind that,
+//! and again (its owner has made it larger, and what we asked for is executed). Its status stays, nothing is reserved for it, and it
 //! is to be cancelled: until the venue says that it is over, or does not know it. An execution of it is booked as any other.
 
 use libra_kernel::Name;

@@ -384,9 +384,13 @@ pub fn is_traded(gate: &Gate, currency: Name) -> bool {
 /// By our books, and by the venue's; none that does not fit.
 pub(super) type Sides = (Option<Money>, Option<Money>);
 
-/// Everything that is compared: an account's positions and balances, and the venue's.
+/// Everything that is compared: an account's positions and balances, and the venue's, as far as it tells them.
 pub(super) fn sides(gate: &Gate, account: &Account, state: &VenueState) -> BTreeMap<Subject, Sides> {
     let mut both: BTreeMap<Subject, Sides> = BTreeMap::new();
+    let is_told = |subject: &Subject| match subject {
+        Subject::Position(_) => !state.without_positions,
+        Subject::Balance(_) => !state.without_balances,
+    };
     for instrument in account.instruments().filter(|instrument| instrument.kind != ContractKind::Spot) {
         let size = account.position(instrument.id).map_or(0, |position| position.size);
         add(&mut both.entry(Subject::Position(instrument.symbol)).or_insert(NOTHING).0, base_amount(instrument, size));
@@ -403,6 +407,7 @@ pub(super) fn sides(gate: &Gate, account: &Account, state: &VenueState) -> BTree
     for (currency, total) in &state.balances {
         add(&mut both.entry(Subject::Balance(*currency)).or_insert(NOTHING).1, Some(*total));
     }
+    both.retain(|subject, _| is_told(subject));
     both
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | found | what follows |
 //! | --- | --- |
-//! | an account without a past | two equal looks: it is opened with what the venue has |
+//! | an account without a past | two equal looks: it is opened with what the venue has, as far as it tells that |
 //! | an order or execution of ours that the log lacks | adopted, booked |
 //! | a missed execution, a missed flow | booked, once |
 //! | a wallet that differs by the order of executions alone | our P&L is brought into the venue's order |
@@ -16,7 +16,8 @@
 //! | what is foreign | told once, left alone |
 //! | an open order with other terms than it was sent with | told once; a larger one is an incident, as long as it works |
 //! | more executed of an open order than is booked | the venue is asked for its executions |
-//! | an order that is over here for [`LISTS_LAG_NS`], and works when the venue is asked, too | a stray: an incident, cancelled |
+//! | an order that is over here for [`LISTS_LAG_NS`], and works when the venue is asked, too | looked at again soon |
+//! | the same in each look for [`LINGERS_NS`], and when the venue is asked again | a stray: an incident, cancelled |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -41,6 +42,10 @@ const OVERLAP_NS: i64 = 300_000_000_000;
 
 /// So many looks in a row may leave something undecided before new orders wait.
 const PATIENCE: u32 = 3;
+
+/// For so long looks in a row list an order that is over here before it is one that works there: a venue's lists and its
+/// answers may lag, both by the same.
+const LINGERS_NS: i64 = 5_000_000_000;
 
 /// How much of the log a quiet account may write: a mark every so often.
 const MARK_EVERY_NS: i64 = 60_000_000_000;
@@ -138,9 +143,11 @@ pub struct Looks {
     last: Option<(VenueState, LookReport)>,
     /// Orders that are over and not adopted yet: their executions may not all be listed. When they were found so first.
     incomplete: BTreeMap<ClientOrderId, i64>,
-    /// Orders that are over here, and that the last look found open: whether they work is for the venue to say when it is
-    /// asked.
-    lingering: BTreeSet<ClientOrderId>,
+    /// Orders that are over here, and that the last look found open, with when it began: whether they work is for the venue
+    /// to say when it is asked.
+    lingering: BTreeMap<ClientOrderId, i64>,
+    /// Those of which it has said so, and when the first look of these began; all since have found them open.
+    doubted: BTreeMap<ClientOrderId, i64>,
     /// What a look that failed found to be asked about: the next one hands it out.
     unasked: Vec<ClientOrderId>,
     told: BTreeSet<(String, u64)>,
@@ -166,6 +173,7 @@ impl Looks {
     pub fn begin_anew(&mut self) {
         self.began = None;
         self.lingering.clear();
+        self.doubted.clear();
         (self.settled, self.wanted, self.undecided_looks, self.unexplained) = (false, true, 0, None);
     }
 
@@ -191,7 +199,20 @@ impl Looks {
 
     /// True for an order that is over here for long, and that the last look found open all the same.
     pub fn lingers(&self, id: ClientOrderId) -> bool {
-        self.lingering.contains(&id)
+        self.lingering.contains_key(&id)
+    }
+
+    /// The venue was asked about an order that [`Looks::lingers`], and says whether it works. True where it has said so for
+    /// [`LINGERS_NS`], over two looks at least; until then the next look does not wait for its time.
+    pub fn is_found_working(&mut self, id: ClientOrderId, works: bool) -> bool {
+        if !works {
+            self.lingering.remove(&id);
+            self.doubted.remove(&id);
+        }
+        let Some(&looked_ns) = self.lingering.get(&id) else { return false };
+        let since_ns = *self.doubted.entry(id).or_insert(looked_ns);
+        self.wanted = true;
+        looked_ns.saturating_sub(since_ns) >= LINGERS_NS
     }
 
     /// The venue's time of the last look.
@@ -213,7 +234,7 @@ impl Looks {
     /// A look failed: another one is due.
     pub fn fail(&mut self) {
         self.began = None;
-        self.wanted |= !self.settled;
+        self.wanted |= !self.settled || !self.doubted.is_empty();
     }
 
     /// Takes a look in: books what was missed and decides what can be decided. `unsent` are orders whose bytes have not left.
@@ -256,7 +277,8 @@ impl Looks {
             incomplete: std::mem::take(&mut self.incomplete),
             ..flight(gate, &began, unsent)
         };
-        if gate.has_no_past() && !self.open(gate, now_ns, look, &flight, taken)? {
+        let tells_nothing = look.state.without_positions && look.state.without_balances;
+        if gate.has_no_past() && !tells_nothing && !self.open(gate, now_ns, look, &flight, taken)? {
             self.last = Some((look.state.clone(), taken.report.clone()));
             return Ok(());
         }
@@ -295,7 +317,7 @@ impl Looks {
                 }
                 Finding::Lingers(id, since_ns) => {
                     if since_ns.saturating_add(LISTS_LAG_NS) < began.now_ns {
-                        self.lingering.insert(id);
+                        self.lingering.insert(id, began.now_ns);
                     } else {
                         ended_late = true;
                     }
@@ -401,8 +423,10 @@ impl Looks {
         }
         (self.suspects, self.fills_before) = (suspects, gate.fills().len());
         self.decide(gate, now_ns, waits, taken)?;
+        let lingering = &self.lingering;
+        self.doubted.retain(|id, _| lingering.contains_key(id));
         // Of an order that has ended only now the list says nothing yet.
-        self.wanted |= ended_late;
+        self.wanted |= ended_late || !self.doubted.is_empty();
         if !taken.report.undecided.is_empty() {
             self.unexplained = Some((began.books, look.state.clone()));
         }
@@ -434,8 +458,10 @@ impl Looks {
             realised: 0,
             capital: *total,
         };
-        let mut opening =
-            Adjustment { balances: state.balances.iter().map(balance).collect(), ..Adjustment::default() };
+        // What is not told stays as the profile has it.
+        let own: Vec<(Name, i128)> = gate.account().balances().iter().map(|own| (own.currency, own.total)).collect();
+        let balances = if state.without_balances { &own } else { &state.balances };
+        let mut opening = Adjustment { balances: balances.iter().map(balance).collect(), ..Adjustment::default() };
         let mut sizes: BTreeMap<Name, i128> = BTreeMap::new();
         for position in &state.positions {
             let size = sizes.entry(position.symbol).or_default();

@@ -141,6 +141,10 @@ pub struct VenueState {
     pub ts_venue_ns: i64,
     /// What the venue rounds to when it books an execution; 0 where it books exactly.
     pub unit: Money,
+    /// Positions are not told: none is compared.
+    pub without_positions: bool,
+    /// Balances are not told: none is compared.
+    pub without_balances: bool,
 }
 
 /// One picture of the venue. Executions and flows were asked for before positions and balances.

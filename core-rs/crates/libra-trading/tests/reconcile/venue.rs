@@ -183,7 +183,7 @@ impl Venue {
         }
         let mut balances = vec![(usdt(), self.wallet)];
         balances.extend((self.apart != 0).then(|| (Name::intern("LDUSDT"), self.apart)));
-        VenueState { positions, balances, ts_venue_ns: self.now_ns, unit: self.unit }
+        VenueState { positions, balances, ts_venue_ns: self.now_ns, unit: self.unit, ..VenueState::default() }
     }
 
     /// The answer to a question about one order.

@@ -107,17 +107,22 @@ impl AccountGroup {
         let rows = self.with(py, |desk, _, _| {
             let account = desk.gate().account();
             let positions = account.positions().map(|position| {
-                (*position, account.unrealised(position.instrument), decimals(desk, position.instrument).1)
+                let instrument = account.instrument(position.instrument);
+                let entry_price = instrument.and_then(|instrument| position.entry_price(instrument));
+                let decimals = decimals(desk, position.instrument);
+                (*position, account.unrealised(position.instrument), entry_price, decimals)
             });
             positions.collect::<Vec<_>>()
         });
         let list = PyList::empty(py);
-        for (position, unrealised, size_decimals) in rows {
+        for (position, unrealised, entry_price, (price_decimals, size_decimals)) in rows {
             let row = PyDict::new(py);
             row.set_item("account", self.name.as_str())?;
             row.set_item("instrument", position.instrument.as_str())?;
             row.set_item("size", decimal::to_python(py, position.size, size_decimals)?)?;
             row.set_item("cost", money(py, position.cost)?)?;
+            let entry_price = entry_price.map(|price| decimal::to_python(py, price, price_decimals)).transpose()?;
+            row.set_item("entry_price", entry_price)?;
             row.set_item("realised", money(py, position.realised)?)?;
             row.set_item("unrealised", money(py, unrealised)?)?;
             row.set_item("fees", money(py, position.fees)?)?;

@@ -28,6 +28,11 @@ fn what_works_behind_its_last_execution_is_cancelled_until_it_is_gone_and_an_inc
     bench.now_ns += 3 * SECOND;
     bench.look(&look);
     assert_eq!(bench.desk.cancelling(), [], "it is asked about first");
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.looks().is_wanted()), (vec![], true), "and looked at again");
+    bench.now_ns += 5 * SECOND;
+    bench.look(&look);
+    assert_eq!((bench.desk.cancelling(), bench.desk.looks().is_wanted()), (vec![], true), "and asked about again");
     assert!(bench.desk.on_report(&mut bench.router, bench.now_ns, &said(id, VenueOutcome::Accepted)));
     assert_eq!(bench.desk.cancelling(), [id]);
     let nothing = super::late::nothing(&bench);
@@ -41,6 +46,65 @@ fn what_works_behind_its_last_execution_is_cancelled_until_it_is_gone_and_an_inc
     assert!(bench.desk.gate().is_stray(id), "more of it may be executed yet");
     bench.hear(&said(id, VenueOutcome::Cancelled { reason: String::new() }));
     assert_eq!((bench.desk.cancelling(), bench.desk.gate().strays().count()), (vec![], 0));
+}
+
+/// An order that was cancelled here three seconds ago, what a venue that lags shows of it.
+fn cancelled() -> (Bench, ClientOrderId, VenueLook) {
+    let mut bench = opened();
+    let request = bench.request(10);
+    let id = order_of(&bench.submit(request)[1]).client_order_id;
+    assert!(bench.desk.may_send(&mut bench.router, bench.now_ns, id));
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    bench.hear(&said(id, VenueOutcome::Cancelled { reason: String::new() }));
+    let mut look = shown();
+    look.orders.push(resting(Some(id), "v1"));
+    bench.now_ns += 3 * SECOND;
+    (bench, id, look)
+}
+
+#[test]
+fn what_a_venue_that_lags_lists_behind_a_cancel_is_no_incident() {
+    let (mut bench, id, mut look) = cancelled();
+    for _ in 0..4 {
+        bench.look(&look);
+        bench.hear(&said(id, VenueOutcome::Accepted));
+        assert!(bench.desk.looks().is_wanted(), "it is looked at again soon");
+        bench.now_ns += SECOND;
+    }
+    assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None), "for less than five seconds");
+    look.orders.clear();
+    bench.look(&look);
+    assert!(!bench.desk.looks().is_wanted());
+    // Of another row of looks: what was listed before counts no more.
+    look.orders.push(resting(Some(id), "v1"));
+    bench.now_ns += 5 * SECOND;
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None), "not in a row");
+}
+
+#[test]
+fn an_answer_that_it_is_over_begins_anew() {
+    let (mut bench, id, look) = cancelled();
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    bench.hear(&said(id, VenueOutcome::Cancelled { reason: String::new() }));
+    bench.now_ns += 5 * SECOND;
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None));
+    bench.desk.begin_look(bench.now_ns);
+    bench.desk.fail_look();
+    assert!(bench.desk.looks().is_wanted(), "a look that failed leaves it open");
+    bench.desk.begin_reconciling();
+    bench.now_ns += 5 * SECOND;
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None), "it was out of sight");
+    bench.now_ns += 5 * SECOND;
+    bench.look(&look);
+    bench.hear(&said(id, VenueOutcome::Accepted));
+    assert_eq!(bench.desk.cancelling(), [id]);
 }
 
 #[test]
@@ -64,9 +128,11 @@ fn what_one_of_both_says_alone_is_late() {
 fn a_list_that_shows_less_than_is_booked_is_older_than_the_end() {
     let (mut bench, id, mut look) = enlarged();
     look.orders[0].filled = 9;
-    bench.now_ns += 3 * SECOND;
-    bench.look(&look);
-    bench.hear(&said(id, VenueOutcome::Accepted));
+    for _ in 0..2 {
+        bench.now_ns += 5 * SECOND;
+        bench.look(&look);
+        bench.hear(&said(id, VenueOutcome::Accepted));
+    }
     assert_eq!((bench.desk.cancelling(), bench.desk.gate().incident()), (vec![], None));
 }
 

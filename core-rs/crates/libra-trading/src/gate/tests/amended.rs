@@ -92,6 +92,7 @@ fn what_is_over_here_and_listed_lingers_once_the_list_must_know() {
     gate.on_report(venue.now_ns, &filled(id, 1, PRICE, 10)).unwrap();
     venue.holds("0.010", 60_000);
     venue.lists(Some(id), 300);
+    venue.look.orders[0].filled = 10;
     let taken = venue.look(&mut gate);
     assert_eq!((taken.ask, taken.report.settled), (vec![id], true));
     assert!(!venue.looks.lingers(id) && venue.looks.is_wanted(), "the next look may know");

@@ -133,6 +133,40 @@ fn an_execution_between_two_looks_delays_the_opening() {
 }
 
 #[test]
+fn what_a_venue_does_not_tell_is_not_compared_and_opens_nothing() {
+    let (mut gate, mut venue) = (gate(RiskLimits::default()), Venue::new(money(1)));
+    venue.look.state.without_balances = true;
+    venue.look.state.balances.clear();
+    venue.holds("0.010", 59_000);
+    venue.look(&mut gate);
+    assert!(venue.look(&mut gate).report.opened);
+    assert_eq!((usdt(&gate).opening, gate.account().position(linear().id).unwrap().size), (money(10_000), 10));
+    assert!(venue.looks.is_settled() && gate.incident().is_none(), "the profile's balance stays");
+    venue.holds("0.012", 59_000);
+    venue.look(&mut gate);
+    venue.look(&mut gate);
+    assert_eq!(gate.incident().unwrap().code, IncidentCode::PositionDiffers, "what it tells is compared as ever");
+}
+
+#[test]
+fn orders_alone_are_looked_at_where_nothing_else_is_told() {
+    let mut gate = gate(RiskLimits::default());
+    let id = place(&mut gate, T0, &buy(1, 10)).unwrap();
+    gate.on_report(T0, &report(id, VenueOutcome::Accepted)).unwrap();
+    let mut venue = Venue::new(money(1));
+    (venue.look.state.without_balances, venue.look.state.without_positions) = (true, true);
+    let taken = venue.look(&mut gate);
+    assert_eq!(
+        (taken.ask, taken.report.settled, taken.report.opened),
+        (vec![id], true, false),
+        "not listed: asked about"
+    );
+    let mut fresh = super::gate(RiskLimits::default());
+    assert!(venue.look(&mut fresh).report.settled, "an account without a past is not waited for");
+    assert_eq!(usdt(&fresh).opening, money(10_000));
+}
+
+#[test]
 fn a_log_with_orders_is_never_opened_anew() {
     let mut gate = gate(RiskLimits::default());
     trade(&mut gate, &buy(1, 10), PRICE);
