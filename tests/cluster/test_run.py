@@ -142,7 +142,7 @@ def test_a_member_that_ends_by_itself_is_who_asked_for_the_end(topologies: Topol
     os.kill(pids["strategies"], number)
     ended = running.end()
     assert (ended.code, ended.summary["ended"]) == (0, "stop"), ended.err
-    assert ended.summary["asked_by"] == "the end of node strategies"
+    assert ended.summary["asked_by"] == f"the end of node strategies ({signal.Signals(number).name})"
 
 
 NOTES = """

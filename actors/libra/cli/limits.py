@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from libra import exit_codes
@@ -49,8 +50,7 @@ def main(arguments: list[str]) -> int:
         rows = [(f"{name}  version {result['versions'][name]}", limits) for name, limits in result["limits"].items()]
         print("\n".join(line for head, limits in rows for line in [head, *_lines(limits)]))
     else:
-        change = result["change"]
-        print("\n".join([result["account"], *(_lines(change) if isinstance(change, Mapping) else [f"  {change}"])]))
+        print("\n".join(_changed(result["change"])))
     return exit_codes.OK
 
 
@@ -59,6 +59,21 @@ def _pair(parser: argparse.ArgumentParser, text: str) -> tuple[str, str]:
     if not (key.strip() and equals and value.strip()):
         parser.error(f'"{text}" is no KEY=VALUE')
     return key.strip(), value.strip()
+
+
+def _changed(change: Mapping[str, Any]) -> list[str]:
+    head = f"{change['account']}  version {change['version']}"
+    if not change["changes"]:
+        return [f"{head}: every limit has its value already"]
+    at = datetime.fromtimestamp(change["time_ns"] // 1_000_000_000, UTC)
+    rows = [
+        (row["key"], *("no limit" if row[side] is None else row[side] for side in ("old", "new")))
+        for row in change["changes"]
+    ]
+    return [
+        f"{head}, set by {change['who']} at {at:%Y-%m-%d %H:%M:%S} UTC",
+        *(f"  {key} = {new}  (was {old})" for key, old, new in rows),
+    ]
 
 
 def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:

@@ -95,6 +95,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stops: list[float] = []
         self._asked_by: str | None = None
+        self._first_to_end: list[Child] = []
         self._kill_lock = threading.Lock()
         self._is_killed = False
         self._time_is_over = False
@@ -203,9 +204,8 @@ class Supervisor:
         return bool(self._stops) or any(child.asks or not child.is_running for child in self._children)
 
     def _drain(self, tell: _Pace) -> None:
-        ending = [child.name for child in self._children if child.asks or not child.is_running]
-        if ending and self._asked_by is None:
-            self._asked_by = f"the end of node {', '.join(ending)}"
+        if self._asked_by is None:
+            self._first_to_end = [child for child in self._children if child.asks or not child.is_running]
         self._mourn(self._children)
         self._settle(tell)
         for last in (False, True):
@@ -267,7 +267,7 @@ class Supervisor:
         summary: dict[str, Any] = {}
         if results:
             summaries = [result["summary"] for result in results]
-            summary = merge_summaries(summaries, duration_s=duration_s, ended=ended, asked_by=self._asked_by)
+            summary = merge_summaries(summaries, duration_s=duration_s, ended=ended, asked_by=self._who_asked())
         # What a node says of itself is in its row as well, with its name.
         deaths = [f"node {child.name} died: {child.death}" for child in dead]
         failures = [*deaths, *summary.get("failures", ())]
@@ -279,6 +279,19 @@ class Supervisor:
             fills=merge_rows(result["fills"] for result in results),
             equity=merge_rows(result["equity"] for result in results),
         )
+
+    def _who_asked(self) -> str | None:
+        """Who asked for the end: of us, or of the nodes that ended first; a node that died was asked by nobody."""
+        if not self._first_to_end:
+            return self._asked_by
+        told = (
+            child.result["summary"].get("asked_by") if child.result is not None else None
+            for child in self._first_to_end
+        )
+        ends = (
+            f"{child.name} ({who})" if who else child.name for child, who in zip(self._first_to_end, told, strict=True)
+        )
+        return f"the end of node {', '.join(ends)}"
 
     # Meanwhile -------------------------------------------------------------------------------------------------------
 

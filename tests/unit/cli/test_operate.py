@@ -81,7 +81,9 @@ def silent():
 
 def test_limits_are_set_as_typed(node, capsys):
     limits = {"limits": {"paper": {"a": None}}, "versions": {"paper": 3}}
-    client = node(set_limits={"account": "paper", "change": {"max_order_size": "2"}}, limits=limits)
+    change = {"account": "paper", "who": "uid 0", "time_ns": 1_723_161_256_000_000_000, "version": 4}
+    changed = [{"key": "max_order_size", "old": None, "new": "2"}, {"key": "max_open_orders", "old": "5", "new": None}]
+    client = node(set_limits={"account": "paper", "change": {**change, "changes": changed}}, limits=limits)
     assert main.main(["limits", "set", "max_order_size=2", "--account", "paper", "--confirm"]) == 0
     asked = {"account": "paper", "changes": {"max_order_size": "2"}, "confirmed": True, "version": 3}
     assert client.asked == [("limits", {"account": "paper"}), ("set_limits", asked)], "of those that hold now"
@@ -92,7 +94,8 @@ def test_limits_are_set_as_typed(node, capsys):
     assert main.main(["limits", "show", "--version", "2"]) == 2
     capsys.readouterr()
     assert main.main(["limits", "set", "max_order_size=2"]) == 0
-    assert capsys.readouterr().out == "paper\n  max_order_size = 2\n"
+    told = "paper  version 4, set by uid 0 at 2024-08-08 23:54:16 UTC\n  max_order_size = 2  (was no limit)\n"
+    assert capsys.readouterr().out == told + "  max_open_orders = no limit  (was 5)\n"
     assert client.asked[-1][1]["confirmed"] is False, "loosening is never assumed"
     capsys.readouterr()
     assert main.main(["limits", "show"]) == 0
@@ -105,19 +108,18 @@ def test_limits_are_set_as_typed(node, capsys):
     assert json.loads(capsys.readouterr().out) == limits
 
 
+def test_limits_that_have_their_values_already_are_said_to(node, capsys):
+    change = {"account": "paper", "who": "uid 0", "time_ns": 0, "version": 3, "changes": []}
+    node(set_limits={"account": "paper", "change": change})
+    assert main.main(["limits", "set", "max_order_size=2"]) == 0
+    assert capsys.readouterr().out == "paper  version 3: every limit has its value already\n"
+
+
 @pytest.mark.parametrize(
     "words", [["set"], ["set", "a"], ["set", "a="], ["set", "=1"], ["set", "a=1", "a=2"], ["show", "a=1"], ["x"]]
 )
 def test_limits_that_are_none(node, words):
     assert main.main(["limits", *words]) == 2
-
-
-def test_a_change_of_limits_is_shown_limit_by_limit(node, capsys):
-    changes = [{"key": "max_order_size", "old": "1", "new": "2"}]
-    node(set_limits={"account": "paper", "change": {"version": 2, "changes": changes}})
-    assert main.main(["limits", "set", "max_order_size=2"]) == 0
-    shown = "paper\n  version = 2\n  changes\n    key = max_order_size, old = 1, new = 2\n"
-    assert capsys.readouterr().out == shown
 
 
 def test_a_refusal_is_said_and_fails(node, capsys):
