@@ -128,7 +128,7 @@ def test_one_that_rests_orders_without_end_may_still_close_what_it_holds(run):
 
 
 def test_a_burst_of_requests_fills_no_queue_of_the_others(run):
-    ended, fills = run(BURSTS, "--duration", "5", clock="live", risk=RATES)
+    ended, fills = run(BURSTS, "--duration", "5", clock="live", risk=RATES, node="drain_timeout_s = 30")
     assert ended.code == 0, ended.err
     taken = [int(line.split("taken ")[1].split()[0]) for line in ended.err.splitlines() if " of 90000" in line]
     # A fifth of a lane of 65,536, and what was handled meanwhile; the rest of it is refused where it is asked for.
@@ -143,7 +143,7 @@ def test_a_burst_of_requests_fills_no_queue_of_the_others(run):
 
 def test_a_storm_of_refusals_is_waited_for_by_nobody_else(run, shell):
     (shell.folder / "victim.py").write_text(LISTENS, encoding="utf-8")
-    ended, _fills = run(STORMS_AND_COUNTS, "--duration", "4", clock="live", risk=RATES)
+    ended, _fills = run(STORMS_AND_COUNTS, "--duration", "4", clock="live", risk=RATES, node="drain_timeout_s = 30")
     assert ended.code == 0, ended.err
     word = next(line for line in ended.err.splitlines() if "waited for " in line)
     waited, heard, orders = (int(number) for number in re.findall(r"\d+", word.partition("waited for")[2]))
