@@ -2,8 +2,8 @@
 
 `python benches/metrics.py [--quick] [--json]`. The node is that of the paper profile with a strategy that keeps a
 thousand events under way, so its loop never rests; the scraper is a process of its own. For each scrape the events
-that were handled while it lasted are held against those of a while of the same length right behind it, and what is
-missing is told as time of the loop. The median of many scrapes counts; a scrape each second costs that of each second.
+that were handled while it lasted are held against those of a while right behind it, and what is missing is told as
+time of the loop. The median of many scrapes counts; a scrape each second costs that of each second.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ for line in sys.stdin:
 """
 
 
+_REFERENCE_S = 0.1
+
+
 class Scrape(NamedTuple):
     """One scrape.
 
@@ -77,10 +80,11 @@ def scrapes(node: TradingNode, count: int) -> list[Scrape]:
             print(file=scraper.stdin, flush=True)
             scraper.stdout.readline()
             middle, half = time.perf_counter(), _dispatched(node)
-            time.sleep(middle - began)
+            time.sleep(max(_REFERENCE_S, middle - began))
             end, all_events = time.perf_counter(), _dispatched(node)
-            rate = (all_events - half) / (end - middle)
-            found.append(Scrape(middle - began, middle - began - (half - events) / rate))
+            if all_events > half:  # else somebody else had the processor all the time
+                rate = (all_events - half) / (end - middle)
+                found.append(Scrape(middle - began, middle - began - (half - events) / rate))
         scraper.stdin.close()
     return found
 
