@@ -3,6 +3,7 @@
 import re
 import time
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -243,3 +244,10 @@ def test_actors_are_told_of():
     assert found("libra_actor_oldest_event_seconds", actor="sma", lane="ORDERS") == 0.5
     assert found("libra_actor_blocked_loop_total", actor="sma") == 4
     assert found("libra_actor_timers", actor="sma") == 3
+
+
+def test_the_guide_has_each_metric():
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "monitoring.md").read_text(encoding="utf-8")
+    for metric in DECLARED:
+        labels = ", ".join(metric.labels) or "-"
+        assert f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help.rstrip('.')} |" in guide
