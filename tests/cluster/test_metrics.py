@@ -10,6 +10,8 @@ from tests.scraping import get_json, scrape, wait_for_endpoint
 
 __all__ = ["joined"]
 
+LANES = ("RISK", "ORDERS", "SIGNALS")
+
 
 def two_free_ports() -> int:
     """The first of two ports that follow each other."""
@@ -50,4 +52,12 @@ def test_the_nodes_have_the_ports_from_the_first_on(joined: Joined):
     assert "has another profile" not in ended.err
 
 
-LANES = ("RISK", "ORDERS", "SIGNALS")
+def test_a_port_of_any_node_that_is_taken_ends_the_run_before_it_trades(joined: Joined):
+    port = two_free_ports()
+    more = f'\n[telemetry]\nmetrics = "127.0.0.1:{port}"\n'
+    topology = joined.topology(more, strategy=joined.strategy(BUYER))
+    with socket.create_server(("127.0.0.1", port + 1)):
+        ended = joined.run("run", topology)
+    assert ended.code == 2
+    assert f"telemetry.metrics: 127.0.0.1:{port + 1} cannot be had" in ended.err
+    assert "fill" not in ended.err

@@ -92,7 +92,7 @@ def test_promtool_finds_nothing_to_say_about_a_scrape(nodes):
 
 
 @pytest.mark.slow
-def test_a_real_prometheus_finds_data_for_the_dashboard_and_has_nothing_to_complain_of(nodes, tmp_path):
+def test_a_real_prometheus_finds_data_for_the_dashboard_and_has_nothing_to_complain_of(joined, nodes, tmp_path):
     with Prometheus(tmp_path, nodes, [ALERTS]) as prometheus:
         prometheus.wait_for("count(up == 1) == 2")
         prometheus.wait_for("rate(libra_rejections_total[1m]) > 0")
@@ -104,3 +104,6 @@ def test_a_real_prometheus_finds_data_for_the_dashboard_and_has_nothing_to_compl
         assert alerting <= {"LibraOrdersRejected"}
         rules = prometheus.ask("rules")["groups"]
         assert all(rule["health"] == "ok" for group in rules for rule in group["rules"])
+        assert joined.run("kill-switch", "--reason", "to see the alert").code == 0
+        prometheus.wait_for('ALERTS{alertname="LibraAccountStopped",alertstate="firing",code="KILL_SWITCH"}')
+        assert joined.run("resume", "--yes").code == 0
