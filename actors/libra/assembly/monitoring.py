@@ -109,10 +109,10 @@ class Monitoring:
         if not _is_loopback(self._endpoint.url):
             _log.warning("metrics: %s is open to other hosts: positions and profits can be read there", self.url)
 
-    def close(self) -> None:
-        """Answer no more."""
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Answer no more; whoever is being answered has so long."""
         self._pulse.stop()
-        self._endpoint.close()
+        self._endpoint.close(timeout_s)
 
     # What is answered ------------------------------------------------------------------------------------------------
 

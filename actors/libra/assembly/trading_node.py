@@ -433,7 +433,8 @@ class TradingNode(Node):
             self.journals.close(timeout_s)
         if self._monitoring is not None:
             # It tells that the node drains until there is nothing left to tell.
-            self._monitoring.close()
+            self.core.extend_drain(2 * self.options.drain_timeout_s)
+            self._monitoring.close(self.options.drain_timeout_s)
         await super()._close()
 
     @property

@@ -12,6 +12,7 @@ import logging
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -93,7 +94,8 @@ class Endpoint:
         self._thread.start()
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Listen no more, and let go of whoever is connected."""
+        """Listen no more, and let go of whoever is connected; what is being read for them is read to its end."""
+        until = time.monotonic() + timeout_s
         self._is_over.set()
         with contextlib.suppress(OSError):
             self._ends.send(b".")
@@ -102,6 +104,8 @@ class Endpoint:
         with self._lock:
             for connection in self._open:
                 _hang_up(connection)
+        for _ in range(_MOST):
+            self._places.acquire(timeout=max(0.0, until - time.monotonic()))
         self._private.release()
         for end in (self._listener, self._ends, self._told_to_end):
             end.close()

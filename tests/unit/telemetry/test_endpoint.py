@@ -88,6 +88,23 @@ def test_its_end_waits_for_nobody(endpoint):
         connect(endpoint)
 
 
+def test_its_end_waits_until_nobody_reads_the_node_any_more():
+    read, reads = [], threading.Event()
+
+    def slow(_):
+        reads.set()
+        time.sleep(0.3)
+        read.append(1)
+        return Answer(HTTPStatus.OK, b"")
+
+    made = Endpoint("127.0.0.1", 0, {"/slow": slow})
+    made.start()
+    with connect(made, b"GET /slow HTTP/1.0\r\n\r\n"):
+        reads.wait()
+        made.close(timeout_s=10)
+        assert read == [1]
+
+
 def test_one_that_never_began_lets_go_of_its_address():
     one = Endpoint("127.0.0.1", 0, {})
     one.close()
