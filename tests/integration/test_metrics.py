@@ -4,6 +4,8 @@ import json
 import signal
 import socket
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.integration.conftest import LOG
@@ -39,6 +41,26 @@ async def on_stop(self):
     import pathlib
     while pathlib.Path("holds").exists():
         await asyncio.sleep(0.01)
+"""
+
+LEAVES_GARBAGE = """
+class Cycle:
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        # Long enough that another thread has its turn in the middle of it.
+        for _ in range(2_000):
+            pass
+
+def on_start(self):
+    self.n = 0
+
+def on_quote(self, quote):
+    self.n += 1
+    for _ in range(50):
+        self.Cycle()
+    self.submit(quote.symbol, OrderSide.BUY if self.n % 2 else OrderSide.SELL, "0.010")
 """
 
 
@@ -167,3 +189,26 @@ def test_a_port_that_is_taken_ends_a_run_before_it_trades(shell):
     assert ended.code == 2
     assert f"telemetry.metrics: 127.0.0.1:{port} cannot be had" in ended.err
     assert not (shell.folder / "gate.log").exists()
+
+
+def test_a_node_that_is_asked_all_the_time_trades_on(shell):
+    """Finalisers run wherever memory is asked for, in the middle of a look too, and hand the interpreter over there."""
+    running, url = start(shell, LEAVES_GARBAGE, quotes_hz=200)
+    wait_for(url, "/readyz", 200)
+    until, asked = time.monotonic() + 4, Counter()
+
+    def ask(path):
+        while time.monotonic() < until:
+            asked[path, get(url, path)[0]] += 1
+
+    paths = ["/metrics", "/status", "/readyz", "/metrics"]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        list(pool.map(ask, paths))
+    assert {status for _, status in asked} == {200}, asked
+    assert scrape(url)("libra_scrape_errors_total") == 0
+    running.signal(signal.SIGTERM)
+    ended = running.end()
+    assert ended.code == 0, ended.err
+    assert ended.summary["fills"] > 50
+    assert "borrowed" not in ended.err
+    assert "panicked" not in ended.err
