@@ -7,7 +7,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help run test check bench bench-bridge bench-venue format test-long mutants coverage soak chaos loom races
+.PHONY: help run test check bench bench-bridge bench-venue format test-long mutants coverage soak chaos loom races prometheus
 .PHONY: tools sync oldest-server test-python test-rust coverage-python coverage-rust check-locks check-format check-imports check-lint check-types smoke
 
 RUST_MIN := 1.88
@@ -90,12 +90,13 @@ RUST_COVERAGE := 100
 coverage: sync ## red where a line of the order gate, its desk or matching, or a line or branch of libra.core, is run by no test, and names it
 	@failed=0; for part in rust python; do $(MAKE) --no-print-directory coverage-$$part || failed=1; done; exit $$failed
 
-bench: sync ## measure the bus against its peers and the goals, the risk check, growth, waking and traces; ARGS="--quick", "--json" or "--markdown"
+bench: sync ## measure the bus against its peers and the goals, the risk check, growth, waking, traces and scrapes; ARGS="--quick", "--json" or "--markdown"
 	@$(BIN)/python benches/bus.py $(ARGS)
 	@$(BIN)/python benches/risk.py $(filter --json,$(ARGS))
 	@$(BIN)/python benches/scale.py $(ARGS)
 	@$(BIN)/python benches/wake.py $(ARGS)
 	@$(BIN)/python benches/traces.py $(filter --quick --json,$(ARGS))
+	@$(BIN)/python benches/metrics.py $(filter --quick --json,$(ARGS))
 	@$(BIN)/python benches/journal.py $(filter --quick --json,$(ARGS))
 
 bench-bridge: sync ## measure the bridge between nodes against redis-py and the goals, over a real Valkey; ARGS as for bench
@@ -103,6 +104,10 @@ bench-bridge: sync ## measure the bridge between nodes against redis-py and the 
 
 bench-venue: sync ## measure orders at a simulated exchange against bare ccxt.pro: the way out and back, a storm, the intent, cancels in a flood
 	@$(BIN)/python benches/venue.py $(ARGS)
+
+prometheus: ## unpack Debian's Prometheus below .build, for tests that have a real one scrape; needs apt, and no root
+	@rm -rf .build/prometheus .build/packages && mkdir -p .build/packages && cd .build/packages && apt-get download prometheus
+	@dpkg -x .build/packages/prometheus_*.deb .build/prometheus && .build/prometheus/usr/bin/promtool --version
 
 format: sync ## format the code of both languages
 	@$(BIN)/ruff check --quiet --select I --fix

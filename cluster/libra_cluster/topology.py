@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import Field, TypeAdapter
 
+from libra.config.addresses import HIGHEST_PORT, split_address
 from libra.config.base import Identifier, Section
 from libra.config.draft import valid_tables
 from libra.config.part import NodePart
@@ -130,6 +131,21 @@ def check_topology(draft: Draft) -> None:
                 *("nodes", name, "roles"),
             )
     _check_strategies(draft, nodes)
+    _check_ports(draft, len(nodes))
+
+
+def _check_ports(draft: Draft, nodes: int) -> None:
+    """Each node has a port for its metrics, the first that of the profile, the others those behind it."""
+    metrics = draft.tree.get("telemetry", "metrics")
+    try:
+        _, port = split_address(str(metrics.value) if metrics is not None else "")
+    except ValueError:
+        return
+    if port and port + nodes - 1 > HIGHEST_PORT:
+        draft.report(
+            f"{nodes} nodes take the ports from this one on, and {HIGHEST_PORT} is the last; lower it",
+            *("telemetry", "metrics"),
+        )
 
 
 def _check_strategies(draft: Draft, nodes: Mapping[str, NodePlacement]) -> None:

@@ -45,7 +45,7 @@ class Operator:
 
     def __init__(self, node: TradingNode, started_ns: int, profile: str, version: str) -> None:
         self._node = node
-        self._started_ns = started_ns
+        self.started_ns = started_ns
         # A wall clock may be set.
         self._began = time.monotonic()
         self._profile = profile
@@ -78,7 +78,7 @@ class Operator:
             "pid": os.getpid(),
             "profile": self._profile,
             "version": self._version,
-            "started_ns": self._started_ns,
+            "started_ns": self.started_ns,
             "uptime_s": round(time.monotonic() - self._began, 3),
             "accounts": [
                 {**self._account_row(account), "journal": node.journals.row(account.name)}
@@ -102,6 +102,7 @@ class Operator:
                 for actor, (tasks, timers) in node.actor_loads().items()
                 if tasks or timers
             },
+            "metrics": node.metrics_url,
             "venues": node.venue_rows(),
             "bridge": node.bridge_row(),
             "vanished": node.ended.rows(),

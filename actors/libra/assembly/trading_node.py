@@ -47,6 +47,7 @@ from libra.risk import change_limits
 
 if TYPE_CHECKING:
     from libra.assembly.bridge import NodeBridge
+    from libra.assembly.monitoring import Monitoring
     from libra.assembly.turn import Turn
     from libra.config import Settings
     from libra.config.market import GatewayMarketSettings
@@ -154,6 +155,8 @@ class TradingNode(Node):
         self._control: ControlServer | None = None
         self.ended = EndedStrategies(self, None if bridge is None else bridge.life)
         self.lost_input = False
+        self.is_open = False
+        """Accounts and bridge are open, and the actors are being started."""
         if self.options.simulated:
             if self.part != NodePart.whole(settings):
                 raise ConfigError("simulated time is that of one process: a part of a profile runs on a live clock")
@@ -175,6 +178,12 @@ class TradingNode(Node):
             )
         for strategy in self.strategies:
             self._add_strategy(strategy)
+        self._monitoring: Monitoring | None = None
+        if settings.telemetry.metrics is not None:
+            from libra.assembly.monitoring import Monitoring
+
+            # Last, so that whatever else is wrong leaves nobody listening.
+            self._monitoring = Monitoring(self, settings)
 
     def run(
         self, on_progress: Callable[[dict[str, Any]], None] | None = None, progress_interval_s: float = 0.25
@@ -284,6 +293,9 @@ class TradingNode(Node):
         return self.settings.account_logs
 
     def _open(self) -> None:
+        operator = Operator(self, time.time_ns(), self._profile, libra.__version__)
+        if self._monitoring is not None:
+            self._monitoring.start(partial(operator.status, Peer(os.geteuid(), os.getpid()), {}))
         for warning in limits_without_parts(self.settings, self._groups):
             _log.warning("%s", warning)
         for group in self._groups:
@@ -300,7 +312,8 @@ class TradingNode(Node):
             self._bridge.start(self.core)
         if self._exporter is not None:
             self._exporter.start()
-        self._listen()
+        self._listen(operator)
+        self.is_open = True
 
     def _opened(self) -> None:
         self._tell_gateway(EventType.GATEWAY_CONNECTED)
@@ -418,11 +431,30 @@ class TradingNode(Node):
             timeout_s = _JOURNAL_S if self.options.simulated else self.options.drain_timeout_s
             self.core.extend_drain(timeout_s + self.options.drain_timeout_s)
             self.journals.close(timeout_s)
+        if self._monitoring is not None:
+            # It tells that the node drains until there is nothing left to tell.
+            self.core.extend_drain(2 * self.options.drain_timeout_s)
+            self._monitoring.close(self.options.drain_timeout_s)
         await super()._close()
+
+    @property
+    def has_bridge(self) -> bool:
+        """False for a node that runs alone."""
+        return self._bridge is not None
+
+    def bridge_stats(self) -> tuple[Mapping[str, Any], dict[str, Any] | None]:
+        """What the bridge counts, and the same for operators; nothing, and None, for a node that runs alone."""
+        stats = {} if self._bridge is None else self._bridge.stats()
+        return stats, bridge_row(stats, self.bridge_log.connected_since_ns)
 
     def bridge_row(self) -> dict[str, Any] | None:
         """The bridge for operators; None for a node that runs alone."""
-        return None if self._bridge is None else bridge_row(self._bridge.stats(), self.bridge_log.connected_since_ns)
+        return self.bridge_stats()[1]
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus finds the node's metrics; None where they are not served."""
+        return None if self._monitoring is None else self._monitoring.url
 
     def venue_rows(self) -> list[dict[str, Any]]:
         """The rate budgets of the venues that the node speaks to by CCXT; see `Venues.rows`."""
@@ -495,19 +527,17 @@ class TradingNode(Node):
                     *(account.name, why, account.name, account.name),
                 )
 
-    def _listen(self) -> None:
+    def _listen(self, operator: Operator) -> None:
         node = self.settings.node
         if not listens(self.settings):
             return
-        started_ns = time.time_ns()
-        operator = Operator(self, started_ns, self._profile, libra.__version__)
         in_main_thread = threading.current_thread() is threading.main_thread()
         takes_signal = self.options.signals and in_main_thread
         is_member = self.part != NodePart.whole(self.settings)
         run_file = RunFile(
             name=node.name,
             pid=os.getpid(),
-            started_ns=started_ns,
+            started_ns=operator.started_ns,
             profile=self._profile,
             version=libra.__version__,
             takes_signal=takes_signal,

@@ -124,7 +124,7 @@ class Venues:
         """The rate budget of each venue, as `RateBudget.counters` has it, with whose it is."""
         return [
             {"venue": venue, "testnet": testnet, "redirect": redirect, **gate.counters()}
-            for (venue, testnet, redirect), gate in self._turnstiles.items()
+            for (venue, testnet, redirect), gate in list(self._turnstiles.items())
         ]
 
     async def _balances(self, name: str) -> dict[str, Decimal]:

@@ -30,6 +30,7 @@ def check(draft: Draft) -> None:
     _check_strategies(draft)
     _check_accounts(draft)
     check_venues(draft)
+    _check_metrics(draft)
 
 
 def _check_unique(draft: Draft) -> None:
@@ -178,3 +179,18 @@ def _check_venue(draft: Draft, index: int) -> None:
         )
     if account.allow_short and any(entry.kind == "spot" for entry in instruments):
         draft.report("spot cannot be sold short; set allow_short = false", "account_groups", index, "allow_short")
+
+
+def _check_metrics(draft: Draft) -> None:
+    named = draft.tree.get("telemetry", "metrics_symbols")
+    if named is None or not isinstance(named.value, list):
+        return
+    keys = draft.instrument_keys()
+    for position, symbol in enumerate(named.items()):
+        if isinstance(symbol.value, str) and (fault := _symbol_fault(symbol.value, keys, set())):
+            draft.report(fault, "telemetry", "metrics_symbols", position)
+    if named.value and draft.tree.get("telemetry", "metrics") is None:
+        draft.report(
+            'names symbols for metrics that are not served; add metrics = "127.0.0.1:9464", or take it out',
+            *("telemetry", "metrics_symbols"),
+        )

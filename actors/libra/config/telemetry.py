@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from libra.config.addresses import split_address
 from libra.config.base import Real, Section, Whole
 
 
@@ -18,8 +19,23 @@ def _endpoint(url: str) -> str:
     return url.rstrip("/")
 
 
+def _address(address: str) -> str:
+    split_address(address)
+    return address
+
+
 class TelemetrySettings(Section):
-    """`[telemetry]`: traces of events, for `libra trace` and for OpenTelemetry."""
+    """`[telemetry]`: traces of events, for `libra trace` and for OpenTelemetry; metrics and health over HTTP."""
+
+    metrics: Annotated[str, AfterValidator(_address)] | None = Field(
+        default=None,
+        description="HOST:PORT at which a node serves /metrics for Prometheus, /livez, /readyz, /startupz and /status; "
+        "port 0 for any free one. Nodes of a topology take the ports from this one on. Without it nothing is served.",
+    )
+    metrics_symbols: tuple[str, ...] = Field(
+        default=(),
+        description="Instruments, as SYMBOL or SYMBOL@VENUE, that have metrics of their own: positions and limits.",
+    )
 
     recent_events: Annotated[Whole, Field(ge=0, le=10_000_000)] = Field(
         default=65_536,
@@ -42,3 +58,15 @@ class TelemetrySettings(Section):
         default=16_384,
         description="Notes that may wait to be exported; more are dropped, and counted.",
     )
+
+    def of_node(self, place: int) -> TelemetrySettings:
+        """The section as one node of a topology has it.
+
+        Args:
+            place: Its place among the nodes, 0 for the first, which has the profile's port; the next one has the next.
+        """
+        if self.metrics is None:
+            return self
+        host, port = split_address(self.metrics)
+        shown = f"[{host}]" if ":" in host else host
+        return self.model_copy(update={"metrics": f"{shown}:{port + place if port else 0}"})

@@ -104,6 +104,7 @@ class Node:
         """Handlers that held the loop for too long."""
         self._fatal: BaseException | None = None
         self._stop_asked = False
+        self._is_draining = False
         self._asked_by = ""
         self._time_is_over = False
         self._memory_is_over = False
@@ -190,6 +191,11 @@ class Node:
     def snapshot_errors(self) -> int:
         """Snapshots that could not be taken, restored, read or written so far, counted."""
         return self._actors.snapshots.errors
+
+    @property
+    def is_draining(self) -> bool:
+        """True from the moment on at which somebody asked for the end, or nothing more comes; from any thread."""
+        return self._is_draining or self._stop_asked or self.core.stop_signal() is not None
 
     def actor_states(self) -> dict[str, ActorState]:
         """Where each actor stands, by name."""
@@ -519,6 +525,8 @@ class Node:
 
     async def _drain(self, engine: Engine) -> None:
         """Stop sources, handle what waits, stop actors in reverse order, each after what it left is handled, flush."""
+        # First, so that whoever sends work here learns of it before anything is stopped.
+        self._is_draining = True
         self.core.begin_drain()
         # A stop must not overtake the kill switch that was pulled before it.
         self.core.catch_up_with_signals()

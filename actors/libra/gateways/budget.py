@@ -246,14 +246,16 @@ class RateBudget:
     def counters(self, now_ns: int) -> dict[str, Any]:
         """For metrics: what is used and left of each limit and how much it is, who waits, and how long turns took.
 
-        ``waited_ns`` counts by urgency in powers of two: entry n holds waits of less than 2^n nanoseconds.
+        ``waited_ns`` counts by urgency in powers of two: entry n holds waits of less than 2^n nanoseconds. It changes
+        nothing, and may be asked from any thread while requests are granted.
         """
-        windows = {"/".join(filter(None, key)): window.at(now_ns) for key, window in self._windows.items()}
+        windows = {"/".join(filter(None, key)): window for key, window in list(self._windows.items())}
+        used = {key: window.used_at(now_ns) for key, window in windows.items()}
         return {
             **self._counts,
-            "used": {key: window.used for key, window in windows.items()},
+            "used": used,
             "most": {key: window.limit.most for key, window in windows.items()},
-            "left": {key: window.room(with_reserve=True) for key, window in windows.items()},
+            "left": {key: window.limit.most - used[key] for key, window in windows.items()},
             "waiting": {urgency.name: len(queue) for urgency, queue in self._waiting.items()},
             "waited_ns": {urgency.name: list(counts) for urgency, counts in self._waited.items()},
             "barred_ns": max(0, self._barred_until_ns - now_ns),

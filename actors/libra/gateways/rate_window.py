@@ -74,6 +74,14 @@ class Window:
             self._told, self._told_of = 0, None
         return self
 
+    def used_at(self, now_ns: int) -> int:
+        """What counts as spent by now, for somebody who only looks, from any thread: nothing is changed.
+
+        `at` gives up what is over; between two of its steps another thread would do the same a second time.
+        """
+        own = sum(amount for end_ns, amount in tuple(self._spent) if end_ns > now_ns)
+        return max(own, self._told if self._told_until_ns > now_ns else 0)
+
     def take_over(self, now_ns: int, count: int, *, left_ns: int | None = None, venue_ns: int | None = None) -> None:
         """The venue's own count.
 

@@ -140,7 +140,8 @@ class Supervisor:
 
     def _start(self, member: Member) -> None:
         node = self._settings.node.model_copy(update={"name": member.name, "duration_s": None})
-        settings = self._settings.model_copy(update={"node": node})
+        telemetry = self._settings.telemetry.of_node(self._topology.members.index(member))
+        settings = self._settings.model_copy(update={"node": node, "telemetry": telemetry})
         child = Child(
             member,
             {

@@ -369,6 +369,7 @@ def test_how_long_a_node_runs_is_no_matter_of_a_clock_that_is_set(monkeypatch):
         strategies=(),
         core=SimpleNamespace(waiting_s=dict),
         actor_loads=dict,
+        metrics_url=None,
         venue_rows=list,
         bridge_row=lambda: None,
         ended=SimpleNamespace(rows=list),

@@ -146,3 +146,15 @@ def test_a_cancel_waits_behind_cancels_only(asks):
     # An order may have gone before a cancel was asked for: what it took at once is gone, and nothing else.
     at_once = sum(at == 1_000 * S and turn.urgency is not Urgency.CANCEL for at, turn in crowded.granted) - 1
     assert granted[0] == granted[1] or at_once
+
+
+def test_whoever_looks_changes_nothing():
+    """Metrics are read from another thread: between two steps of the loop's own tidying nobody may do the same."""
+    budget = RateBudget(LIMITS)
+    budget.ask(0, Urgency.ORDER, {"weight": 7, "orders": 1}, account="a")
+    budget.sync(0, "requests", 9)
+    later = 62 * S
+    looked = budget.counters(later)
+    assert (looked["used"]["weight"], looked["left"]["weight"]) == (0, 40)
+    assert looked["used"]["orders_1d/a"] == 1
+    assert budget.counters(0)["used"] == {"weight": 7, "orders_10s/a": 1, "orders_1d/a": 1, "requests": 9}

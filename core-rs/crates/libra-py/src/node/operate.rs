@@ -97,27 +97,50 @@ impl AccountGroup {
     /// Where the account stands: `killed` (why, or None), `unattended` (which of its actors failed, or None), `stopped` (code and explanation of what refuses every new order,
     /// or None), `on_breach` (what passes behind a loss), `incident`, `log_failed`, `open_orders`, `cancelling` (how many of them), `limits_version`.
     fn standing<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        self.with(py, |desk, _, _| {
+        let standing = self.with(py, |desk, _, _| {
             let gate = desk.gate();
-            dict.set_item("killed", gate.kill_reason())?;
-            dict.set_item("unattended", gate.unattended())?;
-            let stopped = gate.standstill().map(|why| (why.code.as_str(), why.explanation()));
-            dict.set_item("stopped", stopped)?;
-            let on_breach = match gate.on_breach() {
-                OnBreach::ReduceOnly => "reduce_only",
-                OnBreach::Halt => "halt",
-            };
-            dict.set_item("on_breach", on_breach)?;
-            let incident = gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone()));
-            dict.set_item("incident", incident)?;
-            dict.set_item("log_failed", gate.log_failed())?;
-            dict.set_item("open_orders", gate.open_orders().count())?;
-            dict.set_item("cancelling", desk.cancels_under_way())?;
-            dict.set_item("limits_version", gate.limits_version())
-        })?;
+            Standing {
+                killed: gate.kill_reason().map(Into::into),
+                unattended: gate.unattended().map(Into::into),
+                stopped: gate.standstill().map(|why| (why.code.as_str(), why.explanation())),
+                on_breach: gate.on_breach(),
+                incident: gate.incident().map(|incident| (incident.code.as_str(), incident.detail.clone())),
+                log_failed: gate.log_failed(),
+                open_orders: gate.open_orders().count(),
+                cancelling: desk.cancels_under_way(),
+                limits_version: gate.limits_version(),
+            }
+        });
+        let on_breach = match standing.on_breach {
+            OnBreach::ReduceOnly => "reduce_only",
+            OnBreach::Halt => "halt",
+        };
+        let dict = PyDict::new(py);
+        dict.set_item("killed", standing.killed)?;
+        dict.set_item("unattended", standing.unattended)?;
+        dict.set_item("stopped", standing.stopped)?;
+        dict.set_item("on_breach", on_breach)?;
+        dict.set_item("incident", standing.incident)?;
+        dict.set_item("log_failed", standing.log_failed)?;
+        dict.set_item("open_orders", standing.open_orders)?;
+        dict.set_item("cancelling", standing.cancelling)?;
+        dict.set_item("limits_version", standing.limits_version)?;
         Ok(dict)
     }
+}
+
+/// What `standing` tells, taken in one look. Nothing of Python is made meanwhile: that may collect garbage, which runs Python
+/// code, and the thread that runs next must not find the node borrowed.
+struct Standing {
+    killed: Option<String>,
+    unattended: Option<String>,
+    stopped: Option<(&'static str, String)>,
+    on_breach: OnBreach,
+    incident: Option<(&'static str, String)>,
+    log_failed: bool,
+    open_orders: usize,
+    cancelling: usize,
+    limits_version: u64,
 }
 
 impl NodeCore {
