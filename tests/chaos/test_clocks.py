@@ -23,7 +23,7 @@ def test_what_a_node_asks_waits_for_its_clock_and_a_word_of_risk_does_not():
         said = str(epoch).encode()
         for lane, name, number in LANES:
             keys = [f"libra:driven:{kind}:{name}:all:pub".encode() for kind in ("chan", "stream", "ack")]
-            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", b"x")
+            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", ours.run())
             made = frame(EVENTS, "pub", epoch, 1, lane=lane, shard="all", events=[event(number)])
             channel = f"libra:driven:{name}:all".encode()
             ours.call(b"FCALL", b"libra1_append", b"2", *keys[:2], channel, said, b"1", b"1", made)
@@ -40,7 +40,7 @@ def test_what_a_node_asks_waits_no_longer_than_until_it_is_called_missing():
         place.until(lambda: con.told("connected"))
         said = str(time.time_ns() // 1_000_000).encode()
         keys = [f"libra:driven:{kind}:ORDERS:all:pub".encode() for kind in ("chan", "stream", "ack")]
-        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", b"x")
+        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", ours.run())
         made = frame(EVENTS, "pub", int(said), 1, lane=1, shard="all", events=[event(16)])
         ours.call(b"FCALL", b"libra1_append", b"2", *keys[:2], b"libra:driven:ORDERS:all", said, b"1", b"1", made)
         place.until(lambda: con.handled)

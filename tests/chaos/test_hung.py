@@ -197,7 +197,7 @@ def test_of_a_latest_value_only_the_newest_waits_for_a_loop_that_stands_still():
         epoch = str(time.time_ns() // 1_000_000).encode()
         keys = [f"libra:driven:{kind}:ORDERS:all:pub".encode() for kind in ("chan", "stream", "ack")]
         with wire(place.server.socket) as ours:
-            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", epoch, b"0", b"x")
+            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", epoch, b"0", ours.run())
         with wire(place.server.socket) as ours:
             for first in range(1, many + 1, 16):
                 events = [event(35, seq=seq) for seq in range(first, first + 16)]

@@ -50,7 +50,7 @@ def test_a_life_of_which_nothing_came_gives_way_to_the_next_unless_something_of_
         epoch = time.time_ns() // 1_000_000
         keys = [f"libra:driven:{kind}:ORDERS:all:pub".encode() for kind in ("chan", "stream", "ack")]
         said = str(epoch).encode()
-        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", b"x")
+        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", ours.run())
         for life in (epoch, epoch + 1):
             ours.call(b"PUBLISH", b"libra:driven:control", frame(BEACON, "pub", life, preface=beacon()))
             place.until(lambda life=life: len(con.told("node_up")) == life + 1 - epoch)

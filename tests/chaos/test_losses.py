@@ -20,7 +20,7 @@ def test_losses_are_told_by_all_of_their_numbers_and_stand_in_the_status():
         events = [event(number, seq=seq) for seq, number in enumerate((24, 9999, 24, 24, 9998), 1)]
         made = frame(EVENTS, "pub", int(epoch), 1, lane=1, shard="all", events=events)
         with wire(place.server.socket) as ours:
-            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", epoch, b"0", b"x")
+            ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", epoch, b"0", ours.run())
         with wire(place.server.socket) as ours:
             channel = b"libra:driven:ORDERS:all"
             ours.call(b"FCALL", b"libra1_append", b"2", *keys[:2], channel, epoch, b"1", b"5", made)

@@ -77,7 +77,7 @@ def test_a_kill_switch_of_a_run_before_says_how_long_ago_it_was_pulled():
         made = frame(EVENTS, "pub", int(said), 1, lane=0, shard="all", events=[pulled], names=["mine"])
         # The functions are there once a node is.
         place.leave(place.node("con"))
-        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", b"x")
+        ours.call(b"FCALL", b"libra1_open", b"4", b"libra:driven:epochs", *keys, b"pub", said, b"0", ours.run())
         ours.call(b"FCALL", b"libra1_append", b"2", *keys[:2], b"libra:driven:RISK:all", said, b"1", b"1", made)
         con = Account(place.settings, "con")
         con.open()

@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from tests.wire.reader import crc32c
@@ -15,9 +16,9 @@ NO_LANE = 255
 class Wire:
     """A connection of nobody's: it hears what nodes say, and says what it likes."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, file: BufferedReader) -> None:
         self._connection = connection
-        self._file = connection.makefile("rb")
+        self._file = file
 
     def _said(self) -> bytes | list[bytes]:
         line = self._file.readline()
@@ -34,6 +35,12 @@ class Wire:
         self._connection.sendall(b"*%d\r\n%b" % (len(parts), asked))
         return self._said()
 
+    def run(self) -> bytes:
+        """What names the server's process, as a sender names it that opens a channel there."""
+        told = self.call(b"INFO", b"server")
+        assert isinstance(told, bytes)
+        return next(line for line in told.split(b"\r\n") if line.startswith(b"run_id:")).removeprefix(b"run_id:")
+
     def hear(self, pattern: bytes) -> tuple[bytes, bytes]:
         """A channel that the pattern fits, and a frame of it; nothing else may be asked on this connection any more."""
         self.call(b"PSUBSCRIBE", pattern)
@@ -48,7 +55,9 @@ def wire(path: Path) -> Iterator[Wire]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(30)
         connection.connect(str(path))
-        yield Wire(connection)
+        # Closed with it, also where a test fails: else somebody else's finds it unclosed.
+        with connection.makefile("rb") as file:
+            yield Wire(connection, file)
 
 
 def sealed(frame: bytes) -> bytes:
