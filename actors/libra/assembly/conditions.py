@@ -91,5 +91,12 @@ def _missing_to_trade(account: AccountGroup) -> Iterator[str]:
         yield f"{here}: incident {standing['incident'][0]}: {standing['incident'][1]}"
     if standing["log_failed"]:
         yield f"{here}: its log does not take what it has to"
-    if stopped is not None and stopped[0] not in ("KILL_SWITCH", "UNATTENDED", "INCIDENT", "LOG_FAILED"):
+    told = {
+        "KILL_SWITCH": standing["killed"] is not None,
+        "UNATTENDED": standing["unattended"] is not None,
+        "INCIDENT": standing["incident"] is not None,
+        "LOG_FAILED": standing["log_failed"],
+    }
+    # What a signal has asked for, and no loop has answered yet, stands in `stopped` alone.
+    if stopped is not None and not told.get(stopped[0], False):
         yield f"{here}: no new order leaves: {stopped[0]} {stopped[1]}".rstrip()

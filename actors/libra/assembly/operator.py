@@ -69,8 +69,16 @@ class Operator:
         }
 
     def status(self, peer: Peer, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - anyone may look
-        """Where the node stands."""
+        """Where the node stands, with what a resume has to name: that is heard of the kill switch first."""
         _only(arguments)
+        latches = {account.name: self._latch(account) for account in self._node.accounts.values()}
+        status = self.look()
+        for row in status["accounts"]:
+            row["latch"] = latches[row["name"]]
+        return status
+
+    def look(self) -> dict[str, Any]:
+        """The same without that: it changes nothing, and may be asked for beside the loop at any time."""
         node = self._node
         states = node.actor_states()
         return {
@@ -81,8 +89,7 @@ class Operator:
             "started_ns": self.started_ns,
             "uptime_s": round(time.monotonic() - self._began, 3),
             "accounts": [
-                {**self._account_row(account), "journal": node.journals.row(account.name)}
-                for account in node.accounts.values()
+                {**_row(account), "journal": node.journals.row(account.name)} for account in node.accounts.values()
             ],
             "strategies": [
                 {
@@ -291,13 +298,9 @@ class Operator:
         return [self._node.accounts[name]]
 
     def _account_row(self, account: AccountGroup) -> dict[str, Any]:
-        positions = [
-            {"instrument": row["instrument"], "size": row["size"], "unrealised": row["unrealised"]}
-            for row in account.positions()
-            if row["size"]
-        ]
-        standing = {"name": account.name, **account.standing(), "latch": self._latch(account)}
-        return {**standing, "positions": positions, "look": account.last_look()}
+        # It hears of the kill switch before the row is made.
+        latch = self._latch(account)
+        return {**_row(account), "latch": latch}
 
     def _latch(self, account: AccountGroup) -> str:
         """What a resume is about: another text once something has stopped it again, for the same reason too."""
@@ -308,6 +311,15 @@ class Operator:
         why += [self._life, stops, sorted(code for code, _ in account.breaches())]
         why.append(look["differences"] if look is not None and standing["incident"] is not None else None)
         return hashlib.sha256(repr(why).encode()).hexdigest()[:16]
+
+
+def _row(account: AccountGroup) -> dict[str, Any]:
+    positions = [
+        {"instrument": row["instrument"], "size": row["size"], "unrealised": row["unrealised"]}
+        for row in account.positions()
+        if row["size"]
+    ]
+    return {"name": account.name, **account.standing(), "positions": positions, "look": account.last_look()}
 
 
 def _changed(account: AccountGroup, then: str) -> ControlError:

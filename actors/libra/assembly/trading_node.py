@@ -295,7 +295,7 @@ class TradingNode(Node):
     def _open(self) -> None:
         operator = Operator(self, time.time_ns(), self._profile, libra.__version__)
         if self._monitoring is not None:
-            self._monitoring.start(partial(operator.status, Peer(os.geteuid(), os.getpid()), {}))
+            self._monitoring.start(operator.look)
         for warning in limits_without_parts(self.settings, self._groups):
             _log.warning("%s", warning)
         for group in self._groups:

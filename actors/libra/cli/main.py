@@ -159,7 +159,7 @@ def _origin(entry: metadata.EntryPoint) -> str:
     """What its first line says of it, or whose it is."""
     try:
         said = inspect.getdoc(entry.load()) or ""
-    except Exception:  # a package that is broken breaks nobody's help
+    except (Exception, SystemExit):  # a package that is broken breaks nobody's help
         said = ""
     first = said.partition("\n")[0]
     return (

@@ -47,9 +47,9 @@ __all__ = ["Node", "NodeOptions", "Outcome"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE, _DEADLINE = 0.6, 0.75
-"""Of a drain's time: when handlers that have not ended are cancelled and nobody outside is waited for any more; when
-handlers must have ended, and the guard acts."""
+_ANSWERS, _PATIENCE, _DEADLINE = 0.55, 0.6, 0.75
+"""Of a drain's time: until when somebody outside is waited for, so that what he has said by then is handled; when
+handlers that have not ended are cancelled; when handlers must have ended, and the guard acts."""
 _OWN, _AGAIN = 0.15, 0.5
 """Where a step of the end took longer, since the loop is slow: the part of a drain's time that actors have to stop all
 the same, and that the guard waits for each further step. A loop that does not come back has the drain's time alone."""
@@ -533,7 +533,7 @@ class Node:
         self._stop_sources()
         now = asyncio.get_running_loop().time()
         self._ends_at = time.monotonic() + self.options.drain_timeout_s
-        self._answers_until = now + self.options.drain_timeout_s * _PATIENCE
+        self._answers_until = now + self.options.drain_timeout_s * _ANSWERS
 
         async def settle(until: float) -> bool:
             return await self._settle(engine, until)
@@ -573,14 +573,13 @@ class Node:
     async def _settle(self, engine: Engine, deadline: float) -> bool:
         """Let actors handle what waits, and what is answered meanwhile.
 
-        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come,
-        or that comes just when nobody waits for it any longer: what waited has been handled by then.
+        Market data that is left over is no failure: it is best effort, and counted. Nor is an answer that did not come.
         """
         loop = asyncio.get_running_loop()
         settled = await engine.settle(deadline)
         while self._awaits_answers() and loop.time() < min(deadline, self._answers_until):
             await asyncio.sleep(_NAP_S)
-            settled = await engine.settle(deadline) or settled
+            settled = await engine.settle(deadline)
         if settled:
             return True
         lanes = self.core.counts()["lanes"]

@@ -2,13 +2,11 @@
 
 import asyncio
 import gc
-import math
 import os
 import signal
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -609,18 +607,24 @@ def test_an_async_handler_finishes_what_another_left_when_it_stopped(stage):
     assert (log, outcome.drained) == (["the last word", "stop"], True)
 
 
-async def test_an_answer_that_comes_when_none_is_waited_for_any_longer_makes_no_drain_late(stage, monkeypatch):
+def test_what_is_under_way_when_no_answer_is_waited_for_any_longer_comes_to_its_end(stage):
     """A gateway that asks its venue again and again is at rest between two of its questions only."""
-    node = stage(simulated=False, drain_timeout_s=2.0).node
-    order = {"waiting": 1}
-    monkeypatch.setattr(node, "core", SimpleNamespace(counts=lambda: {"lanes": {"ORDERS": order}}, is_suspended=bool))
-    monkeypatch.setattr(node, "_awaits_answers", lambda: True)
-    node._answers_until = math.inf
-    rests = iter([True])
-    engine = SimpleNamespace(settle=lambda deadline: asyncio.sleep(0.001, next(rests, False)))
-    loop = asyncio.get_running_loop()
-    assert await node._settle(engine, loop.time() + 0.05)
-    assert not await node._settle(engine, loop.time() + 0.05), "it was never at rest"
+
+    class Asks(Actor):
+        def on_start(self):
+            asks.tell("anything new?")
+
+        async def on_message(self, message):
+            await asyncio.sleep(0.02)
+            asyncio.get_running_loop().call_later(0.005, asks.tell, message)
+
+    set_up = stage(simulated=False, drain_timeout_s=5.0)
+    asks = set_up.add("asks", Asks)
+    set_up.node.endless = True
+    set_up.node._awaits_answers = lambda: True
+    threading.Timer(0.1, set_up.node.stop).start()
+    outcome = set_up.run()
+    assert (outcome.why, outcome.drained) == ("stop", True)
 
 
 def test_a_keyboard_interrupt_during_the_drain_ends_the_program_too(stage):

@@ -143,3 +143,35 @@ async def test_several_whose_handlers_await_something_have_what_their_on_stop_ca
         node.node.stop()
     assert sorted(heard) == sorted(orders)
     assert {node.status(order_id) for order_id in orders} == {"CANCELLED"}
+
+
+async def test_one_that_an_answer_woke_and_that_hangs_since_has_what_its_on_stop_cancels_answered(running, script):
+    """It is at rest when the drain begins, and is not when no answer is waited for any longer."""
+    heard = []
+
+    async def cancel(order_id):
+        await asyncio.sleep(0.5 if order_id == early else 0.1)
+        heard.append(order_id)
+        script.report(cancelled(order_id))
+        return True
+
+    script.on_cancel = cancel
+    script.on_query = lambda order_id: [cancelled(order_id) if order_id in heard else accepted(order_id)]
+
+    class Hold:
+        async def wait(self):
+            await asyncio.Event().wait()
+
+    async with running(silence_ms=60_000) as node:
+        node.node.options = dataclasses.replace(node.node.options, drain_timeout_s=4.0)
+        strategy, early, late = node.strategy, node.submit(price="98.0"), node.submit(price="99.0")
+        await node.until(lambda: len(script.ordered) == 2)
+        script.report(accepted(early), accepted(late))
+        await node.until(lambda: node.status(early) == node.status(late) == "ACCEPTED")
+        strategy.cancel(early)
+        await node.until(lambda: script.cancelled)
+        strategy.on_stop = lambda: strategy.cancel(late) and None
+        asyncio.get_running_loop().call_later(0.2, setattr, strategy, "hold", Hold())
+        node.node.stop()
+    assert heard == [early, late]
+    assert node.status(late) == "CANCELLED"

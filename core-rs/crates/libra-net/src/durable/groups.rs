@@ -23,10 +23,6 @@ pub struct Group {
     pub acknowledged: Position,
     /// How much of that was known when the server was asked for it: it had so much then, or has lost it.
     asked: Option<Position>,
-    /// It asked from the beginning of all, and the channel was opened for it on this connection.
-    was_put: bool,
-    /// It asked so again: whether its place is there is being looked for.
-    seeks_its_place: bool,
     /// Where the stream began when this life came to it, as long as nothing of this life was cut.
     start: Position,
     /// The stamp of the last snapshot that was made for it: it is owed what comes behind, which the stream has or the sender
@@ -101,8 +97,6 @@ impl Groups {
             name: name.to_owned(),
             acknowledged: zero,
             asked: None,
-            was_put: false,
-            seeks_its_place: false,
             start: zero,
             stamp: zero,
             waiting_since: None,
@@ -204,28 +198,13 @@ impl Groups {
         for group in &mut self.groups {
             let found = there.iter().find(|(name, _)| *name == group.name).map(|(_, position)| *position);
             is_lost |= group.asked.take().is_some_and(|known| found.unwrap_or_default() < known);
-            is_lost |= std::mem::take(&mut group.seeks_its_place) && found.is_none();
         }
         is_lost
     }
 
     /// What was asked is not answered.
     pub(super) fn asks_no_more(&mut self) {
-        self.groups.iter_mut().for_each(|group| (group.asked, group.seeks_its_place) = (None, false));
-    }
-
-    /// It asks from the beginning of all: whether the channel is opened for it. Of what it has acknowledged only the sender may know. Where that
-    /// is nothing it is opened once, and then its place is looked for: who finds no snapshot asks for ever.
-    pub(super) fn opens_for(&mut self, group: usize) -> bool {
-        let Some(group) = self.groups.get_mut(group) else { return false };
-        let opens = !std::mem::replace(&mut group.was_put, true) || group.acknowledged > Position::default();
-        group.seeks_its_place |= !opens;
-        opens
-    }
-
-    /// The server, or what it has, may be another one.
-    pub(super) fn may_lack_all(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.was_put = false);
+        self.groups.iter_mut().for_each(|group| group.asked = None);
     }
 
     /// A snapshot with this stamp was made for a group.

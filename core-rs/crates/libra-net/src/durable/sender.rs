@@ -285,7 +285,6 @@ impl Sender {
     pub fn disconnected(&mut self, now: u64) {
         self.in_flight.clear();
         self.groups.asks_no_more();
-        self.groups.may_lack_all();
         if !self.is_away {
             (self.is_away, self.taken_at) = (true, now);
         }
@@ -460,7 +459,6 @@ impl Sender {
 
     /// The server may have lost its data, though the connection stands: it is asked what it has.
     pub fn server_changed(&mut self, out: &mut Vec<Act>) {
-        self.groups.may_lack_all();
         if self.phase == Phase::Up {
             self.open(out);
         }
@@ -481,10 +479,7 @@ impl Sender {
             if !self.groups.has_acknowledged(group) && !reaches(at, self.floor) {
                 out.push(Act::SnapshotWanted { group });
             }
-            match self.groups.opens_for(group) {
-                true => self.open(out),
-                false => out.push(Act::ReadAcknowledged),
-            }
+            self.open(out);
         } else if reaches(at, self.floor) {
             // The server's stream begins further on than it said, since a call of an earlier connection was late; or it has a hole.
             let is_held = at.seq >= self.outbox.base();

@@ -416,41 +416,6 @@ fn who_asks_from_the_beginning_and_had_come_further_is_put_where_it_was() {
 }
 
 #[test]
-fn who_came_nowhere_and_finds_no_snapshot_has_the_channel_opened_once() {
-    let (mut sender, mut acts) = sender();
-    for _ in 0..4 {
-        assert_eq!(offer(&mut sender, Kind::Fact, 1, &mut acts), Ok(()));
-        sender.reply(0, Reply::Appended(Ok(())), &mut acts);
-    }
-    let places = |b: Option<Position>| {
-        let there = [("a", Some(at(7, 4))), ("b", b)].into_iter();
-        there.filter_map(|(group, place)| Some((group.to_owned(), place?))).collect::<Vec<_>>()
-    };
-    let opened = |b| Reply::Opened(Ok(Opened { top: 4, floor: at(7, 4), acknowledged: places(b) }));
-    acts.clear();
-    sender.snapshot_requested(0, 1, at(0, 0), &mut acts);
-    assert_eq!(acts, [Act::Open { confirmed: 4 }]);
-    sender.reply(0, opened(Some(at(0, 0))), &mut acts);
-    for second in 1..4 {
-        acts.clear();
-        sender.snapshot_requested(second * 1_000 * MS, 1, at(0, 0), &mut acts);
-        assert_eq!(acts, [Act::SnapshotWanted { group: 1 }, Act::ReadAcknowledged], "{second}");
-        sender.reply(second * 1_000 * MS, Reply::Acknowledged(Ok(places(Some(at(0, 0))))), &mut acts);
-        assert!(!acts.iter().any(|act| matches!(act, Act::Open { .. })), "{second}: {acts:?}");
-    }
-    sender.snapshot_requested(9_000 * MS, 1, at(0, 0), &mut acts);
-    acts.clear();
-    sender.reply(9_000 * MS, Reply::Acknowledged(Ok(places(None))), &mut acts);
-    assert!(acts.contains(&Act::Open { confirmed: 4 }), "its place is gone: {acts:?}");
-    sender.disconnected(9_000 * MS);
-    sender.connected(&mut acts);
-    sender.reply(9_000 * MS, opened(None), &mut acts);
-    acts.clear();
-    sender.snapshot_requested(9_000 * MS, 1, at(0, 0), &mut acts);
-    assert!(acts.contains(&Act::Open { confirmed: 4 }), "it may be another server: {acts:?}");
-}
-
-#[test]
 fn a_gap_or_an_unknown_channel_is_opened_anew_on_the_same_connection() {
     for refusal in [Refusal::Gap { top: 0 }, Refusal::Incarnation] {
         let (mut sender, mut acts) = sender();
