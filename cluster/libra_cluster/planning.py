@@ -81,10 +81,9 @@ def plan_of(settings: Settings) -> Plan:
     symbols = {strategy.name: strategy.symbols for strategy in settings.strategies}
 
     def planned(name: str, part: NodePart, env: tuple[str, ...]) -> PlannedNode:
-        having = {"market": part.market, "accounts": part.accounts, "strategies": bool(part.strategies)}
         return PlannedNode(
             name=name,
-            roles=tuple(role for role, has in having.items() if has),
+            roles=part.roles,
             strategies=part.strategies,
             symbols=tuple(dict.fromkeys(symbol for strategy in part.strategies for symbol in symbols[strategy])),
             pool=pool_of.get(name),

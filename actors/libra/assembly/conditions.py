@@ -81,22 +81,15 @@ class Conditions:
 
 def _missing_to_trade(account: AccountGroup) -> Iterator[str]:
     standing = account.standing()
-    here = f"account {account.name}"
-    stopped = standing["stopped"]
-    if standing["killed"] is not None:
-        yield f"{here}: its kill switch is set: {standing['killed']}"
-    if standing["unattended"] is not None:
-        yield f"{here}: unattended: {standing['unattended']}"
-    if standing["incident"] is not None:
-        yield f"{here}: incident {standing['incident'][0]}: {standing['incident'][1]}"
-    if standing["log_failed"]:
-        yield f"{here}: its log does not take what it has to"
+    here, killed, unattended = f"account {account.name}", standing["killed"], standing["unattended"]
+    incident, stopped = standing["incident"], standing["stopped"]
     told = {
-        "KILL_SWITCH": standing["killed"] is not None,
-        "UNATTENDED": standing["unattended"] is not None,
-        "INCIDENT": standing["incident"] is not None,
-        "LOG_FAILED": standing["log_failed"],
+        "KILL_SWITCH": None if killed is None else f"its kill switch is set: {killed}",
+        "UNATTENDED": None if unattended is None else f"unattended: {unattended}",
+        "INCIDENT": None if incident is None else f"incident {incident[0]}: {incident[1]}",
+        "LOG_FAILED": "its log does not take what it has to" if standing["log_failed"] else None,
     }
+    yield from (f"{here}: {why}" for why in told.values() if why is not None)
     # What a signal has asked for, and no loop has answered yet, stands in `stopped` alone.
-    if stopped is not None and not told.get(stopped[0], False):
+    if stopped is not None and told.get(stopped[0]) is None:
         yield f"{here}: no new order leaves: {stopped[0]} {stopped[1]}".rstrip()

@@ -12,7 +12,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ from libra.assembly.conditions import Conditions
 from libra.config.addresses import split_address
 from libra.config.live import key_names
 from libra.config.secrets import environment
+from libra.control.messages import json_line
 from libra.core.actor import ActorState
 from libra.errors import ConfigError
 from libra.gateways.ccxt.credentials import read_secret
@@ -121,12 +121,12 @@ class Monitoring:
         return Answer(HTTPStatus.OK, body, content_type)
 
     def _tell_status(self, _accept: str) -> Answer:
-        return self._hide(_json(HTTPStatus.OK, _public(read_beside(self._status))))
+        return self._hide(Answer(HTTPStatus.OK, json_line(_public(read_beside(self._status)))))
 
     def _health(self, what: str, missing_to_be_so: Callable[[], list[str]]) -> Answer:
         missing = read_beside(missing_to_be_so)
         status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-        return self._hide(_json(status, {what: not missing, "missing": missing}))
+        return self._hide(Answer(status, json_line({what: not missing, "missing": missing})))
 
     def _hide(self, answer: Answer) -> Answer:
         """Texts of others, of a venue or a server, stand in here."""
@@ -174,15 +174,6 @@ class Monitoring:
     def _bridge_rows(self) -> Iterator[Row]:
         stats, row = self._node.bridge_stats()
         yield from bridge.bridge_rows(stats, row, time.time_ns())
-
-
-def _json(status: HTTPStatus, value: dict[str, Any]) -> Answer:
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
-    return Answer(status, text.encode() + b"\n")
-
-
-def _plain(value: object) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _public(value: Any) -> Any:  # noqa: ANN401 - a JSON tree

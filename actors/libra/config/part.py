@@ -33,6 +33,12 @@ class NodePart:
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     request_deadline_ms: int = 0
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What it builds, in words: "market", "accounts", "strategies"."""
+        having = {"market": self.market, "accounts": self.accounts, "strategies": bool(self.strategies)}
+        return tuple(role for role, has in having.items() if has)
+
     @staticmethod
     def whole(settings: Settings) -> NodePart:
         """All of it: one process."""

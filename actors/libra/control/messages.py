@@ -24,6 +24,7 @@ __all__ = [
     "decode_request",
     "encode_error",
     "encode_reply",
+    "json_line",
 ]
 
 VERSION = 1
@@ -57,17 +58,17 @@ def decode_request(line: bytes) -> tuple[str, dict[str, Any], int | None]:
 
 def encode_request(op: str, arguments: dict[str, Any], until_ns: int | None = None) -> bytes:
     """A request as a line."""
-    return _line({"v": VERSION, "op": op, **({} if until_ns is None else {"until_ns": until_ns}), **arguments})
+    return json_line({"v": VERSION, "op": op, **({} if until_ns is None else {"until_ns": until_ns}), **arguments})
 
 
 def encode_reply(result: dict[str, Any]) -> bytes:
     """A reply to what was done, as a line."""
-    return _line({"v": VERSION, "ok": True, "result": result})
+    return json_line({"v": VERSION, "ok": True, "result": result})
 
 
 def encode_error(code: str, message: str) -> bytes:
     """A reply to what was not done, as a line."""
-    return _line({"v": VERSION, "ok": False, "error": {"code": code, "message": message}})
+    return json_line({"v": VERSION, "ok": False, "error": {"code": code, "message": message}})
 
 
 def decode_reply(line: bytes) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def _object(line: bytes) -> dict[str, Any]:
     return value
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def json_line(value: dict[str, Any]) -> bytes:
+    """A line of JSON; decimals as text, without an exponent."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain).encode() + b"\n"
 
 

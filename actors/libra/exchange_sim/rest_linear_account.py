@@ -248,33 +248,8 @@ class LinearAccountApi:
         }
 
     def _position_view(self, one: Position) -> dict[str, Any]:
-        market = one.market
-        return {
-            "symbol": market.symbol,
-            "positionSide": "BOTH",
-            "positionAmt": market.size_text(one.size),
-            "entryPrice": trimmed(one.entry_price(), 8),
-            "breakEvenPrice": trimmed(one.entry_price(), 8),
-            "markPrice": money_text(one.mark),
-            "unRealizedProfit": money_text(one.unrealised() if one.size else 0),
-            "unrealizedProfit": money_text(one.unrealised() if one.size else 0),
-            "liquidationPrice": "0",
-            "isolatedMargin": "0",
-            "notional": money_text(one.notional()),
-            "marginAsset": market.quote,
-            "isolatedWallet": "0",
-            "initialMargin": money_text(one.margin()),
-            "maintMargin": money_text(0),
-            "positionInitialMargin": money_text(one.margin()),
-            "openOrderInitialMargin": money_text(0),
-            "adl": 0,
-            "bidNotional": money_text(one.open_buys),
-            "askNotional": money_text(one.open_sells),
-            "leverage": str(one.leverage),
-            "marginType": "cross",
-            "maxNotionalValue": "1000000000",
-            "updateTime": one.updated_ms,
-        }
+        margin, unrealised = money_text(one.margin()), money_text(one.unrealised() if one.size else 0)
+        return {**_position_row(one), "unrealizedProfit": unrealised, "positionInitialMargin": margin}
 
     def _open_key(self, call: Call) -> dict[str, Any]:
         return {"listenKey": self._streams.open_key(call.account, "linear")}
@@ -296,8 +271,19 @@ _NEW_ONLY = frozenset(
 
 
 def _risk_view(one: Position) -> dict[str, Any]:
-    market, isolated = one.market, money_text(0)
-    margin = money_text(one.margin() if one.size else 0)
+    return {
+        **_position_row(one),
+        "positionInitialMargin": money_text(one.margin() if one.size else 0),
+        "adlQuantile": 0,
+        "isAutoAddMargin": "false",
+        "isolated": False,
+        "isolatedMargin": money_text(0),
+    }
+
+
+def _position_row(one: Position) -> dict[str, Any]:
+    """What each list of positions tells."""
+    market = one.market
     return {
         "symbol": market.symbol,
         "positionSide": "BOTH",
@@ -307,23 +293,19 @@ def _risk_view(one: Position) -> dict[str, Any]:
         "markPrice": money_text(one.mark),
         "unRealizedProfit": money_text(one.unrealised() if one.size else 0),
         "liquidationPrice": "0",
-        "isolatedMargin": isolated,
+        "isolatedMargin": "0",
         "notional": money_text(one.notional()),
         "marginAsset": market.quote,
         "isolatedWallet": "0",
         "initialMargin": money_text(one.margin()),
         "maintMargin": money_text(0),
-        "positionInitialMargin": margin,
         "openOrderInitialMargin": money_text(0),
         "adl": 0,
-        "adlQuantile": 0,
         "bidNotional": money_text(one.open_buys),
         "askNotional": money_text(one.open_sells),
         "leverage": str(one.leverage),
-        "maxNotionalValue": "1000000000",
         "marginType": "cross",
-        "isAutoAddMargin": "false",
-        "isolated": False,
+        "maxNotionalValue": "1000000000",
         "updateTime": one.updated_ms,
     }
 

@@ -272,7 +272,7 @@ class Supervisor:
         # What a node says of itself is in its row as well, with its name.
         deaths = [f"node {child.name} died: {child.death}" for child in dead]
         failures = [*deaths, *summary.get("failures", ())]
-        rows = [node_row(c.name, c.pid, _roles(c.member), c.result, c.death) for c in self._children]
+        rows = [node_row(c.name, c.pid, list(c.member.part.roles), c.result, c.death) for c in self._children]
         return RunResult(
             summary={**summary, "failures": failures, "nodes": rows},
             exit_code=_exit_code([result["exit_code"] for result in results], any_died=bool(dead)),
@@ -416,12 +416,6 @@ class _Pace:
 
 def _is_config_fault(child: Child) -> bool:
     return child.error is not None and child.error["exit_code"] == exit_codes.USAGE
-
-
-def _roles(member: Member) -> list[str]:
-    part = member.part
-    having = {"market": part.market, "accounts": part.accounts, "strategies": bool(part.strategies)}
-    return [role for role, has in having.items() if has]
 
 
 def _exit_code(codes: Sequence[int], *, any_died: bool) -> int:
